@@ -1,0 +1,181 @@
+"""What livecap says: updates are snapshots, events are facts, and their JSON is written here and nowhere else.
+
+An update may be dropped for a newer one of the same utterance. An event may not be dropped: the session log,
+`--json` and every later listener are built from them.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+SAMPLE_RATE = 16_000
+"""Samples a second. The sample index is the clock of the whole program."""
+
+SCHEMA_VERSION = 1
+"""Of the JSON lines below; see docs/events.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptUpdate:
+    """All there is to know about one utterance, now."""
+
+    track: str
+    """Whose sound: "me", "them"; one track is ""."""
+    utterance: int
+    """Counted from 0 in each track."""
+    stable: str
+    """Text that will not change. Only grows."""
+    partial: str
+    """Text that may change in every update; what follows `stable`."""
+    start_sample: int
+    end_sample: int
+    """Sound of this utterance heard so far."""
+    language: str | None
+    """The language the model named, or the forced one; None where it heard no speech yet."""
+    final: bool
+    """The last update of its utterance; `partial` is empty."""
+
+    @property
+    def text(self) -> str:
+        """Stable and partial text as one string."""
+        return self.stable + self.partial
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """The first fact of every session."""
+
+    session: str
+    """A name no other session has; also the name of its folder."""
+    source: str
+    model: str
+    wall_time: str
+    """ISO 8601 with the offset to UTC, of sample 0."""
+    live: bool
+    """True for a device, whose times are read as wall time; False for a recording, whose times are elapsed."""
+    language: str | None
+    """The forced language, or None."""
+    version: str
+    schema: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class TextCommitted:
+    """These characters joined the stable text of an utterance, and stay."""
+
+    track: str
+    utterance: int
+    text: str
+    start_sample: int
+    """Of the utterance."""
+    end_sample: int
+    """Sound heard when the text was committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceEnded:
+    """An utterance is closed; `text` is all of it."""
+
+    track: str
+    utterance: int
+    text: str
+    start_sample: int
+    end_sample: int
+    language: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AudioGap:
+    """Sound that was lost: nothing of [start_sample, end_sample) was heard."""
+
+    track: str
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Listening stopped on request. The sample clock stands still until `Resumed`."""
+
+    track: str
+    sample: int
+    wall_time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Listening goes on."""
+
+    track: str
+    sample: int
+    wall_time: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know: a token budget that was hit, a device that left."""
+
+    message: str
+    sample: int
+    severity: str = "warning"
+    """"warning" or "error"."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The last fact of a session that ended in order."""
+
+    n_samples: int
+    reason: str
+    """"end of source", "stopped" or "failed: ..."."""
+
+
+SessionEvent = (
+    SessionStarted
+    | TextCommitted
+    | UtteranceEnded
+    | AudioGap
+    | Paused
+    | Resumed
+    | Notice
+    | SessionEnded
+)
+
+_TYPE_NAMES: dict[type, str] = {
+    TranscriptUpdate: "update",
+    SessionStarted: "session_started",
+    TextCommitted: "text_committed",
+    UtteranceEnded: "utterance_ended",
+    AudioGap: "audio_gap",
+    Paused: "paused",
+    Resumed: "resumed",
+    Notice: "notice",
+    SessionEnded: "session_ended",
+}
+_TYPES_BY_NAME = {name: cls for cls, name in _TYPE_NAMES.items()}
+
+
+def to_json(item: SessionEvent | TranscriptUpdate, wall_seconds: float | None = None) -> str:
+    """One line of JSON without its newline: `type` first, then the fields, then `wall_seconds` since the start."""
+    record: dict[str, Any] = {"type": _TYPE_NAMES[type(item)], **asdict(item)}
+    if wall_seconds is not None:
+        record["wall_seconds"] = round(wall_seconds, 3)
+    return json.dumps(record, ensure_ascii=False, separators=(", ", ": "))
+
+
+def from_json(line: str) -> SessionEvent | TranscriptUpdate:
+    """The update or event that `to_json` wrote. Keys of later versions are ignored.
+
+    Raises:
+        ValueError: the line is no JSON object, has an unknown type, or lacks a field.
+    """
+    record = json.loads(line)
+    if not isinstance(record, dict) or record.get("type") not in _TYPES_BY_NAME:
+        raise ValueError(f"not a livecap event: {line[:80]!r}")
+    cls = _TYPES_BY_NAME[record["type"]]
+    known = {f.name for f in fields(cls)}
+    try:
+        item: SessionEvent | TranscriptUpdate = cls(**{k: v for k, v in record.items() if k in known})
+    except TypeError as error:
+        raise ValueError(f"event {record['type']!r} is incomplete: {error}") from None
+    return item
