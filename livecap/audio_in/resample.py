@@ -1,0 +1,52 @@
+"""Any rate and any number of channels to what the model hears: 16 kHz mono.
+
+soxr's HQ stream keeps its filter between calls, so there are no seams: what comes out does not depend on how the
+sound was cut on its way in. It holds back up to 30 ms, which `flush` returns.
+"""
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from livecap.transcript import SAMPLE_RATE
+
+
+class Resampler:
+    """One stream of sound on its way to 16 kHz mono. After `flush` it is used up; a new stream is a new object."""
+
+    def __init__(self, rate_in: int, n_channels: int) -> None:
+        assert rate_in > 0 and n_channels > 0
+        self.rate_in = rate_in
+        self.n_channels = n_channels
+        self._flushed = False
+        # Equal rates pass through untouched, bit for bit.
+        self._stream = (
+            None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
+        )
+
+    def process(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next 16 kHz mono samples, [n] float32 within -1..1; n may be 0.
+
+        Channels are averaged first, which for a stereo copy of one voice changes nothing.
+
+        Args:
+            sound: [n_samples, n_channels] float32 at `rate_in`, finite. Louder than 1 is clipped.
+        """
+        assert not self._flushed, "process after flush"
+        assert sound.ndim == 2 and sound.shape[1] == self.n_channels, sound.shape
+        bounded = np.clip(sound, -1.0, 1.0)
+        mono = bounded[:, 0] if self.n_channels == 1 else bounded.mean(axis=1, dtype=np.float32)
+        return self._resample(np.ascontiguousarray(mono), last=False)
+
+    def flush(self) -> NDArray[np.float32]:
+        """What was held back: the end of the stream, [n] float32."""
+        assert not self._flushed, "flush twice"
+        self._flushed = True
+        return self._resample(np.zeros(0, np.float32), last=True)
+
+    def _resample(self, mono: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
+        if self._stream is None:
+            return mono
+        # The filter overshoots a little at edges; a sample stays within -1..1.
+        resampled: NDArray[np.float32] = np.clip(self._stream.resample_chunk(mono, last=last), -1.0, 1.0)
+        return resampled

@@ -1,0 +1,248 @@
+"""Where somebody speaks: chunks in, `SpeechStarted` and `SpeechEnded` out. It reports, and never removes sound.
+
+Every 20 ms frame is asked two questions, and is voiced when both say yes:
+
+    webrtcvad (mode 2)   does this sound like a voice? asked after a slow gain that lifts quiet microphones
+    noise floor          is it well above the quietest of the last seconds? so that a fan or hum is not speech for ever
+
+Speech starts with 3 voiced frames of 5, and ends when no such 5 were seen for a pause. Frames lie on a fixed grid of
+absolute samples and are looked at one after the other, so results do not depend on how sound is cut into chunks.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import webrtcvad
+from numpy.typing import NDArray
+
+from livecap.audio_in.source import AudioChunk
+from livecap.transcript import SAMPLE_RATE
+
+FRAME_SAMPLES = SAMPLE_RATE // 50
+"""20 ms, which webrtcvad accepts; 10 ms frames give seven times the false alarms."""
+
+_BLOCK_FRAMES = 25
+"""The noise floor's memory moves in steps of half a second."""
+
+_WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
+_POWER_SCALE = 2 / (FRAME_SAMPLES * float((_WINDOW**2).sum()))
+_FIRST_BIN, _LAST_BIN = 200 // 50, 4000 // 50 + 1
+"""A bin is 50 Hz wide."""
+
+_NOTHING_DB = -200.0
+"""The level of digital silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Somebody speaks from about here; `sample` lies a pre-roll before the first voiced frame."""
+
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded:
+    """A pause was long enough; `sample` lies a little behind the last voiced frame."""
+
+    sample: int
+
+
+SpeechEvent = SpeechStarted | SpeechEnded
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """What counts as speech. The levels were measured in tests/audio_in/test_vad.py."""
+
+    mode: int = 2
+    """webrtcvad's strictness, 0..3; 3 loses quiet speech, 1 takes noise for speech."""
+    start_frames: int = 3
+    """So many voiced frames of `start_window` are speech; fewer are a click."""
+    start_window: int = 5
+    """Frames looked at for that."""
+    pre_roll_seconds: float = 0.3
+    """How far before its first voiced frame speech is said to start: soft consonants are not voiced."""
+    pause_seconds: float = 0.6
+    """Speech ends after so long without voice."""
+    tail_seconds: float = 0.2
+    """How far behind its last voiced frame speech is said to end."""
+    margin_db: float = 6.0
+    """A voiced frame is this far above the noise floor."""
+    floor_seconds: float = 10.0
+    """The noise floor is the quietest 100 ms of so many seconds; continuous speech has such a moment."""
+    first_floor_db: float = -60.0
+    """The noise floor, in dBFS, until `first_floor_seconds` were heard: a recording may begin with a word."""
+    first_floor_seconds: float = 3.0
+    """How long `first_floor_db` holds."""
+    lowest_floor_db: float = -75.0
+    """Digital silence between words does not make a whisper of the room audible."""
+    target_db: float = -24.0
+    """webrtcvad hears the loudest 100 ms of the last seconds at this level, in dBFS."""
+    most_gain_db: float = 30.0
+    """The most that is added for that."""
+    history_seconds: float = 40.0
+    """How far back `is_voiced` and `longest_pause` know."""
+
+
+class SpeechDetector:
+    """Finds speech in one stream of sound; single-threaded. A new stream needs a new detector."""
+
+    def __init__(self, config: DetectorConfig | None = None) -> None:
+        self.config = config = config or DetectorConfig()
+        self.speaking = False
+        """True from `SpeechStarted` to `SpeechEnded`."""
+        self.last_voiced_sample: int | None = None
+        """The end of the last voiced frame that belonged to speech; None before any."""
+        self._vad = webrtcvad.Vad(config.mode)
+        self._levels = _LevelMemory(config)
+        self._waiting = np.zeros(0, np.float32)  # less than a frame, from _frame_start
+        self._frame_start = 0  # the first sample of the next frame, on the grid
+        self._started = False
+        self._ended_at = 0  # no two stretches of speech overlap
+        self._voiced: deque[bool] = deque(
+            maxlen=_n_frames(config.history_seconds)
+        )  # the last is before _frame_start
+        self._window: deque[bool] = deque(maxlen=config.start_window)
+
+    def accept(self, chunk: AudioChunk) -> list[SpeechEvent]:
+        """What was found in the frames that `chunk` completes, in order. A gap before it counts as silence."""
+        if not self._started:
+            self._started = True
+            self._frame_start = chunk.start_sample // FRAME_SAMPLES * FRAME_SAMPLES
+            self._ended_at = chunk.start_sample
+        heard = self._frame_start + len(self._waiting)
+        gap = chunk.start_sample - heard
+        assert gap >= 0, "sound given twice"
+        events: list[SpeechEvent] = []
+        if gap:
+            # Beyond the history silence leaves nothing new behind: the rest of a long gap is stepped over in frames.
+            most = _n_frames(self.config.history_seconds) * FRAME_SAMPLES
+            stepped_over = max(0, gap - most) // FRAME_SAMPLES * FRAME_SAMPLES
+            events += self._hear(np.zeros(gap - stepped_over, np.float32))
+            self._frame_start += stepped_over
+        return events + self._hear(chunk.samples)
+
+    def is_voiced(self, start_sample: int, end_sample: int) -> bool:
+        """Whether a frame that overlaps [start_sample, end_sample) was voiced; False where it is forgotten."""
+        flags, _ = self._flags(start_sample, end_sample)
+        return any(flags)
+
+    def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
+        """The longest stretch without a voiced frame inside [start_sample, end_sample), in samples; the later one of
+        equals. None where all of it is voiced, unheard or forgotten."""
+        flags, first = self._flags(start_sample, end_sample)
+        best: tuple[int, int] | None = None
+        run = 0
+        for i, voiced in enumerate(flags):
+            run = 0 if voiced else run + 1
+            if run and (best is None or run >= best[1] - best[0]):
+                best = (i + 1 - run, i + 1)
+        if best is None:
+            return None
+        start, end = (first + i * FRAME_SAMPLES for i in best)
+        return max(start, start_sample), min(end, end_sample)
+
+    def _flags(self, start_sample: int, end_sample: int) -> tuple[list[bool], int]:
+        """The remembered frames that overlap the samples, and where the first of them starts."""
+        oldest = self._frame_start - len(self._voiced) * FRAME_SAMPLES
+        first = max(0, (start_sample - oldest) // FRAME_SAMPLES)
+        last = max(first, -(-(end_sample - oldest) // FRAME_SAMPLES))
+        return list(self._voiced)[first:last], oldest + first * FRAME_SAMPLES
+
+    def _hear(self, samples: NDArray[np.float32]) -> list[SpeechEvent]:
+        sound = np.concatenate([self._waiting, samples])
+        n_frames = len(sound) // FRAME_SAMPLES
+        self._waiting = sound[n_frames * FRAME_SAMPLES :].copy()
+        frames = sound[: n_frames * FRAME_SAMPLES].reshape(n_frames, FRAME_SAMPLES)
+        events: list[SpeechEvent] = []
+        for frame, level_db in zip(frames, _band_levels_db(frames), strict=True):
+            self._voiced.append(self._is_voice(frame, level_db))
+            self._frame_start += FRAME_SAMPLES
+            self._window.append(self._voiced[-1])
+            if event := self._judge():
+                events.append(event)
+        return events
+
+    def _is_voice(self, frame: NDArray[np.float32], level_db: float) -> bool:
+        floor_db, loudest_db = self._levels.add(level_db)
+        gain_db = min(max(self.config.target_db - loudest_db, 0.0), self.config.most_gain_db)
+        loud = frame * np.float32(32767 * 10 ** (gain_db / 20))
+        # Asked about every frame, since webrtcvad learns from each what the noise is like.
+        like_a_voice: bool = self._vad.is_speech(
+            np.clip(loud, -32768, 32767).astype("<i2").tobytes(), SAMPLE_RATE
+        )
+        return like_a_voice and level_db > floor_db + self.config.margin_db
+
+    def _judge(self) -> SpeechEvent | None:
+        """What the frame that ends at `_frame_start` changes."""
+        config = self.config
+        if sum(self._window) >= config.start_frames:
+            behind = next(i for i, voiced in enumerate(reversed(self._window)) if voiced)
+            self.last_voiced_sample = self._frame_start - behind * FRAME_SAMPLES
+            if self.speaking:
+                return None
+            self.speaking = True
+            ahead = next(i for i, voiced in enumerate(self._window) if voiced)
+            first_voiced = self._frame_start - (len(self._window) - ahead) * FRAME_SAMPLES
+            return SpeechStarted(max(self._ended_at, first_voiced - _n_samples(config.pre_roll_seconds)))
+        if self.speaking:
+            assert self.last_voiced_sample is not None
+            if self._frame_start - self.last_voiced_sample >= _n_samples(config.pause_seconds):
+                self.speaking = False
+                tail_samples = min(_n_samples(config.tail_seconds), _n_samples(config.pause_seconds))
+                self._ended_at = self.last_voiced_sample + tail_samples
+                return SpeechEnded(self._ended_at)
+        return None
+
+
+class _LevelMemory:
+    """The quietest and the loudest 100 ms of the last seconds, kept as one pair for each half second."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self._config = config
+        n_blocks = max(1, _n_frames(config.floor_seconds) // _BLOCK_FRAMES)
+        self._blocks: deque[tuple[float, float]] = deque(maxlen=n_blocks)
+        self._last: deque[float] = deque(maxlen=5)
+        self._quietest, self._loudest = math.inf, _NOTHING_DB  # of the block now filled
+        self._n_frames = 0
+
+    def add(self, level_db: float) -> tuple[float, float]:
+        """The noise floor and the loudest level, in dBFS, with a frame of this level."""
+        self._last.append(level_db)
+        smooth_db = sum(self._last) / len(self._last)
+        self._loudest = max(self._loudest, smooth_db)
+        if len(self._last) == self._last.maxlen:
+            self._quietest = min(self._quietest, smooth_db)
+        floor_db = (
+            min(self._quietest, *(quiet for quiet, _ in self._blocks)) if self._blocks else self._quietest
+        )
+        loudest_db = max([self._loudest, *(loud for _, loud in self._blocks)])
+        self._n_frames += 1
+        if self._n_frames % _BLOCK_FRAMES == 0:
+            self._blocks.append((self._quietest, self._loudest))
+            self._quietest, self._loudest = math.inf, _NOTHING_DB
+        if self._n_frames <= _n_frames(self._config.first_floor_seconds):
+            floor_db = min(floor_db, self._config.first_floor_db)
+        return max(floor_db, self._config.lowest_floor_db), loudest_db
+
+
+def _band_levels_db(frames: NDArray[np.float32]) -> list[float]:
+    """The level of each frame within 200..4000 Hz in dBFS, of [n, 320] float32; a full-scale sine has -3.
+
+    Mains hum, fans and DC lie below. NumPy transforms row by row, so a level does not depend on its neighbours.
+    """
+    spectrum = np.fft.rfft(frames * _WINDOW, axis=1)
+    power = spectrum.real**2 + spectrum.imag**2
+    mean_square = power[:, _FIRST_BIN:_LAST_BIN].sum(axis=1) * _POWER_SCALE
+    levels: list[float] = (10 * np.log10(np.maximum(mean_square, 1e-20))).tolist()
+    return levels
+
+
+def _n_samples(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE)
+
+
+def _n_frames(seconds: float) -> int:
+    return _n_samples(seconds) // FRAME_SAMPLES
