@@ -1,0 +1,159 @@
+"""Hypothesis: the token ids that are believed, and the one frontier between those that stay and those that may change.
+
+    ids   [ . . . . . | . . . . . . . . | . . . . . . . . . | . . . . . ]
+                      prompt_start      utterance_start     frontier
+          their sound  earlier           stable text of      decided anew
+          has left     utterances        this utterance      at each step
+
+The prompt repeats ids[prompt_start:frontier]. The model cannot take back what it is told it said, so stable text needs
+no repair: it only grows. Nothing here knows sound, time or MLX beyond sample counts.
+"""
+
+from collections.abc import Callable, Sequence
+
+from livecap.stream.config import StreamConfig
+
+WordStart = Callable[[int], bool]
+"""True where a token may begin a word: text may be cut before it."""
+
+FRONTIER_SEARCH = 16
+"""Tokens the frontier backs off to find a word's start. Scripts without spaces have none nearby."""
+
+
+class Hypothesis:
+    """What is believed to have been said since the prompt's window began."""
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        start_sample: int,
+        starts_word: WordStart,
+        is_whole: Callable[[Sequence[int]], bool],
+    ) -> None:
+        """
+        Args:
+            start_sample: where the window's sound begins.
+            starts_word: where text may be cut between words.
+            is_whole: False for ids that end inside a character.
+        """
+        self._config = config
+        self._starts_word = starts_word
+        self._is_whole = is_whole
+        self._n_steps = 0
+        self._milestones: list[tuple[int, int]] = [(0, start_sample)]
+        """(tokens, sample): so many tokens had been said when this sound had been heard. Both grow."""
+        self.ids: list[int] = []
+        self.frontier = 0
+        self.prompt_start = 0
+        self.utterance_start = 0
+
+    @property
+    def prefix(self) -> list[int]:
+        """What the next prompt says was said."""
+        return self.ids[self.prompt_start : self.frontier]
+
+    @property
+    def stable_ids(self) -> list[int]:
+        """Of the open utterance."""
+        return self.ids[self.utterance_start : self.frontier]
+
+    @property
+    def partial_ids(self) -> list[int]:
+        return self.ids[self.frontier :]
+
+    def revise(self, new_ids: Sequence[int], end_sample: int) -> bool:
+        """Believe `new_ids` after the prefix, with sound heard up to `end_sample`, and move the frontier.
+
+        Returns:
+            True where a loop was found: the repetition is cut off and nothing is committed by this step.
+        """
+        before = self.frontier
+        self.ids[self.frontier :] = new_ids
+        self._n_steps += 1
+        loop = loop_start(self.ids, self._config)
+        if loop is not None:
+            del self.ids[max(loop, self.frontier) :]
+        self._note_milestone(end_sample)
+        if loop is None and self._n_steps > self._config.cold_steps:
+            self.frontier = max(self.frontier, self._cut_before(len(self.ids) - self._config.rollback))
+        assert self.frontier >= before, "stable text shrank"
+        return loop is not None
+
+    def settle(self) -> None:
+        """Believe all of it: the utterance has ended."""
+        self.frontier = len(self.ids)
+
+    def close_utterance(self) -> None:
+        """The stable ids are an utterance's whole text; what follows belongs to the next one."""
+        self.utterance_start = self.frontier
+
+    def begin_utterance(self) -> None:
+        """Speech begins again after a pause: cold once more."""
+        self._n_steps = 0
+
+    def forget(self, before_sample: int) -> None:
+        """Sound before `before_sample` leaves the prompt, and the text spoken in it with it."""
+        spoken = self._tokens_by(before_sample)
+        start = self._cut_before(min(spoken, self.frontier))
+        self.prompt_start = max(self.prompt_start, start)
+        self._shed()
+
+    def sample_at_frontier(self) -> int:
+        """About where in the sound the frontier is, between the milestones around it."""
+        return _interpolate(self.frontier, self._milestones)
+
+    def _note_milestone(self, end_sample: int) -> None:
+        """A hypothesis that became shorter takes its milestones back."""
+        while len(self._milestones) > 1 and self._milestones[-1][0] >= len(self.ids):
+            self._milestones.pop()
+        if len(self.ids) > self._milestones[-1][0]:
+            self._milestones.append((len(self.ids), end_sample))
+
+    def _tokens_by(self, sample: int) -> int:
+        """About how many tokens were said before `sample`."""
+        return _interpolate(sample, [(at, n) for n, at in self._milestones])
+
+    def _cut_before(self, n: int) -> int:
+        """The last place at or before `n` where text may be cut: between words, or at least between characters."""
+        n = max(n, 0)
+        for place in range(n, max(n - FRONTIER_SEARCH, -1), -1):
+            if place in (0, len(self.ids)) or self._starts_word(self.ids[place]):
+                return place
+        while n > self.frontier and not self._is_whole(self.ids[self.prompt_start : n]):
+            n -= 1
+        return n
+
+    def _shed(self) -> None:
+        """Drop ids that neither the prompt nor the open utterance needs, so that an hour of speech stays small."""
+        n = min(self.prompt_start, self.utterance_start)
+        if n == 0:
+            return
+        del self.ids[:n]
+        self.frontier -= n
+        self.prompt_start -= n
+        self.utterance_start -= n
+        milestones = [(tokens - n, sample) for tokens, sample in self._milestones]
+        first = max(i for i, (tokens, _) in enumerate(milestones) if i == 0 or tokens <= 0)
+        self._milestones = milestones[first:]
+
+
+def loop_start(ids: Sequence[int], config: StreamConfig) -> int | None:
+    """Where the second of many repetitions at the end of `ids` begins, or None where the end is no loop."""
+    n = len(ids)
+    for period in range(1, config.max_loop_period + 1):
+        length = period
+        while length < n and ids[n - 1 - length] == ids[n - 1 - length + period]:
+            length += 1
+        if length >= max(config.loop_repeats * period, config.min_loop_tokens):
+            return n - length + period
+    return None
+
+
+def _interpolate(x: int, points: Sequence[tuple[int, int]]) -> int:
+    """y at x on the line through (x, y) points that grow; the first or last y beyond them."""
+    low = points[0]
+    for high in points:
+        if high[0] >= x:
+            return low[1] if high[0] == low[0] else low[1] + (high[1] - low[1]) * max(x - low[0], 0) // (high[0] - low[0])
+        low = high
+    return low[1]

@@ -1,0 +1,38 @@
+"""RecentSound: the samples that a step may still ask for."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RecentSound:
+    """Samples by their position on the session's clock. Where sound was lost there is silence of the same length."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[int, NDArray[np.float32]]] = []
+        """(start_sample, samples), in order, with holes where sound was lost."""
+        self._start_sample = 0
+        self.end_sample = 0
+
+    def append(self, start_sample: int, samples: NDArray[np.float32]) -> None:
+        """Sound at `start_sample`, at or after `end_sample`."""
+        assert start_sample >= self.end_sample, "sound given twice"
+        self._pieces.append((start_sample, samples))
+        self.end_sample = start_sample + len(samples)
+
+    def between(self, start_sample: int, end_sample: int) -> NDArray[np.float32]:
+        """[end_sample - start_sample] samples; what was forgotten may not be asked for."""
+        assert self._start_sample <= start_sample <= end_sample <= self.end_sample, "this sound is not here"
+        out = np.zeros(end_sample - start_sample, np.float32)
+        for piece_start, samples in self._pieces:
+            low, high = max(start_sample, piece_start), min(end_sample, piece_start + len(samples))
+            if low < high:
+                out[low - start_sample : high - start_sample] = samples[low - piece_start : high - piece_start]
+        return out
+
+    def forget(self, before_sample: int) -> None:
+        """Samples before this one are not asked for again."""
+        self._start_sample = max(self._start_sample, min(before_sample, self.end_sample))
+        n = 0
+        while n < len(self._pieces) and self._pieces[n][0] + len(self._pieces[n][1]) <= self._start_sample:
+            n += 1
+        del self._pieces[:n]

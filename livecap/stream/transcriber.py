@@ -1,0 +1,249 @@
+"""StreamingTranscriber: sound in time becomes text in time. `accept` is cheap, `step` is dear, `finish` is the end.
+
+An utterance is what is closed and logged: it ends at a pause or, unbroken, after 30 s. The prompt's window is a matter
+of its own: it begins anew at a pause once it holds enough, and drops its oldest 8 s, sound and text together, before it
+outgrows the context bound.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechStarted
+from livecap.model.prompt import parse_output
+from livecap.model.tokenizer import Tokenizer
+from livecap.stream.config import StreamConfig
+from livecap.stream.hypothesis import Hypothesis
+from livecap.stream.recogniser import Recogniser
+from livecap.stream.sound import RecentSound
+from livecap.stream.token_text import TokenText
+from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
+
+
+@dataclass(slots=True)
+class _Utterance:
+    index: int
+    start_sample: int
+    shown: str = ""
+    """Stable text so far; the next update must begin with it."""
+
+
+class StreamingTranscriber:
+    """One track of sound. Lives on the thread that loaded the model."""
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        tokenizer: Tokenizer,
+        config: StreamConfig | None = None,
+        *,
+        track: str = "",
+        language: str | None = None,
+        detector: SpeechDetector | None = None,
+        on_notice: Callable[[str], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            language: the forced language, or None to report the one that the model names.
+            on_notice: told what a person should know, such as a token budget that was hit.
+        """
+        self._recogniser = recogniser
+        self._tokenizer = tokenizer
+        self._text = TokenText(tokenizer)
+        self._config = config or StreamConfig()
+        self._track = track
+        self._forced_language = language
+        self._on_notice = on_notice or (lambda message: None)
+        self._detector = detector or SpeechDetector()
+        self._sound = RecentSound()
+        self._events: deque[SpeechEvent] = deque()
+        self._hypothesis: Hypothesis | None = None
+        """Of the prompt's window; None before the first."""
+        self._header: tuple[int, ...] = ()
+        self._utterance: _Utterance | None = None
+        self._n_utterances = 0
+        self._heard_until = 0
+        """Sound that was decoded, or in which nobody spoke."""
+        self.language = language
+        self.n_steps = 0
+
+    # ---- the three verbs
+
+    def accept(self, chunk: AudioChunk) -> None:
+        """Sound that arrived. Cheap: the speech detector looks at it, and it is kept. A gap is heard as silence."""
+        self._sound.append(chunk.start_sample, chunk.samples)
+        self._events.extend(self._detector.accept(chunk))
+        if self._utterance is None and not self._events:
+            self._heard_until = chunk.end_sample
+            config = self._config
+            self._sound.forget(chunk.end_sample - config.samples(config.joined_pause_seconds + config.preroll_seconds))
+
+    @property
+    def ready(self) -> bool:
+        """True when a step is worth its cost: enough new sound in speech, or speech that ended."""
+        if any(isinstance(event, SpeechEnded) for event in self._events):
+            return True
+        if self._utterance is not None:
+            since = self._recogniser.end_sample
+        elif self._events:
+            since = self._events[0].sample
+        else:
+            return False
+        return self._sound.end_sample - since >= self._config.samples(self._config.step_seconds)
+
+    def step(self) -> Iterator[TranscriptUpdate]:
+        """One round over all that has arrived; each update is handed over as soon as it is known."""
+        while self._events:
+            event = self._events.popleft()
+            if isinstance(event, SpeechStarted):
+                self._begin_utterance(event.sample)
+            else:
+                margin = self._config.samples(self._config.end_margin_seconds)
+                yield from self._decode_until(min(event.sample + margin, self._sound.end_sample))
+                yield from self._end_utterance()
+        if self._utterance is not None:
+            yield from self._decode_until(self._sound.end_sample)
+
+    def finish(self) -> Iterator[TranscriptUpdate]:
+        """No more sound will come: what was heard is decoded, and everything becomes stable."""
+        yield from self.step()
+        if self._utterance is not None:
+            yield from self._decode(self._config.samples(self._config.pad_seconds))
+            yield from self._end_utterance()
+        self._heard_until = self._sound.end_sample
+
+    @property
+    def decoded_samples(self) -> int:
+        """Sound up to here needs no more work; lag is counted from it."""
+        return self._heard_until
+
+    @property
+    def speaking(self) -> bool:
+        return self._detector.speaking
+
+    # ---- utterances
+
+    def _begin_utterance(self, sample: int) -> None:
+        """Speech begins: in the prompt's window if that is near and has room, else in a new one."""
+        config = self._config
+        hypothesis = self._hypothesis
+        sample = max(sample, self._heard_until) if hypothesis is None else sample
+        if (
+            hypothesis is None
+            or sample - self._recogniser.end_sample > config.samples(config.joined_pause_seconds)
+            or self._recogniser.end_sample - self._recogniser.start_sample >= config.samples(config.restart_seconds)
+        ):
+            self._begin_window(sample)
+        else:
+            hypothesis.begin_utterance()
+        self._open_utterance(sample)
+
+    def _begin_window(self, sample: int) -> None:
+        self._recogniser.begin(sample)
+        self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
+        self._header = ()
+
+    def _open_utterance(self, sample: int) -> None:
+        self._utterance = _Utterance(self._n_utterances, sample)
+        self._n_utterances += 1
+
+    def _end_utterance(self) -> Iterator[TranscriptUpdate]:
+        """Speech ended: all that is believed stays."""
+        if self._utterance is None:
+            return
+        self._open_hypothesis.settle()
+        yield self._update(final=True)
+        self._open_hypothesis.close_utterance()
+        self._utterance = None
+        self._heard_until = self._recogniser.end_sample
+
+    def _split_utterance(self) -> Iterator[TranscriptUpdate]:
+        """Unbroken speech has become long: what is stable is closed, what is not goes on in the next utterance."""
+        utterance, hypothesis = self._utterance, self._open_hypothesis
+        assert utterance is not None
+        length = self._recogniser.end_sample - utterance.start_sample
+        if length < self._config.samples(self._config.max_utterance_seconds) or not hypothesis.stable_ids:
+            return
+        cut_sample = max(hypothesis.sample_at_frontier(), utterance.start_sample)
+        yield self._update(final=True, end_sample=cut_sample)
+        hypothesis.close_utterance()
+        self._open_utterance(cut_sample)
+
+    # ---- decoding
+
+    def _decode_until(self, end_sample: int) -> Iterator[TranscriptUpdate]:
+        """Decode new sound up to `end_sample`, in pieces that the context bound allows."""
+        most = self._config.samples(self._config.max_step_seconds)
+        while self._utterance is not None and self._recogniser.end_sample < end_sample:
+            start = self._recogniser.end_sample
+            stop = min(end_sample, start + most)
+            yield from self._bound_context(stop)
+            self._recogniser.append(self._sound.between(self._recogniser.end_sample, stop))
+            self._sound.forget(stop - self._config.samples(self._config.preroll_seconds))
+            yield from self._decode()
+
+    def _decode(self, pad_samples: int = 0) -> Iterator[TranscriptUpdate]:
+        """One pass of the model over the prompt's window."""
+        hypothesis = self._open_hypothesis
+        prefix = hypothesis.prefix
+        end_sample = self._recogniser.end_sample
+        decoded = self._recogniser.decode(self._header if prefix else (), prefix, self._budget(), pad_samples)
+        self.n_steps += 1
+        if not prefix:
+            self._header = decoded.header
+            self.language = self._forced_language or self._named_language(decoded.header)
+        if not decoded.complete:
+            at = end_sample / SAMPLE_RATE
+            self._on_notice(f"The model hit its token budget at {at:.0f} s; what follows is decoded in the next step.")
+        hypothesis.revise(decoded.ids, end_sample)
+        self._heard_until = end_sample
+        yield self._update()
+        yield from self._split_utterance()
+
+    def _bound_context(self, end_sample: int) -> Iterator[TranscriptUpdate]:
+        """Before the prompt outgrows its bound, sound whose text is stable leaves, and the text with it."""
+        config, recogniser, hypothesis = self._config, self._recogniser, self._open_hypothesis
+        if end_sample - recogniser.start_sample <= config.samples(config.max_context_seconds):
+            return
+        spoken = hypothesis.sample_at_frontier() - config.samples(config.spoken_margin_seconds)
+        recogniser.drop_before(min(end_sample - config.samples(config.keep_context_seconds), spoken))
+        hypothesis.forget(recogniser.start_sample)
+        if end_sample - recogniser.start_sample > config.samples(config.max_context_seconds):
+            # The text does not advance with the sound, so nothing may leave: close what is believed and begin anew.
+            here = recogniser.end_sample
+            yield from self._end_utterance()
+            self._begin_window(here)
+            self._open_utterance(here)
+
+    def _budget(self) -> int:
+        """The most tokens that can have been said since the frontier."""
+        seconds = (self._recogniser.end_sample - self._open_hypothesis.sample_at_frontier()) / SAMPLE_RATE
+        return round(self._config.tokens_per_second * max(seconds, 0)) + self._config.spare_tokens
+
+    def _named_language(self, header: tuple[int, ...]) -> str | None:
+        name, _ = parse_output(self._tokenizer.decode(list(header)), None)
+        return name or None
+
+    @property
+    def _open_hypothesis(self) -> Hypothesis:
+        assert self._hypothesis is not None, "no window is open"
+        return self._hypothesis
+
+    def _update(self, final: bool = False, end_sample: int | None = None) -> TranscriptUpdate:
+        utterance, hypothesis = self._utterance, self._open_hypothesis
+        assert utterance is not None
+        partial_ids = [] if final else hypothesis.partial_ids
+        stable, partial = self._text.decode(hypothesis.stable_ids, partial_ids)
+        assert stable.startswith(utterance.shown), "stable text changed"
+        utterance.shown = stable
+        return TranscriptUpdate(
+            track=self._track,
+            utterance=utterance.index,
+            stable=stable,
+            partial=partial,
+            start_sample=utterance.start_sample,
+            end_sample=self._recogniser.end_sample if end_sample is None else end_sample,
+            language=self.language,
+            final=final,
+        )
