@@ -3,45 +3,265 @@
     source ─▶ transcriber ─▶ log ─▶ listeners
 """
 
-from collections.abc import Callable
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
 
-from livecap.session.status import SessionStatus
-from livecap.transcript import SessionEvent, TranscriptUpdate
+from livecap.audio_in.source import AudioSource
+from livecap.errors import LivecapError, LogError
+from livecap.session.log import SessionLog
+from livecap.session.status import SessionStatus, State
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import (
+    AudioGap,
+    Notice,
+    Paused,
+    Resumed,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+    TextCommitted,
+    TranscriptUpdate,
+    UtteranceEnded,
+)
+from livecap.version import VERSION
 
 Listener = Callable[[SessionEvent | TranscriptUpdate], None]
-"""Called on the decode thread, after the log has what it is told. Must return soon and not raise."""
+"""Called after the log has what it is told, one call at a time, on the decode thread or the one that pauses. Must return
+soon and not raise."""
+
+MakeTranscriber = Callable[[Callable[[str], None]], StreamingTranscriber]
+"""Loads the model on the thread that calls it; gets what to call with a notice."""
+
+RTF_STEPS = 10
+"""Steps that the shown RTF is averaged over."""
 
 
 class LiveSession:
-    """Used from two threads: its own decodes and publishes; any other may call what stands here.
+    """Used from two threads: its own decodes and publishes; any other may call what stands here."""
 
-    Interface under construction; names and meanings are settled.
-    """
+    def __init__(
+        self, source: AudioSource, make_transcriber: MakeTranscriber, log: SessionLog, model: str, language: str | None
+    ) -> None:
+        """
+        Args:
+            model: the model's name as people read it.
+            language: the forced language, or None.
+        """
+        self._source = source
+        self._make_transcriber = make_transcriber
+        self._log = log
+        self._model = model
+        self._language = language
+        self._listeners: list[Listener] = []
+        self._publishing = threading.RLock()
+        self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+        self._ended = threading.Event()
+        self._transcriber: StreamingTranscriber | None = None
+        self._state = State.LOADING
+        self._stopping = False
+        self._paused = False
+        self._error: str | None = None
+        self._started_wall = time.time()
+        self._started_clock = time.monotonic()
+        self._committed: dict[tuple[str, int], int] = {}
+        """(track, utterance) to how many characters of it are facts."""
+        self._steps: deque[tuple[float, float]] = deque(maxlen=RTF_STEPS)
+        """(seconds of compute, seconds of sound)."""
+        self._n_gaps = 0
+        self._gap_samples = 0
+
+    # ---- what other threads call
 
     def add_listener(self, listener: Listener) -> None:
         """Before `start`."""
-        raise NotImplementedError
+        self._listeners.append(listener)
 
     def start(self) -> None:
         """Returns at once; loading and decoding happen on the decode thread."""
-        raise NotImplementedError
+        self._thread.start()
 
     def pause(self) -> None:
         """Stop listening; what was heard is still decoded. Twice is harmless."""
-        raise NotImplementedError
+        if self._paused or self._stopping:
+            return
+        self._paused = True
+        self._source.pause()
+        self._publish(Paused("", self._source.arrived_samples, _now()))
 
     def resume(self) -> None:
-        raise NotImplementedError
+        """Go on listening. Twice is harmless."""
+        if not self._paused:
+            return
+        self._paused = False
+        self._publish(Resumed("", self._source.arrived_samples, _now()))
+        self._source.resume()
 
     def stop(self) -> None:
         """Hear no more, decode the rest, finish the log. Returns at once; `wait` for the end."""
-        raise NotImplementedError
+        self._stopping = True
+        self._source.close()
+
+    def notice(self, message: str, severity: str = "warning") -> None:
+        """Log and show something a person should know, such as a device that left."""
+        if not self._ended.is_set():
+            self._publish(Notice(message, self._source.arrived_samples, severity))
 
     def wait(self, timeout: float | None = None) -> bool:
         """True when the session has ended (or failed) within `timeout` seconds."""
-        raise NotImplementedError
+        return self._ended.wait(timeout)
+
+    @property
+    def wall_seconds(self) -> float:
+        """Since the session was made."""
+        return time.monotonic() - self._started_clock
+
+    @property
+    def log_folder(self) -> Path:
+        return self._log.folder
 
     @property
     def status(self) -> SessionStatus:
         """A snapshot; cheap enough to poll at 15 Hz."""
-        raise NotImplementedError
+        transcriber = self._transcriber
+        compute = sum(seconds for seconds, _ in self._steps)
+        sound = sum(seconds for _, seconds in self._steps)
+        state = self._state
+        if state is State.LISTENING and self._paused:
+            state = State.PAUSED
+        if state is State.LISTENING and self._stopping:
+            state = State.FINISHING
+        return SessionStatus(
+            state=state,
+            source=self._source.name,
+            model=self._model,
+            live=self._source.live,
+            started_wall=self._started_wall,
+            arrived_samples=self._source.arrived_samples,
+            decoded_samples=transcriber.due_until if transcriber else 0,
+            level=self._source.level,
+            speaking=transcriber.speaking if transcriber else False,
+            language=transcriber.language if transcriber else self._language,
+            language_forced=self._language is not None,
+            rtf=compute / sound if sound else None,
+            n_gaps=self._n_gaps,
+            gap_samples=self._gap_samples,
+            log_path=str(self._log.folder),
+            error=self._error,
+        )
+
+    # ---- the decode thread
+
+    def _run(self) -> None:
+        reason = "end of source"
+        try:
+            self._publish(self._session_started())
+            self._transcriber = self._make_transcriber(self.notice)
+            self._state = State.LISTENING
+            self._listen(self._transcriber)
+            if self._stopping:
+                reason = "stopped"
+        except LivecapError as error:
+            reason = self._fail(str(error))
+        except Exception as error:  # the last door of this thread: what was said so far must be kept and the fault told
+            (self._log.folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            reason = self._fail(f"The decoder failed: {type(error).__name__}: {error}. See fault.txt beside the log.")
+        finally:
+            self._end(reason)
+
+    def _listen(self, transcriber: StreamingTranscriber) -> None:
+        end_sample = 0
+        for chunk in self._source:
+            if chunk.start_sample > end_sample:
+                self._lost(end_sample, chunk.start_sample)
+            end_sample = chunk.end_sample
+            transcriber.accept(chunk)
+            if self._paused:
+                self._decode(transcriber, transcriber.flush())
+            elif transcriber.ready:
+                self._decode(transcriber, transcriber.step())
+        self._state = State.FINISHING
+        self._decode(transcriber, transcriber.finish())
+
+    def _decode(self, transcriber: StreamingTranscriber, updates: Iterable[TranscriptUpdate]) -> None:
+        before, start = transcriber.decoded_samples, time.perf_counter()
+        for update in updates:
+            self._publish_update(update)
+        sound = (transcriber.decoded_samples - before) / 16_000
+        if sound > 0:
+            self._steps.append((time.perf_counter() - start, sound))
+
+    def _publish_update(self, update: TranscriptUpdate) -> None:
+        """The facts in an update go to the log first; then the update itself goes to whoever watches."""
+        key = (update.track, update.utterance)
+        known = self._committed.get(key, 0)
+        if len(update.stable) > known:
+            self._committed[key] = len(update.stable)
+            text = update.stable[known:]
+            self._publish(TextCommitted(update.track, update.utterance, text, update.start_sample, update.end_sample))
+        self._tell(update)
+        if update.final:
+            self._committed.pop(key, None)
+            if update.stable:
+                self._publish(
+                    UtteranceEnded(
+                        update.track,
+                        update.utterance,
+                        update.stable,
+                        update.start_sample,
+                        update.end_sample,
+                        update.language,
+                    )
+                )
+
+    def _lost(self, start_sample: int, end_sample: int) -> None:
+        self._n_gaps += 1
+        self._gap_samples += end_sample - start_sample
+        self._publish(AudioGap("", start_sample, end_sample))
+
+    def _fail(self, message: str) -> str:
+        self._error = message
+        return f"failed: {message}"
+
+    def _end(self, reason: str) -> None:
+        self._source.close()
+        try:
+            if self._error is not None:
+                self.notice(self._error, "error")
+            self._publish(SessionEnded(self._source.arrived_samples, reason))
+        except LogError as error:
+            self._error = self._error or str(error)
+        finally:
+            self._log.close()
+            self._state = State.FAILED if self._error else State.ENDED
+            self._ended.set()
+
+    def _session_started(self) -> SessionStarted:
+        return SessionStarted(
+            session=self._log.session,
+            source=self._source.name,
+            model=self._model,
+            wall_time=datetime.fromtimestamp(self._started_wall).astimezone().isoformat(timespec="milliseconds"),
+            live=self._source.live,
+            language=self._language,
+            version=VERSION,
+        )
+
+    def _publish(self, event: SessionEvent) -> None:
+        """Log first, then listeners. A log that cannot be written ends the session: nothing is shown that is not kept."""
+        with self._publishing:
+            self._log.append(event, self.wall_seconds)
+            self._tell(event)
+
+    def _tell(self, item: SessionEvent | TranscriptUpdate) -> None:
+        with self._publishing:
+            for listener in self._listeners:
+                listener(item)
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")

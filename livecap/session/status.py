@@ -32,6 +32,7 @@ class SessionStatus:
     arrived_samples: int
     """Sound heard so far, at 16 kHz: the session's clock."""
     decoded_samples: int
+    """Sound that is decoded, silent, or not due yet because a step waits for more."""
     level: float
     """Peak of the last 100 ms, 0..1."""
     speaking: bool

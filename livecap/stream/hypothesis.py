@@ -75,7 +75,7 @@ class Hypothesis:
             del self.ids[max(loop, self.frontier) :]
         self._note_milestone(end_sample)
         if loop is None and self._n_steps > self._config.cold_steps:
-            self.frontier = max(self.frontier, self._cut_before(len(self.ids) - self._config.rollback))
+            self.frontier = self._cut_before(len(self.ids) - self._config.rollback, self.frontier)
         assert self.frontier >= before, "stable text shrank"
         return loop is not None
 
@@ -93,9 +93,8 @@ class Hypothesis:
 
     def forget(self, before_sample: int) -> None:
         """Sound before `before_sample` leaves the prompt, and the text spoken in it with it."""
-        spoken = self._tokens_by(before_sample)
-        start = self._cut_before(min(spoken, self.frontier))
-        self.prompt_start = max(self.prompt_start, start)
+        spoken = min(self._tokens_by(before_sample), self.frontier)
+        self.prompt_start = self._cut_before(spoken, self.prompt_start)
         self._shed()
 
     def sample_at_frontier(self) -> int:
@@ -113,15 +112,14 @@ class Hypothesis:
         """About how many tokens were said before `sample`."""
         return _interpolate(sample, [(at, n) for n, at in self._milestones])
 
-    def _cut_before(self, n: int) -> int:
-        """The last place at or before `n` where text may be cut: between words, or at least between characters."""
-        n = max(n, 0)
-        for place in range(n, max(n - FRONTIER_SEARCH, -1), -1):
-            if place in (0, len(self.ids)) or self._starts_word(self.ids[place]):
+    def _cut_before(self, n: int, lowest: int) -> int:
+        """The last place in [lowest, n] where text may be cut: between words, or at least between characters."""
+        for place in range(n, max(n - FRONTIER_SEARCH, lowest), -1):
+            if place == len(self.ids) or self._starts_word(self.ids[place]):
                 return place
-        while n > self.frontier and not self._is_whole(self.ids[self.prompt_start : n]):
+        while n > lowest and not self._is_whole(self.ids[lowest:n]):
             n -= 1
-        return n
+        return max(n, lowest)
 
     def _shed(self) -> None:
         """Drop ids that neither the prompt nor the open utterance needs, so that an hour of speech stays small."""

@@ -40,7 +40,7 @@ class StreamingTranscriber:
         *,
         track: str = "",
         language: str | None = None,
-        detector: SpeechDetector | None = None,
+        make_detector: Callable[[], SpeechDetector] = SpeechDetector,
         on_notice: Callable[[str], None] | None = None,
     ) -> None:
         """
@@ -55,7 +55,8 @@ class StreamingTranscriber:
         self._track = track
         self._forced_language = language
         self._on_notice = on_notice or (lambda message: None)
-        self._detector = detector or SpeechDetector()
+        self._make_detector = make_detector
+        self._detector = make_detector()
         self._sound = RecentSound()
         self._events: deque[SpeechEvent] = deque()
         self._hypothesis: Hypothesis | None = None
@@ -105,18 +106,30 @@ class StreamingTranscriber:
         if self._utterance is not None:
             yield from self._decode_until(self._sound.end_sample)
 
-    def finish(self) -> Iterator[TranscriptUpdate]:
-        """No more sound will come: what was heard is decoded, and everything becomes stable."""
+    def flush(self) -> Iterator[TranscriptUpdate]:
+        """Listening pauses: what was heard is decoded, and all of it becomes stable. Sound may follow."""
         yield from self.step()
         if self._utterance is not None:
             yield from self._decode(self._config.samples(self._config.pad_seconds))
             yield from self._end_utterance()
         self._heard_until = self._sound.end_sample
+        # What follows may begin in the middle of a word: a detector that still hears the old speech would not say so.
+        self._detector = self._make_detector()
+
+    def finish(self) -> Iterator[TranscriptUpdate]:
+        """No more sound will come."""
+        return self.flush()
 
     @property
     def decoded_samples(self) -> int:
-        """Sound up to here needs no more work; lag is counted from it."""
+        """Sound up to here needs no more work."""
         return self._heard_until
+
+    @property
+    def due_until(self) -> int:
+        """Sound up to here is decoded, or waits for a step that is not due; lag is counted from it."""
+        waiting = self._sound.end_sample - self._heard_until
+        return self._heard_until + min(waiting, self._config.samples(self._config.step_seconds))
 
     @property
     def speaking(self) -> bool:
@@ -128,7 +141,6 @@ class StreamingTranscriber:
         """Speech begins: in the prompt's window if that is near and has room, else in a new one."""
         config = self._config
         hypothesis = self._hypothesis
-        sample = max(sample, self._heard_until) if hypothesis is None else sample
         if (
             hypothesis is None
             or sample - self._recogniser.end_sample > config.samples(config.joined_pause_seconds)

@@ -1,0 +1,130 @@
+"""The command line: which command, with which settings. Heavy imports wait until a command needs them."""
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from livecap.errors import LivecapError
+from livecap.settings import DEFAULT_MODEL, Settings
+from livecap.version import VERSION
+
+EXAMPLES = """\
+examples:
+  livecap --mic                        live notes from the default microphone
+  livecap --device "BlackHole 2ch"     captions for system audio
+  livecap --replay talk.wav            a recording, as if it were live
+  livecap demo                         a shipped recording through the embedded model
+  livecap doctor --selftest            what this machine has, and how well it does
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status. Trouble is one line on standard error."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except LivecapError as error:
+        from livecap.cli.output import warn
+
+        warn(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    if options.command == "devices":
+        from livecap.cli.devices import list_devices
+
+        return list_devices(options.json_list)
+    if options.command == "doctor":
+        from livecap.cli.doctor import doctor
+
+        return doctor(options.doctor_model or settings.model, selftest=options.selftest, as_json=options.json_list)
+    from livecap.cli.session import run_session
+
+    if options.command == "demo":
+        from livecap.cli.recordings import demo_recording
+
+        settings = replace(settings, replay=demo_recording(), model=options.model or "tiny")
+    return run_session(settings)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    output = "json" if options.json else "plain" if options.plain or not sys.stdout.isatty() else "screen"
+    return Settings(
+        replay=options.replay,
+        pace=options.pace,
+        device=options.device,
+        model=options.model or DEFAULT_MODEL,
+        language=options.language,
+        context=options.context,
+        chunk_seconds=options.chunk,
+        log_dir=options.log_dir,
+        output=output,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="livecap",
+        description="Realtime transcription on your own machine: sound becomes text while people speak.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"livecap {VERSION}")
+    source = parser.add_argument_group("sound").add_mutually_exclusive_group()
+    source.add_argument("--mic", action="store_true", help="the default microphone (what livecap does without options)")
+    source.add_argument("--device", metavar="NAME", help="an input: its index, its name or a part of it")
+    source.add_argument("--replay", metavar="FILE", type=Path, help="a recording, as if it were live")
+    parser.add_argument("--pace", metavar="N", type=_pace, default=1.0, help="replay N times real time, or max")
+
+    text = parser.add_argument_group("text")
+    text.add_argument("--model", metavar="NAME", help=f"a name, folder or repository; tiny (default: {DEFAULT_MODEL})")
+    text.add_argument("--language", metavar="NAME", help="force a language, such as English or en")
+    text.add_argument("--context", metavar="TEXT", default="", help="names and words to expect")
+    text.add_argument("--chunk", metavar="SECONDS", type=_chunk, default=2.0, help="sound per step (default: 2)")
+
+    output = parser.add_argument_group("output")
+    form = output.add_mutually_exclusive_group()
+    form.add_argument("--plain", action="store_true", help="print a line an utterance; no screen")
+    form.add_argument("--json", action="store_true", help="print one event a line (docs/events.md)")
+    output.add_argument("--log-dir", metavar="DIR", type=Path, help="put the session's folder into DIR")
+
+    commands = parser.add_subparsers(dest="command", metavar="", title="commands")
+    commands.add_parser("demo", help="replay a shipped recording through the embedded model")
+    devices = commands.add_parser("devices", help="list the inputs of this machine")
+    devices.add_argument("--json", dest="json_list", action="store_true", help="as JSON")
+    doctor = commands.add_parser("doctor", help="say what this machine has")
+    doctor.add_argument("--selftest", action="store_true", help="and transcribe a shipped recording: WER, RTF, memory")
+    doctor.add_argument("--model", dest="doctor_model", metavar="NAME", help="the model of the self-test")
+    doctor.add_argument("--json", dest="json_list", action="store_true", help="as JSON")
+    return parser
+
+
+def _pace(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        pace = float(text)
+    except ValueError:
+        pace = math.nan
+    if not (math.isfinite(pace) and pace > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no pace: give a number above 0, or max")
+    return pace
+
+
+def _chunk(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0.2 <= seconds <= 12:
+        raise argparse.ArgumentTypeError(f"{text!r} is no chunk length: give seconds from 0.2 to 12")
+    return seconds

@@ -1,0 +1,87 @@
+"""What scripts and screen readers get: committed lines (`--plain`) or every event and update as JSON (`--json`)."""
+
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from livecap.session.clock import SessionClock
+from livecap.text_safety import printable
+from livecap.transcript import (
+    AudioGap,
+    Notice,
+    Paused,
+    Resumed,
+    SessionEvent,
+    SessionStarted,
+    TranscriptUpdate,
+    UtteranceEnded,
+    to_json,
+)
+
+
+class PlainOutput:
+    """One line an utterance on standard output, trouble on standard error."""
+
+    def __init__(self, out: TextIO, err: TextIO, on_closed: Callable[[], None]) -> None:
+        """
+        Args:
+            on_closed: called when nobody reads standard output any more.
+        """
+        self._out = out
+        self._err = err
+        self._on_closed = on_closed
+        self._clock: SessionClock | None = None
+
+    def __call__(self, item: SessionEvent | TranscriptUpdate) -> None:
+        match item:
+            case TranscriptUpdate():
+                return
+            case SessionStarted():
+                self._clock = SessionClock(item)
+            case UtteranceEnded():
+                label = f"{item.track}: " if item.track else ""
+                self._print(self._out, item.start_sample, label + item.text)
+            case AudioGap():
+                seconds = (item.end_sample - item.start_sample) / 16_000
+                self._print(self._err, item.start_sample, f"sound lost: {seconds:.1f} s")
+            case Notice(severity="warning"):
+                self._print(self._err, item.sample, item.message)
+            case Paused() | Resumed():
+                assert self._clock is not None
+                self._clock.note(item)
+            case _:
+                return
+
+    def _print(self, file: TextIO, sample: int, text: str) -> None:
+        assert self._clock is not None, "a session starts with SessionStarted"
+        _print_line(f"[{self._clock.at(sample)}] {printable(text)}", file, self._on_closed)
+
+
+class JsonOutput:
+    """One JSON object a line on standard output: every event, and an update after every step."""
+
+    def __init__(self, out: TextIO, wall_seconds: Callable[[], float], on_closed: Callable[[], None]) -> None:
+        """
+        Args:
+            wall_seconds: since the session's start.
+            on_closed: called when nobody reads standard output any more.
+        """
+        self._out = out
+        self._wall_seconds = wall_seconds
+        self._on_closed = on_closed
+
+    def __call__(self, item: SessionEvent | TranscriptUpdate) -> None:
+        _print_line(to_json(item, self._wall_seconds()), self._out, self._on_closed)
+
+
+def _print_line(line: str, file: TextIO, on_closed: Callable[[], None]) -> None:
+    try:
+        print(line, file=file, flush=True)
+    except BrokenPipeError:
+        # `livecap ... | head`: end in order, with the log finished.
+        on_closed()
+
+
+def warn(message: str) -> None:
+    """One line on standard error."""
+    print(f"livecap: {printable(message)}", file=sys.stderr, flush=True)
