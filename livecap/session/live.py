@@ -17,6 +17,7 @@ from livecap.session.log import SessionLog
 from livecap.session.status import SessionStatus, State
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
+    SAMPLE_RATE,
     AudioGap,
     Notice,
     Paused,
@@ -72,6 +73,10 @@ class LiveSession:
         """(track, utterance) to how many characters of it are facts."""
         self._steps: deque[tuple[float, float]] = deque(maxlen=RTF_STEPS)
         """(seconds of compute, seconds of sound)."""
+        self.load_seconds = 0.0
+        """Until the model could run."""
+        self.decode_seconds = 0.0
+        """Compute time of all steps so far."""
         self._n_gaps = 0
         self._gap_samples = 0
 
@@ -160,7 +165,9 @@ class LiveSession:
         reason = "end of source"
         try:
             self._publish(self._session_started())
+            start = time.perf_counter()
             self._transcriber = self._make_transcriber(self.notice)
+            self.load_seconds = time.perf_counter() - start
             self._state = State.LISTENING
             self._listen(self._transcriber)
             if self._stopping:
@@ -191,9 +198,11 @@ class LiveSession:
         before, start = transcriber.decoded_samples, time.perf_counter()
         for update in updates:
             self._publish_update(update)
-        sound = (transcriber.decoded_samples - before) / 16_000
+        sound = (transcriber.decoded_samples - before) / SAMPLE_RATE
+        compute = time.perf_counter() - start
+        self.decode_seconds += compute
         if sound > 0:
-            self._steps.append((time.perf_counter() - start, sound))
+            self._steps.append((compute, sound))
 
     def _publish_update(self, update: TranscriptUpdate) -> None:
         """The facts in an update go to the log first; then the update itself goes to whoever watches."""

@@ -1,0 +1,29 @@
+"""`livecap devices`: the inputs of this machine."""
+
+import json
+from dataclasses import asdict
+
+from livecap.audio_in.devices import list_inputs
+from livecap.cli.output import warn
+from livecap.text_safety import printable
+
+
+def list_devices(as_json: bool) -> int:
+    """Print the inputs, the default one marked; returns the exit status.
+
+    Raises:
+        AudioError: PortAudio is missing.
+    """
+    inputs = list_inputs()
+    if as_json:
+        print(json.dumps([asdict(device) for device in inputs], ensure_ascii=False, indent=2))
+        return 0
+    if not inputs:
+        warn("No input was found. Connect a microphone; livecap --replay FILE needs none.")
+        return 1
+    for device in inputs:
+        mark = "*" if device.is_default else " "
+        rate = f"{device.default_rate / 1000:g} kHz"
+        print(f"{mark} {device.index:3}  {printable(device.name):40}  {rate:>9}  {device.n_channels} ch  {device.host_api}")
+    print("\n* is the default. Choose one with --device and its index, its name or a part of it.")
+    return 0

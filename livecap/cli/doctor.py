@@ -1,0 +1,113 @@
+"""`livecap doctor`: what this machine has, and with `--selftest` how well and how fast a model does on it."""
+
+import importlib.util
+import json
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from livecap.cli.recordings import demo_recording, reference_text
+from livecap.errors import LivecapError
+from livecap.version import VERSION
+
+
+def doctor(model: str, selftest: bool, as_json: bool) -> int:
+    """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
+    report: dict[str, Any] = {
+        "livecap": VERSION,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "mlx": _mlx(),
+        "capture": _capture(),
+        "models": _models(),
+    }
+    if selftest:
+        report["selftest"] = _selftest(model)
+    if as_json:
+        print(json.dumps(report, ensure_ascii=False, indent=2))
+    else:
+        _print(report)
+    failed = any(isinstance(part, dict) and "problem" in part for part in report.values())
+    return 1 if failed else 0
+
+
+def _mlx() -> dict[str, Any]:
+    if importlib.util.find_spec("mlx") is None:
+        return {"problem": "MLX is not installed; it needs an Apple-silicon Mac with macOS 14 or Linux."}
+    from livecap.model.backend import backend_report
+
+    return dict(backend_report())
+
+
+def _capture() -> dict[str, Any]:
+    from livecap.audio_in.devices import list_inputs
+
+    try:
+        inputs = list_inputs()
+    except LivecapError as error:
+        return {"problem": str(error)}
+    return {"inputs": [device.name for device in inputs], "default": next((d.name for d in inputs if d.is_default), None)}
+
+
+def _models() -> dict[str, Any]:
+    from livecap.cli.download import cached_models, models_folder
+
+    return {"folder": str(models_folder()), "here": cached_models()}
+
+
+def _selftest(model: str) -> dict[str, Any]:
+    """Play a shipped recording through the model as fast as it goes, by the same path as a session."""
+    import tempfile
+
+    from livecap.bench.wer import word_error_rate
+    from livecap.cli.session import make_session
+    from livecap.settings import Settings
+    from livecap.transcript import SAMPLE_RATE, SessionEvent, TranscriptUpdate, UtteranceEnded
+
+    recording = demo_recording()
+    utterances: list[str] = []
+
+    def collect(item: SessionEvent | TranscriptUpdate) -> None:
+        if isinstance(item, UtteranceEnded):
+            utterances.append(item.text)
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            session = make_session(Settings(replay=recording, pace=None, model=model, log_dir=Path(folder)))
+        except LivecapError as error:
+            return {"model": model, "problem": str(error)}
+        session.add_listener(collect)
+        session.start()
+        session.wait()
+        status = session.status
+    if status.error is not None:
+        return {"model": model, "problem": status.error}
+    sound_seconds = status.arrived_samples / SAMPLE_RATE
+    return {
+        "model": model,
+        "recording": recording.name,
+        "sound_seconds": round(sound_seconds, 1),
+        "wer": round(word_error_rate(reference_text(recording), " ".join(utterances)), 4),
+        "rtf": round(session.decode_seconds / sound_seconds, 4),
+        "load_seconds": round(session.load_seconds, 2),
+        "peak_memory_mb": round(_peak_memory_bytes() / 1e6),
+    }
+
+
+def _peak_memory_bytes() -> int:
+    """Of this process. Linux counts in kilobytes, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _print(report: dict[str, Any]) -> None:
+    for name, part in report.items():
+        if not isinstance(part, dict):
+            print(f"{name:10} {part}")
+            continue
+        for i, (key, value) in enumerate(part.items()):
+            shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+            mark = "!" if key == "problem" else " "
+            print(f"{name if i == 0 else '':10}{mark}{key.replace('_', ' '):15} {shown}")
