@@ -1,0 +1,247 @@
+"""The numbers of a checkpoint: config.json as three frozen dataclasses.
+
+What shapes a layer has to be in the file, and `load` compares it with the weights. Any other missing key takes
+the value of the released models (not the defaults of the official package, which fit no released model) and is
+named in `ModelConfig.notices`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from livecap.errors import ModelError
+
+RELEASED_EOS_IDS = (151643, 151645)
+"""`<|endoftext|>` and `<|im_end|>`; both end a text."""
+
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """The audio encoder."""
+
+    num_mel_bins: int
+    d_model: int
+    encoder_layers: int
+    encoder_attention_heads: int
+    encoder_ffn_dim: int
+    output_dim: int
+    """Width of an audio embedding: the text decoder's hidden size."""
+    downsample_hidden_size: int
+    """Channels of the three convolutions."""
+    n_window: int = 50
+    """Half of a conv chunk, in mel frames."""
+    n_window_infer: int = 800
+    """An encoder window, in mel frames."""
+
+    @property
+    def chunk_frames(self) -> int:
+        """Mel frames in a conv chunk."""
+        return 2 * self.n_window
+
+    @property
+    def chunk_tokens(self) -> int:
+        """Audio embeddings of a complete conv chunk."""
+        return halved_three_times(self.chunk_frames)
+
+    @property
+    def window_chunks(self) -> int:
+        """Conv chunks in an encoder window."""
+        return self.n_window_infer // self.chunk_frames
+
+    @property
+    def window_frames(self) -> int:
+        """Mel frames in an encoder window."""
+        return self.window_chunks * self.chunk_frames
+
+    @property
+    def window_tokens(self) -> int:
+        """Audio embeddings of a complete encoder window."""
+        return self.window_chunks * self.chunk_tokens
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """The text decoder."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 1e6
+    tie_word_embeddings: bool = True
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A whole checkpoint."""
+
+    audio: AudioConfig
+    text: TextConfig
+    audio_token_id: int = 151676
+    audio_start_token_id: int = 151669
+    audio_end_token_id: int = 151670
+    eos_token_ids: tuple[int, ...] = RELEASED_EOS_IDS
+    """Any of these ends the text. From generation_config.json."""
+    support_languages: tuple[str, ...] = ()
+    """Languages the checkpoint says it knows; empty where it does not say."""
+    notices: tuple[str, ...] = ()
+    """One line each: what the file did not say and which value stands in."""
+
+    @classmethod
+    def from_dict(cls, root: Mapping[str, object]) -> "ModelConfig":
+        """The configuration in a parsed config.json, official or MLX community.
+
+        Raises:
+            ModelError: another kind of model, a missing dimension, a value of the wrong type, or an option that
+                no released model uses and this network does not have.
+        """
+        thinker = _section(root, "thinker_config", "the file")
+        if "forced_aligner" in str(thinker.get("model_type", "")):
+            raise ModelError(
+                "This checkpoint is a forced aligner, not a recogniser. Choose a Qwen3-ASR model."
+            )
+        audio = _Reader("audio_config", _section(thinker, "audio_config", "thinker_config"))
+        text = _Reader("text_config", _section(thinker, "text_config", "thinker_config"))
+        tokens = _Reader("thinker_config", thinker)
+        audio.allow_only("activation_function", "gelu")
+        audio.allow_only("scale_embedding", False)
+        text.allow_only("hidden_act", "silu")
+        text.allow_only("attention_bias", False)
+        config = cls(
+            audio=AudioConfig(
+                num_mel_bins=audio.dimension("num_mel_bins"),
+                d_model=audio.dimension("d_model"),
+                encoder_layers=audio.dimension("encoder_layers"),
+                encoder_attention_heads=audio.dimension("encoder_attention_heads"),
+                encoder_ffn_dim=audio.dimension("encoder_ffn_dim"),
+                output_dim=audio.dimension("output_dim"),
+                downsample_hidden_size=audio.dimension("downsample_hidden_size"),
+                n_window=audio.whole("n_window", AudioConfig.n_window),
+                n_window_infer=audio.whole("n_window_infer", AudioConfig.n_window_infer),
+            ),
+            text=TextConfig(
+                vocab_size=text.dimension("vocab_size"),
+                hidden_size=text.dimension("hidden_size"),
+                intermediate_size=text.dimension("intermediate_size"),
+                num_hidden_layers=text.dimension("num_hidden_layers"),
+                num_attention_heads=text.dimension("num_attention_heads"),
+                num_key_value_heads=text.dimension("num_key_value_heads"),
+                head_dim=text.dimension("head_dim"),
+                rms_norm_eps=text.real("rms_norm_eps", TextConfig.rms_norm_eps),
+                rope_theta=text.real("rope_theta", TextConfig.rope_theta),
+                tie_word_embeddings=text.flag("tie_word_embeddings", TextConfig.tie_word_embeddings),
+            ),
+            audio_token_id=tokens.whole("audio_token_id", cls.audio_token_id),
+            audio_start_token_id=tokens.whole("audio_start_token_id", cls.audio_start_token_id),
+            audio_end_token_id=tokens.whole("audio_end_token_id", cls.audio_end_token_id),
+            support_languages=_names(root.get("support_languages")),
+            notices=_one_notice(audio.replaced + text.replaced + tokens.replaced),
+        )
+        _check(config)
+        return config
+
+
+def eos_ids_of(generation: Mapping[str, object]) -> tuple[int, ...]:
+    """The ids that end a text, from a parsed generation_config.json; those of the released models where it is silent."""
+    value = generation.get("eos_token_id")
+    ids = value if isinstance(value, list) else [value]
+    whole = tuple(i for i in ids if isinstance(i, int) and not isinstance(i, bool))
+    return whole or RELEASED_EOS_IDS
+
+
+def halved_three_times(n_frames: int) -> int:
+    """Time steps left of `n_frames` after three convolutions of stride 2, each rounding up."""
+    for _ in range(3):
+        n_frames = (n_frames + 1) // 2
+    return n_frames
+
+
+class _Reader:
+    """Reads one section of config.json and remembers which values it had to supply."""
+
+    def __init__(self, name: str, values: Mapping[str, object]) -> None:
+        self.name = name
+        self.values = values
+        self.replaced: list[str] = []
+
+    def dimension(self, key: str) -> int:
+        if key not in self.values:
+            raise ModelError(f"config.json has no {self.name}.{key}, without which no layer can be built.")
+        return self._positive(key, self.values[key])
+
+    def whole(self, key: str, released: int) -> int:
+        return self._positive(key, self._value(key, released))
+
+    def real(self, key: str, released: float) -> float:
+        value = self._value(key, released)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            raise self._wrong(key, value, "a positive number")
+        return float(value)
+
+    def flag(self, key: str, released: bool) -> bool:
+        value = self._value(key, released)
+        if not isinstance(value, bool):
+            raise self._wrong(key, value, "true or false")
+        return value
+
+    def allow_only(self, key: str, supported: object) -> None:
+        value = self.values.get(key, supported)
+        if value != supported:
+            raise ModelError(
+                f"config.json has {self.name}.{key} = {value!r}; only {supported!r} is supported, "
+                "which is what every released Qwen3-ASR has."
+            )
+
+    def _value(self, key: str, released: object) -> object:
+        value = self.values.get(key, _MISSING)
+        if value is _MISSING:
+            self.replaced.append(f"{self.name}.{key} = {released}")
+            return released
+        return value
+
+    def _positive(self, key: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+            raise self._wrong(key, value, "a positive whole number")
+        return value
+
+    def _wrong(self, key: str, value: object, expected: str) -> ModelError:
+        return ModelError(f"config.json has {self.name}.{key} = {value!r}; expected {expected}.")
+
+
+def _section(parent: Mapping[str, object], key: str, name: str) -> Mapping[str, object]:
+    value = parent.get(key)
+    if not isinstance(value, Mapping):
+        raise ModelError(f"config.json is not Qwen3-ASR's: there is no section {key} in {name}.")
+    return cast(Mapping[str, object], value)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return tuple(str(name) for name in value) if isinstance(value, list) else ()
+
+
+def _one_notice(replaced: list[str]) -> tuple[str, ...]:
+    if not replaced:
+        return ()
+    return ("config.json does not say, so the released values stand in: " + ", ".join(replaced) + ".",)
+
+
+def _check(config: ModelConfig) -> None:
+    """Raises ModelError where the numbers contradict each other."""
+    audio, text = config.audio, config.text
+    rules = [
+        (audio.d_model % audio.encoder_attention_heads == 0, "d_model is no multiple of its heads"),
+        (audio.d_model % 2 == 0 and audio.d_model >= 4, "d_model is odd or below 4"),
+        (audio.window_chunks >= 1, "n_window_infer is shorter than a chunk of 2 x n_window"),
+        (audio.output_dim == text.hidden_size, "output_dim differs from hidden_size"),
+        (text.num_attention_heads % text.num_key_value_heads == 0, "query heads are no multiple of kv heads"),
+        (text.head_dim % 2 == 0, "head_dim is odd"),
+    ]
+    for holds, complaint in rules:
+        if not holds:
+            raise ModelError(f"config.json contradicts itself: {complaint}.")

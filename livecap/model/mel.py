@@ -1,0 +1,139 @@
+"""Sound to log-mel frames: Whisper's front end.
+
+    samples 16 kHz ─▶ reflect 200 at both ends ─▶ frames of 400, hop 160 ─▶ Hann ─▶ |rfft|² ─▶ 128 mel bins ─▶ log10
+                                                                                                   │ unclamped
+                               max(·, loudest - 8) ─▶ (· + 4) / 4 ◀───────────────────────────────┘
+
+A frame depends on its own 400 samples only, so a slice of frames can be had without the rest. What depends on all
+of the sound is the floor: 8 below its loudest value. So the two halves are apart: keep the unclamped frames, and
+clamp and scale when the loudest is known.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livecap.model.backend import mx
+
+SAMPLE_RATE = 16_000
+N_FFT = 400
+"""Samples of one frame, 25 ms."""
+HOP_LENGTH = 160
+"""Samples between two frames, 10 ms."""
+FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH
+N_MELS = 128
+PAD_SAMPLES = N_FFT // 2
+"""Reflected samples before the first and after the last one."""
+MIN_SAMPLES = PAD_SAMPLES + 1
+"""The fewest samples that can be reflected."""
+POWER_FLOOR = 1e-10
+MEL_DYNAMIC_RANGE = 8.0
+"""In log10 units of power: nothing counts that is further below the loudest value."""
+
+Samples = NDArray[np.float32] | mx.array
+
+
+def n_mel_frames(n_samples: int) -> int:
+    """Frames of `n_samples`: one a hop; the frame that the official front end drops is not counted."""
+    return n_samples // HOP_LENGTH
+
+
+def log_mel_spectrogram(samples: Samples) -> mx.array:
+    """Log-mel frames [n_frames, 128] as the encoder wants them: clamped to their own maximum, then scaled.
+
+    Raises:
+        ValueError: fewer than 201 samples.
+    """
+    frames = log_mel(samples)
+    if frames.shape[0] == 0:
+        return frames
+    return clamp_and_scale(frames, frames.max().item())  # waits: the floor is a number from all frames
+
+
+def log_mel(samples: Samples) -> mx.array:
+    """Unclamped log10 mel frames [n_frames, 128] of float32 mono samples at 16 kHz, n_frames = n_samples // 160.
+
+    Raises:
+        ValueError: fewer than 201 samples, which cannot be reflected at the ends.
+    """
+    return log_mel_slice(samples, 0, n_mel_frames(samples.shape[0]))
+
+
+def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.array:
+    """Frames [start_frame, stop_frame) of `log_mel(samples)`, computed from the samples they need and no others.
+
+    Raises:
+        ValueError: fewer than 201 samples, or frames that these samples do not have.
+    """
+    n_samples = samples.shape[0]
+    if n_samples < MIN_SAMPLES:
+        raise ValueError(
+            f"{n_samples} samples are too few for a mel frame: at least {MIN_SAMPLES} are needed."
+        )
+    if not 0 <= start_frame <= stop_frame <= n_mel_frames(n_samples):
+        raise ValueError(
+            f"No mel frames {start_frame} to {stop_frame}: {n_samples} samples have {n_mel_frames(n_samples)}."
+        )
+    n_frames = stop_frame - start_frame
+    if n_frames == 0:
+        return mx.zeros((0, N_MELS))
+    start = start_frame * HOP_LENGTH - PAD_SAMPLES
+    stop = (stop_frame - 1) * HOP_LENGTH + PAD_SAMPLES
+    reflected = mx.array(_reflected(np.asarray(samples, dtype=np.float32), start, stop))
+    frames = mx.as_strided(reflected, (n_frames, N_FFT), (HOP_LENGTH, 1))
+    spectrum = mx.fft.rfft(frames * _HANN)  # [n_frames, 201]
+    power = spectrum.real.square() + spectrum.imag.square()
+    return mx.log10(mx.maximum(power @ _MEL_FILTERS, POWER_FLOOR))
+
+
+def clamp_and_scale(log_mel: mx.array, maximum: float) -> mx.array:
+    """Unclamped log-mel as the encoder wants it: raised to `maximum` - 8, then (x + 4) / 4.
+
+    `maximum` is the loudest value of all the sound the encoder is to see, not only of these frames.
+    """
+    return (mx.maximum(log_mel, maximum - MEL_DYNAMIC_RANGE) + 4.0) / 4.0
+
+
+def _reflected(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
+    """Samples [start, stop), where what lies outside is the sound mirrored at its first and last sample."""
+    n_samples = samples.shape[0]
+    inside = samples[max(start, 0) : min(stop, n_samples)]
+    before = samples[1 : 1 - start][::-1] if start < 0 else samples[:0]
+    after = (
+        samples[n_samples - 1 - (stop - n_samples) : n_samples - 1][::-1] if stop > n_samples else samples[:0]
+    )
+    return np.concatenate([before, inside, after])
+
+
+def mel_filter_bank() -> NDArray[np.float32]:
+    """Slaney's mel filters [201, 128], each of unit area, over 0 to 8000 Hz."""
+    bin_hz = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
+    edge_hz = _mel_to_hz(np.linspace(0, _hz_to_mel(SAMPLE_RATE / 2), N_MELS + 2))
+    width = np.diff(edge_hz)
+    away = edge_hz[None, :] - bin_hz[:, None]  # [201, 130]
+    rising = -away[:, :-2] / width[:-1]
+    falling = away[:, 2:] / width[1:]
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return (triangles * (2 / (edge_hz[2:] - edge_hz[:-2]))).astype(np.float32)
+
+
+# Slaney's scale (Auditory Toolbox, 1998): linear to 1000 Hz, 15 mel; above it 27 mel to a factor of 6.4
+_LINEAR_HZ_PER_MEL = 200 / 3
+_BREAK_HZ = 1000.0
+_BREAK_MEL = _BREAK_HZ / _LINEAR_HZ_PER_MEL
+_MEL_PER_LOG = 27 / np.log(6.4)
+
+
+def _hz_to_mel(hz: float) -> float:
+    if hz < _BREAK_HZ:
+        return hz / _LINEAR_HZ_PER_MEL
+    return float(_BREAK_MEL + np.log(hz / _BREAK_HZ) * _MEL_PER_LOG)
+
+
+def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    above = _BREAK_HZ * np.exp((mel - _BREAK_MEL) / _MEL_PER_LOG)
+    return np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ_PER_MEL, above)
+
+
+# made from NumPy's arrays, these need no evaluation and so may be used from any thread
+_HANN = mx.array((0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32))
+_MEL_FILTERS = mx.array(mel_filter_bank())

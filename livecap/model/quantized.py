@@ -1,0 +1,89 @@
+"""Quantised layers: packed integers with a scale and an offset for each group of a row.
+
+A layer is quantised exactly where the file has `.scales` for it. Bits and group size follow from the shapes and the
+layer's known width, so nothing in config.json is needed, and files that mix widths are read too.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+from livecap.errors import ModelError
+from livecap.model.backend import mx, nn
+
+GROUP_SIZES = (32, 64, 128)
+BITS = (2, 3, 4, 5, 6, 8)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How one layer is packed."""
+
+    bits: int
+    group_size: int
+
+
+def find_quantized(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, Quantization]:
+    """The quantised layers of `weights`, by name, and how each is packed.
+
+    Raises:
+        ModelError: scales for something that is no linear layer or embedding, or shapes that fit no packing.
+    """
+    widths = {name: _width(module) for name, module in model.named_modules()}
+    found: dict[str, Quantization] = {}
+    for scales_name in weights:
+        if not scales_name.endswith(".scales"):
+            continue
+        name = scales_name.removesuffix(".scales")
+        width = widths.get(name)
+        packed, scales = weights.get(f"{name}.weight"), weights[scales_name]
+        if width is None or packed is None or f"{name}.biases" not in weights:
+            raise ModelError(f"The checkpoint has {scales_name}, but no quantised layer to go with it.")
+        if packed.ndim != 2 or scales.ndim != 2 or packed.dtype != mx.uint32:
+            raise ModelError(f"{name} is not packed as MLX packs it: {packed.dtype} {packed.shape}.")
+        bits, bits_left = divmod(32 * packed.shape[1], width)
+        group_size, group_left = divmod(width, scales.shape[1])
+        if bits_left or group_left or bits not in BITS or group_size not in GROUP_SIZES:
+            raise ModelError(
+                f"{name} cannot be unpacked: {packed.shape[1]} words and {scales.shape[1]} scales a row "
+                f"for a width of {width}."
+            )
+        found[name] = Quantization(bits, group_size)
+    return found
+
+
+def describe(quantized: dict[str, Quantization]) -> str | None:
+    """`8 bit`, or `4 and 8 bit` where a file mixes them; None where nothing is quantised."""
+    bits = sorted({layer.bits for layer in quantized.values()})
+    return " and ".join(map(str, bits)) + " bit" if bits else None
+
+
+def dequantize(weights: dict[str, mx.array], quantized: dict[str, Quantization]) -> dict[str, mx.array]:
+    """The same weights with plain float32 matrices in place of the packed ones."""
+    plain = dict(weights)
+    for name, layer in quantized.items():
+        packed, scales, biases = (plain.pop(f"{name}.{part}") for part in ("weight", "scales", "biases"))
+        plain[f"{name}.weight"] = mx.dequantize(
+            packed,
+            scales.astype(mx.float32),
+            biases.astype(mx.float32),
+            group_size=layer.group_size,
+            bits=layer.bits,
+        )
+    return plain
+
+
+def quantize_layers(model: nn.Module, quantized: dict[str, Quantization]) -> None:
+    """Replaces those layers of `model` by quantised ones that take packed weights."""
+
+    def packing(name: str, module: nn.Module) -> bool | dict[str, int]:
+        layer = quantized.get(name)
+        return {"group_size": layer.group_size, "bits": layer.bits} if layer else False
+
+    nn.quantize(model, class_predicate=packing)
+
+
+def _width(module: nn.Module) -> int | None:
+    """Columns of a layer's matrix; None where it has none that could be packed."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        return cast(int, module.weight.shape[1])
+    return None

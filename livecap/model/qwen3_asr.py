@@ -1,0 +1,64 @@
+"""Qwen3-ASR: an audio encoder whose embeddings stand in a text decoder's prompt.
+
+    mel ─▶ audio_tower ─▶ audio embeddings ─┐
+    token ids ─▶ model.embed_tokens ────────┴─▶ model ─▶ hidden ─▶ logits
+
+The attributes have the checkpoint's names, so that `sanitize` only drops and transposes.
+"""
+
+from typing import cast
+
+from livecap.model.audio_encoder import AudioEncoder
+from livecap.model.backend import mx, nn
+from livecap.model.cache import PromptCache
+from livecap.model.config import ModelConfig
+from livecap.model.text_decoder import TextDecoder
+
+OFFICIAL_PREFIX = "thinker."
+
+
+class Qwen3ASR(nn.Module):
+    """The whole network. Holds weights and no state: caches are arguments."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.audio_tower = AudioEncoder(config.audio)
+        self.model = TextDecoder(config.text)
+        if not config.text.tie_word_embeddings:
+            self.lm_head = nn.Linear(config.text.hidden_size, config.text.vocab_size, bias=False)
+
+    def __call__(self, embeddings: mx.array, cache: PromptCache) -> mx.array:
+        """Hidden states [1, L, hidden] of embeddings [1, L, hidden] that follow what `cache` holds."""
+        return self.model(embeddings, cache.layers)
+
+    def embed(self, token_ids: mx.array) -> mx.array:
+        """Embeddings [n, hidden] of token ids [n]."""
+        return self.model.embed_tokens(token_ids)
+
+    def logits(self, hidden: mx.array) -> mx.array:
+        """Logits [..., vocab] of hidden states [..., hidden]; ask only for the positions you need."""
+        if self.config.text.tie_word_embeddings:
+            return self.model.embed_tokens.as_linear(hidden)
+        return cast(mx.array, self.lm_head(hidden))
+
+    def new_cache(self) -> PromptCache:
+        """An empty cache of the right depth."""
+        return PromptCache(self.config.text.num_hidden_layers)
+
+
+def sanitize(weights: dict[str, mx.array], tied: bool) -> dict[str, mx.array]:
+    """The weights under this network's names and in MLX's layout, from the official or the community layout.
+
+    The official files prefix every name with `thinker.` and hold convolutions as (out, in, kh, kw); the community's
+    have neither. Which it is, the first convolution's shape says: it has one input channel.
+    """
+    weights = {name.removeprefix(OFFICIAL_PREFIX): array for name, array in weights.items()}
+    if tied:
+        weights = {name: array for name, array in weights.items() if not name.startswith("lm_head.")}
+    first = weights.get("audio_tower.conv2d1.weight")
+    if first is not None and first.ndim == 4 and first.shape[1] == 1:
+        for name, array in weights.items():
+            if array.ndim == 4:
+                weights[name] = array.transpose(0, 2, 3, 1)
+    return weights

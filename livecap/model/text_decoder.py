@@ -1,0 +1,99 @@
+"""The text decoder: Qwen3, as it is in every Qwen3-ASR.
+
+    embeddings ─▶ [ RMSNorm ─▶ attention ─▶ + ─▶ RMSNorm ─▶ SwiGLU ─▶ + ] x 28 ─▶ RMSNorm ─▶ hidden
+
+Attention has 16 query and 8 key/value heads of 128, and normalises each head's queries and keys before rotating
+them. The checkpoint speaks of MRoPE with three position axes; for speech all three are the plain index, and that
+is ordinary half-rotation RoPE. The head is not here: it is dear, and applied only to positions one asks about.
+"""
+
+from livecap.model.backend import mx, nn
+from livecap.model.cache import KVCache
+from livecap.model.config import TextConfig
+
+
+class Attention(nn.Module):
+    """Causal grouped-query attention over the cache and the new positions."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.n_heads = config.num_attention_heads
+        self.n_kv_heads = config.num_key_value_heads
+        self.head_dim = config.head_dim
+        self.rope_theta = config.rope_theta
+        query_width = self.n_heads * self.head_dim
+        kv_width = self.n_kv_heads * self.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, query_width, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, kv_width, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, kv_width, bias=False)
+        self.o_proj = nn.Linear(query_width, config.hidden_size, bias=False)
+        self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
+        self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
+
+    def __call__(self, x: mx.array, cache: KVCache) -> mx.array:
+        B, L, _ = x.shape
+        queries = self.q_norm(self.q_proj(x).reshape(B, L, self.n_heads, self.head_dim)).transpose(0, 2, 1, 3)
+        keys = self.k_norm(self.k_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
+        values = self.v_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim).transpose(0, 2, 1, 3)
+        offset = cache.offset
+        keys, values = cache.update_and_fetch(self._rotated(keys, offset), values)
+        out = mx.fast.scaled_dot_product_attention(
+            self._rotated(queries, offset),
+            keys,
+            values,
+            scale=self.head_dim**-0.5,
+            mask="causal" if L > 1 else None,
+        )  # [B, H, L, D]
+        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, L, -1))
+
+    def _rotated(self, x: mx.array, offset: int) -> mx.array:
+        return mx.fast.rope(
+            x, self.head_dim, traditional=False, base=self.rope_theta, scale=1.0, offset=offset
+        )
+
+
+class MLP(nn.Module):
+    """SwiGLU."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def __call__(self, x: mx.array) -> mx.array:
+        gate = self.gate_proj(x)
+        return self.down_proj(gate * mx.sigmoid(gate) * self.up_proj(x))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.mlp = MLP(config)
+        self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def __call__(self, x: mx.array, cache: KVCache) -> mx.array:
+        x = x + self.self_attn(self.input_layernorm(x), cache)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class TextDecoder(nn.Module):
+    """All layers, the embedding table and the final norm."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = [DecoderLayer(config) for _ in range(config.num_hidden_layers)]
+        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+    def __call__(self, embeddings: mx.array, caches: list[KVCache]) -> mx.array:
+        """Hidden states [1, L, hidden] of the positions whose embeddings [1, L, hidden] follow what `caches` hold.
+
+        The caches hold these positions too afterwards. The same call prefills, steps, and runs all of it at once.
+        """
+        x = embeddings
+        for layer, cache in zip(self.layers, caches, strict=True):
+            x = layer(x, cache)
+        return self.norm(x)
