@@ -1,6 +1,7 @@
 """A recording heard as if it were live, at a chosen pace, or as fast as it can be read.
 
-The file is read a second at a time and at most `MAX_AHEAD_SAMPLES` wait in memory, so an hour costs what a minute does.
+The file is read a second at a time, and at most `MAX_AHEAD_SAMPLES` wait in memory: an hour costs what a
+minute does.
 """
 
 import math
@@ -38,7 +39,7 @@ NEEDS_CONVERTER = {".m4a", ".m4b", ".mp4", ".mov", ".aac", ".webm", ".mkv", ".wm
 
 
 class Replay:
-    """An `AudioSource` over a file. One thread iterates, any thread may ask or pause; a lock guards the state."""
+    """An `AudioSource` over a file. One thread iterates, any may ask, pause, close; a lock guards it all."""
 
     live = False
 
@@ -55,10 +56,10 @@ class Replay:
         """Opens the file and reads its first second. The clock starts with the first iteration.
 
         Args:
-            path: WAV, FLAC, OGG, MP3, AIFF and whatever else libsndfile reads; M4A and MP4 through a converter.
-            pace: times real time; None is as fast as it can be read, and then sound arrives when it is handed over.
+            path: WAV, FLAC, OGG, MP3, AIFF and what else libsndfile reads; M4A and MP4 through a converter.
+            pace: times real time; None is as fast as it can be read: sound arrives when it is handed over.
             max_chunk_samples: length of a chunk where `pace` is None.
-            on_notice: told what a person should know, such as that the file is cut short.
+            on_notice: told, on the reader's thread, what a person should know: that the file is cut short.
             clock: seconds, never falling.
             sleep: in place of waiting so many seconds, for tests.
 
@@ -85,21 +86,19 @@ class Replay:
         self._arrived = 0
         self._handed = 0  # end of what was handed over
         self._read = 0  # end of what was read, >= _handed
-        self._recent = np.zeros(
-            0, np.float32
-        )  # the samples up to _read: the last ones handed over, and the rest
+        self._recent = np.zeros(0, np.float32)  # up to _read: 100 ms that were handed over, and what waits
+        self._notices: list[str] = []  # for the reader's thread to tell
 
         self._file = _open(self._path)
         self._frames_read = 0
+        self._broken = False  # cannot be read on
         self._resampler = Resampler(self._file.samplerate, self._file.channels)
         try:
             self._read_to(1)
             if self._failure is not None:
                 raise self._failure
             if self._read == 0:
-                raise AudioError(
-                    f"Cannot replay {self._path}: it is {self._kind} without a single sample in it."
-                )
+                raise AudioError(f"Cannot replay {self._path}: there is not one sample in it.")
         except BaseException:
             self._file.close()
             raise
@@ -128,7 +127,7 @@ class Replay:
 
     @property
     def level(self) -> float:
-        """Peak of the last 100 ms that were due, 0..1, however late the reader is; 0 while paused and after the end."""
+        """Peak of the last 100 ms that were due, however late the reader; 0 while paused, and at the end."""
         with self._lock:
             if self._running_since is None:
                 return 0.0
@@ -139,7 +138,7 @@ class Replay:
             return float(np.abs(heard).max(initial=0.0))
 
     def __iter__(self) -> Iterator[AudioChunk]:
-        """See `AudioSource`. A chunk is at most 30 s long; a reader later than that is given the next one at once."""
+        """See `AudioSource`. A chunk is at most 30 s long; a later reader is given the next one at once."""
         with self._lock:
             assert not self._iterating, "a source is iterated once"
             self._iterating = True
@@ -150,6 +149,9 @@ class Replay:
                 self._wake.clear()
                 with self._lock:
                     chunk, wait_seconds = self._take()
+                    notices, self._notices = self._notices, []
+                for notice in notices:
+                    self._on_notice(notice)
                 if chunk is not None:
                     yield chunk
                 elif not self._finished:
@@ -186,10 +188,6 @@ class Replay:
         self._wake.set()
 
     # Below: with the lock held, or before a second thread knows this object.
-
-    @property
-    def _kind(self) -> str:
-        return f"{self._file.format} audio"
 
     @property
     def _finished(self) -> bool:
@@ -240,7 +238,7 @@ class Replay:
         return chunk
 
     def _read_to(self, end: int) -> None:
-        """Read until sample `end` is in memory or the file is at its end. Faults are kept for the reader's thread."""
+        """Read until `end` is in memory, or the file ends. Faults are kept for the reader's thread."""
         pieces = [self._recent]
         while self._read < end and not self._at_end and not self._file.closed:
             piece = self._read_second()
@@ -254,35 +252,40 @@ class Replay:
 
     def _read_second(self) -> NDArray[np.float32] | None:
         """The next second at 16 kHz mono, or None at the end of the file or where it cannot be read on."""
-        if self._failure is not None:
+        if self._broken:
             return None
+        sound = np.full((self._file.samplerate, self._file.channels), np.nan, np.float32)
         try:
-            sound = self._file.read(self._file.samplerate, dtype="float32", always_2d=True)
+            sound = self._file.read(out=sound)
         except soundfile.LibsndfileError as error:
-            sound = np.zeros((0, self._file.channels), np.float32)
-            self._on_notice(
-                f"{self.name} is damaged after {self._position()}: {error.error_string} Played up to there."
-            )
-        else:
-            expected = self._file.frames if self.duration_seconds is not None else 0
-            if len(sound) == 0 and self._frames_read < expected:
-                self._on_notice(f"{self.name} is cut short: it ends at {self._position()}.")
+            self._broken = True
+            filled = np.flatnonzero(~np.isnan(sound).all(axis=1))
+            sound = sound[: filled[-1] + 1 if len(filled) else 0]
+            if self.duration_seconds is not None:  # else that is how libsndfile meets the end
+                self._notices.append(
+                    f"{self.name} is damaged: it ends at {self._position(len(sound))}. {error.error_string}"
+                )
         if len(sound) == 0:
+            if (
+                not self._broken
+                and self.duration_seconds is not None
+                and self._frames_read < self._file.frames
+            ):
+                self._notices.append(f"{self.name} is cut short: it ends at {self._position()}.")
             return None
         bad = np.flatnonzero(~np.isfinite(sound).all(axis=1))
         if len(bad):
-            self._frames_read += int(bad[0])
+            self._broken = True
             self._failure = AudioError(
-                f"Cannot replay {self._path} on: the sample at {self._position()} is not a number (NaN or infinite). "
-                "The file was written wrongly; write it again, for example with ffmpeg."
+                f"Cannot replay {self._path}: its sample at {self._position(int(bad[0]))} is not a number "
+                "(NaN or infinite). Whatever wrote the file went wrong there."
             )
             sound = sound[: bad[0]]
-        else:
-            self._frames_read += len(sound)
+        self._frames_read += len(sound)
         return self._resampler.process(sound)
 
-    def _position(self) -> str:
-        seconds = self._frames_read / self._file.samplerate
+    def _position(self, frames_ahead: int = 0) -> str:
+        seconds = (self._frames_read + frames_ahead) / self._file.samplerate
         return f"{int(seconds // 60)}:{seconds % 60:06.3f}"
 
 
@@ -318,8 +321,11 @@ def _open(path: Path) -> soundfile.SoundFile:
 
 
 def _open_converted(path: Path) -> soundfile.SoundFile:
-    """The open 16 kHz mono WAV that ffmpeg or macOS's afconvert made of `path`. It has no name any more: closing
-    frees it."""
+    """The open WAV, 16 kHz mono, that ffmpeg or macOS's afconvert made of `path`. Closing it frees the space.
+
+    Raises:
+        AudioError: no converter, or it failed.
+    """
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         wav = Path(folder, "converted.wav")
         if ffmpeg := shutil.which("ffmpeg"):
@@ -330,17 +336,11 @@ def _open_converted(path: Path) -> soundfile.SoundFile:
             command += [str(path.absolute()), str(wav)]
         else:
             raise AudioError(
-                f"Cannot replay {path}: {path.suffix or 'this kind of'} files need ffmpeg, or afconvert of macOS, and "
-                "neither was found. Install ffmpeg, or convert the file to WAV."
+                f"Cannot replay {path}: such a file needs ffmpeg, or afconvert of macOS; neither was found. "
+                "Install ffmpeg, or convert the file to WAV."
             )
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        try:
-            if done.returncode != 0:
-                raise OSError(
-                    done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no reason given"
-                )
+        if done.returncode == 0:
             return soundfile.SoundFile(wav)
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise AudioError(
-                f"Cannot replay {path}: {Path(command[0]).name} could not read it: {error}"
-            ) from None
+        *_, reason = ["no reason given", *done.stderr.strip().splitlines()]
+        raise AudioError(f"Cannot replay {path}: {Path(command[0]).name} could not read it: {reason}")

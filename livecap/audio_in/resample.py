@@ -1,7 +1,7 @@
 """Any rate and any number of channels to what the model hears: 16 kHz mono.
 
-soxr's HQ stream keeps its filter between calls, so there are no seams: what comes out does not depend on how the
-sound was cut on its way in. It holds back up to 30 ms, which `flush` returns.
+soxr's HQ stream keeps its filter between calls, so there are no seams: what comes out does not depend on how
+the sound was cut on its way in. It holds back up to 30 ms, which `flush` returns.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from livecap.transcript import SAMPLE_RATE
 
 
 class Resampler:
-    """One stream of sound on its way to 16 kHz mono. After `flush` it is used up; a new stream is a new object."""
+    """One stream of sound on its way to 16 kHz mono. After `flush` it is used up: make a new one."""
 
     def __init__(self, rate_in: int, n_channels: int) -> None:
         assert rate_in > 0 and n_channels > 0

@@ -1,4 +1,4 @@
-"""Where sound comes from: the one interface of microphone, file and pipe, and the piece of sound they hand over."""
+"""Where sound comes from: the one interface of microphone, file and pipe, and the sound they hand over."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """Sound that arrived. A `start_sample` beyond the end of the chunk before it is a gap: that sound was lost."""
+    """Sound that arrived. A `start_sample` beyond the end of the chunk before it is a gap: sound was lost."""
 
     start_sample: int
     """At 16 kHz, counted from the start of the session; paused time does not count."""
@@ -37,17 +37,18 @@ class AudioSource(Protocol):
 
     @property
     def arrived_samples(self) -> int:
-        """How much sound there is up to now, at 16 kHz, handed over or not. Never falls. Lag is counted from it."""
+        """How much sound there is up to now, handed over or not. Never falls. Lag is counted from it."""
         ...
 
     @property
     def level(self) -> float:
-        """Peak of the last 100 ms that arrived, 0..1."""
+        """Peak of the last 100 ms that arrived, 0..1; 0 while paused."""
         ...
 
     def __iter__(self) -> Iterator[AudioChunk]:
-        """Each chunk holds all that has arrived since the last one (a late reader gets more at once), and waits
-        until there is some. Ends when the source does, or after `close` once all that had arrived is handed over.
+        """Each chunk holds all that has arrived since the last one (a late reader gets more at once), and
+        waits until there is some. Ends when the source does, or after `close` once all that had arrived is
+        handed over.
 
         Raises:
             AudioError: the source failed; what arrived before was handed over.
