@@ -1,0 +1,295 @@
+"""A recording is heard as if live: all of it, once, in order, when due. Bad files are one clear line."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecap.audio_in import replay as replay_module
+from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, Replay
+from livecap.errors import AudioError, SettingsError
+from livecap.transcript import SAMPLE_RATE
+from tests.audio_in.conftest import FakeClock
+from tests.audio_in.sounds import join, silence, white
+
+
+@pytest.fixture
+def wav(tmp_path):
+    """Writes samples to a WAV file of floats; returns its path."""
+
+    def write(sound, rate=SAMPLE_RATE, name="sound.wav", **options):
+        path = tmp_path / name
+        soundfile.write(path, sound, rate, **({"subtype": "FLOAT"} | options))
+        return path
+
+    return write
+
+
+def at_pace(path, clock, pace=1.0, **options):
+    return Replay(path, pace, clock=clock, sleep=clock.sleep, **options)
+
+
+def heard(source):
+    """All samples; the chunks must join without a gap."""
+    chunks = list(source)
+    ends = [0, *(chunk.end_sample for chunk in chunks)]
+    assert [chunk.start_sample for chunk in chunks] == ends[:-1]
+    return np.concatenate([chunk.samples for chunk in chunks])
+
+
+def test_at_full_speed_all_samples_come_in_chunks_of_the_wanted_length(wav):
+    sound = white(5.3, -20)
+    source = Replay(wav(sound), None, max_chunk_samples=16_000)
+    chunks = list(source)
+    assert [len(chunk.samples) for chunk in chunks] == [16_000] * 5 + [4800]
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks]), sound)
+    assert source.arrived_samples == len(sound)
+
+
+def test_real_speech_is_read_bit_for_bit(jfk):
+    assert np.array_equal(heard(Replay(jfk, None)), soundfile.read(jfk, dtype="float32")[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0.05, 200), st.lists(st.floats(0, 3), max_size=20))
+def test_everything_is_heard_once_whatever_the_pace_and_the_readers_delays(jfk, pace, delays):
+    clock = FakeClock()
+    source = at_pace(jfk, clock, pace)
+    parts, arrived, end = [], 0, 0
+    for i, chunk in enumerate(source):
+        assert chunk.start_sample == end
+        end = chunk.end_sample
+        parts.append(chunk.samples)
+        assert end <= source.arrived_samples and arrived <= source.arrived_samples
+        arrived = source.arrived_samples
+        assert 0 <= source.level <= 1
+        clock.now += delays[i] if i < len(delays) else 0
+    assert np.array_equal(np.concatenate(parts), soundfile.read(jfk, dtype="float32")[0])
+    assert source.arrived_samples == end
+
+
+@pytest.mark.parametrize("pace", [0.5, 1.0, 4.0])
+def test_sound_comes_when_it_is_due(wav, clock, pace):
+    source = at_pace(wav(white(3, -20)), clock, pace)
+    started = clock.now
+    for chunk in source:
+        due = (clock.now - started) * pace * SAMPLE_RATE
+        assert chunk.end_sample <= due <= chunk.end_sample + 0.06 * pace * SAMPLE_RATE
+        assert source.arrived_samples == pytest.approx(min(due, 3 * SAMPLE_RATE), abs=1)
+    assert (clock.now - started) * pace == pytest.approx(3, abs=0.06 * pace)
+
+
+def test_a_late_reader_gets_all_that_is_due_at_once(wav, clock):
+    source = at_pace(wav(white(8, -20)), clock)
+    chunks = iter(source)
+    end = next(chunks).end_sample
+    clock.now += 4
+    assert source.arrived_samples == pytest.approx(end + 4 * SAMPLE_RATE, abs=1)
+    assert len(next(chunks).samples) == pytest.approx(4 * SAMPLE_RATE, abs=1)
+    source.close()
+    chunks.close()
+
+
+def test_memory_stays_flat_when_the_reader_is_an_hour_late(wav, clock):
+    source = at_pace(wav(white(100, -20)), clock, pace=100.0)
+    chunks = iter(source)
+    first = next(chunks)
+    clock.now += 3600
+    assert source.level == 0 and source.arrived_samples > 0
+    assert len(source._recent) <= MAX_AHEAD_SAMPLES + 2 * SAMPLE_RATE
+    rest = list(chunks)
+    assert max(len(chunk.samples) for chunk in rest) <= MAX_AHEAD_SAMPLES
+    assert len(first.samples) + sum(len(chunk.samples) for chunk in rest) == 100 * SAMPLE_RATE
+
+
+def test_level_is_what_is_heard_now_however_late_the_reader_is(wav, clock):
+    loud_then_silent = join(np.full(2 * SAMPLE_RATE, 0.5, np.float32), silence(3))
+    source = at_pace(wav(loud_then_silent), clock)
+    chunks = iter(source)
+    next(chunks)
+    clock.now += 1.5
+    assert source.level == 0.5
+    clock.now += 0.5  # 2.05 s after the start
+    assert source.level == 0.5
+    clock.now += 0.1
+    assert source.level == 0
+    source.close()
+    assert next(chunks).end_sample == pytest.approx(2.15 * SAMPLE_RATE, abs=2)
+    assert list(chunks) == []
+
+
+def test_pause_stops_the_clock_of_the_recording(wav, clock):
+    source = at_pace(wav(white(1, -20)), clock)
+    chunks = iter(source)
+    end = next(chunks).end_sample
+
+    def long_pause():
+        source.pause()
+        source.pause()
+        clock.now += 60
+        assert source.level == 0 and source.arrived_samples == end
+        clock.before_sleep = [lambda: None, source.resume, source.resume]
+
+    clock.before_sleep = [long_pause]
+    started = clock.now
+    assert end + sum(len(chunk.samples) for chunk in chunks) == SAMPLE_RATE
+    assert clock.now - started > 60 + 2
+
+
+def test_paused_before_it_starts_waits(wav, clock):
+    source = at_pace(wav(white(1, -20)), clock)
+    source.pause()
+    clock.before_sleep = [lambda: None, source.resume]
+    assert len(heard(source)) == SAMPLE_RATE
+
+
+def test_pause_holds_at_full_speed_too(wav, clock):
+    source = Replay(wav(white(3, -20)), None, clock=clock, sleep=clock.sleep)
+    source.pause()
+    clock.before_sleep = [lambda: None, lambda: None, source.resume]
+    assert len(heard(source)) == 3 * SAMPLE_RATE
+    assert clock.before_sleep == []
+
+
+def test_close_hands_over_what_was_due_and_ends(wav, clock):
+    source = at_pace(wav(white(10, -20)), clock)
+    chunks = iter(source)
+    end = next(chunks).end_sample
+    clock.now += 2
+    source.close()
+    source.close()
+    clock.now += 5
+    assert sum(len(chunk.samples) for chunk in chunks) == pytest.approx(2 * SAMPLE_RATE, abs=1)
+    assert source.arrived_samples == pytest.approx(end + 2 * SAMPLE_RATE, abs=1)
+
+
+def test_close_wakes_a_waiting_reader_and_closes_the_file(wav):
+    for pace in (1.0, None):
+        source = Replay(wav(white(1, -20)), pace)
+        source.close()
+        assert list(source) == []
+        assert source._file.closed
+
+
+def test_closing_at_full_speed_ends_after_the_chunk_in_hand(wav):
+    source = Replay(wav(white(9, -20)), None)
+    chunks = iter(source)
+    next(chunks)
+    source.close()
+    assert list(chunks) == []
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("a.wav", {"subtype": "PCM_16"}),
+        ("a.wav", {"subtype": "PCM_24"}),
+        ("a.flac", {"subtype": "PCM_16"}),
+        ("a.aiff", {"subtype": "PCM_16"}),
+        ("a.ogg", {"subtype": "VORBIS"}),
+        ("a.mp3", {"subtype": "MPEG_LAYER_III"}),
+    ],
+)
+@pytest.mark.parametrize("rate, n_channels", [(48000, 2), (16000, 1), (22050, 1)])
+def test_formats_rates_and_channels(wav, name, options, rate, n_channels):
+    t = np.arange(rate * 3) / rate
+    sound = np.repeat(0.5 * np.sin(2 * np.pi * 440 * t)[:, None], n_channels, axis=1)
+    source = Replay(wav(sound, rate, name, **options), None)
+    assert source.duration_seconds == pytest.approx(3, abs=0.1)
+    samples = heard(source)
+    assert len(samples) == pytest.approx(3 * SAMPLE_RATE, abs=0.1 * SAMPLE_RATE)
+    spectrum = np.abs(np.fft.rfft(samples[8000:40000]))
+    assert spectrum.argmax() / 2 == pytest.approx(440, abs=0.5)  # 2 s: half a hertz a bin
+    assert np.abs(samples[8000:40000]).max() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("name, subtype", [("a.wav", "PCM_16"), ("a.flac", "PCM_16"), ("a.ogg", "VORBIS")])
+def test_a_file_cut_short_plays_what_it_has(wav, name, subtype):
+    path = wav(white(6, -20), name=name, subtype=subtype)
+    whole = heard(Replay(path, None))
+    os.truncate(path, path.stat().st_size * 2 // 3)
+    notices = []
+    samples = heard(Replay(path, None, on_notice=notices.append))
+    assert 3 * SAMPLE_RATE < len(samples) < 4.2 * SAMPLE_RATE
+    assert np.array_equal(samples, whole[: len(samples)])
+    if name == "a.flac":  # the other headers are mended by libsndfile
+        assert len(notices) == 1 and "a.flac" in notices[0] and "0:0" in notices[0]
+
+
+def test_a_bad_sample_is_named_after_the_good_ones_were_heard(wav):
+    sound = np.stack([white(5, -20), white(5, -20)], axis=1)
+    sound[3 * SAMPLE_RATE + 8000, 1] = np.nan
+    source = Replay(wav(sound), None, max_chunk_samples=SAMPLE_RATE)
+    samples = []
+    with pytest.raises(AudioError, match=r"sound\.wav: its sample at 0:03\.500 is not a number"):
+        for chunk in source:
+            samples.append(chunk.samples)
+    assert np.array_equal(np.concatenate(samples), sound[: 3 * SAMPLE_RATE + 8000].mean(axis=1))
+
+
+def test_a_bad_sample_at_the_start_is_named_at_once(wav):
+    sound = white(1, -20)
+    sound[160] = np.inf
+    with pytest.raises(AudioError, match=r"0:00\.010"):
+        Replay(wav(sound))
+
+
+def test_what_cannot_be_played_is_one_clear_line(tmp_path, wav):
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.mp3").write_text("not audio at all\n" * 500)
+    (tmp_path / "text.raw").write_text("not audio at all\n" * 500)
+    expected = {
+        tmp_path / "missing.wav": "no such file",
+        tmp_path: "it is a folder",
+        tmp_path / "empty.wav": r"empty \(0 bytes\)",
+        tmp_path / "text.mp3": "it is not audio",
+        tmp_path / "text.raw": "it is not audio",
+        wav(silence(0), name="nothing.wav"): "not one sample",
+    }
+    for path, found in expected.items():
+        with pytest.raises(AudioError, match=found) as raised:
+            Replay(path)
+        assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+    for pace in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(SettingsError, match="pace"):
+            Replay(wav(white(1, -20)), pace)
+
+
+def test_m4a_names_both_converters_where_there_is_none(tmp_path, monkeypatch):
+    path = tmp_path / "memo.m4a"
+    path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    monkeypatch.setattr(replay_module.shutil, "which", lambda name: None)
+    with pytest.raises(AudioError, match="ffmpeg, or afconvert of macOS; neither was found"):
+        Replay(path)
+
+
+def test_m4a_goes_through_a_found_converter(tmp_path, wav, monkeypatch):
+    """A stand-in for ffmpeg: copies a WAV to its last argument, or fails as ffmpeg does."""
+    decoded = wav(white(2, -20), subtype="PCM_16")
+    converter = tmp_path / "ffmpeg"
+    monkeypatch.setattr(
+        replay_module.shutil, "which", lambda name: str(converter) if name == "ffmpeg" else None
+    )
+    path = tmp_path / "memo.m4a"
+    path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+
+    converter.write_text(f'#!/bin/sh\nfor last; do :; done\ncp "{decoded}" "$last"\n')
+    converter.chmod(0o755)
+    source = Replay(path, None)
+    assert source.name == "memo.m4a"
+    assert np.array_equal(heard(source), heard(Replay(decoded, None)))
+
+    converter.write_text("#!/bin/sh\necho noise >&2; echo 'moov atom not found' >&2; exit 1\n")
+    with pytest.raises(AudioError, match=r"memo\.m4a: ffmpeg could not read it: moov atom not found$"):
+        Replay(path)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_real_m4a_is_heard(tmp_path, jfk):
+    path = tmp_path / "jfk.m4a"
+    replay_module.subprocess.run(["ffmpeg", "-v", "error", "-i", str(jfk), str(path)], check=True)
+    assert Replay(path, None).duration_seconds == pytest.approx(11, abs=0.2)
