@@ -4,9 +4,10 @@
     tokens ─▶ windows of 8 chunks ─▶ [ LayerNorm ─▶ attention ─▶ + ─▶ LayerNorm ─▶ GELU MLP ─▶ + ] x 18
            ─▶ LayerNorm ─▶ proj1, GELU, proj2 ─▶ audio embeddings
 
-Three surprises. Each chunk is convolved alone, and positions restart in it. A tail after a complete chunk sees
-zeros behind its end, but a clip shorter than a chunk sees its own end. Attention never leaves its window of 8 s.
-So a complete chunk's tokens and a complete window's embeddings never change, and a stream may keep them.
+Three surprises. Each chunk is convolved alone, and positions restart in it. A tail after a complete chunk
+sees zeros behind its end, but a clip shorter than a chunk sees its own end. Attention never leaves its window
+of 8 s. So a complete chunk's tokens and a complete window's embeddings never change, and a stream may keep
+them.
 """
 
 import math
@@ -14,7 +15,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.model.backend import mx, nn
+from livecap.model import nn
+from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, halved_three_times
 
 CHUNKS_PER_PASS = 8
@@ -111,11 +113,11 @@ class AudioEncoder(nn.Module):
         return self.config.chunk_tokens
 
     def __call__(self, mel: mx.array) -> mx.array:
-        """Audio embeddings [n_tokens, output_dim] of a whole clip's clamped and scaled mel [n_frames, n_mels]."""
+        """Audio embeddings [n_tokens, output_dim] of a whole clip's scaled mel [n_frames, n_mels]."""
         return self.windows(self.conv_tokens(mel))
 
     def conv_tokens(self, mel: mx.array, pad_tail: bool = False) -> mx.array:
-        """The first layer's input [n_tokens, d_model] for mel frames [n_frames, n_mels] that start on a chunk.
+        """The first layer's input [n_tokens, d_model] for mel [n_frames, n_mels] that starts on a chunk.
 
         Args:
             pad_tail: whether a complete chunk lies before these frames. It matters to a tail alone: after a
@@ -136,7 +138,7 @@ class AudioEncoder(nn.Module):
         return parts[0] if len(parts) == 1 else mx.concatenate(parts)
 
     def windows(self, tokens: mx.array) -> mx.array:
-        """Audio embeddings [n_tokens, output_dim] of conv tokens [n_tokens, d_model] that start on a window."""
+        """Audio embeddings [n_tokens, output_dim] of tokens [n_tokens, d_model] that start on a window."""
         size = WINDOWS_PER_PASS * self.config.window_tokens
         if tokens.shape[0] <= size:
             return self._transformed(tokens)

@@ -1,8 +1,8 @@
 """The one door to MLX: loads a fast BLAS first, then MLX, and says what was found.
 
-MLX's Linux CPU build is linked against the reference BLAS, which is some fifty times slower than OpenBLAS. The
-linker takes the first definition it meets, so a fast library that is loaded globally before MLX replaces it. Every
-file of this project imports `mx` and `nn` from here and never from `mlx`; that order is the whole trick.
+MLX's Linux CPU build is linked against the reference BLAS, which is some fifty times slower than OpenBLAS.
+The linker takes the first definition it meets, so a fast library that is loaded globally before MLX replaces
+it. Every file of this project imports `mx` from here and never from `mlx`; that order is the whole trick.
 """
 
 import ctypes
@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +60,19 @@ _too_late = "mlx.core" in sys.modules
 _blas = _load_fast_blas() if _needs_blas and not _too_late else None
 
 import mlx.core as mx  # noqa: E402 - the BLAS has to be there first
-import mlx.nn as nn  # noqa: E402
 
 on_cpu = mx.default_device().type == mx.cpu
 """True where MLX computes on the CPU. Float32 is the dtype there."""
+
+
+def number(x: mx.array) -> float:
+    """The value of an array of one element. Waits for it."""
+    return float(cast(float, x.item()))
+
+
+def start(*arrays: mx.array) -> None:
+    """Begins to evaluate arrays without waiting for them."""
+    mx.async_eval(*arrays)  # type: ignore[no-untyped-call]
 
 
 def _notice() -> str | None:
@@ -89,4 +99,4 @@ def backend_report() -> BackendReport:
 if (_line := _notice()) is not None:
     logger.warning(_line)
 
-__all__ = ["BLAS_PACKAGE", "BackendReport", "backend_report", "mx", "nn", "on_cpu"]
+__all__ = ["BLAS_PACKAGE", "BackendReport", "backend_report", "mx", "number", "on_cpu", "start"]

@@ -3,7 +3,7 @@
     KVCache       one layer: storage grown in steps, one integer `offset` that is the truth
     PromptCache   all layers, and a key naming what each position holds
 
-Forgetting is moving an integer: `trim_to` frees nothing and copies nothing; what lies behind it is written over.
+Forgetting is moving an integer: `trim_to` frees nothing and copies nothing; what lies behind is written over.
 """
 
 from collections.abc import Hashable, Sequence
@@ -45,8 +45,8 @@ class KVCache:
 class PromptCache:
     """The KV caches of all layers, and the names of the positions in them.
 
-    A key is a token id, or any other hashable that names an audio embedding. `keys` and the layers' offsets agree
-    whenever nobody is inside a forward pass.
+    A key is a token id, or any other hashable that names an audio embedding. `keys` and the layers' offsets
+    agree whenever nobody is inside a forward pass.
     """
 
     def __init__(self, n_layers: int) -> None:

@@ -1,8 +1,8 @@
 """The numbers of a checkpoint: config.json as three frozen dataclasses.
 
-What shapes a layer has to be in the file, and `load` compares it with the weights. Any other missing key takes
-the value of the released models (not the defaults of the official package, which fit no released model) and is
-named in `ModelConfig.notices`.
+What shapes a layer has to be in the file, and `load` compares it with the weights. Any other missing key
+takes the value of the released models (not the defaults of the official package, which fit no released model)
+and is named in `ModelConfig.notices`.
 """
 
 from collections.abc import Mapping
@@ -98,8 +98,8 @@ class ModelConfig:
         """The configuration in a parsed config.json, official or MLX community.
 
         Raises:
-            ModelError: another kind of model, a missing dimension, a value of the wrong type, or an option that
-                no released model uses and this network does not have.
+            ModelError: another kind of model, a missing dimension, a value of the wrong type, or an option
+                that no released model uses and this network does not have.
         """
         thinker = _section(root, "thinker_config", "the file")
         if "forced_aligner" in str(thinker.get("model_type", "")):
@@ -148,7 +148,7 @@ class ModelConfig:
 
 
 def eos_ids_of(generation: Mapping[str, object]) -> tuple[int, ...]:
-    """The ids that end a text, from a parsed generation_config.json; those of the released models where it is silent."""
+    """The ids that end a text, from a parsed generation_config.json; the released ones where it is silent."""
     value = generation.get("eos_token_id")
     ids = value if isinstance(value, list) else [value]
     whole = tuple(i for i in ids if isinstance(i, int) and not isinstance(i, bool))

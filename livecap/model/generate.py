@@ -1,17 +1,17 @@
 """Prompt to text, greedily: fill the cache with what it does not hold yet, then one token after another.
 
-    prefill         prompt ─▶ the common prefix stays in the cache ─▶ the rest, in slices ─▶ logits of the last positions
+    prefill         prompt ─▶ what the cache holds of it stays ─▶ the rest, in slices ─▶ last logits
     generate_step   logits ─▶ token ids, up to the end of the text or a budget
 
-The cache is the only state, and its keys are true whenever these functions are not running: after a generator that
-was closed early, too.
+The cache is the only state, and its keys are true whenever these functions are not running: after a generator
+that was closed early, too.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
-from livecap.model.backend import mx, on_cpu
+from livecap.model.backend import mx, number, on_cpu, start
 from livecap.model.cache import PromptCache
 from livecap.model.prompt import Prompt
 from livecap.model.qwen3_asr import Qwen3ASR
@@ -34,8 +34,9 @@ class GeneratedToken:
 def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1) -> mx.array:
     """Logits [n_last, vocab] of the prompt's last positions; the cache holds the whole prompt afterwards.
 
-    Positions that the cache holds under the prompt's keys are kept, all others are computed. The last `n_last` are
-    always computed, since their logits are wanted. Row i predicts the token after position len(keys) - n_last + i.
+    Positions that the cache holds under the prompt's keys are kept, all others are computed. The last
+    `n_last` are always computed, since their logits are wanted. Row i predicts the token after position
+    len(keys) - n_last + i.
     """
     n = len(prompt.keys)
     assert 1 <= n_last <= n, (n_last, n)
@@ -50,7 +51,9 @@ def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1
     return model.logits(hidden[0, -n_last:])
 
 
-def generate_step(model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int) -> Iterator[int]:
+def generate_step(
+    model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int
+) -> Generator[int, None, None]:
     """The ids of `generate_scored`, alone."""
     with closing(generate_scored(model, cache, logits, max_tokens)) as tokens:
         for token in tokens:
@@ -59,29 +62,29 @@ def generate_step(model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tok
 
 def generate_scored(
     model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int, lookahead: bool = not on_cpu
-) -> Iterator[GeneratedToken]:
-    """Greedy tokens after the positions in `cache`, whose last one has `logits` [n_last, vocab] (the last row counts).
+) -> Generator[GeneratedToken, None, None]:
+    """Greedy tokens after the positions in `cache`; `logits` [n_last, vocab] has those of the last one last.
 
-    Ends after an end-of-text id, which is yielded too so that the caller can tell it from a spent budget, or after
-    `max_tokens`. **The cache already holds the token you were just given**, except for an end-of-text id, which it
-    never holds. The next step is under way on MLX's stream before this one is handed over; close the generator whenever
-    you like.
+    Ends after an end-of-text id, which is yielded too so that the caller can tell it from a spent budget, or
+    after `max_tokens`. **The cache already holds the token you were just given**, except for an end-of-text
+    id, which it never holds. The next step is under way on MLX's stream before this one is handed over; close
+    the generator whenever you like.
 
     Args:
-        lookahead: start the next step even before this token is known to the host. Hides the host's work on a GPU, at
-            the price of one step in vain after the end of the text; on the CPU that step costs more than it hides.
+        lookahead: start the next step before this token is even known to the host. Hides the host's work on a
+            GPU, for one step in vain after the end of the text; on the CPU that costs more than it hides.
     """
     eos_ids = model.config.eos_token_ids
     scored = _best(logits[-1])
-    mx.async_eval(scored)
+    start(*scored)
     try:
         for _ in range(max_tokens):
-            if not lookahead and int(scored[0].item()) in eos_ids:
+            if not lookahead and int(number(scored[0])) in eos_ids:
                 yield _token(scored)
                 return
             hidden = model(model.embed(scored[0].reshape(1))[None], cache)
             following = _best(model.logits(hidden[0, -1]))
-            mx.async_eval(following)
+            start(*following)
             token = _token(scored)
             if token.id in eos_ids:
                 cache.trim_layers()
@@ -112,4 +115,4 @@ def _best(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
 
 def _token(scored: tuple[mx.array, mx.array, mx.array]) -> GeneratedToken:
     token, logprob, margin = scored
-    return GeneratedToken(int(token.item()), float(logprob.item()), float(margin.item()))
+    return GeneratedToken(int(number(token)), number(logprob), number(margin))

@@ -6,19 +6,19 @@ Without telemetry. A model that is in the cache is used without a word to the ne
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read by the client when it is imported
 
 from huggingface_hub import snapshot_download  # noqa: E402
 from huggingface_hub.errors import (  # noqa: E402
     GatedRepoError,
-    HTTPError,
     HfHubHTTPError,
     HFValidationError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tqdm import tqdm  # noqa: E402
+from huggingface_hub.utils.tqdm import tqdm  # noqa: E402
 
 from livecap.errors import ModelError  # noqa: E402
 from livecap.model.weights import weight_files  # noqa: E402
@@ -30,8 +30,11 @@ REVISIONS = {
 """The revision of each known repository. No full commit hash could be seen yet; put it here once one was."""
 FILES = ["*.json", "*.safetensors", "merges.txt"]
 """What a checkpoint needs; never code, never pickles."""
+TRANSPORT_ERRORS = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
+"""What can go wrong on the way: OSError, and the base error of whichever HTTP library the client uses."""
 
 Progress = Callable[[int, int], None]
+"""Told (bytes so far, bytes in all)."""
 
 
 def fetch(repository: str, revision: str | None = None, progress: Progress | None = None) -> Path:
@@ -41,25 +44,8 @@ def fetch(repository: str, revision: str | None = None, progress: Progress | Non
         ModelError: no such repository or revision, or no network and no complete copy in the cache.
     """
     wanted = revision or REVISIONS.get(repository, "main")
-    cached = _cached(repository, wanted)
-    if cached is not None:
-        return cached
-    try:
-        return Path(
-            snapshot_download(
-                repository, revision=wanted, allow_patterns=FILES, tqdm_class=_reporting_to(progress)
-            )
-        )
-    except (RepositoryNotFoundError, GatedRepoError, HFValidationError) as error:
-        raise ModelError(f"No model {repository} on the Hugging Face Hub, or none you may read.") from error
-    except RevisionNotFoundError as error:
-        raise ModelError(f"The repository {repository} has no revision {wanted}.") from error
-    except (HfHubHTTPError, HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"{repository} is not in the cache and cannot be downloaded ({reason}). "
-            "Check the network, or use the built-in model: --model tiny"
-        ) from error
+    folder = _cached(repository, wanted)
+    return folder if folder is not None else _downloaded(repository, wanted, progress)
 
 
 def _cached(repository: str, revision: str) -> Path | None:
@@ -76,19 +62,38 @@ def _cached(repository: str, revision: str) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def _reporting_to(progress: Progress | None) -> type[tqdm]:  # type: ignore[type-arg]  # generic in its stubs only
-    """A progress bar that draws nothing and tells `progress` about bytes."""
+def _downloaded(repository: str, revision: str, progress: Progress | None) -> Path:
+    bar = _bar(progress)
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=FILES, tqdm_class=bar))
+    except (RepositoryNotFoundError, GatedRepoError) as error:
+        raise ModelError(
+            f"No model {repository} on the Hugging Face Hub, or none you may read. "
+            "Check the name, or use the built-in model: --model tiny"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(f"The repository {repository} has no revision {revision}.") from error
+    except TRANSPORT_ERRORS as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(
+            f"{repository} is not in the cache and cannot be downloaded ({reason}). "
+            "Check the network, or use the built-in model: --model tiny"
+        ) from error
 
-    class Reporting(tqdm):  # type: ignore[type-arg]
+
+def _bar(progress: Progress | None) -> type[tqdm]:
+    """A progress bar for the client that draws nothing and tells `progress` about bytes."""
+
+    class Telling(tqdm):
         def __init__(self, *args: object, **kwargs: object) -> None:
-            self.counts_bytes = kwargs.get("unit") == "B"
-            kwargs.pop("name", None)
-            super().__init__(*args, **{**kwargs, "disable": True})
+            # two bars count bytes: those that came over the network, and those that are in place
+            over_network = str(kwargs.get("name")).endswith(".transfer")
+            self.counts_bytes = kwargs.get("unit") == "B" and not over_network
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
 
-        def update(self, n: float | None = 1) -> bool | None:
+        def update(self, n: float | None = 1) -> None:
             self.n += n or 0
             if progress is not None and self.counts_bytes:
                 progress(int(self.n), int(self.total or 0))
-            return None
 
-    return Reporting
+    return Telling

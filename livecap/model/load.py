@@ -1,8 +1,8 @@
 """A name becomes a model: one order, top to bottom.
 
-    name ─▶ folder ─▶ config ─▶ network ─▶ weights ─▶ sanitize ─▶ quantised layers ─▶ names and shapes ─▶ dtype ─▶ evaluate
+    name ─▶ folder ─▶ config ─▶ network ─▶ weights ─▶ sanitize ─▶ packed layers ─▶ check ─▶ dtype ─▶ evaluate
 
-Everything that can be wrong with a checkpoint ends here, in one ModelError that says what was tried and found.
+Everything that can be wrong with a checkpoint ends in one ModelError that says what was tried and found.
 """
 
 import importlib.resources
@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from mlx.utils import tree_flatten
 
 from livecap.errors import ModelError
 from livecap.model.backend import backend_report, mx, on_cpu
@@ -79,7 +77,7 @@ def load(
     config = model.config
     if tokenizer.vocab_size > config.text.vocab_size:
         raise ModelError(
-            f"The tokenizer in {path} has {tokenizer.vocab_size} ids, the model only {config.text.vocab_size}."
+            f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}."
         )
     blas_notice = backend_report().notice
     return LoadedModel(
@@ -121,14 +119,14 @@ def load_model(
         weights = dequantize(weights, quantized)
     else:
         quantize_layers(model, quantized)
-    expected = {name: array.shape for name, array in tree_flatten(model.parameters())}
+    expected = {name: array.shape for name, array in model.parameter_arrays().items()}
     check_names_and_shapes(folder, weights, expected)
     wanted = dtype if dtype is not None else (mx.float32 if on_cpu else None)
     if wanted is not None:
         weights = {name: _as(array, wanted) for name, array in weights.items()}
     model.load_weights(list(weights.items()), strict=True)
     model.eval()
-    mx.eval(model.parameters())  # waits: damage shows now, and any thread may use what is evaluated
+    mx.eval(model.parameter_arrays())  # waits: damage shows now, and any thread may use what is evaluated
     return model, describe(quantized)
 
 
@@ -146,8 +144,7 @@ def read_config(folder: Path) -> ModelConfig:
 def resolve(
     name_or_path: str | Path, revision: str | None = None, *, progress: Progress | None = None
 ) -> Path:
-    """The folder of a model: a folder as it is, `tiny` from the package, anything else from the Hugging Face cache,
-    downloaded where it is not there yet.
+    """The folder of a model: a folder as it is, `tiny` from the package, a repository from the Hub.
 
     Raises:
         ModelError: no such folder or repository, or no network and nothing in the cache.

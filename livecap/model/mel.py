@@ -1,18 +1,17 @@
 """Sound to log-mel frames: Whisper's front end.
 
-    samples 16 kHz ─▶ reflect 200 at both ends ─▶ frames of 400, hop 160 ─▶ Hann ─▶ |rfft|² ─▶ 128 mel bins ─▶ log10
-                                                                                                   │ unclamped
-                               max(·, loudest - 8) ─▶ (· + 4) / 4 ◀───────────────────────────────┘
+    samples ─▶ reflect 200 at both ends ─▶ frames of 400, hop 160 ─▶ Hann ─▶ |rfft|² ─▶ 128 mel bins ─▶ log10
+    unclamped log-mel ─▶ max(·, loudest - 8) ─▶ (· + 4) / 4
 
-A frame depends on its own 400 samples only, so a slice of frames can be had without the rest. What depends on all
-of the sound is the floor: 8 below its loudest value. So the two halves are apart: keep the unclamped frames, and
-clamp and scale when the loudest is known.
+A frame depends on its own 400 samples only, so a slice of frames can be had without the rest. What depends on
+all of the sound is the floor: 8 below its loudest value. So the two halves are apart: keep the unclamped
+frames, and clamp and scale when the loudest is known.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.model.backend import mx
+from livecap.model.backend import mx, number
 
 SAMPLE_RATE = 16_000
 N_FFT = 400
@@ -46,11 +45,11 @@ def log_mel_spectrogram(samples: Samples) -> mx.array:
     frames = log_mel(samples)
     if frames.shape[0] == 0:
         return frames
-    return clamp_and_scale(frames, frames.max().item())  # waits: the floor is a number from all frames
+    return clamp_and_scale(frames, number(frames.max()))  # waits: the floor is a number from all frames
 
 
 def log_mel(samples: Samples) -> mx.array:
-    """Unclamped log10 mel frames [n_frames, 128] of float32 mono samples at 16 kHz, n_frames = n_samples // 160.
+    """Unclamped log10 mel frames [n_samples // 160, 128] of float32 mono samples at 16 kHz.
 
     Raises:
         ValueError: fewer than 201 samples, which cannot be reflected at the ends.
@@ -59,7 +58,7 @@ def log_mel(samples: Samples) -> mx.array:
 
 
 def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.array:
-    """Frames [start_frame, stop_frame) of `log_mel(samples)`, computed from the samples they need and no others.
+    """Frames [start_frame, stop_frame) of `log_mel(samples)`, made from the samples they need and no others.
 
     Raises:
         ValueError: fewer than 201 samples, or frames that these samples do not have.
@@ -69,9 +68,10 @@ def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.arr
         raise ValueError(
             f"{n_samples} samples are too few for a mel frame: at least {MIN_SAMPLES} are needed."
         )
-    if not 0 <= start_frame <= stop_frame <= n_mel_frames(n_samples):
+    n_available = n_mel_frames(n_samples)
+    if not 0 <= start_frame <= stop_frame <= n_available:
         raise ValueError(
-            f"No mel frames {start_frame} to {stop_frame}: {n_samples} samples have {n_mel_frames(n_samples)}."
+            f"No mel frames {start_frame} to {stop_frame}: {n_samples} samples have {n_available}."
         )
     n_frames = stop_frame - start_frame
     if n_frames == 0:

@@ -4,9 +4,9 @@
     <|im_start|>user\\n<|audio_start|>{audio embeddings}<|audio_end|><|im_end|>\\n
     <|im_start|>assistant\\n[language English<asr_text>]{prefix}
 
-A prompt is a list of keys: an int is a token id, anything else names an audio embedding. The cache compares keys, and
-embeddings are made only for what it does not hold. The context comes from outside and is plain text to the tokenizer:
-nothing in it becomes a control token.
+A prompt is a list of keys: an int is a token id, anything else names an audio embedding. The cache compares
+keys, and embeddings are made only for what it does not hold. The context comes from outside and is plain text
+to the tokenizer: nothing in it becomes a control token.
 """
 
 import difflib
@@ -81,7 +81,7 @@ class Prompt:
         """The prompt for one stretch of sound.
 
         Args:
-            audio_keys: a name for each audio embedding, never an int; equal names have to mean equal embeddings.
+            audio_keys: a name for each audio embedding, never an int; equal names mean equal embeddings.
             audio_embeddings: [n_audio, hidden].
             context: words to expect, as plain text.
             language: the full name of a language that is forced, or None.
@@ -169,7 +169,7 @@ MOST_EQUAL_CHARACTERS = 20
 LONGEST_PATTERN = 20
 FEWEST_REPEATS = 20
 """A pattern of up to 20 characters, 20 times or more in a row, becomes one (official)."""
-_CHARACTER_RUN = re.compile(r"(.)\1{%d,}" % MOST_EQUAL_CHARACTERS, re.DOTALL)
+_CHARACTER_RUN = re.compile(rf"(.)\1{{{MOST_EQUAL_CHARACTERS},}}", re.DOTALL)
 
 
 def repair_repetitions(text: str) -> str:

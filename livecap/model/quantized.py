@@ -1,14 +1,14 @@
 """Quantised layers: packed integers with a scale and an offset for each group of a row.
 
-A layer is quantised exactly where the file has `.scales` for it. Bits and group size follow from the shapes and the
-layer's known width, so nothing in config.json is needed, and files that mix widths are read too.
+A layer is quantised exactly where the file has `.scales` for it. Bits and group size follow from the shapes
+and the layer's known width, so nothing in config.json is needed, and files that mix widths are read too.
 """
 
 from dataclasses import dataclass
-from typing import cast
 
 from livecap.errors import ModelError
-from livecap.model.backend import mx, nn
+from livecap.model import nn
+from livecap.model.backend import mx
 
 GROUP_SIZES = (32, 64, 128)
 BITS = (2, 3, 4, 5, 6, 8)
@@ -28,7 +28,7 @@ def find_quantized(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, 
     Raises:
         ModelError: scales for something that is no linear layer or embedding, or shapes that fit no packing.
     """
-    widths = {name: _width(module) for name, module in model.named_modules()}
+    widths = {name: _width(module) for name, module in model.parts().items()}
     found: dict[str, Quantization] = {}
     for scales_name in weights:
         if not scales_name.endswith(".scales"):
@@ -75,15 +75,15 @@ def dequantize(weights: dict[str, mx.array], quantized: dict[str, Quantization])
 def quantize_layers(model: nn.Module, quantized: dict[str, Quantization]) -> None:
     """Replaces those layers of `model` by quantised ones that take packed weights."""
 
-    def packing(name: str, module: nn.Module) -> bool | dict[str, int]:
+    def packing(name: str, module: object) -> bool | dict[str, int]:
         layer = quantized.get(name)
         return {"group_size": layer.group_size, "bits": layer.bits} if layer else False
 
     nn.quantize(model, class_predicate=packing)
 
 
-def _width(module: nn.Module) -> int | None:
+def _width(module: object) -> int | None:
     """Columns of a layer's matrix; None where it has none that could be packed."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        return cast(int, module.weight.shape[1])
+        return module.weight.shape[1]
     return None

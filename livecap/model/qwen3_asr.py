@@ -6,10 +6,9 @@
 The attributes have the checkpoint's names, so that `sanitize` only drops and transposes.
 """
 
-from typing import cast
-
+from livecap.model import nn
 from livecap.model.audio_encoder import AudioEncoder
-from livecap.model.backend import mx, nn
+from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.config import ModelConfig
 from livecap.model.text_decoder import TextDecoder
@@ -34,13 +33,14 @@ class Qwen3ASR(nn.Module):
 
     def embed(self, token_ids: mx.array) -> mx.array:
         """Embeddings [n, hidden] of token ids [n]."""
-        return self.model.embed_tokens(token_ids)
+        embeddings: mx.array = self.model.embed_tokens(token_ids)
+        return embeddings
 
     def logits(self, hidden: mx.array) -> mx.array:
         """Logits [..., vocab] of hidden states [..., hidden]; ask only for the positions you need."""
         if self.config.text.tie_word_embeddings:
-            return self.model.embed_tokens.as_linear(hidden)
-        return cast(mx.array, self.lm_head(hidden))
+            return nn.as_linear(self.model.embed_tokens, hidden)
+        return self.lm_head(hidden)
 
     def new_cache(self) -> PromptCache:
         """An empty cache of the right depth."""
@@ -50,8 +50,8 @@ class Qwen3ASR(nn.Module):
 def sanitize(weights: dict[str, mx.array], tied: bool) -> dict[str, mx.array]:
     """The weights under this network's names and in MLX's layout, from the official or the community layout.
 
-    The official files prefix every name with `thinker.` and hold convolutions as (out, in, kh, kw); the community's
-    have neither. Which it is, the first convolution's shape says: it has one input channel.
+    The official files prefix every name with `thinker.` and hold convolutions as (out, in, kh, kw); the
+    community's have neither. Which it is, the first convolution's shape says: it has one input channel.
     """
     weights = {name.removeprefix(OFFICIAL_PREFIX): array for name, array in weights.items()}
     if tied:

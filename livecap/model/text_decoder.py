@@ -2,12 +2,14 @@
 
     embeddings ─▶ [ RMSNorm ─▶ attention ─▶ + ─▶ RMSNorm ─▶ SwiGLU ─▶ + ] x 28 ─▶ RMSNorm ─▶ hidden
 
-Attention has 16 query and 8 key/value heads of 128, and normalises each head's queries and keys before rotating
-them. The checkpoint speaks of MRoPE with three position axes; for speech all three are the plain index, and that
-is ordinary half-rotation RoPE. The head is not here: it is dear, and applied only to positions one asks about.
+Attention has 16 query and 8 key/value heads of 128, and normalises each head's queries and keys before
+rotating them. The checkpoint speaks of MRoPE with three position axes; for speech all three are the plain
+index, and that is ordinary half-rotation RoPE. The head is not here: it is dear, and applied only to
+positions one asks about.
 """
 
-from livecap.model.backend import mx, nn
+from livecap.model import nn
+from livecap.model.backend import mx
 from livecap.model.cache import KVCache
 from livecap.model.config import TextConfig
 
@@ -89,11 +91,12 @@ class TextDecoder(nn.Module):
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def __call__(self, embeddings: mx.array, caches: list[KVCache]) -> mx.array:
-        """Hidden states [1, L, hidden] of the positions whose embeddings [1, L, hidden] follow what `caches` hold.
+        """Hidden states [1, L, hidden] of embeddings [1, L, hidden] that follow what `caches` hold.
 
-        The caches hold these positions too afterwards. The same call prefills, steps, and runs all of it at once.
+        The caches hold these positions too afterwards. The same call prefills, steps, and runs all at once.
         """
         x = embeddings
         for layer, cache in zip(self.layers, caches, strict=True):
             x = layer(x, cache)
-        return self.norm(x)
+        hidden: mx.array = self.norm(x)
+        return hidden

@@ -1,9 +1,9 @@
 """Text to token ids and back: the byte-level BPE of Qwen2 and its added tokens.
 
-    tokenizer.json, or else vocab.json + merges.txt + tokenizer_config.json ─▶ plain BPE, and the added tokens beside it
+    tokenizer.json, or vocab.json + merges.txt + tokenizer_config.json ─▶ plain BPE, added tokens beside it
 
-The BPE knows no added token. So `encode` cannot be made to produce a control token by what a text says, and whoever
-wants one asks for it by name. Decoding joins bytes, because a character may lie across two tokens.
+The BPE knows no added token. So `encode` cannot be made to produce a control token by what a text says, and
+whoever wants one asks for it by name. Decoding joins bytes, because a character may lie across two tokens.
 """
 
 import codecs
@@ -92,8 +92,11 @@ class Tokenizer:
         return token_id
 
     def encode(self, text: str, special: bool = False) -> list[int]:
-        """Token ids of `text`. With `special`, names of added tokens in it become these tokens; never for text
-        that others wrote."""
+        """Token ids of `text`.
+
+        Args:
+            special: read names of added tokens as these tokens; never for text that others wrote.
+        """
         if not special or self._added_pattern is None:
             return list(self._bpe.encode(text, add_special_tokens=False).ids)
         ids: list[int] = []

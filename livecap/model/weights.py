@@ -1,6 +1,6 @@
 """Weights from safetensors files, each looked at before MLX reads it.
 
-    folder ─▶ which files ─▶ header of each: JSON, known types, offsets inside the file ─▶ arrays ─▶ names and shapes
+    folder ─▶ its files ─▶ header of each: JSON, known types, offsets inside ─▶ arrays ─▶ names, shapes
 
 A file that was cut off, or that is no safetensors at all, ends in one line of text and never inside MLX.
 """
@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeGuard, cast
 
 from livecap.errors import ModelError
 from livecap.model.backend import mx
@@ -123,10 +123,10 @@ def _check_entry(path: Path, name: str, entry: object) -> int:
     start, stop = offsets
     if stop - start != math.prod(shape) * BYTES_OF_TYPE[kind]:
         raise damaged
-    return int(stop)
+    return stop
 
 
-def _are_counts(value: object) -> bool:
+def _are_counts(value: object) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(isinstance(n, int) and n >= 0 for n in value)
 
 
