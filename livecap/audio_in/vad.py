@@ -56,7 +56,7 @@ SpeechEvent = SpeechStarted | SpeechEnded
 class DetectorConfig:
     """What counts as speech.
 
-    Measured on four espeak-ng voices, 12 s of pause in 29 s; tests/audio_in/test_vad.py holds the bounds:
+    Measured on four espeak-ng voices, 12 s of pause in 29 s (bounds in tests/audio_in/test_vad.py):
 
         speech missed, of frames that carry it     0.0 % at -24, -44 and -60 dBFS, clean
                                                    0.0 % at -24 and -44 dBFS, 20, 10 and 5 dB above white noise,
@@ -154,8 +154,8 @@ class SpeechDetector:
         """The remembered frames that overlap the samples, and where the first of them starts."""
         oldest = self._frame_start - len(self._voiced) * FRAME_SAMPLES
         first = max(0, (start_sample - oldest) // FRAME_SAMPLES)
-        last = max(first, -(-(end_sample - oldest) // FRAME_SAMPLES))
-        return list(self._voiced)[first:last], oldest + first * FRAME_SAMPLES
+        last = -(-(end_sample - oldest) // FRAME_SAMPLES) if end_sample > start_sample else 0
+        return list(self._voiced)[first : max(0, last)], oldest + first * FRAME_SAMPLES
 
     def _hear(self, samples: NDArray[np.float32]) -> list[SpeechEvent]:
         sound = np.concatenate([self._waiting, samples])

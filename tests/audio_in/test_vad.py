@@ -1,0 +1,245 @@
+"""Speech is found at any level and in noise; silence and hum are not speech; how sound is cut changes nothing."""
+
+import io
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.vad import FRAME_SAMPLES, DetectorConfig, SpeechDetector, SpeechEnded, SpeechStarted
+from livecap.transcript import SAMPLE_RATE
+from tests.audio_in.sounds import at_level, fan_and_hum, join, pink, silence, voice, white
+
+NOISES = [white, pink, fan_and_hum]
+
+
+def detect(sound, detector=None, start_sample=0, cuts=None):
+    """All events; sound goes in by 0.1 s, or cut at `cuts`."""
+    detector = detector or SpeechDetector()
+    edges = [0, *sorted(cuts), len(sound)] if cuts is not None else [*range(0, len(sound), 1600), len(sound)]
+    events = []
+    for start, end in zip(edges, edges[1:], strict=False):
+        events += detector.accept(AudioChunk(start_sample + start, sound[start:end]))
+    return events
+
+
+def speech_mask(events, n_samples):
+    """[n_frames] bool: the frames that lie within speech."""
+    mask = np.zeros(n_samples // FRAME_SAMPLES, bool)
+    starts = [event.sample for event in events if isinstance(event, SpeechStarted)]
+    ends = [event.sample for event in events if isinstance(event, SpeechEnded)] + [n_samples]
+    for start, end in zip(starts, ends, strict=False):
+        mask[start // FRAME_SAMPLES : -(-end // FRAME_SAMPLES)] = True
+    return mask
+
+
+def active(sound, below_peak_db=30):
+    """[n_frames] bool: the frames that carry speech, of speech recorded without noise."""
+    frames = sound[: len(sound) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+    level = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
+    return level > level.max() - below_peak_db
+
+
+def missed(spoken, events):
+    """Share of the frames that carry speech and were not taken for it."""
+    carries = active(spoken)
+    return float((~speech_mask(events, len(spoken)))[carries].mean())
+
+
+def seconds(events):
+    return [(type(event).__name__, event.sample / SAMPLE_RATE) for event in events]
+
+
+@pytest.fixture(scope="module")
+def espeak():
+    """Four voices at -24 dBFS with 2 s of silence around each."""
+    if shutil.which("espeak-ng") is None:
+        pytest.skip("espeak-ng is not installed")
+    sentences = {
+        "en-us": "The quick brown fox jumps over the lazy dog while seven ships sail slowly past the harbour.",
+        "en-gb": "Please call Stella and ask her to bring these things with her from the store.",
+        "en-us+f3": "We met on Tuesday at half past nine and agreed on a budget of four thousand euros.",
+        "en-gb+m4": "Fish often swim in the shallows; she sells sea shells, and six thick thistles stick.",
+    }
+    parts = [silence(2)]
+    for name, sentence in sentences.items():
+        spoken = subprocess.run(
+            ["espeak-ng", "-v", name, "--stdout", sentence], capture_output=True, check=True
+        )
+        sound, rate = soundfile.read(io.BytesIO(spoken.stdout), dtype="float32")
+        parts += [at_level(soxr.resample(sound, rate, SAMPLE_RATE), -24), silence(2)]
+    return join(*parts)
+
+
+@pytest.fixture(scope="module")
+def pause_and_voice():
+    """Silence, 3 s of voice at 2 s, silence, 2 s of voice at 7 s, silence; at -24 dBFS."""
+    return join(silence(2), voice(3, -24), silence(2), voice(2, -24, seed=1), silence(2))
+
+
+@pytest.mark.parametrize("db", [-14, -24, -44, -60])
+def test_speech_is_found_at_any_level(espeak, db):
+    events = detect(espeak * np.float32(10 ** ((db + 24) / 20)))
+    assert missed(espeak, events) <= 0.005
+    assert len(events) == 8, seconds(events)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("snr_db", [20, 10, 5])
+@pytest.mark.parametrize("db", [-24, -44])
+def test_speech_is_found_in_noise(espeak, noise, snr_db, db):
+    noisy = espeak * np.float32(10 ** ((db + 24) / 20))
+    noisy = noisy + noise(len(espeak) / SAMPLE_RATE, db - snr_db)
+    events = detect(noisy)
+    assert missed(espeak, events) <= 0.02
+    # Once the noise is known, the pauses between the voices are found too.
+    pauses = [event for event in events if isinstance(event, SpeechEnded) and event.sample > 3 * SAMPLE_RATE]
+    assert len(pauses) >= 4, seconds(events)
+
+
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("db", [-70, -60, -50, -40, -30, -20])
+def test_steady_noise_is_not_speech(noise, db):
+    events = detect(noise(60, db))
+    mask = speech_mask(events, 60 * SAMPLE_RATE)
+    n_frames_first = 3 * SAMPLE_RATE // FRAME_SAMPLES
+    assert mask[:n_frames_first].sum() * 0.02 <= 1.5
+    assert mask[n_frames_first:].mean() <= 0.02
+
+
+def test_noise_that_begins_later_is_learnt():
+    quiet, fan = white(20, -65), fan_and_hum(40, -35)
+    events = detect(join(quiet, fan))
+    mask = speech_mask(events, 60 * SAMPLE_RATE)
+    assert not mask[: 19 * 50].any()
+    assert mask[32 * 50 :].mean() <= 0.03
+
+
+def test_silence_says_nothing():
+    dither = (np.random.default_rng(0).integers(-1, 2, 60 * SAMPLE_RATE) / 32768).astype(np.float32)
+    for sound in (silence(60), dither, np.full(60 * SAMPLE_RATE, 0.25, np.float32)):
+        detector = SpeechDetector()
+        assert detect(sound, detector) == []
+        assert not detector.speaking and detector.last_voiced_sample is None
+
+
+@pytest.mark.parametrize("n_frames_long, is_speech", [(1, False), (6, True)])
+def test_a_click_is_not_speech(n_frames_long, is_speech):
+    syllable = voice(3, -20)[SAMPLE_RATE // 5 :][: n_frames_long * FRAME_SAMPLES]
+    detector = SpeechDetector()
+    assert bool(detect(join(silence(2), syllable, silence(2)), detector)) == is_speech
+
+
+def test_real_speech_that_begins_with_the_recording(jfk):
+    sound = soundfile.read(jfk, dtype="float32")[0]
+    events = detect(sound)
+    assert events[0] == SpeechStarted(0)
+    assert missed(sound, events) <= 0.01
+    # "And so, my fellow Americans: | ask not | what your country can do for you ..."
+    assert 2 <= sum(isinstance(event, SpeechEnded) for event in events) <= 4, seconds(events)
+
+
+def test_where_speech_starts_and_ends(pause_and_voice):
+    names, at = zip(*seconds(detect(pause_and_voice)), strict=True)
+    assert names == ("SpeechStarted", "SpeechEnded") * 2
+    # A pre-roll of 0.3 s before, a tail of 0.2 s behind; the synthetic voice opens and closes softly.
+    assert at == pytest.approx((2 - 0.3, 5 + 0.2, 7 - 0.3, 9 + 0.2), abs=0.12)
+
+
+def test_stretches_of_speech_never_overlap():
+    config = DetectorConfig(pre_roll_seconds=0.5, tail_seconds=0.4, pause_seconds=0.4)
+    events = detect(join(*[join(voice(1, -24), silence(0.5))] * 5), SpeechDetector(config))
+    samples = [event.sample for event in events]
+    assert len(events) >= 9 and samples == sorted(samples) and samples[0] == 0
+
+
+@pytest.mark.parametrize("pause_seconds, n_stretches", [(0.3, 2), (1.0, 1)])
+def test_the_pause_that_ends_speech_is_configurable(pause_seconds, n_stretches):
+    sound = join(silence(1), voice(2, -24), silence(0.6), voice(2, -24), silence(2))
+    events = detect(sound, SpeechDetector(DetectorConfig(pause_seconds=pause_seconds)))
+    assert len(events) == 2 * n_stretches
+
+
+def test_the_end_is_told_as_soon_as_the_pause_is_long_enough(pause_and_voice):
+    detector = SpeechDetector()
+    told_at, ended = 0, None
+    while ended is None:
+        events = detector.accept(AudioChunk(told_at, pause_and_voice[told_at : told_at + FRAME_SAMPLES]))
+        told_at += FRAME_SAMPLES
+        ended = next((event for event in events if isinstance(event, SpeechEnded)), None)
+        assert detector.speaking == (ended is None and detector.last_voiced_sample is not None)
+    assert detector.last_voiced_sample is not None
+    assert told_at - detector.last_voiced_sample == round(0.6 * SAMPLE_RATE)
+    assert ended.sample - detector.last_voiced_sample == round(0.2 * SAMPLE_RATE)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_results_do_not_depend_on_the_cuts(data):
+    sound = join(white(1.5, -60), voice(1.5, -30), white(1.5, -45), voice(0.7, -20)) + white(5.2, -70)
+    start = data.draw(st.integers(0, 1000))
+    cuts = data.draw(st.lists(st.integers(0, len(sound)), max_size=40))
+    whole, cut = SpeechDetector(), SpeechDetector()
+    assert detect(sound, whole, start, []) == detect(sound, cut, start, cuts)
+    assert whole.last_voiced_sample == cut.last_voiced_sample and whole.speaking == cut.speaking
+    assert whole._flags(start, start + len(sound)) == cut._flags(start, start + len(sound))
+
+
+def test_a_gap_ends_speech_and_positions_stay_absolute():
+    for gap_seconds in (0.011, 1.003, 100.007, 100_000.0):
+        detector, spoken = SpeechDetector(), voice(2, -24)
+        detect(spoken, detector)
+        assert detector.speaking
+        start = len(spoken) + round(gap_seconds * SAMPLE_RATE)
+        events = detect(join(spoken, silence(2)), detector, start)
+        if gap_seconds < 0.5:
+            assert [type(event) for event in events] == [SpeechEnded]
+        else:
+            assert [type(event) for event in events] == [SpeechEnded, SpeechStarted, SpeechEnded]
+            assert events[0].sample <= len(spoken) + SAMPLE_RATE // 5
+            assert events[1].sample / SAMPLE_RATE == pytest.approx(start / SAMPLE_RATE - 0.3, abs=0.12)
+
+
+def test_sound_given_twice_is_our_mistake():
+    detector = SpeechDetector()
+    detector.accept(AudioChunk(0, silence(1)))
+    with pytest.raises(AssertionError, match="twice"):
+        detector.accept(AudioChunk(SAMPLE_RATE // 2, silence(1)))
+
+
+def test_the_longest_pause_lies_where_nobody_speaks(pause_and_voice):
+    detector = SpeechDetector()
+    detect(pause_and_voice, detector)
+    pause = detector.longest_pause(3 * SAMPLE_RATE, 8 * SAMPLE_RATE)
+    assert pause is not None
+    assert np.array(pause) / SAMPLE_RATE == pytest.approx((5, 7), abs=0.12)
+    assert not detector.is_voiced(*pause)
+    assert detector.is_voiced(3 * SAMPLE_RATE, 4 * SAMPLE_RATE)
+    odd = detector.longest_pause(5 * SAMPLE_RATE + 1234, 6 * SAMPLE_RATE + 77)
+    assert odd == (5 * SAMPLE_RATE + 1234, 6 * SAMPLE_RATE + 77)
+    assert detector.longest_pause(5000, 5000) is None
+    assert detector.longest_pause(100 * SAMPLE_RATE, 101 * SAMPLE_RATE) is None
+
+
+def test_the_record_of_voice_reaches_back_forty_seconds():
+    detector = SpeechDetector()
+    detect(join(voice(2, -24), silence(39)), detector)
+    assert not detector.is_voiced(0, SAMPLE_RATE - FRAME_SAMPLES)
+    assert detector.is_voiced(SAMPLE_RATE, 2 * SAMPLE_RATE)
+    assert detector.longest_pause(0, SAMPLE_RATE - FRAME_SAMPLES) is None
+
+
+def test_an_hour_of_silence_is_cheap():
+    detector = SpeechDetector()
+    quiet = white(2, -75)
+    started = time.process_time()
+    for i in range(150):  # 5 minutes
+        detector.accept(AudioChunk(i * len(quiet), quiet))
+    assert time.process_time() - started < 0.02 * 300
