@@ -1,0 +1,1 @@
+"""The recipe of the embedded `tiny` model: text, synthetic speech, training, export, evaluation."""

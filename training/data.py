@@ -1,0 +1,184 @@
+"""Examples made on the fly: utterances joined, cut off, drowned in noise, and the words that can be heard in them."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+from scipy.signal import fftconvolve
+
+from training.network import CHARACTERS
+from training.synth import read_shard
+from training.voices import RATE, Spoken
+
+CUT_TOLERANCE = 0.02
+"""Seconds of a word's end that may be missing."""
+PUNCTUATION_SECONDS = 0.15
+"""Punctuation is heard as a pause: text that ends sooner after its last word has none."""
+
+
+@dataclass(frozen=True)
+class Example:
+    wave: np.ndarray
+    """float32 [n]"""
+    text: str
+    """Empty where nobody speaks."""
+
+
+class Pool:
+    """All utterances there are so far; new shards join as they appear."""
+
+    def __init__(self, folder: Path, most_hours: float = 60) -> None:
+        self._folder = folder
+        self._known: set[Path] = set()
+        self._most_shards = round(most_hours * 3)
+        self.utterances: list[Spoken] = []
+
+    def refresh(self) -> None:
+        for path in sorted(self._folder.glob("*.pickle")):
+            if path not in self._known and len(self._known) < self._most_shards:
+                self._known.add(path)
+                self.utterances += read_shard(path)
+
+
+def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augment: bool) -> Example:
+    """About `seconds` of sound."""
+    noise = np.random.default_rng(choice.getrandbits(32))
+    n = round(seconds * RATE)
+    if augment and choice.random() < 0.06:
+        return Example(_level(_nothing(choice, noise, n), choice), "")
+    wave, words = _joined(choice, pool, n, augment)
+    start = 0
+    if augment and choice.random() < 0.25:
+        start = choice.randrange(min(len(wave) // 3, RATE * 4) + 1)
+    stop = min(len(wave), start + n)
+    kept = [
+        (word, a - start, b - start)
+        for word, a, b in words
+        if a >= start and b <= stop + CUT_TOLERANCE * RATE
+    ]  # fmt: skip
+    text = " ".join(word for word, _, _ in kept)
+    if kept and stop - start - kept[-1][2] < PUNCTUATION_SECONDS * RATE:
+        text = text.rstrip(".,;:?!-")
+    wave = wave[start:stop]
+    if not augment:
+        return Example(wave, text)
+    if choice.random() < 0.25:
+        wave = _in_a_room(wave, choice, noise)
+    wave = _level(wave, choice)
+    if choice.random() < 0.55:
+        wave = _with_noise(wave, choice, noise, pool)
+    return Example(wave.astype(np.float32), text)
+
+
+def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) -> tuple[np.ndarray, list]:
+    """At least `n` samples of utterances with pauses between, and their words with start and end."""
+    pieces, words = [], []
+    at = 0
+    if choice.random() < 0.6:
+        at = round(choice.choice([0.2, 0.5, 1.0, 3.0 if n > 8 * RATE else 0.5]) * choice.random() * RATE)
+        pieces.append(np.zeros(at, np.float32))
+    steady = choice.random() < 0.5
+    speed = choice.uniform(0.87, 1.15)
+    while at < n:
+        spoken = choice.choice(pool)
+        sound = spoken.samples.astype(np.float32) / 32768
+        starts, ends = spoken.starts.astype(np.float64), spoken.ends.astype(np.float64)
+        if augment and choice.random() < 0.6:
+            # Played faster or slower: pitch and formants move together, as another speaker's would.
+            speed = speed if steady else choice.uniform(0.87, 1.15)
+            sound = soxr.resample(sound, RATE * speed, RATE, quality="QQ" if speed < 1 else "MQ")
+            starts, ends = starts / speed, ends / speed
+        peak = float(np.abs(sound).max()) or 1.0
+        sound = sound * (choice.uniform(0.5, 1.0) / peak)
+        words += [(w, at + int(a), at + int(b)) for w, a, b in zip(spoken.words, starts, ends, strict=True)]
+        pieces.append(sound)
+        at += len(sound)
+        pause = choice.choices([choice.uniform(0.05, 0.4), choice.uniform(0.3, 1.2), choice.uniform(1, 4)], [5, 5, 1])[0]
+        if len(words) and at + pause * RATE >= n and choice.random() < 0.5:
+            pause += choice.uniform(0.2, 1.5)
+        pieces.append(np.zeros(round(pause * RATE), np.float32))
+        at += len(pieces[-1])
+    return np.concatenate(pieces), words
+
+
+def _level(wave: np.ndarray, choice: random.Random) -> np.ndarray:
+    peak = float(np.abs(wave).max()) or 1.0
+    return wave * (10 ** (choice.uniform(-32, -1) / 20) / peak)
+
+
+def _nothing(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
+    if choice.random() < 0.3:
+        return noise.standard_normal(n).astype(np.float32) * 1e-5
+    return _noise(choice, noise, n)
+
+
+def _noise(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
+    """White, pink, brown or hum, by chance."""
+    kind = choice.randrange(4)
+    if kind == 3:
+        t = np.arange(n) / RATE
+        base = choice.choice([50, 60, 100, 120])
+        hum = sum(np.sin(2 * np.pi * base * k * t + k) / k for k in range(1, 6))
+        return (hum + noise.standard_normal(n) * 0.1).astype(np.float32)
+    spectrum = np.fft.rfft(noise.standard_normal(n))
+    spectrum /= np.maximum(np.arange(len(spectrum)), 20) ** (0, 0.5, 1)[kind]
+    out = np.fft.irfft(spectrum, n).astype(np.float32)
+    return out / (float(out.std()) or 1.0)
+
+
+def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Generator, pool: list[Spoken]) -> np.ndarray:
+    loud = wave[np.abs(wave) > 1e-4]
+    level = float(np.sqrt(np.mean(loud**2))) if len(loud) else 1e-3
+    if choice.random() < 0.15:
+        babble = np.zeros(len(wave), np.float32)
+        for _ in range(5):
+            other = choice.choice(pool).samples.astype(np.float32) / 32768
+            babble += np.resize(np.roll(other, choice.randrange(len(other))), len(wave))
+        added, snr = babble / (float(babble.std()) or 1.0), choice.uniform(12, 35)
+    else:
+        added, snr = _noise(choice, noise, len(wave)), choice.uniform(5, 40)
+    return wave + added * level * 10 ** (-snr / 20)
+
+
+def _in_a_room(wave: np.ndarray, choice: random.Random, noise: np.random.Generator) -> np.ndarray:
+    """Convolved with noise that dies away, behind the direct sound."""
+    seconds = choice.uniform(0.1, 0.5)
+    n = round(seconds * RATE)
+    tail = noise.standard_normal(n) * np.exp(-6.9 * np.arange(n) / n)
+    tail[: round(0.002 * RATE)] = 0
+    tail *= choice.uniform(0.05, 0.5) / np.sqrt(np.sum(tail**2))
+    tail[0] = 1
+    out: np.ndarray = fftconvolve(wave, tail.astype(np.float32))[: len(wave)]
+    return out
+
+
+def characters(text: str) -> list[int]:
+    """Classes of the character head."""
+    plain = re.sub(r"[^a-z' ]+", " ", text.lower().replace("-", " "))
+    return [CHARACTERS.index(c) + 1 for c in " ".join(plain.split())]
+
+
+def batches(
+    folder: Path, seed: int, seconds_per_batch: float, longest: object, augment: object
+) -> Iterator[list[Example]]:
+    """Batches of examples of like length, without end. `longest` and `augment` are shared values that may change."""
+    choice = random.Random(seed)
+    pool = Pool(folder)
+    made = 0
+    while True:
+        if made % 100 == 0:
+            pool.refresh()
+        made += 1
+        most = longest.value  # type: ignore[attr-defined]
+        seconds = choice.uniform(1.5, most) if choice.random() < 0.7 else choice.uniform(max(1.5, most * 0.6), most)
+        n = max(2, round(seconds_per_batch / seconds))
+        yield [
+            make_example(choice, pool.utterances, seconds * choice.uniform(0.9, 1), bool(augment.value))  # type: ignore[attr-defined]
+            for _ in range(n)
+        ]

@@ -1,0 +1,84 @@
+"""Word error rates of `tiny` on held-out sentences: training voices, unseen voices, noise."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.network import Thinker, log_mel, mel_filters, n_tokens
+from training.voices import Spoken
+
+PAD_SECONDS = 0.5
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower().replace("-", " "))
+
+
+def edits(a: list[str], b: list[str]) -> int:
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        diagonal, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+    return row[-1]
+
+
+@torch.no_grad()
+def transcribe(network: Thinker, vocabulary: object, waves: list[np.ndarray], most: int = 80) -> list[str]:
+    """Greedy text of each wave; all prompts grow together, without a cache."""
+    from training.train import Prompts
+
+    network.eval()
+    prompts = Prompts(vocabulary)
+    padded = [np.concatenate([w, np.zeros(round(PAD_SECONDS * 16_000), np.float32)]) for w in waves]
+    samples = [len(w) for w in padded]
+    batch = torch.zeros(len(padded), max(samples))
+    for row, wave in zip(batch, padded, strict=True):
+        row[: len(wave)] = torch.from_numpy(wave)
+    mel, frames = log_mel(batch, samples, torch.tensor(mel_filters()), torch.hann_window(400))
+    embeddings, _ = network.audio_tower(mel, frames)
+    table = network.model.embed_tokens
+    before, after = table(torch.tensor(prompts.before())), table(torch.tensor(prompts.after))
+    sequences: list[Tensor] = [
+        torch.cat([before, embeddings[i, : n_tokens(frames[i])], after]) for i in range(len(padded))
+    ]
+    said: list[list[int]] = [[] for _ in padded]
+    open_rows = list(range(len(padded)))
+    for _ in range(most):
+        if not open_rows:
+            break
+        length = max(len(sequences[i]) for i in open_rows)
+        x = torch.stack([torch.nn.functional.pad(sequences[i], (0, 0, 0, length - len(sequences[i]))) for i in open_rows])
+        hidden = network.model(x)
+        ends = torch.tensor([len(sequences[i]) - 1 for i in open_rows])
+        tokens = network.logits(hidden[torch.arange(len(open_rows)), ends]).argmax(-1).tolist()
+        for i, token in zip(list(open_rows), tokens, strict=True):
+            if token == prompts.end:
+                open_rows.remove(i)
+                continue
+            said[i].append(token)
+            sequences[i] = torch.cat([sequences[i], table(torch.tensor([token]))])
+    texts = [vocabulary.decode(ids, skip_special_tokens=False) for ids in said]  # type: ignore[attr-defined]
+    return [text.partition("<asr_text>")[2] for text in texts]
+
+
+def word_errors(network: Thinker, vocabulary: object, test: list[Spoken], noise_db: float | None = None) -> tuple[float, list[str]]:
+    """(word error rate, what was heard)."""
+    random = np.random.default_rng(3)
+    heard: list[str] = []
+    for at in range(0, len(test), 20):
+        waves = []
+        for spoken in test[at : at + 20]:
+            wave = spoken.samples.astype(np.float32) / 32768
+            if noise_db is not None:
+                level = float(np.sqrt(np.mean(wave**2)))
+                wave = wave + random.standard_normal(len(wave)).astype(np.float32) * level * 10 ** (-noise_db / 20)
+            waves.append(wave)
+        heard += transcribe(network, vocabulary, waves)
+    n = sum(len(words(spoken.text)) for spoken in test)
+    wrong = sum(edits(words(spoken.text), words(text)) for spoken, text in zip(test, heard, strict=True))
+    return wrong / n, heard

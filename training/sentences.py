@@ -1,0 +1,181 @@
+"""Text to be spoken: public-domain sentences, meeting talk from templates, and splices that no memory can predict."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+N_HELD_OUT = 300
+"""Sentences of the corpus that are never trained on; they are spread over it."""
+
+NAMES = """Priya Anna Daniel Maria James Olivia Ahmed Sofia Lucas Emma Noah Chloe Raj Ingrid Peter Laura Marcus Helen Victor
+Grace Samuel Alice Robert Julia Thomas Nina Oscar Clara Henry Irene David Rachel Michael Susan George Kate Simon Diana Paul
+Megan Frank Lucy Arthur Nadia Kevin Amy Walter Ruth Carlos Elena""".split()
+PLACES = """London Berlin Boston Paris Chicago Madrid Dublin Oslo Denver Lisbon Toronto Vienna Seattle Prague Austin Rome Leeds
+Glasgow Sydney Zurich Atlanta Hamburg""".split()
+MONTHS = "January February March April May June July August September October November December".split()
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+ORDINALS = """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+sixteenth seventeenth eighteenth nineteenth twentieth thirtieth""".split() + [
+    f"twenty {n}" for n in "first second third fourth fifth sixth seventh eighth ninth".split()
+]
+UNITS = "one two three four five six seven eight nine".split()
+TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+THINGS = """report budget release design contract schedule meeting survey prototype proposal invoice server database interface
+document presentation agenda plan offer model test review website newsletter campaign office printer microphone recording
+transcript ticket backlog roadmap summary draft figure chart account order delivery warehouse machine engine battery screen
+keyboard network password update feature customer supplier partner team project question answer problem decision result
+deadline conference interview workshop training lesson message letter package flight train hotel room table window kitchen
+garden bridge station market hospital school library museum river mountain harbour""".split()
+ADJECTIVES = """new old final early late small large simple complex quick slow good bad better strong weak open clear quiet loud
+important difficult easy short long green blue red yellow dark bright cold warm expensive cheap broken empty full public
+private local weekly monthly internal external second next last previous current possible serious careful useful""".split()
+VERBS = """finish start send check review update move cancel discuss prepare sign print test fix close open read write record
+share present explain improve measure change replace approve collect build repair order deliver schedule translate compare
+describe remember forget support follow answer""".split()
+GROUPS = [
+    "the team", "the customer", "our supplier", "the finance department", "my colleague", "the manager", "marketing",
+    "the support team", "the board", "the engineers", "our partner", "the new intern", "the whole group", "the director",
+]  # fmt: skip
+TEMPLATES = [
+    "Good morning everyone, let's get started with the {adj} {thing}.",
+    "{name} is still waiting for the {adj} {thing} from {group}.",
+    "We agreed to {verb} the {thing} to the {ordinal} of {month}.",
+    "Does anyone see a problem with {day} the {ordinal}?",
+    "There are {number} open {thing}s at the end of {month}.",
+    "Can you {verb} the {thing} before {day}, please?",
+    "I think we should {verb} the {adj} {thing} first.",
+    "Please {verb} the {thing} and {verb} the {thing}.",
+    "{name} and {name} will {verb} the {thing} in {place}.",
+    "The {thing} costs about {number} euros a month.",
+    "That would be {number} percent more than last {month}.",
+    "Let me {verb} the {thing} and come back to you on {day}.",
+    "The {adj} {thing} was {adj}, but the {thing} was not.",
+    "What did {group} say about the {adj} {thing}?",
+    "No, the meeting in {place} is on {day} at {clock}.",
+    "My number is {digits}.",
+    "The next point is the {adj} {thing} for {group}.",
+    "Who can {verb} it by the {ordinal} of {month}?",
+    "{group} did not {verb} the {thing}, so {name} has to {verb} it.",
+    "If {name} is late, we can start with the {thing}.",
+    "It took {number} minutes to {verb} the {adj} {thing}.",
+    "In {year} we had only {number} {thing}s in {place}.",
+    "Thank you, {name}, that was very {adj}.",
+    "Yes, I can see the {thing} now.",
+    "Okay, then we will {verb} it next {day}.",
+    "Version {digit} of the {thing} is {adj}.",
+    "Turn left at the {thing}, then it is the {ordinal} {thing} on the right.",
+    "The train to {place} leaves at {clock} from platform {digit}.",
+    "{name} lives at {number} {name} Street in {place}.",
+    "We need {number} {thing}s, {number} {thing}s and a {adj} {thing}.",
+    "I do not know whether {group} can {verb} the {thing}.",
+    "Are you sure that the {thing} is {adj}?",
+    "New paragraph. {group} will {verb} the {adj} {thing}.",
+    "Remember to {verb} the {thing} with {name} in {month}.",
+    "This is a {adj} {thing}, and nobody wants to {verb} it.",
+    "How many {thing}s did {name} {verb} on {day}?",
+]
+SHORT = """Yes. No. Okay. Thank you. Good morning. Hello. See you on {day}. I agree. Of course. Not yet. One moment, please.
+That is right. Thanks, {name}. Maybe {day}. Why not? Any questions? Let's move on. Sounds good. Well done. I see.""".split(". ")
+
+
+def number(choice: random.Random, limit: int = 9999) -> str:
+    """A whole number in words."""
+    size = choice.choice([9, 19, 99, 99, 999, limit])
+    return _say(choice.randint(1, size))
+
+
+def _say(n: int) -> str:
+    if n < 10:
+        return UNITS[n - 1]
+    if n < 20:
+        return TEENS[n - 10]
+    if n < 100:
+        return TENS[n // 10 - 2] + (f" {_say(n % 10)}" if n % 10 else "")
+    if n < 1000:
+        return f"{UNITS[n // 100 - 1]} hundred" + (f" and {_say(n % 100)}" if n % 100 else "")
+    return f"{_say(n // 1000)} thousand" + (f" {_say(n % 1000)}" if n % 1000 else "")
+
+
+def meeting_sentence(choice: random.Random) -> str:
+    """One sentence of talk, from a template."""
+    template = choice.choice(SHORT) if choice.random() < 0.08 else choice.choice(TEMPLATES)
+    makers = {
+        "name": lambda: choice.choice(NAMES),
+        "place": lambda: choice.choice(PLACES),
+        "month": lambda: choice.choice(MONTHS),
+        "day": lambda: choice.choice(DAYS),
+        "ordinal": lambda: choice.choice(ORDINALS),
+        "number": lambda: number(choice),
+        "digit": lambda: choice.choice(UNITS),
+        "digits": lambda: " ".join(choice.choice(["zero", *UNITS]) for _ in range(choice.randint(4, 8))),
+        "year": lambda: f"{choice.choice(['nineteen', 'twenty'])} {_say(choice.randint(10, 99))}",
+        "clock": lambda: f"{_say(choice.randint(1, 12))} {choice.choice(['fifteen', 'thirty', 'forty five', 'in the morning'])}",
+        "thing": lambda: choice.choice(THINGS),
+        "adj": lambda: choice.choice(ADJECTIVES),
+        "verb": lambda: choice.choice(VERBS),
+        "group": lambda: choice.choice(GROUPS),
+    }  # fmt: skip
+    out = template
+    while (at := out.find("{")) >= 0:
+        end = out.index("}", at)
+        out = out[:at] + makers[out[at + 1 : end]]() + out[end + 1 :]
+    out = out[0].upper() + out[1:]
+    return out if out[-1] in ".?!" else out + "."
+
+
+def read_corpus(path: Path) -> tuple[list[str], list[str]]:
+    """(sentences to train on, sentences held out)."""
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    stride = len(lines) // N_HELD_OUT
+    held_out = lines[stride // 2 :: stride][:N_HELD_OUT]
+    kept_out = set(held_out)
+    return [line for line in lines if line not in kept_out], held_out
+
+
+def splice(choice: random.Random, sentences: list[str]) -> str:
+    """Fragments of 2-6 words of several sentences as one: what comes next has to be heard."""
+    words: list[str] = []
+    while len(words) < choice.randint(5, 14):
+        source = choice.choice(sentences).split()
+        n = choice.randint(2, 6)
+        at = choice.randrange(max(1, len(source) - n))
+        words += source[at : at + n]
+    return _as_sentence(words, choice)
+
+
+def shuffle(choice: random.Random, vocabulary: list[str]) -> str:
+    """Words in no order."""
+    return _as_sentence([choice.choice(vocabulary) for _ in range(choice.randint(3, 10))], choice)
+
+
+def _as_sentence(words: list[str], choice: random.Random) -> str:
+    inner = [word.rstrip(".?!;:") for word in words]
+    text = " ".join(inner).rstrip(",").strip()
+    return text[:1].upper() + text[1:] + choice.choice([".", ".", ".", "?"])
+
+
+def training_sentences(corpus: Path, seed: int) -> Iterator[str]:
+    """Without end: a third from books, a third meeting talk, the rest spliced and shuffled."""
+    choice = random.Random(seed)
+    books, _ = read_corpus(corpus)
+    vocabulary = sorted({w.strip(".,;:?!()'-").lower() for line in books for w in line.split()} - {""})
+    while True:
+        kind = choice.random()
+        if kind < 0.38:
+            yield choice.choice(books)
+        elif kind < 0.66:
+            yield meeting_sentence(choice)
+        elif kind < 0.88:
+            yield splice(choice, books)
+        else:
+            yield shuffle(choice, vocabulary)
+
+
+def held_out_sentences(corpus: Path, n: int) -> list[str]:
+    """The same every time: two thirds from books, a third meeting talk of a seed of its own."""
+    _, books = read_corpus(corpus)
+    choice = random.Random(987_654_321)
+    return [books[i % len(books)] if i % 3 else meeting_sentence(choice) for i in range(n)]

@@ -1,0 +1,216 @@
+"""Trains `tiny` until a deadline; resumes where it stopped. See README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import multiprocessing as mp
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from training.data import Example, batches, characters
+from training.evaluate import word_errors
+from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, log_mel, mel_filters, n_tokens
+from training.synth import read_shard
+from training.vocabulary import load_vocabulary, train_vocabulary
+
+PEAK_RATE = 1.2e-3
+WARM_STEPS = 300
+SECONDS_PER_BATCH = 110.0
+
+
+def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object) -> None:
+    """The process that makes examples."""
+    torch.set_num_threads(1)
+    for batch in batches(folder, seed, SECONDS_PER_BATCH, longest, augment):
+        queue.put(batch)
+
+
+class Prompts:
+    """Token ids of the prompt around sound, and of the answer to it."""
+
+    def __init__(self, vocabulary: object) -> None:
+        self.vocabulary = vocabulary
+        ids = {t: vocabulary.token_to_id(t) for t in ("<|im_start|>", "<|im_end|>", "<|audio_start|>", "<|audio_end|>")}
+        encode = lambda text: vocabulary.encode(text, add_special_tokens=False).ids  # noqa: E731
+        self.end = ids["<|im_end|>"]
+        self._open = [ids["<|im_start|>"], *encode("system\n")]
+        self._middle = [self.end, *encode("\n"), ids["<|im_start|>"], *encode("user\n"), ids["<|audio_start|>"]]
+        self.after = [ids["<|audio_end|>"], self.end, *encode("\n"), ids["<|im_start|>"], *encode("assistant\n")]
+        self._asr = vocabulary.token_to_id("<asr_text>")
+        self.encode = encode
+
+    def before(self, context: str = "") -> list[int]:
+        return [*self._open, *self.encode(context), *self._middle]
+
+    def answer(self, text: str) -> list[int]:
+        language = "English" if text else "None"
+        return [*self.encode(f"language {language}"), self._asr, *self.encode(text), self.end]
+
+
+def forward(
+    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, drop: float, mask: bool
+) -> tuple[Tensor, Tensor]:
+    """(loss of the answer's tokens, loss of the character head)."""
+    samples = [len(e.wave) for e in batch]
+    waves = torch.zeros(len(batch), max(samples))
+    for row, example in zip(waves, batch, strict=True):
+        row[: len(example.wave)] = torch.from_numpy(example.wave)
+    mel, frames = log_mel(waves, samples, filters, window)
+    if mask:
+        mel = spec_augment(mel)
+    embeddings, features = network.thinker.audio_tower(mel, frames, drop)
+    counts = [n_tokens(f) for f in frames]
+
+    rows, spans = [], []
+    table = network.thinker.model.embed_tokens
+    for i, example in enumerate(batch):
+        context = ""
+        if random.random() < 0.06 and example.text:
+            words = example.text.split()
+            context = " ".join(random.sample(words, min(3, len(words))))
+        before, answer = prompts.before(context), prompts.answer(example.text)
+        start = len(before) + counts[i] + len(prompts.after)
+        rows.append((before, [*prompts.after, *answer]))
+        spans.append((start, answer))
+    length = max(start + len(answer) for start, answer in spans)
+    x = embeddings.new_zeros(len(batch), length, embeddings.shape[-1])
+    for i, (before, rest) in enumerate(rows):
+        a = len(before)
+        b = a + counts[i]
+        x[i, :a] = table(torch.tensor(before))
+        x[i, a:b] = embeddings[i, : counts[i]]
+        x[i, b : b + len(rest)] = table(torch.tensor(rest))
+    hidden = network.thinker.model(x, drop)
+    picked = torch.cat([hidden[i, start - 1 : start - 1 + len(answer)] for i, (start, answer) in enumerate(spans)])
+    targets = torch.tensor([t for _, answer in spans for t in answer])
+    loss = F.cross_entropy(network.thinker.logits(picked), targets, label_smoothing=0.05)
+
+    slots = network.ctc(features).view(len(batch), -1, len(CHARACTERS) + 1).log_softmax(-1)
+    labels = [characters(e.text) for e in batch]
+    ctc = F.ctc_loss(
+        slots.transpose(0, 1),
+        torch.tensor([c for row in labels for c in row], dtype=torch.long),
+        torch.tensor([n * CTC_SLOTS for n in counts]),
+        torch.tensor([len(row) for row in labels]),
+        reduction="none",
+        zero_infinity=True,
+    )
+    return loss, ctc.sum() / max(1, sum(len(row) for row in labels))
+
+
+def spec_augment(mel: Tensor) -> Tensor:
+    """Two frequency bands and some time spans of each row go."""
+    mel = mel.clone()
+    for row in mel:
+        for _ in range(2):
+            width = random.randint(0, 14)
+            low = random.randint(0, 128 - width)
+            row[low : low + width] = row.mean()
+        for _ in range(max(1, mel.shape[-1] // 400)):
+            width = random.randint(0, 12)
+            start = random.randint(0, mel.shape[-1] - width)
+            row[:, start : start + width] = row.mean()
+    return mel
+
+
+@torch.no_grad()
+def average_into(average: dict[str, Tensor], network: TrainedModel, decay: float) -> None:
+    for name, value in network.state_dict().items():
+        average[name].lerp_(value, 1 - decay)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
+    parser.add_argument("--work", type=Path, default=Path("training/.work"))
+    parser.add_argument("--minutes", type=float, default=120, help="of training in all, earlier runs counted")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    random.seed(1)
+    folder = options.work / "vocabulary"
+    if not (folder / "tokenizer_config.json").exists():
+        train_vocabulary(options.corpus, folder)
+    vocabulary = load_vocabulary(folder)
+    prompts = Prompts(vocabulary)
+    network = TrainedModel(vocabulary.get_vocab_size())
+    print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0.0}],
+        lr=PEAK_RATE, betas=(0.9, 0.98), eps=1e-8,
+    )  # fmt: skip
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    step, spent, sound = 0, 0.0, 0.0
+    checkpoint = options.work / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        average = state["average"]
+        step, spent, sound = state["step"], state["spent"], state["sound"]
+    held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
+    filters, window = torch.tensor(mel_filters()), torch.hann_window(400)
+
+    longest, augment = mp.Value("d", 4.0), mp.Value("b", 0)
+    queue: mp.Queue = mp.Queue(maxsize=6)
+    feeder = mp.Process(target=feed, args=(queue, options.work / "shards", step + 17, longest, augment), daemon=True)
+    feeder.start()
+
+    total = options.minutes * 60
+    last, saved, tested = time.time(), spent, spent
+    sums = [0.0, 0.0, 0]
+    while spent < total:
+        part = spent / total
+        longest.value = 4.0 if spent < 420 else 8.0 if spent < 1200 else 16.0 if spent < 2400 else 30.0
+        augment.value = int(spent > 300)
+        rate = PEAK_RATE * min(1.0, (step + 1) / WARM_STEPS)
+        rate *= 1.0 if part < 0.25 else 0.5 * (1 + math.cos(math.pi * (part - 0.25) / 0.75)) + 0.004
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        weight = 1.0 if spent < 900 else 0.5 if part < 0.5 else 0.25
+        batch = queue.get()
+        loss, ctc = forward(network, prompts, batch, filters, window, 0.05 if augment.value else 0.0, spent > 900)
+        optimizer.zero_grad()
+        (loss + weight * ctc).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        average_into(average, network, min(0.999, (step + 1) / (step + 50)))
+        step += 1
+        sound += sum(len(e.wave) for e in batch) / 16_000
+        sums = [sums[0] + float(loss.detach()), sums[1] + float(ctc.detach()), sums[2] + 1]
+        now = time.time()
+        spent, last = spent + now - last, now
+        if step % 50 == 0:
+            line = {
+                "step": step, "minutes": round(spent / 60, 1), "loss": round(sums[0] / sums[2], 3),
+                "ctc": round(sums[1] / sums[2], 3), "hours": round(sound / 3600, 2), "rate": round(rate, 6),
+                "x": round(sound / spent),
+            }  # fmt: skip
+            print(json.dumps(line), flush=True)
+            sums = [0.0, 0.0, 0]
+        if spent - saved > 240 or spent >= total:
+            saved = spent
+            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
+            torch.save({**state, "step": step, "spent": spent, "sound": sound}, checkpoint.with_suffix(".part"))
+            checkpoint.with_suffix(".part").rename(checkpoint)
+        if spent - tested > 480 or spent >= total:
+            tested = spent
+            twin = TrainedModel(vocabulary.get_vocab_size())
+            twin.load_state_dict(average)
+            rate_of_errors, heard = word_errors(twin.thinker, vocabulary, held_out)
+            print(json.dumps({"minutes": round(spent / 60, 1), "wer": round(rate_of_errors, 4), "heard": heard[:2]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
