@@ -58,9 +58,11 @@ class DetectorConfig:
 
     Measured on four espeak-ng voices, 12 s of pause in 29 s (bounds in tests/audio_in/test_vad.py):
 
-        speech missed, of frames that carry it     0.0 % at -24, -44 and -60 dBFS, clean
-                                                   0.0 % at -24 and -44 dBFS, 20, 10 and 5 dB above white noise,
-                                                         pink noise, or a fan with mains hum
+        speech missed, of frames that carry it
+            clean, -24, -44 and -60 dBFS           0.0 %
+            -24 and -44 dBFS; 20, 10 and 5 dB      0.0 %
+            above white noise, pink noise, or a
+            fan with mains hum
         noise or hum alone, -70..-20 dBFS          at most 1.2 s taken for speech at first, then 0..1.2 %
     """
 

@@ -1,4 +1,4 @@
-"""Speech is found at any level and in noise; silence and hum are not speech; how sound is cut changes nothing."""
+"""Speech is found at any level and in noise; silence and hum are not speech; cuts change nothing."""
 
 import io
 import shutil
@@ -63,7 +63,7 @@ def espeak():
     if shutil.which("espeak-ng") is None:
         pytest.skip("espeak-ng is not installed")
     sentences = {
-        "en-us": "The quick brown fox jumps over the lazy dog while seven ships sail slowly past the harbour.",
+        "en-us": "The quick brown fox jumps over the lazy dog while seven ships sail past the harbour.",
         "en-gb": "Please call Stella and ask her to bring these things with her from the store.",
         "en-us+f3": "We met on Tuesday at half past nine and agreed on a budget of four thousand euros.",
         "en-gb+m4": "Fish often swim in the shallows; she sells sea shells, and six thick thistles stick.",

@@ -1,0 +1,197 @@
+"""The inputs of this machine, and how one is found by what a person calls it.
+
+PortAudio is reached through sounddevice, which is imported at the first call and not before: importing it opens
+every device, and fails where PortAudio is missing. PortAudio reads the devices once; `reinitialise` sees new ones.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from livecap.errors import AudioError
+
+_portaudio_lock = threading.Lock()
+"""Held while devices are listed or read anew: one thread may list while another recovers its device."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputDevice:
+    """An input as PortAudio sees it."""
+
+    index: int
+    """Counts all devices, outputs too, and changes when one is plugged in: a name lasts longer."""
+    name: str
+    host_api: str
+    n_channels: int
+    default_rate: int
+    """Samples a second; its native rate where the host API tells."""
+    is_default: bool
+
+
+class InputStream(Protocol):
+    """The part of sounddevice.InputStream that we use. One thread only."""
+
+    @property
+    def active(self) -> bool: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+
+
+OnBlock = Callable[[Any, int, Any, Any], None]
+"""sounddevice's callback: [n, n_channels] float32, n, times, flags. On PortAudio's thread."""
+
+
+def list_inputs() -> list[InputDevice]:
+    """All inputs, in PortAudio's order; empty where there is none.
+
+    Raises:
+        AudioError: PortAudio is missing or does not start.
+    """
+    with _portaudio_lock:
+        sounddevice = _sounddevice()
+        try:
+            default = sounddevice.default.device[0]
+            apis = sounddevice.query_hostapis()
+            found = sounddevice.query_devices()
+        except sounddevice.PortAudioError as error:
+            raise AudioError(f"The inputs of this machine could not be listed: {error}.") from None
+    return [
+        InputDevice(
+            index=device["index"],
+            name=device["name"],
+            host_api=apis[device["hostapi"]]["name"],
+            n_channels=device["max_input_channels"],
+            default_rate=round(device["default_samplerate"]),
+            is_default=device["index"] == default,
+        )
+        for device in found
+        if device["max_input_channels"] > 0
+    ]
+
+
+def find_input(query: str | int | None = None) -> InputDevice:
+    """The input that `query` means: an index, a name or a part of one, whatever the case; None is the default.
+
+    Raises:
+        AudioError: none or several; lists the candidates. PortAudio is missing.
+    """
+    return choose_input(query, list_inputs())
+
+
+def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDevice:
+    """`find_input` among these. An exact name wins over an index, and an index over a part of a name.
+
+    Raises:
+        AudioError: none or several are meant.
+    """
+    if not inputs:
+        sought = (
+            "No input was found" if query is None else f'No input named "{query}": no input was found at all'
+        )
+        hint = (
+            _blackhole_hint(query) or "Connect a microphone; a recording needs none: livecap --replay FILE."
+        )
+        raise AudioError(f"{sought}. {hint}")
+    if query is None:
+        matches = [device for device in inputs if device.is_default]
+        if len(matches) == 1:
+            return matches[0]
+        raise AudioError(
+            f"This machine has no default input. {_candidates(inputs)} Choose one with --device."
+        )
+    text = str(query).strip()
+    if not text:
+        raise AudioError(f"The name of the input is empty. {_candidates(inputs)}")
+    for rule in (
+        lambda device: device.name == text,
+        lambda device: str(device.index) == text,
+        lambda device: device.name.casefold() == text.casefold(),
+        lambda device: text.casefold() in device.name.casefold(),
+    ):
+        matches = [device for device in inputs if rule(device)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            raise AudioError(f'More than one input matches "{text}". {_candidates(matches)} Choose by index.')
+    raise AudioError(
+        f'No input named "{text}". {_candidates(inputs)} {_blackhole_hint(text) or _SEE_DEVICES}'
+    )
+
+
+def open_input(
+    device: InputDevice,
+    n_channels: int,
+    block_samples: int,
+    latency_seconds: float,
+    on_block: OnBlock,
+    on_finished: Callable[[], None],
+) -> InputStream:
+    """A running stream of float32 blocks at the device's own rate. The caller's thread owns it from now on.
+
+    Raises:
+        AudioError: it cannot be opened.
+    """
+    sounddevice = _sounddevice()
+    stream = None
+    try:
+        stream = sounddevice.InputStream(
+            device=device.index,
+            channels=n_channels,
+            samplerate=device.default_rate,
+            blocksize=block_samples,
+            latency=latency_seconds,
+            dtype="float32",
+            callback=on_block,
+            finished_callback=on_finished,
+        )
+        stream.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        if stream is not None:
+            stream.close(ignore_errors=True)
+        raise AudioError(f'"{device.name}" could not be opened: {error}. {_OPEN_HINT}') from None
+    opened: InputStream = stream
+    return opened
+
+
+def reinitialise() -> None:
+    """Make PortAudio read the devices anew. All streams must be closed.
+
+    Raises:
+        AudioError: PortAudio does not start again.
+    """
+    with _portaudio_lock:
+        sounddevice = _sounddevice()
+        try:
+            sounddevice._terminate()
+        except sounddevice.PortAudioError:
+            pass  # it was not running
+        try:
+            sounddevice._initialize()
+        except sounddevice.PortAudioError as error:
+            raise AudioError(f"PortAudio did not start again: {error}.") from None
+
+
+_SEE_DEVICES = "See `livecap devices`."
+_OPEN_HINT = "Is another program using it, or the permission for microphones missing?"
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise AudioError(
+            f"Sound cannot be captured: {error}. Install PortAudio (Debian and Ubuntu: libportaudio2, "
+            "Fedora: portaudio); a recording needs none: livecap --replay FILE."
+        ) from None
+    return sounddevice
+
+
+def _candidates(inputs: list[InputDevice]) -> str:
+    return f"Found: {', '.join(f'{device.index} {device.name}' for device in inputs)}."
+
+
+def _blackhole_hint(query: str | int | None) -> str | None:
+    if "blackhole" not in str(query).casefold().replace(" ", ""):
+        return None
+    return "BlackHole is not installed: brew install blackhole-2ch, then see docs/macos.md."
