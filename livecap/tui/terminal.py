@@ -1,0 +1,89 @@
+"""The terminal belongs to the screen: native prints go to a log, signals end the session in order.
+
+PortAudio and ALSA write to file descriptors 1 and 2 behind Python's back, and Textual draws on the same
+terminal. So the screen gets descriptors of its own, and 1 and 2 lead to a file while it is up.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livecap.tui.app import LivecapApp
+
+if TYPE_CHECKING:
+    from livecap.session.live import LiveSession
+
+STDOUT, STDERR = 1, 2
+
+
+def run_app(session: "LiveSession", native_log: Path) -> str:
+    """Show the session until a person leaves: `finished`, `abandoned`, or `crashed` where the screen failed.
+
+    Args:
+        session: not started.
+        native_log: gets what native libraries print.
+    """
+    app = LivecapApp(session)
+    with native_prints_to(native_log), _signals(app.request_quit):
+        result = app.run()
+    return result or "crashed"
+
+
+@contextmanager
+def native_prints_to(path: Path) -> Iterator[None]:
+    """Lead descriptors 1 and 2 to a file; Python's own streams, and so Textual, keep the terminal.
+
+    The screen is drawn on the error output, or on the standard output where only that is a terminal.
+    """
+    _flush()
+    saved = [os.dup(STDOUT), os.dup(STDERR)]
+    screen = saved[1] if os.isatty(saved[1]) else saved[0]
+    before = (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
+    log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    out, err = _stream(saved[0]), _stream(screen)
+    try:
+        os.dup2(log, STDOUT)
+        os.dup2(log, STDERR)
+        sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
+        yield
+    finally:
+        _flush()
+        os.dup2(saved[0], STDOUT)
+        os.dup2(saved[1], STDERR)
+        sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__ = before  # type: ignore[misc]
+        for stream in (out, err):
+            with suppress(OSError):
+                stream.close()
+        for descriptor in (*saved, log):
+            os.close(descriptor)
+
+
+def _stream(descriptor: int) -> TextIOWrapper:
+    return os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="replace")
+
+
+def _flush() -> None:
+    """What Python and C hold back is written before a descriptor changes hands."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)
+
+
+@contextmanager
+def _signals(request_quit: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and a closed window ask for the same end as `q`."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, lambda *_: request_quit()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

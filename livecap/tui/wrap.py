@@ -1,0 +1,94 @@
+"""Where rows of text begin: greedy wrapping in which stable text, once shown, never moves.
+
+Words break at spaces, CJK text between characters, and a word that is longer than a row anywhere. The last
+`HANG` columns stay free when a word is placed, so that what joins it later (a comma, an ending) fits without
+moving it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len, split_graphemes
+
+HANG = 2
+"""Columns at the end of a row for what joins a placed word: one CJK full stop, or two letters."""
+MIN_WIDTH_TO_HANG = 16
+
+_WIDE = "\u2e80-\u2fff\u3001-\u9fff\uf900-\ufaff\uff01-\uff60\uffe0-\uffe6\U00020000-\U0003ffff"
+_OPENING = "「『（［｛【〈《〔“‘"
+_CLOSING = "、。，．・：；？！）］｝」』】〉》〕”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ%％"
+_UNIT = re.compile(
+    rf"(?P<space>\s+)"
+    rf"|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*"
+    rf"|[^\s{_WIDE}]+[{_CLOSING}]*"
+)
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of one paragraph."""
+
+    starts: list[int]
+    """Where each row begins in the text; the first is 0. No rows where there is no text."""
+    broke_word: bool = False
+    """True where stable text had to be cut inside a word that would have fitted on a row of its own."""
+
+
+def wrap(text: str, width: int, indent: int = 0, before: Rows | None = None, frontier: int = 0) -> Rows:
+    """The rows of `text`.
+
+    Args:
+        width: columns of a row.
+        indent: columns taken at the begin of the first row.
+        before: the rows as they were shown last; those that hold stable text stay as they are.
+        frontier: how many characters were stable when `before` was shown. They keep their row.
+    """
+    if not text:
+        return Rows([])
+    starts = [start for start in before.starts if start < frontier] if before else []
+    rows = Rows(starts or [0], before.broke_word if before and starts else False)
+    while (start := _next_start(text, rows, max(1, width), indent, frontier)) is not None:
+        rows.starts.append(start)
+    return rows
+
+
+def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -> int | None:
+    """Where the row after the last one begins; None where the rest fits."""
+    column = min(indent, width - 1) if len(rows.starts) == 1 else 0
+    limit = width - HANG if width >= MIN_WIDTH_TO_HANG else width
+    empty = True
+    for start, end, is_space in _units(text, rows.starts[-1]):
+        unit_width = cell_len(text[start:end])
+        if is_space:
+            column += 0 if empty else unit_width
+            continue
+        placed = start < frontier
+        room = (width if placed else limit) - column
+        if unit_width > room:
+            if not placed and not empty and (unit_width <= limit or room < limit // 2):
+                return start
+            cut = _cut(text, start, end, room, frontier, force=empty)
+            if cut < end:
+                rows.broke_word |= placed and unit_width <= limit
+                return cut
+        column += unit_width
+        empty = False
+    return None
+
+
+def _units(text: str, start: int) -> Iterator[tuple[int, int, bool]]:
+    """What may not be broken: (start, end, whether it is space)."""
+    for match in _UNIT.finditer(text, start):
+        yield match.start(), match.end(), match["space"] is not None
+
+
+def _cut(text: str, start: int, end: int, room: int, frontier: int, force: bool) -> int:
+    """Where to cut a unit: as many whole characters as fit, not before the frontier, one if forced."""
+    cut, column = start, 0
+    for char_start, char_end, char_width in split_graphemes(text[start:end])[0]:
+        fits = column + char_width <= room or (force and cut == start)
+        if not fits and start + char_start >= frontier:
+            break
+        cut, column = start + char_end, column + char_width
+    return cut

@@ -1,0 +1,78 @@
+"""ScriptedSession: what the screen needs of a LiveSession, played by hand. No model, no thread, no clock."""
+
+from dataclasses import replace
+
+from livecap.session.status import SessionStatus, State
+from livecap.transcript import SAMPLE_RATE, SessionStarted, TranscriptUpdate
+
+STARTED = "2026-03-02T10:02:00.000+01:00"
+
+
+class ScriptedSession:
+    """The test says what happens; `calls` remembers what the screen asked for."""
+
+    def __init__(self, live=True, model="Qwen3-ASR-0.6B", ends_on_stop=True, source="Built-in Microphone"):
+        self.listeners = []
+        self.calls = []
+        self.ends_on_stop = ends_on_stop
+        self.status = SessionStatus(
+            state=State.LOADING,
+            source=source,
+            model=model,
+            live=live,
+            started_wall=1_772_442_120.0,
+            arrived_samples=0,
+            decoded_samples=0,
+            level=0.0,
+            speaking=False,
+            language=None,
+            language_forced=False,
+            rtf=None,
+            n_gaps=0,
+            gap_samples=0,
+            log_path=None,
+            error=None,
+        )
+
+    # ---- what the screen calls
+
+    def add_listener(self, listener):
+        assert not self.calls, "before start"
+        self.listeners.append(listener)
+
+    def start(self):
+        self.calls.append("start")
+        self.becomes(state=State.LISTENING)
+        self.tell(
+            SessionStarted("s", self.status.source, self.status.model, STARTED, self.status.live, None, "0")
+        )
+
+    def pause(self):
+        self.calls.append("pause")
+        self.becomes(state=State.PAUSED)
+
+    def resume(self):
+        self.calls.append("resume")
+        self.becomes(state=State.LISTENING)
+
+    def stop(self):
+        self.calls.append("stop")
+        self.becomes(state=State.ENDED if self.ends_on_stop else State.FINISHING)
+
+    def wait(self, timeout=None):
+        return self.status.state in (State.ENDED, State.FAILED)
+
+    # ---- what the test says
+
+    def becomes(self, **changes):
+        self.status = replace(self.status, **changes)
+
+    def tell(self, item):
+        for listener in self.listeners:
+            listener(item)
+
+    def say(self, stable="", partial="", utterance=0, second=0.0, final=False, track=""):
+        start = int(second * SAMPLE_RATE)
+        self.tell(
+            TranscriptUpdate(track, utterance, stable, partial, start, start + SAMPLE_RATE, "English", final)
+        )
