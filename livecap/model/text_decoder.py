@@ -12,6 +12,7 @@ from livecap.model import nn
 from livecap.model.backend import mx
 from livecap.model.cache import KVCache
 from livecap.model.config import TextConfig
+from livecap.model.functions import attention, silu
 
 
 class Attention(nn.Module):
@@ -39,13 +40,8 @@ class Attention(nn.Module):
         values = self.v_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim).transpose(0, 2, 1, 3)
         offset = cache.offset
         keys, values = cache.update_and_fetch(self._rotated(keys, offset), values)
-        out = mx.fast.scaled_dot_product_attention(
-            self._rotated(queries, offset),
-            keys,
-            values,
-            scale=self.head_dim**-0.5,
-            mask="causal" if L > 1 else None,
-        )  # [B, H, L, D]
+        queries = self._rotated(queries, offset)
+        out = attention(queries, keys, values, scale=self.head_dim**-0.5, causal=True)  # [B, H, L, D]
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, L, -1))
 
     def _rotated(self, x: mx.array, offset: int) -> mx.array:
@@ -64,8 +60,7 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
-        gate = self.gate_proj(x)
-        return self.down_proj(gate * mx.sigmoid(gate) * self.up_proj(x))
+        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class DecoderLayer(nn.Module):
