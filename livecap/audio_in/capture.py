@@ -58,8 +58,8 @@ class CaptureStatus:
 
 
 class Capture:
-    """Used from two threads: the callback writes, the capture thread reads. The ring between them is made for that,
-    and every other field has one writer."""
+    """Used from two threads: the callback writes, the capture thread reads. The ring between them is made for
+    that, and every other field has one writer."""
 
     def __init__(self, device: InputDevice, config: CaptureConfig, clock: Callable[[], float]) -> None:
         self.device = device

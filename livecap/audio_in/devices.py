@@ -1,7 +1,8 @@
 """The inputs of this machine, and how one is found by what a person calls it.
 
-PortAudio is reached through sounddevice, which is imported at the first call and not before: importing it opens
-every device, and fails where PortAudio is missing. PortAudio reads the devices once; `reinitialise` sees new ones.
+PortAudio is reached through sounddevice, which is imported at the first call and not before: importing it
+opens every device, and fails where PortAudio is missing. PortAudio reads the devices once; `reinitialise`
+sees new ones.
 """
 
 import threading
@@ -71,7 +72,7 @@ def list_inputs() -> list[InputDevice]:
 
 
 def find_input(query: str | int | None = None) -> InputDevice:
-    """The input that `query` means: an index, a name or a part of one, whatever the case; None is the default.
+    """The input that `query` means: an index, a name or a part of one in any case; None is the default.
 
     Raises:
         AudioError: none or several; lists the candidates. PortAudio is missing.

@@ -2,9 +2,10 @@
 
     PortAudio's callback ─▶ RingBuffer ─▶ capture thread: Resampler, positions ─▶ queue ─▶ whoever iterates
 
-The capture thread alone opens, aborts and closes the device. It looks after it: a device that left, or that says
-nothing any more, is opened again by its name, and the time between becomes a gap. PortAudio does not help: a lost
-device raises nothing, a suspended one reports nothing, and `stop` can hang for ever, so it is never called.
+The capture thread alone opens, aborts and closes the device. It looks after it: a device that left, or that
+says nothing any more, is opened again by its name, and the time between becomes a gap. PortAudio does not
+help: a lost device raises nothing, a suspended one reports nothing, and `stop` can hang for ever, so it is
+never called.
 """
 
 import sys
@@ -48,8 +49,8 @@ class Microphone:
         clock: Callable[[], float] = time.monotonic,
         portaudio: ModuleType | Any = devices,
     ) -> None:
-        """Opens the device and hears from now on, whether or not somebody iterates yet. Nothing is ever dropped:
-        what was not fetched waits in memory, 64 kB a second.
+        """Opens the device and hears from now on, whether or not somebody iterates yet. Nothing is ever
+        dropped: what was not fetched waits in memory, 64 kB a second.
 
         Args:
             device: an index, a name or a part of one; None is the default input.
@@ -357,7 +358,7 @@ class Microphone:
         if is_loopback:
             reason = "Nothing is playing into it yet?"
         elif sys.platform == "darwin":
-            reason = "Is it muted? Or the terminal has no permission: System Settings > Privacy & Security > Microphone."
+            reason = "Muted, or not permitted? See System Settings > Privacy & Security > Microphone."
         else:
             reason = "Is it muted, or its permission missing?"
         self._on_notice(f'"{name}" delivers only digital silence for {seconds:.0f} s. {reason}')

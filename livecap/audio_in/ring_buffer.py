@@ -5,12 +5,12 @@ from numpy.typing import NDArray
 
 
 class RingBuffer:
-    """Used from two threads, one that writes and one that reads, without a lock: neither ever waits for the other.
+    """Used from two threads, one that writes and one that reads, without a lock: neither waits for the other.
 
     Each thread changes only integers of its own, and one store of an integer is atomic. The writer says which
     samples it is about to replace (`_claimed`) before it does, and what is complete (`_written`) after. The
-    reader copies what is complete, then looks at `_claimed`: what was replaced meanwhile lies in front, and it
-    drops that. So a late reader loses the oldest samples, and knows which.
+    reader copies what is complete, then looks at `_claimed`: what was replaced meanwhile lies in front, and is
+    dropped. So a late reader loses the oldest samples, and knows which.
     """
 
     def __init__(self, capacity_samples: int, n_channels: int) -> None:
