@@ -72,7 +72,7 @@ class Capture:
         self.opened_at = clock()
         self.expected = 0  # the next sample in the ring; the capture thread's
         # Written by the callback:
-        self.first_block_at: float | None = None
+        self.heard_from: float | None = None  # when the first block began
         self.last_block_at: float | None = None
         self.finished = False
         self.n_blocks = self.n_flags = 0
@@ -81,13 +81,14 @@ class Capture:
     def on_block(self, block: NDArray[np.float32], n_samples: int, times: Any, flags: Any) -> None:
         """Copy and count, nothing else: this is PortAudio's thread."""
         began = self.clock()
-        self.ring.write(block)
+        # Before the sound is there to be read, since the reader asks for them when it is.
+        if self.heard_from is None:
+            self.heard_from = began - n_samples / self.device.default_rate
+        self.last_block_at = began
         self.n_blocks += 1
         if flags:
             self.n_flags += 1
-        self.last_block_at = began
-        if self.first_block_at is None:
-            self.first_block_at = began
+        self.ring.write(block)
         self.longest_callback_seconds = max(self.longest_callback_seconds, self.clock() - began)
 
     def on_finished(self) -> None:

@@ -87,20 +87,14 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
         AudioError: none or several are meant.
     """
     if not inputs:
-        sought = (
-            "No input was found" if query is None else f'No input named "{query}": no input was found at all'
-        )
-        hint = (
-            _blackhole_hint(query) or "Connect a microphone; a recording needs none: livecap --replay FILE."
-        )
+        sought = "No input was found" if query is None else f'No input named "{query}": no input was found at all'
+        hint = _blackhole_hint(query) or "Connect a microphone; a recording needs none: livecap --replay FILE."
         raise AudioError(f"{sought}. {hint}")
     if query is None:
         matches = [device for device in inputs if device.is_default]
         if len(matches) == 1:
             return matches[0]
-        raise AudioError(
-            f"This machine has no default input. {_candidates(inputs)} Choose one with --device."
-        )
+        raise AudioError(f"This machine has no default input. {_candidates(inputs)} Choose one with --device.")
     text = str(query).strip()
     if not text:
         raise AudioError(f"The name of the input is empty. {_candidates(inputs)}")
@@ -115,9 +109,7 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
             return matches[0]
         if matches:
             raise AudioError(f'More than one input matches "{text}". {_candidates(matches)} Choose by index.')
-    raise AudioError(
-        f'No input named "{text}". {_candidates(inputs)} {_blackhole_hint(text) or _SEE_DEVICES}'
-    )
+    raise AudioError(f'No input named "{text}". {_candidates(inputs)} {_blackhole_hint(text) or _SEE_DEVICES}')
 
 
 def open_input(

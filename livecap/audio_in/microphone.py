@@ -91,14 +91,10 @@ class Microphone:
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._thread.start()
         with self._changed:
-            answered = self._changed.wait_for(
-                lambda: self._is_open or self._drained, self._config.open_seconds
-            )
+            answered = self._changed.wait_for(lambda: self._is_open or self._drained, self._config.open_seconds)
         if not answered:
             self.close()
-            raise AudioError(
-                f'"{self._name}" does not answer. Connect it anew, or choose another with --device.'
-            )
+            raise AudioError(f'"{self._name}" does not answer. Connect it anew, or choose another with --device.')
         if self._failure is not None:
             raise self._failure
 
@@ -308,9 +304,8 @@ class Microphone:
         self._watch_for_zeros(capture, sound)
 
     def _end_of_loss(self, capture: Capture, lost_at: float) -> None:
-        assert capture.first_block_at is not None
-        heard_from = capture.first_block_at - capture.block_samples / capture.device.default_rate
-        gap_samples = max(0, round((heard_from - lost_at) * SAMPLE_RATE))
+        assert capture.heard_from is not None
+        gap_samples = max(0, round((capture.heard_from - lost_at) * SAMPLE_RATE))
         self._lost_at = None
         self._told_lost = False
         self._queue_up(np.zeros(0, np.float32), gap_samples)
@@ -333,9 +328,7 @@ class Microphone:
                 before,
                 n_blocks=before.n_blocks + capture.n_blocks,
                 n_flags=before.n_flags + capture.n_flags,
-                longest_callback_seconds=max(
-                    before.longest_callback_seconds, capture.longest_callback_seconds
-                ),
+                longest_callback_seconds=max(before.longest_callback_seconds, capture.longest_callback_seconds),
             )
         if capture.n_flags and not self._told_flags:
             self._told_flags = True
@@ -346,9 +339,7 @@ class Microphone:
         is_loopback = any(part in name.casefold() for part in LOOPBACKS)
         if sound.any():
             self._zeros_samples = 0
-            self._told_zeros = (
-                self._told_zeros and is_loopback
-            )  # which is digitally silent whenever nothing plays
+            self._told_zeros = self._told_zeros and is_loopback  # which is digitally silent whenever nothing plays
             return
         self._zeros_samples += len(sound)
         seconds = self._zeros_samples / capture.device.default_rate

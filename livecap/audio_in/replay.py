@@ -266,11 +266,7 @@ class Replay:
                     f"{self.name} is damaged: it ends at {self._position(len(sound))}. {error.error_string}"
                 )
         if len(sound) == 0:
-            if (
-                not self._broken
-                and self.duration_seconds is not None
-                and self._frames_read < self._file.frames
-            ):
+            if not self._broken and self.duration_seconds is not None and self._frames_read < self._file.frames:
                 self._notices.append(f"{self.name} is cut short: it ends at {self._position()}.")
             return None
         bad = np.flatnonzero(~np.isfinite(sound).all(axis=1))

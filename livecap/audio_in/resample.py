@@ -20,9 +20,7 @@ class Resampler:
         self.n_channels = n_channels
         self._flushed = False
         # Equal rates pass through untouched, bit for bit.
-        self._stream = (
-            None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
-        )
+        self._stream = None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
 
     def process(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next 16 kHz mono samples, [n] float32 within -1..1; n may be 0.

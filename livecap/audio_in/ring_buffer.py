@@ -9,8 +9,8 @@ class RingBuffer:
 
     Each thread changes only integers of its own, and one store of an integer is atomic. The writer says which
     samples it is about to replace (`_claimed`) before it does, and what is complete (`_written`) after. The
-    reader copies what is complete, then looks at `_claimed`: what was replaced meanwhile lies in front, and is
-    dropped. So a late reader loses the oldest samples, and knows which.
+    reader copies what is complete, then looks at `_claimed`: what was replaced meanwhile lies in front, and
+    is dropped. So a late reader loses the oldest samples, and knows which.
     """
 
     def __init__(self, capacity_samples: int, n_channels: int) -> None:

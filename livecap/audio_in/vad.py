@@ -178,9 +178,7 @@ class SpeechDetector:
         gain_db = min(max(self.config.target_db - loudest_db, 0.0), self.config.most_gain_db)
         loud = frame * np.float32(32767 * 10 ** (gain_db / 20))
         # Asked about every frame, since webrtcvad learns from each what the noise is like.
-        like_a_voice: bool = self._vad.is_speech(
-            np.clip(loud, -32768, 32767).astype("<i2").tobytes(), SAMPLE_RATE
-        )
+        like_a_voice: bool = self._vad.is_speech(np.clip(loud, -32768, 32767).astype("<i2").tobytes(), SAMPLE_RATE)
         return like_a_voice and level_db > floor_db + self.config.margin_db
 
     def _judge(self) -> SpeechEvent | None:

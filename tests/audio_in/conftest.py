@@ -6,9 +6,7 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "mic: needs PulseAudio, and plays into a virtual microphone in real time"
-    )
+    config.addinivalue_line("markers", "mic: needs PulseAudio, and plays into a virtual microphone in real time")
 
 
 class FakeClock:

@@ -52,9 +52,7 @@ def silence(seconds: float) -> Sound:
 
 def at_level(sound: NDArray, db: float) -> Sound:
     """The sound with an RMS of `db` dBFS."""
-    return (sound * (10 ** (db / 20) / np.sqrt(np.mean(np.square(sound, dtype=np.float64))))).astype(
-        np.float32
-    )
+    return (sound * (10 ** (db / 20) / np.sqrt(np.mean(np.square(sound, dtype=np.float64))))).astype(np.float32)
 
 
 def join(*sounds: Sound) -> Sound:

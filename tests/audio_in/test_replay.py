@@ -271,9 +271,7 @@ def test_m4a_goes_through_a_found_converter(tmp_path, wav, monkeypatch):
     """A stand-in for ffmpeg: copies a WAV to its last argument, or fails as ffmpeg does."""
     decoded = wav(white(2, -20), subtype="PCM_16")
     converter = tmp_path / "ffmpeg"
-    monkeypatch.setattr(
-        replay_module.shutil, "which", lambda name: str(converter) if name == "ffmpeg" else None
-    )
+    monkeypatch.setattr(replay_module.shutil, "which", lambda name: str(converter) if name == "ffmpeg" else None)
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
 

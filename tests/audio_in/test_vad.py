@@ -70,9 +70,7 @@ def espeak():
     }
     parts = [silence(2)]
     for name, sentence in sentences.items():
-        spoken = subprocess.run(
-            ["espeak-ng", "-v", name, "--stdout", sentence], capture_output=True, check=True
-        )
+        spoken = subprocess.run(["espeak-ng", "-v", name, "--stdout", sentence], capture_output=True, check=True)
         sound, rate = soundfile.read(io.BytesIO(spoken.stdout), dtype="float32")
         parts += [at_level(soxr.resample(sound, rate, SAMPLE_RATE), -24), silence(2)]
     return join(*parts)

@@ -1,0 +1,101 @@
+"""An input is found by what a person calls it, or a message says what there is."""
+
+import builtins
+import sys
+
+import pytest
+
+from livecap.audio_in import devices
+from livecap.audio_in.devices import InputDevice, choose_input
+from livecap.errors import AudioError
+
+
+def device(index, name, is_default=False):
+    return InputDevice(index, name, "Core Audio", 2, 48_000, is_default)
+
+
+INPUTS = [
+    device(0, "MacBook Pro Microphone", is_default=True),
+    device(2, "BlackHole 2ch"),
+    device(3, "BlackHole 16ch"),
+    device(5, "7"),
+    device(7, "Yeti"),
+    device(8, "Yeti Nano"),
+]
+
+
+@pytest.mark.parametrize(
+    "query, index",
+    [
+        (None, 0),
+        ("BlackHole 2ch", 2),
+        ("blackhole 16CH", 3),
+        ("macbook", 0),
+        (2, 2),
+        ("3", 3),
+        ("7", 5),  # a name that looks like an index
+        (" Yeti ", 7),  # exact, though it is a part of another
+        ("yeti", 7),
+        ("nano", 8),
+    ],
+)
+def test_index_name_or_part_of_a_name(query, index):
+    assert choose_input(query, INPUTS).index == index
+
+
+@pytest.mark.parametrize(
+    "query, said, not_said",
+    [
+        ("blackhole", ["More than one", "2 BlackHole 2ch", "3 BlackHole 16ch", "index"], ["Yeti"]),
+        ("Rode", ['No input named "Rode"', "0 MacBook Pro Microphone", "8 Yeti Nano", "livecap devices"], []),
+        ("99", ['No input named "99"', "livecap devices"], []),
+        (-1, ['No input named "-1"'], []),
+        ("", ["empty", "Yeti"], []),
+    ],
+)
+def test_none_or_several_list_the_candidates(query, said, not_said):
+    with pytest.raises(AudioError) as raised:
+        choose_input(query, INPUTS)
+    message = str(raised.value)
+    assert all(part in message for part in said) and not any(part in message for part in not_said)
+    assert "\n" not in message
+
+
+def test_two_of_the_same_name_are_told_apart_by_index():
+    twins = [device(1, "USB Audio"), device(4, "USB Audio")]
+    with pytest.raises(AudioError, match="1 USB Audio, 4 USB Audio"):
+        choose_input("USB Audio", twins)
+    assert choose_input("4", twins).index == 4
+
+
+@pytest.mark.parametrize("query", ["BlackHole 2ch", "blackhole", "Black Hole"])
+@pytest.mark.parametrize("inputs", [[], [device(0, "Yeti", is_default=True)]])
+def test_missing_blackhole_says_how_to_install_it(query, inputs):
+    with pytest.raises(AudioError, match=r"brew install blackhole-2ch.*docs/macos\.md"):
+        choose_input(query, inputs)
+
+
+def test_no_input_at_all():
+    with pytest.raises(AudioError, match="No input was found.*--replay"):
+        choose_input(None, [])
+    with pytest.raises(AudioError, match='No input named "Yeti": no input was found at all'):
+        choose_input("Yeti", [])
+
+
+def test_no_default_input():
+    with pytest.raises(AudioError, match=r"no default input\. Found: 1 Yeti\. .*--device"):
+        choose_input(None, [device(1, "Yeti")])
+
+
+def test_missing_portaudio_names_the_package(monkeypatch):
+    really_import = builtins.__import__
+
+    def no_portaudio(name, *args, **kwargs):
+        if name == "sounddevice":
+            raise OSError("PortAudio library not found")
+        return really_import(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(builtins, "__import__", no_portaudio)
+    with pytest.raises(AudioError, match=r"PortAudio library not found\. .*libportaudio2"):
+        devices.list_inputs()

@@ -1,0 +1,495 @@
+"""Every sample of an input arrives or is part of a gap, whatever the device does. PortAudio is a fake."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from livecap.audio_in.capture import CaptureConfig
+from livecap.audio_in.devices import InputDevice
+from livecap.audio_in.microphone import Microphone
+from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
+
+CONFIG = CaptureConfig(poll_seconds=0.001, retry_seconds=0.002, ring_seconds=1.0, open_seconds=5.0, close_seconds=5.0)
+MIC = InputDevice(3, "Yeti", "Core Audio", 1, SAMPLE_RATE, True)
+OTHER = InputDevice(4, "MacBook Pro Microphone", "Core Audio", 1, SAMPLE_RATE, False)
+
+
+class FakeStream:
+    """The test is its callback."""
+
+    def __init__(self, portaudio, device, on_block, on_finished):
+        self.portaudio, self.device, self.on_block, self.on_finished = (
+            portaudio,
+            device,
+            on_block,
+            on_finished,
+        )
+        self.active = True
+        self.owner = threading.get_ident()
+        self.closed = False
+        self.hangs: threading.Event | None = None
+
+    def hear(self, samples, flags=0):
+        """A callback; its block ends now."""
+        block = np.asarray(samples, np.float32)
+        block = block[:, None] if block.ndim == 1 else block
+        self.portaudio.now += len(block) / self.device.default_rate
+        self.on_block(block, len(block), None, flags)
+
+    def die(self):
+        self.active = False
+        self.on_finished()
+
+    def abort(self):
+        assert threading.get_ident() == self.owner
+        if self.hangs:
+            self.hangs.wait()
+        self.active = False
+
+    def close(self):
+        assert threading.get_ident() == self.owner
+        self.closed = True
+
+
+class FakePortAudio:
+    """What `livecap.audio_in.devices` offers; also the clock. A stale list is shown until `reinitialise`."""
+
+    def __init__(self, *plugged):
+        self.plugged = list(plugged)
+        self.listed = list(plugged)
+        self.streams = []
+        self.faults = []
+        """One for each of the next attempts to open; None opens."""
+        self.n_reinitialised = 0
+        self.now = 1000.0
+
+    def clock(self):
+        return self.now
+
+    def list_inputs(self):
+        return list(self.listed)
+
+    def reinitialise(self):
+        assert all(stream.closed for stream in self.streams), "a stream was open"
+        self.n_reinitialised += 1
+        self.listed = list(self.plugged)
+
+    def open_input(self, device, n_channels, block_samples, latency_seconds, on_block, on_finished):
+        if self.faults and (fault := self.faults.pop(0)):
+            raise fault
+        if device not in self.plugged:
+            raise AudioError("Input/output error")
+        assert all(stream.closed for stream in self.streams), "two streams at once"
+        self.streams.append(FakeStream(self, device, on_block, on_finished))
+        return self.streams[-1]
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.0005)
+
+
+class Ear:
+    """A Microphone on a fake, and what it told."""
+
+    def __init__(self, *plugged, query="Yeti", config=CONFIG):
+        self.portaudio = FakePortAudio(*plugged)
+        self.notices = []
+        self.source = None
+        self.query, self.config = query, config
+
+    def open(self):
+        self.source = Microphone(
+            self.query,
+            on_notice=self.notices.append,
+            config=self.config,
+            clock=self.portaudio.clock,
+            portaudio=self.portaudio,
+        )
+        return self.source
+
+    @property
+    def stream(self):
+        return self.portaudio.streams[-1]
+
+    def hear(self, samples, **options):
+        """The stream hears them, and the capture thread has fetched them."""
+        before = self.source.status.n_blocks
+        self.stream.hear(samples, **options)
+        eventually(lambda: self.source.status.n_blocks > before)
+
+    def reopened(self, n_streams):
+        eventually(lambda: len(self.portaudio.streams) == n_streams and self.source._capture is not None)
+
+
+@pytest.fixture
+def ear():
+    """Makes an Ear; closes it at the end."""
+    made = []
+
+    def make(*plugged, **options):
+        made.append(Ear(*(plugged or (MIC, OTHER)), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for stream in one.portaudio.streams:
+            if stream.hangs:
+                stream.hangs.set()
+        if one.source:
+            one.source.close()
+            one.source._thread.join(5)
+            assert not one.source._thread.is_alive()
+
+
+def ramp(start, n_samples=320):
+    """Each sample tells its place."""
+    return (np.arange(start, start + n_samples) + 1) / 2**20
+
+
+def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
+    one = ear()
+    source = one.open()
+    assert source.live and source.name == "Yeti"
+    for start in range(0, 3200, 320):
+        one.hear(ramp(start))
+    assert source.arrived_samples == 3200
+    assert source.level == pytest.approx(ramp(3199, 1)[0])
+    chunks = iter(source)
+    first = next(chunks)
+    assert first.start_sample == 0 and np.array_equal(first.samples, ramp(0, 3200).astype(np.float32))
+    one.hear(ramp(3200))
+    assert next(chunks).start_sample == 3200
+    one.stream.hear(ramp(3520))  # not fetched yet
+    source.close()
+    assert [(chunk.start_sample, chunk.end_sample) for chunk in chunks] == [(3520, 3840)]
+    assert one.stream.closed and source.status.n_blocks == 12 and source.status.n_opened == 1
+
+
+def test_a_waiting_reader_is_woken_by_sound_and_by_close(ear):
+    one = ear()
+    source, got = one.open(), []
+    reader = threading.Thread(target=lambda: got.extend(source))
+    reader.start()
+    one.hear(ramp(0))
+    eventually(lambda: len(got) == 1)
+    source.close()
+    source.close()
+    reader.join(5)
+    assert not reader.is_alive() and len(got) == 1
+
+
+def test_native_rate_and_first_two_channels_are_opened(ear):
+    device = InputDevice(3, "Yeti", "Core Audio", 6, 48_000, True)
+    one = ear(device)
+    source = one.open()
+    t = np.arange(48_000) / 48_000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * t)
+    for block in np.split(np.stack([tone, tone], axis=1), 50):
+        one.hear(block)
+    source.close()
+    samples = np.concatenate([chunk.samples for chunk in source])
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    assert len(samples) == SAMPLE_RATE
+    assert np.abs(samples - expected)[200:-200].max() < 1e-3
+
+
+@pytest.mark.parametrize("rate, n_blocks", [(SAMPLE_RATE, 75), (48_000, 75)])
+def test_a_full_ring_becomes_a_gap_of_exact_place_and_length(ear, rate, n_blocks):
+    """The capture thread is kept from running while 1.5 s arrive in a ring of 1 s."""
+    device = InputDevice(3, "Yeti", "Core Audio", 1, rate, True)
+    one = ear(device)
+    source = one.open()
+    one.hear(np.full(rate // 2, 0.25))
+    fetch, may_fetch = source._fetch, threading.Event()
+    source._fetch = lambda capture: may_fetch.wait() and fetch(capture)
+    for _ in range(n_blocks):
+        one.stream.hear(np.full(rate // 50, 0.5))
+    may_fetch.set()
+    eventually(lambda: source.status.n_overflows == 1)
+    source.close()
+    before, after = list(source)
+    assert (before.start_sample, before.end_sample) == (0, SAMPLE_RATE // 2)
+    assert (after.start_sample, after.end_sample) == (SAMPLE_RATE, 2 * SAMPLE_RATE)
+    assert source.arrived_samples == 2 * SAMPLE_RATE
+
+
+def test_a_device_that_vanished_is_opened_again_by_name_with_a_gap(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0, 1600))
+    one.portaudio.plugged = [OTHER]
+    one.stream.die()
+    eventually(lambda: one.portaudio.n_reinitialised > 3)
+    assert len(one.portaudio.streams) == 1 and source.level == 0 and source.arrived_samples == 1600
+    assert one.notices == ['"Yeti" is gone. Waiting for it; nothing is heard meanwhile.']
+    one.portaudio.now += 2.5
+    one.portaudio.plugged = [InputDevice(9, "Yeti", "Core Audio", 1, SAMPLE_RATE, False), OTHER]
+    one.reopened(2)
+    one.hear(ramp(0, 320))
+    source.close()
+    first, second = list(source)
+    assert second.start_sample == 1600 + round(2.5 * SAMPLE_RATE)
+    assert np.array_equal(second.samples, ramp(0, 320).astype(np.float32))
+    assert one.notices[1:] == ['"Yeti" is back; 2.5 s were not heard.']
+    assert source.name == "Yeti" and source.status.n_opened == 2 and source.status.n_blocks == 2
+
+
+def test_what_was_heard_before_the_loss_is_kept_with_the_resamplers_rest(ear):
+    device = InputDevice(3, "Yeti", "Core Audio", 1, 48_000, True)
+    one = ear(device)
+    source = one.open()
+    one.hear(np.full(48_000, 0.5))
+    one.stream.die()
+    one.reopened(2)
+    one.hear(np.full(48_000, 0.5))
+    source.close()
+    chunks = list(source)
+    assert sum(len(chunk.samples) for chunk in chunks) == 2 * SAMPLE_RATE == source.arrived_samples
+
+
+@pytest.mark.parametrize("heard_before", [True, False])
+def test_a_device_that_falls_silent_without_a_word_is_lost(ear, heard_before):
+    one = ear()
+    source = one.open()
+    if heard_before:
+        one.hear(ramp(0, 1600))
+    one.portaudio.now += CONFIG.stall_seconds if heard_before else CONFIG.first_block_seconds
+    one.portaudio.now += 0.1
+    one.reopened(2)
+    one.hear(ramp(0, 320))
+    source.close()
+    lost_seconds = (CONFIG.stall_seconds if heard_before else CONFIG.first_block_seconds) + 0.1
+    assert list(source)[-1].start_sample == 1600 * heard_before + round(lost_seconds * SAMPLE_RATE)
+
+
+def test_a_device_that_is_not_active_any_more_is_lost(ear):
+    one = ear()
+    one.open()
+    one.hear(ramp(0))
+    one.stream.active = False
+    one.reopened(2)
+
+
+def test_a_hundred_losses_in_a_row_lose_no_count(ear):
+    one = ear()
+    source = one.open()
+    began = one.portaudio.now
+    n_heard = 0
+    for i in range(100):
+        one.hear(ramp(0, 160 + i))
+        n_heard += 160 + i
+        one.portaudio.now += 0.25
+        one.stream.die()
+        one.reopened(i + 2)
+    one.hear(ramp(0, 160))
+    source.close()
+    chunks = list(source)
+    assert sum(len(chunk.samples) for chunk in chunks) == n_heard + 160
+    assert source.arrived_samples == pytest.approx((one.portaudio.now - began) * SAMPLE_RATE, abs=100)
+    assert len(chunks) == 101 and threading.active_count() < 10
+
+
+def test_a_named_device_is_never_replaced_by_one_that_sounds_alike(ear):
+    one = ear(MIC, OTHER, query="Yet")
+    source = one.open()
+    one.hear(ramp(0))
+    one.portaudio.plugged = [OTHER, InputDevice(3, "Yeti Nano", "Core Audio", 1, SAMPLE_RATE, False)]
+    one.stream.die()
+    eventually(lambda: one.portaudio.n_reinitialised > 3)
+    assert len(one.portaudio.streams) == 1 and source.name == "Yeti"
+
+
+def test_twins_chosen_by_index_are_opened_again_by_index(ear):
+    twins = [InputDevice(i, "USB Audio", "Core Audio", 1, SAMPLE_RATE, False) for i in (1, 4)]
+    one = ear(*twins, query=4)
+    one.open()
+    one.hear(ramp(0))
+    one.stream.die()
+    one.reopened(2)
+    assert one.stream.device.index == 4
+
+
+def test_the_default_input_may_become_another(ear):
+    one = ear(MIC, OTHER, query=None)
+    source = one.open()
+    assert source.name == "Yeti"
+    one.hear(ramp(0))
+    one.portaudio.plugged = [InputDevice(3, OTHER.name, "Core Audio", 1, SAMPLE_RATE, True)]
+    one.stream.die()
+    one.reopened(2)
+    eventually(lambda: len(one.notices) == 2)
+    assert source.name == OTHER.name and OTHER.name in one.notices[1]
+
+
+def test_pause_closes_the_device_and_is_no_gap(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    one.stream.hear(ramp(320))
+    source.pause()
+    source.pause()
+    assert one.stream.closed and source.arrived_samples == 640 and source.level == 0
+    one.portaudio.now += 3600
+    source.resume()
+    source.resume()
+    one.reopened(2)
+    one.hear(ramp(640))
+    source.close()
+    assert [(chunk.start_sample, chunk.end_sample) for chunk in source] == [(0, 960)]
+    assert one.notices == [] and one.portaudio.n_reinitialised == 0
+
+
+def test_a_device_that_left_during_the_pause_is_waited_for(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    source.pause()
+    one.portaudio.plugged = [OTHER]
+    one.portaudio.now += 60
+    source.resume()
+    eventually(lambda: len(one.notices) == 1)
+    one.portaudio.now += 2
+    one.portaudio.plugged = [MIC]
+    one.reopened(2)
+    one.hear(ramp(320))
+    source.close()
+    assert [chunk.start_sample for chunk in source] == [0, 320 + 2 * SAMPLE_RATE]
+
+
+def test_a_loss_before_the_pause_counts_no_pause(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    one.portaudio.plugged = []
+    one.stream.die()
+    eventually(lambda: len(one.notices) == 1)
+    source.pause()
+    one.portaudio.now += 60
+    eventually(lambda: source._lost_at is None)
+    one.portaudio.plugged = [MIC]
+    source.resume()
+    one.reopened(2)
+    one.hear(ramp(320))
+    source.close()
+    assert source.arrived_samples < SAMPLE_RATE
+
+
+def test_zeros_for_three_seconds_are_told_once_and_again_after_sound(ear):
+    one = ear()
+    one.open()
+    second = np.zeros(SAMPLE_RATE)
+    for _ in range(2):
+        one.hear(second)
+    assert one.notices == []
+    for _ in range(3):
+        one.hear(second)
+    eventually(lambda: len(one.notices) == 1)
+    assert '"Yeti" delivers only digital silence for 3 s' in one.notices[0]
+    one.hear(ramp(0))
+    for _ in range(3):
+        one.hear(second)
+    eventually(lambda: len(one.notices) == 2)
+
+
+def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatch):
+    monkeypatch.setattr("livecap.audio_in.microphone.sys.platform", "darwin")
+    one = ear()
+    one.open()
+    for _ in range(3):
+        one.hear(np.zeros(SAMPLE_RATE))
+    eventually(lambda: one.notices)
+    assert "Privacy & Security > Microphone" in one.notices[0]
+
+    loopback = ear(InputDevice(0, "BlackHole 2ch", "Core Audio", 2, SAMPLE_RATE, False), query="BlackHole")
+    loopback.open()
+    for _ in range(2):
+        for _ in range(4):
+            loopback.hear(np.zeros((SAMPLE_RATE, 2)))
+        loopback.hear(np.ones((320, 2)))
+    eventually(lambda: loopback.notices)
+    assert len(loopback.notices) == 1 and "Nothing is playing" in loopback.notices[0]
+
+
+def test_flags_are_counted_and_told_once(ear):
+    one = ear()
+    source = one.open()
+    for _ in range(3):
+        one.hear(ramp(0), flags=2)
+    one.hear(ramp(0))
+    assert source.status.n_flags == 3
+    assert len(one.notices) == 1 and "sound was lost" in one.notices[0]
+
+
+def test_close_returns_though_the_device_hangs_and_nothing_is_lost(ear):
+    one = ear(config=CaptureConfig(poll_seconds=0.001, close_seconds=0.05))
+    source = one.open()
+    one.stream.hangs = threading.Event()
+    one.hear(ramp(0))
+    one.stream.hear(ramp(320))
+    started = time.monotonic()
+    source.close()
+    assert time.monotonic() - started < 2
+    assert sum(len(chunk.samples) for chunk in source) == 640
+
+
+def test_pause_returns_though_the_device_hangs(ear):
+    one = ear(config=CaptureConfig(poll_seconds=0.001, close_seconds=0.05))
+    source = one.open()
+    one.stream.hangs = threading.Event()
+    one.hear(ramp(0))
+    source.pause()
+    assert source.arrived_samples == 320
+
+
+def test_a_device_that_hangs_on_opening_is_given_up(ear):
+    one = ear(config=CaptureConfig(open_seconds=0.05, close_seconds=0.05))
+    hangs = threading.Event()
+    open_input = one.portaudio.open_input
+    one.portaudio.open_input = lambda *args: hangs.wait() and open_input(*args)
+    with pytest.raises(AudioError, match='"Yeti" does not answer'):
+        one.open()
+    hangs.set()
+    eventually(lambda: all(stream.closed for stream in one.portaudio.streams))
+
+
+def test_a_busy_device_is_tried_three_times(ear):
+    one = ear()
+    one.portaudio.faults = [AudioError("busy"), AudioError("busy")]
+    one.open()
+    assert one.portaudio.n_reinitialised == 2
+
+    other = ear()
+    other.portaudio.faults = [AudioError("busy")] * 3
+    with pytest.raises(AudioError, match="busy"):
+        other.open()
+
+
+def test_an_unknown_device_is_told_at_once(ear):
+    one = ear(query="Rode")
+    with pytest.raises(AudioError, match='No input named "Rode"'):
+        one.open()
+    assert one.portaudio.n_reinitialised == 0
+
+
+def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+
+    def broken(capture):
+        raise ZeroDivisionError("oops")
+
+    source._watch_for_zeros = lambda *args: broken(None)
+    one.stream.hear(ramp(320))
+    got = []
+    with pytest.raises(AudioError, match="oops"):
+        for chunk in source:
+            got.append(chunk)
+    assert got[-1].end_sample == 640
+    del source._watch_for_zeros

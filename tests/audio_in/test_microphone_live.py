@@ -1,0 +1,234 @@
+"""The same for real: PortAudio, ALSA and PulseAudio, with a player at the other end of a virtual microphone."""
+
+import os
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.audio_in import devices
+from livecap.audio_in.devices import find_input, list_inputs
+from livecap.audio_in.microphone import Microphone
+from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
+from tests.audio_in import virtual_mic
+from tests.audio_in.virtual_mic import VirtualMic
+
+pytestmark = [
+    pytest.mark.mic,
+    pytest.mark.skipif(virtual_mic.missing() is not None, reason=str(virtual_mic.missing())),
+]
+
+
+@pytest.fixture
+def mic(monkeypatch):
+    """A daemon with two microphones, and PortAudio knows it."""
+    virtual = VirtualMic()
+    try:
+        virtual.add("BlackHole 2ch", 48_000, 2)
+        virtual.add("MacBook Pro Microphone", SAMPLE_RATE, 1)
+        for name, value in virtual.env.items():
+            monkeypatch.setenv(name, value)
+        try:
+            devices.reinitialise()
+        except AudioError as error:
+            pytest.skip(str(error))
+        yield virtual
+    finally:
+        virtual.close()
+
+
+@pytest.fixture
+def listen(mic):
+    """Opens a Microphone at the sink's own rate; ALSA's plugin reports 44.1 kHz for all. Closes it at the end."""
+    opened = []
+
+    def as_the_sink(device):
+        sink = mic.sinks.get(device.name)
+        return replace(device, default_rate=sink.rate, n_channels=sink.n_channels) if sink else device
+
+    native = SimpleNamespace(
+        list_inputs=lambda: [as_the_sink(device) for device in list_inputs()],
+        open_input=devices.open_input,
+        reinitialise=devices.reinitialise,
+    )
+
+    def open_microphone(name, portaudio=native):
+        notices = []
+        opened.append(Microphone(name, on_notice=notices.append, portaudio=portaudio))
+        return opened[-1], notices
+
+    yield open_microphone
+    for source in opened:
+        source.close()
+
+
+def eventually(condition, within_seconds=15.0):
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def noise(tmp_path):
+    """Writes seconds of white noise as 16-bit WAV; returns its path and samples."""
+
+    def make(seconds, rate=SAMPLE_RATE, n_channels=1, amplitude=3000):
+        rng = np.random.default_rng(0)
+        # Never zero, so that it can be told from the silence around it.
+        samples = rng.integers(1, amplitude, (round(rate * seconds), n_channels)).astype(np.int16)
+        samples *= rng.choice(np.array([-1, 1], np.int16), samples.shape)
+        path = tmp_path / f"noise_{rate}_{n_channels}.wav"
+        soundfile.write(path, samples, rate)
+        return path, samples
+
+    return make
+
+
+def heard(source):
+    source.close()
+    chunks = list(source)
+    ends = [0, *(chunk.end_sample for chunk in chunks)]
+    gaps = [(end, chunk.start_sample) for end, chunk in zip(ends, chunks, strict=False) if chunk.start_sample > end]
+    return np.concatenate([chunk.samples for chunk in chunks]), gaps
+
+
+def test_what_is_played_is_captured_bit_for_bit(mic, listen, noise):
+    path, played = noise(2.0)
+    source, notices = listen("MacBook Pro Microphone")
+    mic.play("MacBook Pro Microphone", path).wait(20)
+    time.sleep(0.3)
+    samples, gaps = heard(source)
+    sounding = np.flatnonzero(samples)
+    captured = samples[sounding[0] : sounding[-1] + 1]
+    assert np.array_equal(np.round(captured * 32768).astype(np.int16), played[:, 0])
+    assert gaps == [] and notices == [] and source.status.n_overflows == source.status.n_flags == 0
+
+
+@pytest.mark.parametrize("as_reported", [False, True])
+def test_stereo_at_another_rate_becomes_16_khz_mono(mic, listen, tmp_path, as_reported):
+    t = np.arange(48_000 * 2) / 48_000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * t)
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone, tone], axis=1), 48_000, subtype="PCM_16")
+    options = {"portaudio": devices} if as_reported else {}
+    source, _ = listen("blackhole", **options)
+    assert source.name == "BlackHole 2ch"
+    mic.play("BlackHole 2ch", tmp_path / "tone.wav").wait(20)
+    time.sleep(0.3)
+    samples, gaps = heard(source)
+    sounding = np.flatnonzero(np.abs(samples) > 0.01)
+    tone_samples = samples[sounding[0] : sounding[-1] + 1]
+    assert len(tone_samples) == pytest.approx(2 * SAMPLE_RATE, abs=100)
+    middle = tone_samples[8000:24000]
+    assert np.abs(np.fft.rfft(middle)).argmax() == 440 and np.abs(middle).max() == pytest.approx(0.5, abs=0.02)
+    assert gaps == []
+
+
+def test_inputs_are_listed_and_found_by_name(mic):
+    names = [device.name for device in list_inputs()]
+    assert names == ["BlackHole 2ch", "MacBook Pro Microphone", "default"]
+    assert find_input(None).name == "default"
+    assert find_input("macbook").index == 1
+    with pytest.raises(AudioError, match=r"More than one.*0 BlackHole 2ch, 1 MacBook Pro Microphone"):
+        find_input("c")
+    with pytest.raises(AudioError, match='No input named "Yeti". Found: 0 BlackHole 2ch'):
+        find_input("Yeti")
+    mic.add("AirPods", 24_000, 1)
+    devices.reinitialise()
+    assert find_input("airpods").name == "AirPods"
+
+
+@pytest.mark.parametrize("fault", ["vanish", "crash", "suspend"])
+def test_a_device_that_dies_and_returns_leaves_a_gap_and_goes_on(mic, listen, noise, fault):
+    path, _ = noise(0.5)
+    name = "MacBook Pro Microphone"
+    source, notices = listen(name)
+    mic.play(name, path).wait(20)
+    if fault == "vanish":
+        mic.vanish(name)
+    elif fault == "crash":
+        mic.crash()
+    else:
+        mic.suspend(name)
+    eventually(lambda: notices)
+    before = source.arrived_samples
+    assert "is gone" in notices[0]
+    time.sleep(0.5)
+    assert source.arrived_samples == before
+    back_at = time.monotonic()
+    if fault == "vanish":
+        mic.restore(name)
+    elif fault == "crash":
+        mic.restart()
+    else:
+        mic.suspend(name, False)
+    eventually(lambda: len(notices) == 2)
+    back_seconds = time.monotonic() - back_at
+    mic.play(name, path).wait(20)
+    time.sleep(0.3)
+    samples, gaps = heard(source)
+    assert "is back" in notices[1] and source.status.n_opened >= 2
+    assert len(gaps) == 1
+    gap_seconds = (gaps[0][1] - gaps[0][0]) / SAMPLE_RATE
+    assert 0.4 < gap_seconds < 10 + back_seconds
+    if fault != "suspend":  # the plugin starts a suspended sink when it is opened again
+        assert back_seconds < 5
+    after = samples[gaps[0][0] :]
+    assert np.count_nonzero(samples[: gaps[0][0]]) > 0.45 * SAMPLE_RATE
+    assert np.count_nonzero(after) == 0.5 * SAMPLE_RATE
+
+
+def test_mute_is_told_as_digital_silence(mic, listen):
+    source, notices = listen("MacBook Pro Microphone")
+    mic.mute("MacBook Pro Microphone")
+    eventually(lambda: notices)
+    assert "digital silence" in notices[0] and source.level == 0
+    assert 3 * SAMPLE_RATE <= source.arrived_samples
+
+
+def test_pause_hears_nothing_and_resume_goes_on(mic, listen, noise):
+    path, played = noise(0.5)
+    source, notices = listen("MacBook Pro Microphone")
+    eventually(lambda: source.arrived_samples > 3200)
+    source.pause()
+    paused_at = source.arrived_samples
+    mic.play("MacBook Pro Microphone", path).wait(20)
+    time.sleep(0.2)
+    assert source.arrived_samples == paused_at
+    source.resume()
+    eventually(lambda: source.arrived_samples > paused_at)
+    mic.play("MacBook Pro Microphone", path).wait(20)
+    time.sleep(0.3)
+    samples, gaps = heard(source)
+    assert np.count_nonzero(samples) == len(played) and gaps == [] and notices == []
+
+
+def test_a_listed_device_that_cannot_be_opened_is_told(mic, listen):
+    mic.vanish("BlackHole 2ch")
+    with pytest.raises(AudioError, match='"BlackHole 2ch" could not be opened'):
+        listen("BlackHole 2ch")
+
+
+def test_closing_a_suspended_device_returns_soon(mic, listen):
+    source, _ = listen("BlackHole 2ch")
+    eventually(lambda: source.arrived_samples > 0)
+    mic.suspend("BlackHole 2ch")
+    time.sleep(0.2)
+    started = time.monotonic()
+    source.close()
+    assert time.monotonic() - started < 3
+
+
+def test_no_thread_or_file_is_left_behind(mic, listen):
+    def open_files():
+        return len(os.listdir("/proc/self/fd"))
+
+    listen("BlackHole 2ch")[0].close()
+    before = open_files()
+    for _ in range(5):
+        listen("BlackHole 2ch")[0].close()
+    assert open_files() <= before
