@@ -50,9 +50,7 @@ class EncoderAttention(nn.Module):
         complete = x.shape[0] // self.window_tokens * self.window_tokens
         parts = []
         if complete:
-            parts.append(
-                self._attend(queries[:complete], keys[:complete], values[:complete], self.window_tokens)
-            )
+            parts.append(self._attend(queries[:complete], keys[:complete], values[:complete], self.window_tokens))
         if complete < x.shape[0]:
             tail = x.shape[0] - complete
             parts.append(self._attend(queries[complete:], keys[complete:], values[complete:], tail))
@@ -141,9 +139,7 @@ class AudioEncoder(nn.Module):
         size = WINDOWS_PER_PASS * self.config.window_tokens
         if tokens.shape[0] <= size:
             return self._transformed(tokens)
-        return mx.concatenate(
-            [self._transformed(tokens[n : n + size]) for n in range(0, tokens.shape[0], size)]
-        )
+        return mx.concatenate([self._transformed(tokens[n : n + size]) for n in range(0, tokens.shape[0], size)])
 
     def _tail(self, mel: mx.array, padded: bool) -> mx.array:
         """Tokens [n_tokens, d_model] of fewer frames than a chunk has."""
@@ -156,9 +152,7 @@ class AudioEncoder(nn.Module):
 
     def _convolved(self, chunks: mx.array) -> mx.array:
         """Tokens [n_chunks * n_steps, d_model] of chunks [n_chunks, n_frames, n_mels] of one length."""
-        x = chunks.swapaxes(1, 2)[..., None].astype(
-            self.conv2d1.weight.dtype
-        )  # [n_chunks, n_mels, n_frames, 1]
+        x = chunks.swapaxes(1, 2)[..., None].astype(self.conv2d1.weight.dtype)  # [n_chunks, n_mels, n_frames, 1]
         for conv in (self.conv2d1, self.conv2d2, self.conv2d3):
             x = gelu(conv(x))
         # [n_chunks, 16, n_steps, channels] to [n_chunks, n_steps, channels, 16]: channel major

@@ -103,9 +103,7 @@ class ModelConfig:
         """
         thinker = _section(root, "thinker_config", "the file")
         if "forced_aligner" in str(thinker.get("model_type", "")):
-            raise ModelError(
-                "This checkpoint is a forced aligner, not a recogniser. Choose a Qwen3-ASR model."
-            )
+            raise ModelError("This checkpoint is a forced aligner, not a recogniser. Choose a Qwen3-ASR model.")
         audio = _Reader("audio_config", _section(thinker, "audio_config", "thinker_config"))
         text = _Reader("text_config", _section(thinker, "text_config", "thinker_config"))
         tokens = _Reader("thinker_config", thinker)

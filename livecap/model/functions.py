@@ -47,9 +47,7 @@ def silu(x: mx.array) -> mx.array:
     return x / (1.0 + exp_from_products(-x)) if _from_products(x, x.size) else x * mx.sigmoid(x)
 
 
-def attention(
-    queries: mx.array, keys: mx.array, values: mx.array, scale: float, causal: bool = False
-) -> mx.array:
+def attention(queries: mx.array, keys: mx.array, values: mx.array, scale: float, causal: bool = False) -> mx.array:
     """softmax(queries keysᵀ scale) values, [B, H, L, D].
 
     Args:

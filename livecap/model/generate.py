@@ -51,9 +51,7 @@ def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1
     return model.logits(hidden[0, -n_last:])
 
 
-def generate_step(
-    model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int
-) -> Generator[int, None, None]:
+def generate_step(model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int) -> Generator[int, None, None]:
     """The ids of `generate_scored`, alone."""
     with closing(generate_scored(model, cache, logits, max_tokens)) as tokens:
         for token in tokens:

@@ -51,9 +51,7 @@ def fetch(repository: str, revision: str | None = None, progress: Progress | Non
 def _cached(repository: str, revision: str) -> Path | None:
     """The folder of a complete copy in the cache, or None."""
     try:
-        folder = Path(
-            snapshot_download(repository, revision=revision, allow_patterns=FILES, local_files_only=True)
-        )
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=FILES, local_files_only=True))
         weight_files(folder)
     except HFValidationError as error:
         raise ModelError(f'"{repository}" is no name of a repository: {error}') from error

@@ -76,9 +76,7 @@ def load(
     model, quantization = load_model(path, dtype=dtype)
     config = model.config
     if tokenizer.vocab_size > config.text.vocab_size:
-        raise ModelError(
-            f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}."
-        )
+        raise ModelError(f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}.")
     blas_notice = backend_report().notice
     return LoadedModel(
         model=model,
@@ -92,9 +90,7 @@ def load(
     )
 
 
-def load_model(
-    folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on_cpu
-) -> tuple[Qwen3ASR, str | None]:
+def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on_cpu) -> tuple[Qwen3ASR, str | None]:
     """The network in a checkpoint's folder, and how its file was quantised. Needs no tokenizer.
 
     Args:
@@ -111,9 +107,7 @@ def load_model(
     model = Qwen3ASR(config)
     weights = sanitize(read_weights(folder), tied=config.text.tie_word_embeddings)
     if any(name.startswith("model.language_model.") for name in weights):
-        raise ModelError(
-            f"{folder} is in the layout of transformers' -hf repositories, which is not read yet."
-        )
+        raise ModelError(f"{folder} is in the layout of transformers' -hf repositories, which is not read yet.")
     quantized = find_quantized(model, weights)
     if unpack:
         weights = dequantize(weights, quantized)
@@ -141,9 +135,7 @@ def read_config(folder: Path) -> ModelConfig:
     return replace(config, eos_token_ids=eos_ids_of(generation))
 
 
-def resolve(
-    name_or_path: str | Path, revision: str | None = None, *, progress: Progress | None = None
-) -> Path:
+def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: Progress | None = None) -> Path:
     """The folder of a model: a folder as it is, `tiny` from the package, a repository from the Hub.
 
     Raises:
@@ -176,9 +168,7 @@ def _looks_like_path(name: str) -> bool:
 def _packaged_tiny() -> Path:
     folder = Path(str(importlib.resources.files("livecap"))) / TINY
     if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"This installation of livecap carries no model {TINY}: {folder} is missing. Install again."
-        )
+        raise ModelError(f"This installation of livecap carries no model {TINY}: {folder} is missing. Install again.")
     return folder
 
 

@@ -65,14 +65,10 @@ def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.arr
     """
     n_samples = samples.shape[0]
     if n_samples < MIN_SAMPLES:
-        raise ValueError(
-            f"{n_samples} samples are too few for a mel frame: at least {MIN_SAMPLES} are needed."
-        )
+        raise ValueError(f"{n_samples} samples are too few for a mel frame: at least {MIN_SAMPLES} are needed.")
     n_available = n_mel_frames(n_samples)
     if not 0 <= start_frame <= stop_frame <= n_available:
-        raise ValueError(
-            f"No mel frames {start_frame} to {stop_frame}: {n_samples} samples have {n_available}."
-        )
+        raise ValueError(f"No mel frames {start_frame} to {stop_frame}: {n_samples} samples have {n_available}.")
     n_frames = stop_frame - start_frame
     if n_frames == 0:
         return mx.zeros((0, N_MELS))
@@ -98,9 +94,7 @@ def _reflected(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[n
     n_samples = samples.shape[0]
     inside = samples[max(start, 0) : min(stop, n_samples)]
     before = samples[1 : 1 - start][::-1] if start < 0 else samples[:0]
-    after = (
-        samples[n_samples - 1 - (stop - n_samples) : n_samples - 1][::-1] if stop > n_samples else samples[:0]
-    )
+    after = samples[n_samples - 1 - (stop - n_samples) : n_samples - 1][::-1] if stop > n_samples else samples[:0]
     return np.concatenate([before, inside, after])
 
 

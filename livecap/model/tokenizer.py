@@ -43,9 +43,7 @@ class AddedToken:
 class Tokenizer:
     """A checkpoint's tokenizer."""
 
-    def __init__(
-        self, bpe: tokenizers.Tokenizer, added: Sequence[AddedToken], eos_ids: tuple[int, ...]
-    ) -> None:
+    def __init__(self, bpe: tokenizers.Tokenizer, added: Sequence[AddedToken], eos_ids: tuple[int, ...]) -> None:
         self._bpe = bpe
         self._added = {token.id: token for token in added}
         self._id_of = {token.content: token.id for token in added}
@@ -71,7 +69,7 @@ class Tokenizer:
     @property
     def vocab_size(self) -> int:
         """One more than the highest id."""
-        return max([self._bpe.get_vocab_size() - 1, *self._added]) + 1
+        return max([*self._bpe.get_vocab().values(), *self._added], default=-1) + 1
 
     @property
     def asr_text_id(self) -> int:
@@ -86,9 +84,7 @@ class Tokenizer:
         """
         token_id = self._id_of.get(content, self._bpe.token_to_id(content))
         if token_id is None:
-            raise ModelError(
-                f"This model's tokenizer has no token {content}; it is not a Qwen3-ASR tokenizer."
-            )
+            raise ModelError(f"This model's tokenizer has no token {content}; it is not a Qwen3-ASR tokenizer.")
         return token_id
 
     def encode(self, text: str, special: bool = False) -> list[int]:
@@ -133,9 +129,7 @@ class Tokenizer:
         known = self._bytes_of.get(token_id)
         if known is None:
             added = self._added.get(token_id)
-            known = (
-                added.content.encode() if added else _symbols_to_bytes(self._bpe.id_to_token(token_id) or "")
-            )
+            known = added.content.encode() if added else _symbols_to_bytes(self._bpe.id_to_token(token_id) or "")
             self._bytes_of[token_id] = known
         return known
 
@@ -200,9 +194,7 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
     config = read_json(folder / "tokenizer_config.json")
     entries = config.get("added_tokens_decoder")
     if not isinstance(entries, dict):
-        raise ModelError(
-            f"{folder / 'tokenizer_config.json'} has no added_tokens_decoder, which names the tokens."
-        )
+        raise ModelError(f"{folder / 'tokenizer_config.json'} has no added_tokens_decoder, which names the tokens.")
     path = folder / "tokenizer_config.json"
     added = [_added_token(path, key, entry) for key, entry in entries.items()]
     vocabulary = {token: i for token, i in read_json(folder / "vocab.json").items() if isinstance(i, int)}
@@ -232,9 +224,7 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
 def _added_token(path: Path, token_id: object, entry: object) -> AddedToken:
     content = entry.get("content") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(content, str) or not str(token_id).isdecimal():
-        raise ModelError(
-            f"{path} is damaged: an added token has no id or no content. Download the model again."
-        )
+        raise ModelError(f"{path} is damaged: an added token has no id or no content. Download the model again.")
     return AddedToken(int(str(token_id)), content, bool(entry.get("special", False)))
 
 

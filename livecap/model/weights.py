@@ -53,15 +53,11 @@ def weight_files(folder: Path) -> list[Path]:
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             found = len(names) - len(missing)
-            raise ModelError(
-                f"{folder} lacks {missing[0]}: {found} of {len(names)} weight files are there. {AGAIN}"
-            )
+            raise ModelError(f"{folder} lacks {missing[0]}: {found} of {len(names)} weight files are there. {AGAIN}")
         return [folder / name for name in names]
     if (folder / SINGLE_FILE).is_file():
         return [folder / SINGLE_FILE]
-    others = sorted(
-        path.name for pattern in ("*.bin", "*.pt", "*.npz", "*.gguf") for path in folder.glob(pattern)
-    )
+    others = sorted(path.name for pattern in ("*.bin", "*.pt", "*.npz", "*.gguf") for path in folder.glob(pattern))
     found_instead = f" Found {others[0]}, but only safetensors are read." if others else ""
     raise ModelError(f"{folder} has no {SINGLE_FILE}: not a complete Qwen3-ASR checkpoint.{found_instead}")
 
@@ -116,7 +112,7 @@ def _check_entry(path: Path, name: str, entry: object) -> int:
     if not isinstance(entry, dict):
         raise damaged
     kind, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
-    if kind not in BYTES_OF_TYPE:
+    if not isinstance(kind, str) or kind not in BYTES_OF_TYPE:
         raise ModelError(f"{path} holds {name} as {kind}, which MLX does not read.")
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise damaged

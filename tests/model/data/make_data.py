@@ -84,9 +84,7 @@ def make_tokenizer(folder: Path, tokens: dict[str, int]) -> None:
     not_special = {tokens["asr_text"], tokens["timestamp"]}
     for token_id in range(N_PLAIN, VOCAB_SIZE):
         names.setdefault(token_id, f"<blank{token_id - N_PLAIN}>")
-    added = {
-        str(i): {"content": name, "special": i not in not_special} for i, name in sorted(names.items())
-    }
+    added = {str(i): {"content": name, "special": i not in not_special} for i, name in sorted(names.items())}
     ordered = dict(sorted(vocabulary.items(), key=lambda item: item[1]))
     (folder / "vocab.json").write_text(json.dumps(ordered, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
@@ -97,7 +95,7 @@ def main(parity: Path, here: Path) -> None:
     for name in ("asr", "asr_mlx_q4"):
         (here / name).mkdir(exist_ok=True)
         for path in (parity / name).iterdir():
-            if path.suffix != ".npz" or path.stem in ("a_0p7s", "b_3p3s", "expected"):
+            if path.suffix != ".npz" or path.stem in ("a_0p7s", "b_3p3s", "expected", "rope"):
                 shutil.copyfile(path, here / name / path.name)
     case = np.load(parity / "asr" / "c_11s.npz")
     np.savez_compressed(here / "asr" / "c_11s.npz", **{key: case[key] for key in KEPT_OF_C})

@@ -1,0 +1,137 @@
+"""Generation: the same tokens whichever way they are computed, and a cache that is always true."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from livecap.model import generate
+from livecap.model.backend import mx
+from livecap.model.generate import generate_scored, generate_step, prefill
+from livecap.model.prompt import Prompt
+from livecap.model.qwen3_asr import Qwen3ASR
+from tests.model.parity import farthest
+from tests.model.small_models import small_model
+
+KEYS = (3, 1, 4, 1, 5, 9, 2, 6)
+PROMPT = Prompt(KEYS, mx.zeros((0, 16)))
+both_ways = pytest.mark.parametrize("lookahead", [False, True], ids=["in_turn", "lookahead"])
+
+
+def text_of(model: Qwen3ASR, n: int, lookahead: bool = False) -> list[int]:
+    cache = model.new_cache()
+    logits = prefill(model, cache, PROMPT)
+    return [token.id for token in generate_scored(model, cache, logits, n, lookahead)]
+
+
+def by_hand(model: Qwen3ASR, n: int) -> list[int]:
+    """Greedy tokens with no cache at all: the whole text again for each."""
+    ids = list(KEYS)
+    for _ in range(n):
+        logits = model.logits(model(model.embed(mx.array(ids))[None], model.new_cache())[0, -1])
+        ids.append(int(mx.argmax(logits).item()))
+    return ids[len(KEYS) :]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@both_ways
+def test_steps_are_passes_over_the_whole_text(seed: int, lookahead: bool) -> None:
+    model = small_model(seed, eos=(1000,))
+    assert text_of(model, 12, lookahead) == by_hand(model, 12)
+
+
+@both_ways
+def test_the_end_of_the_text_is_handed_out_and_not_kept(lookahead: bool) -> None:
+    ids = text_of(small_model(eos=(1000,)), 12)
+    eos = ids[5]
+    first = ids.index(eos)
+    model = small_model(eos=(eos,))
+    cache = model.new_cache()
+    tokens = [t.id for t in generate_scored(model, cache, prefill(model, cache, PROMPT), 12, lookahead)]
+    assert tokens == ids[: first + 1]
+    assert tuple(cache.keys) == KEYS + tuple(ids[:first])
+    assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
+
+
+@both_ways
+@pytest.mark.parametrize("n_taken", [0, 1, 3])
+def test_the_cache_holds_what_was_handed_out_after_an_early_end(n_taken: int, lookahead: bool) -> None:
+    model = small_model(eos=(1000,))
+    cache = model.new_cache()
+    tokens = generate_scored(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
+    taken = [token.id for token in itertools.islice(tokens, n_taken)]
+    tokens.close()
+    assert tuple(cache.keys) == KEYS + tuple(taken)
+    assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
+    more = Prompt(tuple(cache.keys), mx.zeros((0, 16)))
+    assert list(generate_step(model, cache, prefill(model, cache, more), 4)) == text_of(model, n_taken + 4)[n_taken:]
+
+
+def test_closing_the_generator_of_ids_closes_all() -> None:
+    model = small_model(eos=(1000,))
+    cache = model.new_cache()
+    tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12)
+    taken = next(tokens)
+    tokens.close()
+    assert cache.keys == [*KEYS, taken]
+    assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
+
+
+def test_no_more_tokens_come_than_the_budget_allows() -> None:
+    model = small_model(eos=(1000,))
+    assert text_of(model, 0) == []
+    assert len(text_of(model, 7)) == 7
+
+
+def test_a_token_tells_its_probability_and_margin() -> None:
+    model = small_model(eos=(1000,))
+    cache = model.new_cache()
+    logits = prefill(model, cache, PROMPT)
+    values = np.array(logits[-1]).astype(np.float64)
+    token = next(generate_scored(model, cache, logits, 1))
+    second, best = np.sort(values)[-2:]
+    assert token.id == int(values.argmax())
+    assert token.margin == pytest.approx(best - second, abs=1e-5)
+    assert token.logprob == pytest.approx(best - np.log(np.exp(values).sum()), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("n_last", [1, 3, 8])
+def test_slices_of_a_prefill_are_one_pass(size: int, n_last: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model()
+    whole = np.array(prefill(model, model.new_cache(), PROMPT, n_last))
+    monkeypatch.setattr(generate, "PREFILL_SLICE", size)
+    cache = model.new_cache()
+    assert farthest(prefill(model, cache, PROMPT, n_last), whole) < 1e-5
+    assert tuple(cache.keys) == KEYS
+
+
+def test_several_last_positions_are_what_each_would_say() -> None:
+    model = small_model()
+    last = np.array(prefill(model, model.new_cache(), PROMPT, 3))
+    for n in range(3):
+        shorter = Prompt(KEYS[: len(KEYS) - 2 + n], mx.zeros((0, 16)))
+        assert farthest(prefill(model, model.new_cache(), shorter)[0], last[n]) < 1e-5
+
+
+def test_a_prompt_that_is_held_whole_computes_only_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model()
+    cache = model.new_cache()
+    first = np.array(prefill(model, cache, PROMPT))
+    lengths: list[int] = []
+    embeddings = Prompt.embeddings
+
+    def counting(prompt: Prompt, model: Qwen3ASR, start: int, stop: int) -> mx.array:
+        lengths.append(stop - start)
+        return embeddings(prompt, model, start, stop)
+
+    monkeypatch.setattr(Prompt, "embeddings", counting)
+    assert farthest(prefill(model, cache, PROMPT), first) < 1e-5
+    assert lengths == [1]
+
+
+def test_an_untied_head_is_its_own_matrix() -> None:
+    model = small_model(tie_word_embeddings=False)
+    hidden = mx.ones((2, 16))
+    assert "lm_head.weight" in model.parameter_arrays()
+    assert farthest(model.logits(hidden), np.array(hidden @ model.lm_head.weight.T)) < 1e-5

@@ -1,0 +1,149 @@
+"""The network computes the official network's function: every ASR fixture, within its README's tolerances."""
+
+import numpy as np
+import pytest
+
+from livecap.model.backend import mx
+from livecap.model.generate import generate_scored, prefill
+from livecap.model.load import load_model
+from livecap.model.mel import log_mel_spectrogram
+from tests.model.parity import (
+    CONV_TOKENS,
+    DATA,
+    EMBEDDINGS_FROM_AUDIO,
+    EMBEDDINGS_FROM_MEL,
+    LOGITS_FROM_AUDIO,
+    LOGITS_FROM_EMBEDDINGS,
+    MEL,
+    Case,
+    case_params,
+    farthest,
+    network,
+    prompt_of_ids,
+    set_params,
+)
+
+every_case = pytest.mark.parametrize("case", case_params())
+
+
+def official_mel(case: Case) -> mx.array:
+    if "mel" not in case.arrays:
+        pytest.skip("this case stores no whole mel")
+    return mx.array(np.ascontiguousarray(case.arrays["mel"].T))
+
+
+@every_case
+def test_mel_is_the_official_front_ends(case: Case) -> None:
+    ours = np.array(log_mel_spectrogram(case.samples)).T
+    if "mel" in case.arrays:
+        assert farthest(ours, case.arrays["mel"]) < MEL
+    elif "mel_picked" in case.arrays:
+        assert farthest(ours[:, case.arrays["mel_frames"]], case.arrays["mel_picked"]) < MEL
+    else:
+        pytest.skip("this case stores no mel")
+
+
+@every_case
+def test_conv_tokens_are_the_official_encoders(case: Case) -> None:
+    tokens = network(case.folder).audio_tower.conv_tokens(official_mel(case))
+    assert farthest(tokens, case.arrays["conv_tokens"]) < CONV_TOKENS
+
+
+@every_case
+def test_audio_embeddings_are_the_official_encoders(case: Case) -> None:
+    embeddings = network(case.folder).audio_tower(official_mel(case))
+    assert farthest(embeddings, case.arrays["audio_embeds"]) < EMBEDDINGS_FROM_MEL
+
+
+@every_case
+def test_audio_embeddings_hold_from_the_sound_on(case: Case) -> None:
+    embeddings = network(case.folder).audio_tower(log_mel_spectrogram(case.samples))
+    assert farthest(embeddings, case.arrays["audio_embeds"]) < EMBEDDINGS_FROM_AUDIO
+
+
+def test_attention_stays_in_its_window() -> None:
+    case = Case(DATA, "c_11s")
+    embeddings = network().audio_tower(log_mel_spectrogram(case.samples))
+    assert farthest(embeddings, case.arrays["audio_embeds_unwindowed"]) > 0.4
+
+
+@every_case
+def test_logits_are_the_official_decoders(case: Case) -> None:
+    model = network(case.folder)
+    embeddings = mx.array(case.arrays["audio_embeds"])
+    for name in case.prompts:
+        theirs = case.logits(name)
+        ours = prefill(model, model.new_cache(), case.prompt(name, embeddings), n_last=len(theirs))
+        assert farthest(ours, theirs) < LOGITS_FROM_EMBEDDINGS
+
+
+@every_case
+def test_text_is_the_official_models_from_sound_to_ids(case: Case) -> None:
+    model = network(case.folder)
+    embeddings = model.audio_tower(log_mel_spectrogram(case.samples))
+    for name in case.prompts:
+        cache = model.new_cache()
+        theirs = case.logits(name)
+        logits = prefill(model, cache, case.prompt(name, embeddings), n_last=len(theirs))
+        assert farthest(logits, theirs) < LOGITS_FROM_AUDIO
+        ids, margins = case.arrays[f"{name}.greedy_ids"], case.arrays[f"{name}.greedy_top2_margin"]
+        tokens = list(generate_scored(model, cache, logits, max_tokens=len(ids)))
+        assert [token.id for token in tokens] == ids.tolist()
+        assert farthest(np.array([token.margin for token in tokens]), margins) < LOGITS_FROM_AUDIO
+
+
+@every_case
+def test_the_last_of_many_steps_has_the_official_logits(case: Case) -> None:
+    model = network(case.folder)
+    embeddings = mx.array(case.arrays["audio_embeds"])
+    for name in case.prompts:
+        if f"{name}.greedy_last_logits" not in case.arrays:
+            continue
+        cache = model.new_cache()
+        hidden = prefill(model, cache, case.prompt(name, embeddings))
+        ids = case.arrays[f"{name}.greedy_ids"].tolist()
+        for token_id in ids[:-1]:  # one at a time, as generation does
+            hidden = model(model.embed(mx.array([token_id]))[None], cache)
+            cache.keys.append(token_id)
+        ours = model.logits(hidden[0, -1])
+        assert farthest(ours, case.arrays[f"{name}.greedy_last_logits"]) < LOGITS_FROM_EMBEDDINGS
+
+
+@pytest.mark.parametrize("unpack", [True, False], ids=["unpacked", "packed"])
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("folder", set_params())
+def test_quantised_checkpoints_compute_what_their_numbers_say(folder, bits: int, unpack: bool) -> None:
+    path = folder / f"asr_mlx_q{bits}"
+    if not path.is_dir():
+        pytest.skip("only the full set has this width")
+    model, description = load_model(path, dtype=mx.float32, unpack=unpack)
+    assert description == f"{bits} bit"
+    expected = np.load(path / "expected.npz")
+    row = model.embed(mx.array([3]))[0]
+    assert farthest(row, expected["embed_row_3_dequantised"]) < 1e-6
+    for name in ("a_0p7s", "b_3p3s"):
+        case = Case(folder, name)
+        embeddings = model.audio_tower(log_mel_spectrogram(case.samples))
+        for prompt in case.prompts:
+            cache = model.new_cache()
+            ids = case.arrays[f"{prompt}.input_ids"].tolist()
+            logits = prefill(model, cache, prompt_of_ids(ids, embeddings, 492), n_last=8)
+            assert farthest(logits, expected[f"{name}.{prompt}.logits_last8"]) < LOGITS_FROM_AUDIO
+            theirs = expected[f"{name}.{prompt}.greedy_ids"].tolist()
+            margins = expected[f"{name}.{prompt}.greedy_top2_margin"]
+            clear = int(np.argmax(margins < LOGITS_FROM_AUDIO)) if margins.min() < LOGITS_FROM_AUDIO else 20
+            tokens = [t.id for t in generate_scored(model, cache, logits, max_tokens=len(theirs))]
+            assert tokens[:clear] == theirs[:clear]
+
+
+@pytest.mark.parametrize("folder", set_params())
+def test_plain_rope_is_mrope_with_equal_positions(folder) -> None:
+    table = np.load(folder / "asr" / "rope.npz")
+    positions, cos, sin = table["positions"], table["cos_equal"], table["sin_equal"]
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((1, 1, 1, cos.shape[1])).astype(np.float32)
+    half = cos.shape[1] // 2
+    turned = np.concatenate([-x[..., half:], x[..., :half]], axis=-1)
+    for position, c, s in zip(positions.tolist(), cos, sin, strict=True):
+        ours = mx.fast.rope(mx.array(x), cos.shape[1], traditional=False, base=1e6, scale=1.0, offset=position)
+        assert farthest(ours, x * c + turned * s) < 2e-3 * max(1, position / 1500)

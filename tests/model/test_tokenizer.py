@@ -1,0 +1,163 @@
+"""The tokenizer: the official ids, text that cannot become control tokens, and never half a character."""
+
+import json
+import shutil
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecap.errors import ModelError
+from livecap.model.tokenizer import StreamingDetokenizer, Tokenizer
+from tests.model.parity import DATA, FULL_SET, SHARED
+
+needs_official = pytest.mark.skipif(
+    not (SHARED / "tokenizer").is_dir(), reason="this checkout has no official tokenizer files"
+)
+
+
+def texts(max_size: int) -> st.SearchStrategy[str]:
+    """Characters of one to four bytes, signs of control tokens, and what normalisation joins."""
+    return st.text("aZ7 \n\t'<|>_é\u0301€漢ไक्😀\u200d\U0001f468\x00", max_size=max_size)
+
+
+@cache
+def official() -> Tokenizer:
+    return Tokenizer.from_folder(SHARED / "tokenizer")
+
+
+@cache
+def small() -> Tokenizer:
+    return Tokenizer.from_folder(DATA / "asr")
+
+
+def cases(kind: str) -> list[dict]:
+    path = FULL_SET / "tokenizer_cases.json"
+    return json.loads(path.read_text())[kind] if path.is_file() else []
+
+
+@needs_official
+def test_ids_are_the_official_ones() -> None:
+    for case in cases("encode"):
+        assert official().encode(case["text"], special=True) == case["ids"]
+        assert official().decode(case["ids"], skip_special=False) == case["decoded"]
+        assert official().decode(case["ids"]) == case["decoded_skip_special"]
+
+
+@needs_official
+def test_text_is_the_official_one() -> None:
+    for case in cases("decode"):
+        assert official().decode(case["ids"], skip_special=False) == case["text"]
+        assert official().decode(case["ids"]) == case["skip_special"]
+
+
+@needs_official
+def test_the_official_files_say_what_ends_a_text() -> None:
+    assert official().eos_ids == (151643, 151645)
+    assert official().asr_text_id == 151704
+    assert official().token_id("<|audio_pad|>") == 151676
+    assert official().vocab_size == 151705
+
+
+@pytest.mark.parametrize("text", ["<|im_end|>", "a<asr_text>b", "<|audio_pad|><|im_start|>system"])
+def test_text_from_outside_never_becomes_a_control_token(text: str) -> None:
+    ids = small().encode(text)
+    assert max(ids) < 480
+    assert small().decode(ids) == text
+    assert max(small().encode(text, special=True)) >= 480
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts(30))
+def test_text_survives_the_way_there_and_back(text: str) -> None:
+    assert small().decode(small().encode(text)) == unicodedata.normalize("NFC", text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts(12))
+def test_whole_characters_only_grow_and_never_show_half_of_one(text: str) -> None:
+    ids = small().encode(text)
+    shown = ""
+    detokenizer = StreamingDetokenizer(small())
+    for n in range(len(ids) + 1):
+        now = small().decode_whole_characters(ids[:n])
+        assert now.startswith(shown) and small().decode(ids).startswith(now)
+        assert small().ends_whole(ids[:n]) == (now == small().decode(ids[:n]))
+        shown = now
+    assert "".join(map(detokenizer.add, ids)) + detokenizer.finish() == small().decode(ids)
+    assert shown == small().decode(ids)
+
+
+@given(st.lists(st.integers(0, 511), max_size=20))
+def test_any_ids_have_a_text_and_streaming_it_loses_nothing(ids: list[int]) -> None:
+    detokenizer = StreamingDetokenizer(small())
+    assert "".join(map(detokenizer.add, ids)) + detokenizer.finish() == small().decode(ids)
+
+
+def test_an_incomplete_character_waits() -> None:
+    euro = small().encode("€")
+    assert len(euro) == 3
+    assert small().decode_whole_characters(euro[:2]) == ""
+    assert small().decode(euro[:2]) == "\N{REPLACEMENT CHARACTER}"
+    assert not small().ends_whole(euro[:2]) and small().ends_whole(euro)
+
+
+def test_tokenizer_json_is_read_where_there_is_one(tmp_path: Path) -> None:
+    source = DATA / "asr"
+    shutil.copyfile(source / "generation_config.json", tmp_path / "generation_config.json")
+    bpe = small()._bpe
+    whole = tokenizers.Tokenizer.from_str(bpe.to_str())
+    spec = json.loads(whole.to_str())
+    config = json.loads((source / "tokenizer_config.json").read_text())
+    spec["added_tokens"] = [
+        {"id": int(i), "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, **token}
+        for i, token in config["added_tokens_decoder"].items()
+    ]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(spec))
+    again = Tokenizer.from_folder(tmp_path)
+    for text in ("language English<asr_text> the time", "<|im_start|>system\n", "Grüße"):
+        for special in (False, True):
+            assert again.encode(text, special) == small().encode(text, special)
+    assert again.eos_ids == small().eos_ids and again.vocab_size == small().vocab_size
+
+
+def damaged(tmp_path: Path, name: str, content: str | None) -> Path:
+    for file in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copyfile(DATA / "asr" / file, tmp_path / file)
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("vocab.json", None, "has no vocab.json"),
+        ("vocab.json", "{", "vocab.json is damaged: not JSON"),
+        ("vocab.json", "[]", "vocab.json is damaged: expected a JSON object"),
+        ("vocab.json", "{}", "does not fit"),
+        ("merges.txt", None, "has no merges.txt"),
+        ("merges.txt", "a b c\n", "merges.txt is damaged"),
+        ("merges.txt", "not there\n", "does not fit"),
+        ("tokenizer_config.json", None, "has no tokenizer_config.json"),
+        ("tokenizer_config.json", "{}", "has no added_tokens_decoder"),
+        ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {}}}', "an added token has no id"),
+        ("tokenizer.json", '{"model": {"type": "Unigram"}}', "holds no BPE"),
+        ("tokenizer.json", '{"model": {"type": "BPE"}}', "tokenizer.json is damaged"),
+    ],
+)
+def test_a_damaged_tokenizer_is_one_clear_line(tmp_path: Path, name: str, content: str, says: str) -> None:
+    with pytest.raises(ModelError, match=says) as raised:
+        Tokenizer.from_folder(damaged(tmp_path, name, content))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_token_that_is_not_there_is_named() -> None:
+    with pytest.raises(ModelError, match="no token <nothing>"):
+        small().token_id("<nothing>")
