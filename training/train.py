@@ -22,8 +22,8 @@ from training.synth import read_shard
 from training.vocabulary import load_vocabulary, train_vocabulary
 
 PEAK_RATE = 1.2e-3
-WARM_STEPS = 300
-SECONDS_PER_BATCH = 110.0
+WARM_STEPS = 150
+SECONDS_PER_BATCH = 72.0
 
 
 def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object) -> None:

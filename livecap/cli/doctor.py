@@ -48,7 +48,10 @@ def _capture() -> dict[str, Any]:
         inputs = list_inputs()
     except LivecapError as error:
         return {"problem": str(error)}
-    return {"inputs": [device.name for device in inputs], "default": next((d.name for d in inputs if d.is_default), None)}
+    return {
+        "inputs": [device.name for device in inputs],
+        "default": next((d.name for d in inputs if d.is_default), None),
+    }
 
 
 def _models() -> dict[str, Any]:

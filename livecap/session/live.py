@@ -1,6 +1,6 @@
 """LiveSession: one recording from its first sample to its last event, on a decode thread of its own.
 
-    source ─▶ transcriber ─▶ log ─▶ listeners
+source ─▶ transcriber ─▶ log ─▶ listeners
 """
 
 import threading
@@ -46,7 +46,12 @@ class LiveSession:
     """Used from two threads: its own decodes and publishes; any other may call what stands here."""
 
     def __init__(
-        self, source: AudioSource, make_transcriber: MakeTranscriber, log: SessionLog, model: str, language: str | None
+        self,
+        source: AudioSource,
+        make_transcriber: MakeTranscriber,
+        log: SessionLog,
+        model: str,
+        language: str | None,
     ) -> None:
         """
         Args:

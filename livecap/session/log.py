@@ -1,7 +1,7 @@
 """SessionLog: what was said, on disk before it is shown. One folder a session:
 
-    session.jsonl    every fact, a line each, appended; what other programs read (docs/events.md)
-    transcript.md    a line for each utterance, as people read it
+session.jsonl    every fact, a line each, appended; what other programs read (docs/events.md)
+transcript.md    a line for each utterance, as people read it
 """
 
 import os

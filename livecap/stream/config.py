@@ -14,7 +14,7 @@ class StreamConfig:
     rollback: int = 5
     """How many last tokens each step decides anew, at least: the frontier stays between two words."""
     cold_steps: int = 2
-    """Steps at the start of an utterance that commit nothing: too little right context."""
+    """So many steps' worth of sound at the start of an utterance commits nothing: too little context."""
     max_context_seconds: float = 30.0
     """The most sound one prompt may hold."""
     keep_context_seconds: float = 12.0
@@ -49,6 +49,11 @@ class StreamConfig:
     """Keep finished conv chunks and encoder windows. Off only to prove that it changes nothing."""
     reuse_kv: bool = True
     """Keep the KV cache for the part of the prompt that is the same. Off only to prove that it changes nothing."""
+
+    @property
+    def cold_samples(self) -> int:
+        """Sound of an utterance that is heard before anything is committed."""
+        return self.cold_steps * self.samples(self.step_seconds)
 
     def samples(self, seconds: float) -> int:
         """Seconds as a count of samples."""

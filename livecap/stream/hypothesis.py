@@ -39,7 +39,7 @@ class Hypothesis:
         self._config = config
         self._starts_word = starts_word
         self._is_whole = is_whole
-        self._n_steps = 0
+        self._cold_until = start_sample + config.cold_samples
         self._milestones: list[tuple[int, int]] = [(0, start_sample)]
         """(tokens, sample): so many tokens had been said when this sound had been heard. Both grow."""
         self.ids: list[int] = []
@@ -69,12 +69,11 @@ class Hypothesis:
         """
         before = self.frontier
         self.ids[self.frontier :] = new_ids
-        self._n_steps += 1
         loop = loop_start(self.ids, self._config)
         if loop is not None:
             del self.ids[max(loop, self.frontier) :]
         self._note_milestone(end_sample)
-        if loop is None and self._n_steps > self._config.cold_steps:
+        if loop is None and end_sample > self._cold_until:
             self.frontier = self._cut_before(len(self.ids) - self._config.rollback, self.frontier)
         assert self.frontier >= before, "stable text shrank"
         return loop is not None
@@ -87,9 +86,9 @@ class Hypothesis:
         """The stable ids are an utterance's whole text; what follows belongs to the next one."""
         self.utterance_start = self.frontier
 
-    def begin_utterance(self) -> None:
+    def begin_utterance(self, sample: int) -> None:
         """Speech begins again after a pause: cold once more."""
-        self._n_steps = 0
+        self._cold_until = sample + self._config.cold_samples
 
     def forget(self, before_sample: int) -> None:
         """Sound before `before_sample` leaves the prompt, and the text spoken in it with it."""
@@ -152,6 +151,8 @@ def _interpolate(x: int, points: Sequence[tuple[int, int]]) -> int:
     low = points[0]
     for high in points:
         if high[0] >= x:
-            return low[1] if high[0] == low[0] else low[1] + (high[1] - low[1]) * max(x - low[0], 0) // (high[0] - low[0])
+            return (
+                low[1] if high[0] == low[0] else low[1] + (high[1] - low[1]) * max(x - low[0], 0) // (high[0] - low[0])
+            )
         low = high
     return low[1]

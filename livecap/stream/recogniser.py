@@ -6,10 +6,10 @@ A scripted oracle or a remote engine can stand here: the transcriber above knows
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.generate import generate_step, prefill
 from livecap.model.load import LoadedModel
@@ -41,6 +41,7 @@ class Recogniser:
         """
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
+        self._eos_ids = loaded.config.eos_token_ids
         self._context = context
         self._language = language
         self._config = config
@@ -87,9 +88,7 @@ class Recogniser:
         """
         audio = self._open.encode(pad_samples)
         given = [*header, *prefix] if self._language is None else list(prefix)
-        prompt = Prompt.build(
-            self._tokenizer, audio.names, audio.embeddings, self._context, self._language, given, model=self._model
-        )
+        prompt = Prompt.build(self._tokenizer, audio.names, audio.embeddings, self._context, self._language, given)
         if not self._config.reuse_kv:
             self._cache.trim_to(0)
         logits = prefill(self._model, self._cache, prompt)
@@ -97,7 +96,7 @@ class Recogniser:
         ids: list[int] = []
         complete = False
         for token in generate_step(self._model, self._cache, logits, budget):
-            if token in self._tokenizer.eos_ids:
+            if token in self._eos_ids:
                 complete = True
                 break
             ids.append(token)

@@ -148,7 +148,7 @@ class StreamingTranscriber:
         ):
             self._begin_window(sample)
         else:
-            hypothesis.begin_utterance()
+            hypothesis.begin_utterance(sample)
         self._open_utterance(sample)
 
     def _begin_window(self, sample: int) -> None:

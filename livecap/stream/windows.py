@@ -11,11 +11,11 @@ floor moves its name changes and only that is made again. Equal names mean equal
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.audio_encoder import AudioEncoder
+from livecap.model.backend import mx
 from livecap.model.mel import HOP_LENGTH, MEL_DYNAMIC_RANGE, N_FFT, clamp_and_scale, log_mel_slice
 
 CHUNK_FRAMES = 100
@@ -117,9 +117,7 @@ class EncoderWindows:
     def _name_chunks(self, frames: NDArray[np.float32], n_chunks: int, floor: float) -> list[Hashable]:
         lowest = frames[: n_chunks * CHUNK_FRAMES].reshape(n_chunks, -1).min(axis=1) if n_chunks else []
         chunk_samples = CHUNK_FRAMES * HOP_LENGTH
-        return [
-            (self.start_sample + i * chunk_samples, floor if low < floor else None) for i, low in enumerate(lowest)
-        ]
+        return [(self.start_sample + i * chunk_samples, floor if low < floor else None) for i, low in enumerate(lowest)]
 
     def _conv(self, frames: NDArray[np.float32], names: list[Hashable], floor: float) -> list[mx.array]:
         """Tokens of each conv chunk, the tail's last: those without a cached result, and the tail, in one call."""
@@ -135,7 +133,7 @@ class EncoderWindows:
             tokens = self._encoder.conv_tokens(mel, pad_tail=len(names) > 0 or n_tail > CHUNK_FRAMES)
             per_chunk = self._encoder.tokens_per_chunk
             cuts = [per_chunk * (i + 1) for i in range(len(missing))]
-            made = mx.split(tokens, cuts, axis=0) if cuts else [tokens]
+            made = _split(tokens, cuts)
             self.n_encoded_chunks += len(pieces)
         fresh = dict(zip([names[i] for i in missing], made, strict=False))
         self._chunks = {name: known[name] if name in known else fresh[name] for name in names}
@@ -156,7 +154,7 @@ class EncoderWindows:
         if pieces:
             out = self._encoder.windows(mx.concatenate(pieces, axis=0))
             cuts = [tokens_per_window * (i + 1) for i in range(len(missing))]
-            made = mx.split(out, cuts, axis=0) if cuts else [out]
+            made = _split(out, cuts)
             n_tail = out.shape[0] - tokens_per_window * len(missing)
         fresh = dict(zip([window_names[i] for i in missing], made, strict=False))
         self._windows = {name: known[name] if name in known else fresh[name] for name in window_names}
@@ -167,3 +165,8 @@ class EncoderWindows:
         # A door: what is cached must not keep the graph of this step alive.
         mx.eval(embeddings, *self._chunks.values(), *self._windows.values())
         return EncodedAudio(names, embeddings)
+
+
+def _split(x: mx.array, cuts: list[int]) -> list[mx.array]:
+    """`x` cut before these rows."""
+    return [x[start:stop] for start, stop in zip([0, *cuts], [*cuts, x.shape[0]], strict=True)]

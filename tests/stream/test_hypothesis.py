@@ -55,7 +55,7 @@ def test_the_last_tokens_are_decided_anew(revisions: list[list[int]]) -> None:
 def test_nothing_is_stable_in_the_cold_steps(revisions: list[list[int]]) -> None:
     belief = make()
     for i, ids in enumerate(revisions[:2]):
-        belief.revise(ids, i * SECOND)
+        belief.revise(ids, (i + 1) * 2 * SECOND)
         assert belief.frontier == 0
 
 

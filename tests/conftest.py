@@ -1,0 +1,20 @@
+"""Shared by all tests: how many examples a property gets, and what may be missing."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("prove", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("prove" if os.environ.get("LIVECAP_PROVE") else "quick")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Material that lies beside a checkout of the founders, and nowhere else."""
+    folder = Path(__file__).parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the folder shared/ beside the checkout")
+    return folder

@@ -1,0 +1,180 @@
+"""The policy of the stream, over words whose times are known."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.audio_in.source import AudioChunk
+from livecap.stream.config import StreamConfig
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import TranscriptUpdate
+from tests.stream.scripted import (
+    SECOND,
+    ScriptedDetector,
+    ScriptedRecogniser,
+    ScriptedTokenizer,
+    Word,
+    speech,
+)
+
+
+def run(
+    words: Sequence[Word],
+    recogniser: ScriptedRecogniser | None = None,
+    chunk_seconds: Sequence[float] = (0.5,),
+    **options: Any,
+) -> tuple[list[TranscriptUpdate], StreamingTranscriber]:
+    """Play the words through a transcriber in chunks of these lengths, over and over."""
+    recogniser = recogniser or ScriptedRecogniser(words)
+    transcriber = StreamingTranscriber(
+        recogniser,  # type: ignore[arg-type]
+        ScriptedTokenizer(),  # type: ignore[arg-type]
+        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+        **options,
+    )
+    updates, at, i = [], 0, 0
+    total = words[-1].end + SECOND if words else 5 * SECOND
+    while at < total:
+        n = round(chunk_seconds[i % len(chunk_seconds)] * SECOND)
+        transcriber.accept(AudioChunk(at, np.zeros(n, np.float32)))
+        if transcriber.ready:
+            updates += transcriber.step()
+        at, i = at + n, i + 1
+    updates += transcriber.finish()
+    assert transcriber.decoded_samples == at
+    return updates, transcriber
+
+
+def final_text(updates: Sequence[TranscriptUpdate]) -> str:
+    return " ".join(update.stable for update in updates if update.final and update.stable)
+
+
+def all_words(words: Sequence[Word]) -> str:
+    return " ".join(f"w{word.token - 100}" for word in words)
+
+
+def random_pauses(seed: int, n: int) -> list[float]:
+    """Mostly flowing speech, some pauses between sentences, few long silences."""
+    choice = random.Random(seed)
+    return [
+        choice.choices([choice.uniform(0, 0.3), choice.uniform(0.7, 1.5), choice.uniform(2, 20)], [40, 3, 1])[0]
+        for _ in range(n)
+    ]
+
+
+chunks = st.lists(st.floats(0.1, 25), min_size=1, max_size=6)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 120), st.integers(0, 4), chunks)
+def test_no_word_is_lost_or_doubled(seed: int, n: int, unstable: int, chunk_seconds: list[float]) -> None:
+    words = speech(random_pauses(seed, n))
+    recogniser = ScriptedRecogniser(words, unstable, seed)
+    updates, _ = run(words, recogniser, chunk_seconds)
+    assert final_text(updates) == all_words(words)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 120), st.integers(0, 8), chunks)
+def test_stable_text_only_grows(seed: int, n: int, unstable: int, chunk_seconds: list[float]) -> None:
+    words = speech(random_pauses(seed, n))
+    updates, _ = run(words, ScriptedRecogniser(words, unstable, seed), chunk_seconds)
+    shown: dict[int, str] = {}
+    closed: set[int] = set()
+    for update in updates:
+        assert update.utterance not in closed, "an utterance that ended speaks again"
+        assert update.stable.startswith(shown.get(update.utterance, ""))
+        shown[update.utterance] = update.stable
+        if update.final:
+            closed.add(update.utterance)
+            assert update.partial == ""
+    assert closed == set(shown), "every utterance has a last update"
+
+
+@given(st.integers(0, 10**6), chunks)
+def test_the_prompt_stays_within_its_bound(seed: int, chunk_seconds: list[float]) -> None:
+    words = speech([random.Random(seed).uniform(0, 0.3) for _ in range(150)])
+    recogniser = ScriptedRecogniser(words, unstable=3, seed=seed)
+    run(words, recogniser, chunk_seconds)
+    assert recogniser.longest_prompt <= 30 * SECOND
+
+
+def test_speech_that_never_pauses_is_closed_after_thirty_seconds() -> None:
+    words = speech([0.1] * 300)
+    updates, _ = run(words)
+    lengths = [u.end_sample - u.start_sample for u in updates if u.final]
+    assert len(lengths) == 5, "two minutes"
+    assert min(lengths[:-1]) >= 25 * SECOND and max(lengths) <= 33 * SECOND
+
+
+def test_an_utterance_ends_at_a_pause() -> None:
+    words = speech([1, 0.1, 0.1, 1.5, 0.1, 0.1, 5, 0.1])
+    updates, _ = run(words)
+    assert [u.stable for u in updates if u.final] == ["w0 w1 w2", "w3 w4 w5", "w6 w7"]
+
+
+def test_a_new_prompt_begins_at_a_pause_once_the_old_one_holds_enough() -> None:
+    words = speech([0.1] * 10 + [1.0] + [0.1] * 30 + [1.0] + [0.1] * 5)
+    recogniser = ScriptedRecogniser(words)
+    run(words, recogniser)
+    first = next(p for p in recogniser.prefixes if p and p[-1] >= 110)
+    assert first[0] == 100, "the second utterance goes on in the first one's prompt"
+    assert recogniser.prefixes[-1] == [], "the third begins a prompt of its own"
+
+
+def test_silence_costs_no_step() -> None:
+    _, transcriber = run(speech([120.0]))
+    assert transcriber.n_steps <= 3
+
+
+def test_no_sound_no_text() -> None:
+    updates, transcriber = run([])
+    assert updates == [] and transcriber.n_steps == 0
+
+
+def test_a_token_budget_that_is_hit_is_told_and_nothing_is_lost() -> None:
+    words = speech([0.1] * 20)
+    recogniser = ScriptedRecogniser(words)
+    recogniser.runaway = [7000 + i for i in range(500)]
+    notices: list[str] = []
+    run(words, recogniser, on_notice=notices.append)
+    assert notices and "budget" in notices[0]
+
+
+def test_sound_that_was_lost_leaves_times_true() -> None:
+    words = [Word(100, 8000, 16000), Word(101, 17000, 24000), Word(102, 40 * SECOND, 41 * SECOND)]
+    transcriber = StreamingTranscriber(
+        ScriptedRecogniser(words),  # type: ignore[arg-type]
+        ScriptedTokenizer(),  # type: ignore[arg-type]
+        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+    )
+    updates = []
+    for start in (0, 39 * SECOND):
+        transcriber.accept(AudioChunk(start, np.zeros(3 * SECOND, np.float32)))
+        updates += transcriber.step()
+    updates += transcriber.finish()
+    assert [u.stable for u in updates if u.final] == ["w0 w1", "w2"]
+    assert [u for u in updates if u.final][-1].start_sample > 39 * SECOND
+
+
+def test_what_was_said_before_a_pause_on_request_becomes_stable() -> None:
+    words = speech([0.5, 0.1, 0.1, 0.1])
+    transcriber = StreamingTranscriber(
+        ScriptedRecogniser(words),  # type: ignore[arg-type]
+        ScriptedTokenizer(),  # type: ignore[arg-type]
+        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+    )
+    transcriber.accept(AudioChunk(0, np.zeros(words[-1].end, np.float32)))
+    updates = list(transcriber.flush())
+    assert updates[-1].final and updates[-1].stable == all_words(words)
+
+
+@pytest.mark.parametrize("rollback", [2, 5, 8])
+def test_rollback_trades_stability_for_latency(rollback: int) -> None:
+    words = speech([0.1] * 60)
+    updates, _ = run(words, config=StreamConfig(rollback=rollback))
+    partials = [len(u.partial.split()) for u in updates if not u.final][3:-1]
+    assert min(partials) == rollback
