@@ -42,9 +42,7 @@ Leaving = Literal["finished", "abandoned"]
 FRAMES_PER_SECOND = 15
 MIN_HEIGHT = 15
 """Fewer rows have no meter and no key hints."""
-TINY_NOTICE = (
-    "The demo model “tiny” understands clear synthetic English voices; real use takes Qwen3-ASR (--model)."
-)
+TINY_NOTICE = "The demo model “tiny” understands clear synthetic English voices; real use takes Qwen3-ASR (--model)."
 PLACEHOLDERS = {
     State.LOADING: "Loading the model…",
     State.LISTENING: "Listening…",
@@ -67,8 +65,8 @@ class LivecapApp(App[Leaving]):
         Binding("space", "resume", "Resume"),
         Binding("end,G", "follow", "Follow", key_display="end"),
         Binding("t", "times", "Times"),
-        Binding("q,ctrl+q", "quit", "Quit", key_display="q", priority=True),
-        Binding("ctrl+c", "quit", "Quit", show=False, priority=True),
+        Binding("q", "quit", "Quit"),
+        Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True),
         Binding("escape", "dismiss", "Dismiss", show=False),
     ]
 
@@ -135,8 +133,6 @@ class LivecapApp(App[Leaving]):
         self.state = status.state
         self._meter.show(_level(status), now, status.live)
         self._bar.show(status, self.stopping, now)
-        if status.error and self._notice.sentence == "":
-            self._notice.show(status.error, "error", now)
         self._notice.tick(now)
         if self.stopping and self._session.wait(0):
             self.exit("finished")
@@ -185,6 +181,9 @@ class LivecapApp(App[Leaving]):
 
     def watch_state(self, state: State) -> None:
         self._view.placeholder = PLACEHOLDERS[state]
+        error = self._session.status.error
+        if state is State.FAILED and error:
+            self._notice.show(error, "error", self._clock())
         self.refresh_bindings()
 
     # ---- keys

@@ -1,6 +1,8 @@
 """LevelMeter: how loud the sound is that livecap hears, on one line."""
 
 import math
+from itertools import groupby
+from operator import itemgetter
 
 from rich.segment import Segment
 from textual.reactive import reactive
@@ -32,8 +34,8 @@ class LevelMeter(Widget):
     }
     """
 
-    level_db: reactive[float | None] = reactive(None)
-    """Peak of the last moment in dBFS, at least `FLOOR_DB`; None while nothing is heard on purpose."""
+    level_db: reactive[int | None] = reactive(None)
+    """Peak of the last moment in whole dBFS, at least `FLOOR_DB`; None while nothing is heard on purpose."""
     hold_db: reactive[float] = reactive(FLOOR_DB)
     mark: reactive[str] = reactive("")
 
@@ -69,7 +71,7 @@ class LevelMeter(Widget):
             self._silent_since = None
         elif self._silent_since is None:
             self._silent_since = now
-        self.level_db = level_db
+        self.level_db = round(level_db)
         self.mark = self._find_mark(now)
 
     def _find_mark(self, now: float) -> str:
@@ -94,11 +96,12 @@ class LevelMeter(Widget):
         if self.level_db is not None and hold >= 0:
             names[hold] = "meter--hold"
         segments = [Segment(" ")]
-        segments += [Segment(cell, style(name)) for cell, name in zip(cells, names, strict=True)]
+        for name, part in groupby(zip(names, cells, strict=True), key=itemgetter(0)):
+            segments.append(Segment("".join(cell for _, cell in part), style(name)))
         if self.mark:
             segments.append(Segment(f"  {self.mark}", style("meter--mark")))
         elif self.level_db is not None and self.level_db > FLOOR_DB:
-            segments.append(Segment(f"  {self.level_db:.0f} dB".replace("-", "−"), style("meter--number")))
+            segments.append(Segment(f"  {self.level_db} dB".replace("-", "−"), style("meter--number")))
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
 

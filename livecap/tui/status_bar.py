@@ -32,38 +32,41 @@ class StatusBar(Widget):
     }
     """
 
-    status: reactive[SessionStatus | None] = reactive(None)
+    status: reactive[SessionStatus | None] = reactive(None, repaint=False)
     stopping: reactive[bool] = reactive(False)
     """A person asked for the end; what was heard is still being decoded."""
     blink: reactive[bool] = reactive(False)
     """The dark half of a blink: `●` blinks while speech is heard."""
 
+    def watch_status(self, old: SessionStatus | None, new: SessionStatus | None) -> None:
+        """Most new statuses look like the last one."""
+        if self._fields(old) != self._fields(new):
+            self.refresh()
+
     def show(self, status: SessionStatus, stopping: bool, now: float) -> None:
         """Show the status now; `now` in seconds of a monotonic clock."""
-        self.blink = (
-            status.speaking and status.state is State.LISTENING and now % BLINK_SECONDS > BLINK_SECONDS / 2
-        )
+        self.blink = status.speaking and status.state is State.LISTENING and now % BLINK_SECONDS >= BLINK_SECONDS / 2
         self.stopping = stopping
         self.status = status
 
     @property
     def text(self) -> str:
         """The bar as it is drawn, without styles."""
-        return BETWEEN.join(text for text, _ in self._fields(self.size.width - 2))
+        return BETWEEN.join(text for text, _ in self._fields(self.status))
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         segments = [Segment(" ")]
-        for number, (text, name) in enumerate(self._fields(width - 2)):
+        for number, (text, name) in enumerate(self._fields(self.status)):
             segments.append(Segment(BETWEEN if number else ""))
             segments.append(Segment(text, self.get_component_rich_style(name)))
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
-    def _fields(self, width: int) -> list[tuple[str, str]]:
+    def _fields(self, status: SessionStatus | None) -> list[tuple[str, str]]:
         """What fits, in order. State and trouble stay longest; RTF, language, model and source go in turn."""
-        status = self.status
         if status is None:
             return []
+        width = self.size.width - 2
         head = (_state_text(status, self.stopping), "status--quiet" if self.blink else "status--state")
         middle = {
             "source": printable(status.source),

@@ -25,6 +25,8 @@ STDOUT, STDERR = 1, 2
 def run_app(session: "LiveSession", native_log: Path) -> str:
     """Show the session until a person leaves: `finished`, `abandoned`, or `crashed` where the screen failed.
 
+    The session has ended, except where a person abandoned it.
+
     Args:
         session: not started.
         native_log: gets what native libraries print.
@@ -32,6 +34,9 @@ def run_app(session: "LiveSession", native_log: Path) -> str:
     app = LivecapApp(session)
     with native_prints_to(native_log), _signals(app.request_quit):
         result = app.run()
+    if result is None:
+        session.stop()
+        session.wait()
     return result or "crashed"
 
 

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -96,9 +96,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
         """Show new text of some utterances."""
-        for update in updates:
-            self._show_one(update)
-        self._settle()
+        moved = [index for update in updates if (index := self._show_one(update)) is not None]
+        if moved:
+            self._arrange(min(moved))
+            self._settle()
 
     def follow(self) -> None:
         """Show the end, and stay there."""
@@ -120,11 +121,12 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     # ---- paragraphs and their rows
 
-    def _show_one(self, update: TranscriptUpdate) -> None:
+    def _show_one(self, update: TranscriptUpdate) -> int | None:
+        """The paragraph, where its height is another one; what else changed is drawn again here."""
         key = (update.track, update.utterance)
         if key not in self._open:
             if not printable(update.text).strip():
-                return
+                return None
             self._open[key] = len(self._paragraphs)
             self._append(Paragraph(update.track, update.start_sample))
         index = self._open[key]
@@ -134,12 +136,12 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         before = [paragraph.row(row) for row in range(paragraph.height)]
         paragraph.change(update, self._text_width)
         if paragraph.height != len(before):
-            self._arrange(index)
-            return
+            return index
         first = self._bottoms[index] - paragraph.height
         for row, drawn in enumerate(before):
             if paragraph.row(row) != drawn:
                 self.refresh_line(first + row)
+        return None
 
     def _append(self, paragraph: Paragraph) -> None:
         self._paragraphs.append(paragraph)
@@ -154,11 +156,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         spoken = previous is not None and not previous.is_remark
         turn = previous is None or not spoken or previous.track != paragraph.track
         shown_again = self.times is Times.FULL or not self._clock.live
-        time = (
-            paragraph.time
-            if previous is None or turn or shown_again or previous.time != paragraph.time
-            else ""
-        )
+        time = paragraph.time if previous is None or turn or shown_again or previous.time != paragraph.time else ""
         label = printable(paragraph.track) if turn else ""
         paragraph.gutter, paragraph.prefix = (), ""
         if paragraph.is_remark:
@@ -260,9 +258,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         segments = [self._gutter_segment(paragraph, row)]
         if row == 0 and paragraph.prefix:
             segments.append(Segment(paragraph.prefix, style("transcript--label")))
-        segments.append(
-            Segment(stable, style("transcript--remark" if paragraph.is_remark else "transcript--stable"))
-        )
+        segments.append(Segment(stable, style("transcript--remark" if paragraph.is_remark else "transcript--stable")))
         segments.append(Segment(partial, style("transcript--partial")))
         return segments
 
@@ -278,6 +274,12 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         return Segment(" " * (gutter - 2 - cell_len(text)) + text + "  ", style)
 
     # ---- what changes
+
+    def _scroll_to(
+        self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any
+    ) -> bool:
+        """At once: text that comes during an animation would pull a person back to the end."""
+        return super()._scroll_to(x, y, animate=False, **options)
 
     def on_resize(self, event: Resize) -> None:
         self._lay_out()

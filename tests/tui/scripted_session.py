@@ -43,9 +43,7 @@ class ScriptedSession:
     def start(self):
         self.calls.append("start")
         self.becomes(state=State.LISTENING)
-        self.tell(
-            SessionStarted("s", self.status.source, self.status.model, STARTED, self.status.live, None, "0")
-        )
+        self.tell(SessionStarted("s", self.status.source, self.status.model, STARTED, self.status.live, None, "0"))
 
     def pause(self):
         self.calls.append("pause")
@@ -73,6 +71,4 @@ class ScriptedSession:
 
     def say(self, stable="", partial="", utterance=0, second=0.0, final=False, track=""):
         start = int(second * SAMPLE_RATE)
-        self.tell(
-            TranscriptUpdate(track, utterance, stable, partial, start, start + SAMPLE_RATE, "English", final)
-        )
+        self.tell(TranscriptUpdate(track, utterance, stable, partial, start, start + SAMPLE_RATE, "English", final))

@@ -1,0 +1,59 @@
+"""A screen with a scripted session, driven by a clock that only the test moves."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from livecap.tui.app import LivecapApp
+from livecap.tui.level_meter import LevelMeter
+from livecap.tui.notice_line import NoticeLine
+from livecap.tui.status_bar import StatusBar
+from livecap.tui.transcript_view import TranscriptView
+from tests.tui.scripted_session import ScriptedSession
+
+
+class Screen:
+    """The app under test and what a person sees of it."""
+
+    def __init__(self, app, pilot, session, clock):
+        self.app, self.pilot, self.session, self.clock = app, pilot, session, clock
+        self.view = app.query_one(TranscriptView)
+        self.meter = app.query_one(LevelMeter)
+        self.bar = app.query_one(StatusBar)
+        self.notice = app.query_one(NoticeLine)
+
+    async def settle(self, seconds=0.0):
+        """Let what was said reach the screen, `seconds` later."""
+        self.clock[0] += seconds
+        self.app.call_later(self.app.poll)  # after what the session posted before
+        await self.pilot.pause()
+
+    async def press(self, *keys):
+        await self.pilot.press(*keys)
+        await self.settle()
+
+    @property
+    def lines(self):
+        """Every row of the terminal as text."""
+        return ["".join(segment.text for segment in strip) for strip in self.app.screen._compositor.render_strips()]
+
+    @property
+    def text(self):
+        return "\n".join(line.rstrip() for line in self.lines)
+
+
+@pytest.fixture
+def show():
+    """Makes screens: `async with show(size=(100, 28)) as screen`."""
+
+    @asynccontextmanager
+    async def make(session=None, size=(100, 28)):
+        session = session or ScriptedSession()
+        clock = [1000.0]
+        app = LivecapApp(session, clock=lambda: clock[0])
+        async with app.run_test(size=size) as pilot:
+            screen = Screen(app, pilot, session, clock)
+            await screen.settle()
+            yield screen
+
+    return make

@@ -1,0 +1,34 @@
+"""A scripted session on the real terminal: `python -m tests.tui.play_in_terminal FOLDER`."""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+from livecap.tui.terminal import run_app
+from tests.tui.scripted_session import ScriptedSession
+
+
+class NoisySession(ScriptedSession):
+    """Its libraries print."""
+
+    def start(self):
+        super().start()
+        os.write(1, b"NATIVE-FD-1 " * 40)
+        os.write(2, b"NATIVE-FD-2 " * 40)
+        ctypes.CDLL(None).puts(b"NATIVE-C")
+        self.say("the words of the session", " perhaps")
+
+
+def main():
+    folder = Path(sys.argv[1])
+    session = NoisySession()
+    result = run_app(session, folder / "native.log")
+    unfinished = folder / "ended.part"
+    unfinished.write_text(" ".join([result, *session.calls]))
+    unfinished.rename(folder / "ended.txt")
+    print("left:", result)
+
+
+if __name__ == "__main__":
+    main()

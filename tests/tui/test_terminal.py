@@ -1,0 +1,115 @@
+"""The real terminal: keys are typed and the screen is read, in tmux."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from livecap.tui.terminal import native_prints_to
+
+ROOT = Path(__file__).parents[2]
+WAIT_SECONDS = 120
+
+
+class Terminal:
+    """A tmux server of its own with one window."""
+
+    def __init__(self, command):
+        self._name = f"livecap-{uuid.uuid4().hex[:8]}"
+        self._tmux("-f", "/dev/null", "new-session", "-d", "-x", "90", "-y", "20", "-s", "s", command)
+
+    def _tmux(self, *arguments):
+        command = ["tmux", "-L", self._name, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=WAIT_SECONDS).stdout
+
+    def type(self, key):
+        self._tmux("send-keys", "-t", "s", key)
+
+    @property
+    def text(self):
+        return self._tmux("capture-pane", "-p", "-t", "s")
+
+    def wait_for(self, words):
+        """The screen once it shows `words`."""
+        return wait_until(lambda: self.text if words in self.text else "", lambda: self.text)
+
+    def close_window(self):
+        self._tmux("kill-session", "-t", "s")
+
+    def end(self):
+        subprocess.run(["tmux", "-L", self._name, "kill-server"], capture_output=True, timeout=WAIT_SECONDS)
+
+
+def wait_until(look, describe):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not seen in {WAIT_SECONDS} s:\n{describe()}")
+
+
+@pytest.fixture
+def terminal(tmp_path):
+    """A scripted session on a real terminal; its native prints and its end go to files."""
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    player = f"env -u COLUMNS -u LINES {sys.executable} -m tests.tui.play_in_terminal {tmp_path}"
+    terminal = Terminal(f"cd {ROOT} && {player}; sleep {WAIT_SECONDS}")
+    yield terminal
+    terminal.end()
+
+
+def ended(tmp_path):
+    path = tmp_path / "ended.txt"
+    return wait_until(lambda: path.exists() and path.read_text(), lambda: list(tmp_path.iterdir()))
+
+
+def test_keys_are_typed_and_native_prints_stay_off_the_screen(terminal, tmp_path):
+    terminal.wait_for("the words of the session")
+    terminal.wait_for("perhaps")
+    terminal.type("space")
+    terminal.wait_for("‖ paused")
+    terminal.type("space")
+    shown = terminal.wait_for("● 00:00:0")
+    assert "NATIVE" not in shown
+    terminal.type("q")
+    shown = terminal.wait_for("left: finished")
+    assert "NATIVE" not in shown and "the words of the session" not in shown
+    native = (tmp_path / "native.log").read_text()
+    assert "NATIVE-FD-1" in native and "NATIVE-FD-2" in native and "NATIVE-C" in native
+    assert ended(tmp_path) == "finished start pause resume stop"
+
+
+def test_a_closed_window_ends_the_session_in_order(terminal, tmp_path):
+    terminal.wait_for("the words of the session")
+    terminal.close_window()
+    assert ended(tmp_path).split()[1:] == ["start", "stop"]
+
+
+def test_descriptors_are_led_to_a_file_and_back(tmp_path, capfd):
+    libc = ctypes.CDLL(None)
+    streams = (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
+    with native_prints_to(tmp_path / "native.log"):
+        os.write(1, b"fd 1\n")
+        os.write(2, b"fd 2\n")
+        libc.puts(b"held back by C")
+        print("python", file=sys.__stderr__)
+    os.write(1, b"after\n")
+    assert (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__) == streams
+    assert (tmp_path / "native.log").read_text() == "fd 1\nfd 2\nheld back by C\n"
+    shown = capfd.readouterr()
+    assert "after" in shown.out and "python" in shown.out + shown.err and "fd" not in shown.out + shown.err
+
+
+def test_descriptors_come_back_after_an_exception(tmp_path, capfd):
+    with pytest.raises(ZeroDivisionError), native_prints_to(tmp_path / "native.log"):
+        raise ZeroDivisionError
+    os.write(2, b"seen")
+    assert capfd.readouterr().err == "seen"

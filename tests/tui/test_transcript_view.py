@@ -1,0 +1,265 @@
+"""The transcript: what moves, what stays, what is counted."""
+
+from rich.cells import cell_len
+from textual.events import MouseScrollUp
+
+from livecap.transcript import AudioGap, Paused, Resumed
+from tests.tui.scripted_session import ScriptedSession
+
+LONG = "we agreed to move the launch to the second week of march and nobody sees a problem with it "
+
+
+def fill(session, n, text=LONG):
+    for number in range(n):
+        session.say(f"{number}: {text}".strip(), utterance=number, second=number * 5, final=True)
+
+
+async def test_stable_rows_stay_while_the_partial_grows(show):
+    async with show() as screen:
+        stable, seen = "", []
+        for step in range(14):
+            stable += f"word{step} and two more "
+            for size in (1, 7):
+                screen.session.say(stable, "maybe " * size)
+                await screen.settle()
+                rows = [stable_text for stable_text, _ in screen.view.rows]
+                for index, row in enumerate(seen):
+                    assert rows[index].startswith(row)
+                seen = [row.rstrip() for row in rows if row]
+        assert len(seen) > 3
+
+
+async def test_partial_is_dim_and_italic_and_stable_is_neither(show):
+    async with show() as screen:
+        screen.session.say("for sure", " perhaps")
+        await screen.settle()
+        [strip] = [screen.view.render_line(y) for y in range(3) if "for sure" in screen.view.render_line(y).text]
+        styles = {segment.text.strip(): segment.style for segment in strip}
+        assert styles["perhaps"].italic and styles["perhaps"].dim
+        assert not styles["for sure"].italic and not styles["for sure"].dim
+
+
+async def test_only_changed_rows_are_drawn_again(show, monkeypatch):
+    async with show() as screen:
+        screen.session.say(LONG * 2, "per")
+        await screen.settle()
+        drawn = []
+        monkeypatch.setattr(screen.view, "refresh_line", drawn.append)
+        screen.session.say(LONG * 2, "perhaps")
+        await screen.settle()
+        assert drawn == [len(screen.view.rows) - 1]
+
+
+async def test_scrolling_up_stops_following_and_end_resumes(show):
+    async with show() as screen:
+        fill(screen.session, 30)
+        await screen.settle()
+        assert screen.view.following and "29: we" in screen.text
+        await screen.press("up")
+        assert not screen.view.following
+        top = screen.view.scroll_offset.y
+        screen.session.say(LONG * 2, utterance=30, second=200)
+        await screen.settle()
+        assert screen.view.scroll_offset.y == top
+        await screen.press("end")
+        assert screen.view.following and screen.view.scroll_offset.y == screen.view.max_scroll_y
+        screen.session.say(LONG * 6, utterance=30, second=200)
+        await screen.settle()
+        assert screen.view.scroll_offset.y == screen.view.max_scroll_y
+
+
+async def test_new_lines_are_counted_while_not_following(show):
+    async with show() as screen:
+        fill(screen.session, 30)
+        await screen.settle()
+        await screen.press("pageup")
+        assert "new line" not in screen.text
+        screen.session.say("one", utterance=30, second=200)
+        await screen.settle()
+        assert "↓ 1 new line\n" in screen.text
+        screen.session.say("one " + LONG, utterance=30, second=200)
+        await screen.settle()
+        assert "↓ 2 new lines" in screen.text
+        await screen.pilot.resize_terminal(120, 28)
+        await screen.settle()
+        assert "new line" in screen.text
+        await screen.press("end")
+        assert "new line" not in screen.text
+
+
+async def test_scrolling_down_to_the_end_follows_again(show):
+    async with show() as screen:
+        fill(screen.session, 30)
+        await screen.settle()
+        await screen.press("up", "up")
+        assert not screen.view.following
+        await screen.press("down", "down")
+        assert screen.view.following
+
+
+async def test_keys_scroll(show):
+    async with show() as screen:
+        fill(screen.session, 30)
+        await screen.settle()
+        end, page = screen.view.max_scroll_y, screen.view.size.height
+        for key, top in [
+            *[("up", end - 1), ("k", end - 2), ("j", end - 1), ("down", end)],
+            *[("pageup", end - page), ("pagedown", end), ("home", 0), ("end", end), ("g", 0), ("G", end)],
+        ]:
+            await screen.press(key)
+            assert screen.view.scroll_offset.y == top, key
+
+
+async def test_the_mouse_wheel_scrolls(show):
+    async with show() as screen:
+        fill(screen.session, 30)
+        await screen.settle()
+        await screen.pilot._post_mouse_events([MouseScrollUp], screen.view, button=0)
+        await screen.settle()
+        assert not screen.view.following and screen.view.scroll_offset.y < screen.view.max_scroll_y
+
+
+async def test_five_thousand_utterances_are_scrolled_and_grow(show):
+    async with show() as screen:
+        fill(screen.session, 5_000)
+        await screen.settle()
+        assert "4999: we" in screen.text
+        await screen.press("home")
+        assert " 0: we" in screen.text
+        await screen.press("end")
+        screen.session.say("the last one", utterance=5_000, second=30_000)
+        await screen.settle()
+        assert "the last one" in screen.text
+
+
+async def test_a_new_width_wraps_anew_and_keeps_the_place(show):
+    async with show() as screen:
+        fill(screen.session, 60, LONG * 3)
+        await screen.settle()
+        await screen.press("home", *["pagedown"] * 4)
+        first = next(line for line in screen.lines if ": we" in line).split(":")[0].split()[-1]
+        await screen.pilot.resize_terminal(64, 28)
+        await screen.settle()
+        assert not screen.view.following
+        shown = [line.split(":")[0].split()[-1] for line in screen.lines if ": we" in line]
+        assert abs(int(shown[0]) - int(first)) <= 1
+        assert all(cell_len(line) == 64 for line in screen.lines)
+        await screen.press("end")
+        await screen.pilot.resize_terminal(140, 40)
+        await screen.settle()
+        assert screen.view.following and "59: we" in screen.text
+
+
+async def test_wall_time_is_shown_when_the_minute_changes(show):
+    async with show() as screen:
+        for number, second in enumerate((0, 20, 59, 61, 130)):
+            screen.session.say(f"at {second}", utterance=number, second=second, final=True)
+        await screen.settle()
+        shown = [line.split() for line in screen.lines if " at " in line]
+        assert shown == [
+            ["10:02", "at", "0"],
+            ["at", "20"],
+            ["at", "59"],
+            ["10:03", "at", "61"],
+            ["10:04", "at", "130"],
+        ]
+
+
+async def test_elapsed_time_is_shown_at_each_utterance_of_a_recording(show):
+    async with show(ScriptedSession(live=False)) as screen:
+        for number, second in enumerate((0, 20, 3_600 + 61)):
+            screen.session.say(f"at {second}", utterance=number, second=second, final=True)
+        await screen.settle()
+        assert [line.split()[0] for line in screen.lines if " at " in line] == ["0:00", "0:20", "1:01:01"]
+
+
+async def test_t_shows_full_times_then_none(show):
+    async with show() as screen:
+        screen.session.say("hello", second=5, final=True)
+        await screen.settle()
+        assert "   10:02  hello" in screen.text
+        await screen.press("t")
+        assert "10:02:05  hello" in screen.text
+        await screen.press("t")
+        assert "10:02" not in screen.text and "\n hello" in screen.text
+        await screen.press("t")
+        assert "   10:02  hello" in screen.text
+
+
+async def test_wall_time_goes_on_after_a_pause(show):
+    async with show() as screen:
+        screen.session.say("before", second=5, final=True)
+        screen.session.tell(Paused("", 160_000, "2026-03-02T10:02:10.000+01:00"))
+        screen.session.tell(Resumed("", 160_000, "2026-03-02T10:32:10.000+01:00"))
+        screen.session.say("after", utterance=1, second=10, final=True)
+        await screen.settle()
+        assert "10:32  after" in screen.text
+        assert "— paused for 30 min —" in screen.text
+
+
+async def test_lost_sound_is_shown_where_it_was_lost(show):
+    async with show() as screen:
+        screen.session.say("before", final=True)
+        screen.session.tell(AudioGap("", 16_000, 40_000))
+        screen.session.say("after", utterance=1, second=3, final=True)
+        await screen.settle()
+        assert [stable for stable, _ in screen.view.rows] == ["before", "— 1.5 s of sound lost —", "after"]
+
+
+async def test_two_tracks_are_labelled_in_the_gutter_where_the_speaker_changes(show):
+    async with show() as screen:
+        screen.session.say("good morning", track="me", final=True)
+        screen.session.say("hello " + LONG, track="them", second=2)
+        screen.session.say("a later word", track="me", utterance=1, second=4, final=True)
+        screen.session.say("hello " + LONG * 3, track="them", second=2, final=True)
+        await screen.settle()
+        rows = [line.rstrip() for line in screen.lines]
+        assert any(row.startswith("   10:02  hello") for row in rows)
+        assert any(row.startswith("    them  ") for row in rows)
+        assert rows.index("   10:02  good morning") + 1 == rows.index("      me")
+
+
+async def test_labels_stand_before_the_text_on_a_narrow_screen(show):
+    async with show(size=(50, 20)) as screen:
+        screen.session.say("good morning", track="me", final=True)
+        screen.session.say("hello", track="them", second=2)
+        await screen.settle()
+        assert "me: good morning" in screen.text and "them: hello" in screen.text and "10:02" not in screen.text
+
+
+async def test_control_characters_and_markup_never_reach_the_screen(show):
+    nasty = "\x1b[31m[bold red]a[/] \x9b2J\u202e\u2066b\x07\x00[link=x]c \ud800"
+    session = ScriptedSession(source=nasty, model=nasty)
+    async with show(session) as screen:
+        session.becomes(language=nasty)
+        session.say(nasty, nasty, track=nasty)
+        await screen.settle()
+        for line in screen.lines:
+            assert not any(ord(character) < 32 or 0x7F <= ord(character) < 0xA0 for character in line)
+            assert not set(line) & set("\u202e\u2066\ud800")
+            assert cell_len(line) == 100
+        assert "[bold red]a[/]" in screen.text
+
+
+async def test_an_utterance_without_text_takes_no_row(show):
+    async with show() as screen:
+        screen.session.say("", "")
+        screen.session.say("", "um")
+        await screen.settle()
+        assert screen.view.rows == [("", "um")]
+        screen.session.say("", "", final=True)
+        await screen.settle()
+        assert screen.view.rows == [] and "Listening…" in screen.text
+
+
+async def test_of_many_updates_only_the_newest_is_drawn(show, monkeypatch):
+    async with show() as screen:
+        seen = []
+        original = screen.view.show
+        monkeypatch.setattr(screen.view, "show", lambda updates: (seen.extend(updates), original(updates)))
+        for number in range(100):
+            screen.session.say("x " * number)
+        screen.session.say("the end", utterance=0, final=True)
+        screen.session.say("next", utterance=1)
+        await screen.settle()
+        assert [update.stable for update in seen][-2:] == ["the end", "next"] and len(seen) < 20
