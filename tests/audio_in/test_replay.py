@@ -54,7 +54,7 @@ def test_real_speech_is_read_bit_for_bit(jfk):
     assert np.array_equal(heard(Replay(jfk, None)), soundfile.read(jfk, dtype="float32")[0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.floats(0.05, 200), st.lists(st.floats(0, 3), max_size=20))
 def test_everything_is_heard_once_whatever_the_pace_and_the_readers_delays(jfk, pace, delays):
     clock = FakeClock()

@@ -15,7 +15,7 @@ def block_of(start, length, n_channels=1):
     return indexes + np.arange(n_channels, dtype=np.float32) / 4
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.integers(1, 20), st.integers(1, 3), st.lists(st.one_of(st.none(), st.integers(0, 50)), max_size=40))
 def test_behaves_like_a_list_that_forgets_its_front(capacity, n_channels, operations):
     """None reads, a number writes that many samples."""
