@@ -122,8 +122,9 @@ class LiveSession:
             self._publish(Notice(message, self._source.arrived_samples, severity))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """True when the session has ended (or failed) within `timeout` seconds."""
-        return self._ended.wait(timeout)
+        """True when the session has ended (or failed) within `timeout` seconds, and its thread with it."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     @property
     def wall_seconds(self) -> float:

@@ -1,0 +1,63 @@
+"""A model's folder before a session starts: found in the cache, or downloaded with size and progress."""
+
+import sys
+import time
+from pathlib import Path
+
+from livecap.model.load import resolve
+
+SECONDS_BETWEEN_LINES = 5.0
+"""Where standard error is no terminal, progress is a line now and then."""
+
+
+def find_model(name: str) -> Path:
+    """The folder of a model; what has to be downloaded for it is, with progress on standard error.
+
+    Raises:
+        ModelError: no such model, or no network and no copy in the cache.
+    """
+    progress = _Progress(name)
+    try:
+        return resolve(name, progress=progress)
+    finally:
+        progress.end()
+
+
+def models_folder() -> Path:
+    """Where downloaded models are kept."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    return Path(HF_HUB_CACHE)
+
+
+def cached_models() -> list[str]:
+    """The repositories of Qwen3-ASR models that are in the cache."""
+    folders = models_folder().glob("models--*") if models_folder().is_dir() else ()
+    names = (folder.name.removeprefix("models--").replace("--", "/") for folder in folders)
+    return sorted(name for name in names if "qwen3-asr" in name.lower())
+
+
+class _Progress:
+    """Told how many bytes are here; draws one line on a terminal, else prints a line now and then."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started = self._shown = 0.0
+        self._drawing = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._started:
+            self._started = now
+        if now - self._shown < (0.1 if self._drawing else SECONDS_BETWEEN_LINES):
+            return
+        self._shown = now
+        rate = done / max(now - self._started, 1e-3)
+        of = f" of {total / 1e6:,.0f}" if total else ""
+        line = f"Downloading {self._name}: {done / 1e6:,.0f}{of} MB, {rate / 1e6:.1f} MB/s"
+        print(f"\r\x1b[K{line}" if self._drawing else line, end="" if self._drawing else "\n", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._drawing and self._shown:
+            print(file=sys.stderr)

@@ -1,0 +1,85 @@
+"""Writes the trained network as a checkpoint in the official layout, BF16."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from training.network import AUDIO, TEXT, TrainedModel
+from training.vocabulary import ADDED, SIZE, load_vocabulary
+
+LANGUAGES = """Chinese English Cantonese Arabic German French Spanish Portuguese Indonesian Italian Korean Russian Thai
+Vietnamese Japanese Turkish Hindi Malay Dutch Swedish Danish Finnish Polish Czech Filipino Persian Greek Romanian Hungarian
+Macedonian""".split()
+
+
+def export(work: Path, folder: Path) -> None:
+    """The averaged weights of the last training checkpoint, the vocabulary, and every configuration file."""
+    vocabulary = load_vocabulary(work / "vocabulary")
+    network = TrainedModel(vocabulary.get_vocab_size())
+    state = torch.load(work / "checkpoint.pt", weights_only=True)
+    network.load_state_dict(state["average"])
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {f"thinker.{k}": v.to(torch.bfloat16).contiguous() for k, v in network.thinker.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        shutil.copyfile(work / "vocabulary" / name, folder / name)
+    for name, content in configurations().items():
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def configurations() -> dict[str, object]:
+    """File name to content."""
+    ids = {token: SIZE + i for i, token in enumerate(ADDED)}
+    end = [ids["<|endoftext|>"], ids["<|im_end|>"]]
+    audio = {
+        **AUDIO, "model_type": "qwen3_asr_audio_encoder", "activation_function": "gelu", "conv_chunksize": 500,
+        "max_source_positions": 1500, "scale_embedding": False, "dropout": 0, "attention_dropout": 0,
+        "activation_dropout": 0, "num_hidden_layers": AUDIO["encoder_layers"],
+    }  # fmt: skip
+    text = {
+        **TEXT, "model_type": "qwen3", "vocab_size": SIZE + len(ADDED), "hidden_act": "silu", "attention_bias": False,
+        "tie_word_embeddings": True, "max_position_embeddings": 65536,
+        "rope_scaling": {
+            "interleaved": True, "mrope_interleaved": True, "mrope_section": [12, 10, 10],
+            "rope_type": "default", "type": "default",
+        },
+    }  # fmt: skip
+    thinker = {
+        "model_type": "qwen3_asr_thinker", "audio_config": audio, "text_config": text, "dtype": "bfloat16",
+        "audio_start_token_id": ids["<|audio_start|>"], "audio_end_token_id": ids["<|audio_end|>"],
+        "audio_token_id": ids["<|audio_pad|>"], "initializer_range": 0.02, "tie_word_embeddings": True,
+    }  # fmt: skip
+    return {
+        "config.json": {
+            "architectures": ["Qwen3ASRForConditionalGeneration"],
+            "model_type": "qwen3_asr",
+            "support_languages": LANGUAGES,
+            "thinker_config": thinker,
+            "transformers_version": "4.57.6",
+        },
+        "generation_config.json": {"do_sample": False, "eos_token_id": end, "pad_token_id": end[0]},
+        "preprocessor_config.json": {
+            "chunk_length": 30, "dither": 0.0, "feature_extractor_type": "WhisperFeatureExtractor", "feature_size": 128,
+            "hop_length": 160, "n_fft": 400, "n_samples": 480000, "nb_max_frames": 3000, "padding_side": "right",
+            "padding_value": 0.0, "processor_class": "Qwen3ASRProcessor", "return_attention_mask": True,
+            "sampling_rate": 16000,
+        },
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("training/.work"))
+    parser.add_argument("--to", type=Path, default=Path("livecap/tiny"))
+    options = parser.parse_args()
+    export(options.work, options.to)
+
+
+if __name__ == "__main__":
+    main()
