@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("prove" if os.environ.get("LIVECAP_PROVE") else "quick")
+settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
+settings.load_profile("prove" if os.environ.get("LIVECAP_PROVE") else "ci" if os.environ.get("CI") else "quick")
 
 
 @pytest.fixture(scope="session")

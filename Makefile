@@ -1,0 +1,54 @@
+# Every target sets up what it needs first. See README.md, "Develop".
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test check lint types prove snapshots picture lock clean
+
+help:  ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup:  ## make .venv, and nothing outside this folder
+	@scripts/setup.sh env
+
+demo:  ## install what is missing, then replay a recording through the embedded model as if live
+	@scripts/setup.sh demo
+	@.venv/bin/livecap demo
+
+test:  ## install what is missing, then lint, types and the whole suite
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory check
+	$(PYTEST)
+
+check: lint types  ## lint and types
+
+lint: setup  ## ruff: format and rules
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+
+types: setup  ## mypy, strict
+	$(PYTHON) -m mypy
+
+prove:  ## the suite with full counts, and the benchmarks, whose figures go to docs/benchmarks/
+	@scripts/setup.sh test
+	LIVECAP_PROVE=1 $(PYTEST)
+	@mkdir -p docs/benchmarks
+	@for script in benchmarks/[a-z]*.py; do \
+		[ -e "$$script" ] || continue; \
+		echo "$(PYTHON) $$script"; $(PYTHON) "$$script" || exit 1; \
+	done
+
+snapshots: setup  ## draw the screen's reference pictures anew, after looking at what changed
+	LIVECAP_SNAPSHOTS=update $(PYTEST) tests/tui
+
+picture: setup  ## draw docs/screen.png from the real screen
+	$(PYTHON) scripts/picture.py docs/screen.png
+
+lock: setup  ## choose versions anew, within pyproject.toml
+	scripts/lock.sh --upgrade
+
+clean:  ## remove .venv, caches and build output
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,197 @@
+#!/bin/sh
+# Makes .venv and installs what is missing.
+#
+#   scripts/setup.sh env     .venv with the development tools; no system packages
+#   scripts/setup.sh demo    .venv to run livecap, and the system packages it needs on Linux
+#   scripts/setup.sh test    .venv with the development tools, and the system packages of the tests
+#
+# As root it installs system packages itself. As a user it asks before it uses sudo; where it cannot ask, or is told
+# no, it names in one line what is missing and goes on. It says nothing when there is nothing to do.
+
+set -eu
+cd "$(dirname "$0")/.."
+ROOT=$(pwd)
+
+PYTHONS='>=3.11,<3.15'
+UV=
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+quietly() { # runs a command, and shows what it said only if it failed
+    output=$("$@" 2>&1 </dev/null) || { printf '%s\n' "$output" >&2; return 1; }
+}
+
+# ---- system packages (Linux) -----------------------------------------------------------------------------------------
+
+has_library() { # NAME: can the dynamic linker find it?
+    { ldconfig -p || /sbin/ldconfig -p; } 2>/dev/null | grep -q "$1" && return 0
+    for folder in /lib /lib64 /usr/lib /usr/lib64 /usr/local/lib /lib/*-linux-* /usr/lib/*-linux-*; do
+        [ -e "$folder/$1" ] && return 0
+    done
+    return 1
+}
+
+has_alsa_pulse() {
+    for file in /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so /usr/lib*/alsa-lib/libasound_module_pcm_pulse.so; do
+        [ -e "$file" ] && return 0
+    done
+    return 1
+}
+
+missing_packages() { # WHAT: Debian's names of what is not here
+    has_library libportaudio.so.2 || echo libportaudio2
+    has_library libopenblas.so.0 || has_library libmkl_rt.so || echo libopenblas0
+    [ "$1" = test ] || return 0
+    have pulseaudio || echo pulseaudio
+    have pactl || echo pulseaudio-utils
+    has_alsa_pulse || echo libasound2-plugins
+    have tmux || echo tmux
+}
+
+apt_install() { # SUDO PACKAGE...: without removing anything, with fresh lists where the present ones do not do
+    sudo=$1; shift
+    install="$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --no-remove
+        -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -qq"
+    # shellcheck disable=SC2086
+    $install "$@" >/dev/null 2>&1 </dev/null && return 0
+    # shellcheck disable=SC2086
+    $sudo apt-get update -qq >/dev/null 2>&1 </dev/null || true
+    # shellcheck disable=SC2086
+    quietly $install "$@"
+}
+
+offer_packages() { # CONSEQUENCE PACKAGE...: install them, or name them in one line and return 1
+    consequence=$1; shift
+    line="Missing: $*. $consequence"
+    if ! have apt-get; then
+        say "$line (these are Debian's names; install your system's)."
+        return 1
+    fi
+    by_hand="$line Install: sudo apt-get install $*"
+    if [ "$(id -u)" = 0 ]; then
+        say "Installing $*"
+        apt_install '' "$@" && return 0
+        say "$by_hand"
+        return 1
+    fi
+    refused=".cache/setup/refused $*"
+    if [ -n "${CI:-}" ] || ! [ -t 0 ] || ! [ -t 2 ] || ! have sudo || [ -e "$refused" ]; then
+        say "$by_hand"
+        return 1
+    fi
+    say "$line"
+    printf 'setup: Run "sudo apt-get install %s" now? [y/N] ' "$*" >&2
+    read -r answer || answer=
+    case $answer in
+        [yY]*) sudo -v && apt_install sudo "$@" && return 0; say "$by_hand" ;;
+        *) mkdir -p .cache/setup && : >"$refused"; say "Going on without. Later: sudo apt-get install $*" ;;
+    esac
+    return 1
+}
+
+system_packages() { # WHAT
+    [ "$(uname -s)" = Linux ] || return 0
+    packages=$(missing_packages "$1" | tr '\n' ' ')
+    [ -n "$packages" ] || return 0
+    consequence='Without them there is no microphone (PortAudio) or decoding is slow (OpenBLAS).'
+    [ "$1" = demo ] || consequence='Without them tests of the microphone and the screen are skipped or slow.'
+    # shellcheck disable=SC2086
+    offer_packages "$consequence" $packages || true
+}
+
+# ---- uv --------------------------------------------------------------------------------------------------------------
+
+private_uv() { # uv in an environment of its own: Debian's pip refuses to install beside the system
+    python=
+    for name in python3 python3.13 python3.12 python3.14 python3.11; do
+        if have $name && $name -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
+            python=$name
+            break
+        fi
+    done
+    [ -n "$python" ] || fail 'No python3 here. Install Python 3.11 to 3.14, or uv.'
+    say 'Installing uv into .cache/uv'
+    rm -rf .cache/uv && mkdir -p .cache
+    if make_uv_environment "$python" || make_uv_folder "$python"; then
+        return 0
+    fi
+    if [ "$(uname -s)" = Linux ] &&
+        offer_packages 'Without it uv cannot be installed.' python3-venv && make_uv_environment "$python"; then
+        return 0
+    fi
+    fail "Cannot install uv with $python: it needs Python's venv module (Debian: python3-venv) and a network."
+}
+
+make_uv_environment() { # PYTHON: the plain way
+    # Debian without python3-venv prints a page of advice; the other ways are tried first.
+    "$1" -m venv .cache/uv >/dev/null 2>&1 </dev/null || { rm -rf .cache/uv; return 1; }
+    quietly .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+}
+
+make_uv_folder() { # PYTHON: where the venv module is missing but pip is there
+    "$1" -m pip --version >/dev/null 2>&1 || return 1
+    quietly "$1" -m pip install --quiet --disable-pip-version-check --target .cache/uv 'uv>=0.8'
+}
+
+find_uv() {
+    if have uv && uv --version >/dev/null 2>&1; then
+        UV=uv
+        return 0
+    fi
+    UV=$ROOT/.cache/uv/bin/uv
+    "$UV" --version >/dev/null 2>&1 || private_uv
+}
+
+# ---- .venv -----------------------------------------------------------------------------------------------------------
+
+usable_environment() { # a Python that will do, and scripts whose first lines name this folder
+    [ "$(cat .venv/.livecap-root 2>/dev/null || echo "$ROOT")" = "$ROOT" ] || return 1
+    .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
+}
+
+make_environment() {
+    usable_environment && return 0
+    rm -rf .venv
+    UV_PYTHON_DOWNLOADS=never "$UV" venv --quiet --no-project --python "$PYTHONS" .venv 2>/dev/null && return 0
+    say 'No Python 3.11 to 3.14 here; uv looks for one'
+    "$UV" venv --quiet --no-project --python "$PYTHONS" .venv 2>/dev/null ||
+        fail 'livecap needs Python 3.11, 3.12, 3.13 or 3.14, and uv could not fetch one. Install it and run this again.'
+}
+
+fingerprint() { # LOCK: what the environment is made from
+    cat "requirements/$1.txt" pyproject.toml livecap/version.py scripts/setup.sh | cksum
+}
+
+is_made() { # LOCK: is the environment as it should be?
+    [ "$(cat ".venv/.livecap-$1" 2>/dev/null)" = "$(fingerprint "$1")" ] && usable_environment
+}
+
+python_packages() { # LOCK
+    if is_made "$1" || is_made dev; then # dev holds all of run, in the same versions
+        return 0
+    fi
+    find_uv
+    make_environment
+    say "Installing Python packages into .venv (requirements/$1.txt)"
+    for source in "--requirement requirements/$1.txt" '--no-deps --editable .'; do
+        # shellcheck disable=SC2086
+        quietly "$UV" pip install --quiet --python .venv/bin/python $source ||
+            fail 'The packages could not be installed; see above. The same command tries again.'
+    done
+    printf '%s\n' "$ROOT" >.venv/.livecap-root
+    fingerprint "$1" >".venv/.livecap-$1"
+}
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+if [ "$(uname -s)" = Darwin ] && [ "$(uname -m)" != arm64 ]; then
+    fail 'MLX needs an Apple-silicon Mac with macOS 14 or newer; this one has an Intel processor.'
+fi
+unset VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX
+case ${1:-env} in
+    env) python_packages dev ;;
+    demo) system_packages demo; python_packages run ;;
+    test) system_packages test; python_packages dev ;;
+    *) fail "no such set-up: $1 (env, demo or test)" ;;
+esac

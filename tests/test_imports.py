@@ -1,0 +1,155 @@
+"""The arrows of the layout never point back, and heavy libraries stay where they belong (docs/decisions/0001)."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "livecap"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+EVERYBODY = {"transcript", "errors"}
+ALLOWED = {
+    "transcript": set(),
+    "errors": set(),
+    "text_safety": set(),
+    "version": set(),
+    "settings": EVERYBODY,
+    "audio_in": EVERYBODY,
+    "model": EVERYBODY,
+    "stream": EVERYBODY | {"model", "audio_in"},
+    "session": EVERYBODY | {"stream", "audio_in", "version"},
+    "tui": EVERYBODY | {"session", "settings", "text_safety", "version"},
+    "bench": EVERYBODY | {"session", "settings", "version"},
+    "cli": None,
+    "__main__": {"cli"},
+}
+"""What each folder or file may import of ours, besides itself; None is everything."""
+
+OWNERS = {
+    "mlx": ("model/backend.py", "model/nn.py"),  # the BLAS comes before MLX, see model/backend.py
+    "tokenizers": ("model/",),
+    "huggingface_hub": ("model/", "cli/"),
+    "sounddevice": ("audio_in/",),
+    "soundfile": ("audio_in/",),
+    "soxr": ("audio_in/",),
+    "webrtcvad": ("audio_in/",),
+    "textual": ("tui/", "cli/"),
+    "rich": ("tui/",),
+    "platformdirs": ("cli/", "settings.py"),
+    "torch": (),
+    "transformers": (),
+}
+"""Libraries that may be imported in these places alone."""
+
+
+def imported(path: Path, late: bool = True) -> set[str]:
+    """The dotted names a file imports; without `late`, only those that importing the file imports."""
+    names: set[str] = set()
+    nodes = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by the full name"
+            module = node.module or ""
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+        if late or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            nodes += ast.iter_child_nodes(node)
+    return names
+
+
+def place(path: Path) -> str:
+    """Which row of ALLOWED a file belongs to."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_file(name: str) -> Path | None:
+    """The file of ours that a dotted name is defined in, or None."""
+    path = ROOT.joinpath(*name.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def reached(path: Path) -> set[str]:
+    """Everything that is imported when a file is, by way of ours."""
+    found: set[str] = set()
+    seen = {path}
+    todo = [path]
+    while todo:
+        names = imported(todo.pop(), late=False)
+        found |= names
+        for file in {module_file(name) for name in names} - seen - {None}:
+            seen.add(file)
+            todo.append(file)
+    return found
+
+
+def packages(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_never_point_back(path):
+    here = place(path)
+    if path == PACKAGE / "__init__.py":
+        return
+    assert here in ALLOWED, f"{here} has no place in the layout yet"
+    allowed = ALLOWED[here]
+    if allowed is None:
+        return
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("livecap.")}
+    assert ours - allowed - {here} == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_by_their_owners_alone(path):
+    where = path.relative_to(PACKAGE).as_posix()
+    for library in packages(imported(path)) & OWNERS.keys():
+        assert where.startswith(OWNERS[library]), f"{where} imports {library}"
+
+
+def test_init_files_are_empty():
+    assert [path for path in SOURCES if path.name == "__init__.py" and path.stat().st_size] == []
+
+
+def test_every_folder_is_a_package():
+    assert {path.parent for path in SOURCES} == {path.parent for path in SOURCES if path.name == "__init__.py"}
+
+
+@pytest.mark.parametrize("name", ["log", "clock", "status", "export"])
+def test_logs_and_exports_work_without_mlx(name):
+    path = PACKAGE / "session" / f"{name}.py"
+    if not path.exists():
+        pytest.skip(f"no session/{name}.py yet")
+    assert packages(reached(path)) & {"mlx", "numpy", "textual", "tokenizers"} == set()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["demo", "--help"]], ids=" ".join)
+def test_help_answers_without_heavy_libraries(arguments):
+    script = (
+        "import sys\n"
+        "from livecap.__main__ import main\n"
+        f"sys.argv = ['livecap', *{arguments!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as leaving:\n"
+        "    assert not leaving.code, leaving.code\n"
+        "print('loaded', *sorted({name.split('.')[0] for name in sys.modules}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines()[-1].split())
+    heavy = {"mlx", "numpy", "textual", "rich", "tokenizers", "huggingface_hub", "sounddevice", "soundfile", "asyncio"}
+    assert "livecap" in loaded
+    assert loaded & heavy == set()
+
+
+def test_the_guard_sees_late_and_nested_imports(tmp_path):
+    source = tmp_path / "x.py"
+    source.write_text("import a.b\ndef f():\n    from livecap.model import load\nclass C:\n    import d\n")
+    assert imported(source) == {"a.b", "livecap.model", "livecap.model.load", "d"}
+    assert imported(source, late=False) == {"a.b", "d"}
