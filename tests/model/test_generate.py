@@ -67,6 +67,23 @@ def test_the_cache_holds_what_was_handed_out_after_an_early_end(n_taken: int, lo
     assert list(generate_step(model, cache, prefill(model, cache, more), 4)) == text_of(model, n_taken + 4)[n_taken:]
 
 
+@both_ways
+def test_a_step_that_fails_leaves_a_true_cache(lookahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_model(eos=(1000,))
+    cache = model.new_cache()
+    tokens = generate_scored(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
+    taken = next(tokens).id
+
+    def fail(self: Qwen3ASR, hidden: mx.array) -> mx.array:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Qwen3ASR, "logits", fail)
+    with pytest.raises(KeyboardInterrupt):
+        next(tokens)
+    assert cache.keys == [*KEYS, taken]
+    assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
+
+
 def test_closing_the_generator_of_ids_closes_all() -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
