@@ -282,7 +282,6 @@ class Microphone:
         with self._changed:
             self._recent = np.zeros(0, np.float32)
             self._is_open = False
-            self._drained = self._closed
             self._changed.notify_all()
         capture.shut()
 

@@ -122,6 +122,12 @@ def test_level_is_what_is_heard_now_however_late_the_reader_is(wav, clock):
     assert list(chunks) == []
 
 
+def test_level_remembers_what_was_just_handed_over(wav, clock):
+    source = at_pace(wav(np.full(SAMPLE_RATE, 0.5, np.float32)), clock)
+    for _ in source:
+        assert source.level == 0.5 or source.arrived_samples == SAMPLE_RATE
+
+
 def test_pause_stops_the_clock_of_the_recording(wav, clock):
     source = at_pace(wav(white(1, -20)), clock)
     chunks = iter(source)
@@ -205,6 +211,11 @@ def test_formats_rates_and_channels(wav, name, options, rate, n_channels):
     spectrum = np.abs(np.fft.rfft(samples[8000:40000]))
     assert spectrum.argmax() / 2 == pytest.approx(440, abs=0.5)  # 2 s: half a hertz a bin
     assert np.abs(samples[8000:40000]).max() == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 48000])
+def test_no_sample_is_missing_at_the_end(wav, rate):
+    assert len(heard(Replay(wav(np.zeros(rate * 5 + 1), rate), None))) == pytest.approx(5 * SAMPLE_RATE, abs=2)
 
 
 @pytest.mark.parametrize("name, subtype", [("a.wav", "PCM_16"), ("a.flac", "PCM_16"), ("a.ogg", "VORBIS")])
