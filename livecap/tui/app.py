@@ -42,7 +42,7 @@ Leaving = Literal["finished", "abandoned"]
 FRAMES_PER_SECOND = 15
 MIN_HEIGHT = 15
 """Fewer rows have no meter and no key hints."""
-TINY_NOTICE = "The demo model “tiny” understands clear synthetic English voices; real use takes Qwen3-ASR (--model)."
+TINY_NOTICE = "The demo model tiny understands clear synthetic English voices. Real use takes Qwen3-ASR."
 PLACEHOLDERS = {
     State.LOADING: "Loading the model…",
     State.LISTENING: "Listening…",
@@ -112,6 +112,7 @@ class LivecapApp(App[Leaving]):
         self._meter = self.query_one(LevelMeter)
         self._bar = self.query_one(StatusBar)
         self._notice = self.query_one(NoticeLine)
+        self._new_lines = self.query_one(NewLines)
         self._view.placeholder = PLACEHOLDERS[self.state]
         if self._session.status.model == "tiny":
             self._notice.show(TINY_NOTICE, "info", self._clock())
@@ -177,7 +178,7 @@ class LivecapApp(App[Leaving]):
         self._view.remark(track, sample, sentence)
 
     def on_transcript_view_missed(self, message: TranscriptView.Missed) -> None:
-        self.query_one(NewLines).n_rows = message.n_rows
+        self._new_lines.n_rows = message.n_rows
 
     def watch_state(self, state: State) -> None:
         self._view.placeholder = PLACEHOLDERS[state]

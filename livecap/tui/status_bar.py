@@ -15,12 +15,13 @@ BLINK_SECONDS = 1.0
 MIN_NAME_WIDTH = 12
 """A source's name is cut no shorter; then it goes."""
 BETWEEN = "   "
+RECORDING = "●"
 
 
 class StatusBar(Widget):
     """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   RTF 0.21   lag 1.4 s`; less of it if narrow."""
 
-    COMPONENT_CLASSES = {"status--state", "status--quiet", "status--field", "status--trouble"}
+    COMPONENT_CLASSES = {"status--state", "status--live", "status--quiet", "status--field", "status--trouble"}
     DEFAULT_CSS = """
     StatusBar {
         height: 1;
@@ -59,7 +60,12 @@ class StatusBar(Widget):
         segments = [Segment(" ")]
         for number, (text, name) in enumerate(self._fields(self.status)):
             segments.append(Segment(BETWEEN if number else ""))
-            segments.append(Segment(text, self.get_component_rich_style(name)))
+            style = self.get_component_rich_style(name)
+            if text.startswith(RECORDING):
+                mark = self.get_component_rich_style("status--quiet" if self.blink else "status--live")
+                segments.append(Segment(RECORDING, mark))
+                text = text.removeprefix(RECORDING)
+            segments.append(Segment(text, style))
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
     def _fields(self, status: SessionStatus | None) -> list[tuple[str, str]]:
@@ -67,7 +73,7 @@ class StatusBar(Widget):
         if status is None:
             return []
         width = self.size.width - 2
-        head = (_state_text(status, self.stopping), "status--quiet" if self.blink else "status--state")
+        head = (_state_text(status, self.stopping), "status--state")
         middle = {
             "source": printable(status.source),
             "model": _model_text(status.model),
@@ -100,7 +106,7 @@ def _state_text(status: SessionStatus, stopping: bool) -> str:
         return f"… finishing  {time}"
     if status.state is State.PAUSED:
         return f"‖ paused  {time}"
-    return f"● {time}"
+    return f"{RECORDING} {time}"
 
 
 def _model_text(model: str) -> str:

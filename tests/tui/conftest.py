@@ -32,6 +32,14 @@ class Screen:
         await self.pilot.press(*keys)
         await self.settle()
 
+    async def shows(self, *words):
+        """Wait for what Textual composes in its own time, such as the footer."""
+        for _ in range(100):
+            if all(word in self.text for word in words):
+                return
+            await self.settle()
+        raise AssertionError(f"{words} not in:\n{self.text}")
+
     @property
     def lines(self):
         """Every row of the terminal as text."""
