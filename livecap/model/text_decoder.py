@@ -13,6 +13,7 @@ from livecap.model.backend import mx
 from livecap.model.cache import KVCache
 from livecap.model.config import TextConfig
 from livecap.model.functions import attention, silu
+from livecap.model.rotary import Rotation
 
 
 class Attention(nn.Module):
@@ -23,7 +24,6 @@ class Attention(nn.Module):
         self.n_heads = config.num_attention_heads
         self.n_kv_heads = config.num_key_value_heads
         self.head_dim = config.head_dim
-        self.rope_theta = config.rope_theta
         query_width = self.n_heads * self.head_dim
         kv_width = self.n_kv_heads * self.head_dim
         self.q_proj = nn.Linear(config.hidden_size, query_width, bias=False)
@@ -33,19 +33,14 @@ class Attention(nn.Module):
         self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, cache: KVCache) -> mx.array:
+    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation) -> mx.array:
         B, L, _ = x.shape
         queries = self.q_norm(self.q_proj(x).reshape(B, L, self.n_heads, self.head_dim)).transpose(0, 2, 1, 3)
         keys = self.k_norm(self.k_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
         values = self.v_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim).transpose(0, 2, 1, 3)
-        offset = cache.offset
-        keys, values = cache.update_and_fetch(self._rotated(keys, offset), values)
-        queries = self._rotated(queries, offset)
-        out = attention(queries, keys, values, scale=self.head_dim**-0.5, causal=True)  # [B, H, L, D]
+        keys, values = cache.update_and_fetch(rotation(keys), values)
+        out = attention(rotation(queries), keys, values, scale=self.head_dim**-0.5, causal=True)
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, L, -1))
-
-    def _rotated(self, x: mx.array, offset: int) -> mx.array:
-        return mx.fast.rope(x, self.head_dim, traditional=False, base=self.rope_theta, scale=1.0, offset=offset)
 
 
 class MLP(nn.Module):
@@ -69,8 +64,8 @@ class DecoderLayer(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, cache: KVCache) -> mx.array:
-        x = x + self.self_attn(self.input_layernorm(x), cache)
+    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation) -> mx.array:
+        x = x + self.self_attn(self.input_layernorm(x), cache, rotation)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -79,6 +74,8 @@ class TextDecoder(nn.Module):
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
+        self.head_dim = config.head_dim
+        self.rope_theta = config.rope_theta
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = [DecoderLayer(config) for _ in range(config.num_hidden_layers)]
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
@@ -89,7 +86,8 @@ class TextDecoder(nn.Module):
         The caches hold these positions too afterwards. The same call prefills, steps, and runs all at once.
         """
         x = embeddings
+        rotation = Rotation(caches[0].offset, x.shape[1], self.head_dim, self.rope_theta, x.dtype)
         for layer, cache in zip(self.layers, caches, strict=True):
-            x = layer(x, cache)
+            x = layer(x, cache, rotation)
         hidden: mx.array = self.norm(x)
         return hidden
