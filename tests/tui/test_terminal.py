@@ -15,6 +15,7 @@ from livecap.tui.terminal import native_prints_to
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 120
+C_STDOUT = "__stdoutp" if sys.platform == "darwin" else "stdout"
 
 
 class Terminal:
@@ -95,6 +96,7 @@ def test_a_closed_window_ends_the_session_in_order(terminal, tmp_path):
 
 def test_descriptors_are_led_to_a_file_and_back(tmp_path, capfd):
     libc = ctypes.CDLL(None)
+    libc.setvbuf(ctypes.c_void_p.in_dll(libc, C_STDOUT), None, 0, 4096)  # C holds lines back, whatever the environment
     streams = (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
     with native_prints_to(tmp_path / "native.log"):
         os.write(1, b"fd 1\n")
