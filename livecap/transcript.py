@@ -130,16 +130,7 @@ class SessionEnded:
     """"end of source", "stopped" or "failed: ..."."""
 
 
-SessionEvent = (
-    SessionStarted
-    | TextCommitted
-    | UtteranceEnded
-    | AudioGap
-    | Paused
-    | Resumed
-    | Notice
-    | SessionEnded
-)
+SessionEvent = SessionStarted | TextCommitted | UtteranceEnded | AudioGap | Paused | Resumed | Notice | SessionEnded
 
 _TYPE_NAMES: dict[type, str] = {
     TranscriptUpdate: "update",

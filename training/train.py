@@ -10,7 +10,6 @@ import random
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,6 +23,13 @@ from training.vocabulary import load_vocabulary, train_vocabulary
 PEAK_RATE = 1.2e-3
 WARM_STEPS = 150
 SECONDS_PER_BATCH = 72.0
+DROPOUT = 0.03
+LONGEST = ((0.08, 4.0), (0.3, 8.0), (0.5, 16.0), (1.0, 30.0))
+"""Until this part of the training, utterances of at most so many seconds."""
+PLAIN_PART = 0.06
+"""The first part sees clean sound."""
+CTC_PART = 0.5
+"""Until then the character head counts as much as the text: without it the decoder does not learn to listen."""
 
 
 def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object) -> None:
@@ -56,7 +62,7 @@ class Prompts:
 
 
 def forward(
-    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, drop: float, mask: bool
+    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, drop: float
 ) -> tuple[Tensor, Tensor]:
     """(loss of the answer's tokens, loss of the character head)."""
     samples = [len(e.wave) for e in batch]
@@ -64,8 +70,6 @@ def forward(
     for row, example in zip(waves, batch, strict=True):
         row[: len(example.wave)] = torch.from_numpy(example.wave)
     mel, frames = log_mel(waves, samples, filters, window)
-    if mask:
-        mel = spec_augment(mel)
     embeddings, features = network.thinker.audio_tower(mel, frames, drop)
     counts = [n_tokens(f) for f in frames]
 
@@ -104,21 +108,6 @@ def forward(
         zero_infinity=True,
     )
     return loss, ctc.sum() / max(1, sum(len(row) for row in labels))
-
-
-def spec_augment(mel: Tensor) -> Tensor:
-    """Two frequency bands and some time spans of each row go."""
-    mel = mel.clone()
-    for row in mel:
-        for _ in range(2):
-            width = random.randint(0, 14)
-            low = random.randint(0, 128 - width)
-            row[low : low + width] = row.mean()
-        for _ in range(max(1, mel.shape[-1] // 400)):
-            width = random.randint(0, 12)
-            start = random.randint(0, mel.shape[-1] - width)
-            row[:, start : start + width] = row.mean()
-    return mel
 
 
 @torch.no_grad()
@@ -172,15 +161,15 @@ def main() -> None:
     sums = [0.0, 0.0, 0]
     while spent < total:
         part = spent / total
-        longest.value = 4.0 if spent < 420 else 8.0 if spent < 1200 else 16.0 if spent < 2400 else 30.0
-        augment.value = int(spent > 300)
+        longest.value = next(most for until, most in LONGEST if part <= until)
+        augment.value = int(part > PLAIN_PART)
         rate = PEAK_RATE * min(1.0, (step + 1) / WARM_STEPS)
         rate *= 1.0 if part < 0.25 else 0.5 * (1 + math.cos(math.pi * (part - 0.25) / 0.75)) + 0.004
         for group in optimizer.param_groups:
             group["lr"] = rate
-        weight = 1.0 if spent < 900 else 0.5 if part < 0.5 else 0.25
+        weight = 1.0 if part < CTC_PART else 0.3
         batch = queue.get()
-        loss, ctc = forward(network, prompts, batch, filters, window, 0.05 if augment.value else 0.0, spent > 900)
+        loss, ctc = forward(network, prompts, batch, filters, window, DROPOUT if augment.value else 0.0)
         optimizer.zero_grad()
         (loss + weight * ctc).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

@@ -24,8 +24,7 @@ def list_devices(as_json: bool) -> int:
     for device in inputs:
         mark = "*" if device.is_default else " "
         rate = f"{device.default_rate / 1000:g} kHz"
-        print(
-            f"{mark} {device.index:3}  {printable(device.name):40}  {rate:>9}  {device.n_channels} ch  {device.host_api}"
-        )
+        form = f"{rate:>9}  {device.n_channels} ch  {device.host_api}"
+        print(f"{mark} {device.index:3}  {printable(device.name):40}  {form}")
     print("\n* is the default. Choose one with --device and its index, its name or a part of it.")
     return 0

@@ -5,6 +5,7 @@ import json
 import platform
 import resource
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ def _mlx() -> dict[str, Any]:
         return {"problem": "MLX is not installed; it needs an Apple-silicon Mac with macOS 14 or Linux."}
     from livecap.model.backend import backend_report
 
-    return dict(backend_report())
+    report = asdict(backend_report())
+    if report.get("notice") is None:
+        report.pop("notice", None)
+    return report
 
 
 def _capture() -> dict[str, Any]:

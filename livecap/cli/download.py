@@ -4,23 +4,25 @@ import sys
 import time
 from pathlib import Path
 
-from livecap.model.load import resolve
+from livecap.model.load import read_config, resolve
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where standard error is no terminal, progress is a line now and then."""
 
 
 def find_model(name: str) -> Path:
-    """The folder of a model; what has to be downloaded for it is, with progress on standard error.
+    """The folder of a model, which has a configuration; what has to be downloaded is, with progress on standard error.
 
     Raises:
         ModelError: no such model, or no network and no copy in the cache.
     """
     progress = _Progress(name)
     try:
-        return resolve(name, progress=progress)
+        folder = resolve(name, progress=progress)
     finally:
         progress.end()
+    read_config(folder)
+    return folder
 
 
 def models_folder() -> Path:
@@ -55,7 +57,11 @@ class _Progress:
         rate = done / max(now - self._started, 1e-3)
         of = f" of {total / 1e6:,.0f}" if total else ""
         line = f"Downloading {self._name}: {done / 1e6:,.0f}{of} MB, {rate / 1e6:.1f} MB/s"
-        print(f"\r\x1b[K{line}" if self._drawing else line, end="" if self._drawing else "\n", file=sys.stderr, flush=True)
+        if self._drawing:
+            line, end = f"\r\x1b[K{line}", ""
+        else:
+            end = "\n"
+        print(line, end=end, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Leave the line."""

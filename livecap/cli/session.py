@@ -39,18 +39,44 @@ def make_session(settings: Settings) -> LiveSession:
     Raises:
         LivecapError: no such file, device, language or model, or a log folder that cannot be written.
     """
+    notices = _Notices()
+    source: AudioSource | None = None
+    if settings.replay is not None:
+        source = _open_recording(settings.replay, settings.pace, notices)
+    else:
+        from livecap.audio_in.devices import find_input
+
+        find_input(settings.device)  # a wrong name is told before a model is downloaded
     language, make_transcriber = _recognition(settings)
-    notices: list[str] = []
-    tell: list[Callable[[str], None]] = [notices.append]
-    source = _open_source(settings, lambda message: tell[-1](message))
+    if source is None:
+        source = _open_device(settings, notices)
     try:
         log = SessionLog(settings.log_dir or sessions_folder(), datetime.now())
     except BaseException:
         source.close()
         raise
     session = LiveSession(source, make_transcriber, log, _model_name(settings.model), language)
-    tell.append(session.notice)
+    notices.lead_to(session)
     return session
+
+
+class _Notices:
+    """What a source has to say before there is a session is told once there is one."""
+
+    def __init__(self) -> None:
+        self._early: list[str] = []
+        self._session: LiveSession | None = None
+
+    def __call__(self, message: str) -> None:
+        if self._session is None:
+            self._early.append(message)
+        else:
+            self._session.notice(message)
+
+    def lead_to(self, session: LiveSession) -> None:
+        """From now on notices are the session's, the early ones first."""
+        session.early_notices = self._early
+        self._session = session
 
 
 def sessions_folder() -> Path:
@@ -81,11 +107,13 @@ def _recognition(settings: Settings) -> tuple[str | None, MakeTranscriber]:
     return language, make
 
 
-def _open_source(settings: Settings, on_notice: Callable[[str], None]) -> AudioSource:
-    if settings.replay is not None:
-        from livecap.audio_in.replay import Replay
+def _open_recording(path: Path, pace: float | None, on_notice: Callable[[str], None]) -> AudioSource:
+    from livecap.audio_in.replay import Replay
 
-        return Replay(settings.replay, settings.pace, on_notice=on_notice)
+    return Replay(path, pace, on_notice=on_notice)
+
+
+def _open_device(settings: Settings, on_notice: Callable[[str], None]) -> AudioSource:
     from livecap.audio_in.microphone import Microphone
 
     return Microphone(settings.device, on_notice=on_notice)

@@ -32,8 +32,8 @@ from livecap.transcript import (
 from livecap.version import VERSION
 
 Listener = Callable[[SessionEvent | TranscriptUpdate], None]
-"""Called after the log has what it is told, one call at a time, on the decode thread or the one that pauses. Must return
-soon and not raise."""
+"""Called after the log has what it is told, one call at a time, on the decode thread or the one that pauses. Must
+return soon and not raise."""
 
 MakeTranscriber = Callable[[Callable[[str], None]], StreamingTranscriber]
 """Loads the model on the thread that calls it; gets what to call with a notice."""
@@ -78,6 +78,8 @@ class LiveSession:
         """(track, utterance) to how many characters of it are facts."""
         self._steps: deque[tuple[float, float]] = deque(maxlen=RTF_STEPS)
         """(seconds of compute, seconds of sound)."""
+        self.early_notices: list[str] = []
+        """Told once the session has started; set before `start`."""
         self.load_seconds = 0.0
         """Until the model could run."""
         self.decode_seconds = 0.0
@@ -171,6 +173,8 @@ class LiveSession:
         reason = "end of source"
         try:
             self._publish(self._session_started())
+            for message in self.early_notices:
+                self.notice(message)
             start = time.perf_counter()
             self._transcriber = self._make_transcriber(self.notice)
             self.load_seconds = time.perf_counter() - start
@@ -184,6 +188,8 @@ class LiveSession:
             (self._log.folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
             reason = self._fail(f"The decoder failed: {type(error).__name__}: {error}. See fault.txt beside the log.")
         finally:
+            if self._transcriber is not None:
+                self._transcriber.close()
             self._end(reason)
 
     def _listen(self, transcriber: StreamingTranscriber) -> None:
@@ -267,7 +273,7 @@ class LiveSession:
         )
 
     def _publish(self, event: SessionEvent) -> None:
-        """Log first, then listeners. A log that cannot be written ends the session: nothing is shown that is not kept."""
+        """Log first, then listeners. A log that cannot be written ends the session: what is shown is kept."""
         with self._publishing:
             self._log.append(event, self.wall_seconds)
             self._tell(event)

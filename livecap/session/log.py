@@ -6,8 +6,8 @@ transcript.md    a line for each utterance, as people read it
 
 import os
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
-from typing import IO
 
 from livecap.errors import LogError
 from livecap.session.clock import SessionClock
@@ -25,8 +25,8 @@ class SessionLog:
         """
         self.folder = _new_folder(parent, f"{started:%Y-%m-%d_%H-%M-%S}")
         try:
-            self._events: IO[str] = _open_new(self.folder / "session.jsonl")
-            self._transcript: IO[str] = _open_new(self.folder / "transcript.md")
+            self._events = _open_new(self.folder / "session.jsonl")
+            self._transcript = _open_new(self.folder / "transcript.md")
         except OSError as error:
             raise _unwritable(self.folder, error) from None
         self._clock: SessionClock | None = None
@@ -43,18 +43,15 @@ class SessionLog:
             LogError: the disk is full, or the folder is gone.
         """
         try:
-            self._events.write(to_json(event, wall_seconds) + "\n")
-            self._events.flush()
+            _append(self._events, to_json(event, wall_seconds) + "\n")
             if isinstance(event, SessionStarted):
                 self._clock = SessionClock(event)
-                self._transcript.write(f"# {self._clock.date}\n\n{event.source}, {event.model}\n\n")
-                self._transcript.flush()
+                _append(self._transcript, f"# {self._clock.date}\n\n{event.source}, {event.model}\n\n")
             assert self._clock is not None, "a session starts with SessionStarted"
             self._clock.note(event)
             if isinstance(event, UtteranceEnded):
                 label = f"{event.track}: " if event.track else ""
-                self._transcript.write(f"[{self._clock.at(event.start_sample)}] {label}{event.text}\n\n")
-                self._transcript.flush()
+                _append(self._transcript, f"[{self._clock.at(event.start_sample)}] {label}{event.text}\n\n")
         except OSError as error:
             raise _unwritable(self.folder, error) from None
 
@@ -79,9 +76,16 @@ def _new_folder(parent: Path, name: str) -> Path:
     raise LogError(f"Cannot start a session in {parent}: a thousand began in this second. Try again.")
 
 
-def _open_new(path: Path) -> IO[str]:
+def _open_new(path: Path) -> FileIO:
+    """Unbuffered: a line that could not be written is not tried again when the file is closed."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-    return os.fdopen(descriptor, "w", encoding="utf-8")
+    return FileIO(descriptor, "w")
+
+
+def _append(file: FileIO, line: str) -> None:
+    data = line.encode("utf-8", errors="surrogatepass")
+    while data:
+        data = data[file.write(data) or 0 :]
 
 
 def _unwritable(path: Path, error: OSError) -> LogError:

@@ -65,6 +65,11 @@ class Recogniser:
             mx.clear_cache()
         return self.start_sample
 
+    def close(self) -> None:
+        """This thread runs the model no more. A thread that ends with MLX streams of its own can abort the process."""
+        self._windows = None
+        mx.clear_streams()
+
     @property
     def start_sample(self) -> int:
         return self._open.start_sample

@@ -120,6 +120,10 @@ class StreamingTranscriber:
         """No more sound will come."""
         return self.flush()
 
+    def close(self) -> None:
+        """Called last, on the thread that made the transcriber."""
+        self._recogniser.close()
+
     @property
     def decoded_samples(self) -> int:
         """Sound up to here needs no more work."""

@@ -1,0 +1,169 @@
+"""The command line as people use it: in a process of its own, with real files and the embedded model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[2]
+RECORDING = ROOT / "recordings" / "dictation.flac"
+
+
+def livecap(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "livecap", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=ROOT,
+        env=os.environ | {"HF_HUB_OFFLINE": "1"},
+    )
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """The first seven seconds of a recording, at another rate and in stereo."""
+    samples, rate = soundfile.read(RECORDING, dtype="float32", frames=7 * 16_000)
+    assert rate == 16_000
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, np.stack([samples, samples], axis=1).repeat(2, axis=0), 32_000)
+    return path
+
+
+def folder_of(parent: Path) -> Path:
+    [folder] = parent.iterdir()
+    return folder
+
+
+def test_a_replay_becomes_text_and_a_log(clip: Path, tmp_path: Path) -> None:
+    out = livecap("--replay", clip, "--pace", "max", "--model", "tiny", "--plain", "--log-dir", tmp_path / "logs")
+    assert out.returncode == 0, out.stderr
+    folder = folder_of(tmp_path / "logs")
+    transcript = (folder / "transcript.md").read_text()
+    for line in out.stdout.splitlines():
+        assert line in transcript
+    events = [json.loads(line) for line in (folder / "session.jsonl").read_text().splitlines()]
+    assert events[0]["type"] == "session_started" and events[-1]["type"] == "session_ended"
+    assert events[-1]["n_samples"] == 7 * 16_000
+
+
+def test_json_output_has_all_that_the_screen_sees(clip: Path, tmp_path: Path) -> None:
+    out = livecap("--replay", clip, "--pace", "max", "--model", "tiny", "--json", "--log-dir", tmp_path / "logs")
+    assert out.returncode == 0, out.stderr
+    lines = [json.loads(line) for line in out.stdout.splitlines()]
+    updates = [line for line in lines if line["type"] == "update"]
+    assert updates
+    fields = "type track utterance stable partial start_sample end_sample language final wall_seconds".split()
+    assert all(list(update) == fields for update in updates)
+    log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
+    assert [line["type"] for line in lines if line["type"] != "update"] == [json.loads(line)["type"] for line in log]
+
+
+def bad_inputs(folder: Path) -> dict[str, list[str | Path]]:
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "text.wav").write_text("no sound at all\n" * 50)
+    soundfile.write(folder / "none.wav", np.zeros(0, np.float32), 16_000)
+    soundfile.write(folder / "nan.wav", np.array([0.1, np.nan, 0.1] * 5000, np.float32), 16_000, subtype="FLOAT")
+    (folder / "nomodel").mkdir()
+    (folder / "file").write_text("")
+    replay = ["--replay", RECORDING, "--model", "tiny", "--pace", "max"]
+    return {
+        "no such file": ["--replay", folder / "nosuch.wav", "--model", "tiny"],
+        "empty file": ["--replay", folder / "empty.wav", "--model", "tiny"],
+        "not audio": ["--replay", folder / "text.wav", "--model", "tiny"],
+        "0 samples": ["--replay", folder / "none.wav", "--model", "tiny"],
+        "NaN samples": ["--replay", folder / "nan.wav", "--model", "tiny"],
+        "a folder": ["--replay", folder, "--model", "tiny"],
+        "no such device": ["--device", "No Such Yeti", "--model", "tiny"],
+        "a folder that is no model": ["--replay", RECORDING, "--model", folder / "nomodel"],
+        "no network and no cache": ["--replay", RECORDING, "--model", "someone/nothing-here"],
+        "unknown language": [*replay, "--language", "Klingon"],
+        "unwritable log folder": [*replay, "--log-dir", folder / "file"],
+        "pace": ["--replay", RECORDING, "--pace", "-1"],
+        "chunk": ["--chunk", "nan"],
+        "unknown flag": ["--frobnicate"],
+        "two sources": ["--mic", "--replay", RECORDING],
+    }
+
+
+BAD = """no such file, empty file, not audio, 0 samples, NaN samples, a folder, no such device,
+a folder that is no model, no network and no cache, unknown language, unwritable log folder, pace, chunk,
+unknown flag, two sources"""
+
+
+@pytest.mark.parametrize("name", [name.strip() for name in BAD.split(",")])
+def test_bad_input_is_one_clear_line(name: str, tmp_path: Path) -> None:
+    arguments = bad_inputs(tmp_path)[name]
+    logs = [] if "--log-dir" in arguments else ["--log-dir", tmp_path / "logs"]
+    out = livecap(*arguments, *logs)
+    assert out.returncode in (1, 2)
+    assert out.stdout == ""
+    assert "Traceback" not in out.stderr
+    message = [line for line in out.stderr.splitlines() if line.startswith("livecap: ")]
+    assert len(message) == 1 and len(message[0]) > 30
+    assert not (tmp_path / "logs").exists() or not any((tmp_path / "logs").iterdir())
+
+
+def start_replay(tmp_path: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "livecap", "--replay", str(RECORDING), "--model", "tiny", "--json",
+            "--log-dir", str(tmp_path / "logs"),
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if json.loads(line)["type"] == "update":
+            return process
+    _, err = process.communicate(timeout=60)
+    raise AssertionError(f"no update came: {err}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_decodes_the_rest_and_finishes_the_log(tmp_path: Path, number: signal.Signals) -> None:
+    process = start_replay(tmp_path)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    last = [json.loads(line) for line in out.splitlines()][-1]
+    assert last["type"] == "session_ended" and last["reason"] == "stopped"
+    log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["type"] == "session_ended"
+
+
+def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
+    process = start_replay(tmp_path)
+    os.kill(process.pid, signal.SIGSTOP)  # both signals are there before the program can act on the first
+    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
+    assert all(json.loads(line) for line in log)
+
+
+def test_a_reader_that_leaves_ends_the_session_in_order(tmp_path: Path) -> None:
+    process = start_replay(tmp_path)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert "Traceback" not in process.stderr.read()
+    process.stderr.close()
+    log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
+    assert json.loads(log[-1])["type"] == "session_ended"
+
+
+def test_version_and_help() -> None:
+    assert livecap("--version").stdout.startswith("livecap 0.")
+    assert "--replay" in livecap("--help").stdout

@@ -1,0 +1,109 @@
+"""A source and a transcriber that do as they are told, for rules about sessions."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from livecap.audio_in.source import AudioChunk
+from livecap.session.live import LiveSession
+from livecap.session.log import SessionLog
+from livecap.transcript import SessionEvent, TranscriptUpdate
+from tests.session.when import STARTED
+
+SECOND = 16_000
+
+
+class ScriptedSource:
+    """Hands over one second after another, each when it is let."""
+
+    name = "script"
+    live = False
+    level = 0.0
+
+    def __init__(
+        self, starts: list[int], gate: threading.Semaphore | None = None, error: Exception | None = None
+    ) -> None:
+        self._starts = starts
+        self._gate = gate
+        self._error = error
+        self.arrived_samples = 0
+        self.closed = False
+        self.paused = False
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        for start in self._starts:
+            if self._gate is not None:
+                self._gate.acquire()
+            if self.closed:
+                return
+            self.arrived_samples = start + SECOND
+            yield AudioChunk(start, np.zeros(SECOND, np.float32))
+        if self._error is not None:
+            raise self._error
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def close(self) -> None:
+        self.closed = True
+        if self._gate is not None:
+            self._gate.release()
+
+
+class ScriptedTranscriber:
+    """A word a second: `w0 w1 w2`; all of it is stable one word later, final at the end."""
+
+    language = "English"
+    speaking = True
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.decoded_samples = 0
+        self._n = 0
+        self._fault = fault
+
+    @property
+    def due_until(self) -> int:
+        return self.decoded_samples
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    def accept(self, chunk: AudioChunk) -> None:
+        self._n += 1
+        self.decoded_samples = chunk.end_sample
+
+    def step(self) -> Iterator[TranscriptUpdate]:
+        if self._fault is not None and self._n == 2:
+            raise self._fault
+        yield self._update(self._n - 1, final=False)
+
+    def flush(self) -> Iterator[TranscriptUpdate]:
+        yield self._update(self._n, final=True)
+
+    finish = flush
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _update(self, n_stable: int, final: bool) -> TranscriptUpdate:
+        words = [f" w{i}" for i in range(self._n)]
+        stable = "".join(words[:n_stable]).lstrip()
+        text = "".join(words).lstrip()
+        return TranscriptUpdate("", 0, stable, text[len(stable) :], 0, self.decoded_samples, "English", final)
+
+
+def make_session(
+    folder: Path, source: ScriptedSource, make: Callable[[Callable[[str], None]], ScriptedTranscriber] | None = None
+) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
+    """A session that is not started, and all that its listener will be told."""
+    log = SessionLog(folder, STARTED)
+    session = LiveSession(source, make or (lambda notice: ScriptedTranscriber()), log, "scripted", None)  # type: ignore[arg-type]
+    told: list[SessionEvent | TranscriptUpdate] = []
+    session.add_listener(told.append)
+    return session, told

@@ -1,0 +1,141 @@
+"""A session says every fact once, in order, in the log before anywhere else, and ends in order however it ends."""
+
+import threading
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+
+import pytest
+
+from livecap.errors import AudioError
+from livecap.session.status import State
+from livecap.transcript import (
+    AudioGap,
+    Notice,
+    Paused,
+    Resumed,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+    TextCommitted,
+    TranscriptUpdate,
+    UtteranceEnded,
+    from_json,
+)
+from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
+
+
+def logged(folder: Path) -> list[SessionEvent | TranscriptUpdate]:
+    return [from_json(line) for line in (folder / "session.jsonl").read_text().splitlines()]
+
+
+def test_committed_text_adds_up_to_the_utterance(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(6)]))
+    session.start()
+    assert session.wait(20)
+    committed = "".join(e.text for e in told if isinstance(e, TextCommitted))
+    [ended] = [e for e in told if isinstance(e, UtteranceEnded)]
+    assert committed == ended.text == "w0 w1 w2 w3 w4 w5"
+    assert isinstance(told[0], SessionStarted) and isinstance(told[-1], SessionEnded)
+    assert told[-1].reason == "end of source"
+    assert session.status.state is State.ENDED
+
+
+def test_the_log_has_the_words_before_anyone_is_told(tmp_path: Path) -> None:
+    session, _ = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(6)]))
+
+    def check(item: SessionEvent | TranscriptUpdate) -> None:
+        if not isinstance(item, TranscriptUpdate):
+            assert logged(session.log_folder)[-1] == item
+
+    session.add_listener(check)
+    session.start()
+    assert session.wait(20)
+    assert session.status.error is None
+
+
+def test_the_log_has_every_fact_and_no_update(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(4)]))
+    session.start()
+    assert session.wait(20)
+    assert logged(session.log_folder) == [item for item in told if not isinstance(item, TranscriptUpdate)]
+    transcript = (session.log_folder / "transcript.md").read_text()
+    assert "[0:00:00] w0 w1 w2 w3\n" in transcript
+
+
+def test_lost_sound_is_a_gap(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, ScriptedSource([0, SECOND, 5 * SECOND]))
+    session.start()
+    assert session.wait(20)
+    assert [e for e in told if isinstance(e, AudioGap)] == [AudioGap("", 2 * SECOND, 5 * SECOND)]
+    assert session.status.n_gaps == 1 and session.status.gap_samples == 3 * SECOND
+
+
+def test_stop_decodes_what_was_heard(tmp_path: Path) -> None:
+    gate = threading.Semaphore(3)
+    session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(100)], gate))
+    session.start()
+    while session.status.decoded_samples < 3 * SECOND:
+        pass
+    session.stop()
+    assert session.wait(20)
+    assert [e.text for e in told if isinstance(e, UtteranceEnded)] == ["w0 w1 w2"]
+    assert isinstance(told[-1], SessionEnded) and told[-1].reason == "stopped"
+
+
+def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
+    gate = threading.Semaphore(0)
+    source = ScriptedSource([0, SECOND], gate)
+    session, told = make_session(tmp_path, source)
+    session.start()
+    session.pause()
+    session.pause()
+    assert source.paused
+    session.resume()
+    session.resume()
+    assert not source.paused
+    gate.release(2)
+    assert session.wait(20)
+    assert [type(e) for e in told if isinstance(e, Paused | Resumed)] == [Paused, Resumed]
+
+
+@pytest.mark.parametrize(
+    "fault", [AudioError("The device left."), RuntimeError("Unable to load kernel"), MemoryError()], ids=type
+)
+def test_a_fault_keeps_what_was_said_and_is_told_in_one_line(tmp_path: Path, fault: Exception) -> None:
+    session, told = make_session(
+        tmp_path, ScriptedSource([i * SECOND for i in range(6)]), lambda notice: ScriptedTranscriber(fault)
+    )
+    session.start()
+    assert session.wait(20)
+    assert session.status.state is State.FAILED
+    assert session.status.error and "\n" not in session.status.error
+    notices = [e for e in told if isinstance(e, Notice)]
+    assert notices[-1].severity == "error"
+    assert isinstance(told[-1], SessionEnded) and told[-1].reason.startswith("failed: ")
+    assert logged(session.log_folder)[-1] == told[-1]
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_session(tmp_path: Path) -> None:
+    def make(notice: Callable[[str], None]) -> ScriptedTranscriber:
+        raise AudioError("no model")
+
+    session, told = make_session(tmp_path, ScriptedSource([0]), make)
+    session.start()
+    assert session.wait(20)
+    assert session.status.error == "no model"
+    assert isinstance(told[-1], SessionEnded)
+
+
+def test_a_log_that_can_no_longer_be_written_ends_the_session(tmp_path: Path) -> None:
+    gate = threading.Semaphore(1)
+    session, told = make_session(tmp_path, ScriptedSource([0, SECOND, 2 * SECOND], gate))
+    session.start()
+    while session.status.decoded_samples < SECOND:
+        pass
+    session._log._events.close()
+    session._log._events = FileIO("/dev/full", "w")
+    gate.release(5)
+    assert session.wait(20)
+    assert session.status.state is State.FAILED
+    assert session.status.error and "No space left" in session.status.error
