@@ -18,6 +18,8 @@ MIN_WIDTH_TO_HANG = 16
 _WIDE = "\u2e80-\u2fff\u3001-\u9fff\uf900-\ufaff\uff01-\uff60\uffe0-\uffe6\U00020000-\U0003ffff"
 _OPENING = "「『（［｛【〈《〔“‘"
 _CLOSING = "、。，．・：；？！）］｝」』】〉》〕”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ%％"
+_NARROW = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u02ff\u0391-\u03ff\u0400-\u0482\u048a-\u052f‘’“”–—…]*")
+"""One column for each character, and no space but U+0020: English, and most that is written in the same letters."""
 _UNIT = re.compile(
     rf"(?P<space>\s+)"
     rf"|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*"
@@ -48,13 +50,37 @@ def wrap(text: str, width: int, indent: int = 0, before: Rows | None = None, fro
         return Rows([])
     starts = [start for start in before.starts if start < frontier] if before else []
     rows = Rows(starts or [0], before.broke_word if before and starts else False)
-    while (start := _next_start(text, rows, max(1, width), indent, frontier)) is not None:
+    width = max(1, width)
+    narrow = _NARROW.fullmatch(text) is not None
+    while True:
+        start = _quick_start(text, rows, width, indent, frontier) if narrow else None
+        if start is None:
+            start = _next_start(text, rows, width, indent, frontier)
+        if start == len(text):
+            return rows
         rows.starts.append(start)
-    return rows
 
 
-def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -> int | None:
-    """Where the row after the last one begins; None where the rest fits."""
+def _quick_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -> int | None:
+    """What `_next_start` says where that is plain: narrow characters, nothing stable, a space to break at."""
+    start = rows.starts[-1]
+    if start < frontier or text[start] == " " or width < MIN_WIDTH_TO_HANG:
+        return None
+    limit = width - HANG
+    last = start + limit - (min(indent, width - 1) if len(rows.starts) == 1 else 0)
+    end = len(text.rstrip(" "))
+    if end <= last:
+        return len(text)
+    space = text.rfind(" ", start, last + 1)
+    after = text.find(" ", last + 1, end)
+    next_start = space + 1
+    if space < 0 or text[next_start] == " " or (after if after >= 0 else end) - next_start > limit:
+        return None
+    return next_start
+
+
+def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -> int:
+    """Where the row after the last one begins; the end of the text where the rest fits."""
     column = min(indent, width - 1) if len(rows.starts) == 1 else 0
     limit = width - HANG if width >= MIN_WIDTH_TO_HANG else width
     empty = True
@@ -74,7 +100,7 @@ def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -
                 return cut
         column += unit_width
         empty = False
-    return None
+    return len(text)
 
 
 def _units(text: str, start: int) -> Iterator[tuple[int, int, bool]]:

@@ -1,5 +1,6 @@
 """Where rows begin, and that stable text never moves."""
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -57,6 +58,15 @@ def test_what_grew_is_shown_whole(steps, width):
     rows = [paragraph.row(index) for index in range(paragraph.height)]
     shown = "".join(one + other for one, other in rows)
     assert "".join(shown.split()) == "".join(printable(stable + partial).split())
+
+
+@given(st.text(st.sampled_from("abcd ,é—"), max_size=120), st.integers(1, 30), st.integers(0, 8), st.data())
+def test_the_quick_way_breaks_where_the_whole_way_does(text, width, indent, data):
+    frontier = data.draw(st.integers(0, len(text)))
+    quick = wrap(text, width, indent, frontier=frontier)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("livecap.tui.wrap._quick_start", lambda *_: None)
+        assert wrap(text, width, indent, frontier=frontier) == quick
 
 
 def test_words_break_at_spaces():
