@@ -5,7 +5,7 @@ PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types prove snapshots picture lock clean
+.PHONY: help setup demo test check lint types prove picture lock clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,10 +40,8 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 		echo "$(PYTHON) $$script"; $(PYTHON) "$$script" || exit 1; \
 	done
 
-snapshots: setup  ## draw the screen's reference pictures anew, after looking at what changed
-	LIVECAP_SNAPSHOTS=update $(PYTEST) tests/tui
-
-picture: setup  ## draw docs/screen.png from the real screen
+picture:  ## draw docs/screen.png from the real screen
+	@scripts/setup.sh picture
 	$(PYTHON) scripts/picture.py docs/screen.png
 
 lock: setup  ## choose versions anew, within pyproject.toml

@@ -4,6 +4,7 @@
 #   scripts/setup.sh env     .venv with the development tools; no system packages
 #   scripts/setup.sh demo    .venv to run livecap, and the system packages it needs on Linux
 #   scripts/setup.sh test    .venv with the development tools, and the system packages of the tests
+#   scripts/setup.sh picture .venv with the development tools, and the font of the README's picture
 #
 # As root it installs system packages itself. As a user it asks before it uses sudo; where it cannot ask, or is told
 # no, it names in one line what is missing and goes on. It says nothing when there is nothing to do.
@@ -13,6 +14,8 @@ cd "$(dirname "$0")/.."
 ROOT=$(pwd)
 
 PYTHONS='>=3.11,<3.15'
+UV_WANTED='uv>=0.8'
+PIP_OPTIONS='--quiet --disable-pip-version-check'
 UV=
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -39,7 +42,15 @@ has_alsa_pulse() {
     return 1
 }
 
+has_fira_code() {
+    find /usr/share/fonts /usr/local/share/fonts "${HOME:-/}/.local/share/fonts" -iname 'FiraCode*' 2>/dev/null | grep -q .
+}
+
 missing_packages() { # WHAT: Debian's names of what is not here
+    if [ "$1" = picture ]; then
+        has_fira_code || echo fonts-firacode
+        return 0
+    fi
     has_library libportaudio.so.2 || echo libportaudio2
     has_library libopenblas.so.0 || has_library libmkl_rt.so || echo libopenblas0
     [ "$1" = test ] || return 0
@@ -94,8 +105,11 @@ system_packages() { # WHAT
     [ "$(uname -s)" = Linux ] || return 0
     packages=$(missing_packages "$1" | tr '\n' ' ')
     [ -n "$packages" ] || return 0
-    consequence='Without them there is no microphone (PortAudio) or decoding is slow (OpenBLAS).'
-    [ "$1" = demo ] || consequence='Without them tests of the microphone and the screen are skipped or slow.'
+    case $1 in
+        demo) consequence='Without them there is no microphone (PortAudio) or decoding is slow (OpenBLAS).' ;;
+        test) consequence='Without them tests of the microphone and the screen are skipped or slow.' ;;
+        picture) consequence='The picture would have another font.' ;;
+    esac
     # shellcheck disable=SC2086
     offer_packages "$consequence" $packages || true
 }
@@ -113,25 +127,22 @@ private_uv() { # uv in an environment of its own: Debian's pip refuses to instal
     [ -n "$python" ] || fail 'No python3 here. Install Python 3.11 to 3.14, or uv.'
     say 'Installing uv into .cache/uv'
     rm -rf .cache/uv && mkdir -p .cache
-    if make_uv_environment "$python" || make_uv_folder "$python"; then
-        return 0
-    fi
-    if [ "$(uname -s)" = Linux ] &&
-        offer_packages 'Without it uv cannot be installed.' python3-venv && make_uv_environment "$python"; then
-        return 0
-    fi
-    fail "Cannot install uv with $python: it needs Python's venv module (Debian: python3-venv) and a network."
+    has_venv "$python" || has_pip "$python" || offer_packages 'Without it uv cannot be installed.' python3-venv || exit 1
+    if has_venv "$python"; then
+        # shellcheck disable=SC2086
+        quietly "$python" -m venv .cache/uv && quietly .cache/uv/bin/python -m pip install $PIP_OPTIONS "$UV_WANTED"
+    else
+        # shellcheck disable=SC2086
+        quietly "$python" -m pip install $PIP_OPTIONS --target .cache/uv "$UV_WANTED"
+    fi || fail 'uv could not be installed; see above. It needs the network once. The same command tries again.'
 }
 
-make_uv_environment() { # PYTHON: the plain way
-    # Debian without python3-venv prints a page of advice; the other ways are tried first.
-    "$1" -m venv .cache/uv >/dev/null 2>&1 </dev/null || { rm -rf .cache/uv; return 1; }
-    quietly .cache/uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8'
+has_venv() { # PYTHON: Debian's comes without
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
-make_uv_folder() { # PYTHON: where the venv module is missing but pip is there
-    "$1" -m pip --version >/dev/null 2>&1 || return 1
-    quietly "$1" -m pip install --quiet --disable-pip-version-check --target .cache/uv 'uv>=0.8'
+has_pip() { # PYTHON
+    "$1" -c 'import pip' 2>/dev/null
 }
 
 find_uv() {
@@ -192,6 +203,6 @@ unset VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX
 case ${1:-env} in
     env) python_packages dev ;;
     demo) system_packages demo; python_packages run ;;
-    test) system_packages test; python_packages dev ;;
-    *) fail "no such set-up: $1 (env, demo or test)" ;;
+    test | picture) system_packages "$1"; python_packages dev ;;
+    *) fail "no such set-up: $1 (env, demo, test or picture)" ;;
 esac
