@@ -99,7 +99,9 @@ def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) ->
         words += [(w, at + int(a), at + int(b)) for w, a, b in zip(spoken.words, starts, ends, strict=True)]
         pieces.append(sound)
         at += len(sound)
-        pause = choice.choices([choice.uniform(0.05, 0.4), choice.uniform(0.3, 1.2), choice.uniform(1, 4)], [5, 5, 1])[0]
+        pause = choice.choices([choice.uniform(0.05, 0.4), choice.uniform(0.3, 1.2), choice.uniform(1, 4)], [5, 5, 1])[
+            0
+        ]
         if len(words) and at + pause * RATE >= n and choice.random() < 0.5:
             pause += choice.uniform(0.2, 1.5)
         pieces.append(np.zeros(round(pause * RATE), np.float32))

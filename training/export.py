@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from training.network import AUDIO, TEXT, TrainedModel
 from training.vocabulary import ADDED, SIZE, load_vocabulary
 
-LANGUAGES = """Chinese English Cantonese Arabic German French Spanish Portuguese Indonesian Italian Korean Russian Thai
-Vietnamese Japanese Turkish Hindi Malay Dutch Swedish Danish Finnish Polish Czech Filipino Persian Greek Romanian Hungarian
-Macedonian""".split()
+LANGUAGES = """Chinese English Cantonese Arabic German French Spanish Portuguese Indonesian Italian Korean Russian
+Thai Vietnamese Japanese Turkish Hindi Malay Dutch Swedish Danish Finnish Polish Czech Filipino
+Persian Greek Romanian Hungarian Macedonian""".split()
 
 
 def export(work: Path, folder: Path) -> None:

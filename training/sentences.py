@@ -9,35 +9,42 @@ from pathlib import Path
 N_HELD_OUT = 300
 """Sentences of the corpus that are never trained on; they are spread over it."""
 
-NAMES = """Priya Anna Daniel Maria James Olivia Ahmed Sofia Lucas Emma Noah Chloe Raj Ingrid Peter Laura Marcus Helen Victor
-Grace Samuel Alice Robert Julia Thomas Nina Oscar Clara Henry Irene David Rachel Michael Susan George Kate Simon Diana Paul
-Megan Frank Lucy Arthur Nadia Kevin Amy Walter Ruth Carlos Elena""".split()
-PLACES = """London Berlin Boston Paris Chicago Madrid Dublin Oslo Denver Lisbon Toronto Vienna Seattle Prague Austin Rome Leeds
-Glasgow Sydney Zurich Atlanta Hamburg""".split()
+NAMES = """Priya Anna Daniel Maria James Olivia Ahmed Sofia Lucas Emma Noah Chloe Raj Ingrid Peter Laura Marcus
+Helen Victor Grace Samuel Alice Robert Julia Thomas Nina Oscar Clara Henry Irene David Rachel
+Michael Susan George Kate Simon Diana Paul Megan Frank Lucy Arthur Nadia Kevin Amy Walter Ruth
+Carlos Elena""".split()
+PLACES = """London Berlin Boston Paris Chicago Madrid Dublin Oslo Denver Lisbon Toronto Vienna Seattle Prague
+Austin Rome Leeds Glasgow Sydney Zurich Atlanta Hamburg""".split()
 MONTHS = "January February March April May June July August September October November December".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-ORDINALS = """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
-sixteenth seventeenth eighteenth nineteenth twentieth thirtieth""".split() + [
-    f"twenty {n}" for n in "first second third fourth fifth sixth seventh eighth ninth".split()
-]
+ORDINALS = (
+    """first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth
+sixteenth seventeenth eighteenth nineteenth twentieth thirtieth""".split()
+    + [f"twenty {n}" for n in "first second third fourth fifth sixth seventh eighth ninth".split()]
+)
 UNITS = "one two three four five six seven eight nine".split()
 TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-THINGS = """report budget release design contract schedule meeting survey prototype proposal invoice server database interface
-document presentation agenda plan offer model test review website newsletter campaign office printer microphone recording
-transcript ticket backlog roadmap summary draft figure chart account order delivery warehouse machine engine battery screen
-keyboard network password update feature customer supplier partner team project question answer problem decision result
-deadline conference interview workshop training lesson message letter package flight train hotel room table window kitchen
-garden bridge station market hospital school library museum river mountain harbour""".split()
-ADJECTIVES = """new old final early late small large simple complex quick slow good bad better strong weak open clear quiet loud
-important difficult easy short long green blue red yellow dark bright cold warm expensive cheap broken empty full public
-private local weekly monthly internal external second next last previous current possible serious careful useful""".split()
-VERBS = """finish start send check review update move cancel discuss prepare sign print test fix close open read write record
-share present explain improve measure change replace approve collect build repair order deliver schedule translate compare
-describe remember forget support follow answer""".split()
+THINGS = """report budget release design contract schedule meeting survey prototype proposal invoice server
+database interface document presentation agenda plan offer model test review website newsletter
+campaign office printer microphone recording transcript ticket backlog roadmap summary draft figure
+chart account order delivery warehouse machine engine battery screen keyboard network password
+update feature customer supplier partner team project question answer problem decision result
+deadline conference interview workshop training lesson message letter package flight train hotel
+room table window kitchen garden bridge station market hospital school library museum river mountain
+harbour""".split()
+ADJECTIVES = """new old final early late small large simple complex quick slow good bad better strong weak open
+clear quiet loud important difficult easy short long green blue red yellow dark bright cold warm
+expensive cheap broken empty full public private local weekly monthly internal external second next
+last previous current possible serious careful useful""".split()
+VERBS = """finish start send check review update move cancel discuss prepare sign print test fix close open
+read write record share present explain improve measure change replace approve collect build repair
+order deliver schedule translate compare describe remember forget support follow answer""".split()
+MINUTES = ["fifteen", "thirty", "forty five", "in the morning"]
 GROUPS = [
     "the team", "the customer", "our supplier", "the finance department", "my colleague", "the manager", "marketing",
-    "the support team", "the board", "the engineers", "our partner", "the new intern", "the whole group", "the director",
+    "the support team", "the board", "the engineers", "our partner", "the new intern",
+    "the whole group", "the director",
 ]  # fmt: skip
 TEMPLATES = [
     "Good morning everyone, let's get started with the {adj} {thing}.",
@@ -77,8 +84,9 @@ TEMPLATES = [
     "This is a {adj} {thing}, and nobody wants to {verb} it.",
     "How many {thing}s did {name} {verb} on {day}?",
 ]
-SHORT = """Yes. No. Okay. Thank you. Good morning. Hello. See you on {day}. I agree. Of course. Not yet. One moment, please.
-That is right. Thanks, {name}. Maybe {day}. Why not? Any questions? Let's move on. Sounds good. Well done. I see.""".split(". ")
+SHORT = " ".join("""Yes. No. Okay. Thank you. Good morning. Hello. See you on {day}. I agree. Of course. Not yet. One
+moment, please. That is right. Thanks, {name}. Maybe {day}. Why not? Any questions? Let's move on.
+Sounds good. Well done. I see.""".split()).split(". ")
 
 
 def number(choice: random.Random, limit: int = 9999) -> str:
@@ -112,7 +120,7 @@ def meeting_sentence(choice: random.Random) -> str:
         "digit": lambda: choice.choice(UNITS),
         "digits": lambda: " ".join(choice.choice(["zero", *UNITS]) for _ in range(choice.randint(4, 8))),
         "year": lambda: f"{choice.choice(['nineteen', 'twenty'])} {_say(choice.randint(10, 99))}",
-        "clock": lambda: f"{_say(choice.randint(1, 12))} {choice.choice(['fifteen', 'thirty', 'forty five', 'in the morning'])}",
+        "clock": lambda: f"{_say(choice.randint(1, 12))} {choice.choice(MINUTES)}",
         "thing": lambda: choice.choice(THINGS),
         "adj": lambda: choice.choice(ADJECTIVES),
         "verb": lambda: choice.choice(VERBS),

@@ -17,6 +17,7 @@ from torch import Tensor
 from training.data import Example, batches, characters
 from training.evaluate import word_errors
 from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, log_mel, mel_filters, n_tokens
+from training.prompts import Prompts
 from training.synth import read_shard
 from training.vocabulary import load_vocabulary, train_vocabulary
 
@@ -37,28 +38,6 @@ def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: obj
     torch.set_num_threads(1)
     for batch in batches(folder, seed, SECONDS_PER_BATCH, longest, augment):
         queue.put(batch)
-
-
-class Prompts:
-    """Token ids of the prompt around sound, and of the answer to it."""
-
-    def __init__(self, vocabulary: object) -> None:
-        self.vocabulary = vocabulary
-        ids = {t: vocabulary.token_to_id(t) for t in ("<|im_start|>", "<|im_end|>", "<|audio_start|>", "<|audio_end|>")}
-        encode = lambda text: vocabulary.encode(text, add_special_tokens=False).ids  # noqa: E731
-        self.end = ids["<|im_end|>"]
-        self._open = [ids["<|im_start|>"], *encode("system\n")]
-        self._middle = [self.end, *encode("\n"), ids["<|im_start|>"], *encode("user\n"), ids["<|audio_start|>"]]
-        self.after = [ids["<|audio_end|>"], self.end, *encode("\n"), ids["<|im_start|>"], *encode("assistant\n")]
-        self._asr = vocabulary.token_to_id("<asr_text>")
-        self.encode = encode
-
-    def before(self, context: str = "") -> list[int]:
-        return [*self._open, *self.encode(context), *self._middle]
-
-    def answer(self, text: str) -> list[int]:
-        language = "English" if text else "None"
-        return [*self.encode(f"language {language}"), self._asr, *self.encode(text), self.end]
 
 
 def forward(
@@ -198,7 +177,10 @@ def main() -> None:
             twin = TrainedModel(vocabulary.get_vocab_size())
             twin.load_state_dict(average)
             rate_of_errors, heard = word_errors(twin.thinker, vocabulary, held_out)
-            print(json.dumps({"minutes": round(spent / 60, 1), "wer": round(rate_of_errors, 4), "heard": heard[:2]}), flush=True)
+            print(
+                json.dumps({"minutes": round(spent / 60, 1), "wer": round(rate_of_errors, 4), "heard": heard[:2]}),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

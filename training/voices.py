@@ -13,9 +13,10 @@ from training.flite import Flite
 
 RATE = 16_000
 ACCENTS = ["en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc", "en-029"]
-VARIANTS = """ m1 m2 m3 m4 m5 m6 m7 f1 f2 f3 f4 klatt klatt2 klatt3 Alex Alicia Andrea Andy Denis Diogo Gene Jacky Lee Mario
-Michael Mike adam anika announcer antonio belinda benjamin boris david ed edward grandma iven iven2 john linda marcelo max
-miguel norbert pablo paul pedro quincy rob sandro shelby steph steph2 travis victor zac""".split()
+VARIANTS = """ m1 m2 m3 m4 m5 m6 m7 f1 f2 f3 f4 klatt klatt2 klatt3 Alex Alicia Andrea Andy Denis Diogo Gene Jacky
+Lee Mario Michael Mike adam anika announcer antonio belinda benjamin boris david ed edward grandma
+iven iven2 john linda marcelo max miguel norbert pablo paul pedro quincy rob sandro shelby steph
+steph2 travis victor zac""".split()
 UNSEEN_ESPEAK = [
     "en-us+Annie", "en+f5", "en-us+robert", "en+michel", "en-us+m8", "en-gb-x-gbcwmd+caleb",
     "en-gb-x-gbcwmd", "en-us+steph3",

@@ -83,6 +83,7 @@ class Microphone:
         self._recent = np.zeros(0, np.float32)  # its last 100 ms
         self._before = self._status = CaptureStatus()  # up to the last opening; up to now
         self._paused = self._closed = self._iterating = False
+        self._pause_told = False
         self._is_open = False
         self._drained = False  # after close: nothing more will be queued
         self._failure: AudioError | None = None
@@ -127,12 +128,20 @@ class Microphone:
         with self._changed:
             assert not self._iterating, "a source is iterated once"
             self._iterating = True
+        end_sample = 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._queue or self._drained)
-                if not self._queue:
+                self._changed.wait_for(lambda: self._queue or self._drained or self._is_silenced != self._pause_told)
+                if self._queue:
+                    chunk = self._take_until_gap()
+                elif self._drained:
                     break
-                chunk = self._take_until_gap()
+                else:
+                    self._pause_told = self._is_silenced
+                    if not self._pause_told:
+                        continue
+                    chunk = AudioChunk(end_sample, np.zeros(0, np.float32))
+                end_sample = chunk.end_sample
             yield chunk
         if self._failure is not None:
             raise self._failure
@@ -149,6 +158,7 @@ class Microphone:
         with self._changed:
             self._paused = False
             self._wake.set()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Hear no more. A device that hangs is left behind."""
@@ -160,6 +170,11 @@ class Microphone:
         with self._changed:
             self._drained = True
             self._changed.notify_all()
+
+    @property
+    def _is_silenced(self) -> bool:
+        """Paused, and the device is closed: no more sound of before the pause can come."""
+        return self._paused and not self._is_open
 
     def _take_until_gap(self) -> AudioChunk:
         first = self._queue.popleft()

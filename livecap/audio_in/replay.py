@@ -144,6 +144,7 @@ class Replay:
             self._iterating = True
             if not (self._paused or self._closed):
                 self._running_since = self._clock()
+        pause_told = False
         try:
             while not self._finished:
                 self._wake.clear()
@@ -154,8 +155,12 @@ class Replay:
                     self._on_notice(notice)
                 if chunk is not None:
                     yield chunk
+                elif self._paused and not pause_told:
+                    pause_told = True
+                    yield AudioChunk(self._handed, np.zeros(0, np.float32))
                 elif not self._finished:
                     self._sleep(wait_seconds)
+                pause_told = pause_told and self._paused
             if self._failure is not None:
                 raise self._failure
         finally:

@@ -7,7 +7,7 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def normalise(text: str) -> list[str]:
-    """The words of a text: NFKC, lower case, typographic apostrophes made plain, punctuation gone, hyphens as spaces."""
+    """The words of a text: NFKC, lower case, plain apostrophes, no punctuation, hyphens as spaces."""
     plain = unicodedata.normalize("NFKC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").casefold()
     return _WORD.findall(plain)
 

@@ -231,6 +231,23 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
 
+def test_a_pause_is_told_once_by_an_empty_chunk(ear):
+    one = ear()
+    source = one.open()
+    chunks = iter(source)
+    one.hear(ramp(0))
+    assert next(chunks).end_sample == 320
+    source.pause()
+    told = next(chunks)
+    assert (told.start_sample, len(told.samples)) == (320, 0)
+    source.resume()
+    one.reopened(2)
+    one.hear(ramp(320))
+    assert len(next(chunks).samples) == 320
+    source.close()
+    assert list(chunks) == []
+
+
 def test_a_device_that_left_during_the_pause_is_waited_for(ear):
     one = ear()
     source = one.open()

@@ -146,6 +146,17 @@ def test_pause_stops_the_clock_of_the_recording(wav, clock):
     assert clock.now - started > 60 + 2
 
 
+def test_a_pause_is_told_once_by_an_empty_chunk(wav, clock):
+    source = at_pace(wav(white(1, -20)), clock)
+    chunks = iter(source)
+    end = next(chunks).end_sample
+    source.pause()
+    told = next(chunks)
+    assert (told.start_sample, len(told.samples)) == (end, 0)
+    clock.before_sleep = [lambda: None, source.resume]
+    assert len(next(chunks).samples) > 0
+
+
 def test_paused_before_it_starts_waits(wav, clock):
     source = at_pace(wav(white(1, -20)), clock)
     source.pause()

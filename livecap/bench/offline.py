@@ -1,0 +1,48 @@
+"""Offline text of a recording, which streaming is held against: pieces of at most 28 s cut at pauses, each alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.vad import SpeechDetector
+from livecap.model.load import LoadedModel
+from livecap.stream.config import StreamConfig
+from livecap.stream.recogniser import Recogniser
+from livecap.transcript import SAMPLE_RATE
+
+MOST_SAMPLES = 28 * SAMPLE_RATE
+LEAST_SAMPLES = 8 * SAMPLE_RATE
+"""A pause is looked for in what lies between."""
+
+
+def transcribe(
+    loaded: LoadedModel, samples: NDArray[np.float32], context: str = "", language: str | None = None
+) -> str:
+    """All text of [n] float32 samples at 16 kHz."""
+    config = StreamConfig()
+    recogniser = Recogniser(loaded, context, language, config)
+    texts = []
+    for start, stop in cut_at_pauses(samples):
+        recogniser.begin(start)
+        recogniser.append(samples[start:stop])
+        budget = round((stop - start) / SAMPLE_RATE * config.tokens_per_second) + config.spare_tokens
+        decoded = recogniser.decode((), (), budget, config.samples(config.pad_seconds))
+        texts.append(loaded.tokenizer.decode(decoded.ids).strip())
+    return " ".join(text for text in texts if text)
+
+
+def cut_at_pauses(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """[start, stop) of pieces of at most 28 s, cut in the middle of the longest pause that allows it."""
+    pieces, start = [], 0
+    detector = SpeechDetector()
+    heard = 0
+    while len(samples) - start > MOST_SAMPLES:
+        most = start + MOST_SAMPLES
+        detector.accept(AudioChunk(heard, samples[heard:most]))
+        heard = most
+        pause = detector.longest_pause(start + LEAST_SAMPLES, most)
+        stop = (pause[0] + pause[1]) // 2 if pause else most
+        pieces.append((start, stop))
+        start = stop
+    pieces.append((start, len(samples)))
+    return pieces

@@ -1,0 +1,147 @@
+"""Every cache can be switched off, and nothing changes but the time it takes."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from livecap.audio_in.source import AudioChunk
+from livecap.model.audio_encoder import AudioEncoder
+from livecap.model.backend import mx
+from livecap.model.load import LoadedModel, load
+from livecap.model.mel import log_mel_spectrogram
+from livecap.stream.config import StreamConfig
+from livecap.stream.recogniser import Recogniser
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.stream.windows import EncoderWindows
+from livecap.transcript import TranscriptUpdate
+from tests.model.small_models import small_encoder
+
+ROOT = Path(__file__).parents[2]
+RECORDINGS = sorted((ROOT / "recordings").glob("*.flac"))
+RANDOM_CHECKPOINT = ROOT / "tests" / "model" / "data" / "asr"
+PROVE = bool(os.environ.get("LIVECAP_PROVE"))
+SECOND = 16_000
+
+
+@pytest.fixture(scope="module")
+def tiny() -> LoadedModel:
+    return load("tiny")
+
+
+@pytest.fixture(scope="module")
+def random_model() -> LoadedModel:
+    return load(RANDOM_CHECKPOINT)
+
+
+def updates(loaded: LoadedModel, samples: NDArray[np.float32], config: StreamConfig) -> list[TranscriptUpdate]:
+    recogniser = Recogniser(loaded, "", None, config)
+    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, config)
+
+    def run() -> Iterator[TranscriptUpdate]:
+        for start in range(0, len(samples), SECOND // 4):
+            transcriber.accept(AudioChunk(start, samples[start : start + SECOND // 4]))
+            if transcriber.ready:
+                yield from transcriber.step()
+        yield from transcriber.finish()
+
+    return list(run())
+
+
+OFF = [{"reuse_encoder": False}, {"reuse_kv": False}]
+
+
+@pytest.mark.parametrize("off", OFF, ids=lambda off: next(iter(off)))
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_recordings_read_the_same_without_a_cache(tiny: LoadedModel, path: Path, off: dict[str, bool]) -> None:
+    samples, _ = soundfile.read(path, dtype="float32", frames=-1 if PROVE else 12 * SECOND)
+    with_cache = updates(tiny, samples, StreamConfig())
+    assert with_cache and updates(tiny, samples, replace(StreamConfig(), **off)) == with_cache
+
+
+@pytest.mark.parametrize("off", OFF, ids=lambda off: next(iter(off)))
+def test_a_random_checkpoint_says_the_same_without_a_cache(random_model: LoadedModel, off: dict[str, bool]) -> None:
+    samples, _ = soundfile.read(RECORDINGS[0], dtype="float32", frames=36 * SECOND)
+    with_cache = updates(random_model, samples, StreamConfig())
+    assert with_cache and updates(random_model, samples, replace(StreamConfig(), **off)) == with_cache
+
+
+def sound(seed: int, n: int) -> NDArray[np.float32]:
+    """Noise whose loudness wanders over 60 dB, with digital silence in it: the mel's floor moves."""
+    random = np.random.default_rng(seed)
+    loudness = np.repeat(10 ** random.uniform(-3, 0, n // 8000 + 1), 8000)[:n]
+    loudness[np.repeat(random.random(n // 8000 + 1) < 0.2, 8000)[:n]] = 0
+    return (random.standard_normal(n) * 0.1 * loudness).astype(np.float32)
+
+
+pieces = st.lists(st.integers(1, 5 * SECOND), min_size=1, max_size=12)
+
+
+@settings(max_examples=200 if PROVE else 12)
+@given(st.integers(0, 2**31), pieces, st.data())
+def test_embeddings_in_pieces_equal_one_long_pass(seed: int, lengths: list[int], data: st.DataObject) -> None:
+    encoder = small_encoder()
+    samples = sound(seed, sum(lengths))
+    windows = EncoderWindows(encoder, 0)
+    names: dict[object, NDArray[np.float32]] = {}
+    at = 0
+    for length in lengths:
+        windows.append(samples[at : at + length])
+        at += length
+        encoded = windows.encode()
+        got = np.array(encoded.embeddings)
+        assert len(encoded.names) == len(set(encoded.names)) == len(got)
+        if at >= 1600:
+            np.testing.assert_allclose(got, one_pass(encoder, samples[:at]), atol=2e-4)
+        for name, row in zip(encoded.names, got, strict=True):
+            np.testing.assert_allclose(row, names.setdefault(name, row), atol=2e-4, err_msg="one name, two meanings")
+
+
+def one_pass(encoder: AudioEncoder, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.array(encoder(log_mel_spectrogram(samples)))
+
+
+@settings(max_examples=100 if PROVE else 8)
+@given(st.integers(0, 2**31), st.integers(9 * SECOND, 30 * SECOND), st.integers(1, 3))
+def test_what_stays_when_windows_leave_is_what_a_fresh_prompt_would_hold(seed: int, n: int, n_windows: int) -> None:
+    """Equal but for the first two frames, which hear the sound before them where a fresh prompt would reflect."""
+    n_windows = min(n_windows, n // (8 * SECOND))
+    samples = sound(seed, n)
+    encoder = small_encoder()
+    kept, uncached = EncoderWindows(encoder, 0), EncoderWindows(encoder, 0, reuse=False)
+    results = []
+    for windows in (kept, uncached):
+        windows.append(samples)
+        windows.encode()
+        windows.drop(n_windows)
+        assert windows.start_sample == n_windows * 8 * SECOND and windows.end_sample == n
+        windows.append(samples[: SECOND // 2])
+        results.append(np.array(windows.encode().embeddings))
+    np.testing.assert_allclose(results[0], results[1], atol=2e-4)
+
+
+def test_finished_windows_are_encoded_once() -> None:
+    windows = EncoderWindows(small_encoder(), 0)
+    steady = np.random.default_rng(0).standard_normal(30 * SECOND).astype(np.float32) * 0.1
+    made = []
+    for start in range(0, len(steady), 2 * SECOND):
+        before = windows.n_encoded_chunks
+        windows.append(steady[start : start + 2 * SECOND])
+        windows.encode()
+        made.append(windows.n_encoded_chunks - before)
+    assert max(made) <= 4, "two new chunks, the one that was not final, and a tail"
+
+
+def test_a_short_sound_is_heard() -> None:
+    windows = EncoderWindows(small_encoder(), 0)
+    windows.append(np.zeros(3, np.float32))
+    encoded = windows.encode()
+    assert len(encoded.names) == encoded.embeddings.shape[0] > 0
+    assert bool(mx.all(mx.isfinite(encoded.embeddings)))

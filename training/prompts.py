@@ -1,0 +1,27 @@
+"""The prompt around sound and the answer to it, as token ids."""
+
+from __future__ import annotations
+
+from tokenizers import Tokenizer
+
+
+class Prompts:
+    """Token ids of the prompt around sound, and of the answer to it."""
+
+    def __init__(self, vocabulary: Tokenizer) -> None:
+        self.vocabulary = vocabulary
+        ids = {t: vocabulary.token_to_id(t) for t in ("<|im_start|>", "<|im_end|>", "<|audio_start|>", "<|audio_end|>")}
+        encode = lambda text: vocabulary.encode(text, add_special_tokens=False).ids  # noqa: E731
+        self.end = ids["<|im_end|>"]
+        self._open = [ids["<|im_start|>"], *encode("system\n")]
+        self._middle = [self.end, *encode("\n"), ids["<|im_start|>"], *encode("user\n"), ids["<|audio_start|>"]]
+        self.after = [ids["<|audio_end|>"], self.end, *encode("\n"), ids["<|im_start|>"], *encode("assistant\n")]
+        self._asr = vocabulary.token_to_id("<asr_text>")
+        self.encode = encode
+
+    def before(self, context: str = "") -> list[int]:
+        return [*self._open, *self.encode(context), *self._middle]
+
+    def answer(self, text: str) -> list[int]:
+        language = "English" if text else "None"
+        return [*self.encode(f"language {language}"), self._asr, *self.encode(text), self.end]
