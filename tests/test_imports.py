@@ -23,7 +23,8 @@ ALLOWED = {
     "stream": EVERYBODY | {"model", "audio_in"},
     "session": EVERYBODY | {"stream", "audio_in", "version"},
     "tui": EVERYBODY | {"session", "settings", "text_safety", "version"},
-    "bench": EVERYBODY | {"session", "settings", "version"},
+    "shipped": EVERYBODY,
+    "bench": EVERYBODY | {"audio_in", "model", "stream", "session", "shipped", "version"},
     "cli": None,
     "__main__": {"cli"},
 }
@@ -34,7 +35,7 @@ OWNERS = {
     "tokenizers": ("model/",),
     "huggingface_hub": ("model/", "cli/"),
     "sounddevice": ("audio_in/",),
-    "soundfile": ("audio_in/",),
+    "soundfile": ("audio_in/", "bench/"),
     "soxr": ("audio_in/",),
     "webrtcvad": ("audio_in/",),
     "textual": ("tui/", "cli/"),

@@ -84,9 +84,11 @@ TEMPLATES = [
     "This is a {adj} {thing}, and nobody wants to {verb} it.",
     "How many {thing}s did {name} {verb} on {day}?",
 ]
-SHORT = " ".join("""Yes. No. Okay. Thank you. Good morning. Hello. See you on {day}. I agree. Of course. Not yet. One
+SHORT = " ".join(
+    """Yes. No. Okay. Thank you. Good morning. Hello. See you on {day}. I agree. Of course. Not yet. One
 moment, please. That is right. Thanks, {name}. Maybe {day}. Why not? Any questions? Let's move on.
-Sounds good. Well done. I see.""".split()).split(". ")
+Sounds good. Well done. I see.""".split()
+).split(". ")
 
 
 def number(choice: random.Random, limit: int = 9999) -> str:

@@ -20,7 +20,7 @@ import soundfile
 
 from livecap.bench.machine import machine
 from livecap.bench.wer import word_error_rate
-from livecap.cli.recordings import demo_recording, reference_text
+from livecap.shipped import demo_recording, reference_text
 from livecap.transcript import SAMPLE_RATE
 
 HOUR_SECONDS = 3600

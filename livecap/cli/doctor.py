@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from livecap.cli.recordings import demo_recording, reference_text
 from livecap.errors import LivecapError
+from livecap.shipped import demo_recording, reference_text
 from livecap.version import VERSION
 
 

@@ -50,7 +50,7 @@ def _run(options: argparse.Namespace) -> int:
     from livecap.cli.session import run_session
 
     if options.command == "demo":
-        from livecap.cli.recordings import demo_recording
+        from livecap.shipped import demo_recording
 
         settings = replace(settings, replay=demo_recording(), model=options.model or "tiny")
     return run_session(settings)
