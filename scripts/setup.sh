@@ -58,6 +58,7 @@ missing_packages() { # WHAT: Debian's names of what is not here
     have pactl || echo pulseaudio-utils
     has_alsa_pulse || echo libasound2-plugins
     have tmux || echo tmux
+    have espeak-ng || echo espeak-ng
 }
 
 apt_install() { # SUDO PACKAGE...: without removing anything, with fresh lists where the present ones do not do
@@ -107,7 +108,7 @@ system_packages() { # WHAT
     [ -n "$packages" ] || return 0
     case $1 in
         demo) consequence='Without them there is no microphone (PortAudio) or decoding is slow (OpenBLAS).' ;;
-        test) consequence='Without them tests of the microphone and the screen are skipped or slow.' ;;
+        test) consequence='Without them tests are slow, and some of capture, speech and the screen are skipped.' ;;
         picture) consequence='The picture would have another font.' ;;
     esac
     # shellcheck disable=SC2086
