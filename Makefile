@@ -35,10 +35,8 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	@scripts/setup.sh test
 	LIVECAP_PROVE=1 $(PYTEST)
 	@mkdir -p docs/benchmarks
-	@for script in benchmarks/[a-z]*.py; do \
-		[ -e "$$script" ] || continue; \
-		echo "$(PYTHON) $$script"; $(PYTHON) "$$script" || exit 1; \
-	done
+	$(PYTHON) -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
+	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
 
 picture:  ## draw docs/screen.png from the real screen
 	@scripts/setup.sh picture
