@@ -18,6 +18,8 @@ from training.voices import RATE, Spoken
 
 CUT_TOLERANCE = 0.02
 """Seconds of a word's end that may be missing."""
+NOISE_SHARE, ROOM_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.4, 0.15, 0.45, 0.06
+"""Of the augmented examples: with noise added, in a room, played faster or slower, without any speech."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation is heard as a pause: text that ends sooner after its last word has none."""
 
@@ -50,7 +52,7 @@ def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augm
     """About `seconds` of sound."""
     noise = np.random.default_rng(choice.getrandbits(32))
     n = round(seconds * RATE)
-    if augment and choice.random() < 0.06:
+    if augment and choice.random() < NOTHING_SHARE:
         return Example(_level(_nothing(choice, noise, n), choice), "")
     wave, words = _joined(choice, pool, n, augment)
     start = 0
@@ -68,10 +70,10 @@ def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augm
     wave = wave[start:stop]
     if not augment:
         return Example(wave, text)
-    if choice.random() < 0.25:
+    if choice.random() < ROOM_SHARE:
         wave = _in_a_room(wave, choice, noise)
     wave = _level(wave, choice)
-    if choice.random() < 0.55:
+    if choice.random() < NOISE_SHARE:
         wave = _with_noise(wave, choice, noise, pool)
     return Example(wave.astype(np.float32), text)
 
@@ -89,7 +91,7 @@ def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) ->
         spoken = choice.choice(pool)
         sound = spoken.samples.astype(np.float32) / 32768
         starts, ends = spoken.starts.astype(np.float64), spoken.ends.astype(np.float64)
-        if augment and choice.random() < 0.6:
+        if augment and choice.random() < SPEED_SHARE:
             # Played faster or slower: pitch and formants move together, as another speaker's would.
             speed = speed if steady else choice.uniform(0.87, 1.15)
             sound = soxr.resample(sound, RATE * speed, RATE, quality="QQ" if speed < 1 else "MQ")
@@ -167,7 +169,7 @@ def characters(text: str) -> list[int]:
 
 
 def batches(
-    folder: Path, seed: int, seconds_per_batch: float, longest: object, augment: object
+    folder: Path, seed: int, seconds_per_batch: object, longest: object, augment: object
 ) -> Iterator[list[Example]]:
     """Batches of examples of like length, without end. `longest` and `augment` are shared values that may change."""
     choice = random.Random(seed)
@@ -179,7 +181,7 @@ def batches(
         made += 1
         most = longest.value  # type: ignore[attr-defined]
         seconds = choice.uniform(1.5, most) if choice.random() < 0.7 else choice.uniform(max(1.5, most * 0.6), most)
-        n = max(2, round(seconds_per_batch / seconds))
+        n = max(2, round(seconds_per_batch.value / seconds))  # type: ignore[attr-defined])
         yield [
             make_example(choice, pool.utterances, seconds * choice.uniform(0.9, 1), bool(augment.value))  # type: ignore[attr-defined]
             for _ in range(n)

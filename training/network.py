@@ -201,12 +201,17 @@ class Thinker(nn.Module):
 
 
 class TrainedModel(nn.Module):
-    """The network and what only training needs: a character head on the encoder."""
+    """The network and what only training needs: a character head on the encoder, and a blank among the text tokens.
+
+    With the blank, audio embeddings are read as text tokens by the decoder's own table (CTC). So they come to look like
+    the tokens that were said, and what the decoder has to learn is to copy: far easier than to listen from nothing.
+    """
 
     def __init__(self, vocab: int) -> None:
         super().__init__()
         self.thinker = Thinker(vocab)
         self.ctc = nn.Linear(AUDIO["d_model"], CTC_SLOTS * (len(CHARACTERS) + 1))
+        self.blank = nn.Parameter(torch.zeros(TEXT["hidden_size"]))
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02 if isinstance(module, nn.Embedding) else 0.04)

@@ -23,27 +23,34 @@ from training.vocabulary import load_vocabulary, train_vocabulary
 
 PEAK_RATE = 1.2e-3
 WARM_STEPS = 150
-SECONDS_PER_BATCH = 72.0
+STEADY_PART = 0.25
+"""Of the time after the decoder listens: the rate stays at its peak, then falls along a cosine."""
 DROPOUT = 0.03
-LONGEST = ((0.08, 4.0), (0.3, 8.0), (0.5, 16.0), (1.0, 30.0))
-"""Until this part of the training, utterances of at most so many seconds."""
-PLAIN_PART = 0.06
-"""The first part sees clean sound."""
-CTC_PART = 0.5
+TOKEN_CTC = 0.3
+DEAF_SECONDS = 3.5
+"""Until the decoder listens it hears utterances of at most so many seconds, clean ones; longer ones teach nothing."""
+DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 72.0
+LISTENS_BELOW = 2.4
+"""The loss of the text, averaged over 50 steps, that no language model without ears reaches."""
+LONGEST = ((0.1, 6.0), (0.25, 10.0), (0.45, 18.0), (1.0, 30.0))
+"""Until this part of the time after the decoder listens: utterances of at most so many seconds."""
+PLAIN_PART = 0.04
+"""The first part after the decoder listens sees clean sound too."""
+CTC_PART = 0.4
 """Until then the character head counts as much as the text: without it the decoder does not learn to listen."""
 
 
-def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object) -> None:
+def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object, sound: object) -> None:
     """The process that makes examples."""
     torch.set_num_threads(1)
-    for batch in batches(folder, seed, SECONDS_PER_BATCH, longest, augment):
+    for batch in batches(folder, seed, sound, longest, augment):
         queue.put(batch)
 
 
 def forward(
     network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, drop: float
-) -> tuple[Tensor, Tensor]:
-    """(loss of the answer's tokens, loss of the character head)."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(loss of the answer's tokens, of the character head, of the audio embeddings read as tokens)."""
     samples = [len(e.wave) for e in batch]
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
@@ -77,16 +84,25 @@ def forward(
     loss = F.cross_entropy(network.thinker.logits(picked), targets, label_smoothing=0.05)
 
     slots = network.ctc(features).view(len(batch), -1, len(CHARACTERS) + 1).log_softmax(-1)
-    labels = [characters(e.text) for e in batch]
-    ctc = F.ctc_loss(
-        slots.transpose(0, 1),
-        torch.tensor([c for row in labels for c in row], dtype=torch.long),
-        torch.tensor([n * CTC_SLOTS for n in counts]),
+    character_loss = ctc_loss(slots, [n * CTC_SLOTS for n in counts], [characters(e.text) for e in batch], blank=0)
+    vectors = torch.cat([table.weight, network.blank[None]])
+    tokens = (embeddings @ vectors.T).log_softmax(-1)
+    token_loss = ctc_loss(tokens, counts, [prompts.encode(e.text) for e in batch], blank=len(vectors) - 1)
+    return loss, character_loss, token_loss
+
+
+def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> Tensor:
+    """Per label; rows with more labels than places count nothing."""
+    losses = F.ctc_loss(
+        log_probabilities.transpose(0, 1),
+        torch.tensor([label for row in labels for label in row], dtype=torch.long),
+        torch.tensor(lengths),
         torch.tensor([len(row) for row in labels]),
+        blank=blank,
         reduction="none",
         zero_infinity=True,
     )
-    return loss, ctc.sum() / max(1, sum(len(row) for row in labels))
+    return losses.sum() / max(1, sum(len(row) for row in labels))
 
 
 @torch.no_grad()
@@ -119,58 +135,72 @@ def main() -> None:
         lr=PEAK_RATE, betas=(0.9, 0.98), eps=1e-8,
     )  # fmt: skip
     average = {name: value.clone() for name, value in network.state_dict().items()}
-    step, spent, sound = 0, 0.0, 0.0
+    step, spent, sound, listens_since = 0, 0.0, 0.0, math.inf
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            optimizer.load_state_dict(state["optimizer"])
         average = state["average"]
         step, spent, sound = state["step"], state["spent"], state["sound"]
+        listens_since = state.get("listens_since", math.inf)
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
     filters, window = torch.tensor(mel_filters()), torch.hann_window(400)
 
-    longest, augment = mp.Value("d", 4.0), mp.Value("b", 0)
+    longest, augment, batch_sound = mp.Value("d", DEAF_SECONDS), mp.Value("b", 0), mp.Value("d", DEAF_BATCH_SECONDS)
     queue: mp.Queue = mp.Queue(maxsize=6)
-    feeder = mp.Process(target=feed, args=(queue, options.work / "shards", step + 17, longest, augment), daemon=True)
+    feeder = mp.Process(
+        target=feed, args=(queue, options.work / "shards", step + 17, longest, augment, batch_sound), daemon=True
+    )
     feeder.start()
 
     total = options.minutes * 60
     last, saved, tested = time.time(), spent, spent
-    sums = [0.0, 0.0, 0]
+    sums = [0.0, 0.0, 0.0, 0]
     while spent < total:
-        part = spent / total
-        longest.value = next(most for until, most in LONGEST if part <= until)
-        augment.value = int(part > PLAIN_PART)
+        part = (spent - listens_since) / (total - listens_since) if spent > listens_since else 0.0
         rate = PEAK_RATE * min(1.0, (step + 1) / WARM_STEPS)
-        rate *= 1.0 if part < 0.25 else 0.5 * (1 + math.cos(math.pi * (part - 0.25) / 0.75)) + 0.004
+        if part > 0:
+            longest.value = next(most for until, most in LONGEST if part <= until)
+            augment.value = int(part > PLAIN_PART)
+            batch_sound.value = BATCH_SECONDS
+            falling = max(0.0, (part - STEADY_PART) / (1 - STEADY_PART))
+            rate *= 0.5 * (1 + math.cos(math.pi * falling)) + 0.004
         for group in optimizer.param_groups:
             group["lr"] = rate
         weight = 1.0 if part < CTC_PART else 0.3
         batch = queue.get()
-        loss, ctc = forward(network, prompts, batch, filters, window, DROPOUT if augment.value else 0.0)
+        loss, ctc, token_ctc = forward(network, prompts, batch, filters, window, DROPOUT if augment.value else 0.0)
         optimizer.zero_grad()
-        (loss + weight * ctc).backward()
+        (loss + weight * (ctc + TOKEN_CTC * token_ctc)).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))
         step += 1
         sound += sum(len(e.wave) for e in batch) / 16_000
-        sums = [sums[0] + float(loss.detach()), sums[1] + float(ctc.detach()), sums[2] + 1]
+        news = (float(loss.detach()), float(ctc.detach()), float(token_ctc.detach()), 1)
+        sums = [a + b for a, b in zip(sums, news, strict=True)]
         now = time.time()
         spent, last = spent + now - last, now
         if step % 50 == 0:
+            loss_now, ctc_now, token_ctc_now = (s / sums[3] for s in sums[:3])
             line = {
-                "step": step, "minutes": round(spent / 60, 1), "loss": round(sums[0] / sums[2], 3),
-                "ctc": round(sums[1] / sums[2], 3), "hours": round(sound / 3600, 2), "rate": round(rate, 6),
-                "x": round(sound / spent),
+                "step": step, "minutes": round(spent / 60, 1), "loss": round(loss_now, 3), "ctc": round(ctc_now, 3),
+                "token_ctc": round(token_ctc_now, 3), "hours": round(sound / 3600, 2), "rate": round(rate, 6),
+                "x": round(sound / spent), "longest": longest.value,
             }  # fmt: skip
             print(json.dumps(line), flush=True)
-            sums = [0.0, 0.0, 0]
+            if loss_now < LISTENS_BELOW:
+                listens_since = min(listens_since, spent)
+            sums = [0.0, 0.0, 0.0, 0]
         if spent - saved > 240 or spent >= total:
             saved = spent
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
-            torch.save({**state, "step": step, "spent": spent, "sound": sound}, checkpoint.with_suffix(".part"))
+            torch.save(
+                {**state, "step": step, "spent": spent, "sound": sound, "listens_since": listens_since},
+                checkpoint.with_suffix(".part"),
+            )
             checkpoint.with_suffix(".part").rename(checkpoint)
         if spent - tested > 480 or spent >= total:
             tested = spent

@@ -1,0 +1,42 @@
+"""What a session says live is held against what the model says offline, on recordings that travel with livecap."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecap.bench.offline import MOST_SAMPLES, cut_at_pauses
+from livecap.bench.quality import measure
+from livecap.model.load import load
+
+RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
+QUICK = ("dictation", "continuous", "turns")
+
+
+def test_streaming_is_at_most_two_points_worse_than_offline() -> None:
+    tiny = load("tiny")
+    paths = [path for path in RECORDINGS if os.environ.get("LIVECAP_PROVE") or path.stem in QUICK]
+    rows = [measure(tiny, path) for path in paths]
+    n_words = sum(row["words"] for row in rows)
+    offline, streaming = (sum(row[f"{mode}_errors"] for row in rows) / n_words for mode in ("offline", "streaming"))
+    assert streaming <= offline + 0.02, rows
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**31), st.floats(1, 100))
+def test_offline_pieces_cover_the_sound_and_fit_a_prompt(seed: int, seconds: float) -> None:
+    random = np.random.default_rng(seed)
+    n = round(seconds * 16_000)
+    loud = np.repeat(random.random(n // 4000 + 1) < 0.8, 4000)[:n]
+    pieces = cut_at_pauses((random.standard_normal(n) * 0.1 * loud).astype(np.float32))
+    assert pieces[0][0] == 0 and pieces[-1][1] == n
+    assert all(stop == start for (_, stop), (start, _) in zip(pieces, pieces[1:], strict=False))
+    assert all(0 < stop - start <= MOST_SAMPLES for start, stop in pieces)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_every_recording_has_its_text(path: Path) -> None:
+    assert path.with_suffix(".txt").read_text(encoding="utf-8").strip()
