@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 
 from training.data import Example, batches, characters
@@ -105,6 +106,12 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
     return losses.sum() / max(1, sum(len(row) for row in labels))
 
 
+def exported(folder: Path) -> dict[str, Tensor]:
+    """The weights that `export.py` wrote, in float32."""
+    weights = load_file(folder / "model.safetensors")
+    return {name.removeprefix("thinker."): value.float() for name, value in weights.items()}
+
+
 @torch.no_grad()
 def average_into(average: dict[str, Tensor], network: TrainedModel, decay: float) -> None:
     for name, value in network.state_dict().items():
@@ -117,6 +124,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("training/.work"))
     parser.add_argument("--minutes", type=float, default=120, help="of training in all, earlier runs counted")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start-from", type=Path, help="an exported folder: its weights, where there is no checkpoint")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
@@ -134,6 +142,8 @@ def main() -> None:
         [{"params": decayed, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0.0}],
         lr=PEAK_RATE, betas=(0.9, 0.98), eps=1e-8,
     )  # fmt: skip
+    if options.start_from:
+        network.thinker.load_state_dict(exported(options.start_from))
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step, spent, sound, listens_since = 0, 0.0, 0.0, math.inf
     checkpoint = options.work / "checkpoint.pt"
