@@ -199,7 +199,7 @@ class LiveSession:
                 self._lost(end_sample, chunk.start_sample)
             end_sample = chunk.end_sample
             transcriber.accept(chunk)
-            if self._paused:
+            if not len(chunk.samples):  # listening pauses: see AudioSource
                 self._decode(transcriber, transcriber.flush())
             elif transcriber.ready:
                 self._decode(transcriber, transcriber.step())

@@ -185,6 +185,7 @@ class StreamingTranscriber:
         yield self._update(final=True, end_sample=cut_sample)
         hypothesis.close_utterance()
         self._open_utterance(cut_sample)
+        yield self._update()
 
     # ---- decoding
 

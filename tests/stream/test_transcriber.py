@@ -110,6 +110,16 @@ def test_speech_that_never_pauses_is_closed_after_thirty_seconds() -> None:
     assert min(lengths[:-1]) >= 25 * SECOND and max(lengths) <= 33 * SECOND
 
 
+def test_what_is_not_stable_yet_stays_on_screen_when_long_speech_is_closed() -> None:
+    words = speech([0.1] * 150)
+    updates, _ = run(words, ScriptedRecogniser(words))
+    closed = [i for i, update in enumerate(updates[:-1]) if update.final]
+    assert closed
+    for i in closed:
+        assert updates[i].stable == updates[i - 1].stable
+        assert updates[i + 1].partial.split() == updates[i - 1].partial.split()
+
+
 def test_an_utterance_ends_at_a_pause() -> None:
     words = speech([1, 0.1, 0.1, 1.5, 0.1, 0.1, 5, 0.1])
     updates, _ = run(words)
