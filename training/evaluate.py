@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from livecap.bench.wer import edit_distance, normalise
 from training.network import Thinker, TrainedModel, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
@@ -18,19 +18,6 @@ from training.vocabulary import load_vocabulary
 from training.voices import Spoken
 
 PAD_SECONDS = 0.5
-
-
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower().replace("-", " "))
-
-
-def edits(a: list[str], b: list[str]) -> int:
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
-    return row[-1]
 
 
 @torch.no_grad()
@@ -87,8 +74,10 @@ def word_errors(
                 wave = wave + random.standard_normal(len(wave)).astype(np.float32) * level * 10 ** (-noise_db / 20)
             waves.append(wave)
         heard += transcribe(network, vocabulary, waves)
-    n = sum(len(words(spoken.text)) for spoken in test)
-    wrong = sum(edits(words(spoken.text), words(text)) for spoken, text in zip(test, heard, strict=True))
+    n = sum(len(normalise(spoken.text)) for spoken in test)
+    wrong = sum(
+        edit_distance(normalise(spoken.text), normalise(text)) for spoken, text in zip(test, heard, strict=True)
+    )
     return wrong / n, heard
 
 
