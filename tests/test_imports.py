@@ -21,7 +21,7 @@ ALLOWED = {
     "audio_in": EVERYBODY,
     "model": EVERYBODY,
     "stream": EVERYBODY | {"model", "audio_in"},
-    "session": EVERYBODY | {"stream", "audio_in", "version"},
+    "session": EVERYBODY | {"stream", "audio_in", "text_safety", "version"},
     "tui": EVERYBODY | {"session", "settings", "text_safety", "version"},
     "shipped": EVERYBODY,
     "bench": EVERYBODY | {"audio_in", "model", "stream", "session", "shipped", "version"},

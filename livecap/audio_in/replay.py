@@ -311,6 +311,8 @@ def _open(path: Path) -> soundfile.SoundFile:
         raise AudioError(f"Cannot replay {path}: the file is empty (0 bytes).")
     try:
         return soundfile.SoundFile(path)
+    except UnicodeError:
+        raise AudioError(f"Cannot replay {str(path)!a}: its name is not text. Rename the file.") from None
     except (soundfile.LibsndfileError, TypeError):  # TypeError: .raw, which says neither rate nor channels
         pass
     if path.suffix.lower() in NEEDS_CONVERTER or head[4:8] == b"ftyp":

@@ -92,7 +92,10 @@ def hour(model: str, recordings: list[Path], folder: str) -> dict[str, Any]:
                 reference.append(reference_text(recording))
     lines, memory = run(["--replay", str(path), "--pace", "max", "--model", model, "--log-dir", folder])
     seconds = lines[-1]["n_samples"] / SAMPLE_RATE
-    quarters = [round(max(mb for at, mb in memory if i * seconds / 4 <= at < (i + 1) * seconds / 4)) for i in range(4)]
+    quarters = [
+        round(max((mb for at, mb in memory if i * seconds / 4 <= at < (i + 1) * seconds / 4), default=0))
+        for i in range(4)
+    ]
     return {
         "sound_seconds": round(seconds),
         "times_real_time": round(seconds / session_seconds(lines), 1),

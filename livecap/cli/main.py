@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, SettingsError
 from livecap.settings import DEFAULT_MODEL, Settings
 from livecap.version import VERSION
 
@@ -38,15 +38,23 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.command and (options.mic or options.device or options.replay):
+        raise SettingsError(
+            f"livecap {options.command} chooses its own sound: leave --mic, --device and --replay away."
+        )
+    if options.pace != 1.0 and not options.replay and options.command != "demo":
+        raise SettingsError("--pace is for recordings: give it with --replay FILE or demo.")
     settings = _settings(options)
     if options.command == "devices":
         from livecap.cli.devices import list_devices
 
-        return list_devices(options.json_list)
+        return list_devices(options.json_list or options.json)
     if options.command == "doctor":
         from livecap.cli.doctor import doctor
 
-        return doctor(options.doctor_model or settings.model, selftest=options.selftest, as_json=options.json_list)
+        return doctor(
+            options.doctor_model or settings.model, selftest=options.selftest, as_json=options.json_list or options.json
+        )
     from livecap.cli.session import run_session
 
     if options.command == "demo":
@@ -98,7 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--log-dir", metavar="DIR", type=Path, help="put the session's folder into DIR")
 
     commands = parser.add_subparsers(dest="command", metavar="", title="commands")
-    commands.add_parser("demo", help="replay a shipped recording through the embedded model")
+    demo = commands.add_parser("demo", help="replay a shipped recording through the embedded model")
+    _add_demo_options(demo)
     devices = commands.add_parser("devices", help="list the inputs of this machine")
     devices.add_argument("--json", dest="json_list", action="store_true", help="as JSON")
     doctor = commands.add_parser("doctor", help="say what this machine has")
@@ -106,6 +115,17 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--model", dest="doctor_model", metavar="NAME", help="the model of the self-test")
     doctor.add_argument("--json", dest="json_list", action="store_true", help="as JSON")
     return parser
+
+
+def _add_demo_options(demo: argparse.ArgumentParser) -> None:
+    """What may also stand before `demo` may stand behind it."""
+    absent = argparse.SUPPRESS
+    form = demo.add_mutually_exclusive_group()
+    form.add_argument("--plain", action="store_true", default=absent, help="print a line an utterance; no screen")
+    form.add_argument("--json", action="store_true", default=absent, help="print one event a line")
+    demo.add_argument("--pace", metavar="N", type=_pace, default=absent, help="N times real time, or max")
+    demo.add_argument("--model", metavar="NAME", default=absent, help="another model than tiny")
+    demo.add_argument("--log-dir", metavar="DIR", type=Path, default=absent, help="put the session's folder into DIR")
 
 
 def _pace(text: str) -> float | None:

@@ -7,6 +7,7 @@ from typing import TextIO
 from livecap.session.clock import SessionClock
 from livecap.text_safety import printable
 from livecap.transcript import (
+    SAMPLE_RATE,
     AudioGap,
     Notice,
     Paused,
@@ -22,10 +23,11 @@ from livecap.transcript import (
 class PlainOutput:
     """One line an utterance on standard output, trouble on standard error."""
 
-    def __init__(self, out: TextIO, err: TextIO, on_closed: Callable[[], None]) -> None:
+    def __init__(self, out: TextIO, err: TextIO, on_closed: Callable[[str | None], None]) -> None:
         """
         Args:
-            on_closed: called when nobody reads standard output any more.
+            on_closed: called when the output can no longer be written: with None where its reader left, else with the
+                trouble in one line.
         """
         self._out = out
         self._err = err
@@ -42,7 +44,7 @@ class PlainOutput:
                 label = f"{item.track}: " if item.track else ""
                 self._print(self._out, item.start_sample, label + item.text)
             case AudioGap():
-                seconds = (item.end_sample - item.start_sample) / 16_000
+                seconds = (item.end_sample - item.start_sample) / SAMPLE_RATE
                 self._print(self._err, item.start_sample, f"sound lost: {seconds:.1f} s")
             case Notice(severity="warning"):
                 self._print(self._err, item.sample, item.message)
@@ -60,11 +62,12 @@ class PlainOutput:
 class JsonOutput:
     """One JSON object a line on standard output: every event, and an update after every step."""
 
-    def __init__(self, out: TextIO, wall_seconds: Callable[[], float], on_closed: Callable[[], None]) -> None:
+    def __init__(self, out: TextIO, wall_seconds: Callable[[], float], on_closed: Callable[[str | None], None]) -> None:
         """
         Args:
             wall_seconds: since the session's start.
-            on_closed: called when nobody reads standard output any more.
+            on_closed: called when the output can no longer be written: with None where its reader left, else with the
+                trouble in one line.
         """
         self._out = out
         self._wall_seconds = wall_seconds
@@ -74,12 +77,13 @@ class JsonOutput:
         _print_line(to_json(item, self._wall_seconds()), self._out, self._on_closed)
 
 
-def _print_line(line: str, file: TextIO, on_closed: Callable[[], None]) -> None:
+def _print_line(line: str, file: TextIO, on_closed: Callable[[str | None], None]) -> None:
     try:
         print(line, file=file, flush=True)
     except BrokenPipeError:
-        # `livecap ... | head`: end in order, with the log finished.
-        on_closed()
+        on_closed(None)  # `livecap ... | head`: end in order, with the log finished
+    except OSError as error:
+        on_closed(f"Cannot write to {file.name}: {error.strerror or error}. The log has the text.")
 
 
 def warn(message: str) -> None:

@@ -1,5 +1,6 @@
 """One session from the command line: check everything first, then listen, show, log and end in order."""
 
+import io
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import platformdirs
 from livecap.audio_in.source import AudioSource
 from livecap.cli.output import JsonOutput, PlainOutput, warn
 from livecap.session.live import LiveSession, MakeTranscriber
-from livecap.session.log import SessionLog
+from livecap.session.log import SessionLog, check_parent
 from livecap.settings import Settings
 
 
@@ -22,15 +23,31 @@ def run_session(settings: Settings) -> int:
     session = make_session(settings)
     if settings.output == "screen":
         return _on_screen(session)
+    troubles: list[str] = []
+
+    def on_closed(trouble: str | None) -> None:
+        troubles.extend([trouble] if trouble and not troubles else [])
+        session.stop()
+
+    _speak_utf8()
     if settings.output == "json":
-        session.add_listener(JsonOutput(sys.stdout, lambda: session.wall_seconds, session.stop))
+        session.add_listener(JsonOutput(sys.stdout, lambda: session.wall_seconds, on_closed))
     else:
-        session.add_listener(PlainOutput(sys.stdout, sys.stderr, session.stop))
+        session.add_listener(PlainOutput(sys.stdout, sys.stderr, on_closed))
     with _signals_stop(session.stop):
         session.start()
         while not session.wait(0.2):
             pass
-    return _exit_status(session)
+    for trouble in troubles:
+        warn(trouble)
+    return _exit_status(session) or int(bool(troubles))
+
+
+def _speak_utf8() -> None:
+    """Transcripts hold any script, whatever the terminal's locale says."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def make_session(settings: Settings) -> LiveSession:
@@ -47,11 +64,13 @@ def make_session(settings: Settings) -> LiveSession:
         from livecap.audio_in.devices import find_input
 
         find_input(settings.device)  # a wrong name is told before a model is downloaded
+    parent = settings.log_dir or sessions_folder()
+    check_parent(parent)
     language, make_transcriber = _recognition(settings)
     if source is None:
         source = _open_device(settings, notices)
     try:
-        log = SessionLog(settings.log_dir or sessions_folder(), datetime.now())
+        log = SessionLog(parent, datetime.now())
     except BaseException:
         source.close()
         raise
@@ -150,13 +169,16 @@ def _signals_stop(stop: Callable[[], None]) -> Iterator[None]:
         asked = True
         stop()
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, on_signal) for number in numbers]
+    # A signal that is ignored stays so: nohup, and a shell's background jobs, count on it.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, on_signal)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        for number in heard:
+            signal.signal(number, before[number])
 
 
 def _model_name(model: str) -> str:

@@ -151,12 +151,13 @@ def parse_output(raw: str, forced_language: str | None = None) -> tuple[str, str
     header, tag, text = raw.partition(ASR_TEXT)
     if not tag:
         return "", raw
+    return header_language(header), text.strip()
+
+
+def header_language(header: str) -> str:
+    """The language in what precedes the text, as the model wrote it; empty where it heard or named none."""
     if "language none" in header.lower():
-        return "", text.strip()
-    return _named_language(header), text.strip()
-
-
-def _named_language(header: str) -> str:
+        return ""
     for line in header.splitlines():
         line = line.strip()
         if line.lower().startswith("language ") and line[len("language ") :].strip():

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class LiveSession:
         self._listeners: list[Listener] = []
         self._publishing = threading.RLock()
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
-        self._ended = threading.Event()
+        self._running = False
+        """From the first fact to the last; guarded by `_publishing`."""
         self._transcriber: StreamingTranscriber | None = None
         self._state = State.LOADING
         self._stopping = False
@@ -99,18 +101,20 @@ class LiveSession:
 
     def pause(self) -> None:
         """Stop listening; what was heard is still decoded. Twice is harmless."""
-        if self._paused or self._stopping:
-            return
-        self._paused = True
+        with self._publishing:
+            if self._paused or self._stopping or not self._running:
+                return
+            self._paused = True
         self._source.pause()
-        self._publish(Paused("", self._source.arrived_samples, _now()))
+        self._publish_while_running(Paused("", self._source.arrived_samples, _now()))
 
     def resume(self) -> None:
         """Go on listening. Twice is harmless."""
-        if not self._paused:
-            return
-        self._paused = False
-        self._publish(Resumed("", self._source.arrived_samples, _now()))
+        with self._publishing:
+            if not self._paused:
+                return
+            self._paused = False
+        self._publish_while_running(Resumed("", self._source.arrived_samples, _now()))
         self._source.resume()
 
     def stop(self) -> None:
@@ -120,8 +124,7 @@ class LiveSession:
 
     def notice(self, message: str, severity: str = "warning") -> None:
         """Log and show something a person should know, such as a device that left."""
-        if not self._ended.is_set():
-            self._publish(Notice(message, self._source.arrived_samples, severity))
+        self._publish_while_running(Notice(message, self._source.arrived_samples, severity))
 
     def wait(self, timeout: float | None = None) -> bool:
         """True when the session has ended (or failed) within `timeout` seconds, and its thread with it."""
@@ -172,7 +175,9 @@ class LiveSession:
     def _run(self) -> None:
         reason = "end of source"
         try:
-            self._publish(self._session_started())
+            with self._publishing:
+                self._publish(self._session_started())
+                self._running = True
             for message in self.early_notices:
                 self.notice(message)
             start = time.perf_counter()
@@ -185,12 +190,15 @@ class LiveSession:
         except LivecapError as error:
             reason = self._fail(str(error))
         except Exception as error:  # the last door of this thread: what was said so far must be kept and the fault told
-            (self._log.folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
             reason = self._fail(f"The decoder failed: {type(error).__name__}: {error}. See fault.txt beside the log.")
+            with suppress(OSError):  # the disk may be the fault
+                (self._log.folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
         finally:
-            if self._transcriber is not None:
-                self._transcriber.close()
-            self._end(reason)
+            try:
+                if self._transcriber is not None:
+                    self._transcriber.close()
+            finally:
+                self._end(reason)
 
     def _listen(self, transcriber: StreamingTranscriber) -> None:
         end_sample = 0
@@ -253,13 +261,14 @@ class LiveSession:
         try:
             if self._error is not None:
                 self.notice(self._error, "error")
-            self._publish(SessionEnded(self._source.arrived_samples, reason))
+            with self._publishing:
+                self._running = False
+                self._publish(SessionEnded(self._source.arrived_samples, reason))
         except LogError as error:
             self._error = self._error or str(error)
         finally:
             self._log.close()
             self._state = State.FAILED if self._error else State.ENDED
-            self._ended.set()
 
     def _session_started(self) -> SessionStarted:
         return SessionStarted(
@@ -277,6 +286,12 @@ class LiveSession:
         with self._publishing:
             self._log.append(event, self.wall_seconds)
             self._tell(event)
+
+    def _publish_while_running(self, event: SessionEvent) -> None:
+        """What other threads say before the first fact or after the last is not heard."""
+        with self._publishing:
+            if self._running:
+                self._publish(event)
 
     def _tell(self, item: SessionEvent | TranscriptUpdate) -> None:
         with self._publishing:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from livecap.errors import LogError
 from livecap.session.clock import SessionClock
+from livecap.text_safety import printable
 from livecap.transcript import SessionEvent, SessionStarted, UtteranceEnded, to_json
 
 
@@ -40,18 +41,20 @@ class SessionLog:
         """On disk, as far as the operating system is asked, when this returns.
 
         Raises:
-            LogError: the disk is full, or the folder is gone.
+            LogError: the disk is full.
         """
         try:
             _append(self._events, to_json(event, wall_seconds) + "\n")
             if isinstance(event, SessionStarted):
                 self._clock = SessionClock(event)
-                _append(self._transcript, f"# {self._clock.date}\n\n{event.source}, {event.model}\n\n")
+                source = printable(f"{event.source}, {event.model}")
+                _append(self._transcript, f"# {self._clock.date}\n\n{source}\n\n")
             assert self._clock is not None, "a session starts with SessionStarted"
             self._clock.note(event)
             if isinstance(event, UtteranceEnded):
                 label = f"{event.track}: " if event.track else ""
-                _append(self._transcript, f"[{self._clock.at(event.start_sample)}] {label}{event.text}\n\n")
+                line = printable(label + event.text)
+                _append(self._transcript, f"[{self._clock.at(event.start_sample)}] {line}\n\n")
         except OSError as error:
             raise _unwritable(self.folder, error) from None
 
@@ -59,6 +62,20 @@ class SessionLog:
         """Twice is harmless."""
         for file in (self._events, self._transcript):
             file.close()
+
+
+def check_parent(parent: Path) -> None:
+    """Make the folder that sessions go into, long before the first one is written.
+
+    Raises:
+        LogError: it cannot be made or written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unwritable(parent, error) from None
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise LogError(f"Cannot write the session log in {parent}: no permission. Choose another with --log-dir.")
 
 
 def _new_folder(parent: Path, name: str) -> Path:

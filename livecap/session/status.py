@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from livecap.transcript import SAMPLE_RATE
+
 
 class State(Enum):
     """What a session is doing."""
@@ -50,4 +52,4 @@ class SessionStatus:
     @property
     def lag_seconds(self) -> float:
         """Sound waiting to be decoded."""
-        return max(0, self.arrived_samples - self.decoded_samples) / 16_000
+        return max(0, self.arrived_samples - self.decoded_samples) / SAMPLE_RATE

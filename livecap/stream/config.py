@@ -13,6 +13,8 @@ class StreamConfig:
     """New sound that makes a step worth its cost; a late step takes all that has arrived."""
     rollback: int = 5
     """How many last tokens each step decides anew, at least: the frontier stays between two words."""
+    settled_seconds: float = 8.0
+    """Tokens that were believed so long ago, and still are, are stable though they be the last."""
     cold_steps: int = 2
     """So many steps' worth of sound at the start of an utterance commits nothing: too little context."""
     max_context_seconds: float = 30.0
@@ -52,8 +54,9 @@ class StreamConfig:
 
     @property
     def cold_samples(self) -> int:
-        """Sound of an utterance that is heard before anything is committed."""
-        return self.cold_steps * self.samples(self.step_seconds)
+        """Sound of an utterance that is heard before anything is committed; the context bound must not come first."""
+        most = self.max_context_seconds - self.max_step_seconds - self.step_seconds
+        return self.samples(max(0.0, min(self.cold_steps * self.step_seconds, most)))
 
     def samples(self, seconds: float) -> int:
         """Seconds as a count of samples."""

@@ -68,13 +68,16 @@ class Hypothesis:
             True where a loop was found: the repetition is cut off and nothing is committed by this step.
         """
         before = self.frontier
-        self.ids[self.frontier :] = new_ids
+        agreed = before + _n_common(self.ids[before:], new_ids)
+        self.ids[before:] = new_ids
         loop = loop_start(self.ids, self._config)
         if loop is not None:
             del self.ids[max(loop, self.frontier) :]
         self._note_milestone(end_sample)
         if loop is None and end_sample > self._cold_until:
-            self.frontier = self._cut_before(len(self.ids) - self._config.rollback, self.frontier)
+            old = self._tokens_by(end_sample - self._config.samples(self._config.settled_seconds))
+            frontier = max(len(self.ids) - self._config.rollback, min(agreed, old))
+            self.frontier = self._cut_before(frontier, self.frontier)
         assert self.frontier >= before, "stable text shrank"
         return loop is not None
 
@@ -97,15 +100,18 @@ class Hypothesis:
         self._shed()
 
     def sample_at_frontier(self) -> int:
-        """About where in the sound the frontier is, between the milestones around it."""
-        return _interpolate(self.frontier, self._milestones)
+        """About where in the sound the frontier is: all that was said before is stable."""
+        reached = [sample for n, sample in self._milestones if n == self.frontier]
+        return reached[-1] if reached else _interpolate(self.frontier, self._milestones)
 
     def _note_milestone(self, end_sample: int) -> None:
-        """A hypothesis that became shorter takes its milestones back."""
-        while len(self._milestones) > 1 and self._milestones[-1][0] >= len(self.ids):
-            self._milestones.pop()
-        if len(self.ids) > self._milestones[-1][0]:
-            self._milestones.append((len(self.ids), end_sample))
+        """A length has two milestones, when it was first believed and when last; a shorter one takes longer ones back."""
+        points, n = self._milestones, len(self.ids)
+        while len(points) > 1 and points[-1][0] > n:
+            points.pop()
+        if len(points) > 1 and points[-1][0] == points[-2][0] == n:
+            points.pop()
+        points.append((n, end_sample))
 
     def _tokens_by(self, sample: int) -> int:
         """About how many tokens were said before `sample`."""
@@ -144,6 +150,11 @@ def loop_start(ids: Sequence[int], config: StreamConfig) -> int | None:
         if length >= max(config.loop_repeats * period, config.min_loop_tokens):
             return n - length + period
     return None
+
+
+def _n_common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many of the first ids are the same."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _interpolate(x: int, points: Sequence[tuple[int, int]]) -> int:

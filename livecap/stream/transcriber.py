@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechStarted
-from livecap.model.prompt import parse_output
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.prompt import header_language
+from livecap.model.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.hypothesis import Hypothesis
 from livecap.stream.recogniser import Recogniser
@@ -239,8 +239,7 @@ class StreamingTranscriber:
         return round(self._config.tokens_per_second * max(seconds, 0)) + self._config.spare_tokens
 
     def _named_language(self, header: tuple[int, ...]) -> str | None:
-        name, _ = parse_output(self._tokenizer.decode(list(header)), None)
-        return name or None
+        return header_language(self._tokenizer.decode(list(header)).partition(ASR_TEXT)[0]) or None
 
     @property
     def _open_hypothesis(self) -> Hypothesis:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +47,7 @@ def test_a_replay_becomes_text_and_a_log(clip: Path, tmp_path: Path) -> None:
     assert out.returncode == 0, out.stderr
     folder = folder_of(tmp_path / "logs")
     transcript = (folder / "transcript.md").read_text()
+    assert out.stdout
     for line in out.stdout.splitlines():
         assert line in transcript
     events = [json.loads(line) for line in (folder / "session.jsonl").read_text().splitlines()]
@@ -141,16 +141,20 @@ def test_a_signal_decodes_the_rest_and_finishes_the_log(tmp_path: Path, number: 
 
 
 def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
-    process = start_replay(tmp_path)
-    os.kill(process.pid, signal.SIGSTOP)  # both signals are there before the program can act on the first
-    process.send_signal(signal.SIGINT)
-    os.kill(process.pid, signal.SIGCONT)
-    time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode in (0, 130)
-    log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
-    assert all(json.loads(line) for line in log)
+    never_ends = """
+import signal, threading
+from livecap.cli.session import _signals_stop
+with _signals_stop(lambda: print("stopping", flush=True)):
+    print("ready", flush=True)
+    threading.Event().wait()
+"""
+    with subprocess.Popen([sys.executable, "-c", never_ends], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "stopping\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) == 130
 
 
 def test_a_reader_that_leaves_ends_the_session_in_order(tmp_path: Path) -> None:
@@ -162,6 +166,35 @@ def test_a_reader_that_leaves_ends_the_session_in_order(tmp_path: Path) -> None:
     process.stderr.close()
     log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
     assert json.loads(log[-1])["type"] == "session_ended"
+
+
+def test_an_output_that_cannot_be_written_is_one_clear_line(clip: Path, tmp_path: Path) -> None:
+    arguments = ["--replay", clip, "--pace", "max", "--model", "tiny", "--json", "--log-dir", tmp_path / "logs"]
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "livecap", *map(str, arguments)]
+        out = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, cwd=ROOT)
+    assert out.returncode == 1
+    assert "No space left" in out.stderr.splitlines()[0] and "Traceback" not in out.stderr
+    assert (folder_of(tmp_path / "logs") / "transcript.md").exists()
+
+
+def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    script = f"trap '' HUP; exec {sys.executable} -m livecap --replay {RECORDING} --pace 20 --model tiny --json"
+    command = ["sh", "-c", f"{script} --log-dir {tmp_path}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        out = process.stdout.read()
+    assert json.loads(out.splitlines()[-1])["reason"] == "end of source"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--pace", "max"], ["--replay", "x.wav", "demo"], ["demo", "--pace", "0"], ["--mic", "devices"]]
+)
+def test_options_that_make_no_sense_together_are_told(arguments: list[str]) -> None:
+    out = livecap(*arguments)
+    assert out.returncode in (1, 2) and "Traceback" not in out.stderr and "livecap" in out.stderr
 
 
 def test_version_and_help() -> None:

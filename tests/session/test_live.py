@@ -87,7 +87,11 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
     gate = threading.Semaphore(0)
     source = ScriptedSource([0, SECOND], gate)
     session, told = make_session(tmp_path, source)
+    session.pause()
+    assert not source.paused, "nothing to pause yet"
     session.start()
+    while not told:
+        pass
     session.pause()
     session.pause()
     assert source.paused
@@ -96,7 +100,9 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
     assert not source.paused
     gate.release(2)
     assert session.wait(20)
-    assert [type(e) for e in told if isinstance(e, Paused | Resumed)] == [Paused, Resumed]
+    session.pause()
+    session.notice("too late")
+    assert [type(e) for e in told if isinstance(e, Paused | Resumed | Notice)] == [Paused, Resumed]
 
 
 @pytest.mark.parametrize(

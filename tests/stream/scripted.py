@@ -46,8 +46,10 @@ class ScriptedTokenizer:
 class ScriptedDetector:
     """Says what a detector with a pause of 0.6 s would say about the words."""
 
-    def __init__(self, words: Sequence[Word]) -> None:
+    def __init__(self, words: Sequence[Word], ends: bool = True) -> None:
+        """Without `ends`, speech that has begun goes on for ever, as with music or a babble of voices."""
         self._words = list(words)
+        self._ends = ends
         self._last_end = 0
         self.speaking = False
 
@@ -57,11 +59,13 @@ class ScriptedDetector:
         while True:
             if self.speaking:
                 nearby = [w for w in self._words if w.start < self._last_end + 0.6 * SECOND]
+                if not self._ends:
+                    return events
                 if nearby:
                     if nearby[0].end > now:
                         return events
                     self._last_end = self._words.pop(0).end
-                elif now >= self._last_end + 0.6 * SECOND:
+                elif self._ends and now >= self._last_end + 0.6 * SECOND:
                     self.speaking = False
                     events.append(SpeechEnded(round(self._last_end + 0.2 * SECOND)))
                 else:

@@ -45,10 +45,13 @@ def test_stable_ids_only_grow(revisions: list[list[int]]) -> None:
 def test_the_last_tokens_are_decided_anew(revisions: list[list[int]]) -> None:
     config = StreamConfig()
     belief = make(config)
+    said: list[int] = []
     for i, ids in enumerate(revisions):
         before = belief.frontier
         belief.revise(ids, (i + 1) * 2 * SECOND)
-        assert belief.frontier == before or len(belief.ids) - belief.frontier >= config.rollback
+        old = i >= 4 and belief.ids[: belief.frontier] == said[: belief.frontier]
+        assert belief.frontier == before or old or len(belief.ids) - belief.frontier >= config.rollback
+        said = list(belief.ids)
 
 
 @given(steps)

@@ -34,8 +34,7 @@ def run(
     transcriber = StreamingTranscriber(
         recogniser,  # type: ignore[arg-type]
         ScriptedTokenizer(),  # type: ignore[arg-type]
-        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
-        **options,
+        **{"make_detector": lambda: ScriptedDetector(words), **options},
     )
     updates, at, i = [], 0, 0
     total = words[-1].end + SECOND if words else 5 * SECOND
@@ -102,6 +101,22 @@ def test_the_prompt_stays_within_its_bound(seed: int, chunk_seconds: list[float]
     assert recogniser.longest_prompt <= 30 * SECOND
 
 
+@given(st.integers(1, 30), st.floats(20, 60), st.integers(0, 10**6))
+def test_no_word_is_lost_where_the_detector_takes_music_for_speech(n: int, music: float, seed: int) -> None:
+    random_ = random.Random(seed)
+    words = speech([random_.uniform(0, 0.4) for _ in range(n)] + [music] + [0.1] * 30)
+    updates, _ = run(words, make_detector=lambda: ScriptedDetector(words, ends=False))
+    assert final_text(updates) == all_words(words)
+
+
+@given(st.floats(0.2, 12), st.integers(0, 10**6))
+def test_no_word_is_lost_whatever_the_chunk(step_seconds: float, seed: int) -> None:
+    random_ = random.Random(seed)
+    words = speech([random_.uniform(0, 0.4) for _ in range(150)])
+    updates, _ = run(words, ScriptedRecogniser(words, 3, seed), config=StreamConfig(step_seconds=step_seconds))
+    assert final_text(updates) == all_words(words)
+
+
 def test_speech_that_never_pauses_is_closed_after_thirty_seconds() -> None:
     words = speech([0.1] * 300)
     updates, _ = run(words)
@@ -145,7 +160,7 @@ def test_no_sound_no_text() -> None:
     assert updates == [] and transcriber.n_steps == 0
 
 
-def test_a_token_budget_that_is_hit_is_told_and_nothing_is_lost() -> None:
+def test_a_token_budget_that_is_hit_is_told() -> None:
     words = speech([0.1] * 20)
     recogniser = ScriptedRecogniser(words)
     recogniser.runaway = [7000 + i for i in range(500)]
