@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from training.data import Example, batches, characters
-from training.evaluate import word_errors
+from training.listen import word_errors
 from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
@@ -212,6 +212,8 @@ def main() -> None:
                 checkpoint.with_suffix(".part"),
             )
             checkpoint.with_suffix(".part").rename(checkpoint)
+            progress = {"training_minutes": round(spent / 60, 1), "steps": step, "hours_heard": round(sound / 3600, 1)}
+            (options.work / "progress.json").write_text(json.dumps(progress) + "\n")
         if spent - tested > 480 or spent >= total:
             tested = spent
             twin = TrainedModel(vocabulary.get_vocab_size())

@@ -105,7 +105,7 @@ class Hypothesis:
         return reached[-1] if reached else _interpolate(self.frontier, self._milestones)
 
     def _note_milestone(self, end_sample: int) -> None:
-        """A length has two milestones, when it was first believed and when last; a shorter one takes longer ones back."""
+        """A length has two milestones: first believed, last believed. A shorter one takes longer ones back."""
         points, n = self._milestones, len(self.ids)
         while len(points) > 1 and points[-1][0] > n:
             points.pop()
