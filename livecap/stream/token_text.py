@@ -4,9 +4,6 @@ from collections.abc import Sequence
 
 from livecap.model.tokenizer import Tokenizer
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-"""What decoding shows for half a character."""
-
 
 class TokenText:
     """A tokenizer as the stream needs it."""
@@ -24,13 +21,12 @@ class TokenText:
 
     def is_whole(self, ids: Sequence[int]) -> bool:
         """False where the ids end inside a character."""
-        return not self._tokenizer.decode(list(ids)).endswith(REPLACEMENT)
+        return self._tokenizer.ends_whole(ids)
 
     def decode(self, stable_ids: Sequence[int], partial_ids: Sequence[int]) -> tuple[str, str]:
         """Stable and partial text of one utterance. Stable text never ends in a space: it only grows."""
-        stable = self._tokenizer.decode(list(stable_ids)).lstrip()
-        text = self._tokenizer.decode([*stable_ids, *partial_ids]).lstrip().rstrip(REPLACEMENT).rstrip()
-        stable = stable.rstrip(REPLACEMENT).rstrip()
+        stable = self._tokenizer.decode_whole_characters(stable_ids).strip()
+        text = self._tokenizer.decode_whole_characters([*stable_ids, *partial_ids]).strip()
         return stable, text[len(stable) :]
 
 

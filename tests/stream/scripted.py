@@ -42,6 +42,11 @@ class ScriptedTokenizer:
             return "language English<asr_text>"
         return "".join(f" w{token - 100}" for token in ids)
 
+    decode_whole_characters = decode
+
+    def ends_whole(self, ids: Sequence[int]) -> bool:
+        return True
+
 
 class ScriptedDetector:
     """Says what a detector with a pause of 0.6 s would say about the words."""
