@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import fftconvolve
 
 from training.network import CHARACTERS
@@ -126,13 +127,16 @@ def _noise(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndar
     """White, pink, brown or hum, by chance."""
     kind = choice.randrange(4)
     if kind == 3:
-        t = np.arange(n) / RATE
+        t = np.arange(n, dtype=np.float32) / RATE
         base = choice.choice([50, 60, 100, 120])
         hum = sum(np.sin(2 * np.pi * base * k * t + k) / k for k in range(1, 6))
-        return (hum + noise.standard_normal(n) * 0.1).astype(np.float32)
-    spectrum = np.fft.rfft(noise.standard_normal(n))
-    spectrum /= np.maximum(np.arange(len(spectrum)), 20) ** (0, 0.5, 1)[kind]
-    out = np.fft.irfft(spectrum, n).astype(np.float32)
+        return (hum + noise.standard_normal(n, dtype=np.float32) * 0.1).astype(np.float32)
+    white = noise.standard_normal(next_fast_len(n, real=True), dtype=np.float32)
+    if kind == 0:
+        return white[:n]
+    spectrum = rfft(white)
+    spectrum /= np.maximum(np.arange(len(spectrum), dtype=np.float32), 20) ** (0.5 * kind)
+    out: np.ndarray = irfft(spectrum, len(white))[:n]
     return out / (float(out.std()) or 1.0)
 
 

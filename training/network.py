@@ -57,9 +57,9 @@ class EncoderLayer(nn.Module):
         self.self_attn_layer_norm, self.final_layer_norm = nn.LayerNorm(d), nn.LayerNorm(d)
         self.fc1, self.fc2 = nn.Linear(d, a["encoder_ffn_dim"]), nn.Linear(a["encoder_ffn_dim"], d)
 
-    def forward(self, x: Tensor, mask: Tensor | None, drop: float) -> Tensor:
-        x = x + F.dropout(self.self_attn(self.self_attn_layer_norm(x), mask), drop, self.training)
-        return x + F.dropout(self.fc2(F.gelu(self.fc1(self.final_layer_norm(x)))), drop, self.training)
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = x + self.self_attn(self.self_attn_layer_norm(x), mask)
+        return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
 
 
 class AudioTower(nn.Module):
@@ -76,7 +76,7 @@ class AudioTower(nn.Module):
         self.register_buffer("positions", sinusoids(13, d), persistent=False)
         self.window_chunks = a["n_window_infer"] // 100
 
-    def forward(self, mel: Tensor, frames: list[int], drop: float = 0.0) -> tuple[Tensor, Tensor]:
+    def forward(self, mel: Tensor, frames: list[int]) -> tuple[Tensor, Tensor]:
         """mel [B, 128, T] with T a multiple of 100, zero beyond each row's frames.
 
         Returns (embeddings [B, tokens, output_dim], features of the last layer [B, tokens, d_model]).
@@ -105,7 +105,7 @@ class AudioTower(nn.Module):
         valid[:, 0] = True
         mask = None if bool(valid.all()) else valid[:, None, None, :]
         for layer in self.layers:
-            x = layer(x, mask, drop)
+            x = layer(x, mask)
         features = self.ln_post(x)
         out = self.proj2(F.gelu(self.proj1(features)))
         return out.reshape(B, n_windows * span * 13, -1), features.reshape(B, n_windows * span * 13, -1)
@@ -139,7 +139,9 @@ class Attention(nn.Module):
         q, k = _rotate(q, rope), _rotate(k, rope)
         repeat = self.n_q // self.n_kv
         k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
-        out = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        # Written out: twice as fast as PyTorch's causal kernel, forward and back, at these lengths on a processor.
+        future = torch.ones(L, L, dtype=torch.bool).triu(1)
+        out = (q @ k.mT * self.d**-0.5).masked_fill(future, -1e4).softmax(-1).to(v.dtype) @ v
         return self.o_proj(out.transpose(1, 2).reshape(B, L, -1))
 
 
@@ -166,9 +168,9 @@ class DecoderLayer(nn.Module):
         self.input_layernorm = RMSNorm(t["hidden_size"], t["rms_norm_eps"])
         self.post_attention_layernorm = RMSNorm(t["hidden_size"], t["rms_norm_eps"])
 
-    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], drop: float) -> Tensor:
-        x = x + F.dropout(self.self_attn(self.input_layernorm(x), rope), drop, self.training)
-        return x + F.dropout(self.mlp(self.post_attention_layernorm(x)), drop, self.training)
+    def forward(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> Tensor:
+        x = x + self.self_attn(self.input_layernorm(x), rope)
+        return x + self.mlp(self.post_attention_layernorm(x))
 
 
 class TextModel(nn.Module):
@@ -179,12 +181,12 @@ class TextModel(nn.Module):
         self.norm = RMSNorm(t["hidden_size"], t["rms_norm_eps"])
         self.theta, self.d = t["rope_theta"], t["head_dim"]
 
-    def forward(self, x: Tensor, drop: float = 0.0) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         frequency = self.theta ** (-torch.arange(0, self.d, 2, dtype=torch.float64) / self.d)
         angles = (torch.arange(x.shape[1], dtype=torch.float64)[:, None] * frequency[None]).repeat(1, 2)
         rope = (angles.cos().float(), angles.sin().float())
         for layer in self.layers:
-            x = layer(x, rope, drop)
+            x = layer(x, rope)
         return self.norm(x)
 
 

@@ -17,20 +17,23 @@ from torch import Tensor
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
+from training.muon import Muon
 from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
 from training.vocabulary import load_vocabulary, train_vocabulary
 
-PEAK_RATE = 1.2e-3
+PEAK_RATE, PEAK_MATRIX_RATE = 1.2e-3, 1e-2
+"""Of AdamW (norms, biases, convolutions, tables, heads) and of Muon (the matrices between layers)."""
 WARM_STEPS = 150
+HEAD_STEPS = 150
+"""With weights from outside only the heads learn for so long, since those are not exported."""
 STEADY_PART = 0.25
 """Of the time after the decoder listens: the rate stays at its peak, then falls along a cosine."""
-DROPOUT = 0.03
 TOKEN_CTC = 0.3
 DEAF_SECONDS = 3.5
 """Until the decoder listens it hears utterances of at most so many seconds, clean ones; longer ones teach nothing."""
-DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 72.0
+DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 80.0
 LISTENS_BELOW = 2.4
 """The loss of the text, averaged over 50 steps, that no language model without ears reaches."""
 LONGEST = ((0.1, 6.0), (0.25, 10.0), (0.45, 18.0), (1.0, 30.0))
@@ -49,15 +52,16 @@ def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: obj
 
 
 def forward(
-    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, drop: float
+    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(loss of the answer's tokens, of the character head, of the audio embeddings read as tokens)."""
     samples = [len(e.wave) for e in batch]
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
         row[: len(example.wave)] = torch.from_numpy(example.wave)
-    mel, frames = log_mel(waves, samples, filters, window)
-    embeddings, features = network.thinker.audio_tower(mel, frames, drop)
+    with torch.autocast("cpu", enabled=False):
+        mel, frames = log_mel(waves, samples, filters, window)
+    embeddings, features = network.thinker.audio_tower(mel, frames)
     counts = [n_tokens(f) for f in frames]
 
     rows, spans = [], []
@@ -79,15 +83,15 @@ def forward(
         x[i, :a] = table(torch.tensor(before))
         x[i, a:b] = embeddings[i, : counts[i]]
         x[i, b : b + len(rest)] = table(torch.tensor(rest))
-    hidden = network.thinker.model(x, drop)
+    hidden = network.thinker.model(x)
     picked = torch.cat([hidden[i, start - 1 : start - 1 + len(answer)] for i, (start, answer) in enumerate(spans)])
     targets = torch.tensor([t for _, answer in spans for t in answer])
-    loss = F.cross_entropy(network.thinker.logits(picked), targets, label_smoothing=0.05)
+    loss = F.cross_entropy(network.thinker.logits(picked).float(), targets, label_smoothing=0.05)
 
-    slots = network.ctc(features).view(len(batch), -1, len(CHARACTERS) + 1).log_softmax(-1)
+    slots = network.ctc(features).view(len(batch), -1, len(CHARACTERS) + 1).float().log_softmax(-1)
     character_loss = ctc_loss(slots, [n * CTC_SLOTS for n in counts], [characters(e.text) for e in batch], blank=0)
     vectors = torch.cat([table.weight, network.blank[None]])
-    tokens = (embeddings @ vectors.T).log_softmax(-1)
+    tokens = (embeddings @ vectors.T).float().log_softmax(-1)
     token_loss = ctc_loss(tokens, counts, [prompts.encode(e.text) for e in batch], blank=len(vectors) - 1)
     return loss, character_loss, token_loss
 
@@ -136,12 +140,16 @@ def main() -> None:
     prompts = Prompts(vocabulary)
     network = TrainedModel(vocabulary.get_vocab_size())
     print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    plain = [p for p in network.parameters() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0.0}],
+    between = [p for name, p in network.thinker.named_parameters() if p.ndim == 2 and "embed_tokens" not in name]
+    others = [p for p in network.parameters() if all(p is not q for q in between)]
+    muon = Muon(between, PEAK_MATRIX_RATE, weight_decay=0.02)
+    adam = torch.optim.AdamW(
+        [{"params": [p for p in others if p.ndim > 1], "weight_decay": 0.03},
+         {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0}],
         lr=PEAK_RATE, betas=(0.9, 0.98), eps=1e-8,
     )  # fmt: skip
+    heads = [*network.ctc.parameters(), network.blank]
+    bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if options.start_from:
         network.thinker.load_state_dict(exported(options.start_from))
     average = {name: value.clone() for name, value in network.state_dict().items()}
@@ -150,8 +158,8 @@ def main() -> None:
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(state["network"])
-        if "optimizer" in state:
-            optimizer.load_state_dict(state["optimizer"])
+        muon.load_state_dict(state["muon"])
+        adam.load_state_dict(state["adam"])
         average = state["average"]
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state.get("listens_since", math.inf)
@@ -177,15 +185,23 @@ def main() -> None:
             batch_sound.value = BATCH_SECONDS
             falling = max(0.0, (part - STEADY_PART) / (1 - STEADY_PART))
             rate *= 0.5 * (1 + math.cos(math.pi * falling)) + 0.004
-        for group in optimizer.param_groups:
+        for group in adam.param_groups:
             group["lr"] = rate
+        for group in muon.param_groups:
+            group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
         weight = 1.0 if part < CTC_PART else 0.3
         batch = queue.get()
-        loss, ctc, token_ctc = forward(network, prompts, batch, filters, window, DROPOUT if augment.value else 0.0)
-        optimizer.zero_grad()
-        (loss + weight * (ctc + TOKEN_CTC * token_ctc)).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
+        network.zero_grad()
+        total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)
+        if options.start_from and step < HEAD_STEPS:
+            total_loss.backward(inputs=heads)
+        else:
+            total_loss.backward()
+            muon.step()
+        torch.nn.utils.clip_grad_norm_(others, 1.0)
+        adam.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))
         step += 1
         sound += sum(len(e.wave) for e in batch) / 16_000
@@ -206,7 +222,7 @@ def main() -> None:
             sums = [0.0, 0.0, 0.0, 0]
         if spent - saved > 240 or spent >= total:
             saved = spent
-            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
+            state = {"network": network.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "average": average}
             torch.save(
                 {**state, "step": step, "spent": spent, "sound": sound, "listens_since": listens_since},
                 checkpoint.with_suffix(".part"),
