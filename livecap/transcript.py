@@ -16,6 +16,19 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """A word of committed text and when it was said."""
+
+    text: str
+    """As written, without the space before it."""
+    start_sample: int
+    end_sample: int
+    quality: str
+    """How its time is known: "step" (the steps between which it was first believed), "agreed" (two steps place it), or
+    "settled" (a pass over the whole utterance)."""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
     """All there is to know about one utterance, now."""
 
@@ -82,6 +95,32 @@ class UtteranceEnded:
     start_sample: int
     end_sample: int
     language: str | None
+    words: tuple[Word, ...] = ()
+    """Of `text`, in order; times never run backwards. Empty where none are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceSettled:
+    """A pass over the whole sound of a closed utterance heard it so. Supersedes `UtteranceEnded` in exports; the screen
+    keeps what it showed."""
+
+    track: str
+    utterance: int
+    text: str
+    start_sample: int
+    end_sample: int
+    language: str | None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A person marked this moment."""
+
+    track: str
+    sample: int
+    note: str
+    wall_time: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +169,26 @@ class SessionEnded:
     """"end of source", "stopped" or "failed: ..."."""
 
 
-SessionEvent = SessionStarted | TextCommitted | UtteranceEnded | AudioGap | Paused | Resumed | Notice | SessionEnded
+SessionEvent = (
+    SessionStarted
+    | TextCommitted
+    | UtteranceEnded
+    | UtteranceSettled
+    | Marked
+    | AudioGap
+    | Paused
+    | Resumed
+    | Notice
+    | SessionEnded
+)
 
 _TYPE_NAMES: dict[type, str] = {
     TranscriptUpdate: "update",
     SessionStarted: "session_started",
     TextCommitted: "text_committed",
     UtteranceEnded: "utterance_ended",
+    UtteranceSettled: "utterance_settled",
+    Marked: "marked",
     AudioGap: "audio_gap",
     Paused: "paused",
     Resumed: "resumed",
@@ -165,8 +217,11 @@ def from_json(line: str) -> SessionEvent | TranscriptUpdate:
         raise ValueError(f"not a livecap event: {line[:80]!r}")
     cls = _TYPES_BY_NAME[record["type"]]
     known = {f.name for f in fields(cls)}
+    values = {k: v for k, v in record.items() if k in known}
     try:
-        item: SessionEvent | TranscriptUpdate = cls(**{k: v for k, v in record.items() if k in known})
-    except TypeError as error:
+        if "words" in values:
+            values["words"] = tuple(Word(**{f.name: word[f.name] for f in fields(Word)}) for word in values["words"])
+        item: SessionEvent | TranscriptUpdate = cls(**values)
+    except (TypeError, KeyError) as error:
         raise ValueError(f"event {record['type']!r} is incomplete: {error}") from None
     return item

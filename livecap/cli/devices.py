@@ -1,11 +1,22 @@
 """`livecap devices`: the inputs of this machine."""
 
+import argparse
 import json
 from dataclasses import asdict
 
-from livecap.audio_in.devices import list_inputs
-from livecap.cli.output import warn
+from livecap.settings import Settings
 from livecap.text_safety import printable
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`livecap devices [--json]`."""
+    devices = commands.add_parser("devices", help="list the inputs of this machine")
+    devices.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
+    devices.set_defaults(run=_devices)
+
+
+def _devices(options: argparse.Namespace, settings: Settings) -> int:
+    return list_devices(options.as_json or options.json)
 
 
 def list_devices(as_json: bool) -> int:
@@ -14,6 +25,9 @@ def list_devices(as_json: bool) -> int:
     Raises:
         AudioError: PortAudio is missing.
     """
+    from livecap.audio_in.devices import list_inputs
+    from livecap.cli.output import warn
+
     inputs = list_inputs()
     if as_json:
         print(json.dumps([asdict(device) for device in inputs], ensure_ascii=False, indent=2))

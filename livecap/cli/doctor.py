@@ -1,5 +1,6 @@
 """`livecap doctor`: what this machine has, and with `--selftest` how well and how fast a model does on it."""
 
+import argparse
 import importlib.util
 import json
 import platform
@@ -10,8 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from livecap.errors import LivecapError
+from livecap.settings import Settings
 from livecap.shipped import demo_recording, reference_text
 from livecap.version import VERSION
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`livecap doctor [--selftest] [--model NAME] [--json]`."""
+    doctor = commands.add_parser("doctor", help="say what this machine has")
+    doctor.add_argument("--selftest", action="store_true", help="and transcribe a shipped recording: WER, RTF, memory")
+    doctor.add_argument("--model", dest="doctor_model", metavar="NAME", help="the model of the self-test")
+    doctor.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> int:
+    model = options.doctor_model or settings.model
+    return doctor(model, selftest=options.selftest, as_json=options.as_json or options.json)
 
 
 def doctor(model: str, selftest: bool, as_json: bool) -> int:
@@ -70,7 +86,6 @@ def _selftest(model: str) -> dict[str, Any]:
 
     from livecap.bench.wer import word_error_rate
     from livecap.cli.session import make_session
-    from livecap.settings import Settings
     from livecap.transcript import SAMPLE_RATE, SessionEvent, TranscriptUpdate, UtteranceEnded
 
     recording = demo_recording()

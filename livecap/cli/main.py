@@ -4,12 +4,16 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from livecap.cli import demo, devices, doctor
+from livecap.cli.arguments import pace
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings import DEFAULT_MODEL, Settings
 from livecap.version import VERSION
+
+GROUPS = (demo, devices, doctor)
+"""The files of this folder that add commands: `add_commands` says what each is called and which function runs it."""
 
 EXAMPLES = """\
 examples:
@@ -45,22 +49,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.pace != 1.0 and not options.replay and options.command != "demo":
         raise SettingsError("--pace is for recordings: give it with --replay FILE or demo.")
     settings = _settings(options)
-    if options.command == "devices":
-        from livecap.cli.devices import list_devices
-
-        return list_devices(options.json_list or options.json)
-    if options.command == "doctor":
-        from livecap.cli.doctor import doctor
-
-        return doctor(
-            options.doctor_model or settings.model, selftest=options.selftest, as_json=options.json_list or options.json
-        )
+    if options.command:
+        status: int = options.run(options, settings)
+        return status
     from livecap.cli.session import run_session
 
-    if options.command == "demo":
-        from livecap.shipped import demo_recording
-
-        settings = replace(settings, replay=demo_recording(), model=options.model or "tiny")
     return run_session(settings)
 
 
@@ -91,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--mic", action="store_true", help="the default microphone (what livecap does without options)")
     source.add_argument("--device", metavar="NAME", help="an input: its index, its name or a part of it")
     source.add_argument("--replay", metavar="FILE", type=Path, help="a recording, as if it were live")
-    parser.add_argument("--pace", metavar="N", type=_pace, default=1.0, help="replay N times real time, or max")
+    parser.add_argument("--pace", metavar="N", type=pace, default=1.0, help="replay N times real time, or max")
 
     text = parser.add_argument_group("text")
     text.add_argument("--model", metavar="NAME", help=f"a name, folder or repository; tiny (default: {DEFAULT_MODEL})")
@@ -106,38 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--log-dir", metavar="DIR", type=Path, help="put the session's folder into DIR")
 
     commands = parser.add_subparsers(dest="command", metavar="", title="commands")
-    demo = commands.add_parser("demo", help="replay a shipped recording through the embedded model")
-    _add_demo_options(demo)
-    devices = commands.add_parser("devices", help="list the inputs of this machine")
-    devices.add_argument("--json", dest="json_list", action="store_true", help="as JSON")
-    doctor = commands.add_parser("doctor", help="say what this machine has")
-    doctor.add_argument("--selftest", action="store_true", help="and transcribe a shipped recording: WER, RTF, memory")
-    doctor.add_argument("--model", dest="doctor_model", metavar="NAME", help="the model of the self-test")
-    doctor.add_argument("--json", dest="json_list", action="store_true", help="as JSON")
+    for group in GROUPS:
+        group.add_commands(commands)
     return parser
-
-
-def _add_demo_options(demo: argparse.ArgumentParser) -> None:
-    """What may also stand before `demo` may stand behind it."""
-    absent = argparse.SUPPRESS
-    form = demo.add_mutually_exclusive_group()
-    form.add_argument("--plain", action="store_true", default=absent, help="print a line an utterance; no screen")
-    form.add_argument("--json", action="store_true", default=absent, help="print one event a line")
-    demo.add_argument("--pace", metavar="N", type=_pace, default=absent, help="N times real time, or max")
-    demo.add_argument("--model", metavar="NAME", default=absent, help="another model than tiny")
-    demo.add_argument("--log-dir", metavar="DIR", type=Path, default=absent, help="put the session's folder into DIR")
-
-
-def _pace(text: str) -> float | None:
-    if text == "max":
-        return None
-    try:
-        pace = float(text)
-    except ValueError:
-        pace = math.nan
-    if not (math.isfinite(pace) and pace > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no pace: give a number above 0, or max")
-    return pace
 
 
 def _chunk(text: str) -> float:
