@@ -5,7 +5,8 @@ An update may be dropped for a newer one of the same utterance. An event may not
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 SAMPLE_RATE = 16_000
@@ -70,6 +71,10 @@ class SessionStarted:
     """The forced language, or None."""
     version: str
     schema: int = SCHEMA_VERSION
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What the person chose, by the names of `settings.py`; values that JSON has."""
+    versions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Of what the session runs on: the system, Python, the libraries that decide what is heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,19 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockAnchored:
+    """Where the sample clock stood by the session's wall clock: every minute of a live session, and when somebody moved
+    the computer's clock."""
+
+    track: str
+    sample: int
+    wall_time: str
+    """When `sample` was heard, by a clock that was set once, at the session's start, and never steps."""
+    step_seconds: float = 0.0
+    """How far the computer's clock has been moved since the start, forward above 0. A new time zone is no move."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something a person should know: a token budget that was hit, a device that left."""
 
@@ -178,6 +196,7 @@ SessionEvent = (
     | AudioGap
     | Paused
     | Resumed
+    | ClockAnchored
     | Notice
     | SessionEnded
 )
@@ -192,6 +211,7 @@ _TYPE_NAMES: dict[type, str] = {
     AudioGap: "audio_gap",
     Paused: "paused",
     Resumed: "resumed",
+    ClockAnchored: "clock_anchored",
     Notice: "notice",
     SessionEnded: "session_ended",
 }

@@ -39,7 +39,7 @@ class PlainOutput:
             case TranscriptUpdate():
                 return
             case SessionStarted():
-                self._clock = SessionClock(item)
+                self._clock = SessionClock.of(item)
             case UtteranceEnded():
                 label = f"{item.track}: " if item.track else ""
                 self._print(self._out, item.start_sample, label + item.text)

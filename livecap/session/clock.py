@@ -1,39 +1,151 @@
-"""SessionClock: the sample clock as people read it."""
+"""When it was: samples as people read them, and a wall clock that never steps.
 
+SessionClock    turns samples into times; learns from the facts of a session
+WallClock       the time of day of a running session, whatever happens to the computer's clock
+"""
+
+import sys
+import time
 from bisect import bisect_right
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from livecap.transcript import SAMPLE_RATE, Resumed, SessionEvent, SessionStarted
+from livecap.transcript import SAMPLE_RATE, ClockAnchored, Resumed, SessionEvent, SessionStarted
+
+STEP_SECONDS = 2.0
+"""From here on a difference between the computer's clock and ours is a step; below it is drift or a slow correction."""
+
+ANCHOR_SECONDS = 60.0
+"""Between two anchors of one track."""
 
 
 class SessionClock:
-    """Wall time for a live session, whose pauses shift it; elapsed time for a recording."""
+    """Wall time for a live session, which pauses and lost time shift; elapsed time for a recording.
 
-    def __init__(self, started: SessionStarted) -> None:
-        self._live = started.live
-        self._anchors = [(0, datetime.fromisoformat(started.wall_time))]
-        """(sample, wall time), in order: the start, and each time listening went on."""
+    Times of a track never run backwards, whatever the facts say.
+    """
+
+    def __init__(self, live: bool, started: datetime) -> None:
+        """
+        Args:
+            live: wall time, or time since the start.
+            started: when sample 0 was heard; its offset to UTC is kept to the end of the session.
+        """
+        self.live = live
+        self.started = started
+        self.step_seconds = 0.0
+        """How far the computer's clock was moved since the start, as far as is known."""
+        self._anchors: dict[str, list[tuple[int, datetime]]] = {}
+        """Of each track: (sample, wall time), both in order. Those of "" hold for tracks without any."""
+
+    @classmethod
+    def of(cls, started: SessionStarted) -> "SessionClock":
+        """The clock of a session that began so."""
+        return cls(started.live, datetime.fromisoformat(started.wall_time))
 
     def note(self, event: SessionEvent) -> None:
-        """Learn from a `Resumed`; other events do not matter."""
-        if isinstance(event, Resumed):
-            self._anchors.append((event.sample, datetime.fromisoformat(event.wall_time)))
+        """Learn from `Resumed` and `ClockAnchored`; other events do not matter."""
+        if isinstance(event, Resumed | ClockAnchored):
+            self.anchor(event.track, event.sample, datetime.fromisoformat(event.wall_time))
+        if isinstance(event, ClockAnchored):
+            self.step_seconds = event.step_seconds
+
+    def anchor(self, track: str, sample: int, wall_time: datetime) -> None:
+        """From here on, `sample` of `track` was heard at `wall_time`."""
+        known = self.wall(sample, track)
+        if (wall_time - known).total_seconds() < -STEP_SECONDS:
+            wall_time = known  # the computer's clock was moved back: go on as before
+        anchors = self._anchors.setdefault(track, [])
+        last_sample, last = anchors[-1] if anchors else (0, self.started)
+        anchors.append((max(sample, last_sample), max(wall_time, last)))
+
+    def corrected(self) -> "SessionClock":
+        """The same clock as somebody reads it who knows the end: all of it moved by what was wrong with the computer's
+        clock at the start."""
+        step = timedelta(seconds=self.step_seconds)
+        clock = SessionClock(self.live, self.started + step)
+        clock._anchors = {
+            track: [(sample, wall + step) for sample, wall in anchors] for track, anchors in self._anchors.items()
+        }
+        return clock
 
     @property
     def date(self) -> str:
         """Of the session's start: 2026-03-01 10:02."""
-        return f"{self._anchors[0][1]:%Y-%m-%d %H:%M}"
+        return f"{self.started:%Y-%m-%d %H:%M}"
 
-    def at(self, sample: int) -> str:
+    def wall(self, sample: int, track: str = "") -> datetime:
+        """When a sample was heard. Of a recording: when it would have been, played at its own speed."""
+        anchors = self._anchors.get(track) or self._anchors.get("") or []
+        i = bisect_right(anchors, sample, key=lambda anchor: anchor[0])
+        anchor_sample, anchor_wall = anchors[i - 1] if i else (0, self.started)
+        wall = anchor_wall + timedelta(seconds=(sample - anchor_sample) / SAMPLE_RATE)
+        return min(wall, anchors[i][1]) if i < len(anchors) else wall
+
+    def at(self, sample: int, track: str = "") -> str:
         """10:02:03 by the wall, or 0:12:03 since the start of a recording."""
-        if not self._live:
-            return elapsed(sample)
-        i = bisect_right(self._anchors, sample, key=lambda anchor: anchor[0]) - 1
-        anchor_sample, wall = self._anchors[max(i, 0)]
-        return f"{wall + timedelta(seconds=(sample - anchor_sample) / SAMPLE_RATE):%H:%M:%S}"
+        return f"{self.wall(sample, track):%H:%M:%S}" if self.live else elapsed(sample)
 
 
-def elapsed(sample: int) -> str:
+def elapsed(n_samples: int) -> str:
     """Samples as 0:12:03."""
-    seconds = sample // SAMPLE_RATE
+    seconds = n_samples // SAMPLE_RATE
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+
+
+def short_elapsed(n_samples: int) -> str:
+    """Samples as 12:03, and as 1:12:03 from an hour on."""
+    minutes, seconds = divmod(n_samples // SAMPLE_RATE, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def steady_seconds() -> float:
+    """Seconds that only grow, and go on while the computer sleeps (`time.monotonic` stands still then)."""
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class WallClock:
+    """The time of day of a session: set once from the computer's clock, then never steps. Any thread may ask."""
+
+    def __init__(self, system: Callable[[], float] = time.time, steady: Callable[[], float] = steady_seconds) -> None:
+        """
+        Args:
+            system: Unix time by the computer's clock, which people and servers move.
+            steady: seconds that only grow.
+        """
+        self._system = system
+        self._steady = steady
+        self.started = system()
+        """Unix time of the session's start."""
+        self._started_steady = steady()
+        self._zone = datetime.fromtimestamp(self.started).astimezone().tzinfo
+        self._anchored: dict[str, tuple[float, float]] = {}
+        """Of each track: (elapsed, step) of its newest anchor."""
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Since the session's start, sleep included."""
+        return self._steady() - self._started_steady
+
+    @property
+    def step_seconds(self) -> float:
+        """How far the computer's clock has been moved since the start; 0 where it only drifts."""
+        step = self._system() - self.started - self.elapsed_seconds
+        return round(step, 3) if abs(step) >= STEP_SECONDS else 0.0
+
+    def now(self) -> str:
+        """ISO 8601 with milliseconds, in the time zone of the session's start."""
+        moment = datetime.fromtimestamp(self.started, self._zone) + timedelta(seconds=self.elapsed_seconds)
+        return moment.isoformat(timespec="milliseconds")
+
+    def anchor(self, track: str, sample: int) -> ClockAnchored | None:
+        """The fact that `sample` was heard now, where one is due: every minute, and when the computer's clock moved."""
+        elapsed_seconds, step = self.elapsed_seconds, self.step_seconds
+        last_elapsed, last_step = self._anchored.get(track, (0.0, 0.0))
+        if elapsed_seconds - last_elapsed < ANCHOR_SECONDS and abs(step - last_step) < STEP_SECONDS:
+            return None
+        self._anchored[track] = (elapsed_seconds, step)
+        return ClockAnchored(track, sample, self.now(), step)

@@ -46,7 +46,7 @@ class SessionLog:
         try:
             _append(self._events, to_json(event, wall_seconds) + "\n")
             if isinstance(event, SessionStarted):
-                self._clock = SessionClock(event)
+                self._clock = SessionClock.of(event)
                 source = printable(f"{event.source}, {event.model}")
                 _append(self._transcript, f"# {self._clock.date}\n\n{source}\n\n")
             assert self._clock is not None, "a session starts with SessionStarted"

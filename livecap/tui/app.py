@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import Footer
 
 from livecap.errors import LivecapError
+from livecap.session.clock import SessionClock
 from livecap.session.status import SessionStatus, State
 from livecap.transcript import (
     SAMPLE_RATE,
@@ -30,7 +31,7 @@ from livecap.tui.messages import SessionReported, TranscriptChanged
 from livecap.tui.new_lines import NewLines
 from livecap.tui.notice_line import NoticeLine
 from livecap.tui.status_bar import StatusBar
-from livecap.tui.times import SessionClock, Times
+from livecap.tui.times import Times
 from livecap.tui.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class LivecapApp(App[Leaving]):
     def _resumed(self, track: str, sample: int, now: datetime) -> None:
         before = self._paused_at.pop(track, now)
         if self._times.live:
-            self._times.resumed(track, sample, now)
+            self._times.anchor(track, sample, now)
             self._remark(track, sample, f"— paused for {_spoken((now - before).total_seconds())} —")
 
     def _remark(self, track: str, sample: int, sentence: str) -> None:

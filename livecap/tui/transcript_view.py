@@ -14,10 +14,11 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from livecap.session.clock import SessionClock
 from livecap.text_safety import printable
 from livecap.transcript import TranscriptUpdate
 from livecap.tui.paragraph import Paragraph
-from livecap.tui.times import SessionClock, Times
+from livecap.tui.times import Times, gutter_time
 
 GUTTER_WIDTH = 10
 """The longest time, `10:02:03` or `1:02:03`, and two columns of air."""
@@ -151,7 +152,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     def _describe(self, index: int) -> None:
         """Decide the time and the label beside a paragraph: where they changed, and after a remark."""
         paragraph = self._paragraphs[index]
-        paragraph.time = self._clock.label(paragraph.track, paragraph.start_sample, self.times)
+        paragraph.time = gutter_time(self._clock, paragraph.track, paragraph.start_sample, self.times)
         previous = self._paragraphs[index - 1] if index else None
         spoken = previous is not None and not previous.is_remark
         turn = previous is None or not spoken or previous.track != paragraph.track

@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
 
 
 def test_times_after_a_pause_are_wall_times() -> None:
-    clock = SessionClock(LIVE)
+    clock = SessionClock.of(LIVE)
     clock.note(Resumed("", 32_000, "2026-03-01T11:00:00+01:00"))
     assert clock.at(16_000) == "10:02:04"
     assert clock.at(48_000) == "11:00:01"
