@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from livecap.cli import demo, devices, doctor
+from livecap.cli import demo, devices, doctor, eval
 from livecap.cli.arguments import pace
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings import DEFAULT_MODEL, Settings
 from livecap.version import VERSION
 
-GROUPS = (demo, devices, doctor)
+GROUPS = (demo, devices, doctor, eval)
 """The files of this folder that add commands: `add_commands` says what each is called and which function runs it."""
 
 EXAMPLES = """\

@@ -1,0 +1,85 @@
+"""A whole evaluation: modes times recordings, in one process or several, to plain values and the words behind them."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from livecap.bench.machine import machine
+from livecap.bench.measured import Measured, measure, measure_offline, total
+from livecap.bench.modes import Mode, parse_mode
+from livecap.bench.reference import read_reference
+from livecap.bench.scores import figures, streaming_gap
+from livecap.model.load import LoadedModel, load
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured."""
+
+    model: str
+    modes: tuple[str, ...]
+    """As `modes.parse_mode` reads them."""
+    step_cost: float | None = None
+    """Seconds that a step is taken to cost; None measures."""
+    offline: bool = True
+    jobs: int = 1
+
+
+def evaluate(plan: Plan, paths: Sequence[Path]) -> tuple[dict[str, Any], list[Measured]]:
+    """The figures as plain values, and every recording in every mode.
+
+    Raises:
+        LivecapError: a recording, a mode or a model that is none.
+    """
+    modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
+    for path in paths:
+        read_reference(path)
+    if plan.jobs == 1:
+        loaded = load(plan.model)
+        parts = [part for path in paths for part in _recording(loaded, plan, path)]
+    else:
+        # Spawned, because MLX does not survive a fork.
+        with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
+            parts = [part for found in pool.map(partial(_alone, plan), paths) for part in found]
+    return _result(plan, modes, parts), parts
+
+
+def _alone(plan: Plan, path: Path) -> list[Measured]:
+    """One recording, in a process that may do others before and after."""
+    return _recording(_loaded(plan.model), plan, path)
+
+
+_models: dict[str, LoadedModel] = {}
+"""Of this process, so that it loads a model once."""
+
+
+def _loaded(model: str) -> LoadedModel:
+    if model not in _models:
+        _models[model] = load(model)
+    return _models[model]
+
+
+def _recording(loaded: LoadedModel, plan: Plan, path: Path) -> list[Measured]:
+    reference = read_reference(path)
+    offline = measure_offline(loaded, reference) if plan.offline else None
+    modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
+    return [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
+
+
+def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measured]) -> dict[str, Any]:
+    columns = []
+    for mode in modes:
+        mine = [part for part in parts if part.mode == mode.name]
+        gaps = {name: gap for name in ("stable", "final") if (gap := streaming_gap(mine, name)) is not None}
+        columns.append(figures(total(mine)) | {"wer_gap": gaps, "settings": repr(mode.config)})
+    return {
+        "machine": machine(),
+        "model": plan.model,
+        "step_cost_seconds": plan.step_cost,
+        "all": columns,
+        "recordings": [figures(part) for part in parts],
+    }

@@ -1,0 +1,142 @@
+"""Recordings with references through modes of the stream: counts and samples of each, which add up over recordings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from livecap.bench.alignment import distance
+from livecap.bench.counted import CountedRecogniser, DecodeCounts
+from livecap.bench.emission import Emission, emissions, final_texts
+from livecap.bench.latency import Samples, latencies
+from livecap.bench.modes import Mode
+from livecap.bench.offline import transcribe
+from livecap.bench.reference import Reference
+from livecap.bench.stability import Stability, stability
+from livecap.bench.timeline import Timeline, play
+from livecap.bench.wer import normalise
+from livecap.model.load import LoadedModel
+from livecap.stream.transcriber import StreamingTranscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Edits against the reference, in words and in characters."""
+
+    n_words: int = 0
+    word_errors: int = 0
+    n_characters: int = 0
+    character_errors: int = 0
+
+    def __add__(self, other: "Errors") -> "Errors":
+        return Errors(
+            self.n_words + other.n_words,
+            self.word_errors + other.word_errors,
+            self.n_characters + other.n_characters,
+            self.character_errors + other.character_errors,
+        )
+
+    @property
+    def wer(self) -> float:
+        """Word errors over reference words."""
+        return self.word_errors / max(self.n_words, 1)
+
+    @property
+    def cer(self) -> float:
+        """Character errors over reference characters, spaces between words counted."""
+        return self.character_errors / max(self.n_characters, 1)
+
+
+@dataclass
+class Measured:
+    """One recording, or several together, in one mode."""
+
+    recording: str
+    mode: str
+    sound_seconds: float
+    errors: dict[str, Errors]
+    """`offline`, `stable` (as committed live) and `final` (as exported: settled where that ran)."""
+    latencies: dict[str, Samples]
+    stability: Stability
+    decodes: DecodeCounts
+    step_seconds: list[float]
+    lag_seconds: list[float]
+    n_skipped: int = 0
+    """Recordings without word times, which have no latencies."""
+    text: str = ""
+    words: list[Emission] = field(default_factory=list)
+
+
+def errors(reference: str, heard: str) -> Errors:
+    """Of one text, after the normaliser."""
+    expected, said = normalise(reference), normalise(heard)
+    expected_letters, said_letters = " ".join(expected), " ".join(said)
+    return Errors(
+        len(expected),
+        distance(expected, said),
+        len(expected_letters),
+        distance(expected_letters, said_letters),
+    )
+
+
+def measure(
+    loaded: LoadedModel, reference: Reference, mode: Mode, offline: Errors | None, step_cost: float | None = None
+) -> Measured:
+    """One recording in one mode. `offline` is measured by `measure_offline`, once for all modes."""
+    recogniser = CountedRecogniser(loaded, "", None, mode.config)
+    recogniser.counts = DecodeCounts()
+    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config)
+    timeline = play(transcriber, reference.samples, step_cost)
+    return assess(reference, timeline, mode.name, recogniser.counts, offline)
+
+
+def measure_offline(loaded: LoadedModel, reference: Reference) -> Errors:
+    """Pieces of at most 28 s cut at pauses, each decoded alone: what streaming is held against."""
+    return errors(reference.text, transcribe(loaded, reference.samples))
+
+
+def assess(
+    reference: Reference, timeline: Timeline, mode: str, decodes: DecodeCounts, offline: Errors | None
+) -> Measured:
+    """The figures of a timeline."""
+    words = emissions(timeline, reference)
+    texts = final_texts(timeline.moments)
+    settled = texts | {item.utterance: item.text for item in timeline.settled}
+    stable_text = " ".join(texts[u] for u in sorted(texts))
+    final_text = " ".join(settled[u] for u in sorted(settled))
+    measured = {"stable": errors(reference.text, stable_text), "final": errors(reference.text, final_text)}
+    return Measured(
+        recording=reference.name,
+        mode=mode,
+        sound_seconds=timeline.sound_seconds,
+        errors=({"offline": offline} if offline else {}) | measured,
+        latencies=latencies(timeline, reference, words) if reference.words else {},
+        stability=stability(timeline),
+        decodes=decodes,
+        step_seconds=timeline.step_seconds,
+        lag_seconds=timeline.lag_seconds,
+        n_skipped=0 if reference.words else 1,
+        text=final_text,
+        words=words,
+    )
+
+
+def total(parts: Sequence[Measured]) -> Measured:
+    """All recordings of one mode as one."""
+    first = parts[0]
+    names = dict.fromkeys(name for part in parts for name in part.errors)
+    out = Measured(
+        recording="all",
+        mode=first.mode,
+        sound_seconds=sum(part.sound_seconds for part in parts),
+        errors={name: sum((part.errors[name] for part in parts if name in part.errors), Errors()) for name in names},
+        latencies={},
+        stability=sum((part.stability for part in parts[1:]), first.stability),
+        decodes=DecodeCounts(),
+        step_seconds=[seconds for part in parts for seconds in part.step_seconds],
+        lag_seconds=[seconds for part in parts for seconds in part.lag_seconds],
+        n_skipped=sum(part.n_skipped for part in parts),
+    )
+    for part in parts:
+        out.decodes.add(part.decodes)
+        for name, samples in part.latencies.items():
+            out.latencies.setdefault(name, Samples()).extend(samples)
+    return out

@@ -1,0 +1,71 @@
+"""Modes of the stream that are held against each other: a name and a configuration, from one word of a command."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import Enum
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from livecap.errors import SettingsError
+from livecap.stream.config import StreamConfig
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A name in the table, and how the stream is set."""
+
+    name: str
+    config: StreamConfig
+
+
+def parse_mode(text: str, step_cost: float | None = None) -> Mode:
+    """`default`, a chunk in seconds such as `0.5`, or `NAME:setting=value;setting=value` of the stream's settings.
+
+    A setting of a part is named with a dot, such as `commit.rule=agreement`.
+
+    Args:
+        step_cost: what a step is taken to cost, where the mode follows the cost.
+
+    Raises:
+        SettingsError: no such mode, setting or value.
+    """
+    config: Any = StreamConfig(step_cost_seconds=step_cost)
+    name, colon, rest = text.partition(":")
+    if not colon and name != "default":
+        return Mode(f"{name} s", _set(config, ["step_seconds"], name, text))
+    for assignment in filter(None, rest.split(";")):
+        path, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"Mode {text!r} sets nothing by {assignment!r}: give SETTING=VALUE.")
+        config = _set(config, path.strip().split("."), value.strip(), text)
+    return Mode(name, config)
+
+
+def _set(config: Any, path: Sequence[str], value: str, mode: str) -> Any:
+    """A copy of a frozen dataclass with the setting at `path` changed."""
+    known = [field.name for field in fields(config)]
+    if path[0] not in known:
+        raise SettingsError(f"Mode {mode!r}: there is no setting {path[0]!r}. There are: {', '.join(known)}.")
+    old = getattr(config, path[0])
+    if len(path) > 1:
+        if not is_dataclass(old):
+            raise SettingsError(f"Mode {mode!r}: {path[0]} is one value and has no part {path[1]!r}.")
+        return replace(config, **{path[0]: _set(old, path[1:], value, mode)})
+    return replace(config, **{path[0]: _typed(get_type_hints(type(config))[path[0]], path[0], value, mode)})
+
+
+def _typed(kind: Any, name: str, value: str, mode: str) -> Any:
+    """`value` as the setting's type has it; `auto` is None where that is allowed."""
+    kinds = get_args(kind) or (kind,)
+    if value == "auto" and NoneType in kinds:
+        return None
+    wanted = next(k for k in kinds if k is not NoneType)
+    try:
+        if wanted is bool:
+            return {"true": True, "false": False}[value.lower()]
+        if not issubclass(wanted, Enum | int | float | str):
+            raise ValueError
+        return wanted(value)
+    except (ValueError, KeyError):
+        allowed = ", ".join(str(e.value) for e in wanted) if issubclass(wanted, Enum) else wanted.__name__
+        raise SettingsError(f"Mode {mode!r}: {name} cannot be {value!r}. It is one of: {allowed}.") from None
