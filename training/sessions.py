@@ -1,0 +1,243 @@
+"""Sessions to measure the stream on: minutes of speech with word times, in voices and texts not trained on.
+
+    python -m training.sessions --out sessions --minutes 120 --seed 1
+
+Each is a FLAC with its text (.txt) and its words (.words.json) beside it, as `livecap eval` reads them. The same seed
+makes the same sessions. The kinds take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from training.sentences import UNITS, meeting_sentence, read_corpus, splice
+from training.voices import RATE, UNSEEN_ESPEAK, UNSEEN_FLITE, Speakers, Spoken
+
+CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "english.txt"
+FLOOR_DB = -70.0
+"""Of the quiet noise under every session, dBFS."""
+NOISE_DB = -42.0
+"""The same where the room is loud."""
+SPEECH_LEVEL, QUIET_LEVEL = 0.5, 0.02
+"""Peaks: a good microphone, and one across the room (about -45 dBFS on average)."""
+REPEATS = ["no", "yes", "very", "go", "okay", "stop", "ha", "really"]
+
+
+class Stage:
+    """A session while it grows: who speaks, and what has been said."""
+
+    def __init__(self, speakers: Speakers, books: list[str], seed: int) -> None:
+        self.choice = random.Random(seed)
+        self._noise = np.random.default_rng(seed)
+        self._speakers = speakers
+        self._books = books
+        self._pieces: list[np.ndarray] = []
+        self._n_samples = 0
+        self.words: list[dict] = []
+        self.paragraphs: list[str] = []
+
+    @property
+    def seconds(self) -> float:
+        return self._n_samples / RATE
+
+    def cast(self, n: int) -> list[tuple[str, int, int]]:
+        """So many voices, each with a speed and a pitch of its own; a voice of flite is one of them at times."""
+        names = self.choice.sample(UNSEEN_ESPEAK, n)
+        if self.choice.random() < 0.25:
+            names[0] = UNSEEN_FLITE[0]
+        return [(name, self.choice.randint(140, 190), self.choice.randint(30, 70)) for name in names]
+
+    def sentence(self) -> str:
+        """A held-out sentence of a book, talk by chance, or fragments that no memory predicts."""
+        kind = self.choice.random()
+        if kind < 0.4:
+            return self.choice.choice(self._books)
+        return meeting_sentence(self.choice) if kind < 0.8 else splice(self.choice, self._books)
+
+    def silence(self, seconds: float) -> None:
+        self._append(np.zeros(round(seconds * RATE), np.float32))
+
+    def say(self, text: str, voice: tuple[str, int, int], level: float = SPEECH_LEVEL, speaker: str = "") -> bool:
+        """Speak `text` at this peak; False where the synthesiser swallowed words."""
+        name, rate, pitch = voice
+        if name in UNSEEN_FLITE:
+            spoken = self._speakers.flite(text, name, 160 / rate)
+        else:
+            spoken = self._speakers.espeak(text, name, rate, pitch, 50)
+        if spoken is None:
+            return False
+        self._add(spoken, level, speaker)
+        return True
+
+    def _add(self, spoken: Spoken, level: float, speaker: str) -> None:
+        sound = spoken.samples.astype(np.float32)
+        sound *= level / max(1.0, float(np.abs(sound).max()))
+        for word, start, end in zip(spoken.words, spoken.starts, spoken.ends, strict=True):
+            at = [round((self._n_samples + int(edge)) / RATE, 3) for edge in (start, end)]
+            self.words.append({"word": word, "start": at[0], "end": at[1]} | ({"speaker": speaker} if speaker else {}))
+        self.paragraphs.append(" ".join(spoken.words))
+        self._append(sound)
+
+    def _append(self, sound: np.ndarray) -> None:
+        self._pieces.append(sound)
+        self._n_samples += len(sound)
+
+    def sound(self, floor_db: float) -> np.ndarray:
+        """Everything over a noise like that of a room, at `floor_db` dBFS (RMS), as int16."""
+        sound = np.concatenate(self._pieces)
+        white = self._noise.standard_normal(len(sound) + 100).astype(np.float32)
+        room = np.convolve(white, (0.95 ** np.arange(101)).astype(np.float32), mode="valid")
+        room *= 10 ** (floor_db / 20) / float(np.sqrt(np.mean(room**2)))
+        return np.clip(np.round((sound + room) * 32767), -32768, 32767).astype(np.int16)
+
+
+def dictation(stage: Stage) -> Iterator[None]:
+    """One voice with a pause after each sentence, and within long ones."""
+    (voice,) = stage.cast(1)
+    while True:
+        words = stage.sentence().split()
+        while words:
+            n = len(words) if len(words) < 9 else stage.choice.randint(4, 8)
+            stage.say(" ".join(words[:n]), voice)
+            del words[:n]
+            stage.silence(stage.choice.uniform(0.6, 2.0))
+        yield
+
+
+def conversation(stage: Stage) -> Iterator[None]:
+    """Two voices in turn, with short pauses."""
+    cast = stage.cast(2)
+    while True:
+        for speaker, voice in zip("AB", cast, strict=True):
+            for _ in range(stage.choice.randint(1, 3)):
+                stage.say(stage.sentence(), voice, speaker=speaker)
+                stage.silence(stage.choice.uniform(0.15, 0.8))
+        yield
+
+
+def continuous(stage: Stage) -> Iterator[None]:
+    """One voice that never pauses."""
+    (voice,) = stage.cast(1)
+    while True:
+        text = stage.sentence()
+        if not any(mark in text[:-1] for mark in ",;:.!?-"):
+            stage.say(text, voice)
+            stage.silence(0.04)
+        yield
+
+
+def meeting(stage: Stage) -> Iterator[None]:
+    """Four voices at different levels."""
+    cast = stage.cast(4)
+    levels = [stage.choice.uniform(0.15, 0.7) for _ in cast]
+    while True:
+        i = stage.choice.randrange(4)
+        stage.say(stage.sentence(), cast[i], levels[i], "ABCD"[i])
+        stage.silence(stage.choice.choice([0.2, 0.3, 0.5, 0.9, 1.6]))
+        yield
+
+
+def silences(stage: Stage) -> Iterator[None]:
+    """A sentence or two, then many seconds of nothing."""
+    (voice,) = stage.cast(1)
+    while True:
+        for _ in range(stage.choice.randint(1, 2)):
+            stage.say(stage.sentence(), voice)
+            stage.silence(0.4)
+        stage.silence(stage.choice.uniform(5.0, 12.0))
+        yield
+
+
+def quiet(stage: Stage) -> Iterator[None]:
+    """Somebody far from the microphone."""
+    (voice,) = stage.cast(1)
+    while True:
+        stage.say(stage.sentence(), voice, QUIET_LEVEL)
+        stage.silence(stage.choice.uniform(0.3, 1.2))
+        yield
+
+
+def repeats(stage: Stage) -> Iterator[None]:
+    """Counting, and words that really are said many times in a row."""
+    (voice,) = stage.cast(1)
+    while True:
+        stage.say(stage.sentence(), voice)
+        stage.silence(stage.choice.uniform(0.2, 0.8))
+        if stage.choice.random() < 0.5:
+            stage.say(" ".join([stage.choice.choice(REPEATS)] * stage.choice.randint(2, 8)) + ".", voice)
+        else:
+            stage.say(" ".join([*UNITS, "ten"][: stage.choice.randint(3, 10)]) + ".", voice)
+        stage.silence(stage.choice.uniform(0.2, 0.8))
+        yield
+
+
+KINDS: dict[str, tuple[Callable[[Stage], Iterator[None]], float]] = {
+    "dictation": (dictation, FLOOR_DB),
+    "conversation": (conversation, FLOOR_DB),
+    "continuous": (continuous, FLOOR_DB),
+    "meeting": (meeting, FLOOR_DB),
+    "silences": (silences, FLOOR_DB),
+    "noise": (conversation, NOISE_DB),
+    "quiet": (quiet, FLOOR_DB),
+    "repeats": (repeats, FLOOR_DB),
+}
+"""What is said how, and the room's noise in dBFS."""
+
+
+def perform(kind: str, seconds: float, speakers: Speakers, books: list[str], seed: int) -> tuple[Stage, np.ndarray]:
+    """A session of about this length, and its sound."""
+    play, floor_db = KINDS[kind]
+    stage = Stage(speakers, books, seed)
+    stage.silence(0.8)
+    scenes = play(stage)
+    while stage.seconds < seconds:
+        next(scenes)
+    stage.silence(1.5)
+    return stage, stage.sound(floor_db)
+
+
+def write(folder: Path, name: str, stage: Stage, sound: np.ndarray) -> None:
+    """The three files of a session."""
+    soundfile.write(folder / f"{name}.flac", sound, RATE, subtype="PCM_16")
+    (folder / f"{name}.txt").write_text("\n".join(stage.paragraphs) + "\n", encoding="utf-8")
+    rows = ",\n".join(json.dumps(word) for word in stage.words)
+    (folder / f"{name}.words.json").write_text(f"[\n{rows}\n]\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="a folder for the sessions")
+    parser.add_argument("--minutes", type=float, default=120, help="of all sessions together (default: 120)")
+    parser.add_argument("--each", type=float, default=4, help="minutes of one session (default: 4)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which take turns (default: all)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="sentences, of which the held-out ones are taken")
+    options = parser.parse_args()
+    kinds = options.kinds.split(",")
+    if unknown := sorted(set(kinds) - KINDS.keys()):
+        parser.error(f"no kind named {', '.join(unknown)}; there are {', '.join(KINDS)}")
+    if not options.corpus.is_file():
+        parser.error(f"no sentences at {options.corpus}: give --corpus FILE, a sentence a line")
+    options.out.mkdir(parents=True, exist_ok=True)
+    _, books = read_corpus(options.corpus)
+    speakers = Speakers()
+    seconds = words = n = 0
+    while seconds < options.minutes * 60:
+        kind = kinds[n % len(kinds)]
+        stage, sound = perform(kind, options.each * 60, speakers, books, options.seed * 100_000 + n)
+        write(options.out, f"{n:03}-{kind}", stage, sound)
+        seconds += len(sound) / RATE
+        words += len(stage.words)
+        n += 1
+    print(f"{n} sessions in {options.out}: {seconds / 60:.0f} minutes, {words} words")
+
+
+if __name__ == "__main__":
+    main()
