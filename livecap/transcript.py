@@ -6,7 +6,8 @@ An update may be dropped for a newer one of the same utterance. An event may not
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields
+from datetime import datetime
 from typing import Any
 
 SAMPLE_RATE = 16_000
@@ -233,15 +234,64 @@ def from_json(line: str) -> SessionEvent | TranscriptUpdate:
         ValueError: the line is no JSON object, has an unknown type, or lacks a field.
     """
     record = json.loads(line)
-    if not isinstance(record, dict) or record.get("type") not in _TYPES_BY_NAME:
+    if not isinstance(record, dict) or not knows(record):
         raise ValueError(f"not a livecap event: {line[:80]!r}")
+    return from_record(record)
+
+
+def knows(record: Mapping[str, Any]) -> bool:
+    """True where `record` claims to be an update or an event of this version."""
+    name = record.get("type")
+    return isinstance(name, str) and name in _TYPES_BY_NAME
+
+
+def from_record(record: Mapping[str, Any]) -> SessionEvent | TranscriptUpdate:
+    """The update or event in a parsed line that `knows` says yes to.
+
+    Raises:
+        ValueError: a field is missing, or its value is none that livecap writes.
+    """
     cls = _TYPES_BY_NAME[record["type"]]
-    known = {f.name for f in fields(cls)}
-    values = {k: v for k, v in record.items() if k in known}
+    values = {f.name: _value(f, record[f.name]) for f in fields(cls) if f.name in record}
     try:
-        if "words" in values:
-            values["words"] = tuple(Word(**{f.name: word[f.name] for f in fields(Word)}) for word in values["words"])
         item: SessionEvent | TranscriptUpdate = cls(**values)
-    except (TypeError, KeyError) as error:
+    except TypeError as error:
         raise ValueError(f"event {record['type']!r} is incomplete: {error}") from None
     return item
+
+
+_JSON_TYPES: dict[Any, Any] = {Mapping[str, Any]: dict, Mapping[str, str]: dict, tuple[Word, ...]: tuple}
+_MOST_SAMPLES = 2**48
+"""557 years: more is no position, and would not fit into a date."""
+
+
+def _value(wanted: "Field[Any]", value: Any) -> Any:
+    """A field's value, if it is one that the field may have. Old logs and other programs are not trusted."""
+    if wanted.name == "words" and isinstance(value, list):
+        return tuple(_word(word) for word in value)
+    if wanted.type is int:
+        good = type(value) is int and 0 <= value <= _MOST_SAMPLES
+    elif wanted.type is float:
+        good = type(value) in (int, float) and abs(value) < 1e12
+    elif wanted.name == "wall_time":
+        good = isinstance(value, str) and _is_moment(value)
+    else:
+        good = isinstance(value, _JSON_TYPES.get(wanted.type, wanted.type))
+    if not good:
+        raise ValueError(f"{wanted.name} cannot be {value!r:.40}")
+    return value
+
+
+def _word(record: Any) -> Word:
+    if not isinstance(record, dict) or any(f.name not in record for f in fields(Word)):
+        raise ValueError(f"a word is incomplete: {record!r:.60}")
+    return Word(**{f.name: _value(f, record[f.name]) for f in fields(Word)})
+
+
+def _is_moment(text: str) -> bool:
+    """With an offset to UTC, and of a year that leaves room for sessions."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and 1900 <= moment.year <= 9000

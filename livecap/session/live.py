@@ -7,15 +7,19 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from livecap.audio_in.source import AudioSource
 from livecap.errors import LivecapError, LogError
+from livecap.session.clock import WallClock
+from livecap.session.disk import replace_file
 from livecap.session.log import SessionLog
 from livecap.session.status import SessionStatus, State
+from livecap.session.versions import versions
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
     SAMPLE_RATE,
@@ -74,14 +78,18 @@ class LiveSession:
         self._stopping = False
         self._paused = False
         self._error: str | None = None
-        self._started_wall = time.time()
-        self._started_clock = time.monotonic()
+        self._wall = WallClock()
         self._committed: dict[tuple[str, int], int] = {}
         """(track, utterance) to how many characters of it are facts."""
         self._steps: deque[tuple[float, float]] = deque(maxlen=RTF_STEPS)
         """(seconds of compute, seconds of sound)."""
+        self._wall_step = 0.0
+        """How far the computer's clock was moved, as told so far."""
         self.early_notices: list[str] = []
         """Told once the session has started; set before `start`."""
+        self.settings: Mapping[str, Any] = {}
+        """What the person chose, for the log; set before `start`."""
+        log.on_trouble = self._on_log_trouble
         self.load_seconds = 0.0
         """Until the model could run."""
         self.decode_seconds = 0.0
@@ -106,7 +114,7 @@ class LiveSession:
                 return
             self._paused = True
         self._source.pause()
-        self._publish_while_running(Paused("", self._source.arrived_samples, _now()))
+        self._publish_while_running(Paused("", self._source.arrived_samples, self._wall.now()))
 
     def resume(self) -> None:
         """Go on listening. Twice is harmless."""
@@ -114,7 +122,7 @@ class LiveSession:
             if not self._paused:
                 return
             self._paused = False
-        self._publish_while_running(Resumed("", self._source.arrived_samples, _now()))
+        self._publish_while_running(Resumed("", self._source.arrived_samples, self._wall.now()))
         self._source.resume()
 
     def stop(self) -> None:
@@ -134,7 +142,7 @@ class LiveSession:
     @property
     def wall_seconds(self) -> float:
         """Since the session was made."""
-        return time.monotonic() - self._started_clock
+        return self._wall.elapsed_seconds
 
     @property
     def log_folder(self) -> Path:
@@ -156,7 +164,7 @@ class LiveSession:
             source=self._source.name,
             model=self._model,
             live=self._source.live,
-            started_wall=self._started_wall,
+            started_wall=self._wall.started,
             arrived_samples=self._source.arrived_samples,
             decoded_samples=transcriber.due_until if transcriber else 0,
             level=self._source.level,
@@ -168,6 +176,7 @@ class LiveSession:
             gap_samples=self._gap_samples,
             log_path=str(self._log.folder),
             error=self._error,
+            log_trouble=self._log.trouble,
         )
 
     # ---- the decode thread
@@ -192,7 +201,7 @@ class LiveSession:
         except Exception as error:  # the last door of this thread: what was said so far must be kept and the fault told
             reason = self._fail(f"The decoder failed: {type(error).__name__}: {error}. See fault.txt beside the log.")
             with suppress(OSError):  # the disk may be the fault
-                (self._log.folder / "fault.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                replace_file(self._log.folder / "fault.txt", traceback.format_exc().encode())
         finally:
             try:
                 if self._transcriber is not None:
@@ -206,6 +215,7 @@ class LiveSession:
             if chunk.start_sample > end_sample:
                 self._lost(end_sample, chunk.start_sample)
             end_sample = chunk.end_sample
+            self._anchor(end_sample)
             transcriber.accept(chunk)
             if not len(chunk.samples):  # listening pauses: see AudioSource
                 self._decode(transcriber, transcriber.flush())
@@ -252,6 +262,27 @@ class LiveSession:
         self._gap_samples += end_sample - start_sample
         self._publish(AudioGap("", start_sample, end_sample))
 
+    def _anchor(self, sample: int) -> None:
+        """Tell where the sample clock stands by the wall, where that is due."""
+        if not self._source.live:
+            return
+        step_before = self._wall_step
+        if anchor := self._wall.anchor("", sample):
+            self._wall_step = anchor.step_seconds
+            self._publish(anchor)
+        if abs(self._wall_step - step_before) >= 1:
+            self.notice(
+                f"The computer's clock was moved by {self._wall_step - step_before:+.0f} s. This session keeps its times; "
+                "the finished transcript will have the corrected ones."
+            )
+
+    def _on_log_trouble(self, trouble: str | None) -> None:
+        """On a thread of the log."""
+        if trouble:
+            self.notice(f"{trouble} What is said is kept in memory until then.", "error")
+        else:
+            self.notice("The session log is written again, and nothing is missing in it.")
+
     def _fail(self, message: str) -> str:
         self._error = message
         return f"failed: {message}"
@@ -264,10 +295,10 @@ class LiveSession:
             with self._publishing:
                 self._running = False
                 self._publish(SessionEnded(self._source.arrived_samples, reason))
+            self._log.close()
         except LogError as error:
             self._error = self._error or str(error)
         finally:
-            self._log.close()
             self._state = State.FAILED if self._error else State.ENDED
 
     def _session_started(self) -> SessionStarted:
@@ -275,14 +306,16 @@ class LiveSession:
             session=self._log.session,
             source=self._source.name,
             model=self._model,
-            wall_time=datetime.fromtimestamp(self._started_wall).astimezone().isoformat(timespec="milliseconds"),
+            wall_time=datetime.fromtimestamp(self._wall.started).astimezone().isoformat(timespec="milliseconds"),
             live=self._source.live,
             language=self._language,
             version=VERSION,
+            settings=self.settings,
+            versions=versions(),
         )
 
     def _publish(self, event: SessionEvent) -> None:
-        """Log first, then listeners. A log that cannot be written ends the session: what is shown is kept."""
+        """Log first, then listeners."""
         with self._publishing:
             self._log.append(event, self.wall_seconds)
             self._tell(event)
@@ -297,7 +330,3 @@ class LiveSession:
         with self._publishing:
             for listener in self._listeners:
                 listener(item)
-
-
-def _now() -> str:
-    return datetime.now().astimezone().isoformat(timespec="milliseconds")

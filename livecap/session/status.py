@@ -48,6 +48,8 @@ class SessionStatus:
     log_path: str | None
     error: str | None
     """Why the session failed, in one line."""
+    log_trouble: str | None = None
+    """Why the log cannot be written now, in one line; facts wait in memory."""
 
     @property
     def lag_seconds(self) -> float:

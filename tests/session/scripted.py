@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from livecap.audio_in.source import AudioChunk
+from livecap.session.disk import Disk
 from livecap.session.live import LiveSession
 from livecap.session.log import SessionLog
 from livecap.transcript import SessionEvent, TranscriptUpdate
@@ -99,10 +100,13 @@ class ScriptedTranscriber:
 
 
 def make_session(
-    folder: Path, source: ScriptedSource, make: Callable[[Callable[[str], None]], ScriptedTranscriber] | None = None
+    folder: Path,
+    source: ScriptedSource,
+    make: Callable[[Callable[[str], None]], ScriptedTranscriber] | None = None,
+    disk: Disk | None = None,
 ) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
     """A session that is not started, and all that its listener will be told."""
-    log = SessionLog(folder, STARTED)
+    log = SessionLog(folder, STARTED, disk)
     session = LiveSession(source, make or (lambda notice: ScriptedTranscriber()), log, "scripted", None)  # type: ignore[arg-type]
     told: list[SessionEvent | TranscriptUpdate] = []
     session.add_listener(told.append)

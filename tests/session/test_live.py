@@ -1,13 +1,14 @@
 """A session says every fact once, in order, in the log before anywhere else, and ends in order however it ends."""
 
+import errno
 import threading
 from collections.abc import Callable
-from io import FileIO
 from pathlib import Path
 
 import pytest
 
 from livecap.errors import AudioError
+from livecap.session.disk import Disk
 from livecap.session.status import State
 from livecap.transcript import (
     AudioGap,
@@ -133,15 +134,27 @@ def test_a_model_that_cannot_be_loaded_ends_the_session(tmp_path: Path) -> None:
     assert isinstance(told[-1], SessionEnded)
 
 
-def test_a_log_that_can_no_longer_be_written_ends_the_session(tmp_path: Path) -> None:
-    gate = threading.Semaphore(1)
-    session, told = make_session(tmp_path, ScriptedSource([0, SECOND, 2 * SECOND], gate))
+def test_a_full_disk_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    class FullDisk(Disk):
+        full = False
+
+        def write(self, descriptor: int, data: bytes) -> int:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(descriptor, data)
+
+    disk, gate = FullDisk(), threading.Semaphore(1)
+    session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(4)], gate), disk=disk)
     session.start()
     while session.status.decoded_samples < SECOND:
         pass
-    session._log._events.close()
-    session._log._events = FileIO("/dev/full", "w")
+    disk.full = True
+    gate.release()
+    while not any(isinstance(e, Notice) and "No space left" in e.message for e in told):
+        pass
+    assert session.status.log_trouble
+    disk.full = False
     gate.release(5)
     assert session.wait(20)
-    assert session.status.state is State.FAILED
-    assert session.status.error and "No space left" in session.status.error
+    assert session.status.state is State.ENDED
+    assert logged(session.log_folder) == [item for item in told if not isinstance(item, TranscriptUpdate)]
