@@ -2,17 +2,17 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from livecap.cli import demo, devices, doctor, eval
+from livecap.cli import config, demo, devices, doctor, eval
 from livecap.cli.arguments import pace
+from livecap.cli.effective import effective
 from livecap.errors import LivecapError, SettingsError
-from livecap.settings import DEFAULT_MODEL, Settings
+from livecap.settings import DEFAULT_MODEL
 from livecap.version import VERSION
 
-GROUPS = (demo, devices, doctor, eval)
+GROUPS = (config, demo, devices, doctor, eval)
 """The files of this folder that add commands: `add_commands` says what each is called and which function runs it."""
 
 EXAMPLES = """\
@@ -48,28 +48,13 @@ def _run(options: argparse.Namespace) -> int:
         )
     if options.pace != 1.0 and not options.replay and options.command != "demo":
         raise SettingsError("--pace is for recordings: give it with --replay FILE or demo.")
-    settings = _settings(options)
+    settings = effective(options).settings
     if options.command:
         status: int = options.run(options, settings)
         return status
     from livecap.cli.session import run_session
 
     return run_session(settings)
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    output = "json" if options.json else "plain" if options.plain or not sys.stdout.isatty() else "screen"
-    return Settings(
-        replay=options.replay,
-        pace=options.pace,
-        device=options.device,
-        model=options.model or DEFAULT_MODEL,
-        language=options.language,
-        context=options.context,
-        chunk_seconds=options.chunk,
-        log_dir=options.log_dir,
-        output=output,
-    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     text = parser.add_argument_group("text")
     text.add_argument("--model", metavar="NAME", help=f"a name, folder or repository; tiny (default: {DEFAULT_MODEL})")
     text.add_argument("--language", metavar="NAME", help="force a language, such as English or en")
-    text.add_argument("--context", metavar="TEXT", default="", help="names and words to expect")
-    text.add_argument("--chunk", metavar="SECONDS", type=_chunk, default=2.0, help="sound per step (default: 2)")
+    text.add_argument("--context", metavar="TEXT", help="names and words to expect")
+    text.add_argument("--chunk", metavar="SECONDS", type=_chunk, help="sound per step (default: by what a step costs)")
 
     output = parser.add_argument_group("output")
     form = output.add_mutually_exclusive_group()

@@ -1,0 +1,162 @@
+"""Settings: three places, one order; every mistake is named with what was meant."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.errors import SettingsError
+from livecap.settings import DEFAULT_MODEL, Settings, known_settings, load_settings, parse_value, variable_of
+from livecap.settings_file import store, toml_value
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "deeper" / "settings.toml"
+
+
+def loaded(file, flags=None, **environ):
+    return load_settings(flags or {}, {"LIVECAP_SETTINGS": str(file), **environ})
+
+
+def written(file, text):
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_without_a_file_all_is_default(file):
+    now = loaded(file)
+    assert now.settings == Settings() and now.origins == {} and now.path == file
+
+
+def test_flags_win_over_the_environment_and_that_over_the_file(file):
+    written(file, 'language = "de"\nmodel = "tiny"\ncontext = "from the file"\n[screen]\ntheme = "nord"\n')
+    now = loaded(file, {"language": "fr"}, LIVECAP_LANGUAGE="en", LIVECAP_MODEL="1.7b", LIVECAP_SCREEN_THEME="dracula")
+    assert (now.settings.language, now.settings.model, now.settings.context) == ("fr", "1.7b", "from the file")
+    assert now.settings.screen.theme == "dracula"
+    assert now.origins == {
+        "language": "a flag",
+        "model": "LIVECAP_MODEL",
+        "context": "the settings file",
+        "screen.theme": "LIVECAP_SCREEN_THEME",
+    }
+
+
+def test_a_flag_can_take_a_setting_back(file):
+    assert loaded(written(file, 'device = "Yeti"\n'), {"device": None}).settings.device is None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('langage = "en"', "there is no setting 'langage'. Did you mean 'language'?"),
+        ('[screen]\nthem = "nord"', "there is no setting 'screen.them'. Did you mean 'screen.theme'?"),
+        ('theme = "nord"', "there is no setting 'theme'. Did you mean 'screen.theme'?"),
+        ("[screen]\ntimes = 'minute'", "screen.times cannot be 'minute'. Did you mean 'minutes'?"),
+        ("[screen]\ncompact = 1", "screen.compact is true or false, not 1."),
+        ("[screen]\ncaption_lines = 90", "screen.caption_lines is from 1 to 8, not 90."),
+        ("chunk_seconds = 'two'", "chunk_seconds is a number, not 'two'."),
+        ("model = 3", "model is text, not 3."),
+        ("keys = 'space'", "keys is a table"),
+        ("screen = 1", "there is no setting 'screen'"),
+        ("language = ", "is no TOML"),
+    ],
+)
+def test_what_makes_no_sense_is_named_with_the_file(file, text, sentence):
+    with pytest.raises(SettingsError) as trouble:
+        loaded(written(file, text))
+    assert sentence in str(trouble.value) and str(file) in str(trouble.value)
+    assert "\n" not in str(trouble.value)
+
+
+def test_a_misspelt_variable_is_named_and_strange_ones_are_not_ours(file):
+    with pytest.raises(SettingsError, match="LIVECAP_LANGAGE. Did you mean LIVECAP_LANGUAGE?"):
+        loaded(file, LIVECAP_LANGAGE="en")
+    assert loaded(file, LIVECAP_PROVE="1", LIVECAP_LANGUAGE="").settings == Settings()
+
+
+@pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False), ("ON", True)])
+def test_the_environment_is_typed(file, text, value):
+    now = loaded(file, LIVECAP_SCREEN_COMPACT=text, LIVECAP_CHUNK_SECONDS="3", LIVECAP_LOG_DIR="~/notes")
+    assert now.settings.screen.compact is value and now.settings.chunk_seconds == 3.0
+    assert now.settings.log_dir == Path("~/notes").expanduser()
+
+
+@pytest.mark.parametrize(
+    "variable", ["LIVECAP_SCREEN_COMPACT", "LIVECAP_CHUNK_SECONDS", "LIVECAP_SCREEN_CAPTION_LINES"]
+)
+def test_a_variable_without_meaning_is_named(file, variable):
+    with pytest.raises(SettingsError, match=f"{variable}: .* not 'perhaps'"):
+        loaded(file, **{variable: "perhaps"})
+
+
+def test_every_setting_has_a_sentence_a_variable_and_a_true_default():
+    settings = known_settings()
+    assert {setting.name for setting in settings} >= {"device", "model", "language", "screen.theme", "keys"}
+    for setting in settings:
+        assert setting.about.endswith("."), setting.name
+        assert variable_of(setting.name).isupper()
+    assert next(s for s in settings if s.name == "model").default == DEFAULT_MODEL
+
+
+def test_storing_keeps_comments_and_what_else_is_there(file):
+    written(file, '# mine\nlanguage = "de"  # at home\n\n[keys]\npause = "p"\n\n[screen]\n# colours\ntheme = "nord"\n')
+    store(
+        file, {"language": "en", "screen.theme": "dracula", "screen.compact": True, "model": "tiny", "keys.mark": "k"}
+    )
+    assert file.read_text(encoding="utf-8") == (
+        '# mine\nlanguage = "en"\nmodel = "tiny"\n\n[keys]\npause = "p"\nmark = "k"\n\n'
+        '[screen]\n# colours\ntheme = "dracula"\ncompact = true\n'
+    )
+    store(file, {"language": None, "screen.theme": None})
+    now = loaded(file)
+    assert (
+        now.settings.language is None
+        and now.settings.screen.compact
+        and now.settings.keys == {"pause": "p", "mark": "k"}
+    )
+
+
+def test_what_cannot_be_changed_safely_is_left_alone(file):
+    text = 'screen = {theme = "nord"}\n'
+    with pytest.raises(SettingsError, match="by hand"):
+        store(written(file, text), {"screen.theme": "dracula"})
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "occupied").write_text("")
+    with pytest.raises(SettingsError, match="Cannot"):
+        store(tmp_path / "occupied" / "settings.toml", {"model": "tiny"})
+
+
+@given(st.text(), st.text())
+def test_any_text_is_stored_as_it_is(tmp_path_factory, context, device):
+    file = tmp_path_factory.mktemp("s") / "settings.toml"
+    if any("\ud800" <= character <= "\udfff" for character in context + device):
+        return
+    store(file, {"context": context, "device": device, "screen.compact": True})
+    now = loaded(file)
+    assert (now.settings.context, now.settings.device) == (context, device)
+
+
+@given(
+    st.one_of(st.booleans(), st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6), st.text(st.characters(codec="utf-8")))
+)
+def test_values_are_written_as_toml_reads_them(value):
+    assert tomllib.loads(f"x = {toml_value(value)}")["x"] == value
+
+
+def test_a_typed_value_is_checked():
+    assert parse_value("chunk_seconds", "4", "here") == 4.0
+    with pytest.raises(SettingsError, match="from 0.2 to 12"):
+        parse_value("chunk_seconds", "90", "here")
+
+
+def test_replacing_a_screen_setting_needs_no_other():
+    settings = Settings()
+    assert replace(settings.screen, compact=True).theme == settings.screen.theme
