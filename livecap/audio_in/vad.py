@@ -1,12 +1,13 @@
-"""Where somebody speaks: chunks in, `SpeechStarted` and `SpeechEnded` out. Reports, and never removes sound.
+"""Where somebody speaks: chunks in, `SpeechStarted`, `SpeechPaused` and `SpeechEnded` out. Reports, never removes sound.
 
 Every 20 ms frame is asked two questions, and is voiced when both say yes:
 
     webrtcvad (mode 2)   does this sound like a voice? asked after a slow gain that lifts quiet microphones
     noise floor          is it well above the quietest of the last seconds? or a fan would be speech for ever
 
-Speech starts with 3 voiced frames of 5, and ends when no such 5 were seen for a pause. Frames lie on a fixed
-grid of absolute samples and are judged one after the other: how sound is cut into chunks changes nothing.
+Speech starts with 3 voiced frames of 5, pauses when no such 5 were seen for a moment, and ends when there were none for
+longer. Frames lie on a fixed grid of absolute samples and are judged one after the other: how sound is cut into chunks
+changes nothing.
 """
 
 import math
@@ -43,13 +44,20 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeechPaused:
+    """Nobody has spoken for a moment, up to `sample`; speech may go on, or end."""
+
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpeechEnded:
     """A pause was long enough; `sample` lies a little behind the last voiced frame."""
 
     sample: int
 
 
-SpeechEvent = SpeechStarted | SpeechEnded
+SpeechEvent = SpeechStarted | SpeechPaused | SpeechEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,9 @@ class DetectorConfig:
     """Frames looked at for that."""
     pre_roll_seconds: float = 0.3
     """How far before its first voiced frame speech is said to start: soft consonants are not voiced."""
-    pause_seconds: float = 0.6
+    pause_seconds: float = 0.2
+    """Speech pauses after so long without voice; a stop consonant is shorter."""
+    end_seconds: float = 0.7
     """Speech ends after so long without voice."""
     tail_seconds: float = 0.2
     """How far behind its last voiced frame speech is said to end."""
@@ -111,6 +121,7 @@ class SpeechDetector:
         self._frame_start = 0  # the first sample of the next frame, on the grid
         self._started = False
         self._ended_at = 0  # no two stretches of speech overlap
+        self._paused = False  # told already
         self._voiced: deque[bool] = deque(maxlen=_n_frames(config.history_seconds))  # up to _frame_start
         self._window: deque[bool] = deque(maxlen=config.start_window)
 
@@ -187,6 +198,7 @@ class SpeechDetector:
         if sum(self._window) >= config.start_frames:
             behind = next(i for i, voiced in enumerate(reversed(self._window)) if voiced)
             self.last_voiced_sample = self._frame_start - behind * FRAME_SAMPLES
+            self._paused = False
             if self.speaking:
                 return None
             self.speaking = True
@@ -195,11 +207,15 @@ class SpeechDetector:
             return SpeechStarted(max(self._ended_at, first_voiced - _n_samples(config.pre_roll_seconds)))
         if self.speaking:
             assert self.last_voiced_sample is not None
-            if self._frame_start - self.last_voiced_sample >= _n_samples(config.pause_seconds):
+            quiet_samples = self._frame_start - self.last_voiced_sample
+            if quiet_samples >= _n_samples(config.end_seconds):
                 self.speaking = False
-                tail_samples = min(_n_samples(config.tail_seconds), _n_samples(config.pause_seconds))
+                tail_samples = min(_n_samples(config.tail_seconds), _n_samples(config.end_seconds))
                 self._ended_at = self.last_voiced_sample + tail_samples
                 return SpeechEnded(self._ended_at)
+            if quiet_samples >= _n_samples(config.pause_seconds) and not self._paused:
+                self._paused = True
+                return SpeechPaused(self._frame_start)
         return None
 
 

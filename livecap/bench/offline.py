@@ -26,7 +26,7 @@ def transcribe(
         recogniser.begin(start)
         recogniser.append(samples[start:stop])
         budget = round((stop - start) / SAMPLE_RATE * config.tokens_per_second) + config.spare_tokens
-        decoded = recogniser.decode((), (), budget, config.samples(config.pad_seconds))
+        decoded = recogniser.decode((), (), (), budget, config.samples(config.pad_seconds))
         texts.append(loaded.tokenizer.decode(decoded.ids).strip())
     return " ".join(text for text in texts if text)
 

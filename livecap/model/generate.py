@@ -1,21 +1,29 @@
 """Prompt to text, greedily: fill the cache with what it does not hold yet, then one token after another.
 
     prefill         prompt ─▶ what the cache holds of it stays ─▶ the rest, in slices ─▶ last logits
-    generate_step   logits ─▶ token ids, up to the end of the text or a budget
+    verify          the same for a prompt that ends in a draft ─▶ the part of it that greedy decoding would say, logits
+    generate_step   logits ─▶ tokens, up to the end of the text or a budget
+    generate_drafted   the same, with what is left of the draft as guesses: fewer passes, the same text
 
 The cache is the only state, and its keys are true whenever these functions are not running: after a generator
 that was closed early, too.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+
+import numpy as np
 
 from livecap.model.backend import mx, number, on_cpu, start
 from livecap.model.cache import PromptCache
 from livecap.model.prompt import Prompt
 from livecap.model.qwen3_asr import Qwen3ASR
 
+MOST_GUESSED = 8
+"""Tokens offered behind a new one: at the 0.6B's size eight verified together cost as much as one and a half."""
+GUESS_REACH = 6
+"""How far on in the draft a new token is looked for."""
 PREFILL_SLICE = 512
 """Positions of one pass through the decoder: bounds the memory of attention scores."""
 
@@ -51,14 +59,74 @@ def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1
     return model.logits(hidden[0, -n_last:])
 
 
-def generate_step(model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int) -> Generator[int, None, None]:
-    """The ids of `generate_scored`, alone."""
-    with closing(generate_scored(model, cache, logits, max_tokens)) as tokens:
+def verify(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_draft: int) -> tuple[list[GeneratedToken], mx.array]:
+    """The first tokens of a draft that greedy decoding would have said, and the logits [n, vocab] behind them.
+
+    The prompt's last `n_draft` keys are the draft: what an earlier decode said here. One pass replaces as many passes
+    as tokens are accepted, and the text is the same: the logits behind the accepted tokens predict what comes next. The
+    cache holds the prompt without the part of the draft that was not accepted.
+    """
+    logits = prefill(model, cache, prompt, n_draft + 1)
+    return _accept(cache, logits, [key for key in prompt.keys[len(prompt.keys) - n_draft :] if isinstance(key, int)])
+
+
+def generate_drafted(
+    model: Qwen3ASR, cache: PromptCache, logits: mx.array, rest: Sequence[int], max_tokens: int
+) -> Generator[tuple[GeneratedToken, bool], None, None]:
+    """What `generate_step` yields, each with True where it was guessed and cost no pass of its own.
+
+    Args:
+        rest: the draft from where greedy decoding first said otherwise. A difference is often one word: what followed
+            it in the draft is offered again behind the new word.
+    """
+    eos_ids = model.config.eos_token_ids
+    rest = list(rest)
+    token = _token(_best(logits[-1]))
+    n = 0
+    while rest and n < max_tokens and token.id not in eos_ids:
+        rest = _behind(token.id, rest)
+        guess = rest[: min(MOST_GUESSED, max_tokens - n - 1)]
+        hidden = model(model.embed(mx.array([token.id, *guess]))[None], cache)
+        cache.keys.extend([token.id, *guess])
+        accepted, logits = _accept(cache, model.logits(hidden[0]), guess)
+        yield token, False
+        for guessed in accepted:
+            yield guessed, True
+        n += 1 + len(accepted)
+        rest = rest[len(accepted) :]
+        token = _token(_best(logits[-1]))
+    with closing(generate_step(model, cache, logits, max_tokens - n)) as tokens:
         for token in tokens:
-            yield token.id
+            yield token, False
 
 
-def generate_scored(
+def _behind(token: int, rest: Sequence[int]) -> list[int]:
+    """What of the draft may follow `token`, where the draft says rest[0] in its place.
+
+    If the draft has the token a little later, words between were dropped; else one stands for another.
+    """
+    near = list(rest[:GUESS_REACH])
+    return list(rest[near.index(token) + 1 :] if token in near else rest[1:])
+
+
+def _accept(cache: PromptCache, logits: mx.array, draft: Sequence[int]) -> tuple[list[GeneratedToken], mx.array]:
+    """The first tokens of `draft`, which ends what `cache` holds, that logits [len(draft) + 1, vocab] agree with.
+
+    Returns:
+        Those tokens, and the logits up to the row behind them. The cache forgets the others.
+    """
+    if not draft:
+        return [], logits
+    ids, logprobs, margins = (np.array(column) for column in _best_rows(logits[:-1]))  # waits: the host compares
+    n = 0
+    while n < len(draft) and ids[n] == draft[n]:
+        n += 1
+    cache.trim_to(len(cache.keys) - len(draft) + n)
+    accepted = [GeneratedToken(int(ids[i]), float(logprobs[i]), float(margins[i])) for i in range(n)]
+    return accepted, logits[: n + 1]
+
+
+def generate_step(
     model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int, lookahead: bool = not on_cpu
 ) -> Generator[GeneratedToken, None, None]:
     """Greedy tokens after the positions in `cache`; `logits` [n_last, vocab] has those of the last one last.
@@ -104,11 +172,17 @@ def _extend(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, start: int, sto
 
 def _best(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
     """Id, log probability and margin of the best of logits [vocab], as arrays of one value."""
+    token, logprob, margin = _best_rows(logits[None])
+    return token[0], logprob[0], margin[0]
+
+
+def _best_rows(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    """Ids, log probabilities and margins of the best of each row of logits [n, vocab], each [n]."""
     logits = logits.astype(mx.float32)
-    token = mx.argmax(logits)
-    best = logits.max()
-    others = mx.where(mx.arange(logits.shape[0]) == token, -mx.inf, logits)
-    return token, best - mx.logsumexp(logits), best - others.max()
+    token = mx.argmax(logits, axis=-1)
+    best = logits.max(axis=-1)
+    others = mx.where(mx.arange(logits.shape[-1]) == token[:, None], -mx.inf, logits)
+    return token, best - mx.logsumexp(logits, axis=-1), best - others.max(axis=-1)
 
 
 def _token(scored: tuple[mx.array, mx.array, mx.array]) -> GeneratedToken:

@@ -12,6 +12,7 @@ no repair: it only grows. Nothing here knows sound, time or MLX beyond sample co
 from collections.abc import Callable, Sequence
 
 from livecap.stream.config import StreamConfig
+from livecap.stream.policy import BelievedToken
 
 WordStart = Callable[[int], bool]
 """True where a token may begin a word: text may be cut before it."""
@@ -39,13 +40,18 @@ class Hypothesis:
         self._config = config
         self._starts_word = starts_word
         self._is_whole = is_whole
-        self._cold_until = start_sample + config.cold_samples
+        self._begin_sample = start_sample
         self._milestones: list[tuple[int, int]] = [(0, start_sample)]
         """(tokens, sample): so many tokens had been said when this sound had been heard. Both grow."""
-        self.ids: list[int] = []
+        self._tokens: list[BelievedToken] = []
         self.frontier = 0
         self.prompt_start = 0
         self.utterance_start = 0
+
+    @property
+    def ids(self) -> list[int]:
+        """All that is believed."""
+        return [token.id for token in self._tokens]
 
     @property
     def prefix(self) -> list[int]:
@@ -59,39 +65,48 @@ class Hypothesis:
 
     @property
     def partial_ids(self) -> list[int]:
+        """What may still change: the next step's draft."""
         return self.ids[self.frontier :]
 
-    def revise(self, new_ids: Sequence[int], end_sample: int) -> bool:
+    def revise(self, new_ids: Sequence[int], margins: Sequence[float], end_sample: int) -> bool:
         """Believe `new_ids` after the prefix, with sound heard up to `end_sample`, and move the frontier.
+
+        Args:
+            margins: for each id, how sure the model was of it: see `BelievedToken`.
 
         Returns:
             True where a loop was found: the repetition is cut off and nothing is committed by this step.
         """
         before = self.frontier
-        agreed = before + _n_common(self.ids[before:], new_ids)
-        self.ids[before:] = new_ids
+        known = self._tokens[before:]
+        agreed = _n_common([token.id for token in known], new_ids)
+        for token, margin in zip(known[:agreed], margins, strict=False):
+            token.margin = min(token.margin, margin)
+        fresh = zip(new_ids[agreed:], margins[agreed:], strict=True)
+        self._tokens[before + agreed :] = [BelievedToken(id, end_sample, margin) for id, margin in fresh]
         loop = loop_start(self.ids, self._config)
         if loop is not None:
-            del self.ids[max(loop, self.frontier) :]
+            del self._tokens[max(loop, self.frontier) :]
         self._note_milestone(end_sample)
-        if loop is None and end_sample > self._cold_until:
-            old = self._tokens_by(end_sample - self._config.samples(self._config.settled_seconds))
-            frontier = max(len(self.ids) - self._config.rollback, min(agreed, old))
-            self.frontier = self._cut_before(frontier, self.frontier)
+        if loop is None:
+            stable = self._config.commit.stable(
+                self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
+            )
+            self.frontier = self._cut_before(stable, self.frontier)
         assert self.frontier >= before, "stable text shrank"
         return loop is not None
 
     def settle(self) -> None:
         """Believe all of it: the utterance has ended."""
-        self.frontier = len(self.ids)
+        self.frontier = len(self._tokens)
 
     def close_utterance(self) -> None:
         """The stable ids are an utterance's whole text; what follows belongs to the next one."""
         self.utterance_start = self.frontier
 
     def begin_utterance(self, sample: int) -> None:
-        """Speech begins again after a pause: cold once more."""
-        self._cold_until = sample + self._config.cold_samples
+        """Speech begins again after a pause."""
+        self._begin_sample = sample
 
     def forget(self, before_sample: int) -> None:
         """Sound before `before_sample` leaves the prompt, and the text spoken in it with it."""
@@ -106,7 +121,7 @@ class Hypothesis:
 
     def _note_milestone(self, end_sample: int) -> None:
         """A length has two milestones: first believed, last believed. A shorter one takes longer ones back."""
-        points, n = self._milestones, len(self.ids)
+        points, n = self._milestones, len(self._tokens)
         while len(points) > 1 and points[-1][0] > n:
             points.pop()
         if len(points) > 1 and points[-1][0] == points[-2][0] == n:
@@ -120,7 +135,7 @@ class Hypothesis:
     def _cut_before(self, n: int, lowest: int) -> int:
         """The last place in [lowest, n] where text may be cut: between words, or at least between characters."""
         for place in range(n, max(n - FRONTIER_SEARCH, lowest), -1):
-            if place == len(self.ids) or self._starts_word(self.ids[place]):
+            if place == len(self._tokens) or self._starts_word(self._tokens[place].id):
                 return place
         while n > lowest and not self._is_whole(self.ids[lowest:n]):
             n -= 1
@@ -131,7 +146,7 @@ class Hypothesis:
         n = min(self.prompt_start, self.utterance_start)
         if n == 0:
             return
-        del self.ids[:n]
+        del self._tokens[:n]
         self.frontier -= n
         self.prompt_start -= n
         self.utterance_start -= n

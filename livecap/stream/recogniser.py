@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
-from livecap.model.generate import generate_step, prefill
+from livecap.model.generate import generate_drafted, verify
 from livecap.model.load import LoadedModel
 from livecap.model.prompt import Prompt
 from livecap.stream.config import StreamConfig
@@ -24,10 +24,16 @@ class Decoded:
 
     ids: list[int]
     """Text tokens after the prefix; header and end of text are not among them."""
+    margins: list[float]
+    """For each id, how far its logit lay above the second best."""
     header: tuple[int, ...]
     """`language X<asr_text>` as ids, given or generated; empty where the language is forced or none was said."""
     complete: bool
     """The model ended its text; False: the token budget ended it."""
+    n_accepted: int = 0
+    """How many tokens of the draft it said again."""
+    n_passes: int = 0
+    """Sequential passes through the decoder behind the prefill."""
 
 
 class Recogniser:
@@ -57,14 +63,6 @@ class Recogniser:
         """Sound that follows `end_sample`."""
         self._open.append(samples)
 
-    def drop_before(self, sample: int) -> int:
-        """All encoder windows that end at or before `sample` leave; returns where the prompt's sound begins now."""
-        n = (sample - self.start_sample) // self._open.window_samples
-        if n > 0:
-            self._open.drop(n)
-            mx.clear_cache()
-        return self.start_sample
-
     def close(self) -> None:
         """This thread runs the model no more. A thread that ends with MLX streams of its own can abort the process."""
         self._windows = None
@@ -78,37 +76,59 @@ class Recogniser:
     def end_sample(self) -> int:
         return self._open.end_sample
 
-    @property
-    def window_samples(self) -> int:
-        """Sound leaves in pieces of this length."""
-        return self._open.window_samples
-
-    def decode(self, header: Sequence[int], prefix: Sequence[int], max_tokens: int, pad_samples: int = 0) -> Decoded:
+    def decode(
+        self,
+        header: Sequence[int],
+        prefix: Sequence[int],
+        draft: Sequence[int],
+        max_tokens: int,
+        pad_samples: int = 0,
+    ) -> Decoded:
         """Greedy text for all sound in the prompt, after `header` and `prefix`.
 
         Args:
-            header: what an earlier decode returned; needed where `prefix` is not empty and no language is forced.
-            max_tokens: the most text tokens to generate.
+            header: what an earlier decode returned. Forced before a prefix; without one it is part of the draft.
+            prefix: text that is forced.
+            draft: what an earlier decode said after the prefix. Changes the time it takes, not the text.
+            max_tokens: the most text tokens to say after the prefix.
             pad_samples: silence heard after the sound.
         """
         audio = self._open.encode(pad_samples)
-        given = [*header, *prefix] if self._language is None else list(prefix)
-        prompt = Prompt.build(self._tokenizer, audio.names, audio.embeddings, self._context, self._language, given)
+        forced = self._language is not None
+        header = () if forced else tuple(header)
+        given = [*header, *prefix] if prefix else []
+        draft = list(draft) if prefix or forced else [*header, *draft]
+        if not self._config.verify_draft:
+            draft = []
+        names, embeddings = audio.names, audio.embeddings
+        prompt = Prompt.build(self._tokenizer, names, embeddings, self._context, self._language, [*given, *draft])
         if not self._config.reuse_kv:
             self._cache.trim_to(0)
-        logits = prefill(self._model, self._cache, prompt)
-        budget = max_tokens if given or self._language is not None else max_tokens + HEADER_TOKENS
-        ids: list[int] = []
-        complete = False
-        for token in generate_step(self._model, self._cache, logits, budget):
-            if token in self._eos_ids:
+        said, logits = verify(self._model, self._cache, prompt, len(draft))
+        rest = draft[len(said) :]
+        n_passes, complete = 0, False
+        budget = max_tokens + (0 if given or forced else HEADER_TOKENS)
+        for token, guessed in generate_drafted(self._model, self._cache, logits, rest, max(1, budget - len(said))):
+            if token.id in self._eos_ids:
                 complete = True
                 break
-            ids.append(token)
-        if self._language is not None or given:
-            return Decoded(ids, tuple(header), complete)
-        n_header = ids.index(self._tokenizer.asr_text_id) + 1 if self._tokenizer.asr_text_id in ids else 0
-        return Decoded(ids[n_header:], tuple(ids[:n_header]), complete)
+            n_passes += not guessed
+            said.append(token)
+        n_header = 0
+        if not given and not forced:
+            ids = [token.id for token in said]
+            n_header = ids.index(self._tokenizer.asr_text_id) + 1 if self._tokenizer.asr_text_id in ids else 0
+            header = tuple(ids[:n_header])
+        text = said[n_header:]
+        n_accepted = len(said) - n_passes
+        return Decoded(
+            ids=[token.id for token in text],
+            margins=[token.margin for token in text],
+            header=header,
+            complete=complete,
+            n_accepted=n_accepted,
+            n_passes=n_passes,
+        )
 
     @property
     def _open(self) -> EncoderWindows:

@@ -1,10 +1,14 @@
 """StreamingTranscriber: sound in time becomes text in time. `accept` is cheap, `step` is dear, `finish` is the end.
 
 An utterance is what is closed and logged: it ends at a pause or, unbroken, after 30 s. The prompt's window is a matter
-of its own: it begins anew at a pause once it holds enough, and drops its oldest 8 s, sound and text together, before it
-outgrows the context bound.
+of its own: it begins anew at a pause once it holds enough, or in unbroken speech at a short pause in what is stable,
+before it outgrows the context bound.
+
+The end of speech comes in two stages: after 0.2 s without a voice the sound so far is decoded with silence behind it,
+so that the last words are shown; after 0.7 s the utterance is closed with just that text.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,8 +19,9 @@ from livecap.model.prompt import header_language
 from livecap.model.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.hypothesis import Hypothesis
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import Decoded, Recogniser
 from livecap.stream.sound import RecentSound
+from livecap.stream.step_length import StepLength
 from livecap.stream.token_text import TokenText
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 
@@ -27,6 +32,20 @@ class _Utterance:
     start_sample: int
     shown: str = ""
     """Stable text so far; the next update must begin with it."""
+
+
+@dataclass(slots=True)
+class StepStatistics:
+    """What the steps so far did."""
+
+    n_steps: int = 0
+    n_drafted: int = 0
+    """Tokens offered as a draft."""
+    n_accepted: int = 0
+    """Of those, the tokens that the model said again."""
+    n_passes: int = 0
+    """Sequential passes through the decoder."""
+    n_loops: int = 0
 
 
 class StreamingTranscriber:
@@ -42,11 +61,13 @@ class StreamingTranscriber:
         language: str | None = None,
         make_detector: Callable[[], SpeechDetector] = SpeechDetector,
         on_notice: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """
         Args:
             language: the forced language, or None to report the one that the model names.
             on_notice: told what a person should know, such as a token budget that was hit.
+            clock: seconds, by which the cost of a step is measured.
         """
         self._recogniser = recogniser
         self._tokenizer = tokenizer
@@ -57,6 +78,8 @@ class StreamingTranscriber:
         self._on_notice = on_notice or (lambda message: None)
         self._make_detector = make_detector
         self._detector = make_detector()
+        self._clock = clock
+        self._step_length = StepLength(self._config)
         self._sound = RecentSound()
         self._events: deque[SpeechEvent] = deque()
         self._hypothesis: Hypothesis | None = None
@@ -66,8 +89,10 @@ class StreamingTranscriber:
         self._n_utterances = 0
         self._heard_until = 0
         """Sound that was decoded, or in which nobody spoke."""
+        self._end_is_heard = False
+        """All sound so far was decoded with silence behind it: if no more speech comes, nothing is left to do."""
         self.language = language
-        self.n_steps = 0
+        self.statistics = StepStatistics()
 
     # ---- the three verbs
 
@@ -82,16 +107,12 @@ class StreamingTranscriber:
 
     @property
     def ready(self) -> bool:
-        """True when a step is worth its cost: enough new sound in speech, or speech that ended."""
-        if any(isinstance(event, SpeechEnded) for event in self._events):
+        """True when a step is worth its cost: enough new sound in speech, or speech that paused or ended."""
+        if any(not isinstance(event, SpeechStarted) for event in self._events):
             return True
-        if self._utterance is not None:
-            since = self._recogniser.end_sample
-        elif self._events:
-            since = self._events[0].sample
-        else:
-            return False
-        return self._sound.end_sample - since >= self._config.samples(self._config.step_seconds)
+        if self._utterance is None and self._events:
+            return self._sound.end_sample - self._events[0].sample >= self._step_length.samples
+        return self._is_due
 
     def step(self) -> Iterator[TranscriptUpdate]:
         """One round over all that has arrived; each update is handed over as soon as it is known."""
@@ -99,19 +120,19 @@ class StreamingTranscriber:
             event = self._events.popleft()
             if isinstance(event, SpeechStarted):
                 self._begin_utterance(event.sample)
-            else:
-                margin = self._config.samples(self._config.end_margin_seconds)
-                yield from self._decode_until(min(event.sample + margin, self._sound.end_sample))
+            elif isinstance(event, SpeechEnded):
+                yield from self._hear_the_end(event.sample + self._config.samples(self._config.end_margin_seconds))
                 yield from self._end_utterance()
-        if self._utterance is not None:
+            elif self._last_voiced_sample <= event.sample:
+                yield from self._hear_the_end(event.sample)
+        if self._is_due:
             yield from self._decode_until(self._sound.end_sample)
 
     def flush(self) -> Iterator[TranscriptUpdate]:
         """Listening pauses: what was heard is decoded, and all of it becomes stable. Sound may follow."""
         yield from self.step()
-        if self._utterance is not None:
-            yield from self._decode(self._config.samples(self._config.pad_seconds))
-            yield from self._end_utterance()
+        yield from self._hear_the_end(self._sound.end_sample)
+        yield from self._end_utterance()
         self._heard_until = self._sound.end_sample
         # What follows may begin in the middle of a word: a detector that still hears the old speech would not say so.
         self._detector = self._make_detector()
@@ -133,7 +154,12 @@ class StreamingTranscriber:
     def due_until(self) -> int:
         """Sound up to here is decoded, or waits for a step that is not due; lag is counted from it."""
         waiting = self._sound.end_sample - self._heard_until
-        return self._heard_until + min(waiting, self._config.samples(self._config.step_seconds))
+        return self._heard_until + min(waiting, self._step_length.samples)
+
+    @property
+    def step_seconds(self) -> float:
+        """New sound that makes a step now."""
+        return self._step_length.seconds
 
     @property
     def speaking(self) -> bool:
@@ -157,10 +183,12 @@ class StreamingTranscriber:
 
     def _begin_window(self, sample: int) -> None:
         self._recogniser.begin(sample)
+        self._sound.forget(sample - self._config.samples(self._config.preroll_seconds))
         self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
         self._header = ()
 
     def _open_utterance(self, sample: int) -> None:
+        self._end_is_heard = False
         self._utterance = _Utterance(self._n_utterances, sample)
         self._n_utterances += 1
 
@@ -189,49 +217,104 @@ class StreamingTranscriber:
 
     # ---- decoding
 
-    def _decode_until(self, end_sample: int) -> Iterator[TranscriptUpdate]:
-        """Decode new sound up to `end_sample`, in pieces that the context bound allows."""
+    @property
+    def _is_due(self) -> bool:
+        """Enough new sound has come, and somebody spoke in it."""
+        if self._utterance is None:
+            return False
+        heard = self._recogniser.end_sample
+        if self._end_is_heard and self._last_voiced_sample <= heard:
+            return False
+        return self._sound.end_sample - heard >= self._step_length.samples
+
+    @property
+    def _last_voiced_sample(self) -> int:
+        return self._detector.last_voiced_sample or 0
+
+    def _hear_the_end(self, end_sample: int) -> Iterator[TranscriptUpdate]:
+        """Speech may end at `end_sample`: decode up to there as if nothing followed."""
+        if self._utterance is None:
+            return
+        if self._end_is_heard and self._last_voiced_sample <= self._recogniser.end_sample:
+            return
+        stop = max(min(end_sample, self._sound.end_sample), self._recogniser.end_sample)
+        yield from self._decode_until(stop, at_end=True)
+
+    def _decode_until(self, end_sample: int, at_end: bool = False) -> Iterator[TranscriptUpdate]:
+        """Decode new sound up to `end_sample`, in pieces that the context bound allows.
+
+        Args:
+            at_end: with silence behind it, even where no sound is new.
+        """
         most = self._config.samples(self._config.max_step_seconds)
-        while self._utterance is not None and self._recogniser.end_sample < end_sample:
-            start = self._recogniser.end_sample
-            stop = min(end_sample, start + most)
+        while self._utterance is not None:
+            stop = min(end_sample, self._recogniser.end_sample + most)
+            is_last = at_end and stop == end_sample
+            if stop == self._recogniser.end_sample and not is_last:
+                return
             yield from self._bound_context(stop)
             self._recogniser.append(self._sound.between(self._recogniser.end_sample, stop))
-            self._sound.forget(stop - self._config.samples(self._config.preroll_seconds))
-            yield from self._decode()
+            yield from self._decode(self._config.samples(self._config.pad_seconds) if is_last else 0)
+            self._end_is_heard = is_last
+            if is_last:
+                return
 
     def _decode(self, pad_samples: int = 0) -> Iterator[TranscriptUpdate]:
         """One pass of the model over the prompt's window."""
+        start = self._clock()
         hypothesis = self._open_hypothesis
-        prefix = hypothesis.prefix
+        prefix, draft = hypothesis.prefix, hypothesis.partial_ids
         end_sample = self._recogniser.end_sample
-        decoded = self._recogniser.decode(self._header if prefix else (), prefix, self._budget(), pad_samples)
-        self.n_steps += 1
-        if not prefix:
-            self._header = decoded.header
-            self.language = self._forced_language or self._named_language(decoded.header)
+        decoded = self._recogniser.decode(self._header, prefix, draft, self._budget(), pad_samples)
+        self._header = decoded.header
+        self.language = self._forced_language or self._named_language(decoded.header) or self.language
         if not decoded.complete:
             at = end_sample / SAMPLE_RATE
             self._on_notice(f"The model hit its token budget at {at:.0f} s; what follows is decoded in the next step.")
-        hypothesis.revise(decoded.ids, end_sample)
+        loop = hypothesis.revise(decoded.ids, decoded.margins, end_sample)
+        self._count(decoded, len(draft), loop)
+        self._step_length.note(self._clock() - start)
         self._heard_until = end_sample
         yield self._update()
         yield from self._split_utterance()
 
+    def _count(self, decoded: Decoded, n_drafted: int, loop: bool) -> None:
+        statistics = self.statistics
+        statistics.n_steps += 1
+        statistics.n_drafted += n_drafted
+        statistics.n_accepted += decoded.n_accepted
+        statistics.n_passes += decoded.n_passes
+        statistics.n_loops += loop
+
     def _bound_context(self, end_sample: int) -> Iterator[TranscriptUpdate]:
-        """Before the prompt outgrows its bound, sound whose text is stable leaves, and the text with it."""
+        """In unbroken speech a new prompt begins in what is stable: at a short pause, or where the bound demands it.
+
+        The sound behind the cut goes on into the new prompt, with its words as the prefix and the header as it was.
+        """
         config, recogniser, hypothesis = self._config, self._recogniser, self._open_hypothesis
-        if end_sample - recogniser.start_sample <= config.samples(config.max_context_seconds):
+        n_samples = end_sample - recogniser.start_sample
+        if n_samples <= config.samples(config.roll_seconds):
             return
-        spoken = hypothesis.sample_at_frontier() - config.samples(config.spoken_margin_seconds)
-        recogniser.drop_before(min(end_sample - config.samples(config.keep_context_seconds), spoken))
-        hypothesis.forget(recogniser.start_sample)
-        if end_sample - recogniser.start_sample > config.samples(config.max_context_seconds):
+        latest = hypothesis.sample_at_frontier() - config.samples(config.spoken_margin_seconds)
+        earliest = min(recogniser.end_sample - config.samples(config.keep_context_seconds), latest)
+        pause = self._detector.longest_pause(earliest, latest)
+        long_enough = pause is not None and pause[1] - pause[0] >= config.samples(config.roll_pause_seconds)
+        bound = n_samples > config.samples(config.max_context_seconds)
+        if not long_enough and not bound:
+            return
+        cut_sample = (pause[0] + pause[1]) // 2 if pause else latest
+        if latest <= recogniser.start_sample or end_sample - cut_sample > config.samples(config.max_context_seconds):
             # The text does not advance with the sound, so nothing may leave: close what is believed and begin anew.
             here = recogniser.end_sample
             yield from self._end_utterance()
             self._begin_window(here)
             self._open_utterance(here)
+            return
+        sound = self._sound.between(cut_sample, recogniser.end_sample)
+        recogniser.begin(cut_sample)
+        recogniser.append(sound)
+        hypothesis.forget(cut_sample)
+        self._sound.forget(cut_sample)
 
     def _budget(self) -> int:
         """The most tokens that can have been said since the frontier."""

@@ -23,7 +23,7 @@ CHUNK_FRAMES = 100
 REACH_SAMPLES = N_FFT // 2
 """A frame hears this far to both sides of its centre."""
 CONTEXT_FRAMES = 2
-"""Frames of sound kept before the window's start once older sound has left: they cover `REACH_SAMPLES`."""
+"""Frames of known sound that new frames hear: they cover `REACH_SAMPLES`."""
 MIN_SAMPLES = 1600
 """Shorter sound is followed by silence up to this: the front end needs 201 samples."""
 
@@ -47,8 +47,6 @@ class EncoderWindows:
         self._window_frames = encoder.window_frames
         self._chunks_per_window = self._window_frames // CHUNK_FRAMES
         self._samples: NDArray[np.float32] = np.zeros(0, np.float32)
-        self._n_context = 0
-        """Samples of `_samples` that lie before `start_sample`."""
         self._frames: NDArray[np.float32] = np.zeros((0, 128), np.float32)
         """[n_final, 128] log-mel, not yet clamped."""
         self._chunks: dict[Hashable, mx.array] = {}
@@ -59,27 +57,11 @@ class EncoderWindows:
 
     @property
     def end_sample(self) -> int:
-        return self.start_sample + len(self._samples) - self._n_context
-
-    @property
-    def window_samples(self) -> int:
-        """Samples of one encoder window."""
-        return self._window_frames * HOP_LENGTH
+        return self.start_sample + len(self._samples)
 
     def append(self, samples: NDArray[np.float32]) -> None:
         """Sound that follows `end_sample`."""
         self._samples = np.concatenate([self._samples, samples])
-
-    def drop(self, n_windows: int) -> None:
-        """The oldest windows leave; the sound just before the new start stays as what its first frames hear."""
-        n_frames = n_windows * self._window_frames
-        n_samples = n_frames * HOP_LENGTH
-        assert self.start_sample + n_samples <= self.end_sample, "sound that never came cannot leave"
-        keep_from = self._n_context + n_samples - CONTEXT_FRAMES * HOP_LENGTH
-        self._samples = self._samples[keep_from:].copy()
-        self._n_context = CONTEXT_FRAMES * HOP_LENGTH
-        self._frames = self._frames[n_frames:].copy()
-        self.start_sample += n_samples
 
     def encode(self, pad_samples: int = 0) -> EncodedAudio:
         """All sound in the prompt, followed by `pad_samples` of silence, as named embeddings."""
@@ -104,11 +86,9 @@ class EncoderWindows:
         n_known = len(self._frames) if self._reuse else 0
         if n_known >= n_frames:
             return self._frames[:n_frames], n_final
-        first = n_known - CONTEXT_FRAMES
-        if first < 0 and self._n_context == 0:
-            first = 0
+        first = max(0, n_known - CONTEXT_FRAMES)
         # What follows the last wanted frame is heard too, so that only the true end of the sound is reflected.
-        heard = sound[self._n_context + first * HOP_LENGTH :]
+        heard = sound[first * HOP_LENGTH :]
         fresh = np.array(log_mel_slice(heard, n_known - first, n_frames - first))
         frames = np.concatenate([self._frames[:n_known], fresh]) if n_known else fresh
         self._frames = frames[:n_final]

@@ -99,11 +99,11 @@ def test_text_after_reuse_is_text_after_a_fresh_start(
 ) -> None:
     cache = MODEL.new_cache()
     tokens = generate_step(MODEL, cache, prefill(MODEL, cache, prompt_of(keys)), n_generated)
-    said = [token for token in tokens if token not in MODEL.config.eos_token_ids]
+    said = [token.id for token in tokens if token.id not in MODEL.config.eos_token_ids]
     second = prompt_of([*keys[:n_kept], *said] if extend else [*keys, *said])
-    again = list(generate_step(MODEL, cache, prefill(MODEL, cache, second), 5))
+    again = [token.id for token in generate_step(MODEL, cache, prefill(MODEL, cache, second), 5)]
     fresh_cache = MODEL.new_cache()
-    fresh = list(generate_step(MODEL, fresh_cache, prefill(MODEL, fresh_cache, second), 5))
+    fresh = [token.id for token in generate_step(MODEL, fresh_cache, prefill(MODEL, fresh_cache, second), 5)]
     assert again == fresh
     assert cache.keys == fresh_cache.keys
 

@@ -1,13 +1,16 @@
 """Generation: the same tokens whichever way they are computed, and a cache that is always true."""
 
 import itertools
+import os
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from livecap.model import generate
 from livecap.model.backend import mx
-from livecap.model.generate import generate_scored, generate_step, prefill
+from livecap.model.generate import generate_drafted, generate_step, prefill, verify
 from livecap.model.prompt import Prompt
 from livecap.model.qwen3_asr import Qwen3ASR
 from tests.model.parity import farthest
@@ -15,13 +18,14 @@ from tests.model.small_models import small_model
 
 KEYS = (3, 1, 4, 1, 5, 9, 2, 6)
 PROMPT = Prompt(KEYS, mx.zeros((0, 16)))
+PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 both_ways = pytest.mark.parametrize("lookahead", [False, True], ids=["in_turn", "lookahead"])
 
 
 def text_of(model: Qwen3ASR, n: int, lookahead: bool = False) -> list[int]:
     cache = model.new_cache()
     logits = prefill(model, cache, PROMPT)
-    return [token.id for token in generate_scored(model, cache, logits, n, lookahead)]
+    return [token.id for token in generate_step(model, cache, logits, n, lookahead)]
 
 
 def by_hand(model: Qwen3ASR, n: int) -> list[int]:
@@ -47,7 +51,7 @@ def test_the_end_of_the_text_is_handed_out_and_not_kept(lookahead: bool) -> None
     first = ids.index(eos)
     model = small_model(eos=(eos,))
     cache = model.new_cache()
-    tokens = [t.id for t in generate_scored(model, cache, prefill(model, cache, PROMPT), 12, lookahead)]
+    tokens = [t.id for t in generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)]
     assert tokens == ids[: first + 1]
     assert tuple(cache.keys) == KEYS + tuple(ids[:first])
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
@@ -58,20 +62,21 @@ def test_the_end_of_the_text_is_handed_out_and_not_kept(lookahead: bool) -> None
 def test_the_cache_holds_what_was_handed_out_after_an_early_end(n_taken: int, lookahead: bool) -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
-    tokens = generate_scored(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
+    tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
     taken = [token.id for token in itertools.islice(tokens, n_taken)]
     tokens.close()
     assert tuple(cache.keys) == KEYS + tuple(taken)
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
     more = Prompt(tuple(cache.keys), mx.zeros((0, 16)))
-    assert list(generate_step(model, cache, prefill(model, cache, more), 4)) == text_of(model, n_taken + 4)[n_taken:]
+    again = generate_step(model, cache, prefill(model, cache, more), 4)
+    assert [token.id for token in again] == text_of(model, n_taken + 4)[n_taken:]
 
 
 @both_ways
 def test_a_step_that_fails_leaves_a_true_cache(lookahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
-    tokens = generate_scored(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
+    tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
     taken = next(tokens).id
 
     def fail(self: Qwen3ASR, hidden: mx.array) -> mx.array:
@@ -80,16 +85,6 @@ def test_a_step_that_fails_leaves_a_true_cache(lookahead: bool, monkeypatch: pyt
     monkeypatch.setattr(Qwen3ASR, "logits", fail)
     with pytest.raises(KeyboardInterrupt):
         next(tokens)
-    assert cache.keys == [*KEYS, taken]
-    assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
-
-
-def test_closing_the_generator_of_ids_closes_all() -> None:
-    model = small_model(eos=(1000,))
-    cache = model.new_cache()
-    tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12)
-    taken = next(tokens)
-    tokens.close()
     assert cache.keys == [*KEYS, taken]
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
 
@@ -105,7 +100,7 @@ def test_a_token_tells_its_probability_and_margin() -> None:
     cache = model.new_cache()
     logits = prefill(model, cache, PROMPT)
     values = np.array(logits[-1]).astype(np.float64)
-    token = next(generate_scored(model, cache, logits, 1))
+    token = next(generate_step(model, cache, logits, 1))
     second, best = np.sort(values)[-2:]
     assert token.id == int(values.argmax())
     assert token.margin == pytest.approx(best - second, abs=1e-5)
@@ -152,3 +147,45 @@ def test_an_untied_head_is_its_own_matrix() -> None:
     hidden = mx.ones((2, 16))
     assert "lm_head.weight" in model.parameter_arrays()
     assert farthest(model.logits(hidden), np.array(hidden @ model.lm_head.weight.T)) < 1e-5
+
+
+@settings(max_examples=300 if PROVE else 40)
+@given(st.integers(0, 5), st.lists(st.integers(0, 37), max_size=12), st.integers(0, 12), st.integers(1, 14), st.data())
+def test_a_draft_changes_the_passes_and_never_the_text(
+    seed: int, noise: list[int], n_true: int, budget: int, data: st.DataObject
+) -> None:
+    """Drafts that begin true, go wrong, drop or double a word, and are true again."""
+    model = small_model(seed)
+    plain = text_of(model, budget)
+    text = [token for token in text_of(model, 14) if token not in model.config.eos_token_ids]
+    at = data.draw(st.integers(0, len(text)))
+    draft = [*text[:n_true], *noise, *text[at:]]
+    cache = model.new_cache()
+    prompt = Prompt((*KEYS, *draft), mx.zeros((0, 16)))
+    accepted, logits = verify(model, cache, prompt, len(draft))
+    rest = draft[len(accepted) :]
+    said = [token.id for token in accepted]
+    for token, _ in generate_drafted(model, cache, logits, rest, budget - len(said)):
+        said.append(token.id)
+    assert said == (plain if len(accepted) < budget else [token.id for token in accepted])
+    held = [token for token in said if token not in model.config.eos_token_ids]
+    assert cache.keys == [*KEYS, *held]
+    assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
+
+
+def test_a_true_draft_costs_no_pass() -> None:
+    model = small_model(eos=(1000,))
+    text = text_of(model, 10)
+    accepted, _ = verify(model, model.new_cache(), Prompt((*KEYS, *text), mx.zeros((0, 16))), 10)
+    assert [token.id for token in accepted] == text
+
+
+def test_one_wrong_word_in_a_draft_does_not_spoil_the_rest() -> None:
+    model = small_model(seed=3, eos=(1000,))
+    text = text_of(model, 9)
+    wrong = [*text[:3], (text[3] + 1) % 38, *text[4:]]
+    cache = model.new_cache()
+    accepted, logits = verify(model, cache, Prompt((*KEYS, *wrong), mx.zeros((0, 16))), 9)
+    said = list(generate_drafted(model, cache, logits, wrong[len(accepted) :], 6))
+    assert [token.id for token, _ in said] == text[3:]
+    assert [guessed for _, guessed in said].count(False) <= 2

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livecap.model.backend import mx
-from livecap.model.generate import generate_scored, prefill
+from livecap.model.generate import generate_step, prefill
 from livecap.model.load import load_model
 from livecap.model.mel import log_mel_spectrogram
 from livecap.model.rotary import Rotation
@@ -88,7 +88,7 @@ def test_text_is_the_official_models_from_sound_to_ids(case: Case) -> None:
         logits = prefill(model, cache, case.prompt(name, embeddings), n_last=len(theirs))
         assert farthest(logits, theirs) < LOGITS_FROM_AUDIO
         ids, margins = case.arrays[f"{name}.greedy_ids"], case.arrays[f"{name}.greedy_top2_margin"]
-        tokens = list(generate_scored(model, cache, logits, max_tokens=len(ids)))
+        tokens = list(generate_step(model, cache, logits, max_tokens=len(ids)))
         assert [token.id for token in tokens] == ids.tolist()
         assert farthest(np.array([token.margin for token in tokens]), margins) < LOGITS_FROM_AUDIO
 
@@ -133,7 +133,7 @@ def test_quantised_checkpoints_compute_what_their_numbers_say(folder, bits: int,
             theirs = expected[f"{name}.{prompt}.greedy_ids"].tolist()
             margins = expected[f"{name}.{prompt}.greedy_top2_margin"]
             clear = int(np.argmax(margins < LOGITS_FROM_AUDIO)) if margins.min() < LOGITS_FROM_AUDIO else 20
-            tokens = [t.id for t in generate_scored(model, cache, logits, max_tokens=len(theirs))]
+            tokens = [t.id for t in generate_step(model, cache, logits, max_tokens=len(theirs))]
             assert tokens[:clear] == theirs[:clear]
 
 

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioChunk
-from livecap.audio_in.vad import SpeechEnded, SpeechEvent, SpeechStarted
+from livecap.audio_in.vad import SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.stream.recogniser import Decoded
 
 SECOND = 16_000
-WINDOW = 8 * SECOND
 HEADER = (1, 2, 3)
 """Stands for `language English<asr_text>`."""
 
@@ -49,38 +48,57 @@ class ScriptedTokenizer:
 
 
 class ScriptedDetector:
-    """Says what a detector with a pause of 0.6 s would say about the words."""
+    """Says what a detector with a pause of 0.2 s and an end after 0.7 s would say about the words."""
 
     def __init__(self, words: Sequence[Word], ends: bool = True) -> None:
         """Without `ends`, speech that has begun goes on for ever, as with music or a babble of voices."""
         self._words = list(words)
+        self._all = list(words)
         self._ends = ends
-        self._last_end = 0
+        self._paused = False
+        self.last_voiced_sample: int | None = None
         self.speaking = False
 
     def accept(self, chunk: AudioChunk) -> list[SpeechEvent]:
+        """Word by word, in the order of time."""
         events: list[SpeechEvent] = []
         now = chunk.end_sample
         while True:
+            following = self._words[0] if self._words else None
             if self.speaking:
-                nearby = [w for w in self._words if w.start < self._last_end + 0.6 * SECOND]
+                assert self.last_voiced_sample is not None
                 if not self._ends:
+                    self.last_voiced_sample = now
+                    self._words = [w for w in self._words if w.end > now]
                     return events
-                if nearby:
-                    if nearby[0].end > now:
-                        return events
-                    self._last_end = self._words.pop(0).end
-                elif self._ends and now >= self._last_end + 0.6 * SECOND:
+                quiet_until = min(now, following.start if following else now)
+                if not self._paused and quiet_until >= self.last_voiced_sample + 0.2 * SECOND:
+                    self._paused = True
+                    events.append(SpeechPaused(round(self.last_voiced_sample + 0.2 * SECOND)))
+                if quiet_until >= self.last_voiced_sample + 0.7 * SECOND:
                     self.speaking = False
-                    events.append(SpeechEnded(round(self._last_end + 0.2 * SECOND)))
-                else:
-                    return events
-            elif self._words and self._words[0].start + 0.06 * SECOND <= now:
-                self.speaking = True
-                self._last_end = self._words[0].start
-                events.append(SpeechStarted(max(0, round(self._words[0].start - 0.3 * SECOND))))
-            else:
+                    events.append(SpeechEnded(round(self.last_voiced_sample + 0.2 * SECOND)))
+                    continue
+            elif following is None or following.start + 0.06 * SECOND > now:
                 return events
+            else:
+                self.speaking = True
+                earliest = self.last_voiced_sample + 0.2 * SECOND if self.last_voiced_sample else 0
+                events.append(SpeechStarted(round(max(0, earliest, following.start - 0.3 * SECOND))))
+            if following is None or following.start >= now:
+                return events
+            self._paused = False
+            self.last_voiced_sample = min(following.end, now)
+            if following.end > now:
+                return events
+            self._words.pop(0)
+
+    def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
+        """Between two words, or before the first or behind the last."""
+        edges = [start_sample, *(x for w in self._all for x in (w.start, w.end)), end_sample]
+        quiet = [(max(a, start_sample), min(b, end_sample)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        quiet = [(a, b) for a, b in quiet if a < b]
+        return max(quiet, key=lambda pause: pause[1] - pause[0], default=None)
 
 
 class ScriptedRecogniser:
@@ -90,9 +108,9 @@ class ScriptedRecogniser:
         self._words = list(words)
         self._unstable = unstable
         self._random = random.Random(seed)
+        self._n_wrong = 0
         self.start_sample = 0
         self.end_sample = 0
-        self.window_samples = WINDOW
         self.longest_prompt = 0
         self.prefixes: list[list[int]] = []
         self.runaway: list[int] = []
@@ -103,12 +121,14 @@ class ScriptedRecogniser:
     def append(self, samples: NDArray[np.float32]) -> None:
         self.end_sample += len(samples)
 
-    def drop_before(self, sample: int) -> int:
-        assert sample <= self.end_sample
-        self.start_sample += max(0, sample - self.start_sample) // WINDOW * WINDOW
-        return self.start_sample
-
-    def decode(self, header: Sequence[int], prefix: Sequence[int], max_tokens: int, pad_samples: int = 0) -> Decoded:
+    def decode(
+        self,
+        header: Sequence[int],
+        prefix: Sequence[int],
+        draft: Sequence[int],
+        max_tokens: int,
+        pad_samples: int = 0,
+    ) -> Decoded:
         self.longest_prompt = max(self.longest_prompt, self.end_sample - self.start_sample)
         self.prefixes.append(list(prefix))
         assert not prefix or tuple(header) == HEADER, "the header is never dropped"
@@ -119,7 +139,8 @@ class ScriptedRecogniser:
         ids = [*after, *self.runaway]
         fresh = [w for w in self._words if w.token in heard and w.end > self.end_sample + pad_samples - 0.4 * SECOND]
         if self._unstable and fresh and ids:
-            # Too little right context for the last word: the last tokens are wrong, and no word has them.
+            # Too little right context for the last word: the last tokens are wrong, each time in another way.
             n = min(self._random.randint(0, self._unstable), len(ids))
-            ids = ids[: len(ids) - n] + [5000 + i for i in range(n)]
-        return Decoded(ids[:max_tokens], HEADER, len(ids) <= max_tokens)
+            self._n_wrong += n
+            ids = ids[: len(ids) - n] + [5000 + self._n_wrong - i for i in range(n)]
+        return Decoded(ids[:max_tokens], [9.0] * len(ids[:max_tokens]), HEADER, len(ids) <= max_tokens)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from livecap.stream.config import StreamConfig
 from livecap.stream.hypothesis import Hypothesis, loop_start
+from livecap.stream.policy import CommitPolicy, Rule
 
 SECOND = 16_000
 
@@ -21,19 +22,33 @@ def whole(ids: Sequence[int]) -> bool:
     return not ids or ids[-1] != 7
 
 
-def make(config: StreamConfig | None = None) -> Hypothesis:
-    return Hypothesis(config or StreamConfig(), 0, words, whole)
+def make(rule: Rule = Rule.CONFIDENCE) -> Hypothesis:
+    return Hypothesis(StreamConfig(commit=CommitPolicy(rule)), 0, words, whole)
+
+
+def revise(belief: Hypothesis, ids: Sequence[int], end_sample: int, margin: float = 9.0) -> bool:
+    """A step that the model is equally sure of everywhere."""
+    return belief.revise(ids, [margin] * len(ids), end_sample)
+
+
+def say(belief: Hypothesis, ids: Sequence[int], end_sample: int, margin: float = 9.0) -> bool:
+    """A step that hears all of `ids` from the prompt's begin; what is stable is not said again."""
+    assert belief.ids[: belief.frontier] == list(ids)[: belief.frontier]
+    return revise(belief, ids[belief.frontier :], end_sample, margin)
+
+
+rules = st.sampled_from(Rule)
 
 
 steps = st.lists(st.lists(st.integers(0, 30), max_size=20), max_size=30)
 
 
-@given(steps)
-def test_stable_ids_only_grow(revisions: list[list[int]]) -> None:
-    belief = make()
+@given(steps, rules)
+def test_stable_ids_only_grow(revisions: list[list[int]], rule: Rule) -> None:
+    belief = make(rule)
     stable: list[int] = []
     for i, ids in enumerate(revisions):
-        belief.revise(ids, (i + 1) * 2 * SECOND)
+        revise(belief, ids, (i + 1) * 2 * SECOND)
         now = belief.ids[: belief.frontier]
         assert now[: len(stable)] == stable
         stable = now
@@ -42,24 +57,53 @@ def test_stable_ids_only_grow(revisions: list[list[int]]) -> None:
 
 
 @given(steps)
-def test_the_last_tokens_are_decided_anew(revisions: list[list[int]]) -> None:
-    config = StreamConfig()
-    belief = make(config)
+def test_rollback_decides_the_last_tokens_anew(revisions: list[list[int]]) -> None:
+    belief = make(Rule.ROLLBACK)
     said: list[int] = []
     for i, ids in enumerate(revisions):
         before = belief.frontier
-        belief.revise(ids, (i + 1) * 2 * SECOND)
+        revise(belief, ids, (i + 1) * 2 * SECOND)
         old = i >= 4 and belief.ids[: belief.frontier] == said[: belief.frontier]
-        assert belief.frontier == before or old or len(belief.ids) - belief.frontier >= config.rollback
+        assert i >= 2 or belief.frontier == 0, "nothing is stable in the first two chunks"
+        assert belief.frontier == before or old or len(belief.ids) - belief.frontier >= 5
         said = list(belief.ids)
 
 
-@given(steps)
-def test_nothing_is_stable_in_the_cold_steps(revisions: list[list[int]]) -> None:
+@given(steps, st.sampled_from([Rule.AGREEMENT, Rule.CONFIDENCE]))
+def test_only_what_more_sound_confirmed_becomes_stable(revisions: list[list[int]], rule: Rule) -> None:
+    belief = make(rule)
+    said: list[int] = []
+    for i, ids in enumerate(revisions):
+        before = belief.frontier
+        revise(belief, ids, (i + 1) * SECOND)
+        assert belief.frontier == before or belief.ids[: belief.frontier] == said[: belief.frontier]
+        said = list(belief.ids)
+
+
+def test_the_last_word_waits_for_what_follows() -> None:
     belief = make()
-    for i, ids in enumerate(revisions[:2]):
-        belief.revise(ids, (i + 1) * 2 * SECOND)
-        assert belief.frontier == 0
+    for second in (1, 2, 3):
+        say(belief, [0, 1, 3, 4], second * SECOND)
+    assert belief.partial_ids == [3, 4]
+    say(belief, [0, 1, 3, 4, 6], 4 * SECOND)
+    assert belief.partial_ids == [6]
+
+
+def test_a_doubtful_word_waits_longer() -> None:
+    sure, doubtful = make(), make()
+    for belief, margin in ((sure, 9.0), (doubtful, 0.2)):
+        for second in (1, 2):
+            say(belief, [0, 3, 6], second * SECOND, margin)
+    assert sure.stable_ids == [0, 3] and doubtful.stable_ids == []
+    say(doubtful, [0, 3, 6], 3 * SECOND)
+    assert doubtful.stable_ids == [0, 3], "once sure is not enough, old enough is"
+
+
+def test_a_word_that_is_never_followed_becomes_stable_at_last() -> None:
+    belief = make()
+    for second in range(1, 12):
+        say(belief, [0, 3], second * SECOND)
+    assert belief.stable_ids == [0, 3]
 
 
 @given(steps)
@@ -67,7 +111,7 @@ def test_the_frontier_never_splits_a_character(revisions: list[list[int]]) -> No
     belief = make()
     for i, ids in enumerate(revisions):
         before = belief.frontier
-        belief.revise(ids, (i + 1) * SECOND)
+        revise(belief, ids, (i + 1) * SECOND)
         if belief.frontier > before:
             assert whole(belief.ids[: belief.frontier]) or words(belief.ids[belief.frontier])
 
@@ -79,7 +123,7 @@ def test_text_leaves_with_its_sound_and_stable_text_is_not_touched(
     belief = make()
     said: list[int] = []
     for i, ids in enumerate(revisions):
-        belief.revise(ids, (i + 1) * 2 * SECOND)
+        revise(belief, ids, (i + 1) * 2 * SECOND)
         stable = belief.stable_ids
         partial = belief.partial_ids
         belief.forget(data.draw(st.integers(0, (i + 1) * 2 * SECOND)))
@@ -95,7 +139,7 @@ def test_text_leaves_with_its_sound_and_stable_text_is_not_touched(
 def test_old_text_leaves_where_its_sound_was() -> None:
     belief = make()
     for i in range(10):
-        belief.revise([*belief.partial_ids, *range(i * 6, i * 6 + 6)], (i + 1) * 2 * SECOND)
+        revise(belief, [*belief.partial_ids, *range(i * 6, i * 6 + 6)], (i + 1) * 2 * SECOND)
     belief.forget(8 * SECOND)
     assert belief.prefix[0] == 24, "six tokens in two seconds: 24 in the eight seconds that left"
 
@@ -103,7 +147,7 @@ def test_old_text_leaves_where_its_sound_was() -> None:
 def test_an_hour_of_unbroken_speech_stays_small() -> None:
     belief = make()
     for i in range(1800):
-        belief.revise([*belief.partial_ids, *range(9)], (i + 1) * 2 * SECOND)
+        revise(belief, [*belief.partial_ids, *range(9)], (i + 1) * 2 * SECOND)
         if i % 15 == 14:
             belief.close_utterance()
             belief.forget((i - 6) * 2 * SECOND)
@@ -128,8 +172,9 @@ def test_people_may_repeat_themselves() -> None:
 
 def test_a_loop_is_not_committed() -> None:
     belief = make()
-    belief.revise([0, 3, 6], 2 * SECOND)
-    belief.revise([0, 3, 6, 9], 4 * SECOND)
-    assert belief.revise([0, 3, 6, 9] + [12, 15] * 20, 6 * SECOND)
-    assert belief.frontier == 0
+    say(belief, [0, 3, 6], 2 * SECOND)
+    say(belief, [0, 3, 6, 9], 4 * SECOND)
+    assert belief.stable_ids == [0, 3, 6]
+    assert say(belief, [0, 3, 6, 9] + [12, 15] * 20, 6 * SECOND)
+    assert belief.stable_ids == [0, 3, 6]
     assert belief.ids == [0, 3, 6, 9, 12, 15]
