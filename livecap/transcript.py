@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 SAMPLE_RATE = 16_000
 """Samples a second. The sample index is the clock of the whole program."""
@@ -26,8 +27,8 @@ class Word:
     start_sample: int
     end_sample: int
     quality: str
-    """How its time is known: "step" (the steps between which it was first believed), "agreed" (two steps place it), or
-    "settled" (a pass over the whole utterance)."""
+    """How its time is known: "step" (shared out over the voiced sound between the steps that first heard it), or
+    "settled" (the same, for text from a pass over the whole utterance)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class TranscriptUpdate:
     """The language the model named, or the forced one; None where it heard no speech yet."""
     final: bool
     """The last update of its utterance; `partial` is empty."""
+    words: tuple[Word, ...] = ()
+    """Of `stable` and when they were said, in the last update of an utterance."""
 
     @property
     def text(self) -> str:
@@ -76,6 +79,8 @@ class SessionStarted:
     """What the person chose, by the names of `settings.py`; values that JSON has."""
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of what the session runs on: the system, Python, the libraries that decide what is heard."""
+    tracks: tuple[str, ...] = ("",)
+    """Their labels; one without a name where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +181,36 @@ class Notice:
     message: str
     sample: int
     severity: str = "warning"
-    """"warning" or "error"."""
+    """"info" (a trouble is over), "warning" or "error"."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureReport:
+    """How a track was captured, at the end of a session: every sample is in one of `decoded_samples`, `silence_samples`
+    and `gap_samples`. What follows them is of a device, and 0 or None without one."""
+
+    track: str
+    source: str
+    captured_samples: int
+    decoded_samples: int
+    """Heard as speech."""
+    silence_samples: int
+    """Heard, and nobody spoke."""
+    gap_samples: int
+    n_gaps: int
+    n_blocks: int = 0
+    """Callbacks of the audio system."""
+    n_flags: int = 0
+    """Callbacks in which it told of lost sound."""
+    n_overflows: int = 0
+    """Times that livecap itself came too late."""
+    n_opened: int = 0
+    """Times that the device was opened; more than one means pauses or losses."""
+    callback_p999_ms: float | None = None
+    """999 of 1000 callbacks took no longer."""
+    callback_max_ms: float | None = None
+    drift_ppm: float | None = None
+    """Millionths by which the device's clock is faster than the computer's; None before it can be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +233,7 @@ SessionEvent = (
     | Resumed
     | ClockAnchored
     | Notice
+    | CaptureReport
     | SessionEnded
 )
 
@@ -214,6 +249,7 @@ _TYPE_NAMES: dict[type, str] = {
     Resumed: "resumed",
     ClockAnchored: "clock_anchored",
     Notice: "notice",
+    CaptureReport: "capture_report",
     SessionEnded: "session_ended",
 }
 _TYPES_BY_NAME = {name: cls for cls, name in _TYPE_NAMES.items()}
@@ -260,7 +296,6 @@ def from_record(record: Mapping[str, Any]) -> SessionEvent | TranscriptUpdate:
     return item
 
 
-_JSON_TYPES: dict[Any, Any] = {Mapping[str, Any]: dict, Mapping[str, str]: dict, tuple[Word, ...]: tuple}
 _MOST_SAMPLES = 2**48
 """557 years: more is no position, and would not fit into a date."""
 
@@ -269,14 +304,21 @@ def _value(wanted: "Field[Any]", value: Any) -> Any:
     """A field's value, if it is one that the field may have. Old logs and other programs are not trusted."""
     if wanted.name == "words" and isinstance(value, list):
         return tuple(_word(word) for word in value)
-    if wanted.type is int:
+    if wanted.name == "tracks" and isinstance(value, list) and all(isinstance(label, str) for label in value):
+        return tuple(value)
+    kinds = get_args(wanted.type) if isinstance(wanted.type, UnionType) else (wanted.type,)
+    if value is None:
+        good = type(None) in kinds
+    elif int in kinds:
         good = type(value) is int and 0 <= value <= _MOST_SAMPLES
-    elif wanted.type is float:
+    elif float in kinds:
         good = type(value) in (int, float) and abs(value) < 1e12
     elif wanted.name == "wall_time":
         good = isinstance(value, str) and _is_moment(value)
+    elif get_origin(kinds[0]) is Mapping:
+        good = isinstance(value, dict)
     else:
-        good = isinstance(value, _JSON_TYPES.get(wanted.type, wanted.type))
+        good = type(value) in kinds
     if not good:
         raise ValueError(f"{wanted.name} cannot be {value!r:.40}")
     return value

@@ -148,6 +148,19 @@ class SpeechDetector:
         flags, _ = self._flags(start_sample, end_sample)
         return any(flags)
 
+    def voiced_spans(self, start_sample: int, end_sample: int) -> list[tuple[int, int]]:
+        """Stretches of voiced frames inside [start_sample, end_sample), in order; none where forgotten."""
+        flags, first = self._flags(start_sample, end_sample)
+        spans: list[tuple[int, int]] = []
+        for i, voiced in enumerate(flags):
+            start = max(first + i * FRAME_SAMPLES, start_sample)
+            end = min(first + (i + 1) * FRAME_SAMPLES, end_sample)
+            if voiced and spans and spans[-1][1] == start:
+                spans[-1] = (spans[-1][0], end)
+            elif voiced:
+                spans.append((start, end))
+        return spans
+
     def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
         """The longest stretch without a voiced frame inside [start_sample, end_sample), in samples; the later
         one of equals. None where all of it is voiced, unheard or forgotten."""

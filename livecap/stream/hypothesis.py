@@ -119,6 +119,11 @@ class Hypothesis:
         reached = [sample for n, sample in self._milestones if n == self.frontier]
         return reached[-1] if reached else _interpolate(self.frontier, self._milestones)
 
+    def heard_by(self, n_tokens: int) -> int:
+        """The sound that had been heard when the open utterance's first `n_tokens` stable ids were first believed."""
+        wanted = self.utterance_start + n_tokens
+        return next((sample for n, sample in self._milestones if n >= wanted), self._milestones[-1][1])
+
     def _note_milestone(self, end_sample: int) -> None:
         """A length has two milestones: first believed, last believed. A shorter one takes longer ones back."""
         points, n = self._milestones, len(self._tokens)

@@ -19,6 +19,17 @@ class TokenText:
             self._starts[token] = bool(text) and (text[0].isspace() or _is_own_word(text[0]))
         return self._starts[token]
 
+    def words(self, ids: Sequence[int]) -> list[tuple[str, int]]:
+        """Each word of the text, as written, and how many of the ids it ends behind."""
+        words: list[tuple[str, int]] = []
+        start = 0
+        for end in range(1, len(ids) + 1):
+            if end == len(ids) or self.starts_word(ids[end]):
+                if text := self._tokenizer.decode_whole_characters(ids[start:end]).strip():
+                    words.append((text, end))
+                start = end
+        return words
+
     def is_whole(self, ids: Sequence[int]) -> bool:
         """False where the ids end inside a character."""
         return self._tokenizer.ends_whole(ids)

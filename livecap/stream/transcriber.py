@@ -11,7 +11,7 @@ so that the last words are shown; after 0.7 s the utterance is closed with just 
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechStarted
@@ -20,10 +20,12 @@ from livecap.model.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.hypothesis import Hypothesis
 from livecap.stream.recogniser import Decoded, Recogniser
+from livecap.stream.settling import ClosedUtterance, Settling
 from livecap.stream.sound import RecentSound
 from livecap.stream.step_length import StepLength
 from livecap.stream.token_text import TokenText
-from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
+from livecap.stream.word_times import carry_over, place_words
+from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
 
 
 @dataclass(slots=True)
@@ -59,6 +61,7 @@ class StreamingTranscriber:
         *,
         track: str = "",
         language: str | None = None,
+        settling: Settling | None = None,
         make_detector: Callable[[], SpeechDetector] = SpeechDetector,
         on_notice: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.perf_counter,
@@ -66,6 +69,7 @@ class StreamingTranscriber:
         """
         Args:
             language: the forced language, or None to report the one that the model names.
+            settling: hears closed utterances again, in `settle`; None leaves their live text.
             on_notice: told what a person should know, such as a token budget that was hit.
             clock: seconds, by which the cost of a step is measured.
         """
@@ -79,6 +83,7 @@ class StreamingTranscriber:
         self._make_detector = make_detector
         self._detector = make_detector()
         self._clock = clock
+        self._settling = settling
         self._step_length = StepLength(self._config)
         self._sound = RecentSound()
         self._events: deque[SpeechEvent] = deque()
@@ -102,8 +107,7 @@ class StreamingTranscriber:
         self._events.extend(self._detector.accept(chunk))
         if self._utterance is None and not self._events:
             self._heard_until = chunk.end_sample
-            config = self._config
-            self._sound.forget(chunk.end_sample - config.samples(config.joined_pause_seconds + config.preroll_seconds))
+            self._forget_sound(chunk.end_sample)
 
     @property
     def ready(self) -> bool:
@@ -141,8 +145,32 @@ class StreamingTranscriber:
         """No more sound will come."""
         return self.flush()
 
+    @property
+    def n_unsettled(self) -> int:
+        """Closed utterances that `settle` has not heard yet."""
+        return self._settling.n_waiting if self._settling else 0
+
+    def settle(self) -> UtteranceSettled:
+        """The next closed utterance, heard once more as a whole. As dear as a step: for when no step is due."""
+        assert self._settling is not None, "this transcriber does not settle"
+        utterance, ids = self._settling.settle(self._sound)
+        text, _ = self._text.decode(ids, [])
+        within = utterance.start_sample, utterance.end_sample
+        texts = [word for word, _ in self._text.words(ids)]
+        return UtteranceSettled(
+            track=self._track,
+            utterance=utterance.index,
+            text=text,
+            start_sample=utterance.start_sample,
+            end_sample=utterance.end_sample,
+            language=utterance.language,
+            words=carry_over(texts, utterance.words, within, utterance.voiced),
+        )
+
     def close(self) -> None:
         """Called last, on the thread that made the transcriber."""
+        if self._settling:
+            self._settling.close()
         self._recogniser.close()
 
     @property
@@ -183,7 +211,7 @@ class StreamingTranscriber:
 
     def _begin_window(self, sample: int) -> None:
         self._recogniser.begin(sample)
-        self._sound.forget(sample - self._config.samples(self._config.preroll_seconds))
+        self._forget_sound(sample)
         self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
         self._header = ()
 
@@ -197,8 +225,7 @@ class StreamingTranscriber:
         if self._utterance is None:
             return
         self._open_hypothesis.settle()
-        yield self._update(final=True)
-        self._open_hypothesis.close_utterance()
+        yield self._close_utterance(self._recogniser.end_sample)
         self._utterance = None
         self._heard_until = self._recogniser.end_sample
 
@@ -210,10 +237,35 @@ class StreamingTranscriber:
         if length < self._config.samples(self._config.max_utterance_seconds) or not hypothesis.stable_ids:
             return
         cut_sample = max(hypothesis.sample_at_frontier(), utterance.start_sample)
-        yield self._update(final=True, end_sample=cut_sample)
-        hypothesis.close_utterance()
+        yield self._close_utterance(cut_sample)
         self._open_utterance(cut_sample)
         yield self._update()
+
+    def _close_utterance(self, end_sample: int) -> TranscriptUpdate:
+        """The last update of the open utterance: its stable text is all of it."""
+        utterance, hypothesis = self._utterance, self._open_hypothesis
+        assert utterance is not None
+        ids, within = hypothesis.stable_ids, (utterance.start_sample, end_sample)
+        voiced = tuple(self._detector.voiced_spans(*within))
+        texts = self._text.words(ids)
+        heard_by = [hypothesis.heard_by(n) for _, n in texts]
+        words = place_words([text for text, _ in texts], heard_by, within, voiced)
+        if self._settling and voiced:
+            closed = ClosedUtterance(utterance.index, *within, tuple(ids), words, voiced, self.language)
+            self._settling.add(closed)
+        update = replace(self._update(final=True, end_sample=end_sample), words=words)
+        hypothesis.close_utterance()
+        return update
+
+    def _forget_sound(self, before_sample: int) -> None:
+        """Sound before `before_sample` leaves, but for what may still be asked for."""
+        config = self._config
+        needed = [before_sample - config.samples(config.joined_pause_seconds + config.preroll_seconds)]
+        if self._utterance is not None:
+            needed.append(self._utterance.start_sample - config.samples(config.joined_pause_seconds))
+        if self._settling and self._settling.needs_from is not None:
+            needed.append(self._settling.needs_from)
+        self._sound.forget(min(needed))
 
     # ---- decoding
 
@@ -314,7 +366,7 @@ class StreamingTranscriber:
         recogniser.begin(cut_sample)
         recogniser.append(sound)
         hypothesis.forget(cut_sample)
-        self._sound.forget(cut_sample)
+        self._forget_sound(cut_sample)
 
     def _budget(self) -> int:
         """The most tokens that can have been said since the frontier."""

@@ -61,7 +61,7 @@ def test_json_output_has_all_that_the_screen_sees(clip: Path, tmp_path: Path) ->
     lines = [json.loads(line) for line in out.stdout.splitlines()]
     updates = [line for line in lines if line["type"] == "update"]
     assert updates
-    fields = "type track utterance stable partial start_sample end_sample language final wall_seconds".split()
+    fields = "type track utterance stable partial start_sample end_sample language final words wall_seconds".split()
     assert all(list(update) == fields for update in updates)
     log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
     assert [line["type"] for line in lines if line["type"] != "update"] == [json.loads(line)["type"] for line in log]

@@ -93,6 +93,10 @@ class ScriptedDetector:
                 return events
             self._words.pop(0)
 
+    def voiced_spans(self, start_sample: int, end_sample: int) -> list[tuple[int, int]]:
+        spans = [(max(w.start, start_sample), min(w.end, end_sample)) for w in self._all]
+        return [(a, b) for a, b in spans if a < b]
+
     def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
         """Between two words, or before the first or behind the last."""
         edges = [start_sample, *(x for w in self._all for x in (w.start, w.end)), end_sample]

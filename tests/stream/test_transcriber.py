@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from livecap.audio_in.source import AudioChunk
 from livecap.stream.config import StreamConfig
 from livecap.stream.policy import CommitPolicy, Rule
+from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
-from livecap.transcript import TranscriptUpdate
+from livecap.transcript import TranscriptUpdate, UtteranceSettled
 from tests.stream.scripted import (
     SECOND,
     ScriptedDetector,
@@ -230,3 +231,52 @@ def test_no_rule_loses_a_word(seed: int, rule: Rule, step_seconds: float | None)
     config = StreamConfig(step_seconds=step_seconds, step_cost_seconds=0.1, commit=CommitPolicy(rule))
     updates, _ = run(words, ScriptedRecogniser(words, 3, seed), (0.1,), config=config)
     assert final_text(updates) == all_words(words)
+
+
+def settled(
+    words: Sequence[Word], unstable: int = 0, chunk_seconds: float = 0.1
+) -> tuple[list[TranscriptUpdate], list[UtteranceSettled]]:
+    """A session that settles whenever it is idle."""
+    config = StreamConfig(step_cost_seconds=0.1)
+    transcriber = StreamingTranscriber(
+        ScriptedRecogniser(words, unstable),  # type: ignore[arg-type]
+        ScriptedTokenizer(),  # type: ignore[arg-type]
+        config,
+        settling=Settling(ScriptedRecogniser(words), config),  # type: ignore[arg-type]
+        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+    )
+    updates: list[TranscriptUpdate] = []
+    results: list[UtteranceSettled] = []
+    total = words[-1].end + SECOND
+    for at in range(0, total, round(chunk_seconds * SECOND)):
+        transcriber.accept(AudioChunk(at, np.zeros(round(chunk_seconds * SECOND), np.float32)))
+        if transcriber.ready:
+            updates += transcriber.step()
+        elif transcriber.n_unsettled:
+            results.append(transcriber.settle())
+    updates += transcriber.finish()
+    while transcriber.n_unsettled:
+        results.append(transcriber.settle())
+    return updates, results
+
+
+@given(st.integers(0, 10**6), st.integers(1, 120))
+def test_every_utterance_is_settled_once_and_no_word_is_lost_or_doubled(seed: int, n: int) -> None:
+    words = speech(random_pauses(seed, n))
+    updates, results = settled(words, unstable=3)
+    assert [r.utterance for r in results] == [u.utterance for u in updates if u.final]
+    assert " ".join(r.text for r in results if r.text) == all_words(words)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 120))
+def test_words_have_times_in_order_within_their_utterance_and_near_the_truth(seed: int, n: int) -> None:
+    words = speech(random_pauses(seed, n))
+    updates, results = settled(words)
+    truth = {f"w{word.token - 100}": word for word in words}
+    for items in ([u for u in updates if u.final], results):
+        placed = [word for item in items for word in item.words]
+        assert [word.text for word in placed] == all_words(words).split()
+        edges = [sample for word in placed for sample in (word.start_sample, word.end_sample)]
+        assert edges == sorted(edges)
+        far = [abs(word.end_sample - truth[word.text].end) for word in placed]
+        assert max(far) <= 1.5 * SECOND and sum(far) / len(far) <= 0.4 * SECOND

@@ -1,0 +1,99 @@
+"""Settling: one pass over the whole sound of a closed utterance, when nothing else is due.
+
+Live text is decided word by word, with a second of sound behind it. A closed utterance can be heard whole: this is the
+text that exports use. What was said just before it goes into the same prompt, as far as 28 s allow; the live text is
+the draft, so that a pass costs little more than its prefill.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from livecap.stream.config import StreamConfig
+from livecap.stream.recogniser import Recogniser
+from livecap.stream.sound import RecentSound
+from livecap.stream.word_times import Span
+from livecap.transcript import SAMPLE_RATE, Word
+
+MOST_WAITING = 12
+"""Closed utterances, of at most 30 s each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedUtterance:
+    """What was live text, and the sound it was in."""
+
+    index: int
+    start_sample: int
+    end_sample: int
+    ids: tuple[int, ...]
+    words: tuple[Word, ...]
+    voiced: tuple[Span, ...]
+    """Where somebody spoke."""
+    language: str | None
+
+
+class Settling:
+    """Utterances that wait, and the prompt they are heard in. Its recogniser is its own: the live KV cache stays."""
+
+    def __init__(self, recogniser: Recogniser, config: StreamConfig) -> None:
+        self._recogniser = recogniser
+        self._config = config
+        self._waiting: deque[ClosedUtterance] = deque()
+        self._header: tuple[int, ...] = ()
+        self._prefix: list[int] | None = None
+        """Settled text in the open prompt; None before the first."""
+
+    @property
+    def n_waiting(self) -> int:
+        """Closed utterances that were not heard again yet."""
+        return len(self._waiting)
+
+    def add(self, utterance: ClosedUtterance) -> None:
+        """An utterance was closed. Where too many wait, the oldest keeps its live text: its sound is let go."""
+        self._waiting.append(utterance)
+        while len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft()
+
+    @property
+    def needs_from(self) -> int | None:
+        """Sound from here on must be kept; None where nothing waits."""
+        if not self._waiting:
+            return None
+        first = self._waiting[0]
+        return min(first.start_sample, self._recogniser.end_sample) if self._joins(first) else first.start_sample
+
+    def settle(self, sound: RecentSound) -> tuple[ClosedUtterance, list[int]]:
+        """The next utterance, and the ids of what was said in it."""
+        utterance = self._waiting.popleft()
+        if not self._joins(utterance):
+            self._recogniser.begin(utterance.start_sample)
+            self._header, self._prefix = (), []
+        prefix = self._prefix
+        assert prefix is not None
+        # The silence behind an utterance is decoded with it, as live.
+        margin = self._config.samples(self._config.end_margin_seconds)
+        heard = self._recogniser.end_sample
+        stop = max(heard, min(utterance.end_sample + margin, sound.end_sample))
+        self._recogniser.append(sound.between(heard, stop))
+        seconds = (stop - utterance.start_sample) / SAMPLE_RATE
+        budget = round(self._config.tokens_per_second * seconds) + self._config.spare_tokens
+        pad_samples = self._config.samples(self._config.pad_seconds)
+        decoded = self._recogniser.decode(self._header, prefix, utterance.ids, budget, pad_samples)
+        self._header = decoded.header
+        prefix += decoded.ids
+        return utterance, decoded.ids
+
+    def close(self) -> None:
+        """On the thread that made it."""
+        self._recogniser.close()
+
+    def _joins(self, utterance: ClosedUtterance) -> bool:
+        """True where it goes on in the open prompt."""
+        if self._prefix is None:
+            return False
+        config = self._config
+        silence = utterance.start_sample - self._recogniser.end_sample
+        length = utterance.end_sample - self._recogniser.start_sample
+        return silence <= config.samples(config.joined_pause_seconds) and length <= config.samples(
+            config.settled_prompt_seconds
+        )
