@@ -6,7 +6,6 @@ transcript.md    a line for each utterance, as people read it
 any thread ─append─▶ memory ─writer─▶ the system ─keeper─▶ the disk
 """
 
-import fcntl
 import os
 import sys
 import threading
@@ -19,12 +18,11 @@ from livecap.errors import LogError
 from livecap.session.append_file import AppendFile
 from livecap.session.clock import SessionClock
 from livecap.session.disk import Disk
+from livecap.session.finished import finish_transcript
 from livecap.session.log_format import encode_line
+from livecap.session.session_folder import EVENTS, TRANSCRIPT, lock
 from livecap.session.transcript_lines import heading, line
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
-
-EVENTS = "session.jsonl"
-TRANSCRIPT = "transcript.md"
 
 PATIENCE_SECONDS = 0.05
 """How long `append` waits for the system to take a line. A disk that hangs delays nothing longer."""
@@ -95,8 +93,9 @@ class SessionLog:
         """Why the log cannot be written now, in one line; the facts wait in memory."""
         self.on_trouble: OnTrouble = lambda trouble: None
         """Called on a thread of the log. Set before the first `append`."""
-        self.has_settled_text = False
-        """The finished transcript.md will differ from the live one."""
+        self._to_finish = n_facts > 0
+        """transcript.md is not what it should be at the end: there is settled text, or trouble left a hole in it."""
+        self._ended = False
         self._n_facts = n_facts
         self._n_written = n_facts
         self._told: str | None = None
@@ -129,11 +128,12 @@ class SessionLog:
             self._clock.note(event)
             self._events.add(encode_line(event, wall_seconds, self._n_facts))
             if isinstance(event, UtteranceSettled):
-                self.has_settled_text = True
+                self._to_finish = True
             elif text := line(event, self._clock):
                 self._transcript.add(text.encode())
             self._n_facts += 1
             number = self._n_facts
+            self._ended = isinstance(event, SessionEnded)
             self._full_sync_due |= isinstance(event, Paused | SessionEnded)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._n_written >= number or self.trouble, PATIENCE_SECONDS)
@@ -146,7 +146,7 @@ class SessionLog:
             return self._changed.wait_for(lambda: not self._is_dirty, timeout)
 
     def close(self) -> None:
-        """Everything is on the disk when this returns. Twice is harmless.
+        """Everything is on the disk when this returns, and transcript.md has the settled text. Twice is harmless.
 
         Raises:
             LogError: the disk is still in trouble; tells where the rest is.
@@ -170,6 +170,8 @@ class SessionLog:
             file.close()
         if rest:
             raise LogError(f"{trouble or 'The session log could not be written.'} {_rescue(self.session, rest)}")
+        if self._ended and (self._to_finish or self._clock and self._clock.step_seconds):
+            finish_transcript(self.folder)
 
     # ---- the writer
 
@@ -193,6 +195,7 @@ class SessionLog:
             if trouble is None:
                 self._n_written = number
             self.trouble = trouble
+            self._to_finish |= trouble is not None
             self._changed.notify_all()
 
     # ---- the keeper
@@ -250,6 +253,7 @@ class SessionLog:
     def _set_trouble(self, trouble: str) -> None:
         with self._changed:
             self.trouble = trouble
+            self._to_finish = True
             self._changed.notify_all()
 
     @property
@@ -259,31 +263,6 @@ class SessionLog:
     @property
     def _is_dirty(self) -> bool:
         return self._events.is_dirty or self._transcript.is_dirty
-
-
-def lock(descriptor: int) -> bool:
-    """False where another process, or another log of this one, writes the session. Ends with the process."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def is_being_written(folder: Path) -> bool:
-    """True while a livecap writes the session in `folder`.
-
-    Raises:
-        OSError: there is no log in it that can be opened.
-    """
-    descriptor = os.open(folder / EVENTS, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def check_parent(parent: Path) -> None:

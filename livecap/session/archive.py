@@ -1,0 +1,223 @@
+"""Archive: the sessions in a folder. Find them, read them, name them, delete them; search is in index.py.
+
+archive = Archive(folder)
+archive.names()                      every session, newest first; quick
+archive.folder_of("last")            a session by its name, a part of it, its title, a path, or "last"
+archive.open(name)                   a RecordedSession
+archive.rename(name, "Budget")       a title for people; the folder keeps its name
+archive.delete(name)                 every trace of it, index included
+archive.cut_off()                    sessions that a crash left unfinished
+"""
+
+import os
+import re
+import shutil
+import stat
+import unicodedata
+from datetime import datetime
+from pathlib import Path
+
+from livecap.errors import LogError
+from livecap.session.disk import replace_file
+from livecap.session.index import INDEX, Hit, Index, SessionSummary
+from livecap.session.log_reader import LogReader
+from livecap.session.recorded import RecordedSession
+from livecap.session.session_folder import EVENTS, TITLE, is_being_written, read_title
+from livecap.text_safety import printable
+from livecap.transcript import SessionEnded, UtteranceSettled
+
+MAX_TITLE = 200
+"""Characters of a title."""
+
+
+class Archive:
+    """The sessions in one folder. Nothing is kept in memory: every call looks at what is there now."""
+
+    def __init__(self, parent: Path) -> None:
+        """
+        Args:
+            parent: the folder that has a folder for each session; it need not exist.
+        """
+        self.parent = parent
+
+    def names(self) -> list[str]:
+        """Every session, newest first."""
+        try:
+            with os.scandir(self.parent) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LogError(f"Cannot read the sessions in {self.parent}: {error.strerror or error}.") from None
+        return sorted((name for name in names if (self.parent / name / EVENTS).is_file()), key=_by_time, reverse=True)
+
+    def sessions(self) -> list[SessionSummary]:
+        """Every session, newest first. Reads the logs that are new or changed since the last call, and the index for
+        the rest; what cannot be read as a session is left out.
+
+        Raises:
+            LogError: the index cannot be made beside the sessions.
+        """
+        names = self.names()
+        if not names:
+            return []
+        with Index(self.parent) as index:
+            index.refresh(names)
+            return index.sessions()
+
+    def search(
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        label: str | None = None,
+        language: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        prefix: bool = False,
+    ) -> list[Hit]:
+        """The newest utterances with all words of `query`, in all sessions or one; arguments as `Index.search` has.
+
+        Raises:
+            LogError: the index cannot be made beside the sessions.
+        """
+        names = self.names()
+        if not names:
+            return []
+        with Index(self.parent) as index:
+            index.refresh(names)
+            return index.search(
+                query,
+                since=since,
+                until=until,
+                label=label,
+                language=language,
+                session=session,
+                limit=limit,
+                prefix=prefix,
+            )
+
+    def folder_of(self, wanted: str) -> Path:
+        """The folder of the session that a person means: its name, the beginning of it, its title (or a part), a path
+        to its folder or log, or "last".
+
+        Raises:
+            LogError: there is none, or there are several; names them.
+        """
+        path = Path(wanted).expanduser()
+        if path.name == EVENTS:
+            path = path.parent
+        if (os.sep in wanted or path.is_absolute()) and (path / EVENTS).is_file():
+            return path
+        names = self.names()
+        if wanted == "last" and names:
+            return self.parent / names[0]
+        if wanted in names:
+            return self.parent / wanted
+        found = [name for name in names if wanted and name.startswith(wanted)] or self._with_title(names, wanted)
+        if len(found) == 1:
+            return self.parent / found[0]
+        if found:
+            listed = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+            raise LogError(f"{len(found)} sessions are called {wanted!r}: {listed}. Give more of the name.")
+        if (path / EVENTS).is_file():
+            return path
+        have = f"The newest is {names[0]}" if names else "There are none yet"
+        raise LogError(f"No session {wanted!r} in {self.parent}. {have}; `livecap sessions` lists them.")
+
+    def _with_title(self, names: list[str], wanted: str) -> list[str]:
+        titles = {name: _plain(read_title(self.parent / name)) for name in names} if wanted else {}
+        key = _plain(wanted)
+        return [name for name in names if titles.get(name) == key] or [
+            name for name in names if key and key in titles.get(name, "")
+        ]
+
+    def open(self, wanted: str, last_seconds: float | None = None) -> RecordedSession:
+        """A session as `folder_of` finds it; `last_seconds` as RecordedSession has it."""
+        return RecordedSession(self.folder_of(wanted), last_seconds)
+
+    def rename(self, wanted: str, title: str) -> None:
+        """Give a session a title; an empty one takes it away.
+
+        Raises:
+            LogError: no such session, or its folder cannot be written.
+        """
+        folder = self.folder_of(wanted)
+        title = printable(title).strip()[:MAX_TITLE]
+        try:
+            if title:
+                replace_file(folder / TITLE, f"{title}\n".encode())
+            else:
+                (folder / TITLE).unlink(missing_ok=True)
+        except OSError as error:
+            raise LogError(f"Cannot rename the session {folder.name}: {error.strerror or error}.") from None
+
+    def delete(self, wanted: str) -> int:
+        """Remove a session's folder, sound and everything else in it, and its words from the index. A link in it
+        is removed and what it leads to stays.
+
+        Returns:
+            how many bytes it took on the disk.
+
+        Raises:
+            LogError: no such session, a livecap writes it, or it cannot be removed.
+        """
+        folder = self.folder_of(wanted)
+        try:
+            if is_being_written(folder):
+                raise LogError(f"The session {folder.name} is being written. End it first.")
+            size = size_bytes(folder)
+            if (folder.parent / INDEX).exists():
+                with Index(folder.parent) as index:
+                    index.forget(folder.name)
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise LogError(f"Cannot delete {folder}: {error.strerror or error}.") from None
+        return size
+
+    def cut_off(self) -> list[str]:
+        """Sessions that have no end and that nobody writes, newest first. Reads the end of each log only."""
+        found = []
+        for name in self.names():
+            try:
+                reader = LogReader(self.parent / name / EVENTS)
+                last = [event for event in reader.last_events() if not isinstance(event, UtteranceSettled)][-1:]
+                ended = bool(last) and isinstance(last[0], SessionEnded)
+                if not ended and not is_being_written(self.parent / name):
+                    found.append(name)
+            except (LogError, OSError):
+                continue  # not readable as a session: nothing to offer
+        return found
+
+
+def size_bytes(folder: Path) -> int:
+    """What the files in a folder take on the disk."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            status = os.lstat(os.path.join(root, name))
+            total += status.st_blocks * 512 if stat.S_ISREG(status.st_mode) else 0
+    return total
+
+
+def file_name(title: str, otherwise: str) -> str:
+    """A title as the name of a file, without a suffix: words joined by hyphens, at most 80 bytes; `otherwise` where
+    nothing is left. Never a path, never hidden, never a name that a system reserves."""
+    words = re.findall(r"[\w]+", unicodedata.normalize("NFC", title))
+    name = "-".join(words)
+    while len(name.encode()) > 80:
+        name = name[:-1]
+    name = name.strip("-._")
+    reserved = re.fullmatch(r"(?i)con|prn|aux|nul|com\d|lpt\d", name)
+    return f"{name}-" if reserved else name or otherwise
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def _by_time(name: str) -> tuple[str, int]:
+    """2026-03-01_10-02-03-10 comes after -9."""
+    tail = name[20:]
+    return name[:19], int(tail) if tail.isascii() and tail.isdigit() else 0

@@ -1,0 +1,365 @@
+"""Index: full-text search over all sessions of a folder, with SQLite's FTS5. A cache: it can be made again from the
+logs at any time, and is where it is damaged.
+
+The rowid of an utterance is the time at which it began, in milliseconds since 1970 (or the next free number). So the
+newest hits come first without sorting, and a search that is satisfied with fifty stops after fifty.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+
+from livecap.errors import LogError
+from livecap.session.disk import Disk
+from livecap.session.recorded import RecordedSession
+from livecap.session.search_terms import fts_query, searchable, snippet
+from livecap.session.session_folder import EVENTS, read_title, saved_sounds
+from livecap.transcript import SAMPLE_RATE
+
+INDEX = "index.sqlite"
+VERSION = 1
+"""Of the tables below; another one is thrown away and made anew."""
+BUSY_SECONDS = 10
+"""How long another livecap that writes the index is waited for."""
+
+TABLES = """
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, stamp TEXT NOT NULL, started TEXT NOT NULL, source TEXT NOT NULL,
+    model TEXT NOT NULL, live INTEGER NOT NULL, n_samples INTEGER NOT NULL, n_utterances INTEGER NOT NULL,
+    first_words TEXT NOT NULL, tracks TEXT NOT NULL, languages TEXT NOT NULL, ended INTEGER NOT NULL
+);
+CREATE TABLE utterances (
+    id INTEGER PRIMARY KEY, session INTEGER NOT NULL, track TEXT NOT NULL, number INTEGER NOT NULL,
+    start_sample INTEGER NOT NULL, at TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX utterances_of ON utterances (session);
+CREATE VIRTUAL TABLE words USING fts5 (text, track, language, content='', tokenize="unicode61 remove_diacritics 2");
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A session in a list."""
+
+    name: str
+    title: str
+    """What a person called it, or ""."""
+    started: datetime
+    source: str
+    model: str
+    live: bool
+    seconds: float
+    """Length of its sound."""
+    n_utterances: int
+    first_words: str
+    tracks: tuple[str, ...]
+    languages: tuple[str, ...]
+    ended: bool
+    """False: it runs, or it was cut off."""
+    n_bytes: int
+    """What its files hold."""
+    has_sound: bool
+    """Its sound was kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An utterance that a search found."""
+
+    session: str
+    title: str
+    track: str
+    utterance: int
+    start_sample: int
+    at: str
+    """10:02:03 by the wall, or 0:12:03 since the start of a recording."""
+    started: datetime
+    """When the utterance began."""
+    language: str | None
+    text: str
+    """All of it."""
+    snippet: tuple[tuple[str, bool], ...]
+    """A part of the text around the found words: pieces, and whether each was found. Joined they read as text."""
+
+
+class Index:
+    """The index of one folder of sessions. A context manager; used from one thread."""
+
+    def __init__(self, parent: Path) -> None:
+        """Opens the index, or begins an empty one.
+
+        Raises:
+            LogError: it can neither be read nor made.
+        """
+        self.parent = parent
+        self.path = parent / INDEX
+        self._db = self._open()
+
+    def __enter__(self) -> "Index":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ---- what people ask
+
+    def sessions(self) -> list[SessionSummary]:
+        """Every session as of the last `refresh`, newest first."""
+        rows = self._db.execute(
+            "SELECT name, started, source, model, live, n_samples, n_utterances, first_words, tracks, languages, ended "
+            "FROM sessions ORDER BY started DESC, id DESC"
+        )
+        return [self._summary(row) for row in rows]
+
+    def search(
+        self,
+        query: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        label: str | None = None,
+        language: str | None = None,
+        session: str | None = None,
+        limit: int = 50,
+        prefix: bool = False,
+    ) -> list[Hit]:
+        """The newest utterances that have all words of `query`; words in quotes stand together.
+
+        Args:
+            since, until: when the utterance began.
+            label: the track, exactly.
+            language: as the model names it, such as English; case does not count.
+            session: the name of one.
+            prefix: the last word may be the beginning of one, as while somebody types.
+        """
+        terms = fts_query(query, prefix=prefix, track=label, language=language)
+        if terms is None:
+            return []
+        conditions = ["words MATCH :terms", "words.rowid >= :low", "words.rowid < :high"]
+        if session is not None:
+            conditions.append("u.session = (SELECT id FROM sessions WHERE name = :session)")
+        if label is not None:
+            conditions.append("u.track = :label")
+        if language is not None:
+            conditions.append("u.language = :language COLLATE NOCASE")
+        low = _milliseconds(since) if since else 0
+        high = _milliseconds(until) if until else 2**62
+        rows = self._db.execute(
+            "SELECT s.name, u.track, u.number, u.start_sample, u.at, u.id, u.language, u.text "
+            "FROM words JOIN utterances u ON u.id = words.rowid JOIN sessions s ON s.id = u.session "
+            f"WHERE {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT :limit",
+            {
+                "terms": terms, "low": low, "high": high, "session": session, "label": label, "language": language,
+                "limit": limit,
+            },
+        ).fetchall()  # fmt: skip
+        titles = {name: read_title(self.parent / name) for name in {row[0] for row in rows}}
+        return [_hit(row, titles[row[0]], query, prefix) for row in rows]
+
+    # ---- keeping up with the logs
+
+    def refresh(self, names: Iterable[str]) -> list[str]:
+        """Take in what is new or changed of these sessions, and forget all others.
+
+        Returns:
+            a line for each session that cannot be read.
+        """
+        known = dict(self._db.execute("SELECT name, stamp FROM sessions"))
+        names = list(names)
+        for gone in known.keys() - set(names):
+            self.forget(gone)
+        troubles = []
+        for name in reversed(names):  # the oldest first: rowids in order make a smaller index
+            try:
+                stamp = _stamp(self.parent / name)
+                if known.get(name) != stamp:
+                    self.add(RecordedSession(self.parent / name), stamp)
+            except (LogError, OSError) as error:
+                troubles.append(str(error))
+        return troubles
+
+    def add(self, session: RecordedSession, stamp: str | None = None) -> None:
+        """Take in a session, in place of what was known of it."""
+        stamp = stamp or _stamp(session.folder)
+        with self._db:
+            self._remove(session.name)
+            started = session.clock.started
+            cursor = self._db.execute(
+                "INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    session.name,
+                    stamp,
+                    started.isoformat(),
+                    _storable(session.started.source),
+                    _storable(session.started.model),
+                    session.started.live,
+                    session.n_samples,
+                    session.n_utterances,
+                    _storable(session.first_words),
+                    _storable("\n".join(session.tracks)),
+                    _storable("\n".join(session.languages)),
+                    session.ended is not None,
+                ),
+            )
+            self._insert(cursor.lastrowid or 0, session)
+
+    def _insert(self, session_id: int, session: RecordedSession) -> None:
+        for utterance in session.utterances():
+            wall = session.clock.wall(utterance.start_sample, utterance.track)
+            rowid = self._free_id(_milliseconds(wall))
+            text, track, language = (
+                _storable(part) for part in (utterance.text, utterance.track, utterance.language or "")
+            )
+            at = session.clock.at(utterance.start_sample, utterance.track)
+            self._db.execute(
+                "INSERT INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (rowid, session_id, track, utterance.utterance, utterance.start_sample, at, language, text),
+            )
+            self._db.execute(
+                "INSERT INTO words (rowid, text, track, language) VALUES (?, ?, ?, ?)",
+                (rowid, searchable(text), searchable(track), searchable(language)),
+            )
+
+    def _free_id(self, wanted: int) -> int:
+        while self._db.execute("SELECT 1 FROM utterances WHERE id = ?", (wanted,)).fetchone():
+            wanted += 1
+        return wanted
+
+    def forget(self, name: str) -> None:
+        """No word of the session is left in the index, its freed pages included."""
+        with self._db:
+            self._remove(name)
+            self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
+
+    def _remove(self, name: str) -> None:
+        row = self._db.execute("SELECT id FROM sessions WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            return
+        for rowid, text, track, language in self._db.execute(
+            "SELECT id, text, track, language FROM utterances WHERE session = ?", row
+        ).fetchall():
+            self._db.execute(
+                "INSERT INTO words (words, rowid, text, track, language) VALUES ('delete', ?, ?, ?, ?)",
+                (rowid, searchable(text), searchable(track), searchable(language)),
+            )
+        self._db.execute("DELETE FROM utterances WHERE session = ?", row)
+        self._db.execute("DELETE FROM sessions WHERE id = ?", row)
+
+    # ---- the file
+
+    def _open(self) -> sqlite3.Connection:
+        for attempt in range(2):
+            try:
+                return self._connect()
+            except sqlite3.DatabaseError as error:
+                if attempt or isinstance(error, sqlite3.OperationalError):
+                    raise LogError(f"Cannot open the search index {self.path}: {error}.") from None
+                erase(self.parent)
+            except OSError as error:
+                raise LogError(f"Cannot open the search index {self.path}: {error.strerror or error}.") from None
+        raise AssertionError
+
+    def _connect(self) -> sqlite3.Connection:
+        disk = Disk()
+        with suppress(FileExistsError):
+            disk.close(disk.create(self.path))
+        disk.close(disk.reopen(self.path))  # a link is refused
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+        try:
+            db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA cache_size = -32768")
+            if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+                _make_tables(db)
+            db.execute("SELECT count(*) FROM sessions").fetchone()
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _summary(self, row: tuple[str, str, str, str, int, int, int, str, str, str, int]) -> SessionSummary:
+        name, started, source, model, live, n_samples, n_utterances, first_words, tracks, languages, ended = row
+        folder = self.parent / name
+        return SessionSummary(
+            name=name,
+            title=read_title(folder),
+            started=datetime.fromisoformat(started),
+            source=source,
+            model=model,
+            live=bool(live),
+            seconds=n_samples / SAMPLE_RATE,
+            n_utterances=n_utterances,
+            first_words=first_words,
+            tracks=tuple(tracks.split("\n")),
+            languages=tuple(languages.split("\n")) if languages else (),
+            ended=bool(ended),
+            n_bytes=sum(entry.stat().st_size for entry in folder.rglob("*") if entry.is_file()),
+            has_sound=bool(saved_sounds(folder)),
+        )
+
+
+def erase(parent: Path) -> None:
+    """Remove the index of a folder; the logs have all that was in it.
+
+    Raises:
+        LogError: it cannot be removed.
+    """
+    try:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            (parent / (INDEX + suffix)).unlink(missing_ok=True)
+    except OSError as error:
+        raise LogError(f"Cannot remove the search index in {parent}: {error.strerror or error}.") from None
+
+
+def _make_tables(db: sqlite3.Connection) -> None:
+    """In one step, whoever else wants to."""
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('sessions', 'utterances', 'words')"
+        for (name,) in db.execute(names).fetchall():
+            db.execute(f"DROP TABLE {name}")
+        for statement in TABLES.split(";"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    db.commit()
+
+
+def _hit(row: tuple[str, str, int, int, str, int, str, str], title: str, query: str, prefix: bool) -> Hit:
+    session, track, number, start_sample, at, milliseconds, language, text = row
+    return Hit(
+        session=session,
+        title=title,
+        track=track,
+        utterance=number,
+        start_sample=start_sample,
+        at=at,
+        started=datetime.fromtimestamp(milliseconds / 1000).astimezone(),
+        language=language or None,
+        text=text,
+        snippet=snippet(text, query, prefix),
+    )
+
+
+def _stamp(folder: Path) -> str:
+    """Another one whenever the log has changed."""
+    status = os.stat(folder / EVENTS)
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _milliseconds(moment: datetime) -> int:
+    return max(0, round(moment.timestamp() * 1000))
+
+
+def _storable(text: str) -> str:
+    """SQLite takes UTF-8 without half surrogate pairs."""
+    return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", " ")
