@@ -14,6 +14,8 @@ from livecap.bench.stability import Stability, stability
 from livecap.bench.timeline import Timeline, play
 from livecap.bench.wer import normalise
 from livecap.model.load import LoadedModel
+from livecap.stream.recogniser import Recogniser
+from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 
 
@@ -83,7 +85,8 @@ def measure(
     """One recording in one mode. `offline` is measured by `measure_offline`, once for all modes."""
     recogniser = CountedRecogniser(loaded, "", None, mode.config)
     recogniser.counts = DecodeCounts()
-    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config)
+    settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config)
+    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     timeline = play(transcriber, reference.samples, step_cost)
     return assess(reference, timeline, mode.name, recogniser.counts, offline)
 

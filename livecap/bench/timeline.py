@@ -35,13 +35,16 @@ class Timeline:
     moments: list[Moment] = field(default_factory=list)
     settled: list[UtteranceSettled] = field(default_factory=list)
     step_seconds: list[float] = field(default_factory=list)
+    """What each step cost, measured."""
+    settle_seconds: list[float] = field(default_factory=list)
+    """What each settling pass cost, measured. They run when no step is due, and delay none on either clock."""
     lag_seconds: list[float] = field(default_factory=list)
     """At the start of each step: how far the work was behind the sound that had arrived by then."""
     sound_seconds: float = 0.0
 
     @property
     def compute_seconds(self) -> float:
-        return sum(self.step_seconds)
+        return sum(self.step_seconds) + sum(self.settle_seconds)
 
 
 def play(
@@ -56,7 +59,7 @@ def play(
     Their cost is measured, and what a slow machine would have shown later is counted on a second clock.
 
     Args:
-        step_cost: seconds that each step is taken to cost; None measures.
+        step_cost: seconds that a step takes on the second clock; None takes what it did cost.
     """
     timeline = Timeline(sound_seconds=len(samples) / SAMPLE_RATE)
     free_at = 0.0
@@ -69,19 +72,26 @@ def play(
         began = clock()
         for item in items:
             spent = clock() - began if step_cost is None else step_cost
-            if isinstance(item, UtteranceSettled):
-                timeline.settled.append(item)
-            elif isinstance(item, TranscriptUpdate):
+            if isinstance(item, TranscriptUpdate):
                 n = len(timeline.step_seconds)
                 timeline.moments.append(Moment(item, heard_seconds, begin_seconds + spent, n))
-        spent = clock() - began if step_cost is None else step_cost
-        timeline.step_seconds.append(spent)
-        free_at = begin_seconds + spent
+        measured = clock() - began
+        timeline.step_seconds.append(measured)
+        free_at = begin_seconds + (measured if step_cost is None else step_cost)
+
+    def settle() -> None:
+        began = clock()
+        timeline.settled.append(transcriber.settle())
+        timeline.settle_seconds.append(clock() - began)
 
     for start in range(0, len(samples), ARRIVAL_SAMPLES):
         chunk = AudioChunk(start, samples[start : start + ARRIVAL_SAMPLES])
         transcriber.accept(chunk)
         if transcriber.ready:
             take(transcriber.step(), chunk.end_sample / SAMPLE_RATE)
+        elif transcriber.n_unsettled:
+            settle()
     take(transcriber.finish(), timeline.sound_seconds)
+    while transcriber.n_unsettled:
+        settle()
     return timeline
