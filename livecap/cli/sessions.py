@@ -198,9 +198,10 @@ def size(n_bytes: int) -> str:
 def _as_json(value: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    record = {name: item.isoformat() if isinstance(item, datetime) else item for name, item in asdict(value).items()}
+    record: dict[str, Any] = asdict(value)
+    record |= {name: item.isoformat() for name, item in record.items() if isinstance(item, datetime)}
     if "snippet" in record:
-        record["snippet"] = "".join(f"[{piece}]" if found else piece for piece, found in record["snippet"])
+        record["snippet"] = "".join(f"[{piece}]" if found else piece for piece, found in value.snippet)
     return record
 
 

@@ -1,0 +1,47 @@
+"""A kept recording for people's eyes and browsers: its waveform, and a copy that every browser plays."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from livecap.errors import AudioError
+
+BLOCK_SAMPLES = 1 << 16
+
+
+def peaks(path: Path, n_peaks: int) -> list[int]:
+    """The loudest sample of each of `n_peaks` equal parts, 0 to 100 of full scale.
+
+    Raises:
+        AudioError: the file is no sound.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.frames <= 0:
+                return [0] * n_peaks
+            loudest = np.zeros(n_peaks)
+            at = 0
+            for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
+                part = (np.arange(at, at + len(block)) * n_peaks) // file.frames
+                np.maximum.at(loudest, np.minimum(part, n_peaks - 1), np.abs(block).max(axis=1))
+                at += len(block)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"Cannot read the sound {path}: {error}.") from None
+    return [int(value) for value in np.minimum(100, np.ceil(loudest * 100))]
+
+
+def write_flac(source: Path, target: Path) -> None:
+    """A FLAC file with the same sound: a third of the size, and exact.
+
+    Raises:
+        AudioError: the source is no sound, or the target cannot be written.
+    """
+    try:
+        with soundfile.SoundFile(source) as file:
+            form = {"samplerate": file.samplerate, "channels": file.channels, "format": "FLAC", "subtype": "PCM_16"}
+            with soundfile.SoundFile(target, "w", **form) as flac:
+                for block in file.blocks(BLOCK_SAMPLES, dtype="int16", always_2d=True):
+                    flac.write(block)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"Cannot make a FLAC file of {source}: {error}.") from None
