@@ -55,6 +55,22 @@ class Settings:
     """Of a replay, times real time; None is as fast as it can be read."""
     device: str | None = None
     """An input's index, name or part of one; not set is the default microphone."""
+    mic: bool = field(default=False, metadata={"flag_only": True})
+    """The default microphone was asked for; with a device it is a track of its own."""
+    labels: tuple[str, ...] = field(default=(), metadata={"flag_only": True})
+    """What the tracks are called, the microphone's first; empty is "me" and "them" where there are two."""
+    stdin: bool = field(default=False, metadata={"flag_only": True})
+    """Sound comes through standard input: WAV, or raw 16-bit samples."""
+    rate: int = field(default=16_000, metadata={"flag_only": True})
+    """Of raw samples on standard input, in Hz."""
+    channels: int = field(default=1, metadata={"flag_only": True})
+    """Of raw samples on standard input."""
+    start_seconds: float = field(default=0.0, metadata={"flag_only": True})
+    """Where a replay begins."""
+    end_seconds: float | None = field(default=None, metadata={"flag_only": True})
+    """Where a replay ends; None is the end of the recording."""
+    save_audio: bool = False
+    """Keep the sound of live sessions beside their logs, to replay it."""
     model: str = DEFAULT_MODEL
     """A name, a folder or a Hugging Face repository."""
     language: str | None = None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from livecap.audio_in.devices import InputDevice, InputStream
 from livecap.audio_in.resample import Resampler
 from livecap.audio_in.ring_buffer import RingBuffer
+from livecap.audio_in.watch import DriftWatch, RateWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,16 @@ class CaptureConfig:
     """`close` and `pause` wait so long for the device, then leave it behind."""
     zeros_seconds: float = 3.0
     """Exact zeros for so long are worth a notice: no room is that quiet."""
+    default_seconds: float = 2.0
+    """How often it is looked whether the default input became another, where that can be known."""
+    probe_seconds: float = 1.0
+    """Between two looks of another process for a lost device, while other streams run."""
+    aside_seconds: float = 2.0
+    """How long a stream waits for others that read the devices anew."""
+
+
+CALLBACK_BUCKETS = 24
+"""Callback times are counted by powers of two, in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +66,21 @@ class CaptureStatus:
     n_opened: int = 0
     """Times that the device was opened; more than one means pauses or losses."""
     longest_callback_seconds: float = 0.0
+    callback_counts: tuple[int, ...] = (0,) * CALLBACK_BUCKETS
+    """How many callbacks took less than 2, 4, 8, ... microseconds (and not less than the one before)."""
+    drift_ppm: float | None = None
+    """Millionths by which the device's clock is faster than the machine's; None before a minute."""
+
+    @property
+    def callback_p999_seconds(self) -> float | None:
+        """999 of 1000 callbacks took no longer; rounded up to a power of two of microseconds."""
+        most = sum(self.callback_counts) * 0.999
+        n = 0
+        for bucket, count in enumerate(self.callback_counts):
+            n += count
+            if count and n >= most:
+                return min(2.0 ** (bucket + 1) * 1e-6, self.longest_callback_seconds)
+        return None
 
 
 class Capture:
@@ -70,13 +96,25 @@ class Capture:
         self.stream: InputStream | None = None
         self.clock = clock
         self.opened_at = clock()
-        self.expected = 0  # the next sample in the ring; the capture thread's
+        # Of the capture thread:
+        self.expected = 0  # the next sample in the ring
+        self.queued = 0  # samples at 16 kHz that came out of the resampler
+        self.taken = 0  # samples at the device's rate that went into it
+        self.rate_watch = RateWatch(device.default_rate)
+        self.drift_watch = DriftWatch(device.default_rate)
         # Written by the callback:
         self.heard_from: float | None = None  # when the first block began
-        self.last_block_at: float | None = None
+        self.latest: tuple[float, int] | None = None  # when the last block came, and how many samples had come then
         self.finished = False
-        self.n_blocks = self.n_flags = 0
+        self.n_blocks = self.n_flags = self.n_samples = 0
         self.longest_callback_seconds = 0.0
+        self.callback_counts = [0] * CALLBACK_BUCKETS
+
+    @property
+    def last_block_at(self) -> float | None:
+        """When the last block came."""
+        latest = self.latest
+        return latest[0] if latest else None
 
     def on_block(self, block: NDArray[np.float32], n_samples: int, times: Any, flags: Any) -> None:
         """Copy and count, nothing else: this is PortAudio's thread."""
@@ -84,12 +122,15 @@ class Capture:
         # Before the sound is there to be read, since the reader asks for them when it is.
         if self.heard_from is None:
             self.heard_from = began - n_samples / self.device.default_rate
-        self.last_block_at = began
         self.n_blocks += 1
+        self.n_samples += n_samples
+        self.latest = (began, self.n_samples)
         if flags:
             self.n_flags += 1
         self.ring.write(block)
-        self.longest_callback_seconds = max(self.longest_callback_seconds, self.clock() - began)
+        seconds = self.clock() - began
+        self.longest_callback_seconds = max(self.longest_callback_seconds, seconds)
+        self.callback_counts[min(max(int(seconds * 1e6).bit_length() - 1, 0), CALLBACK_BUCKETS - 1)] += 1
 
     def on_finished(self) -> None:
         self.finished = True
@@ -97,10 +138,11 @@ class Capture:
     def is_lost(self, config: CaptureConfig) -> bool:
         if self.finished or self.stream is None:
             return True
-        if self.last_block_at is None:
+        last_block_at = self.last_block_at
+        if last_block_at is None:
             silent_seconds, most_seconds = self.clock() - self.opened_at, config.first_block_seconds
         else:
-            silent_seconds, most_seconds = self.clock() - self.last_block_at, config.stall_seconds
+            silent_seconds, most_seconds = self.clock() - last_block_at, config.stall_seconds
         if silent_seconds > most_seconds:
             return True
         try:

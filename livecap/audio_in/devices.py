@@ -6,14 +6,19 @@ sees new ones.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from livecap.audio_in.monitors import list_monitors, pulse_source
 from livecap.errors import AudioError
 
 _portaudio_lock = threading.Lock()
-"""Held while devices are listed or read anew: one thread may list while another recovers its device."""
+"""Held while devices are listed, opened or read anew: each device has a thread of its own."""
+
+LOCK_SECONDS = 5.0
+"""PortAudio is waited for no longer: a device that hangs while it is opened must not take the others with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,10 @@ class InputDevice:
     default_rate: int
     """Samples a second; its native rate where the host API tells."""
     is_default: bool
+    carrier: int | None = None
+    """The index of the PortAudio device it is opened through, where it is none itself: a monitor."""
+    pulse_source: str = ""
+    """A monitor's name at the sound server."""
 
 
 class InputStream(Protocol):
@@ -49,7 +58,7 @@ def list_inputs() -> list[InputDevice]:
     Raises:
         AudioError: PortAudio is missing or does not start.
     """
-    with _portaudio_lock:
+    with _one_at_a_time():
         sounddevice = _sounddevice()
         try:
             default = sounddevice.default.device[0]
@@ -57,7 +66,7 @@ def list_inputs() -> list[InputDevice]:
             found = sounddevice.query_devices()
         except sounddevice.PortAudioError as error:
             raise AudioError(f"The inputs of this machine could not be listed: {error}.") from None
-    return [
+    inputs = [
         InputDevice(
             index=device["index"],
             name=device["name"],
@@ -68,6 +77,20 @@ def list_inputs() -> list[InputDevice]:
         )
         for device in found
         if device["max_input_channels"] > 0
+    ]
+    return inputs + _monitors(inputs, n_devices=len(found), apis=[api["name"] for api in apis])
+
+
+def _monitors(inputs: list[InputDevice], n_devices: int, apis: list[str]) -> list[InputDevice]:
+    """What this machine plays, as inputs, where PortAudio does not list that itself."""
+    carriers = [device for device in inputs if device.host_api == "ALSA" and device.name in ("pulse", "default")]
+    if not carriers or any("pulse" in api.casefold() for api in apis):
+        return []
+    carrier = next((device for device in carriers if device.name == "pulse"), carriers[0])
+    server = f"{carrier.host_api}, sound server"
+    return [
+        InputDevice(n_devices + i, each.name, server, each.n_channels, each.rate, False, carrier.index, each.source)
+        for i, each in enumerate(list_monitors())
     ]
 
 
@@ -100,9 +123,11 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
         raise AudioError(f"The name of the input is empty. {_candidates(inputs)}")
     for rule in (
         lambda device: device.name == text,
+        lambda device: device.pulse_source == text,
         lambda device: str(device.index) == text,
         lambda device: device.name.casefold() == text.casefold(),
         lambda device: text.casefold() in device.name.casefold(),
+        lambda device: text.casefold() in device.pulse_source.casefold(),
     ):
         matches = [device for device in inputs if rule(device)]
         if len(matches) == 1:
@@ -127,18 +152,20 @@ def open_input(
     """
     sounddevice = _sounddevice()
     stream = None
+    through = nullcontext() if device.carrier is None else pulse_source(device.pulse_source)
     try:
-        stream = sounddevice.InputStream(
-            device=device.index,
-            channels=n_channels,
-            samplerate=device.default_rate,
-            blocksize=block_samples,
-            latency=latency_seconds,
-            dtype="float32",
-            callback=on_block,
-            finished_callback=on_finished,
-        )
-        stream.start()
+        with _one_at_a_time(), through:
+            stream = sounddevice.InputStream(
+                device=device.index if device.carrier is None else device.carrier,
+                channels=n_channels,
+                samplerate=device.default_rate,
+                blocksize=block_samples,
+                latency=latency_seconds,
+                dtype="float32",
+                callback=on_block,
+                finished_callback=on_finished,
+            )
+            stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:
         if stream is not None:
             stream.close(ignore_errors=True)
@@ -153,7 +180,7 @@ def reinitialise() -> None:
     Raises:
         AudioError: PortAudio does not start again.
     """
-    with _portaudio_lock:
+    with _one_at_a_time():
         sounddevice = _sounddevice()
         try:
             sounddevice._terminate()
@@ -163,6 +190,16 @@ def reinitialise() -> None:
             sounddevice._initialize()
         except sounddevice.PortAudioError as error:
             raise AudioError(f"PortAudio did not start again: {error}.") from None
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    if not _portaudio_lock.acquire(timeout=LOCK_SECONDS):
+        raise AudioError("The sound system does not answer: a device hangs. Unplug it, or start livecap again.")
+    try:
+        yield
+    finally:
+        _portaudio_lock.release()
 
 
 _SEE_DEVICES = "See `livecap devices`."
@@ -187,4 +224,7 @@ def _candidates(inputs: list[InputDevice]) -> str:
 def _blackhole_hint(query: str | int | None) -> str | None:
     if "blackhole" not in str(query).casefold().replace(" ", ""):
         return None
-    return "BlackHole is not installed: brew install blackhole-2ch, then see docs/macos.md."
+    return (
+        "BlackHole is not installed: brew install blackhole-2ch, restart, then make a Multi-Output Device of it and "
+        "your speakers in Audio MIDI Setup (docs/macos.md)."
+    )

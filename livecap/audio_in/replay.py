@@ -5,59 +5,58 @@ minute does.
 """
 
 import math
-import shutil
-import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from livecap.audio_in.recording import open_recording
 from livecap.audio_in.resample import Resampler
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioChunk
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
-
-WAKE_SECONDS = 0.05
-"""A reader that keeps up is woken this often, by the clock."""
 
 MAX_AHEAD_SAMPLES = 30 * SAMPLE_RATE
 """The most sound in memory, and in one chunk: a reader later than this gets the rest in its next chunks."""
 
-LEVEL_SAMPLES = SAMPLE_RATE // 10
-"""The level is the peak of the last 100 ms."""
-
 PAUSED_WAIT_SECONDS = 1.0
 """Only a bound: `resume` and `close` wake a paused reader at once."""
 
-NEEDS_CONVERTER = {".m4a", ".m4b", ".mp4", ".mov", ".aac", ".webm", ".mkv", ".wma", ".amr", ".3gp"}
-"""What soundfile cannot read, and ffmpeg or afconvert can."""
-
 
 class Replay:
-    """An `AudioSource` over a file. One thread iterates, any may ask, pause, close; a lock guards it all."""
+    """An `AudioSource` over a file. One thread takes, any may ask, pause, close; a lock guards it all."""
 
     live = False
+    started_wall = None
+    trouble = None
 
     def __init__(
         self,
         path: str | Path,
         pace: float | None = 1.0,
         *,
+        start_seconds: float = 0.0,
+        end_seconds: float | None = None,
+        cuts: Sequence[int] = (),
+        gaps: Sequence[tuple[int, int]] = (),
         max_chunk_samples: int = 2 * SAMPLE_RATE,
         on_notice: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        """Opens the file and reads its first second. The clock starts with the first iteration.
+        """Opens the file and reads its first second. The clock starts with the first `take`.
 
         Args:
             path: WAV, FLAC, OGG, MP3, AIFF and what else libsndfile reads; M4A and MP4 through a converter.
             pace: times real time; None is as fast as it can be read: sound arrives when it is handed over.
+            start_seconds, end_seconds: the part that is heard; positions stay those of the whole.
+            cuts: where chunks end, ascending: those of a recorded session, so that it is heard in the same pieces.
+            gaps: [start, end) of sound that was lost when it was recorded, ascending: it is lost again.
             max_chunk_samples: length of a chunk where `pace` is None.
             on_notice: told, on the reader's thread, what a person should know: that the file is cut short.
             clock: seconds, never falling.
@@ -65,8 +64,10 @@ class Replay:
 
         Raises:
             AudioError: no such file, a folder, empty, not audio, no samples, a first second with NaN.
-            SettingsError: a pace that is not above zero.
+            SettingsError: a pace that is not above zero, or a part that is not there.
         """
+        if end_seconds is not None and end_seconds <= start_seconds:
+            raise SettingsError(f"Cannot replay from {start_seconds:g} s to {end_seconds:g} s: the end comes first.")
         if pace is not None and not (math.isfinite(pace) and pace > 0):
             raise SettingsError(f"Cannot replay at pace {pace}: give a number above 0, or max.")
         assert max_chunk_samples > 0
@@ -75,26 +76,31 @@ class Replay:
         self._max_chunk_samples = max_chunk_samples
         self._on_notice = on_notice or (lambda message: None)
         self._clock = clock
-        self._wake = threading.Event()
-        self._sleep = sleep or self._wake.wait
+        self._wakes = threading.Event()
+        self._sleep = sleep or (lambda seconds: self._wakes.wait(seconds))
         self._lock = threading.Lock()
 
-        self._iterating = self._closed = self._paused = self._at_end = False
+        self._cuts = list(cuts)
+        self._gaps = list(gaps)
+        self._started = self._closed = self._paused = self._pause_told = self._at_end = False
         self._failure: AudioError | None = None
         self._running_since: float | None = None  # None: the clock stands
         self._ran_seconds = 0.0  # before that
-        self._arrived = 0
-        self._handed = 0  # end of what was handed over
+        self.first_sample = round(start_seconds * SAMPLE_RATE)
+        self._end = None if end_seconds is None else round(end_seconds * SAMPLE_RATE)
+        self._arrived = self._handed = self.first_sample  # end of what was handed over
         self._read = 0  # end of what was read, >= _handed
         self._recent = np.zeros(0, np.float32)  # up to _read: 100 ms that were handed over, and what waits
         self._notices: list[str] = []  # for the reader's thread to tell
 
-        self._file = _open(self._path)
+        self._file = open_recording(self._path)
         self._frames_read = 0
         self._broken = False  # cannot be read on
         self._resampler = Resampler(self._file.samplerate, self._file.channels)
         try:
             self._read_to(1)
+            if self.first_sample:
+                self._skip_to(self.first_sample)
             if self._failure is not None:
                 raise self._failure
             if self._read == 0:
@@ -116,7 +122,7 @@ class Replay:
 
     @property
     def arrived_samples(self) -> int:
-        """How much sound is due by the clock. With no pace: what was handed over."""
+        """Where the sound that is due by the clock ends. With no pace: what was handed over."""
         with self._lock:
             due = self._due()
             self._read_to(min(due, self._handed + MAX_AHEAD_SAMPLES))
@@ -138,59 +144,79 @@ class Replay:
             return float(np.abs(heard).max(initial=0.0))
 
     def __iter__(self) -> Iterator[AudioChunk]:
-        """See `AudioSource`. A chunk is at most 30 s long; a later reader is given the next one at once."""
-        with self._lock:
-            assert not self._iterating, "a source is iterated once"
-            self._iterating = True
-            if not (self._paused or self._closed):
-                self._running_since = self._clock()
-        pause_told = False
+        """All chunks, as they are due. A chunk is at most 30 s long; a later reader is given the next one at once."""
         try:
-            while not self._finished:
-                self._wake.clear()
-                with self._lock:
-                    chunk, wait_seconds = self._take()
-                    notices, self._notices = self._notices, []
-                for notice in notices:
-                    self._on_notice(notice)
+            while not self.ended:
+                self._wakes.clear()
+                chunk = self.take()
                 if chunk is not None:
                     yield chunk
-                elif self._paused and not pause_told:
-                    pause_told = True
-                    yield AudioChunk(self._handed, np.zeros(0, np.float32))
-                elif not self._finished:
-                    self._sleep(wait_seconds)
-                pause_told = pause_told and self._paused
-            if self._failure is not None:
-                raise self._failure
+                elif not self.ended:
+                    self._sleep(self._wait_seconds())
         finally:
             with self._lock:
                 self._stop_clock()
                 self._file.close()
+
+    @property
+    def ended(self) -> bool:
+        """At the end of the file or of the wanted part, or closed and all that was due taken."""
+        with self._lock:
+            return self._finished and self._failure is None
+
+    def take(self) -> AudioChunk | None:
+        """See `AudioSource`."""
+        with self._lock:
+            if not self._started:
+                self._started = True
+                if not (self._paused or self._closed):
+                    self._running_since = self._clock()
+            chunk = self._take()
+            notices, self._notices = self._notices, []
+            pause_told, self._pause_told = self._pause_told, self._paused
+            failure = self._failure if chunk is None and self._finished else None
+            if failure is not None:
+                self._failure = None
+            if self._finished:
+                self._stop_clock()
+                self._file.close()
+        for notice in notices:
+            self._on_notice(notice)
+        if failure is not None:
+            raise failure
+        if chunk is None and self._paused and not pause_told:
+            return AudioChunk(self._handed, np.zeros(0, np.float32))
+        if chunk is not None:
+            self._pause_told = False
+        return chunk
+
+    def wake(self, event: threading.Event) -> None:
+        """See `AudioSource`."""
+        self._wakes = event
 
     def pause(self) -> None:
         """The recording stands still."""
         with self._lock:
             self._paused = True
             self._stop_clock()
-        self._wake.set()
+        self._wakes.set()
 
     def resume(self) -> None:
         """The recording goes on where it stood."""
         with self._lock:
             self._paused = False
-            if self._iterating and not self._closed and self._running_since is None:
+            if self._started and not self._closed and self._running_since is None:
                 self._running_since = self._clock()
-        self._wake.set()
+        self._wakes.set()
 
     def close(self) -> None:
         """What is due by now is still handed over, then iteration ends."""
         with self._lock:
             self._closed = True
             self._stop_clock()
-            if not self._iterating:
+            if not self._started:
                 self._file.close()
-        self._wake.set()
+        self._wakes.set()
 
     # Below: with the lock held, or before a second thread knows this object.
 
@@ -211,26 +237,48 @@ class Replay:
         seconds = self._ran_seconds
         if self._running_since is not None:
             seconds += self._clock() - self._running_since
-        return int(seconds * self._pace * SAMPLE_RATE)
+        return self.first_sample + int(seconds * self._pace * SAMPLE_RATE)
 
-    def _take(self) -> tuple[AudioChunk | None, float]:
-        """The chunk that is due, or None and for how long to wait."""
+    def _take(self) -> AudioChunk | None:
+        """The chunk that is due, or None."""
         if self._pace is None:
             if self._paused or self._closed:
-                return None, PAUSED_WAIT_SECONDS
-            return self._hand_over(self._handed + self._max_chunk_samples), 0.0
+                return None
+            return self._hand_over(self._next_cut() or self._handed + self._max_chunk_samples)
         due = self._due()
-        step_samples = max(1, int(WAKE_SECONDS * self._pace * SAMPLE_RATE))
-        if due - self._handed >= step_samples or self._closed or self._at_end:
-            chunk = self._hand_over(min(due, self._handed + MAX_AHEAD_SAMPLES))
-            if chunk is not None:
-                return chunk, 0.0
-        if self._paused:
-            return None, PAUSED_WAIT_SECONDS
-        missing_samples = self._handed + step_samples - due
-        return None, max(0.001, missing_samples / (self._pace * SAMPLE_RATE))
+        cut = self._next_cut()
+        if cut is not None and not (self._closed or self._at_end):
+            return self._hand_over(cut) if cut <= due else None
+        if due - self._handed >= self._step_samples or self._closed or self._at_end:
+            return self._hand_over(min(due, self._handed + MAX_AHEAD_SAMPLES))
+        return None
+
+    @property
+    def _step_samples(self) -> int:
+        """Who keeps up gets so much at once."""
+        return max(1, int(WAKE_SECONDS * (self._pace or 1.0) * SAMPLE_RATE))
+
+    def _wait_seconds(self) -> float:
+        """Until there may be a chunk."""
+        if self._paused or self._pace is None:
+            return PAUSED_WAIT_SECONDS
+        with self._lock:
+            missing_samples = (self._next_cut() or self._handed + self._step_samples) - self._due()
+        return max(0.001, missing_samples / (self._pace * SAMPLE_RATE))
+
+    def _next_cut(self) -> int | None:
+        """Where the next chunk must end, if anywhere."""
+        i = bisect_right(self._cuts, self._handed)
+        return self._cuts[i] if i < len(self._cuts) else None
 
     def _hand_over(self, end: int) -> AudioChunk | None:
+        """Sound up to `end`, the file's end or the next gap; what was lost is passed over."""
+        while self._gaps and self._gaps[0][0] <= self._handed:
+            gap_end = self._gaps.pop(0)[1]
+            self._read_to(gap_end)
+            self._handed = min(max(self._handed, gap_end), self._read)
+        if self._gaps:
+            end = min(end, self._gaps[0][0])
         self._read_to(end)
         start, end = self._handed, min(end, self._read)
         if end <= start:
@@ -242,6 +290,19 @@ class Replay:
         self._arrived = max(self._arrived, end)
         return chunk
 
+    def _skip_to(self, sample: int) -> None:
+        """Read and forget what is before it. The resampler hears it too, so that what follows is the same as ever.
+
+        Raises:
+            SettingsError: the recording is not so long.
+        """
+        while self._read <= sample and not self._at_end:
+            self._read_to(self._read + SAMPLE_RATE)
+            self._recent = self._recent[-2 * SAMPLE_RATE :]
+        if self._read <= sample:
+            seconds = self._read / SAMPLE_RATE
+            raise SettingsError(f"{self.name} is {seconds:.1f} s long: it has no sound at {sample / SAMPLE_RATE:g} s.")
+
     def _read_to(self, end: int) -> None:
         """Read until `end` is in memory, or the file ends. Faults are kept for the reader's thread."""
         pieces = [self._recent]
@@ -250,6 +311,9 @@ class Replay:
             if piece is None:
                 self._at_end = True
                 piece = self._resampler.flush()
+            if self._end is not None and self._read + len(piece) >= self._end:
+                self._at_end = True
+                piece = piece[: max(0, self._end - self._read)]
             pieces.append(piece)
             self._read += len(piece)
         if len(pieces) > 1:
@@ -288,62 +352,3 @@ class Replay:
     def _position(self, frames_ahead: int = 0) -> str:
         seconds = (self._frames_read + frames_ahead) / self._file.samplerate
         return f"{int(seconds // 60)}:{seconds % 60:06.3f}"
-
-
-def _open(path: Path) -> soundfile.SoundFile:
-    """The open file, converted where it must be.
-
-    Raises:
-        AudioError: anything that keeps it from being played.
-    """
-    if path.is_dir():
-        raise AudioError(f"Cannot replay {path}: it is a folder. Give a recording in it.")
-    if not path.exists():
-        raise AudioError(f"Cannot replay {path}: no such file.")
-    if not path.is_file():
-        raise AudioError(f"Cannot replay {path}: it is not a regular file.")
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-    except OSError as error:
-        raise AudioError(f"Cannot replay {path}: {error.strerror}.") from None
-    if not head:
-        raise AudioError(f"Cannot replay {path}: the file is empty (0 bytes).")
-    try:
-        return soundfile.SoundFile(path)
-    except UnicodeError:
-        raise AudioError(f"Cannot replay {str(path)!a}: its name is not text. Rename the file.") from None
-    except (soundfile.LibsndfileError, TypeError):  # TypeError: .raw, which says neither rate nor channels
-        pass
-    if path.suffix.lower() in NEEDS_CONVERTER or head[4:8] == b"ftyp":
-        return _open_converted(path)
-    raise AudioError(
-        f"Cannot replay {path}: it is not audio, or of a kind that livecap does not read. "
-        "It reads WAV, FLAC, OGG, MP3 and AIFF; ffmpeg converts others."
-    )
-
-
-def _open_converted(path: Path) -> soundfile.SoundFile:
-    """The open WAV, 16 kHz mono, that ffmpeg or macOS's afconvert made of `path`. Closing it frees the space.
-
-    Raises:
-        AudioError: no converter, or it failed.
-    """
-    with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
-        wav = Path(folder, "converted.wav")
-        if ffmpeg := shutil.which("ffmpeg"):
-            command = [ffmpeg, "-nostdin", "-v", "error", "-i", str(path.absolute()), "-vn"]
-            command += ["-ac", "1", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", str(wav)]
-        elif afconvert := shutil.which("afconvert"):
-            command = [afconvert, "-f", "WAVE", "-d", f"LEI16@{SAMPLE_RATE}", "-c", "1"]
-            command += [str(path.absolute()), str(wav)]
-        else:
-            raise AudioError(
-                f"Cannot replay {path}: such a file needs ffmpeg, or afconvert of macOS; neither was found. "
-                "Install ffmpeg, or convert the file to WAV."
-            )
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-        if done.returncode == 0:
-            return soundfile.SoundFile(wav)
-        *_, reason = ["no reason given", *done.stderr.strip().splitlines()]
-        raise AudioError(f"Cannot replay {path}: {Path(command[0]).name} could not read it: {reason}")

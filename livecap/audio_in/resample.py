@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from livecap.transcript import SAMPLE_RATE
 
+LIVE_PEAK = 0.001
+"""A channel is heard from the first sample louder than this (-60 dBFS): what nothing is plugged into stays below."""
+
 
 class Resampler:
     """One stream of sound on its way to 16 kHz mono. After `flush` it is used up: make a new one."""
@@ -19,13 +22,15 @@ class Resampler:
         self.rate_in = rate_in
         self.n_channels = n_channels
         self._flushed = False
+        self._channel_is_live = np.zeros(n_channels, bool)
         # Equal rates pass through untouched, bit for bit.
         self._stream = None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
 
     def process(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next 16 kHz mono samples, [n] float32 within -1..1; n may be 0.
 
-        Channels are averaged first, which for a stereo copy of one voice changes nothing.
+        The channels that were ever louder than -60 dBFS are averaged first, which for a stereo copy of one voice
+        changes nothing, and does not halve the one microphone of two inputs.
 
         Args:
             sound: [n_samples, n_channels] float32 at `rate_in`, finite. Louder than 1 is clipped.
@@ -33,7 +38,7 @@ class Resampler:
         assert not self._flushed, "process after flush"
         assert sound.ndim == 2 and sound.shape[1] == self.n_channels, sound.shape
         bounded = np.clip(sound, -1.0, 1.0)
-        mono = bounded[:, 0] if self.n_channels == 1 else bounded.mean(axis=1, dtype=np.float32)
+        mono = bounded[:, 0] if self.n_channels == 1 else self._mix(bounded)
         return self._resample(np.ascontiguousarray(mono), last=False)
 
     def flush(self) -> NDArray[np.float32]:
@@ -41,6 +46,18 @@ class Resampler:
         assert not self._flushed, "flush twice"
         self._flushed = True
         return self._resample(np.zeros(0, np.float32), last=True)
+
+    def _mix(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[n] from [n, n_channels]. Which channels count may change at any sample, never at the edge of a call."""
+        if self._channel_is_live.all():
+            mean: NDArray[np.float32] = sound.mean(axis=1, dtype=np.float32)
+            return mean
+        live = np.logical_or.accumulate(np.abs(sound) > LIVE_PEAK, axis=0) | self._channel_is_live  # [n, n_channels]
+        if len(sound):
+            self._channel_is_live = live[-1].copy()
+        live[~live.any(axis=1)] = True  # none yet: all
+        mixed: NDArray[np.float32] = (sound * live).sum(axis=1, dtype=np.float32) / live.sum(axis=1, dtype=np.float32)
+        return mixed
 
     def _resample(self, mono: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
         if self._stream is None:

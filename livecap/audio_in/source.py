@@ -1,11 +1,20 @@
 """Where sound comes from: the one interface of microphone, file and pipe, and the sound they hand over."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from livecap.transcript import SAMPLE_RATE
+
+WAKE_SECONDS = 0.05
+"""Who waits for sound looks again after so long at the latest: a recording goes by the clock and wakes nobody."""
+
+LEVEL_SAMPLES = SAMPLE_RATE // 10
+"""The level is the peak of the last 100 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class AudioChunk:
 
 
 class AudioSource(Protocol):
-    """Sound, in order, once. Iterate on one thread; everything else may be called from any thread."""
+    """Sound, in order, once. Take it on one thread; everything else may be called from any thread."""
 
     @property
     def name(self) -> str:
@@ -36,8 +45,18 @@ class AudioSource(Protocol):
         ...
 
     @property
+    def started_wall(self) -> float | None:
+        """Unix time of sample 0 of a device that was heard before now; None where the session's start is it."""
+        ...
+
+    @property
+    def first_sample(self) -> int:
+        """Where the sound begins: 0, or where a recording is begun."""
+        ...
+
+    @property
     def arrived_samples(self) -> int:
-        """How much sound there is up to now, handed over or not. Never falls. Lag is counted from it."""
+        """Where the sound there is up to now ends, handed over or not. Never falls. Lag is counted from it."""
         ...
 
     @property
@@ -45,14 +64,29 @@ class AudioSource(Protocol):
         """Peak of the last 100 ms that arrived, 0..1; 0 while paused."""
         ...
 
-    def __iter__(self) -> Iterator[AudioChunk]:
-        """Each chunk holds all that has arrived since the last one (a late reader gets more at once), and
-        waits until there is some. Ends when the source does, or after `close` once all that had arrived is
-        handed over.
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong now, in a few words, such as "away"; None where all is well."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Nothing will come any more, and all there was is taken."""
+        ...
+
+    def take(self) -> AudioChunk | None:
+        """All that has arrived since the last time, so that a late reader gets more at once, up to the next gap and
+        at most 30 s; None where there is nothing now. An empty chunk tells, once, that listening pauses and all sound
+        before the pause was taken.
 
         Raises:
             AudioError: the source failed; what arrived before was handed over.
         """
+        ...
+
+    def wake(self, event: threading.Event) -> None:
+        """Before the first `take`: `event` is set when there may be something to take, or the source ended. A source
+        that goes by the clock sets it only when it is paused, resumed or closed: look again after `WAKE_SECONDS`."""
         ...
 
     def pause(self) -> None:
@@ -66,3 +100,40 @@ class AudioSource(Protocol):
     def close(self) -> None:
         """Hear no more. Returns soon, even when the device hangs. Twice is harmless."""
         ...
+
+
+def chunks(source: AudioSource) -> Iterator[AudioChunk]:
+    """Everything from a source, as it comes, on the calling thread.
+
+    Raises:
+        AudioError: the source failed; what arrived before was handed over.
+    """
+    event = threading.Event()
+    source.wake(event)
+    while not source.ended:
+        event.clear()
+        chunk = source.take()
+        if chunk is not None:
+            yield chunk
+        elif not source.ended:
+            event.wait(WAKE_SECONDS)
+
+
+class Level:
+    """The peak of the last 100 ms. One thread hears, any asks."""
+
+    def __init__(self) -> None:
+        self._recent = np.zeros(0, np.float32)
+
+    @property
+    def value(self) -> float:
+        """0..1."""
+        return float(np.abs(self._recent).max(initial=0.0))
+
+    def hear(self, samples: NDArray[np.float32]) -> None:
+        """[n] float32 at 16 kHz."""
+        self._recent = np.concatenate([self._recent, samples])[-LEVEL_SAMPLES:]
+
+    def forget(self) -> None:
+        """Nothing is heard now."""
+        self._recent = np.zeros(0, np.float32)

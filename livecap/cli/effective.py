@@ -8,6 +8,9 @@ from livecap.settings import Effective, load_settings
 FILED = {"device": "device", "model": "model", "language": "language", "context": "context"}
 """Setting to the option that gives it, of those that a settings file may hold too; None is not given."""
 
+GIVEN = ("mic", "stdin", "rate", "channels", "start_seconds", "end_seconds", "save_audio")
+"""Settings whose option has their name; None and False are not given."""
+
 
 def effective(options: argparse.Namespace) -> Effective:
     """The settings of this run, and where each came from.
@@ -16,8 +19,11 @@ def effective(options: argparse.Namespace) -> Effective:
         SettingsError: the file or the environment holds something that makes no sense.
     """
     flags = {name: getattr(options, option) for name, option in FILED.items() if getattr(options, option) is not None}
-    if options.mic:
+    if options.mic and options.device is None:
         flags["device"] = None
+    flags |= {name: getattr(options, name) for name in GIVEN if getattr(options, name) not in (None, False)}
+    if options.label:
+        flags["labels"] = tuple(options.label)
     if options.chunk is not None:
         flags["chunk_seconds"] = options.chunk
     if options.log_dir is not None:

@@ -5,20 +5,22 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from livecap.cli import config, demo, devices, doctor, eval, sessions
-from livecap.cli.arguments import pace
+from livecap.cli import config, demo, devices, doctor, eval, export, sessions
+from livecap.cli.arguments import channels, moment, pace, rate
 from livecap.cli.effective import effective
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings import DEFAULT_MODEL
 from livecap.version import VERSION
 
-GROUPS = (config, demo, devices, doctor, eval, sessions)
+GROUPS = (config, demo, devices, doctor, eval, export, sessions)
 """The files of this folder that add commands: `add_commands` says what each is called and which function runs it."""
 
 EXAMPLES = """\
 examples:
   livecap --mic                        live notes from the default microphone
   livecap --device "BlackHole 2ch"     captions for system audio
+  livecap --mic --device BlackHole     both sides of a call, as "me" and "them"
+  ffmpeg ... | livecap --stdin         what another program hears
   livecap --replay talk.wav            a recording, as if it were live
   livecap demo                         a shipped recording through the embedded model
   livecap doctor --selftest            what this machine has, and how well it does
@@ -42,10 +44,16 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.command and (options.mic or options.device or options.replay):
+    if options.command and (options.mic or options.device or options.replay or options.stdin):
         raise SettingsError(
-            f"livecap {options.command} chooses its own sound: leave --mic, --device and --replay away."
+            f"livecap {options.command} chooses its own sound: leave --mic, --device, --stdin and --replay away."
         )
+    if sum(map(bool, (options.mic or options.device, options.replay, options.stdin))) > 1:
+        raise SettingsError("Sound comes from devices, from --replay or from --stdin: choose one of the three.")
+    if (options.rate or options.channels) and not options.stdin:
+        raise SettingsError("--rate and --channels are of raw samples on standard input: give them with --stdin.")
+    if (options.start_seconds is not None or options.end_seconds is not None) and not options.replay:
+        raise SettingsError("--start and --end are for recordings: give them with --replay FILE.")
     if options.pace != 1.0 and not options.replay and options.command != "demo":
         raise SettingsError("--pace is for recordings: give it with --replay FILE or demo.")
     settings = effective(options).settings
@@ -65,11 +73,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"livecap {VERSION}")
-    source = parser.add_argument_group("sound").add_mutually_exclusive_group()
-    source.add_argument("--mic", action="store_true", help="the default microphone (what livecap does without options)")
-    source.add_argument("--device", metavar="NAME", help="an input: its index, its name or a part of it")
-    source.add_argument("--replay", metavar="FILE", type=Path, help="a recording, as if it were live")
-    parser.add_argument("--pace", metavar="N", type=pace, default=1.0, help="replay N times real time, or max")
+    sound = parser.add_argument_group("sound", "without options: the input used last, or the default microphone")
+    sound.add_argument("--mic", action="store_true", help="the default microphone; with --device both, as two tracks")
+    sound.add_argument("--device", metavar="NAME", help="an input: its index, its name or a part of it")
+    sound.add_argument(
+        "--label", metavar="NAME", action="append", help="call a track so; give it once a track (default: me, them)"
+    )
+    sound.add_argument("--stdin", action="store_true", help="WAV or raw 16-bit samples from a pipe")
+    sound.add_argument("--rate", metavar="HZ", type=rate, help="of raw samples (default: 16000)")
+    sound.add_argument("--channels", metavar="N", type=channels, help="of raw samples (default: 1)")
+    sound.add_argument("--replay", metavar="FILE", type=Path, help="a recording or a session's folder, as if live")
+    sound.add_argument("--pace", metavar="N", type=pace, default=1.0, help="replay N times real time, or max")
+    sound.add_argument("--start", dest="start_seconds", metavar="TIME", type=moment, help="replay from 90 or 1:30 on")
+    sound.add_argument("--end", dest="end_seconds", metavar="TIME", type=moment, help="and up to here")
 
     text = parser.add_argument_group("text")
     text.add_argument("--model", metavar="NAME", help=f"a name, folder or repository; tiny (default: {DEFAULT_MODEL})")
@@ -82,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--plain", action="store_true", help="print a line an utterance; no screen")
     form.add_argument("--json", action="store_true", help="print one event a line (docs/events.md)")
     output.add_argument("--log-dir", metavar="DIR", type=Path, help="put the session's folder into DIR")
+    output.add_argument("--save-audio", action="store_true", help="keep the sound beside the log, to replay it")
 
     commands = parser.add_subparsers(dest="command", metavar="", title="commands")
     for group in GROUPS:

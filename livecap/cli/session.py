@@ -5,22 +5,32 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import platformdirs
-
-from livecap.audio_in.source import AudioSource
+from livecap.cli.awake import kept_awake
+from livecap.cli.folders import sessions_folder
+from livecap.cli.last_device import recall, remember
+from livecap.cli.model_here import is_here
 from livecap.cli.output import JsonOutput, PlainOutput, warn
-from livecap.session.live import LiveSession, MakeTranscriber
-from livecap.session.log import SessionLog, check_parent
+from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, spools
+from livecap.session.clock import WallClock
+from livecap.session.log import check_parent
 from livecap.settings import Settings
+
+if TYPE_CHECKING:
+    from livecap.session.live import LiveSession, LoadModel, MakeTranscriber
 
 
 def run_session(settings: Settings) -> int:
     """Run until the source ends or a person stops it; returns the exit status."""
     session = make_session(settings)
+    with kept_awake() if is_live(settings) else nullcontext():
+        return _run(session, settings)
+
+
+def _run(session: "LiveSession", settings: Settings) -> int:
     if settings.output == "screen":
         return _on_screen(session)
     troubles: list[str] = []
@@ -50,31 +60,48 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def make_session(settings: Settings) -> LiveSession:
+def make_session(settings: Settings) -> "LiveSession":
     """A session that is ready to start: what could be wrong with the request has been found by now.
+
+    Devices are opened first of all, and heard from then on: reading the model's code takes longer than people wait.
+    Only where the model has to be downloaded does that come first.
 
     Raises:
         LivecapError: no such file, device, language or model, or a log folder that cannot be written.
     """
+    wall = WallClock()
     notices = _Notices()
-    source: AudioSource | None = None
-    if settings.replay is not None:
-        source = _open_recording(settings.replay, settings.pace, notices)
-    else:
-        from livecap.audio_in.devices import find_input
-
-        find_input(settings.device)  # a wrong name is told before a model is downloaded
-    parent = settings.log_dir or sessions_folder()
+    settings, sentence = recall(settings)
+    if sentence:
+        notices(sentence, "info")
+    parent = sessions_folder(settings)
+    check_sound(settings)
     check_parent(parent)
-    language, make_transcriber = _recognition(settings)
-    if source is None:
-        source = _open_device(settings, notices)
-    try:
+    if not is_here(settings.model):
+        from livecap.cli.download import find_model
+
+        find_model(settings.model)
+    sound = open_sound(settings, notices)
+    with closed_on_failure(sound):
+        remember(settings)
+        from livecap.session.live import LiveSession
+        from livecap.session.log import SessionLog
+        from livecap.session.sound_folder import SoundFolder, tidy
+        from livecap.session.tracks import TrackSource
+
+        language, load_model = _recognition(settings)
+        if is_live(settings):
+            for session_folder in tidy(parent):
+                notices(
+                    f"The session {session_folder.name} ended unexpectedly; its sound is kept for seven days.", "info"
+                )
         log = SessionLog(parent, datetime.now())
-    except BaseException:
-        source.close()
-        raise
-    session = LiveSession(source, make_transcriber, log, _model_name(settings.model), language)
+        sound_folder = SoundFolder(log.folder, settings.save_audio)
+        for label, spool in spools(sound):
+            sound_folder.add(label, spool)
+        tracks = [TrackSource(label, source) for label, source in sound]
+        model = _model_name(settings.model)
+        session = LiveSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
     notices.lead_to(session)
     return session
 
@@ -83,62 +110,58 @@ class _Notices:
     """What a source has to say before there is a session is told once there is one."""
 
     def __init__(self) -> None:
-        self._early: list[str] = []
+        self._early: list[tuple[str, str]] = []
         self._session: LiveSession | None = None
 
-    def __call__(self, message: str) -> None:
+    def __call__(self, message: str, severity: str = "warning") -> None:
         if self._session is None:
-            self._early.append(message)
+            self._early.append((message, severity))
         else:
-            self._session.notice(message)
+            self._session.notice(message, severity)
 
-    def lead_to(self, session: LiveSession) -> None:
+    def lead_to(self, session: "LiveSession") -> None:
         """From now on notices are the session's, the early ones first."""
         session.early_notices = self._early
         self._session = session
 
 
-def sessions_folder() -> Path:
-    """Where sessions are kept unless `--log-dir` says otherwise."""
-    return Path(platformdirs.user_data_dir("livecap", appauthor=False)) / "sessions"
-
-
-def _recognition(settings: Settings) -> tuple[str | None, MakeTranscriber]:
-    """The language's full name, and what makes the transcriber on the thread that will run it."""
+def _recognition(settings: Settings) -> "tuple[str | None, LoadModel]":
+    """The language's full name, and what loads the model on the thread that will run it."""
     from livecap.cli.download import find_model
     from livecap.model.load import load
     from livecap.model.prompt import parse_language
     from livecap.stream.config import StreamConfig
     from livecap.stream.recogniser import Recogniser
+    from livecap.stream.settling import Settling
     from livecap.stream.transcriber import StreamingTranscriber
 
     language = parse_language(settings.language) if settings.language else None
     folder = find_model(settings.model)
     config = StreamConfig(step_seconds=settings.chunk_seconds)
 
-    def make(on_notice: Callable[[str], None]) -> StreamingTranscriber:
+    def load_model(on_notice: Callable[[str], None]) -> "MakeTranscriber":
         loaded = load(folder)
         for notice in loaded.notices:
             on_notice(notice)
-        recogniser = Recogniser(loaded, settings.context, language, config)
-        return StreamingTranscriber(recogniser, loaded.tokenizer, config, language=language, on_notice=on_notice)
 
-    return language, make
+        def make(track: str) -> StreamingTranscriber:
+            live, again = (Recogniser(loaded, settings.context, language, config) for _ in range(2))
+            return StreamingTranscriber(
+                live,
+                loaded.tokenizer,
+                config,
+                track=track,
+                language=language,
+                settling=Settling(again, config),
+                on_notice=on_notice,
+            )
+
+        return make
+
+    return language, load_model
 
 
-def _open_recording(path: Path, pace: float | None, on_notice: Callable[[str], None]) -> AudioSource:
-    from livecap.audio_in.replay import Replay
-
-    return Replay(path, pace, on_notice=on_notice)
-
-
-def _open_device(settings: Settings, on_notice: Callable[[str], None]) -> AudioSource:
-    from livecap.audio_in.microphone import Microphone
-
-    return Microphone(settings.device, on_notice=on_notice)
-
-
-def _on_screen(session: LiveSession) -> int:
+def _on_screen(session: "LiveSession") -> int:
     from livecap.tui.terminal import run_app
 
     result = run_app(session, session.log_folder / "native.log")
@@ -149,7 +172,7 @@ def _on_screen(session: LiveSession) -> int:
     return status
 
 
-def _exit_status(session: LiveSession) -> int:
+def _exit_status(session: "LiveSession") -> int:
     error = session.status.error
     if error is None:
         return 0

@@ -1,46 +1,46 @@
-"""LiveSession: one recording from its first sample to its last event, on a decode thread of its own.
+"""LiveSession: one session from its first sample to its last event, on a decode thread of its own.
 
-source ─▶ transcriber ─▶ log ─▶ listeners
+sources ─▶ transcribers, one a track ─▶ log ─▶ listeners
 """
 
 import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from livecap.audio_in.source import AudioSource
+from livecap.audio_in.source import WAKE_SECONDS, AudioChunk
 from livecap.errors import LivecapError, LogError
 from livecap.session.clock import WallClock
 from livecap.session.disk import replace_file
 from livecap.session.log import SessionLog
+from livecap.session.publish import Listener, Publisher
+from livecap.session.report import capture_report
+from livecap.session.sound_folder import SoundFolder
 from livecap.session.status import SessionStatus, State
+from livecap.session.tracks import Track, TrackSource
 from livecap.session.versions import versions
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
     SAMPLE_RATE,
-    AudioGap,
+    ClockAnchored,
     Notice,
     Paused,
     Resumed,
     SessionEnded,
-    SessionEvent,
     SessionStarted,
-    TextCommitted,
     TranscriptUpdate,
-    UtteranceEnded,
 )
 from livecap.version import VERSION
 
-Listener = Callable[[SessionEvent | TranscriptUpdate], None]
-"""Called after the log has what it is told, one call at a time, on the decode thread or the one that pauses. Must
-return soon and not raise."""
+MakeTranscriber = Callable[[str], StreamingTranscriber]
+"""Of the track with this label; they share one model."""
 
-MakeTranscriber = Callable[[Callable[[str], None]], StreamingTranscriber]
+LoadModel = Callable[[Callable[[str], None]], MakeTranscriber]
 """Loads the model on the thread that calls it; gets what to call with a notice."""
 
 RTF_STEPS = 10
@@ -52,41 +52,46 @@ class LiveSession:
 
     def __init__(
         self,
-        source: AudioSource,
-        make_transcriber: MakeTranscriber,
+        tracks: Sequence[TrackSource],
+        load_model: LoadModel,
         log: SessionLog,
         model: str,
         language: str | None,
+        *,
+        wall: WallClock | None = None,
+        sound_folder: SoundFolder | None = None,
     ) -> None:
         """
         Args:
+            tracks: at least one; their labels differ.
             model: the model's name as people read it.
             language: the forced language, or None.
+            wall: began before the first sample was heard.
+            sound_folder: keeps the sound of the sources.
         """
-        self._source = source
-        self._make_transcriber = make_transcriber
+        assert tracks and len({track.label for track in tracks}) == len(tracks)
+        self._tracks = [Track(track) for track in tracks]
+        self._load_model = load_model
         self._log = log
         self._model = model
         self._language = language
-        self._listeners: list[Listener] = []
-        self._publishing = threading.RLock()
+        self._wall = wall or WallClock()
+        self._sound_folder = sound_folder
+        self._publisher = Publisher(log, lambda: self.wall_seconds)
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
-        self._running = False
-        """From the first fact to the last; guarded by `_publishing`."""
-        self._transcriber: StreamingTranscriber | None = None
+        self._arrival = threading.Event()
         self._state = State.LOADING
         self._stopping = False
         self._paused = False
         self._error: str | None = None
-        self._wall = WallClock()
-        self._committed: dict[tuple[str, int], int] = {}
-        """(track, utterance) to how many characters of it are facts."""
         self._steps: deque[tuple[float, float]] = deque(maxlen=RTF_STEPS)
         """(seconds of compute, seconds of sound)."""
         self._wall_step = 0.0
         """How far the computer's clock was moved, as told so far."""
-        self.early_notices: list[str] = []
-        """Told once the session has started; set before `start`."""
+        self._unbalanced: set[str] = set()
+        """Tracks whose samples do not add up, as told so far."""
+        self.early_notices: list[tuple[str, str]] = []
+        """(message, severity), told once the session has started; set before `start`."""
         self.settings: Mapping[str, Any] = {}
         """What the person chose, for the log; set before `start`."""
         log.on_trouble = self._on_log_trouble
@@ -94,14 +99,12 @@ class LiveSession:
         """Until the model could run."""
         self.decode_seconds = 0.0
         """Compute time of all steps so far."""
-        self._n_gaps = 0
-        self._gap_samples = 0
 
     # ---- what other threads call
 
     def add_listener(self, listener: Listener) -> None:
         """Before `start`."""
-        self._listeners.append(listener)
+        self._publisher.listeners.append(listener)
 
     def start(self) -> None:
         """Returns at once; loading and decoding happen on the decode thread."""
@@ -109,30 +112,38 @@ class LiveSession:
 
     def pause(self) -> None:
         """Stop listening; what was heard is still decoded. Twice is harmless."""
-        with self._publishing:
-            if self._paused or self._stopping or not self._running:
+        with self._publisher.lock:
+            if self._paused or self._stopping or not self._publisher.running:
                 return
             self._paused = True
-        self._source.pause()
-        self._publish_while_running(Paused("", self._source.arrived_samples, self._wall.now()))
+        for track in self._tracks:
+            track.source.pause()
+        for track in self._tracks:
+            self._publisher.publish_while_running(
+                Paused(track.label, track.source.arrived_samples, self._wall.now()),
+            )
 
     def resume(self) -> None:
         """Go on listening. Twice is harmless."""
-        with self._publishing:
+        with self._publisher.lock:
             if not self._paused:
                 return
             self._paused = False
-        self._publish_while_running(Resumed("", self._source.arrived_samples, self._wall.now()))
-        self._source.resume()
+        for track in self._tracks:
+            self._publisher.publish_while_running(
+                Resumed(track.label, track.source.arrived_samples, self._wall.now()),
+            )
+            track.source.resume()
 
     def stop(self) -> None:
         """Hear no more, decode the rest, finish the log. Returns at once; `wait` for the end."""
         self._stopping = True
-        self._source.close()
+        for track in self._tracks:
+            track.source.close()
 
     def notice(self, message: str, severity: str = "warning") -> None:
         """Log and show something a person should know, such as a device that left."""
-        self._publish_while_running(Notice(message, self._source.arrived_samples, severity))
+        self._publisher.publish_while_running(Notice(message, self._arrived_samples, severity))
 
     def wait(self, timeout: float | None = None) -> bool:
         """True when the session has ended (or failed) within `timeout` seconds, and its thread with it."""
@@ -151,7 +162,8 @@ class LiveSession:
     @property
     def status(self) -> SessionStatus:
         """A snapshot; cheap enough to poll at 15 Hz."""
-        transcriber = self._transcriber
+        tracks = tuple(track.status for track in self._tracks)
+        latest = max(tracks, key=lambda track: track.lag_seconds)
         compute = sum(seconds for seconds, _ in self._steps)
         sound = sum(seconds for _, seconds in self._steps)
         state = self._state
@@ -159,41 +171,55 @@ class LiveSession:
             state = State.PAUSED
         if state is State.LISTENING and self._stopping:
             state = State.FINISHING
+        arrived_samples = max(track.arrived_samples for track in tracks)
+        speaking = [track for track in tracks if track.speaking and track.language]
+        languages = [track.language for track in (*speaking, *tracks) if track.language]
         return SessionStatus(
             state=state,
-            source=self._source.name,
+            source=self._source_name,
             model=self._model,
-            live=self._source.live,
+            live=self._is_live,
             started_wall=self._wall.started,
-            arrived_samples=self._source.arrived_samples,
-            decoded_samples=transcriber.due_until if transcriber else 0,
-            level=self._source.level,
-            speaking=transcriber.speaking if transcriber else False,
-            language=transcriber.language if transcriber else self._language,
+            arrived_samples=arrived_samples,
+            decoded_samples=arrived_samples - max(0, latest.arrived_samples - latest.decoded_samples),
+            level=max(track.level for track in tracks),
+            speaking=any(track.speaking for track in tracks),
+            language=languages[0] if languages else self._language,
             language_forced=self._language is not None,
             rtf=compute / sound if sound else None,
-            n_gaps=self._n_gaps,
-            gap_samples=self._gap_samples,
+            n_gaps=sum(track.n_gaps for track in self._tracks),
+            gap_samples=sum(track.gap_samples for track in self._tracks),
             log_path=str(self._log.folder),
             error=self._error,
             log_trouble=self._log.trouble,
+            tracks=tracks,
         )
+
+    @property
+    def _arrived_samples(self) -> int:
+        return max(track.source.arrived_samples for track in self._tracks)
+
+    @property
+    def _is_live(self) -> bool:
+        return any(track.source.live for track in self._tracks)
+
+    @property
+    def _source_name(self) -> str:
+        return " + ".join(track.source.name for track in self._tracks)
 
     # ---- the decode thread
 
     def _run(self) -> None:
         reason = "end of source"
         try:
-            with self._publishing:
-                self._publish(self._session_started())
-                self._running = True
-            for message in self.early_notices:
-                self.notice(message)
+            self._begin()
             start = time.perf_counter()
-            self._transcriber = self._make_transcriber(self.notice)
+            make_transcriber = self._load_model(self.notice)
+            for track in self._tracks:
+                track.transcriber = make_transcriber(track.label)
             self.load_seconds = time.perf_counter() - start
             self._state = State.LISTENING
-            self._listen(self._transcriber)
+            self._listen()
             if self._stopping:
                 reason = "stopped"
         except LivecapError as error:
@@ -204,76 +230,111 @@ class LiveSession:
                 replace_file(self._log.folder / "fault.txt", traceback.format_exc().encode())
         finally:
             try:
-                if self._transcriber is not None:
-                    self._transcriber.close()
+                for track in self._tracks:
+                    if track.transcriber is not None:
+                        track.transcriber.close()
             finally:
                 self._end(reason)
 
-    def _listen(self, transcriber: StreamingTranscriber) -> None:
-        end_sample = 0
-        for chunk in self._source:
-            if chunk.start_sample > end_sample:
-                self._lost(end_sample, chunk.start_sample)
-            end_sample = chunk.end_sample
-            self._anchor(end_sample)
-            transcriber.accept(chunk)
-            if not len(chunk.samples):  # listening pauses: see AudioSource
-                self._decode(transcriber, transcriber.flush())
-            elif transcriber.ready:
-                self._decode(transcriber, transcriber.step())
-        self._state = State.FINISHING
-        self._decode(transcriber, transcriber.finish())
+    def _begin(self) -> None:
+        with self._publisher.lock:
+            self._publisher.publish(self._session_started())
+            for track in self._tracks:
+                if track.source.live and track.source.started_wall is not None:
+                    wall = max(track.source.started_wall, self._wall.started)
+                    self._publisher.publish(ClockAnchored(track.label, 0, _iso(wall)))
+            self._publisher.running = True
+        for message, severity in self.early_notices:
+            self.notice(message, severity)
 
-    def _decode(self, transcriber: StreamingTranscriber, updates: Iterable[TranscriptUpdate]) -> None:
+    def _listen(self) -> None:
+        """Serve all tracks in turn until their sources have ended."""
+        for track in self._tracks:
+            track.source.wake(self._arrival)
+        tracks = list(self._tracks)
+        while tracks:
+            self._arrival.clear()
+            busy = False
+            for track in tracks:
+                chunk = track.source.take()
+                if chunk is not None:
+                    busy = True
+                    self._hear(track, chunk)
+            for track in [track for track in tracks if track.source.ended]:
+                tracks.remove(track)
+                self._state = self._state if tracks else State.FINISHING
+                self._finish(track)
+            if not busy and not self._settle(tracks) and tracks:
+                self._arrival.wait(WAKE_SECONDS)
+        while self._settle(self._tracks):
+            pass
+
+    def _settle(self, tracks: Sequence[Track]) -> bool:
+        """Hear one closed utterance again, since nothing else is due; False where all were."""
+        for track in tracks:
+            if track.transcriber is not None and track.transcriber.n_unsettled:
+                self._publisher.publish(track.transcriber.settle())
+                return True
+        return False
+
+    def _hear(self, track: Track, chunk: AudioChunk) -> None:
+        transcriber = track.transcriber
+        assert transcriber is not None
+        if gap := track.accept(chunk):
+            self._publisher.publish(gap)
+        self._anchor(track)
+        if not len(chunk.samples):  # listening pauses: see AudioSource
+            self._decode(track, transcriber.flush())
+        elif transcriber.ready:
+            self._decode(track, transcriber.step())
+
+    def _finish(self, track: Track) -> None:
+        transcriber = track.transcriber
+        assert transcriber is not None
+        self._decode(track, transcriber.finish())
+        account = track.account()
+        if account.waiting:
+            self._tell_unbalanced(track, f"{account.waiting} were never decoded")
+        if track.source.arrived_samples > track.end_sample:  # a gap at the very end
+            if gap := track.close_gap(track.source.arrived_samples):
+                self._publisher.publish(gap)
+
+    def _decode(self, track: Track, updates: Iterable[TranscriptUpdate]) -> None:
+        transcriber = track.transcriber
+        assert transcriber is not None
         before, start = transcriber.decoded_samples, time.perf_counter()
         for update in updates:
-            self._publish_update(update)
+            track.note(update)
+            self._publisher.publish_update(update)
+        if self._sound_folder is not None:
+            self._sound_folder.note_step(track.label, track.end_sample)
         sound = (transcriber.decoded_samples - before) / SAMPLE_RATE
         compute = time.perf_counter() - start
         self.decode_seconds += compute
         if sound > 0:
             self._steps.append((compute, sound))
+        account = track.account()
+        if not account.balanced:
+            self._tell_unbalanced(track, str(account))
 
-    def _publish_update(self, update: TranscriptUpdate) -> None:
-        """The facts in an update go to the log first; then the update itself goes to whoever watches."""
-        key = (update.track, update.utterance)
-        known = self._committed.get(key, 0)
-        if len(update.stable) > known:
-            self._committed[key] = len(update.stable)
-            text = update.stable[known:]
-            self._publish(TextCommitted(update.track, update.utterance, text, update.start_sample, update.end_sample))
-        self._tell(update)
-        if update.final:
-            self._committed.pop(key, None)
-            if update.stable:
-                self._publish(
-                    UtteranceEnded(
-                        update.track,
-                        update.utterance,
-                        update.stable,
-                        update.start_sample,
-                        update.end_sample,
-                        update.language,
-                    )
-                )
+    def _tell_unbalanced(self, track: Track, what: str) -> None:
+        if track.label not in self._unbalanced:
+            self._unbalanced.add(track.label)
+            self.notice(f"Samples of {track.source.name} do not add up: {what}. This is a fault of livecap.", "error")
 
-    def _lost(self, start_sample: int, end_sample: int) -> None:
-        self._n_gaps += 1
-        self._gap_samples += end_sample - start_sample
-        self._publish(AudioGap("", start_sample, end_sample))
-
-    def _anchor(self, sample: int) -> None:
+    def _anchor(self, track: Track) -> None:
         """Tell where the sample clock stands by the wall, where that is due."""
-        if not self._source.live:
+        if not track.source.live or track.source.trouble == "away" or self._paused:
             return
         step_before = self._wall_step
-        if anchor := self._wall.anchor("", sample):
+        if anchor := self._wall.anchor(track.label, track.source.arrived_samples):
             self._wall_step = anchor.step_seconds
-            self._publish(anchor)
+            self._publisher.publish(anchor)
         if abs(self._wall_step - step_before) >= 1:
+            moved = f"{self._wall_step - step_before:+.0f} s"
             self.notice(
-                f"The computer's clock was moved by {self._wall_step - step_before:+.0f} s. This session keeps its times; "
-                "the finished transcript will have the corrected ones."
+                f"The computer's clock was moved by {moved}. This session keeps its times; its finished transcript "
+                "will have the corrected ones."
             )
 
     def _on_log_trouble(self, trouble: str | None) -> None:
@@ -288,45 +349,40 @@ class LiveSession:
         return f"failed: {message}"
 
     def _end(self, reason: str) -> None:
-        self._source.close()
+        for track in self._tracks:
+            track.source.close()
         try:
             if self._error is not None:
                 self.notice(self._error, "error")
-            with self._publishing:
-                self._running = False
-                self._publish(SessionEnded(self._source.arrived_samples, reason))
+            with self._publisher.lock:
+                self._publisher.running = False
+                for track in self._tracks:
+                    if track.transcriber is not None:
+                        self._publisher.publish(capture_report(track))
+                n_samples = max(track.source.arrived_samples - track.source.first_sample for track in self._tracks)
+                self._publisher.publish(SessionEnded(n_samples, reason))
             self._log.close()
         except LogError as error:
             self._error = self._error or str(error)
         finally:
+            if self._sound_folder is not None:
+                self._sound_folder.close(clean=self._error is None)
             self._state = State.FAILED if self._error else State.ENDED
 
     def _session_started(self) -> SessionStarted:
         return SessionStarted(
             session=self._log.session,
-            source=self._source.name,
+            source=self._source_name,
             model=self._model,
-            wall_time=datetime.fromtimestamp(self._wall.started).astimezone().isoformat(timespec="milliseconds"),
-            live=self._source.live,
+            wall_time=_iso(self._wall.started),
+            live=self._is_live,
             language=self._language,
             version=VERSION,
             settings=self.settings,
             versions=versions(),
+            tracks=tuple(track.label for track in self._tracks),
         )
 
-    def _publish(self, event: SessionEvent) -> None:
-        """Log first, then listeners."""
-        with self._publishing:
-            self._log.append(event, self.wall_seconds)
-            self._tell(event)
 
-    def _publish_while_running(self, event: SessionEvent) -> None:
-        """What other threads say before the first fact or after the last is not heard."""
-        with self._publishing:
-            if self._running:
-                self._publish(event)
-
-    def _tell(self, item: SessionEvent | TranscriptUpdate) -> None:
-        with self._publishing:
-            for listener in self._listeners:
-                listener(item)
+def _iso(unix_time: float) -> str:
+    return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")

@@ -7,11 +7,12 @@ import numpy as np
 
 from livecap.audio_in.capture import CaptureConfig
 from livecap.audio_in.devices import InputDevice
+from livecap.audio_in.enumeration import Enumeration
 from livecap.audio_in.microphone import Microphone
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
-CONFIG = CaptureConfig(poll_seconds=0.001, retry_seconds=0.002, ring_seconds=1.0, open_seconds=5.0, close_seconds=5.0)
+CONFIG = CaptureConfig(poll_seconds=0.001, retry_seconds=0.0, ring_seconds=1.0, open_seconds=5.0, close_seconds=5.0)
 MIC = InputDevice(3, "Yeti", "Core Audio", 1, SAMPLE_RATE, True)
 OTHER = InputDevice(4, "MacBook Pro Microphone", "Core Audio", 1, SAMPLE_RATE, False)
 
@@ -61,11 +62,27 @@ class FakePortAudio:
         self.streams = []
         self.faults = []
         """One for each of the next attempts to open; None opens."""
-        self.n_reinitialised = 0
-        self.now = 1000.0
+        self.n_reinitialised = self.n_probed = 0
+        self.now, self.slept = 1000.0, 0.0
+        self.default_name = None
 
     def clock(self):
         return self.now
+
+    def sleeps(self, seconds):
+        """The machine does: one clock goes on, the other stands still."""
+        self.slept += seconds
+        self.now += seconds
+
+    def awake_clock(self):
+        return self.now - self.slept
+
+    def probe_inputs(self):
+        self.n_probed += 1
+        return list(self.plugged)
+
+    def default_input_name(self):
+        return self.default_name
 
     def list_inputs(self):
         return list(self.listed)
@@ -80,7 +97,7 @@ class FakePortAudio:
             raise fault
         if device not in self.plugged:
             raise AudioError("Input/output error")
-        assert all(stream.closed for stream in self.streams), "two streams at once"
+        assert all(stream.closed or stream.device != device for stream in self.streams), "opened twice"
         self.streams.append(FakeStream(self, device, on_block, on_finished))
         return self.streams[-1]
 
@@ -95,8 +112,9 @@ def eventually(condition):
 class Ear:
     """A Microphone on a fake, and what it told."""
 
-    def __init__(self, *plugged, query="Yeti", config=CONFIG):
-        self.portaudio = FakePortAudio(*plugged)
+    def __init__(self, *plugged, query="Yeti", config=CONFIG, portaudio=None, enumeration=None):
+        self.portaudio = portaudio or FakePortAudio(*plugged)
+        self.enumeration = enumeration or Enumeration()
         self.notices = []
         self.source = None
         self.query, self.config = query, config
@@ -104,10 +122,12 @@ class Ear:
     def open(self):
         self.source = Microphone(
             self.query,
-            on_notice=self.notices.append,
+            on_notice=lambda message, severity="warning": self.notices.append(message),
             config=self.config,
             clock=self.portaudio.clock,
+            awake_clock=self.portaudio.awake_clock,
             portaudio=self.portaudio,
+            enumeration=self.enumeration,
         )
         return self.source
 
@@ -121,5 +141,14 @@ class Ear:
         self.stream.hear(samples, **options)
         eventually(lambda: self.source.status.n_blocks > before)
 
+    def waits(self, condition):
+        """Time passes until it is so: a lost device is opened again at the fake's time."""
+
+        def passes():
+            self.portaudio.now += 0.0005
+            return condition()
+
+        eventually(passes)
+
     def reopened(self, n_streams):
-        eventually(lambda: len(self.portaudio.streams) == n_streams and self.source._capture is not None)
+        eventually(lambda: len(self.portaudio.streams) == n_streams and self.source._input._capture is not None)

@@ -8,6 +8,7 @@ import pytest
 
 from livecap.audio_in.capture import CaptureConfig
 from livecap.audio_in.devices import InputDevice
+from livecap.audio_in.source import chunks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, eventually
@@ -35,7 +36,7 @@ def ear():
 
 def ramp(start, n_samples=320):
     """Each sample tells its place."""
-    return (np.arange(start, start + n_samples) + 1) / 2**20
+    return (np.arange(start, start + n_samples) + 1) / 2**15
 
 
 def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
@@ -46,21 +47,21 @@ def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
         one.hear(ramp(start))
     assert source.arrived_samples == 3200
     assert source.level == pytest.approx(ramp(3199, 1)[0])
-    chunks = iter(source)
-    first = next(chunks)
+    heard = chunks(source)
+    first = next(heard)
     assert first.start_sample == 0 and np.array_equal(first.samples, ramp(0, 3200).astype(np.float32))
     one.hear(ramp(3200))
-    assert next(chunks).start_sample == 3200
+    assert next(heard).start_sample == 3200
     one.stream.hear(ramp(3520))  # not fetched yet
     source.close()
-    assert [(chunk.start_sample, chunk.end_sample) for chunk in chunks] == [(3520, 3840)]
+    assert [(chunk.start_sample, chunk.end_sample) for chunk in heard] == [(3520, 3840)]
     assert one.stream.closed and source.status.n_blocks == 12 and source.status.n_opened == 1
 
 
 def test_a_waiting_reader_is_woken_by_sound_and_by_close(ear):
     one = ear()
     source, got = one.open(), []
-    reader = threading.Thread(target=lambda: got.extend(source))
+    reader = threading.Thread(target=lambda: got.extend(chunks(source)))
     reader.start()
     one.hear(ramp(0))
     eventually(lambda: len(got) == 1)
@@ -79,7 +80,7 @@ def test_native_rate_and_first_two_channels_are_opened(ear):
     for block in np.split(np.stack([tone, tone], axis=1), 50):
         one.hear(block)
     source.close()
-    samples = np.concatenate([chunk.samples for chunk in source])
+    samples = np.concatenate([chunk.samples for chunk in chunks(source)])
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     assert len(samples) == SAMPLE_RATE
     assert np.abs(samples - expected)[200:-200].max() < 1e-3
@@ -92,14 +93,14 @@ def test_a_full_ring_becomes_a_gap_of_exact_place_and_length(ear, rate, n_blocks
     one = ear(device)
     source = one.open()
     one.hear(np.full(rate // 2, 0.25))
-    fetch, may_fetch = source._fetch, threading.Event()
-    source._fetch = lambda capture: may_fetch.wait() and fetch(capture)
+    fetch, may_fetch = source._input._fetch, threading.Event()
+    source._input._fetch = lambda capture: may_fetch.wait() and fetch(capture)
     for _ in range(n_blocks):
         one.stream.hear(np.full(rate // 50, 0.5))
     may_fetch.set()
     eventually(lambda: source.status.n_overflows == 1)
     source.close()
-    before, after = list(source)
+    before, after = list(chunks(source))
     assert (before.start_sample, before.end_sample) == (0, SAMPLE_RATE // 2)
     assert (after.start_sample, after.end_sample) == (SAMPLE_RATE, 2 * SAMPLE_RATE)
     assert source.arrived_samples == 2 * SAMPLE_RATE
@@ -119,7 +120,7 @@ def test_a_device_that_vanished_is_opened_again_by_name_with_a_gap(ear):
     one.reopened(2)
     one.hear(ramp(0, 320))
     source.close()
-    first, second = list(source)
+    first, second = list(chunks(source))
     assert second.start_sample == 1600 + round(2.5 * SAMPLE_RATE)
     assert np.array_equal(second.samples, ramp(0, 320).astype(np.float32))
     assert one.notices[1:] == ['"Yeti" is back; 2.5 s were not heard.']
@@ -135,8 +136,8 @@ def test_what_was_heard_before_the_loss_is_kept_with_the_resamplers_rest(ear):
     one.reopened(2)
     one.hear(np.full(48_000, 0.5))
     source.close()
-    chunks = list(source)
-    assert sum(len(chunk.samples) for chunk in chunks) == 2 * SAMPLE_RATE == source.arrived_samples
+    heard = list(chunks(source))
+    assert sum(len(chunk.samples) for chunk in heard) == 2 * SAMPLE_RATE == source.arrived_samples
 
 
 @pytest.mark.parametrize("heard_before", [True, False])
@@ -151,7 +152,7 @@ def test_a_device_that_falls_silent_without_a_word_is_lost(ear, heard_before):
     one.hear(ramp(0, 320))
     source.close()
     lost_seconds = (CONFIG.stall_seconds if heard_before else CONFIG.first_block_seconds) + 0.1
-    assert list(source)[-1].start_sample == 1600 * heard_before + round(lost_seconds * SAMPLE_RATE)
+    assert list(chunks(source))[-1].start_sample == 1600 * heard_before + round(lost_seconds * SAMPLE_RATE)
 
 
 def test_a_device_that_is_not_active_any_more_is_lost(ear):
@@ -175,10 +176,10 @@ def test_a_hundred_losses_in_a_row_lose_no_count(ear):
         one.reopened(i + 2)
     one.hear(ramp(0, 160))
     source.close()
-    chunks = list(source)
-    assert sum(len(chunk.samples) for chunk in chunks) == n_heard + 160
+    heard = list(chunks(source))
+    assert sum(len(chunk.samples) for chunk in heard) == n_heard + 160
     assert source.arrived_samples == pytest.approx((one.portaudio.now - began) * SAMPLE_RATE, abs=100)
-    assert len(chunks) == 101 and threading.active_count() < 10
+    assert len(heard) == 101 and threading.active_count() < 10
 
 
 def test_a_named_device_is_never_replaced_by_one_that_sounds_alike(ear):
@@ -227,25 +228,25 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     one.reopened(2)
     one.hear(ramp(640))
     source.close()
-    assert [(chunk.start_sample, chunk.end_sample) for chunk in source] == [(0, 960)]
+    assert [(chunk.start_sample, chunk.end_sample) for chunk in chunks(source)] == [(0, 960)]
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
 
 def test_a_pause_is_told_once_by_an_empty_chunk(ear):
     one = ear()
     source = one.open()
-    chunks = iter(source)
+    heard = chunks(source)
     one.hear(ramp(0))
-    assert next(chunks).end_sample == 320
+    assert next(heard).end_sample == 320
     source.pause()
-    told = next(chunks)
+    told = next(heard)
     assert (told.start_sample, len(told.samples)) == (320, 0)
     source.resume()
     one.reopened(2)
     one.hear(ramp(320))
-    assert len(next(chunks).samples) == 320
+    assert len(next(heard).samples) == 320
     source.close()
-    assert list(chunks) == []
+    assert list(heard) == []
 
 
 def test_a_device_that_left_during_the_pause_is_waited_for(ear):
@@ -262,7 +263,7 @@ def test_a_device_that_left_during_the_pause_is_waited_for(ear):
     one.reopened(2)
     one.hear(ramp(320))
     source.close()
-    assert [chunk.start_sample for chunk in source] == [0, 320 + 2 * SAMPLE_RATE]
+    assert [chunk.start_sample for chunk in chunks(source)] == [0, 320 + 2 * SAMPLE_RATE]
 
 
 def test_a_loss_before_the_pause_counts_no_pause(ear):
@@ -274,7 +275,7 @@ def test_a_loss_before_the_pause_counts_no_pause(ear):
     eventually(lambda: len(one.notices) == 1)
     source.pause()
     one.portaudio.now += 60
-    eventually(lambda: source._lost_at is None)
+    eventually(lambda: source._input._lost_at is None)
     one.portaudio.plugged = [MIC]
     source.resume()
     one.reopened(2)
@@ -283,9 +284,9 @@ def test_a_loss_before_the_pause_counts_no_pause(ear):
     assert source.arrived_samples < SAMPLE_RATE
 
 
-def test_zeros_for_three_seconds_are_told_once_and_again_after_sound(ear):
+def test_zeros_for_three_seconds_are_told_once_and_so_is_the_sound_after_them(ear):
     one = ear()
-    one.open()
+    source = one.open()
     second = np.zeros(SAMPLE_RATE)
     for _ in range(2):
         one.hear(second)
@@ -293,15 +294,17 @@ def test_zeros_for_three_seconds_are_told_once_and_again_after_sound(ear):
     for _ in range(3):
         one.hear(second)
     eventually(lambda: len(one.notices) == 1)
-    assert '"Yeti" delivers only digital silence for 3 s' in one.notices[0]
+    assert '"Yeti" delivers only digital silence for 3 s' in one.notices[0] and source.trouble == "silent"
     one.hear(ramp(0))
+    eventually(lambda: one.notices[1:] == ['"Yeti" is heard again.'])
+    assert source.trouble is None
     for _ in range(3):
         one.hear(second)
-    eventually(lambda: len(one.notices) == 2)
+    eventually(lambda: len(one.notices) == 3)
 
 
 def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatch):
-    monkeypatch.setattr("livecap.audio_in.microphone.sys.platform", "darwin")
+    monkeypatch.setattr("livecap.audio_in.kept_input.sys.platform", "darwin")
     one = ear()
     one.open()
     for _ in range(3):
@@ -338,7 +341,7 @@ def test_close_returns_though_the_device_hangs_and_nothing_is_lost(ear):
     started = time.monotonic()
     source.close()
     assert time.monotonic() - started < 2
-    assert sum(len(chunk.samples) for chunk in source) == 640
+    assert sum(len(chunk.samples) for chunk in chunks(source)) == 640
 
 
 def test_pause_returns_though_the_device_hangs(ear):
@@ -388,11 +391,11 @@ def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
     def broken(capture):
         raise ZeroDivisionError("oops")
 
-    source._watch_for_zeros = lambda *args: broken(None)
+    source._input._watch_for_zeros = lambda *args: broken(None)
     one.stream.hear(ramp(320))
     got = []
     with pytest.raises(AudioError, match="oops"):
-        for chunk in source:
+        for chunk in chunks(source):
             got.append(chunk)
     assert got[-1].end_sample == 640
-    del source._watch_for_zeros
+    del source._input._watch_for_zeros

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecap.audio_in import replay as replay_module
+from livecap.audio_in import recording as recording_module
 from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, Replay
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
@@ -284,7 +284,7 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path, wav):
 def test_m4a_names_both_converters_where_there_is_none(tmp_path, monkeypatch):
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
-    monkeypatch.setattr(replay_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(recording_module.shutil, "which", lambda name: None)
     with pytest.raises(AudioError, match="ffmpeg, or afconvert of macOS; neither was found"):
         Replay(path)
 
@@ -293,7 +293,7 @@ def test_m4a_goes_through_a_found_converter(tmp_path, wav, monkeypatch):
     """A stand-in for ffmpeg: copies a WAV to its last argument, or fails as ffmpeg does."""
     decoded = wav(white(2, -20), subtype="PCM_16")
     converter = tmp_path / "ffmpeg"
-    monkeypatch.setattr(replay_module.shutil, "which", lambda name: str(converter) if name == "ffmpeg" else None)
+    monkeypatch.setattr(recording_module.shutil, "which", lambda name: str(converter) if name == "ffmpeg" else None)
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
 
@@ -311,5 +311,5 @@ def test_m4a_goes_through_a_found_converter(tmp_path, wav, monkeypatch):
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_real_m4a_is_heard(tmp_path, jfk):
     path = tmp_path / "jfk.m4a"
-    replay_module.subprocess.run(["ffmpeg", "-v", "error", "-i", str(jfk), str(path)], check=True)
+    recording_module.subprocess.run(["ffmpeg", "-v", "error", "-i", str(jfk), str(path)], check=True)
     assert Replay(path, None).duration_seconds == pytest.approx(11, abs=0.2)

@@ -50,10 +50,29 @@ def test_speech_passes_and_what_lies_above_does_not_fold_back(rate):
 
 
 def test_channels_are_averaged():
-    left = tone(440, SAMPLE_RATE)
-    both = np.concatenate([left, np.zeros_like(left)], axis=1)
-    assert np.allclose(resample(both, SAMPLE_RATE), left[:, 0] / 2)
+    left, right = tone(440, SAMPLE_RATE), tone(300, SAMPLE_RATE)
+    both = np.concatenate([left, right], axis=1)
+    assert np.allclose(resample(both, SAMPLE_RATE), (left[:, 0] + right[:, 0]) / 2, atol=1e-3)
     assert np.array_equal(resample(np.repeat(left, 2, axis=1), SAMPLE_RATE), left[:, 0])
+
+
+def test_one_live_channel_of_two_is_not_halved():
+    left = tone(440, SAMPLE_RATE)
+    hiss = np.random.default_rng(0).normal(0, 1e-4, left.shape).astype(np.float32)
+    for dead in (np.zeros_like(left), hiss):
+        assert np.allclose(resample(np.concatenate([left, dead], axis=1), SAMPLE_RATE)[8:], left[8:, 0])
+
+
+@given(st.lists(st.integers(0, 700), max_size=8), st.integers(0, 1999))
+def test_when_a_channel_comes_to_life_does_not_depend_on_the_cuts(cuts, begins):
+    sound = np.concatenate([tone(440, SAMPLE_RATE)[:2000], tone(300, SAMPLE_RATE)[:2000]], axis=1)
+    sound[:begins, 1] = 0
+    whole = resample(sound, SAMPLE_RATE)
+    resampler, parts, at = Resampler(SAMPLE_RATE, 2), [], 0
+    for length in [*cuts, len(sound)]:
+        parts.append(resampler.process(sound[at : at + length]))
+        at += length
+    assert np.array_equal(np.concatenate(parts), whole)
 
 
 @pytest.mark.parametrize("rate", [SAMPLE_RATE, 48000])

@@ -46,11 +46,12 @@ def test_a_replay_becomes_text_and_a_log(clip: Path, tmp_path: Path) -> None:
     out = livecap("--replay", clip, "--pace", "max", "--model", "tiny", "--plain", "--log-dir", tmp_path / "logs")
     assert out.returncode == 0, out.stderr
     folder = folder_of(tmp_path / "logs")
-    transcript = (folder / "transcript.md").read_text()
-    assert out.stdout
-    for line in out.stdout.splitlines():
-        assert line in transcript
     events = [json.loads(line) for line in (folder / "session.jsonl").read_text().splitlines()]
+    said = [event["text"] for event in events if event["type"] == "utterance_ended"]
+    settled = [event["text"] for event in events if event["type"] == "utterance_settled"]
+    assert said and [line.partition("] ")[2] for line in out.stdout.splitlines()] == said
+    transcript = (folder / "transcript.md").read_text()
+    assert len(settled) == len(said) and all(text in transcript for text in settled)
     assert events[0]["type"] == "session_started" and events[-1]["type"] == "session_ended"
     assert events[-1]["n_samples"] == 7 * 16_000
 

@@ -10,6 +10,7 @@ from livecap.audio_in.source import AudioChunk
 from livecap.session.disk import Disk
 from livecap.session.live import LiveSession
 from livecap.session.log import SessionLog
+from livecap.session.tracks import TrackSource
 from livecap.transcript import SessionEvent, TranscriptUpdate
 from tests.session.when import STARTED
 
@@ -19,30 +20,46 @@ SECOND = 16_000
 class ScriptedSource:
     """Hands over one second after another, each when it is let."""
 
-    name = "script"
     live = False
     level = 0.0
+    first_sample = 0
+    started_wall = None
+    trouble = None
 
     def __init__(
-        self, starts: list[int], gate: threading.Semaphore | None = None, error: Exception | None = None
+        self,
+        starts: list[int],
+        gate: threading.Semaphore | None = None,
+        error: Exception | None = None,
+        name: str = "script",
     ) -> None:
-        self._starts = starts
+        self.name = name
+        self._starts = list(starts)
         self._gate = gate
         self._error = error
         self.arrived_samples = 0
         self.closed = False
         self.paused = False
 
-    def __iter__(self) -> Iterator[AudioChunk]:
-        for start in self._starts:
-            if self._gate is not None:
-                self._gate.acquire()
-            if self.closed:
-                return
-            self.arrived_samples = start + SECOND
-            yield AudioChunk(start, np.zeros(SECOND, np.float32))
-        if self._error is not None:
-            raise self._error
+    @property
+    def ended(self) -> bool:
+        return self.closed or (not self._starts and self._error is None)
+
+    def take(self) -> AudioChunk | None:
+        if self.closed:
+            return None
+        if not self._starts:
+            if self._error is not None:
+                raise self._error
+            return None
+        if self._gate is not None and not self._gate.acquire(blocking=False):
+            return None
+        start = self._starts.pop(0)
+        self.arrived_samples = start + SECOND
+        return AudioChunk(start, np.zeros(SECOND, np.float32))
+
+    def wake(self, event: threading.Event) -> None:
+        event.set()
 
     def pause(self) -> None:
         self.paused = True
@@ -61,9 +78,11 @@ class ScriptedTranscriber:
 
     language = "English"
     speaking = True
+    n_unsettled = 0
 
-    def __init__(self, fault: Exception | None = None) -> None:
+    def __init__(self, fault: Exception | None = None, track: str = "") -> None:
         self.decoded_samples = 0
+        self.track = track
         self._n = 0
         self._fault = fault
 
@@ -96,18 +115,27 @@ class ScriptedTranscriber:
         words = [f" w{i}" for i in range(self._n)]
         stable = "".join(words[:n_stable]).lstrip()
         text = "".join(words).lstrip()
-        return TranscriptUpdate("", 0, stable, text[len(stable) :], 0, self.decoded_samples, "English", final)
+        return TranscriptUpdate(self.track, 0, stable, text[len(stable) :], 0, self.decoded_samples, "English", final)
 
 
 def make_session(
     folder: Path,
-    source: ScriptedSource,
+    source: ScriptedSource | dict[str, ScriptedSource],
     make: Callable[[Callable[[str], None]], ScriptedTranscriber] | None = None,
     disk: Disk | None = None,
 ) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
-    """A session that is not started, and all that its listener will be told."""
+    """A session that is not started, and all that its listener will be told; of one source, or of several by label."""
     log = SessionLog(folder, STARTED, disk)
-    session = LiveSession(source, make or (lambda notice: ScriptedTranscriber()), log, "scripted", None)  # type: ignore[arg-type]
+
+    def load(notice: Callable[[str], None]) -> Callable[[str], ScriptedTranscriber]:
+        if make is None:
+            return lambda track: ScriptedTranscriber(track=track)
+        made = make(notice)
+        return lambda track: made
+
+    sources = source if isinstance(source, dict) else {"": source}
+    tracks = [TrackSource(label, each) for label, each in sources.items()]  # type: ignore[arg-type]
+    session = LiveSession(tracks, load, log, "scripted", None)  # type: ignore[arg-type]
     told: list[SessionEvent | TranscriptUpdate] = []
     session.add_listener(told.append)
     return session, told

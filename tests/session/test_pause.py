@@ -24,7 +24,7 @@ def test_what_was_said_before_a_pause_becomes_stable_in_it(tmp_path: Path) -> No
     session.add_listener(listen)
     session.start()
     assert session.wait(120)
-    assert isinstance(session._source, Replay)
+    assert isinstance(session._tracks[0].source, Replay)
     kinds = [type(item) for item in told]
     assert kinds.index(Paused) < kinds.index(Resumed)
     during = told[kinds.index(Paused) : kinds.index(Resumed)]

@@ -1,0 +1,79 @@
+"""Monitors: what a Linux machine plays, as inputs. PulseAudio and PipeWire have one for each output.
+
+PortAudio on ALSA does not list them. They are opened through ALSA's `pulse` device, which takes the source that
+`PULSE_SOURCE` names at that moment.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+ANSWER_SECONDS = 2.0
+"""A sound server that takes longer is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """What one output plays."""
+
+    source: str
+    """The server's name for it."""
+    name: str
+    """The server's description of it, such as "Monitor of Built-in Audio"."""
+    rate: int
+    n_channels: int
+
+
+def list_monitors() -> list[Monitor]:
+    """The monitors of the running sound server; empty where there is none, or no `pactl` to ask it."""
+    pactl = shutil.which("pactl")
+    if sys.platform != "linux" or pactl is None:
+        return []
+    try:
+        done = subprocess.run(
+            [pactl, "--format=json", "list", "sources"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"LC_ALL": "C.UTF-8"},
+        )
+        sources = json.loads(done.stdout) if done.returncode == 0 else []
+    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError):
+        return []  # no server, or one that speaks another language: there are no monitors to offer
+    return [monitor for source in sources if (monitor := _monitor(source)) is not None]
+
+
+def _monitor(source: dict[str, Any]) -> Monitor | None:
+    name = str(source.get("name", ""))
+    if not name.endswith(".monitor"):
+        return None
+    # "s16le 2ch 48000Hz"
+    parts = str(source.get("sample_specification", "")).split()
+    try:
+        n_channels, rate = int(parts[1].removesuffix("ch")), int(parts[2].removesuffix("Hz"))
+    except (IndexError, ValueError):
+        n_channels, rate = 2, 48_000
+    return Monitor(name, str(source.get("description") or name), rate, n_channels)
+
+
+@contextmanager
+def pulse_source(name: str) -> Iterator[None]:
+    """ALSA's `pulse` device means this source while it is opened in here. Not from two threads at once."""
+    before = os.environ.get("PULSE_SOURCE")
+    os.environ["PULSE_SOURCE"] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PULSE_SOURCE"]
+        else:
+            os.environ["PULSE_SOURCE"] = before

@@ -1,0 +1,228 @@
+"""Spool: where captured sound waits, by its position, until somebody decodes it.
+
+It is a WAV file (16 bit, 16 kHz, mono) while there is a disk with room for it, and memory otherwise. The file's header
+is right after every write, so that a killed program leaves a file that plays; lost sound is a hole in the file, which
+plays as silence and takes no room. What is read is what was written: 16 bits, in memory too, so that a recording that
+is replayed is heard exactly as it was live.
+"""
+
+import os
+import shutil
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livecap.audio_in.source import AudioChunk
+from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
+
+SAMPLE_BYTES = 2
+MAX_CHUNK_SAMPLES = 30 * SAMPLE_RATE
+"""The most sound in one chunk: a reader later than this gets the rest in its next chunks."""
+KEEP_FREE_BYTES = 256 * 2**20
+"""Less room than this on the disk is left to the log: the spool goes on in memory."""
+CHECK_SAMPLES = 5 * SAMPLE_RATE
+"""The room is looked at again after so much sound."""
+HEADER_BYTES = 80
+
+
+class Spool:
+    """Used from two threads: one appends, one takes. A reader never delays the writer: it reads the file without the
+    lock, which guards the positions and what is in memory."""
+
+    def __init__(
+        self,
+        *,
+        on_notice: Callable[[str], None] | None = None,
+        keep_free_bytes: int = KEEP_FREE_BYTES,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+    ) -> None:
+        """In memory, until `keep_in` gives it a file.
+
+        Args:
+            on_notice: told, on the thread that appends, that the file can grow no more.
+            free_bytes: the room on the disk of a folder.
+        """
+        self._on_notice = on_notice or (lambda message: None)
+        self._keep_free_bytes = keep_free_bytes
+        self._free_bytes = free_bytes
+        self._lock = threading.Lock()
+        self._end = 0
+        self._taken = 0
+        self._gaps: deque[tuple[int, int]] = deque()
+        """[start, end) of sound that was lost and is not passed yet."""
+        self._blocks: deque[tuple[int, NDArray[np.int16]]] = deque()
+        """(start_sample, samples) that are not in the file."""
+        self.path: Path | None = None
+        self._file: int | None = None
+        self._file_end = 0
+        """Samples before this are in the file."""
+        self._growing = False
+        self._checked_at = 0
+
+    @property
+    def end_sample(self) -> int:
+        """Of what was appended, gaps included. Any thread."""
+        return self._end
+
+    @property
+    def waiting_samples(self) -> int:
+        """Appended and not taken yet. Any thread."""
+        return self._end - self._taken
+
+    # ---- the writer
+
+    def append(self, samples: NDArray[np.float32]) -> None:
+        """Sound that follows `end_sample`: [n] float32 within -1..1, kept as 16 bits."""
+        if not len(samples):
+            return
+        data = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
+        with self._lock:
+            trouble = self._grow(data)
+        if trouble:
+            self._on_notice(trouble)
+
+    def append_gap(self, n_samples: int) -> None:
+        """Sound that follows `end_sample` was lost."""
+        if n_samples <= 0:
+            return
+        with self._lock:
+            if self._gaps and self._gaps[-1][1] == self._end:
+                start, _ = self._gaps.pop()
+            else:
+                start = self._end
+            self._end += n_samples
+            self._gaps.append((start, self._end))
+
+    # ---- the reader
+
+    def take(self) -> AudioChunk | None:
+        """All that was appended since the last time, up to the next gap and at most 30 s; None where there is nothing.
+
+        Raises:
+            AudioError: the file is not what was written.
+        """
+        with self._lock:
+            while self._gaps and self._gaps[0][0] <= self._taken:
+                self._taken = max(self._taken, self._gaps.popleft()[1])
+            start = self._taken
+            end = min(self._gaps[0][0] if self._gaps else self._end, start + MAX_CHUNK_SAMPLES)
+            if end <= start:
+                return None
+            out = np.zeros(end - start, "<i2")
+            for block_start, block in self._blocks:
+                if block_start >= end:
+                    break
+                low, high = max(start, block_start), min(end, block_start + len(block))
+                if low < high:
+                    out[low - start : high - start] = block[low - block_start : high - block_start]
+            while self._blocks and self._blocks[0][0] + len(self._blocks[0][1]) <= end:
+                self._blocks.popleft()
+            self._taken = end
+            file, file_end = self._file, self._file_end
+        if file is not None and start < file_end:
+            n = min(end, file_end) - start
+            data = os.pread(file, n * SAMPLE_BYTES, HEADER_BYTES + start * SAMPLE_BYTES)
+            if len(data) < n * SAMPLE_BYTES:
+                raise AudioError(f"{self.path} is shorter than what was written to it: somebody else changed it.")
+            out[:n] = np.frombuffer(data, "<i2")
+        return AudioChunk(start, out.astype(np.float32) / np.float32(32768))
+
+    # ---- the file
+
+    def keep_in(self, path: Path) -> None:
+        """From now on in this new file, readable by its owner alone; what waits in memory goes there first.
+
+        A disk that does not let it is a notice, and the sound stays in memory.
+        """
+        trouble = None
+        with self._lock:
+            assert self.path is None, "a spool has one file"
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+                self.path = path
+                self._growing = True
+                _write(self._file, wav_header(0), 0)
+                blocks, self._blocks = self._blocks, deque()
+                for start, block in blocks:
+                    trouble = self._put(start, block) or trouble
+            except OSError as error:
+                trouble = self._stop_growing(error.strerror or str(error))
+        if trouble:
+            self._on_notice(trouble)
+
+    def close(self) -> None:
+        """Nothing is appended or taken any more. The file stays; gaps at its end are part of it."""
+        with self._lock:
+            file, self._file = self._file, None
+            if file is None:
+                return
+            try:
+                if self._growing and self._file_end < self._end:
+                    self._extend(file, self._end)
+            except OSError:
+                pass  # the silence at the end of a recording is no loss
+            finally:
+                os.close(file)
+
+    def _grow(self, data: NDArray[np.int16]) -> str | None:
+        start = self._end
+        trouble = self._put(start, data)
+        self._end = start + len(data)  # last: a reader sees only what is there
+        return trouble
+
+    def _put(self, start: int, data: NDArray[np.int16]) -> str | None:
+        """With the lock: into the file where it grows, else into memory; returns what a person should know."""
+        trouble = None
+        if self._growing and self._file is not None:
+            try:
+                if start == 0 or start - self._checked_at >= CHECK_SAMPLES:
+                    self._checked_at = start
+                    free = self._free_bytes(self.path.parent if self.path else Path())
+                    if free < self._keep_free_bytes:
+                        trouble = self._stop_growing(f"only {free / 2**20:,.0f} MB are free")
+                if self._growing:
+                    _write(self._file, data.tobytes(), HEADER_BYTES + start * SAMPLE_BYTES)
+                    self._file_end = start + len(data)
+                    _write(self._file, wav_header(self._file_end), 0)
+                    return None
+            except OSError as error:
+                trouble = self._stop_growing(error.strerror or str(error))
+        self._blocks.append((start, data))
+        return trouble
+
+    def _extend(self, file: int, end: int) -> None:
+        os.ftruncate(file, HEADER_BYTES + end * SAMPLE_BYTES)
+        _write(file, wav_header(end), 0)
+        self._file_end = end
+
+    def _stop_growing(self, reason: str) -> str:
+        self._growing = False
+        return f"Sound is no longer kept on disk ({reason}). It is still heard and decoded."
+
+
+def wav_header(n_samples: int) -> bytes:
+    """The 80 bytes before 16-bit mono samples at 16 kHz: WAV, and RF64 from 4 GiB on, which is 37 hours."""
+    n_bytes = n_samples * SAMPLE_BYTES
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * SAMPLE_BYTES, SAMPLE_BYTES, 16)
+    riff_bytes = HEADER_BYTES - 8 + n_bytes
+    if riff_bytes < 2**32 - 1:
+        room = struct.pack("<4sI28x", b"JUNK", 28)  # where the wide sizes go
+        head = struct.pack("<4sI4s", b"RIFF", riff_bytes, b"WAVE") + room + form
+        return head + struct.pack("<4sI", b"data", n_bytes)
+    wide = struct.pack("<4sIQQQI", b"ds64", 28, riff_bytes, n_bytes, n_samples, 0)
+    head = struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE") + wide + form
+    return head + struct.pack("<4sI", b"data", 2**32 - 1)
+
+
+def _write(file: int, data: bytes, at: int) -> None:
+    """All of it; a full disk may take a part."""
+    while data:
+        n = os.pwrite(file, data, at)
+        data, at = data[n:], at + n

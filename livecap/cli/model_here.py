@@ -1,0 +1,26 @@
+"""Whether a model is on this machine, told without loading anything: capture begins before the model's code is read."""
+
+import os
+from pathlib import Path
+
+SHORT_NAMES = {"0.6b": "Qwen/Qwen3-ASR-0.6B", "1.7b": "Qwen/Qwen3-ASR-1.7B"}
+
+
+def is_here(name: str) -> bool:
+    """False where it has to be downloaded, or where that cannot be told so simply."""
+    if name == "tiny" or Path(name).is_dir():
+        return True
+    lowered = name.lower()
+    repository = SHORT_NAMES.get(lowered.removeprefix("qwen3-asr-"), name)
+    snapshots = _cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
+    return any(
+        (folder / "config.json").exists() and any(folder.glob("*.safetensors")) for folder in snapshots.glob("*")
+    )
+
+
+def _cache() -> Path:
+    """Where Hugging Face's client keeps what it downloads."""
+    if cache := os.environ.get("HF_HUB_CACHE"):
+        return Path(cache)
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface")
+    return Path(home).expanduser() / "hub"

@@ -1,0 +1,168 @@
+"""Which sound a session hears, opened: devices, a recording, a recorded session or a pipe, each with its label."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from livecap.errors import AudioError, SettingsError
+from livecap.settings import Settings
+
+if TYPE_CHECKING:
+    from livecap.audio_in.source import AudioSource
+    from livecap.audio_in.spool import Spool
+
+LABELS = ("me", "them")
+"""Of two tracks: the microphone, and what the machine plays."""
+
+Sound = list[tuple[str, "AudioSource"]]
+"""(label, source) of each track; a single one has the label ""."""
+
+
+class OnNotice(Protocol):
+    """Told what a person should know."""
+
+    def __call__(self, message: str, severity: str = "warning") -> None: ...
+
+
+def is_live(settings: Settings) -> bool:
+    """Sound comes from a device or a pipe: what is not captured now is lost."""
+    return settings.replay is None
+
+
+def labels_of(settings: Settings, n_tracks: int) -> tuple[str, ...]:
+    """One for each track.
+
+    Raises:
+        SettingsError: too few or too many, two alike, or one that cannot be a file's name.
+    """
+    labels = settings.labels or (LABELS if n_tracks == 2 else ("",) * n_tracks)
+    if len(labels) != n_tracks:
+        tracks = "1 track" if n_tracks == 1 else f"{n_tracks} tracks"
+        raise SettingsError(f"There are {len(labels)} labels for {tracks}: give --label once for each.")
+    if len(set(labels)) != len(labels):
+        raise SettingsError(f'Two tracks cannot both be called "{labels[0]}": give each its own --label.')
+    for label in labels:
+        if (
+            label != label.strip()
+            or "/" in label
+            or not label.isprintable()
+            or label.startswith(".")
+            or len(label) > 40
+        ):
+            raise SettingsError(f"{label!r} is no label: give a short word or two.")
+    return labels
+
+
+def check_sound(settings: Settings) -> None:
+    """What can be wrong with the request is told before a model is downloaded.
+
+    Raises:
+        LivecapError: no such device, or nothing is piped in.
+    """
+    if settings.replay is not None:
+        return
+    if settings.stdin:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise AudioError(
+                "--stdin hears what another program pipes in, and standard input is the terminal. "
+                "For example: ffmpeg -i talk.m4a -f s16le -ac 1 -ar 16000 - | livecap --stdin"
+            )
+        return
+    from livecap.audio_in.devices import choose_input, list_inputs
+
+    inputs = list_inputs()
+    chosen = [choose_input(query, inputs) for query in _queries(settings)]
+    labels_of(settings, len(chosen))
+    if len(chosen) == 2 and chosen[0].index == chosen[1].index:
+        raise SettingsError(f'--mic and --device are both "{chosen[0].name}": two tracks need two inputs.')
+
+
+def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
+    """All tracks. Devices are heard from now on.
+
+    Raises:
+        LivecapError: a device or a recording cannot be opened.
+    """
+    if settings.replay is not None:
+        return _open_recording(settings, settings.replay, on_notice)
+    if settings.stdin:
+        from livecap.audio_in.pcm import PcmFormat
+        from livecap.audio_in.pipe import Pipe
+
+        [label] = labels_of(settings, 1)
+        raw = PcmFormat(settings.rate, settings.channels)
+        return [(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
+    from livecap.audio_in.microphone import Microphone
+
+    queries = _queries(settings)
+    labels = labels_of(settings, len(queries))
+    sound: Sound = []
+    with closed_on_failure(sound):
+        for label, query in zip(labels, queries, strict=True):
+            sound.append((label, Microphone(query, on_notice=on_notice)))
+    return sound
+
+
+def spools(sound: Sound) -> "Iterator[tuple[str, Spool]]":
+    """(label, spool) of the tracks that have one: what comes once only."""
+    from livecap.audio_in.microphone import Microphone
+    from livecap.audio_in.pipe import Pipe
+
+    for label, source in sound:
+        if isinstance(source, Microphone | Pipe):
+            yield label, source.spool
+
+
+@contextmanager
+def closed_on_failure(sound: Sound) -> Iterator[None]:
+    """What goes wrong in here closes all sources."""
+    try:
+        yield
+    except BaseException:
+        for _, source in sound:
+            source.close()
+        raise
+
+
+def _queries(settings: Settings) -> list[str | None]:
+    if settings.mic and settings.device is not None:
+        return [None, settings.device]
+    return [settings.device]
+
+
+def _open_recording(settings: Settings, path: Path, on_notice: OnNotice) -> Sound:
+    from livecap.audio_in.replay import Replay
+
+    if path.is_dir():
+        from livecap.session.rehearing import open_session
+
+        sound = open_session(path, settings.pace, settings.start_seconds, settings.end_seconds, on_notice)
+        if settings.labels:
+            with closed_on_failure(sound):
+                labels = labels_of(settings, len(sound))
+            return [(label, source) for label, (_, source) in zip(labels, sound, strict=True)]
+        return sound
+    [label] = labels_of(settings, 1)
+    replay = Replay(
+        path,
+        settings.pace,
+        start_seconds=settings.start_seconds,
+        end_seconds=settings.end_seconds,
+        on_notice=on_notice,
+    )
+    return [(label, replay)]
+
+
+def _take_standard_input() -> int:
+    """A descriptor of the pipe. Standard input becomes the terminal, where there is one: the screen hears keys."""
+    pipe = os.dup(0)
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        terminal = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(terminal, 0)
+    os.close(terminal)
+    return pipe

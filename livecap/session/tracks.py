@@ -1,0 +1,129 @@
+"""Track: one source on its way to text, and the account of its samples.
+
+    captured = decoded + recognised as silence + gaps
+
+holds after every step for all sound that was taken, and at the end for all there was.
+"""
+
+from dataclasses import dataclass
+
+from livecap.audio_in.source import AudioChunk, AudioSource
+from livecap.session.status import TrackStatus
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import SAMPLE_RATE, AudioGap, TranscriptUpdate
+
+GAPS_SAMPLES = 120 * SAMPLE_RATE
+"""Gaps are remembered for so long: more than an utterance may last and a chunk may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSource:
+    """Sound, and what it is called in the log and on the screen."""
+
+    label: str
+    """"me", "them"; "" where there is one track."""
+    source: AudioSource
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Where the samples of a track went, up to now."""
+
+    captured: int
+    """Of the sound that was taken, gaps included."""
+    decoded: int
+    """In utterances."""
+    silence: int
+    """Heard, and nobody spoke."""
+    gaps: int
+    waiting: int
+    """Taken, and not looked at to the end yet."""
+
+    @property
+    def balanced(self) -> bool:
+        """Nothing is missing and nothing is counted twice."""
+        parts = (self.decoded, self.silence, self.gaps, self.waiting)
+        return min(parts) >= 0 and sum(parts) == self.captured
+
+
+class Track:
+    """Of the decode thread; what is only read may be read by any."""
+
+    def __init__(self, given: TrackSource) -> None:
+        self.label = given.label
+        self.source = given.source
+        self.transcriber: StreamingTranscriber | None = None
+        """None until the model is loaded."""
+        self.end_sample = given.source.first_sample
+        """Of what was taken."""
+        self.n_gaps = 0
+        self.gap_samples = 0
+        self._heard = 0  # samples handed to the transcriber
+        self._in_utterances = 0  # of those that are closed
+        self._open: tuple[int, int] | None = None  # [start, end) of the utterance that is not closed
+        self._last_end = self.end_sample
+        self._gaps: list[tuple[int, int]] = []  # that an utterance may still reach over
+
+    def accept(self, chunk: AudioChunk) -> AudioGap | None:
+        """Hand sound to the transcriber; returns what is missing before it."""
+        assert self.transcriber is not None and chunk.start_sample >= self.end_sample, "sound given twice"
+        gap = self.close_gap(chunk.start_sample)
+        self.end_sample = chunk.end_sample
+        self._heard += len(chunk.samples)
+        self.transcriber.accept(chunk)
+        return gap
+
+    def close_gap(self, end_sample: int) -> AudioGap | None:
+        """Sound from where it was taken last up to here is missing; None where that is nothing."""
+        start, self.end_sample = self.end_sample, max(end_sample, self.end_sample)
+        if start == self.end_sample:
+            return None
+        self.n_gaps += 1
+        self.gap_samples += self.end_sample - start
+        self._gaps = [gap for gap in self._gaps if start - gap[1] < GAPS_SAMPLES]
+        self._gaps.append((start, self.end_sample))
+        return AudioGap(self.label, start, self.end_sample)
+
+    def note(self, update: TranscriptUpdate) -> None:
+        """Learn how far the sound of an utterance goes. A gap inside it is no sound."""
+        span = (max(update.start_sample, self._last_end), update.end_sample)  # the margins of two may overlap
+        self._open = span
+        if update.final:
+            self._in_utterances += self._sound_in(*span)
+            self._last_end = max(self._last_end, span[1])
+            self._open = None
+
+    def account(self) -> Account:
+        """Up to now."""
+        assert self.transcriber is not None
+        captured = self.end_sample - self.source.first_sample
+        decoded = self._in_utterances + (self._sound_in(*self._open) if self._open else 0)
+        looked_at = max(self.transcriber.decoded_samples, self.source.first_sample)
+        waiting = self._sound_in(looked_at, self.end_sample)
+        return Account(
+            captured=captured,
+            decoded=decoded,
+            silence=self._heard - decoded - waiting,
+            gaps=self.gap_samples,
+            waiting=waiting,
+        )
+
+    @property
+    def status(self) -> TrackStatus:
+        """A snapshot, from any thread."""
+        transcriber = self.transcriber
+        return TrackStatus(
+            label=self.label,
+            source=self.source.name,
+            arrived_samples=self.source.arrived_samples,
+            decoded_samples=transcriber.due_until if transcriber else self.source.first_sample,
+            level=self.source.level,
+            speaking=transcriber.speaking if transcriber else False,
+            language=transcriber.language if transcriber else None,
+            trouble=self.source.trouble,
+        )
+
+    def _sound_in(self, start: int, end: int) -> int:
+        """Samples in [start, end) that were heard."""
+        lost = sum(max(0, min(end, gap_end) - max(start, gap_start)) for gap_start, gap_end in self._gaps)
+        return max(0, end - start) - lost
