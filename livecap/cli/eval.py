@@ -4,9 +4,8 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import Any
 
-from livecap.errors import LogError, SettingsError
+from livecap.errors import SettingsError
 from livecap.settings import Settings
 
 ABOUT = """\
@@ -47,6 +46,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--json", action="store_true", default=absent, help="print JSON instead of the table")
     parser.add_argument("--out", metavar="FILE", type=Path, help="also write the JSON to FILE")
     parser.add_argument("--plot", metavar="FILE.svg", type=Path, help="draw emission against speech")
+    parser.add_argument(
+        "--require",
+        metavar="BOUND",
+        action="append",
+        default=[],
+        help='fail unless it holds: "committed_revisions <= 0"',
+    )
+    parser.add_argument("--goals", action="store_true", help="fail unless the stream reaches what it is meant to")
     parser.set_defaults(run=_eval)
 
 
@@ -61,12 +68,17 @@ def _cost(text: str) -> float:
 
 
 def _eval(options: argparse.Namespace, settings: Settings) -> int:
+    from livecap.bench.bounds import GOALS, missed, parse_bound
     from livecap.bench.evaluation import Plan, evaluate
+    from livecap.bench.figures_file import write_file
+    from livecap.bench.plot import write_plot
     from livecap.bench.table import recordings_table, table
+    from livecap.cli.output import warn
 
     names = [*(options.modes or []), *(options.chunks or [])] or ["default"]
     if options.jobs < 1:
         raise SettingsError(f"--jobs {options.jobs} is no number of processes: give 1 or more.")
+    bounds = [parse_bound(text) for text in [*options.require, *(GOALS if options.goals else ())]]
     plan = Plan(options.eval_model, tuple(names), options.step_cost, not options.no_offline, options.jobs)
     result, parts = evaluate(plan, options.recordings)
     text = json.dumps(result, indent=2, ensure_ascii=False)
@@ -77,17 +89,10 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
             print(recordings_table(result["recordings"]) + "\n")
         print(table(result["all"]))
     if options.plot:
-        from livecap.bench.plot import write_plot
-
-        _write(options.plot, lambda path: write_plot(path, parts))
+        write_file(options.plot, lambda path: write_plot(path, parts))
     if options.out:
-        _write(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
-    return 0
-
-
-def _write(path: Path, write: Any) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
-    except OSError as error:
-        raise LogError(f"Cannot write {path}: {error.strerror}. Give another file.") from None
+        write_file(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    complaints = [line for column in result["all"] for line in missed(column, bounds)]
+    for line in complaints:
+        warn(line)
+    return int(bool(complaints))

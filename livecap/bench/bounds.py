@@ -1,0 +1,75 @@
+"""Bounds on figures: a benchmark that misses one says so and fails."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from livecap.errors import SettingsError
+
+_BOUND = re.compile(r"\s*([\w.]+)\s*(<=|>=)\s*(-?[0-9.]+)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A figure, by its path in the JSON, and what it may be."""
+
+    path: str
+    at_most: bool
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.path} {'<=' if self.at_most else '>='} {self.limit:g}"
+
+
+GOALS = (
+    "committed_revisions <= 0",
+    "wer_gap.stable.gap <= 0.005",
+    "wer_gap.final.gap <= 0.001",
+    "latency_seconds.commit.unaware.p50 <= 1.2",
+    "latency_seconds.commit.unaware.p95 <= 2.2",
+    "latency_seconds.first_partial.unaware.p50 <= 0.8",
+    "latency_seconds.final.unaware.p50 <= 0.35",
+    "normalized_erasure <= 0.2",
+    "unstable_partial_word_ratio <= 0.1",
+)
+"""What the default mode of the stream is to reach on sessions; docs/measuring.md says why."""
+
+
+def parse_bound(text: str) -> Bound:
+    """`rtf <= 1.3`.
+
+    Raises:
+        SettingsError: no such form.
+    """
+    match = _BOUND.fullmatch(text)
+    if match is None:
+        raise SettingsError(f"{text!r} is no bound: give a figure of the JSON, <= or >=, and a number.")
+    return Bound(match[1], match[2] == "<=", float(match[3]))
+
+
+def missed(figures: Mapping[str, Any], bounds: Sequence[Bound]) -> list[str]:
+    """A line for each bound that does not hold.
+
+    Raises:
+        SettingsError: a figure that is not there.
+    """
+    lines = []
+    for bound in bounds:
+        value = _value(figures, bound.path)
+        if value is None or (value > bound.limit if bound.at_most else value < bound.limit):
+            shown = "nothing was measured" if value is None else f"it is {value:g}"
+            lines.append(f"{figures.get('mode', '')}: {bound} is missed: {shown}.")
+    return lines
+
+
+def _value(figures: Mapping[str, Any], path: str) -> float | None:
+    value: Any = figures
+    for key in path.split("."):
+        if value is None:
+            return None
+        if not isinstance(value, Mapping) or key not in value:
+            known = ", ".join(value) if isinstance(value, Mapping) else "none"
+            raise SettingsError(f"There is no figure {path}: {key} is not among {known}.")
+        value = value[key]
+    return None if value is None else float(value)

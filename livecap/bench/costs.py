@@ -1,0 +1,141 @@
+"""What a model costs: every stage of every step, memory, shapes; with the error rate of the same run beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livecap.bench.machine import machine
+from livecap.bench.measured import errors
+from livecap.bench.memory import memory_mb, peak_mb
+from livecap.bench.modes import Mode
+from livecap.bench.reference import Reference, SpokenWord
+from livecap.bench.scores import percentiles
+from livecap.bench.stages import STAGES, Stages, watched
+from livecap.bench.timeline import Timeline, play
+from livecap.model.backend import mx
+from livecap.model.load import LoadedModel
+from livecap.stream.recogniser import Recogniser
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import SAMPLE_RATE
+
+PERIOD_SECONDS = 600
+"""The first and the last ten minutes of a long run are held against each other."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was done, for whoever wants more than figures."""
+
+    figures: dict[str, Any]
+    stages: Stages
+    timeline: Timeline
+
+
+def measure_costs(loaded: LoadedModel, reference: Reference, mode: Mode) -> Run:
+    """The sound through the stream, as fast as it goes."""
+    mx.reset_peak_memory()
+    recogniser = Recogniser(loaded, "", None, mode.config)
+    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config)
+    with watched() as stages:
+        timeline = play(transcriber, reference.samples)
+    return Run(_figures(reference, mode, stages, timeline), stages, timeline)
+
+
+def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timeline) -> dict[str, Any]:
+    sound = timeline.sound_seconds
+    compute = timeline.compute_seconds
+    text = " ".join(m.update.stable for m in timeline.moments if m.update.final and m.update.stable)
+    tokens = [d.n_accepted + d.n_passes for _, _, d in stages.decodes]
+    speech = sum(end - start for start, end in reference.stretches) / SAMPLE_RATE
+    return {
+        "recording": reference.name,
+        "mode": mode.name,
+        "sound_seconds": round(sound, 1),
+        "speech_seconds": round(speech, 1),
+        "wer": round(errors(reference.text, text).wer, 4),
+        "rtf": round(compute / sound, 4),
+        "wait_share": round(max(0.0, 1 - compute / sound), 4),
+        "steps": len(timeline.step_seconds),
+        "step_seconds": percentiles(timeline.step_seconds),
+        "stages": {
+            stage: {
+                "seconds": round(stages.seconds(stage), 3),
+                "per_second_of_sound": round(stages.seconds(stage) / sound, 5),
+                "calls": sum(span.stage == stage for span in stages.spans),
+                "size": sum(span.size for span in stages.spans if span.stage == stage),
+            }
+            for stage in STAGES
+        },
+        "tokens_per_step": {
+            "said": _mean(tokens),
+            "accepted": _mean([d.n_accepted for _, _, d in stages.decodes]),
+            "passes": _mean([d.n_passes for _, _, d in stages.decodes]),
+        },
+        "distinct_shapes": {stage: len(shapes) for stage, shapes in sorted(stages.shapes.items())},
+        "memory_mb": memory_mb() | peak_mb(),
+        "growth": _growth(timeline, stages, sound),
+    }
+
+
+def _growth(timeline: Timeline, stages: Stages, sound: float) -> dict[str, float] | None:
+    """Last ten minutes against first ten; None for less than half an hour."""
+    if sound < 3 * PERIOD_SECONDS:
+        return None
+    at_of_step = {moment.step: moment.heard_seconds for moment in timeline.moments}
+    costs = [(at_of_step[i], cost) for i, cost in enumerate(timeline.step_seconds) if i in at_of_step]
+    first = [cost for at, cost in costs if at < PERIOD_SECONDS]
+    last = [cost for at, cost in costs if at >= sound - PERIOD_SECONDS]
+    n = len(stages.memory)
+    resident = [values["resident"] for _, values in stages.memory]
+    early, late = max(resident[: n // 6], default=0.0), max(resident[-n // 6 :], default=0.0)
+    return {
+        "step_cost_ratio": round(_mean(last) / max(_mean(first), 1e-9), 4),
+        "resident_mb": round(late - early),
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(float(np.mean(values)), 4) if values else 0.0
+
+
+def repeated(references: Sequence[Reference], seconds: float) -> Reference:
+    """All recordings, over and over, a second apart, until so much sound has come; the last one is cut at a pause."""
+    pieces: list[Any] = []
+    words: list[SpokenWord] = []
+    texts: list[str] = []
+    n = i = 0
+    gap = np.zeros(SAMPLE_RATE, np.float32)
+    while n < seconds * SAMPLE_RATE:
+        reference = references[i % len(references)]
+        pieces += [reference.samples, gap]
+        texts.append(reference.text)
+        words += [SpokenWord(w.text, w.start_sample + n, w.end_sample + n) for w in reference.words]
+        n += len(reference.samples) + len(gap)
+        i += 1
+    name = references[0].name if len(references) == 1 and i == 1 else f"{i} recordings"
+    return Reference(name, np.concatenate(pieces), " ".join(texts), tuple(words))
+
+
+def beginning(reference: Reference, seconds: float) -> Reference:
+    """The recording up to the end of the last stretch of speech that ends within so many seconds, and its pause."""
+    most = round(seconds * SAMPLE_RATE)
+    if len(reference.samples) <= most or not reference.words:
+        return reference
+    kept = [w for w in reference.words if w.end_sample < most - SAMPLE_RATE // 5] or list(reference.words[:1])
+    after = reference.words[len(kept)].start_sample if len(kept) < len(reference.words) else most
+    stop = max(kept[-1].end_sample, min(most, after))
+    text = " ".join(w.text for w in kept)
+    return Reference(reference.name, reference.samples[:stop], text, tuple(kept))
+
+
+def report(model: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Everything as plain values, with where it was measured."""
+    return {"machine": machine(), "model": model, "runs": [run.figures for run in runs]}
+
+
+def write_trace(path: Path, run: Run) -> None:
+    """The trace of one run."""
+    run.stages.write_trace(path)
