@@ -75,6 +75,8 @@ class SessionStatus:
     """Why the log cannot be written now, in one line; facts wait in memory."""
     tracks: tuple[TrackStatus, ...] = ()
     """At least one."""
+    muted: bool = False
+    """Sound is heard as silence, because a person wants it so; the clock goes on."""
 
     @property
     def lag_seconds(self) -> float:

@@ -4,10 +4,13 @@ import math
 from itertools import groupby
 from operator import itemgetter
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
+
+from livecap.text_safety import printable
 
 FLOOR_DB = -60.0
 HOLD_SECONDS = 1.5
@@ -23,7 +26,7 @@ MAX_BAR_WIDTH = 40
 class LevelMeter(Widget):
     """`━━━━━━━━━──┃────  −23 dB`, with `clip` and `no signal` where they are true."""
 
-    COMPONENT_CLASSES = {"meter--bar", "meter--rest", "meter--hold", "meter--number", "meter--mark"}
+    COMPONENT_CLASSES = {"meter--bar", "meter--rest", "meter--hold", "meter--number", "meter--mark", "meter--label"}
     DEFAULT_CSS = """
     LevelMeter {
         height: 1;
@@ -31,6 +34,7 @@ class LevelMeter(Widget):
         & .meter--rest { text-style: dim; }
         & .meter--number { text-style: dim; }
         & .meter--mark { text-style: bold; }
+        & .meter--label { text-style: bold; }
     }
     """
 
@@ -38,6 +42,8 @@ class LevelMeter(Widget):
     """Peak of the last moment in whole dBFS, at least `FLOOR_DB`; None while nothing is heard on purpose."""
     hold_db: reactive[float] = reactive(FLOOR_DB)
     mark: reactive[str] = reactive("")
+    label: reactive[str] = reactive("")
+    """Whose sound it is, where there are two."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -83,7 +89,8 @@ class LevelMeter(Widget):
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
-        bar_width = min(MAX_BAR_WIDTH, width - 10)
+        label = f"{printable(self.label)[:10]} " if self.label else ""
+        bar_width = min(MAX_BAR_WIDTH, width - 10 - cell_len(label))
         if bar_width < 4:
             return Strip.blank(width, base)
         filled = 0 if self.level_db is None else _cells(self.level_db, bar_width)
@@ -95,7 +102,7 @@ class LevelMeter(Widget):
         names = ["meter--bar"] * filled + ["meter--rest"] * (bar_width - filled)
         if self.level_db is not None and hold >= 0:
             names[hold] = "meter--hold"
-        segments = [Segment(" ")]
+        segments = [Segment(" "), Segment(label, style("meter--label"))]
         for name, part in groupby(zip(names, cells, strict=True), key=itemgetter(0)):
             segments.append(Segment("".join(cell for _, cell in part), style(name)))
         if self.mark:

@@ -1,12 +1,16 @@
 """Paragraph: what one utterance (or one remark between them) looks like as rows."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rich.cells import cell_len
 
 from livecap.text_safety import printable
 from livecap.transcript import TranscriptUpdate
 from livecap.tui.wrap import Rows, wrap
+
+Kind = Literal["speech", "remark", "mark"]
+"""What somebody said; a sentence of livecap's own, such as a pause; a moment that a person marked."""
 
 
 @dataclass(slots=True)
@@ -17,21 +21,30 @@ class Paragraph:
     start_sample: int
     stable: str = ""
     partial: str = ""
-    is_remark: bool = False
-    """A sentence of livecap's own between utterances: a pause, lost sound."""
+    kind: Kind = "speech"
+    begins_turn: bool = False
+    """Another track, or a remark, stands before it: it is labelled."""
     rows: Rows = field(default_factory=lambda: Rows([]))
-    time: str = ""
-    """When it was said, whether it is shown or not."""
-    gutter: tuple[str, ...] = ()
-    """What stands left of the first rows."""
     prefix: str = ""
     """The label before the text, where there is no gutter."""
+    least_height: int = 1
+    """Rows it takes where it has text: its gutter may need two."""
+    form: object = None
+    """What it was laid out for; see `Page`."""
+    folded: str | None = None
+    """The text for searching in any case; None until somebody searches."""
+
+    @property
+    def text(self) -> str:
+        """Stable and partial text as one string."""
+        return self.stable + self.partial
 
     def change(self, update: TranscriptUpdate, width: int) -> None:
         """Show a newer update of the same utterance."""
         frontier, before = len(self.stable), self.rows
         self.stable = printable(update.stable)
         self.partial = printable(update.partial)
+        self.folded = None
         if update.final and before.broke_word:
             self.lay_out(width)
         else:
@@ -44,24 +57,34 @@ class Paragraph:
     @property
     def height(self) -> int:
         """Rows on the screen; 0 where nothing was said."""
-        return max(len(self.rows.starts), len(self.gutter)) if self.rows.starts else 0
+        return max(len(self.rows.starts), self.least_height) if self.rows.starts else 0
+
+    def span(self, row: int) -> tuple[int, int]:
+        """Where the text of a row begins and ends in `text`, without the space around it."""
+        starts = self.rows.starts
+        if row >= len(starts):
+            return len(self.text), len(self.text)
+        text = self.text
+        start = starts[row]
+        end = starts[row + 1] if row + 1 < len(starts) else len(text)
+        shown = text[start:end].rstrip()
+        if row == 0:
+            start += len(shown) - len(shown.lstrip())
+        return start, max(start, starts[row] + len(shown))
 
     def row(self, index: int) -> tuple[str, str]:
         """The stable and the partial text of a row; both empty below the last one."""
-        starts = self.rows.starts
-        if index >= len(starts):
-            return "", ""
-        start = starts[index]
-        end = starts[index + 1] if index + 1 < len(starts) else len(self.stable) + len(self.partial)
+        start, end = self.span(index)
         n_stable = len(self.stable)
         stable = self.stable[start:end]
-        partial = self.partial[max(0, start - n_stable) : max(0, end - n_stable)]
-        if not stable:
-            partial = partial.lstrip() if index == 0 else partial
-        elif index == 0:
-            stable = stable.lstrip()
-        return (stable, partial.rstrip()) if partial.strip() else (stable.rstrip(), "")
+        return stable, self.partial[max(0, start - n_stable) : max(0, end - n_stable)]
+
+    def matches(self, folded: str) -> bool:
+        """True where the text holds `folded`, which is case-folded."""
+        if self.folded is None:
+            self.folded = self.text.casefold()
+        return folded in self.folded
 
     def _shown_text(self) -> str:
-        text = self.stable + self.partial
+        text = self.text
         return text if text.strip() else ""

@@ -19,7 +19,7 @@ RECORDING = "●"
 
 
 class StatusBar(Widget):
-    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   RTF 0.21   lag 1.4 s`; less of it if narrow."""
+    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   lag 1.4 s`; less of it if narrow."""
 
     COMPONENT_CLASSES = {"status--state", "status--live", "status--quiet", "status--field", "status--trouble"}
     DEFAULT_CSS = """
@@ -69,7 +69,7 @@ class StatusBar(Widget):
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
     def _fields(self, status: SessionStatus | None) -> list[tuple[str, str]]:
-        """What fits, in order. State and trouble stay longest; RTF, language, model and source go in turn."""
+        """What fits, in order. State and trouble stay longest; language, model and source go in turn."""
         if status is None:
             return []
         width = self.size.width - 2
@@ -78,10 +78,9 @@ class StatusBar(Widget):
             "source": printable(status.source),
             "model": _model_text(status.model),
             "language": _language_text(status),
-            "rtf": "" if status.rtf is None else f"RTF {status.rtf:.2f}",
         }
         tail = [(text, "status--trouble") for text in _trouble(status)]
-        for leaves in ("", "rtf", "language", "model", "source"):
+        for leaves in ("", "language", "model", "source"):
             middle.pop(leaves, None)
             shown = [(text, "status--field") for text in middle.values() if text]
             fields = [head, *shown, *tail]
@@ -106,6 +105,8 @@ def _state_text(status: SessionStatus, stopping: bool) -> str:
         return f"… finishing  {time}"
     if status.state is State.PAUSED:
         return f"‖ paused  {time}"
+    if status.muted:
+        return f"⨯ muted  {time}"
     return f"{RECORDING} {time}"
 
 
@@ -127,6 +128,11 @@ def _trouble(status: SessionStatus) -> list[str]:
     if status.n_gaps:
         gaps = "1 gap" if status.n_gaps == 1 else f"{status.n_gaps} gaps"
         trouble.append(f"{gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost")
+    for track in status.tracks if status.live and not over else ():
+        if track.trouble:
+            trouble.append(f"▲ {track.label} {track.trouble}" if track.label else f"▲ {track.trouble}")
+    if status.log_trouble:
+        trouble.append("▲ log")
     return trouble
 
 

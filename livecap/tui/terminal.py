@@ -12,17 +12,31 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from livecap.tui.app import LivecapApp
+from livecap.settings import Settings
+from livecap.tui.app import LivecapApp, Remember, forget
+from livecap.tui.live_screen import LiveScreen
+from livecap.tui.machine import Change, Machine
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from livecap.session.live import LiveSession
 
 STDOUT, STDERR = 1, 2
 
 
-def run_app(session: "LiveSession", native_log: Path) -> str:
+def run_app(
+    session: "LiveSession",
+    native_log: Path,
+    settings: Settings | None = None,
+    *,
+    remember: Remember = forget,
+    machine: Machine | None = None,
+    change: Change | None = None,
+    inline: bool = False,
+) -> str:
     """Show the session until a person leaves: `finished`, `abandoned`, or `crashed` where the screen failed.
 
     The session has ended, except where a person abandoned it.
@@ -30,14 +44,26 @@ def run_app(session: "LiveSession", native_log: Path) -> str:
     Args:
         session: not started.
         native_log: gets what native libraries print.
+        remember: stores a setting that a person chose on the screen.
+        machine: what can be chosen from while the session runs.
+        change: changes the session that runs.
+        inline: captions in a few lines of the normal screen.
     """
-    app = LivecapApp(session)
-    with native_prints_to(native_log), _signals(app.request_quit):
-        result = app.run()
+    screen = LiveScreen(session, machine=machine, change=change, inline=inline)
+    app = LivecapApp(screen, settings, remember)
+    with native_prints_to(native_log), _signals(screen.request_quit):
+        result = app.run(inline=inline)
     if result is None:
         session.stop()
         session.wait()
     return result or "crashed"
+
+
+def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember: Remember = forget) -> Any:
+    """Show a screen that is no session; returns what it leaves with, None where it failed."""
+    app = LivecapApp(screen, settings, remember)
+    with native_prints_to(Path(os.devnull)):
+        return app.run()
 
 
 @contextmanager

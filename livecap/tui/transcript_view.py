@@ -1,23 +1,26 @@
 """TranscriptView: what was said, stable text bright, partial dim; follows the end until you scroll up."""
 
-from bisect import bisect_right
-from collections.abc import Iterable
+import re
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.events import Resize
+from textual.events import Click, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
 from textual.strip import Strip
 
 from livecap.session.clock import SessionClock
 from livecap.text_safety import printable
 from livecap.transcript import TranscriptUpdate
-from livecap.tui.paragraph import Paragraph
+from livecap.tui.page import Form, Page
+from livecap.tui.paragraph import Kind, Paragraph
+from livecap.tui.row_drawing import RowDrawing
 from livecap.tui.times import Times, gutter_time
 
 GUTTER_WIDTH = 10
@@ -27,20 +30,14 @@ MAX_TEXT_WIDTH = 100
 """Longer rows are hard to read."""
 MIN_HEIGHT_FOR_AIR = 12
 """With fewer rows, utterances follow each other without an empty one."""
+PIECE = 800
+"""Paragraphs laid out at once after the width changed: some milliseconds."""
 
 
 class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
-    """Draws rows from a cache. An update redraws the rows that it changes; a step repaints nothing else."""
+    """Draws rows from a page. An update redraws the rows that it changes; a step repaints nothing else."""
 
-    ALLOW_SELECT = False
-    COMPONENT_CLASSES = {
-        "transcript--stable",
-        "transcript--partial",
-        "transcript--time",
-        "transcript--label",
-        "transcript--remark",
-        "transcript--placeholder",
-    }
+    COMPONENT_CLASSES = RowDrawing.COMPONENT_CLASSES
     DEFAULT_CSS = """
     TranscriptView {
         height: 1fr;
@@ -51,15 +48,19 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         & .transcript--time { text-style: dim; }
         & .transcript--label { text-style: bold; }
         & .transcript--remark { text-style: dim; }
+        & .transcript--mark { text-style: bold; }
         & .transcript--placeholder { text-style: dim; }
+        & .transcript--match { text-style: underline; }
+        & .transcript--found { text-style: reverse; }
+        & .transcript--chosen { text-style: bold; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("home,g", "scroll_home", "To the beginning", show=False),
-        Binding("down,j", "scroll_down", "Scroll down", show=False),
-        Binding("up,k", "scroll_up", "Scroll up", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("home,g", "scroll_home", "To the beginning", show=False, id="beginning"),
+        Binding("down,j", "scroll_down", "Scroll down", show=False, id="down"),
+        Binding("up,k", "scroll_up", "Scroll up", show=False, id="up"),
+        Binding("pagedown", "page_down", "Page down", show=False, id="page-down"),
+        Binding("pageup", "page_up", "Page up", show=False, id="page-up"),
     ]
 
     class Missed(Message):
@@ -69,210 +70,308 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             super().__init__()
             self.n_rows = n_rows
 
+    class TimeClicked(Message):
+        """Somebody clicked beside the text."""
+
+        def __init__(self, track: str, sample: int, index: int) -> None:
+            super().__init__()
+            self.track = track
+            self.sample = sample
+            """Where the utterance begins."""
+            self.index = index
+            """Of the paragraph, from the top."""
+
     placeholder: reactive[str] = reactive("", init=False)
     """Shown while nothing was said."""
     times: reactive[Times] = reactive(Times.QUIET, init=False)
+    compact: reactive[bool] = reactive(False, init=False)
+    """No empty rows between utterances."""
     following: reactive[bool] = reactive(True, init=False)
     """The last row stays in sight."""
     n_missed: reactive[int] = reactive(0, init=False)
     """Rows that came since the view stopped following."""
+    chosen: reactive[int | None] = reactive(None, init=False)
+    """The paragraph a person is at: the current match of a search, or the line to play from."""
 
     def __init__(self, clock: SessionClock, id: str | None = None) -> None:
         super().__init__(id=id)
         self._clock = clock
-        self._paragraphs: list[Paragraph] = []
-        self._bottoms: list[int] = []
-        """Of each paragraph: the row below its last one."""
+        self._page = Page(Form(MAX_TEXT_WIDTH, True, 1))
+        self._drawing = RowDrawing(self)
         self._open: dict[tuple[str, int], int] = {}
         """(track, utterance) to the paragraph that may still change."""
         self._left_at = (0, 0)
         """The last paragraph when the view stopped following, and its height then."""
+        self._sought = ""
+        self.pattern: re.Pattern[str] | None = None
+        """What is sought, as it may be written."""
+        self.matches: list[int] = []
+        """The paragraphs that hold what is sought."""
+
+    has_cursor = False
+    """Up and down go from paragraph to paragraph."""
 
     # ---- what the app calls
+
+    @property
+    def clock(self) -> SessionClock:
+        return self._clock
 
     def set_clock(self, clock: SessionClock) -> None:
         """Tell times by another clock: sample 0 is known to be at another time."""
         self._clock = clock
-        self._lay_out()
+        self.refresh()
 
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
         """Show new text of some utterances."""
-        moved = [index for update in updates if (index := self._show_one(update)) is not None]
+        moved = [row for update in updates if (row := self._show_one(update)) is not None]
         if moved:
-            self._arrange(min(moved))
-            self._settle()
+            self._moved(min(moved))
 
     def follow(self) -> None:
         """Show the end, and stay there."""
         self.following = True
         self._settle()
 
-    def remark(self, track: str, sample: int, text: str) -> None:
-        """Show a sentence of livecap's own, below all that was said so far."""
-        remark = Paragraph(track, sample, stable=printable(text), is_remark=True)
-        self._append(remark)
-        remark.lay_out(self._text_width)
-        self._arrange(len(self._paragraphs) - 1)
-        self._settle()
+    def remark(self, track: str, sample: int, text: str, kind: Kind = "remark") -> None:
+        """Show a sentence of livecap's own or a person's note, below all that was said so far."""
+        index = self._page.append(Paragraph(track, sample, stable=printable(text), kind=kind))
+        self._moved(self._page.top(index))
+
+    def load(self, paragraphs: Iterable[Paragraph]) -> None:
+        """Show a whole session that is over, from its beginning."""
+        self.following = False
+        self._page.extend(paragraphs)
+        self._left_at = (max(0, len(self._page) - 1), 0)
+        self._take_form()
+
+    @property
+    def paragraphs(self) -> list[Paragraph]:
+        """All of them, from the top; not to be changed."""
+        return self._page.paragraphs
 
     @property
     def rows(self) -> list[tuple[str, str]]:
         """The stable and the partial text of every row, from the first to the last."""
-        return [paragraph.row(index) for paragraph in self._paragraphs for index in range(paragraph.height)]
+        return [paragraph.row(index) for paragraph in self.paragraphs for index in range(paragraph.height)]
+
+    def seek(self, text: str) -> int:
+        """Mark every place where `text` stands, in any case; nothing for an empty one. Returns how many paragraphs."""
+        self._sought = printable(text).casefold().strip()
+        self.pattern = re.compile(re.escape(printable(text).strip()), re.IGNORECASE) if self._sought else None
+        self.matches = self._page.find(self._sought) if self._sought else []
+        self.chosen = None
+        self.refresh()
+        return len(self.matches)
+
+    def go_to_match(self, step: int) -> int | None:
+        """Go to the next (1) or the previous (-1) match, around the end; returns its number from 0, None without any.
+
+        Without a match chosen, the first one above the bottom of the screen is the next.
+        """
+        if not self.matches:
+            return None
+        if self.chosen in self.matches:
+            number = (self.matches.index(self.chosen) + step) % len(self.matches)
+        else:
+            bottom = self._page.nearest(self.scroll_offset.y + self.size.height - 1)
+            number = max(0, bisect_left(self.matches, bottom + 1) - 1)
+        self.choose(self.matches[number])
+        return number
+
+    def choose(self, index: int) -> None:
+        """Mark a paragraph and bring it into sight."""
+        index = max(0, min(index, len(self._page) - 1))
+        self.chosen = index
+        top, height = self._page.top(index), self._page.height(index)
+        if not self.scroll_offset.y <= top <= self.scroll_offset.y + self.size.height - height:
+            self.scroll_to(y=max(0, top - self.size.height // 3), animate=False)
 
     # ---- paragraphs and their rows
 
     def _show_one(self, update: TranscriptUpdate) -> int | None:
-        """The paragraph, where its height is another one; what else changed is drawn again here."""
+        """The first row that moved; where none did, the rows that changed are drawn again here."""
         key = (update.track, update.utterance)
         if key not in self._open:
             if not printable(update.text).strip():
                 return None
-            self._open[key] = len(self._paragraphs)
-            self._append(Paragraph(update.track, update.start_sample))
+            self._open[key] = self._page.append(Paragraph(update.track, update.start_sample))
         index = self._open[key]
         if update.final:
             del self._open[key]
-        paragraph = self._paragraphs[index]
-        before = [paragraph.row(row) for row in range(paragraph.height)]
-        paragraph.change(update, self._text_width)
-        if paragraph.height != len(before):
-            return index
-        first = self._bottoms[index] - paragraph.height
-        for row, drawn in enumerate(before):
-            if paragraph.row(row) != drawn:
-                self.refresh_line(first + row)
+        changed = self._page.change(index, update)
+        if self._sought:
+            self._match_again(index)
+        if changed is None:
+            return self._page.top(index)
+        for row in changed:
+            self.refresh_line(row)
         return None
 
-    def _append(self, paragraph: Paragraph) -> None:
-        self._paragraphs.append(paragraph)
-        self._bottoms.append(self._bottoms[-1] if self._bottoms else 0)
-        self._describe(len(self._paragraphs) - 1)
+    def _match_again(self, index: int) -> None:
+        at = bisect_left(self.matches, index)
+        known = at < len(self.matches) and self.matches[at] == index
+        holds = self.paragraphs[index].matches(self._sought)
+        if holds and not known:
+            insort(self.matches, index)
+        elif known and not holds:
+            del self.matches[at]
 
-    def _describe(self, index: int) -> None:
-        """Decide the time and the label beside a paragraph: where they changed, and after a remark."""
-        paragraph = self._paragraphs[index]
-        paragraph.time = gutter_time(self._clock, paragraph.track, paragraph.start_sample, self.times)
-        previous = self._paragraphs[index - 1] if index else None
-        spoken = previous is not None and not previous.is_remark
-        turn = previous is None or not spoken or previous.track != paragraph.track
-        shown_again = self.times is Times.FULL or not self._clock.live
-        time = paragraph.time if previous is None or turn or shown_again or previous.time != paragraph.time else ""
-        label = printable(paragraph.track) if turn else ""
-        paragraph.gutter, paragraph.prefix = (), ""
-        if paragraph.is_remark:
-            return
-        if self._gutter_width:
-            paragraph.gutter = tuple(part for part in (time, label) if part)
-        elif label:
-            paragraph.prefix = f"{label}: "
-
-    def _arrange(self, first: int) -> None:
-        """Move the paragraphs from `first` on to where they belong, after a height changed."""
-        bottom = self._bottoms[first - 1] if first else 0
-        redraw_from = bottom
-        for index in range(first, len(self._paragraphs)):
-            height = self._paragraphs[index].height
-            if height:
-                bottom += height + (self._air if bottom else 0)
-            self._bottoms[index] = bottom
-        self.virtual_size = Size(self.scrollable_content_region.width, bottom)
-        self.refresh_lines(redraw_from, max(1, self.scroll_offset.y + self.size.height - redraw_from))
-
-    def _lay_out(self) -> None:
-        """Wrap everything anew and keep what a person was reading where it was."""
-        top = bisect_right(self._bottoms, self.scroll_offset.y)
-        into = self.scroll_offset.y - (self._bottoms[top - 1] if top else 0)
-        left_index, left_height = self._left_at
-        grown = self._paragraphs[left_index].height - left_height if left_index < len(self._paragraphs) else 0
-        for index, paragraph in enumerate(self._paragraphs):
-            self._describe(index)
-            paragraph.lay_out(self._text_width)
-        self._arrange(0)
-        if left_index < len(self._paragraphs):
-            self._left_at = (left_index, self._paragraphs[left_index].height - grown)
-        if not self.following and self._bottoms:
-            above = self._bottoms[top - 1] if top else 0
-            rows = self._bottoms[min(top, len(self._bottoms) - 1)] - above
-            self.scroll_to(y=above + min(into, max(0, rows - 1)), animate=False)
+    def _moved(self, first_row: int) -> None:
+        """Rows from this one on stand elsewhere."""
+        self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
+        self.refresh_lines(first_row, max(1, self.scroll_offset.y + self.size.height - first_row))
         self._settle()
+
+    def _take_form(self) -> None:
+        """The width is another one: lay out what is seen now, the rest later, and keep the place of a reader."""
+        left = self._gutter_width or 1
+        width = max(1, min(MAX_TEXT_WIDTH, self.scrollable_content_region.width - left - 1))
+        form = Form(width, self._gutter_width > 0, self._air)
+        self.screen.clear_selection()
+        self._keeping_the_place(lambda: self._change_form(form))
+        self._lay_out_seen()
         self.refresh()
+        if not self._page.is_laid_out:
+            self.call_later(self._lay_out_more)
+
+    def _change_form(self, form: Form) -> None:
+        page, (index, left_height) = self._page, self._left_at
+        grown = page.height(index) - left_height if index < len(page) else 0
+        page.take_form(form)
+        if index < len(page):
+            page.lay_out_rows(page.top(index), page.top(index))
+            self._left_at = (index, page.height(index) - grown)
+
+    def _lay_out_seen(self) -> None:
+        for _ in range(8):
+            top = self._page.n_rows - self.size.height if self.following else self.scroll_offset.y
+            if not self._page.lay_out_rows(max(0, top), max(0, top) + self.size.height):
+                break
+        self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
+        self._settle()
+
+    def _lay_out_more(self) -> None:
+        if self._page.is_laid_out or not self.is_attached:
+            return
+        self._keeping_the_place(lambda: self._page.lay_out_some(PIECE))
+        self.call_later(self._lay_out_more)
+
+    def _keeping_the_place(self, change: Callable[[], object]) -> None:
+        """Do something that moves rows, and have what a person was reading stay where it was."""
+        page = self._page
+        row = self.scroll_offset.y
+        index = page.nearest(row) if len(page) else 0
+        into = row - page.top(index) if len(page) else 0
+        change()
+        self.virtual_size = Size(self.scrollable_content_region.width, page.n_rows)
+        if not self.following and len(page):
+            place = page.top(index) + min(into, max(0, page.height(index) - 1))
+            if place != row:
+                self.scroll_to(y=place, animate=False)
+        self._settle()
 
     def _settle(self) -> None:
         """After rows changed: stay at the end, or count what a person has not seen."""
         if self.following:
-            self.scroll_to(y=self.max_scroll_y, animate=False)
+            if self.scroll_offset.y != self.max_scroll_y:
+                self.scroll_to(y=self.max_scroll_y, animate=False)
         else:
             index, height = self._left_at
-            rows = sum(paragraph.height for paragraph in self._paragraphs[index:])
-            self.n_missed = max(0, rows - height)
+            self.n_missed = max(0, self._page.n_text_rows(index) - height)
 
     # ---- geometry
 
     @property
     def _gutter_width(self) -> int:
         """0 where labels stand before the text instead."""
-        if self.times is Times.HIDDEN or self.app.size.width < MIN_WIDTH_FOR_GUTTER:
-            return 0
-        return GUTTER_WIDTH
-
-    @property
-    def _text_left(self) -> int:
-        return self._gutter_width or 1
-
-    @property
-    def _text_width(self) -> int:
-        return max(1, min(MAX_TEXT_WIDTH, self.scrollable_content_region.width - self._text_left - 1))
+        return GUTTER_WIDTH if self.app.size.width >= MIN_WIDTH_FOR_GUTTER else 0
 
     @property
     def _air(self) -> int:
         """Empty rows between paragraphs."""
-        return 1 if self.app.size.height >= MIN_HEIGHT_FOR_AIR else 0
+        return 1 if self.app.size.height >= MIN_HEIGHT_FOR_AIR and not self.compact else 0
 
     # ---- drawing
 
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
-        index = bisect_right(self._bottoms, row)
-        width = self.scrollable_content_region.width
-        base = self.rich_style
-        if not self._bottoms or not self._bottoms[-1]:
+        width, base = self.scrollable_content_region.width, self.rich_style
+        found = self._page.at(row)
+        if not self._page.n_rows:
             segments = self._placeholder_row(y)
-        elif index < len(self._paragraphs):
-            paragraph = self._paragraphs[index]
-            segments = self._paragraph_row(paragraph, row - (self._bottoms[index] - paragraph.height))
+        elif found is not None:
+            index, inner = found
+            times = self._gutter_of(index)
+            segments = self._drawing.segments(self.paragraphs[index], index, inner, row, times, self._gutter_width)
         else:
             segments = []
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+
+    def _gutter_of(self, index: int) -> str:
+        """The time beside a paragraph: where it is another one, where the speaker changed, after a remark."""
+        paragraph = self.paragraphs[index]
+        if paragraph.kind == "remark":
+            return ""
+        time = self._time_of(paragraph)
+        always = self.times in (Times.FULL, Times.ELAPSED) or not self._clock.live
+        if always or paragraph.begins_turn or paragraph.kind == "mark":
+            return time
+        return time if time != self._time_of(self.paragraphs[index - 1]) else ""
+
+    def _time_of(self, paragraph: Paragraph) -> str:
+        return gutter_time(self._clock, paragraph.track, paragraph.start_sample, self.times)
 
     def _placeholder_row(self, y: int) -> list[Segment]:
         if y != 1:
             return []
         style = self.get_component_rich_style("transcript--placeholder")
-        return [Segment(" " * self._text_left), Segment(self.placeholder, style)]
+        return [Segment(" " * (self._gutter_width or 1)), Segment(self.placeholder, style)]
 
-    def _paragraph_row(self, paragraph: Paragraph, row: int) -> list[Segment]:
-        if row < 0:
-            return []
-        style = self.get_component_rich_style
-        stable, partial = paragraph.row(row)
-        segments = [self._gutter_segment(paragraph, row)]
-        if row == 0 and paragraph.prefix:
-            segments.append(Segment(paragraph.prefix, style("transcript--label")))
-        segments.append(Segment(stable, style("transcript--remark" if paragraph.is_remark else "transcript--stable")))
-        segments.append(Segment(partial, style("transcript--partial")))
-        return segments
+    # ---- selection and mouse
 
-    def _gutter_segment(self, paragraph: Paragraph, row: int) -> Segment:
-        gutter = self._gutter_width
-        if not gutter or row >= len(paragraph.gutter):
-            return Segment(" " * self._text_left)
-        text = paragraph.gutter[row]
-        is_time = row == 0 and text == paragraph.time
-        if cell_len(text) > gutter - 2:
-            text = set_cell_size(text, gutter - 3) + "…"
-        style = self.get_component_rich_style("transcript--time" if is_time else "transcript--label")
-        return Segment(" " * (gutter - 2 - cell_len(text)) + text + "  ", style)
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text, a line for each utterance, without the gutter and without the breaks of rows."""
+        lines: dict[int, tuple[int, int]] = {}
+        first = selection.start.y if selection.start else 0
+        last = selection.end.y if selection.end else self._page.n_rows
+        for row in range(first, min(last, self._page.n_rows) + 1):
+            found, span = self._page.at(row), selection.get_span(row)
+            if found is None or span is None:
+                continue
+            index, inner = found
+            start, end = self.paragraphs[index].span(inner)
+            begin = min(end, start + span[0])
+            stop = end if span[1] < 0 else min(end, start + span[1])
+            if stop > begin:
+                known = lines.get(index)
+                lines[index] = (known[0] if known else begin, stop)
+        texts = [self.paragraphs[index].text[begin:stop].strip() for index, (begin, stop) in lines.items()]
+        return "\n".join(text for text in texts if text), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        self.refresh()
+
+    def on_click(self, event: Click) -> None:
+        row = self.scroll_offset.y + event.y
+        found = self._page.at(row - self.styles.padding.top)
+        if found is not None and event.x < self._gutter_width:
+            paragraph = self.paragraphs[found[0]]
+            self.post_message(self.TimeClicked(paragraph.track, paragraph.start_sample, found[0]))
+
+    # ---- keys
+
+    def action_scroll_down(self) -> None:
+        if self.has_cursor:
+            self.choose((-1 if self.chosen is None else self.chosen) + 1)
+        else:
+            super().action_scroll_down()
+
+    def action_scroll_up(self) -> None:
+        if self.has_cursor:
+            self.choose((1 if self.chosen is None else self.chosen) - 1)
+        else:
+            super().action_scroll_up()
 
     # ---- what changes
 
@@ -283,24 +382,34 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         return super()._scroll_to(x, y, animate=False, **options)
 
     def on_resize(self, event: Resize) -> None:
-        self._lay_out()
+        self._take_form()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         self.following = round(new_value) >= self.max_scroll_y
+        if not self._page.is_laid_out:
+            top = round(new_value)
+            self._keeping_the_place(lambda: self._page.lay_out_rows(top, top + self.size.height))
 
     def watch_following(self, following: bool) -> None:
         if following:
             self.n_missed = 0
-        elif self._paragraphs:
-            self._left_at = (len(self._paragraphs) - 1, self._paragraphs[-1].height)
+        elif len(self._page):
+            last = len(self._page) - 1
+            self._left_at = (last, self._page.height(last))
 
     def watch_n_missed(self, n_rows: int) -> None:
         self.post_message(self.Missed(n_rows))
 
     def watch_times(self) -> None:
-        self._lay_out()
+        self.refresh()
+
+    def watch_compact(self) -> None:
+        self._take_form()
+
+    def watch_chosen(self) -> None:
+        self.refresh()
 
     def watch_placeholder(self) -> None:
-        if not self._bottoms or not self._bottoms[-1]:
+        if not self._page.n_rows:
             self.refresh_lines(self.scroll_offset.y, 3)

@@ -4,8 +4,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from livecap.tui.app import LivecapApp
+from livecap.tui.app import LivecapApp, forget
 from livecap.tui.level_meter import LevelMeter
+from livecap.tui.live_screen import LiveScreen
 from livecap.tui.notice_line import NoticeLine
 from livecap.tui.status_bar import StatusBar
 from livecap.tui.transcript_view import TranscriptView
@@ -17,6 +18,7 @@ class Screen:
 
     def __init__(self, app, pilot, session, clock):
         self.app, self.pilot, self.session, self.clock = app, pilot, session, clock
+        self.live = app.get_default_screen()
         self.view = app.query_one(TranscriptView)
         self.meter = app.query_one(LevelMeter)
         self.bar = app.query_one(StatusBar)
@@ -25,7 +27,7 @@ class Screen:
     async def settle(self, seconds=0.0):
         """Let what was said reach the screen, `seconds` later."""
         self.clock[0] += seconds
-        self.app.call_later(self.app.poll)  # after what the session posted before
+        self.app.call_later(self.live.poll)  # after what the session posted before
         await self.pilot.pause()
 
     async def press(self, *keys):
@@ -55,10 +57,11 @@ def show():
     """Makes screens: `async with show(size=(100, 28)) as screen`."""
 
     @asynccontextmanager
-    async def make(session=None, size=(100, 28)):
+    async def make(session=None, size=(100, 28), settings=None, remember=forget, **options):
         session = session or ScriptedSession()
         clock = [1000.0]
-        app = LivecapApp(session, clock=lambda: clock[0])
+        live = LiveScreen(session, clock=lambda: clock[0], **options)
+        app = LivecapApp(live, settings, remember)
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot, session, clock)
             await screen.settle()

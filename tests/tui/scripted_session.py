@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from livecap.session.status import SessionStatus, State
-from livecap.transcript import SAMPLE_RATE, SessionStarted, TranscriptUpdate
+from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, TranscriptUpdate
 
 STARTED = "2026-03-02T10:02:00.000+01:00"
 
@@ -52,6 +52,21 @@ class ScriptedSession:
     def resume(self):
         self.calls.append("resume")
         self.becomes(state=State.LISTENING)
+
+    def mute(self):
+        self.calls.append("mute")
+        self.becomes(muted=True)
+
+    def unmute(self):
+        self.calls.append("unmute")
+        self.becomes(muted=False)
+
+    def mark(self, note, sample=None, track=""):
+        self.calls.append(f"mark {note!r} at {sample}")
+        self.tell(Marked(track, sample, note, STARTED))
+
+    def end_utterance(self):
+        self.calls.append("end_utterance")
 
     def stop(self):
         self.calls.append("stop")

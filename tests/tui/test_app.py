@@ -50,11 +50,11 @@ async def test_a_second_time_leaves_at_once(show, key):
 async def test_a_signal_asks_for_the_same_end(show):
     session = ScriptedSession(ends_on_stop=False)
     async with show(session) as screen:
-        screen.app.request_quit()
+        screen.live.request_quit()
         await screen.settle()
         assert session.calls == ["start", "stop"]
-        screen.app.request_quit()
-        screen.app.poll()
+        screen.live.request_quit()
+        screen.live.poll()
         await screen.pilot.pause()
     assert screen.app.return_value == "abandoned"
 
@@ -64,7 +64,7 @@ async def test_the_end_of_a_recording_keeps_the_screen(show):
         screen.session.say("all of it", final=True)
         screen.session.becomes(state=State.ENDED)
         await screen.settle()
-        await screen.shows("■ ended", "all of it", " end Follow  t Times  q Quit")
+        await screen.shows("■ ended", "all of it", "/ Search", "q Quit")
         assert "Pause" not in screen.text
         await screen.pilot.press("q")
     assert screen.app.return_value == "finished" and screen.session.calls == ["start"]
@@ -164,8 +164,8 @@ async def test_it_works_without_colour(show, monkeypatch):
 
 async def test_the_footer_has_at_most_six_keys(show):
     async with show() as screen:
-        await screen.shows("space Pause  end Follow  t Times  q Quit", "^p palette")
-        assert len(screen.lines[-1].split()) <= 12
+        await screen.shows("space Pause  m Mark  / Search  c Captions  q Quit  ? Help", "^p palette")
+        assert len(screen.lines[-1].split()) <= 14
 
 
 async def test_text_comes_while_the_palette_is_open(show):

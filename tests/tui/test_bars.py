@@ -62,7 +62,7 @@ async def test_the_bar_has_all_fields_where_there_is_room(show):
         await at(screen, arrived_samples=16_000 * 872, decoded_samples=16_000 * 870, rtf=0.214, language="English")
         await at(screen, n_gaps=2, gap_samples=12_000)
         assert screen.bar.text == (
-            "● 00:14:32   Built-in Microphone   Qwen3-ASR-0.6B   English   RTF 0.21   lag 2.0 s   2 gaps, 0.8 s lost"
+            "● 00:14:32   Built-in Microphone   Qwen3-ASR-0.6B   English   lag 2.0 s   2 gaps, 0.8 s lost"
         )
 
 
@@ -80,7 +80,7 @@ async def test_a_forced_language_says_so(show):
 async def test_trouble_stays_when_the_bar_gets_narrow(show):
     async with show() as screen:
         await at(screen, arrived_samples=16_000 * 9, rtf=0.2, language="English")
-        for width, field in [(80, "RTF"), (68, "English"), (58, "Qwen3"), (40, "Built"), (24, "lag")]:
+        for width, field in [(68, "English"), (58, "Qwen3"), (40, "Built"), (24, "lag")]:
             await screen.pilot.resize_terminal(width, 20)
             await screen.settle()
             text = screen.bar.text

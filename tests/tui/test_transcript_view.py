@@ -173,15 +173,19 @@ async def test_elapsed_time_is_shown_at_each_utterance_of_a_recording(show):
         assert [line.split()[0] for line in screen.lines if " at " in line] == ["0:00", "0:20", "1:01:01"]
 
 
-async def test_t_shows_full_times_then_none(show):
+async def test_t_shows_seconds_then_elapsed_times_then_none(show):
     async with show() as screen:
         screen.session.say("hello", second=5, final=True)
         await screen.settle()
         assert "   10:02  hello" in screen.text
         await screen.press("t")
         assert "10:02:05  hello" in screen.text
+        left = screen.text.splitlines()[1].index("hello")
         await screen.press("t")
-        assert "10:02" not in screen.text and "\n hello" in screen.text
+        assert "    0:05  hello" in screen.text
+        await screen.press("t")
+        assert "10:02" not in screen.text and "0:05" not in screen.text
+        assert screen.text.splitlines()[1].index("hello") == left, "text does not move"
         await screen.press("t")
         assert "   10:02  hello" in screen.text
 

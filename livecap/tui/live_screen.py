@@ -1,0 +1,393 @@
+"""LiveScreen: a session while it runs; the one place of the screen that knows it."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.widgets import Footer
+
+from livecap.errors import LivecapError
+from livecap.session.clock import SessionClock
+from livecap.session.status import State
+from livecap.transcript import (
+    SAMPLE_RATE,
+    AudioGap,
+    ClockAnchored,
+    Marked,
+    Notice,
+    Paused,
+    Resumed,
+    SessionEvent,
+    SessionStarted,
+    TranscriptUpdate,
+)
+from livecap.tui.ask_line import AskLine
+from livecap.tui.captions import MOST_LINES, Captions
+from livecap.tui.machine import Change, Machine
+from livecap.tui.messages import SessionReported, TranscriptChanged
+from livecap.tui.reading_screen import ReadingScreen
+from livecap.tui.session_history import SessionHistory
+from livecap.tui.sound_line import SoundLine
+from livecap.tui.spoken import length_of_time
+from livecap.tui.status_bar import StatusBar
+from livecap.tui.transcript_view import TranscriptView
+
+if TYPE_CHECKING:
+    from livecap.session.live import LiveSession  # it loads MLX, which the screen can do without
+
+Leaving = Literal["finished", "abandoned"]
+"""How a person left: after the session ended in order, or at once, with sound still to decode."""
+
+FRAMES_PER_SECOND = 15
+TINY_NOTICE = "The demo model tiny understands clear synthetic English voices. Real use takes Qwen3-ASR."
+PLACEHOLDERS = {
+    State.LOADING: "Loading the model…",
+    State.LISTENING: "Listening…",
+    State.PAUSED: "Paused. Space goes on.",
+    State.FINISHING: "Finishing…",
+    State.ENDED: "Nothing was said.",
+    State.FAILED: "",
+}
+LISTENING = (State.LOADING, State.LISTENING)
+OVER = (State.ENDED, State.FAILED)
+
+
+class LiveScreen(ReadingScreen, inherit_bindings=False):
+    """Starts the session, shows it, and leaves when it has ended and a person wants to."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "pause", "Pause", tooltip="Stop listening; the clock of the session stands still", id="pause"),
+        Binding("space", "resume", "Resume", tooltip="Listen again", id="resume"),
+        Binding("m", "mark", "Mark", tooltip="Mark this moment; type a note if you like", id="mark"),
+        *ReadingScreen.BINDINGS,
+        Binding("c", "captions", "Captions", tooltip="A few large lines, for a second screen", id="captions"),
+        Binding("u", "mute", "Mute", show=False, tooltip="Hear nothing, but let the clock go on", id="mute"),
+        Binding("u", "unmute", "Unmute", show=False, tooltip="Hear again", id="unmute"),
+        Binding("enter", "paragraph", "New paragraph", show=False, tooltip="End this utterance now", id="paragraph"),
+        Binding("d", "device", "Device", show=False, tooltip="Listen to another device", id="device"),
+        Binding("M", "model", "Model", show=False, tooltip="Run another model", id="model"),
+        Binding("l", "language", "Language", show=False, tooltip="Force a language, or none", id="language"),
+        Binding("w", "context", "Words", show=False, tooltip="Name the words to expect", id="context"),
+        Binding("plus", "caption_lines(1)", "More lines", show=False, tooltip="One caption more", id="more-lines"),
+        Binding("minus", "caption_lines(-1)", "Fewer lines", show=False, tooltip="One caption less", id="fewer-lines"),
+        Binding("e", "export", "Export", show=False, tooltip="Write the transcript in another format", id="export"),
+        Binding(
+            "i", "diagnostics", "Diagnostics", show=False, tooltip="Latency, memory, gaps, the log", id="diagnostics"
+        ),
+        Binding("s", "sessions", "Sessions", show=False, tooltip="Past sessions", id="sessions"),
+        Binding("q", "quit", "Quit", tooltip="End the session in order, and leave", id="quit"),
+    ]
+
+    state: reactive[State] = reactive(State.LOADING, init=False)
+    stopping: reactive[bool] = reactive(False, init=False)
+    """A person asked for the end."""
+    captioned: reactive[bool] = reactive(False, init=False)
+    """A few large lines instead of the transcript."""
+
+    def __init__(
+        self,
+        session: "LiveSession",
+        clock: Callable[[], float] = time.monotonic,
+        machine: Machine | None = None,
+        change: Change | None = None,
+        inline: bool = False,
+    ) -> None:
+        """
+        Args:
+            session: not started; the screen starts it when it is there.
+            clock: seconds that only grow.
+            machine: what can be chosen from; None where nothing can be changed while the session runs.
+            change: changes the session that runs.
+            inline: captions in a few lines of the normal screen.
+        """
+        status = session.status
+        super().__init__(SessionClock(status.live, datetime.fromtimestamp(status.started_wall).astimezone()), clock)
+        self._session = session
+        self._machine, self._change = machine, change
+        self._inline = inline
+        self._fresh: dict[tuple[str, int], TranscriptUpdate] = {}
+        """(track, utterance) to its newest update that is not drawn yet."""
+        self._quit_requests: deque[None] = deque()
+        self._paused_at: dict[str, datetime] = {}
+        self._mark_sample = 0
+        self.history = SessionHistory()
+        session.add_listener(self._hear)
+
+    def request_quit(self) -> None:
+        """The same as `q`, from any thread or signal handler: finish in order; asked twice, leave at once."""
+        self._quit_requests.append(None)
+
+    # ---- the screen
+
+    def compose(self) -> ComposeResult:
+        look = self.app.settings.screen  # type: ignore[attr-defined]
+        yield Captions(look.caption_lines, look.caption_partial, id="captions")
+        yield from self.compose_reading()
+        yield SoundLine(id="sound")
+        yield StatusBar(id="status")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.app.on_quit = self.quit_now  # type: ignore[attr-defined]
+        self._sound = self.query_one(SoundLine)
+        self._bar = self.query_one(StatusBar)
+        self._captions = self.query_one(Captions)
+        self._view.placeholder = PLACEHOLDERS[self.state]
+        self.captioned = self._inline
+        if self._session.status.model == "tiny" and not self._inline:
+            self.tell(TINY_NOTICE)
+        self._session.start()
+        self.poll()
+        self.set_interval(1 / FRAMES_PER_SECOND, self.poll)
+
+    def poll(self) -> None:
+        """Draw what is new. Called 15 times a second, so that fast text costs no more than slow text."""
+        while self._quit_requests:
+            self._quit_requests.popleft()
+            self._leave(asking=False)
+        now, status = self._now(), self._session.status
+        self._show_fresh()
+        self.state = status.state
+        self.history.note(status, now)
+        self._sound.show(status, now)
+        self._bar.show(status, self.stopping, now)
+        self._notice.tick(now)
+        if self.stopping and self._session.wait(0):
+            self.app.exit("finished")
+
+    def _show_fresh(self) -> None:
+        updates, self._fresh = list(self._fresh.values()), {}
+        if updates:
+            self._view.show(updates)
+            self._captions.show(updates)
+
+    # ---- what the session says
+
+    def _hear(self, item: SessionEvent | TranscriptUpdate) -> None:
+        """On the session's threads."""
+        if isinstance(item, TranscriptUpdate):
+            self.post_message(TranscriptChanged(item))
+        else:
+            self.post_message(SessionReported(item))
+
+    def on_transcript_changed(self, message: TranscriptChanged) -> None:
+        key = (message.update.track, message.update.utterance)
+        self._fresh[key] = message.update
+
+    def on_session_reported(self, message: SessionReported) -> None:
+        match message.event:
+            case SessionStarted(wall_time=wall_time, live=live):
+                self._times = SessionClock(live, datetime.fromisoformat(wall_time))
+                self._view.set_clock(self._times)
+            case Paused(track=track, wall_time=wall_time):
+                self._paused_at[track] = datetime.fromisoformat(wall_time)
+            case Resumed(track=track, sample=sample, wall_time=wall_time):
+                self._resumed(track, sample, datetime.fromisoformat(wall_time))
+                self._times.note(message.event)
+            case ClockAnchored():
+                self._times.note(message.event)
+            case Marked(track=track, sample=sample, note=note):
+                self._remark(track, sample, note or "marked", "mark")
+            case AudioGap(track=track, start_sample=start, end_sample=end):
+                label = f"{track}: " if track else ""
+                self._remark(track, end, f"— {label}{(end - start) / SAMPLE_RATE:.1f} s of sound lost —")
+            case Notice(message=sentence, severity=severity):
+                self.tell(sentence, severity)
+
+    def _resumed(self, track: str, sample: int, now: datetime) -> None:
+        before = self._paused_at.pop(track, now)
+        if self._times.live and not self._paused_at:
+            self._remark(track, sample, f"— paused for {length_of_time((now - before).total_seconds())} —")
+
+    def _remark(self, track: str, sample: int, sentence: str, kind: Literal["remark", "mark"] = "remark") -> None:
+        """Below what was said before it: that is drawn first."""
+        self._show_fresh()
+        self._view.remark(track, sample, sentence, kind)
+
+    def on_transcript_view_missed(self, message: TranscriptView.Missed) -> None:
+        self._sound.n_missed = message.n_rows
+
+    def on_transcript_view_time_clicked(self, message: TranscriptView.TimeClicked) -> None:
+        self._ask_for_note(message.sample, message.track)
+
+    def watch_state(self, state: State) -> None:
+        self._view.placeholder = PLACEHOLDERS[state]
+        error = self._session.status.error
+        if state is State.FAILED and error:
+            self.tell(error, "error")
+        self.refresh_bindings()
+
+    def watch_captioned(self, captioned: bool) -> None:
+        self.set_class(captioned, "-captioned")
+        self.refresh_bindings()
+
+    # ---- keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        state, stopping = self.state, self.stopping
+        match action:
+            case "pause":
+                return state in LISTENING and not stopping
+            case "resume":
+                return state is State.PAUSED and not stopping
+            case "mute":
+                return state in LISTENING and not stopping and not self._session.status.muted
+            case "unmute":
+                return self._session.status.muted and state not in OVER
+            case "mark" | "paragraph":
+                return state not in OVER
+            case "device" | "model" | "language" | "context":
+                return self._change is not None and state in (*LISTENING, State.PAUSED) and not stopping
+            case "caption_lines":
+                return self.captioned
+            case "captions" | "sessions" | "export":
+                return not self._inline
+        return True
+
+    def action_pause(self) -> None:
+        self._ask(self._session.pause)
+
+    def action_resume(self) -> None:
+        self._ask(self._session.resume)
+
+    def action_mute(self) -> None:
+        self._ask(self._session.mute)
+        self.refresh_bindings()
+
+    def action_unmute(self) -> None:
+        self._ask(self._session.unmute)
+        self.refresh_bindings()
+
+    def action_paragraph(self) -> None:
+        self._ask(self._session.end_utterance)
+
+    def action_mark(self) -> None:
+        self._ask_for_note(self._session.status.arrived_samples, "")
+
+    def _ask_for_note(self, sample: int, track: str) -> None:
+        self._mark_sample, self._mark_track = sample, track
+        at = self._times.at(sample, track)
+        self._ask_line.ask("note", f"Mark at {at}. Note:", hint="enter mark   esc not")
+
+    def answered(self, message: AskLine.Answered) -> None:
+        if message.purpose == "note":
+            sample, track, note = self._mark_sample, self._mark_track, message.text.strip()
+            self._ask(lambda: self._session.mark(note, sample, track))
+        elif message.purpose == "context":
+            self.change({"context": message.text.strip()})
+
+    def action_captions(self) -> None:
+        self.captioned = not self.captioned
+
+    def action_caption_lines(self, step: int) -> None:
+        self._captions.n_lines = max(1, min(MOST_LINES, self._captions.n_lines + step))
+
+    def action_dismiss_one(self) -> None:
+        if self.captioned and not self._inline and not self._ask_line.display:
+            self.captioned = False
+        else:
+            super().action_dismiss_one()
+
+    def action_diagnostics(self) -> None:
+        from livecap.tui.diagnostics_screen import DiagnosticsScreen
+
+        self.app.push_screen(DiagnosticsScreen(self._session, self.history))
+
+    # ---- other sound, another model
+
+    def action_device(self) -> None:
+        from livecap.tui.device_screen import DeviceScreen
+
+        assert self._machine is not None
+        self.app.push_screen(DeviceScreen(self._machine, self._now), lambda name: self._chosen("device", name))
+
+    def action_model(self) -> None:
+        from livecap.tui.model_screen import ModelScreen
+
+        assert self._machine is not None
+        self.app.push_screen(ModelScreen(self._machine, self._now), lambda name: self._chosen("model", name))
+
+    def action_language(self) -> None:
+        from livecap.tui.language_screen import LanguageScreen
+
+        assert self._machine is not None
+        screen = LanguageScreen(self._machine.languages())
+        self.app.push_screen(screen, lambda name: self._chosen("language", name))
+
+    def action_context(self) -> None:
+        now: str = self.app.settings.context  # type: ignore[attr-defined]
+        self._ask_line.ask("context", "Words to expect:", now, hint="enter use   esc not")
+
+    def _chosen(self, name: str, value: str | None) -> None:
+        """None: nothing was chosen. An empty text: what is usual."""
+        if value is not None:
+            self.change({name: value or None})
+
+    def change(self, changes: Mapping[str, Any]) -> None:
+        """Change the session that runs, without keeping the screen waiting."""
+        assert self._change is not None
+        change = self._change
+        what = ", ".join(changes)
+        self.tell(f"Changing the {what}…")
+
+        def work() -> None:
+            try:
+                change(changes)
+            except LivecapError as error:
+                self.app.call_from_thread(self.tell, str(error), "error")
+
+        self.run_worker(work, thread=True, group="change", exclusive=True)
+
+    # ---- what is kept
+
+    def action_export(self) -> None:
+        from livecap.tui.export_screen import ExportScreen
+
+        self.app.push_screen(ExportScreen(self._session.log_folder), lambda said: said and self.tell(said))
+
+    def action_sessions(self) -> None:
+        from livecap.tui.sessions_screen import SessionsScreen
+
+        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self._now))
+
+    # ---- the way out
+
+    def action_quit(self) -> None:
+        self._leave(asking=True)
+
+    def quit_now(self) -> None:
+        """The same as `q`; twice leaves at once, without a question."""
+        self._leave(asking=False)
+
+    def _leave(self, asking: bool) -> None:
+        if self._session.wait(0):
+            self.app.exit("finished")
+        elif not self.stopping:
+            self.stopping = True
+            self.refresh_bindings()
+            self._ask(self._session.stop)
+        elif asking and self._session.status.lag_seconds > 0:
+            self._ask_to_abandon()
+        else:
+            self.app.exit("abandoned")
+
+    def _ask_to_abandon(self) -> None:
+        from livecap.tui.question_screen import QuestionScreen
+
+        seconds = self._session.status.lag_seconds
+        question = f"{seconds:.0f} s of sound are still to be decoded; leaving now loses their text. Leave?"
+        self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
+
+    def _ask(self, request: Callable[[], None]) -> None:
+        """A fault of the world stays a sentence on the screen."""
+        try:
+            request()
+        except LivecapError as error:
+            self.tell(str(error), "error")
+        self.poll()

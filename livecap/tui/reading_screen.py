@@ -1,0 +1,154 @@
+"""ReadingScreen: what a running session and a past one have in common: text to read, to search and to copy."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.screen import Screen
+
+from livecap.session.clock import SessionClock
+from livecap.tui.ask_line import AskLine
+from livecap.tui.notice_line import NoticeLine
+from livecap.tui.times import Times, next_times
+from livecap.tui.transcript_view import TranscriptView
+
+MIN_HEIGHT = 15
+"""Fewer rows have no meter and no key hints."""
+MIN_WIDTH = 72
+"""Fewer columns have no hint of the palette."""
+
+
+class ReadingScreen(Screen[Any]):
+    """A transcript with search, copy and times; what else there is comes from the screen that is made of it."""
+
+    AUTO_FOCUS = "TranscriptView"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash,ctrl+f", "search", "Search", key_display="/", tooltip="Search what was said", id="search"),
+        Binding("n", "match(1)", "Next", show=False, tooltip="Go to the next place that was found", id="next"),
+        Binding("N", "match(-1)", "Previous", show=False, tooltip="Go to the place found before", id="previous"),
+        Binding("y", "copy", "Copy", show=False, tooltip="Copy what is selected, or the last utterance", id="copy"),
+        Binding("t", "times", "Times", show=False, tooltip="Other times beside the text, or none", id="times"),
+        Binding("z", "compact", "Compact", show=False, tooltip="More text: no empty rows and no bars", id="compact"),
+        Binding("end,G", "follow", "Follow", show=False, tooltip="Go to the end, and stay there", id="follow"),
+        Binding(
+            "escape", "dismiss_one", "Dismiss", show=False, tooltip="Close a search, a question, a notice", id="dismiss"
+        ),
+    ]
+
+    def __init__(self, clock: SessionClock, now: Callable[[], float]) -> None:
+        """
+        Args:
+            clock: of the session, for the times beside the text.
+            now: seconds that only grow, for what leaves by itself.
+        """
+        super().__init__()
+        self._times = clock
+        self._now = now
+
+    def compose_reading(self) -> ComposeResult:
+        """The transcript, and the lines below it."""
+        yield TranscriptView(self._times, id="transcript")
+        yield AskLine(id="ask")
+        yield NoticeLine(id="notice")
+
+    def on_mount(self) -> None:
+        self._view = self.query_one(TranscriptView)
+        self._notice = self.query_one(NoticeLine)
+        self._ask_line = self.query_one(AskLine)
+        look = self.app.settings.screen  # type: ignore[attr-defined]
+        self._view.set_reactive(TranscriptView.times, Times(look.times))
+        self._view.set_reactive(TranscriptView.compact, look.compact)
+        self.set_class(look.compact, "-compact")
+
+    def on_resize(self, event: Resize) -> None:
+        self.set_class(event.size.height < MIN_HEIGHT, "-short")
+        self.set_class(event.size.width < MIN_WIDTH, "-narrow")
+
+    def tell(self, sentence: str, severity: str = "info") -> None:
+        """Say something at the bottom; severity is "info", "warning" or "error"."""
+        self._notice.show(sentence, severity, self._now())
+
+    # ---- search
+
+    def action_search(self) -> None:
+        self._ask_line.ask("search", "Search", self._ask_line.text if self._view.pattern else "")
+        self._hint_matches(len(self._view.matches))
+
+    def on_ask_line_typed(self, message: AskLine.Typed) -> None:
+        if message.purpose == "search":
+            self._hint_matches(self._view.seek(message.text))
+
+    def on_ask_line_answered(self, message: AskLine.Answered) -> None:
+        if message.purpose == "search":
+            self._view.focus()
+            if not message.text.strip():
+                self._close_search()
+            else:
+                self.action_match(0)
+        else:
+            self.close_question()
+            self.answered(message)
+
+    def answered(self, message: AskLine.Answered) -> None:
+        """What was typed into the ask line, search excepted; for the screen that asked."""
+
+    def action_match(self, step: int) -> None:
+        if self._view.pattern is None:
+            return
+        number = self._view.go_to_match(step)
+        total = len(self._view.matches)
+        where = "nothing found" if number is None else f"{number + 1} of {total}   n next   N previous   esc close"
+        self._ask_line.hint(where)
+
+    def _hint_matches(self, total: int) -> None:
+        self._ask_line.hint("" if not self._view.pattern else f"{total} found" if total else "nothing found")
+
+    def _close_search(self) -> None:
+        self._view.seek("")
+        self.close_question()
+
+    def close_question(self) -> None:
+        """Take the ask line away and give the keyboard back to the text."""
+        self._ask_line.leave()
+        self._view.focus()
+        if self._view.pattern is not None:
+            self._view.seek("")
+
+    # ---- other keys
+
+    def action_copy(self) -> None:
+        selected = self.get_selected_text()
+        text = selected or self._last_said()
+        if not text:
+            self.tell("There is nothing to copy yet.")
+            return
+        where = self.app.copy(text)  # type: ignore[attr-defined]
+        what = "What is selected" if selected else "The last utterance"
+        self.tell(f"{what} was copied {where}.")
+
+    def _last_said(self) -> str:
+        chosen = self._view.chosen
+        paragraphs = self._view.paragraphs
+        if chosen is not None and chosen < len(paragraphs):
+            return paragraphs[chosen].text.strip()
+        return next((p.text.strip() for p in reversed(paragraphs) if p.kind == "speech" and p.text.strip()), "")
+
+    def action_times(self) -> None:
+        self._view.times = next_times(self._view.times, self._view.clock.live)
+
+    def action_compact(self) -> None:
+        self._view.compact = not self._view.compact
+        self.set_class(self._view.compact, "-compact")
+
+    def action_follow(self) -> None:
+        self._view.follow()
+
+    def action_dismiss_one(self) -> None:
+        if self._ask_line.display:
+            self._close_search()
+        elif self.get_selected_text():
+            self.clear_selection()
+        else:
+            self._notice.dismiss()
