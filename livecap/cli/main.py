@@ -5,14 +5,14 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from livecap.cli import bench, config, demo, devices, doctor, eval, export, sessions
+from livecap.cli import bench, config, demo, devices, doctor, eval, export, recover, replay, sessions
 from livecap.cli.arguments import channels, moment, pace, rate
 from livecap.cli.effective import effective
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings import DEFAULT_MODEL
 from livecap.version import VERSION
 
-GROUPS = (bench, config, demo, devices, doctor, eval, export, sessions)
+GROUPS = (bench, config, demo, devices, doctor, eval, export, recover, replay, sessions)
 """The files of this folder that add commands: `add_commands` says what each is called and which function runs it."""
 
 EXAMPLES = """\

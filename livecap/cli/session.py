@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livecap.cli.awake import kept_awake
@@ -14,6 +15,7 @@ from livecap.cli.folders import sessions_folder
 from livecap.cli.last_device import recall, remember
 from livecap.cli.model_here import is_here
 from livecap.cli.output import JsonOutput, PlainOutput, warn
+from livecap.cli.recover import offer
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, spools
 from livecap.session.clock import WallClock
 from livecap.session.log import check_parent
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 def run_session(settings: Settings) -> int:
     """Run until the source ends or a person stops it; returns the exit status."""
+    if is_live(settings):
+        offer(settings)
     session = make_session(settings)
     with kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
@@ -89,7 +93,7 @@ def make_session(settings: Settings) -> "LiveSession":
         from livecap.session.sound_folder import SoundFolder, tidy
         from livecap.session.tracks import TrackSource
 
-        language, load_model = _recognition(settings)
+        language, load_model = recognition(settings)
         if is_live(settings):
             for session_folder in tidy(parent):
                 notices(
@@ -102,8 +106,16 @@ def make_session(settings: Settings) -> "LiveSession":
         tracks = [TrackSource(label, source) for label, source in sound]
         model = _model_name(settings.model)
         session = LiveSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
+    session.settings = as_logged(settings)
     notices.lead_to(session)
     return session
+
+
+def as_logged(settings: Settings) -> dict[str, object]:
+    """What of the settings decides what is heard, for the header of a log."""
+    names = ("model", "language", "context", "chunk_seconds", "replay", "pace", "device")
+    values = {name: getattr(settings, name) for name in names}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 class _Notices:
@@ -125,7 +137,7 @@ class _Notices:
         self._session = session
 
 
-def _recognition(settings: Settings) -> "tuple[str | None, LoadModel]":
+def recognition(settings: Settings) -> "tuple[str | None, LoadModel]":
     """The language's full name, and what loads the model on the thread that will run it."""
     from livecap.cli.download import find_model
     from livecap.model.load import load

@@ -342,7 +342,7 @@ class LiveSession:
         if trouble:
             self.notice(f"{trouble} What is said is kept in memory until then.", "error")
         else:
-            self.notice("The session log is written again, and nothing is missing in it.")
+            self.notice("The session log is written again, and nothing is missing in it.", "info")
 
     def _fail(self, message: str) -> str:
         self._error = message

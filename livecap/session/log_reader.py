@@ -60,6 +60,8 @@ class LogReader:
         """Found by the last iteration, in order."""
         self.n_facts = 0
         """After an iteration to the end: the number of the next fact."""
+        self.wall_seconds = 0.0
+        """After an iteration to the end: when its last fact was written."""
         self.is_torn = False
         """After an iteration to the end: the last line has no end."""
         self.log_format: int | None = None
@@ -79,6 +81,7 @@ class LogReader:
                     self.damages.append(Damage(at, f"{line.seq - next_seq} facts before this line are missing"))
                 next_seq = line.seq + 1
                 self.n_facts = next_seq
+            self.wall_seconds = max(self.wall_seconds, line.wall_seconds)
             if line.event is not None:
                 yield at, line.event
 

@@ -69,6 +69,7 @@ class RecordedSession:
         self.tracks: list[str] = []
         self.languages: list[str] = []
         self.first_words = ""
+        self._open_words = ""
         clock = SessionClock.of(self.started)
         self._survey(clock)
         self.clock = clock.corrected()
@@ -89,20 +90,24 @@ class RecordedSession:
                 self.ended = event
             else:
                 self.ended = None  # it went on
+        self.first_words = self.first_words or self._open_words[:FIRST_WORDS]
         self.damages: list[Damage] = list(self._reader.damages)
         """What is missing or wrong in the log."""
         self.n_facts = self._reader.n_facts
         """The number of the next fact of this log."""
+        self.wall_seconds = self._reader.wall_seconds
+        """From its start to its last fact, by the clock."""
 
     def _learn(self, event: UtteranceEnded | TextCommitted) -> None:
         if event.track not in self.tracks:
             self.tracks.append(event.track)
         if isinstance(event, UtteranceEnded):
+            self._open_words = ""
+            self.first_words = f"{self.first_words} {event.text}".strip()[:FIRST_WORDS]
             if event.language and event.language not in self.languages:
                 self.languages.append(event.language)
-        elif len(self.first_words) < FIRST_WORDS:
-            space = " " if self.first_words and not self.first_words[-1].isspace() and event.text[:1].isalnum() else ""
-            self.first_words = (self.first_words + space + event.text)[:FIRST_WORDS]
+        elif len(self._open_words) < FIRST_WORDS:
+            self._open_words += event.text
 
     @property
     def title(self) -> str:

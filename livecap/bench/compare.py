@@ -1,0 +1,133 @@
+"""What changed between two sessions, word by word: the same sound heard by two models, settings or versions."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from livecap.bench.alignment import align
+from livecap.bench.wer import normalise
+from livecap.session.recorded import RecordedSession, Utterance
+from livecap.transcript import SAMPLE_RATE
+
+PART_SAMPLES = 120 * SAMPLE_RATE
+"""Sessions are aligned in parts of about so much sound, cut where both are silent: an hour costs no square of hours."""
+MAX_PART_SAMPLES = 5 * PART_SAMPLES
+"""Where nobody ever pauses they are cut all the same, which may cost a word its partner."""
+CONTEXT_WORDS = 3
+"""Shown before and behind a change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Words that one session has and the other has not, at the same place."""
+
+    sample: int
+    """Where the utterance with them begins."""
+    track: str
+    before: tuple[str, ...]
+    """A few words that both have."""
+    expected: tuple[str, ...]
+    heard: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Of a session with another that counts as right."""
+
+    n_words: int
+    """Of the one that counts as right."""
+    n_substituted: int
+    n_missing: int
+    n_invented: int
+    changes: tuple[Change, ...]
+
+    @property
+    def word_error_rate(self) -> float:
+        """Of the other one; 0 where both are empty, as everywhere in livecap."""
+        return (self.n_substituted + self.n_missing + self.n_invented) / max(self.n_words, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    word: str
+    sample: int
+    track: str
+
+
+def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
+    """What `heard` has different from `expected`, after the normaliser that every figure uses."""
+    n_words = n_substituted = n_missing = n_invented = 0
+    changes: list[Change] = []
+    for expected_part, heard_part in _parts(expected, heard):
+        pairs = align([said.word for said in expected_part], [said.word for said in heard_part])
+        n_words += len(expected_part)
+        run: list[tuple[_Said | None, _Said | None]] = []
+        both = [(None if i is None else expected_part[i], None if j is None else heard_part[j]) for i, j in pairs]
+        for place, (left, right) in enumerate([*both, (None, None)]):
+            same = left is not None and right is not None and left.word == right.word
+            if same or place == len(both):
+                if run:
+                    changes.append(_change(run, both, place))
+                run = []
+                continue
+            n_missing += right is None
+            n_invented += left is None
+            n_substituted += left is not None and right is not None
+            run.append((left, right))
+    return Comparison(n_words, n_substituted, n_missing, n_invented, tuple(changes))
+
+
+def _change(
+    run: list[tuple[_Said | None, _Said | None]], both: list[tuple[_Said | None, _Said | None]], end: int
+) -> Change:
+    start = end - len(run)
+    first = next(said for pair in run for said in pair if said is not None)
+    return Change(
+        sample=first.sample,
+        track=first.track,
+        before=tuple(left.word for left, _ in both[max(0, start - CONTEXT_WORDS) : start] if left),
+        expected=tuple(left.word for left, _ in run if left),
+        heard=tuple(right.word for _, right in run if right),
+        after=tuple(left.word for left, _ in both[end : end + CONTEXT_WORDS] if left),
+    )
+
+
+def _parts(one: RecordedSession, other: RecordedSession) -> Iterator[tuple[list[_Said], list[_Said]]]:
+    """Both in parts that belong together."""
+    cuts = _common_pauses(one, other)
+    parts = _cut(one, cuts), _cut(other, cuts)
+    for _ in range(len(cuts) + 1):
+        yield next(parts[0]), next(parts[1])
+
+
+def _common_pauses(one: RecordedSession, other: RecordedSession) -> list[int]:
+    """Samples at which nobody speaks in either, at least PART_SAMPLES apart."""
+    spans = sorted(
+        (utterance.start_sample, utterance.end_sample) for session in (one, other) for utterance in session.utterances()
+    )
+    cuts: list[int] = []
+    until = last = 0
+    for start, end in spans:
+        if (start >= until and start - last >= PART_SAMPLES) or start - last >= MAX_PART_SAMPLES:
+            cuts.append(start)
+            last = start
+        until = max(until, end)
+    return cuts
+
+
+def _cut(session: RecordedSession, cuts: list[int]) -> Iterator[list[_Said]]:
+    said: list[_Said] = []
+    waiting = list(reversed(cuts))
+    for utterance in sorted(session.utterances(), key=_order):
+        while waiting and utterance.start_sample >= waiting[-1]:
+            waiting.pop()
+            yield said
+            said = []
+        said += [_Said(word, utterance.start_sample, utterance.track) for word in normalise(utterance.text)]
+    for _ in range(len(waiting) + 1):
+        yield said
+        said = []
+
+
+def _order(utterance: Utterance) -> tuple[int, str]:
+    return utterance.start_sample, utterance.track

@@ -1,0 +1,127 @@
+"""`livecap recover`, and the offer at the next start: sessions that a crash cut off are ended in order."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from livecap.cli.folders import add_log_dir, sessions_folder
+from livecap.errors import LivecapError
+from livecap.settings import Settings
+
+QUESTION = """\
+  r      recover it: decode what was not transcribed yet
+  k      keep it as it is
+  d      delete it
+  enter  ask again another time
+> """
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """`livecap recover [SESSION ...] [--keep | --delete]`."""
+    recover = commands.add_parser("recover", help="end sessions that a crash cut off, with all of their text")
+    recover.add_argument("session", nargs="*", help="which ones (default: all that were cut off)")
+    way = recover.add_mutually_exclusive_group()
+    way.add_argument("--keep", action="store_true", help="decode nothing: keep the text that was committed")
+    way.add_argument("--delete", action="store_true", help="remove them and every trace of them")
+    recover.add_argument("--list", action="store_true", help="only say which were cut off")
+    recover.add_argument("--model", metavar="NAME", default=argparse.SUPPRESS, help="another model than the session's")
+    add_log_dir(recover)
+    recover.set_defaults(run=_recover)
+
+
+def _recover(options: argparse.Namespace, settings: Settings) -> int:
+    from livecap.cli.output import warn
+    from livecap.session.archive import Archive
+
+    archive = Archive(sessions_folder(settings))
+    names = [archive.folder_of(name).name for name in options.session] or archive.cut_off()
+    if not names:
+        print(f"No session in {archive.parent} was cut off.")
+        return 0
+    status = 0
+    for name in names:
+        folder = archive.folder_of(name)
+        try:
+            if options.list:
+                print(about(folder))
+            elif options.delete:
+                archive.delete(name)
+                print(f"Deleted {name}.")
+            elif options.keep:
+                _keep(folder)
+            else:
+                _decode(folder, settings, options.model)
+        except LivecapError as error:
+            warn(str(error))
+            status = 1
+    return status
+
+
+def offer(settings: Settings) -> None:
+    """Ask about each session that was cut off, where a person sits at a terminal; what goes wrong is told and no more.
+
+    A recovery of that kind happens before the new session, whose sound would otherwise have to wait for it.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    from livecap.cli.output import warn
+    from livecap.session.archive import Archive
+
+    archive = Archive(sessions_folder(settings))
+    for name in archive.cut_off():
+        folder = archive.parent / name
+        try:
+            answer = input(f"{about(folder)}\n{QUESTION}").strip().lower()[:1]
+            if answer == "r":
+                _decode(folder, settings, None)
+            elif answer == "k":
+                _keep(folder)
+            elif answer == "d":
+                archive.delete(name)
+                print(f"Deleted {name}.")
+        except EOFError:
+            return
+        except LivecapError as error:
+            warn(str(error))
+
+
+def about(folder: Path) -> str:
+    """What is known of a session that was cut off, in one line."""
+    from livecap.cli.sessions import length
+    from livecap.session.recorded import RecordedSession
+    from livecap.session.recovery import seconds_to_decode
+    from livecap.text_safety import printable
+
+    session = RecordedSession(folder)
+    waiting = seconds_to_decode(session)
+    sound = f", {length(waiting)} of sound not transcribed" if waiting >= 1 else ""
+    said = f": {printable(session.first_words)[:60]}" if session.first_words else ""
+    return f"The session {session.name} was cut off after {length(session.seconds)}{sound}{said}"
+
+
+def _keep(folder: Path) -> None:
+    from livecap.session.recovery import keep
+
+    keep(folder)
+    print(f"Kept {folder / 'transcript.md'} as it is.")
+
+
+def _decode(folder: Path, settings: Settings, model: str | None) -> None:
+    from livecap.cli.session import recognition
+    from livecap.session.recorded import RecordedSession
+    from livecap.session.recovery import recover
+
+    chosen = RecordedSession(folder).started.settings
+    model = model or str(chosen.get("model") or settings.model)
+    settings = replace(
+        settings,
+        model=model,
+        language=settings.language or chosen.get("language"),
+        context=settings.context or str(chosen.get("context") or ""),
+    )
+    _, load_model = recognition(settings)
+    print(f"Recovering {folder.name} with {model} ...", flush=True)
+    recovery = recover(folder, load_model)
+    found = f"{recovery.n_utterances} utterances from {recovery.seconds:.0f} s of sound"
+    print(f"Recovered {found}: {folder / 'transcript.md'}")
