@@ -1,0 +1,98 @@
+"""mlx-qwen3-asr on a checkpoint and a sound, stage by stage. Runs under ANOTHER Python, which has that package: it
+imports nothing of livecap, and livecap never imports it. `comparison.py` starts it.
+
+    PYTHON rival.py CHECKPOINT POSITIONS.npy SOUND.npy CHUNK_SECONDS     prints one JSON object
+"""
+
+import ctypes
+import importlib
+import importlib.metadata
+import json
+import sys
+import time
+from collections import defaultdict
+from typing import Any
+
+BLAS_LIBRARIES = ("libopenblas.so.0", "libopenblas.so")
+
+
+def load_fast_blas() -> str | None:
+    """As livecap does: OpenBLAS takes the place of the slow one that MLX's Linux build is linked against."""
+    for name in BLAS_LIBRARIES:
+        try:
+            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+        return name
+    return None
+
+
+def main() -> None:
+    """Everything that is dear is loaded before the clock starts."""
+    checkpoint, positions_path, sound_path, chunk_seconds = sys.argv[1:5]
+    blas = load_fast_blas()
+    mx = importlib.import_module("mlx.core")
+    np = importlib.import_module("numpy")
+    streaming = importlib.import_module("mlx_qwen3_asr.streaming")
+    load_model = importlib.import_module("mlx_qwen3_asr.load_models").load_model
+    encoder_class = importlib.import_module("mlx_qwen3_asr.encoder").AudioEncoder
+    model_class = importlib.import_module("mlx_qwen3_asr.model").Qwen3ASRModel
+    model, _ = load_model(checkpoint, dtype=mx.float32)
+    if positions_path != "-":
+        model.audio_tower.embed_positions._pe = mx.array(np.load(positions_path))
+    samples = np.load(sound_path)
+
+    seconds: dict[str, float] = defaultdict(float)
+    calls: dict[str, int] = defaultdict(int)
+
+    def timed(owner: Any, name: str, stage: str) -> None:
+        original = getattr(owner, name)
+
+        def watched(*arguments: Any, **named: Any) -> Any:
+            start = time.perf_counter()
+            result = original(*arguments, **named)
+            mx.eval(result)
+            seconds[stage] += time.perf_counter() - start
+            calls[stage] += 1
+            return result
+
+        setattr(owner, name, watched)
+
+    timed(streaming, "compute_features", "mel")
+    timed(encoder_class, "_apply_conv_stem", "conv")
+    timed(encoder_class, "encode_frames", "conv and encoder")
+    timed(model_class, "prefill", "prefill")
+    timed(model_class, "step", "generate")
+
+    state = streaming.init_streaming(model=checkpoint, chunk_size_sec=float(chunk_seconds), dtype=mx.float32)
+    step_seconds = []
+    cpu_began = time.process_time()
+    n = round(float(chunk_seconds) * 16_000)
+    for start in range(0, len(samples), n):
+        began = time.perf_counter()
+        state = streaming.feed_audio(samples[start : start + n], state, model=model)
+        step_seconds.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    state = streaming.finish_streaming(state, model=model)
+    step_seconds.append(time.perf_counter() - began)
+    seconds["encoder"] = seconds.pop("conv and encoder", 0.0) - seconds["conv"]
+    compute = sum(step_seconds)
+    seconds["host"] = compute - sum(seconds.values())
+    result = {
+        "package": f"mlx-qwen3-asr {importlib.metadata.version('mlx-qwen3-asr')}",
+        "mlx": importlib.metadata.version("mlx"),
+        "blas": blas,
+        "dtype": str(model.model.embed_tokens.weight.dtype).rsplit(".", 1)[-1],
+        "text": state.text,
+        "compute_seconds": compute,
+        "cpu_seconds": round(time.process_time() - cpu_began, 2),
+        "step_seconds": step_seconds,
+        "stages": dict(seconds),
+        "calls": dict(calls),
+        "mlx_peak_mb": round(mx.get_peak_memory() / 1e6),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
