@@ -68,6 +68,9 @@ class KeptInput:
         self.started_wall: float | None = None
         self.trouble: str | None = None
 
+        self.wanted: tuple[str | int | None, InputDevice] | None = None
+        """(query, input) to go on with, set by another thread; taken in the next round."""
+
         self._query = query
         self._spool = spool
         self._config = config
@@ -107,6 +110,8 @@ class KeptInput:
     def look_after(self, paused: bool) -> None:
         """One round: empty the ring, and mend what is broken."""
         slept_since = self._sleep.slept_since()
+        if self.wanted is not None and not self._enumeration.wanted:
+            self._switch()
         capture = self._capture
         if paused:
             self.let_go()
@@ -194,6 +199,30 @@ class KeptInput:
         if device.name != was.name:
             raise AudioError(f'"{was.name}" is away.')
         return device
+
+    def _switch(self) -> None:
+        """Go on with another input; where it cannot be opened, with the one there was."""
+        assert self.wanted is not None
+        (query, device), self.wanted = self.wanted, None
+        capture = self._capture
+        was_open = capture is not None
+        if capture is not None:
+            self._fetch(capture)
+            self._lost_at = capture.last_block_at or capture.opened_at
+            self.let_go()
+        before, self._query = self._query, query
+        self.trouble, self._told_lost = None, True  # the shortest of gaps needs no sentence
+        if not was_open and self._lost_at is None:  # paused: opened when listening goes on
+            self._device, self.name = device, device.name
+            return
+        try:
+            self._open(device)
+        except AudioError as error:
+            self._query, self._told_lost = before, False
+            self._not_before = self._clock()
+            self._on_notice(f"{error} The session goes on as before.", "error")
+        else:
+            self._on_notice(f'Now listening to "{device.name}".', "info")
 
     def _step_aside(self, capture: Capture) -> None:
         """Another thread reads the devices anew, which would end this stream."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from livecap.audio_in import portaudio as real_portaudio
 from livecap.audio_in.capture import CaptureConfig, CaptureStatus
+from livecap.audio_in.devices import choose_input
 from livecap.audio_in.enumeration import OURS, Enumeration
 from livecap.audio_in.kept_input import KeptInput, OnNotice
 from livecap.audio_in.source import AudioChunk
@@ -59,6 +60,7 @@ class Microphone:
             AudioError: no such device, or it cannot be opened. PortAudio is missing.
         """
         self._config = config or CaptureConfig()
+        self._portaudio = portaudio
         self.spool = spool or Spool()
         self._changed = threading.Condition()
         # Guarded by it:
@@ -162,6 +164,16 @@ class Microphone:
             self._wake.set()
             self._changed.notify_all()
         self._arrival.set()
+
+    def switch_to(self, device: str | int | None) -> None:
+        """Go on with another input, whose name is checked now; opening it is the capture thread's.
+
+        Raises:
+            AudioError: no such input.
+        """
+        found = choose_input(device, self._portaudio.list_inputs())
+        self._input.wanted = (device, found)
+        self._wake.set()
 
     def close(self) -> None:
         """Hear no more. A device that hangs is left behind."""

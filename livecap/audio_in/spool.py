@@ -58,6 +58,8 @@ class Spool:
         """[start, end) of sound that was lost and is not passed yet."""
         self._blocks: deque[tuple[int, NDArray[np.int16]]] = deque()
         """(start_sample, samples) that are not in the file."""
+        self.muted = False
+        """Sound is kept as silence of its length."""
         self.path: Path | None = None
         self._file: int | None = None
         self._file_end = 0
@@ -81,6 +83,8 @@ class Spool:
         """Sound that follows `end_sample`: [n] float32 within -1..1, kept as 16 bits."""
         if not len(samples):
             return
+        if self.muted:
+            samples = np.zeros_like(samples)
         data = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
         with self._lock:
             trouble = self._grow(data)

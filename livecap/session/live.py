@@ -254,6 +254,7 @@ class LiveSession:
         tracks = list(self._tracks)
         while tracks:
             self._arrival.clear()
+            self._between_rounds()
             busy = False
             for track in tracks:
                 chunk = track.source.take()
@@ -268,6 +269,9 @@ class LiveSession:
                 self._arrival.wait(WAKE_SECONDS)
         while self._settle(self._tracks):
             pass
+
+    def _between_rounds(self) -> None:
+        """For who wants something of the transcribers."""
 
     def _settle(self, tracks: Sequence[Track]) -> bool:
         """Hear one closed utterance again, since nothing else is due; False where all were."""

@@ -50,6 +50,11 @@ class SoundFolder:
         spool.keep_in(self.folder / f"{label or SINGLE}.wav")
         self._spools.append(spool)
 
+    def mute(self, muted: bool) -> None:
+        """From now on the sound of all tracks is kept as silence, or as it is again."""
+        for spool in self._spools:
+            spool.muted = muted
+
     def note_step(self, track: str, end_sample: int) -> None:
         """A step was made with the sound up to here."""
         if not self._save:

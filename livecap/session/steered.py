@@ -1,0 +1,160 @@
+"""SteeredSession: a LiveSession that a person steers: marks, silence, new paragraphs, another model or input.
+
+What touches a transcriber is asked for on any thread and carried out on the decode thread, between two chunks.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.source import AudioChunk
+from livecap.errors import AudioError, LivecapError
+from livecap.session.live import LiveSession, LoadModel
+from livecap.session.status import SessionStatus
+from livecap.session.tracks import Track
+from livecap.transcript import SAMPLE_RATE, Marked
+
+
+class SteeredSession(LiveSession):
+    """Any thread may call what stands first."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As LiveSession."""
+        super().__init__(*arguments, **options)
+        self._requests: deque[Callable[[], None]] = deque()
+        self._silences: dict[str, list[tuple[int, int | None]]] = {track.label: [] for track in self._tracks}
+        """Of each track: [start, end) of what a person did not want to be heard; the last may be open."""
+        self._muted = False
+        self.measure_memory: Callable[[], Mapping[str, int]] | None = None
+        """What the model's library holds, in bytes by name; None where nobody knows."""
+
+    def mark(self, note: str = "", sample: int | None = None, track: str = "") -> None:
+        """Mark a moment: now, or where `sample` of a track is."""
+        at = self._arrived_samples if sample is None else sample
+        self._publisher.publish_while_running(Marked(track, at, note, self._wall.now()))
+
+    def mute(self) -> None:
+        """From now on sound is heard, and kept, as silence; the clock goes on. Twice is harmless."""
+        with self._publisher.lock:
+            if self._muted or not self._publisher.running:
+                return
+            self._muted = True
+            for track in self._tracks:
+                self._silences[track.label].append((track.source.arrived_samples, None))
+        if self._sound_folder is not None:
+            self._sound_folder.mute(True)
+        self.notice("Muted: what is said now is not heard.", "info")
+
+    def unmute(self) -> None:
+        """Hear again. Twice is harmless."""
+        with self._publisher.lock:
+            if not self._muted:
+                return
+            self._muted = False
+            start = 0
+            for track in self._tracks:
+                start, _ = self._silences[track.label].pop()
+                self._silences[track.label].append((start, track.source.arrived_samples))
+        if self._sound_folder is not None:
+            self._sound_folder.mute(False)
+        self.notice(f"Heard again after {(self._arrived_samples - start) / SAMPLE_RATE:.0f} s of silence.", "info")
+
+    def end_utterance(self) -> None:
+        """What is said now ends here; what follows is a new utterance."""
+        self._ask(self._end_utterances)
+
+    def change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
+        """From the next utterance on, another model, language or context hears. Sound waits meanwhile. Where the model
+        cannot be loaded, a notice tells, and all goes on as before."""
+        self._ask(lambda: self._change_recognition(load_model, model, language))
+
+    def switch_input(self, device: str | int | None) -> None:
+        """Go on with another input; the time between the two is a gap.
+
+        Raises:
+            AudioError: no such input, or this session does not hear one.
+        """
+        for track in self._tracks:
+            if isinstance(track.source, Microphone):
+                track.source.switch_to(device)
+                return
+        raise AudioError("This session hears no input that could be changed. Start another one: livecap --device NAME.")
+
+    @property
+    def status(self) -> SessionStatus:
+        """As LiveSession has it."""
+        return replace(super().status, muted=self._muted)
+
+    @property
+    def diagnostics(self) -> dict[str, str]:
+        """What somebody who looks for a fault wants to know, name to value, in the order to be shown."""
+        facts: dict[str, str] = {}
+        for track in self._tracks:
+            name = f"{track.label} " if track.label else ""
+            if track.transcriber is not None:
+                done = track.transcriber.statistics
+                facts[f"{name}step of sound"] = f"{track.transcriber.step_seconds:.2f} s, {done.n_steps} steps so far"
+                if done.n_drafted:
+                    facts[f"{name}draft accepted"] = (
+                        f"{done.n_accepted / done.n_drafted:.0%} of {done.n_drafted} tokens"
+                    )
+                facts[f"{name}passes"] = f"{done.n_passes / max(1, done.n_steps):.1f} a step"
+            if isinstance(track.source, Microphone):
+                status = track.source.status
+                facts[f"{name}xruns"] = f"{status.n_overflows} overflows, {status.n_flags} flags"
+                facts[f"{name}opened"] = "once" if status.n_opened == 1 else f"{status.n_opened} times"
+                if status.drift_ppm is not None:
+                    facts[f"{name}clock drift"] = f"{status.drift_ppm:.0f} ppm"
+        for name, n_bytes in (self.measure_memory() if self.measure_memory else {}).items():
+            facts[name] = f"{n_bytes / 1e6:.0f} MB"
+        return facts
+
+    # ---- the decode thread
+
+    def _ask(self, request: Callable[[], None]) -> None:
+        self._requests.append(request)
+        self._arrival.set()
+
+    def _between_rounds(self) -> None:
+        while self._requests:
+            self._requests.popleft()()
+
+    def _hear(self, track: Track, chunk: AudioChunk) -> None:
+        super()._hear(track, silenced(chunk, self._silences[track.label]))
+
+    def _end_utterances(self) -> None:
+        for track in self._tracks:
+            if track.transcriber is not None and not track.source.ended:
+                self._decode(track, track.transcriber.flush())
+
+    def _change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
+        try:
+            make_transcriber = load_model(self.notice)
+        except LivecapError as error:
+            self.notice(f"{error} The session goes on as before.", "error")
+            return
+        self._end_utterances()
+        while self._settle(self._tracks):
+            pass
+        for track in self._tracks:
+            old = track.transcriber
+            assert old is not None, "requests are carried out once the model is loaded"
+            track.transcriber = make_transcriber(track.label)
+            track.transcriber.go_on_from(old)
+            old.close()
+        self._model, self._language = model, language
+        self.notice(f"From here on: {model}, {language or 'any language'}.", "info")
+
+
+def silenced(chunk: AudioChunk, silences: Sequence[tuple[int, int | None]]) -> AudioChunk:
+    """The chunk, with zeros where it lies in one of [start, end); an open end is now."""
+    samples = chunk.samples
+    for start, end in silences:
+        low = max(0, start - chunk.start_sample)
+        high = len(samples) if end is None else min(len(samples), end - chunk.start_sample)
+        if low < high:
+            samples = samples.copy()
+            samples[low:high] = 0.0
+    return chunk if samples is chunk.samples else AudioChunk(chunk.start_sample, samples)

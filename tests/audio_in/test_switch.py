@@ -1,0 +1,69 @@
+"""Another input while listening: the clock goes on, the time between is a gap, and a bad choice changes nothing."""
+
+import numpy as np
+import pytest
+
+from livecap.audio_in.source import chunks
+from livecap.errors import AudioError
+from tests.audio_in.fake_portaudio import MIC, OTHER, Ear, eventually
+
+
+@pytest.fixture
+def ear():
+    one = Ear(MIC, OTHER)
+    yield one
+    one.source.close()
+
+
+def test_another_input_is_heard_after_a_gap_of_its_length(ear):
+    source = ear.open()
+    ear.hear(np.full(320, 0.1))
+    source.switch_to("MacBook")
+    ear.reopened(2)
+    assert ear.stream.device == OTHER and source.name == OTHER.name
+    ear.portaudio.now += 0.5
+    ear.hear(np.full(320, 0.2))
+    source.close()
+    heard = list(chunks(source))
+    assert [(chunk.start_sample, chunk.end_sample) for chunk in heard] == [(0, 320), (320 + 8000, 640 + 8000)]
+    assert ear.notices == [f'Now listening to "{OTHER.name}".'] and source.trouble is None
+
+
+def test_an_unknown_input_changes_nothing(ear):
+    source = ear.open()
+    with pytest.raises(AudioError, match='No input named "Blue"'):
+        source.switch_to("Blue")
+    ear.hear(np.full(320, 0.1))
+    assert source.name == "Yeti" and len(ear.portaudio.streams) == 1
+
+
+def test_an_input_that_cannot_be_opened_leaves_the_one_there_was(ear):
+    source = ear.open()
+    ear.hear(np.full(320, 0.1))
+    ear.portaudio.faults = [AudioError("It is busy.")]
+    source.switch_to("MacBook")
+    ear.reopened(2)
+    assert ear.stream.device == MIC and source.name == "Yeti"
+    eventually(lambda: ear.notices and "It is busy. The session goes on as before." in ear.notices[0])
+
+
+def test_while_paused_the_other_input_is_opened_when_listening_goes_on(ear):
+    source = ear.open()
+    source.pause()
+    source.switch_to("MacBook")
+    eventually(lambda: source.name == OTHER.name)
+    assert ear.stream.closed
+    source.resume()
+    ear.reopened(2)
+    assert ear.stream.device == OTHER
+
+
+def test_muted_sound_is_kept_as_silence_of_its_length(ear):
+    source = ear.open()
+    source.spool.muted = True
+    ear.hear(np.full(320, 0.5))
+    source.spool.muted = False
+    ear.hear(np.full(320, 0.5))
+    source.close()
+    [chunk] = list(chunks(source))
+    assert not chunk.samples[:320].any() and chunk.samples[320:].all()
