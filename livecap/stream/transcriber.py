@@ -167,6 +167,11 @@ class StreamingTranscriber:
             words=carry_over(texts, utterance.words, within, utterance.voiced),
         )
 
+    def go_on_from(self, other: "StreamingTranscriber") -> None:
+        """Take the place of another transcriber of this track, which was flushed: counts go on where it stopped."""
+        self._n_utterances = other._n_utterances
+        self._heard_until = other._heard_until
+
     def close(self) -> None:
         """Called last, on the thread that made the transcriber."""
         if self._settling:
