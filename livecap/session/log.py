@@ -30,7 +30,7 @@ SYNC_SECONDS = 0.4
 """Between two syncs, so that a fact is on the disk within a second."""
 FULL_SYNC_SECONDS = 5.0
 """Between two syncs that also empty the drive's own cache, on macOS; they are slow."""
-WATCH_SECONDS = 0.5
+WATCH_SECONDS = 0.3
 """Between two looks at whether the folder is still there, and two tries to write again."""
 END_SECONDS = 2.0
 """How long the end waits for a disk in trouble."""
