@@ -23,16 +23,20 @@ class StreamConfig:
     """When text becomes stable."""
     max_context_seconds: float = 30.0
     """The most sound one prompt may hold."""
+    look_for_pause_seconds: float = 16.0
+    """From here on a prompt takes a step at brief pauses, too, to know what was said before them."""
     roll_seconds: float = 22.0
-    """In unbroken speech a prompt that holds this much begins anew at the next short pause."""
+    """In unbroken speech a prompt that holds this much begins anew at a pause in what is stable."""
     roll_pause_seconds: float = 0.12
-    """A pause that is long enough for that."""
+    """A short pause: long enough to part words for certain."""
     keep_context_seconds: float = 8.0
     """How far back such a pause is looked for: at most so much sound goes on into the new prompt, with its words."""
-    spoken_margin_seconds: float = 1.0
+    spoken_margin_seconds: float = 2.0
     """At least so much stable sound goes on into the new prompt: text is placed in sound as exactly as steps are."""
+    split_seconds: float = 20.0
+    """An utterance of unbroken speech that is so long is closed where its stable text ends at a short pause..."""
     max_utterance_seconds: float = 30.0
-    """Unbroken speech is closed here; its text and its prompt go on."""
+    """...and one that is so long anywhere; its text and its prompt go on."""
     restart_seconds: float = 12.0
     """A prompt that holds this much begins anew when speech begins after a pause."""
     joined_pause_seconds: float = 2.0
@@ -57,6 +61,8 @@ class StreamConfig:
     """A piece must stand this many times in a row to be a loop..."""
     min_loop_tokens: int = 16
     """...and the whole run must be this long: people do say "no no no no"."""
+    most_runaways: int = 2
+    """After so many steps in a row whose text ran away, the prompt begins anew without text."""
     verify_draft: bool = True
     """Offer the last hypothesis as a draft. Off only to prove that it changes nothing."""
     reuse_encoder: bool = True

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from livecap.stream.config import StreamConfig
 from livecap.stream.policy import BelievedToken
+from livecap.transcript import SAMPLE_RATE
 
 WordStart = Callable[[int], bool]
 """True where a token may begin a word: text may be cut before it."""
@@ -43,6 +44,8 @@ class Hypothesis:
         self._begin_sample = start_sample
         self._milestones: list[tuple[int, int]] = [(0, start_sample)]
         """(tokens, sample): so many tokens had been said when this sound had been heard. Both grow."""
+        self._pauses: list[tuple[int, int]] = []
+        """(tokens, sample) of steps that ended in a pause: just so many tokens were said before it."""
         self._tokens: list[BelievedToken] = []
         self.frontier = 0
         self.prompt_start = 0
@@ -68,36 +71,64 @@ class Hypothesis:
         """What may still change: the next step's draft."""
         return self.ids[self.frontier :]
 
-    def revise(self, new_ids: Sequence[int], margins: Sequence[float], end_sample: int) -> bool:
+    def revise(
+        self,
+        new_ids: Sequence[int],
+        margins: Sequence[float],
+        end_sample: int,
+        complete: bool = True,
+        at_pause: bool = False,
+    ) -> bool:
         """Believe `new_ids` after the prefix, with sound heard up to `end_sample`, and move the frontier.
 
         Args:
             margins: for each id, how sure the model was of it: see `BelievedToken`.
+            complete: the model ended its text; False where its budget did.
+            at_pause: nobody speaks at `end_sample`.
 
         Returns:
-            True where a loop was found: the repetition is cut off and nothing is committed by this step.
+            True where the text ran away: more than can have been said. It is cut where it repeats itself, or where
+            the sound can hold no more, and nothing is committed by this step.
         """
         before = self.frontier
+        most = len(self._tokens) - before + self._room(end_sample)
+        if not complete:
+            new_ids = new_ids[:most]
         known = self._tokens[before:]
         agreed = _n_common([token.id for token in known], new_ids)
         for token, margin in zip(known[:agreed], margins, strict=False):
             token.margin = min(token.margin, margin)
-        fresh = zip(new_ids[agreed:], margins[agreed:], strict=True)
+        fresh = zip(new_ids[agreed:], margins[agreed:], strict=False)
+        self._pauses = [pause for pause in self._pauses if pause[0] <= before + agreed]
         self._tokens[before + agreed :] = [BelievedToken(id, end_sample, margin) for id, margin in fresh]
-        loop = loop_start(self.ids, self._config)
+        # People say a word twenty times, too; but not in half a second.
+        loop = None if complete and len(new_ids) <= most else loop_start(self.ids, self._config)
+        runaway = not complete or loop is not None
         if loop is not None:
             del self._tokens[max(loop, self.frontier) :]
         self._note_milestone(end_sample)
-        if loop is None:
+        if at_pause and not runaway:
+            self._pauses.append((len(self._tokens), end_sample))
+        if not runaway:
             stable = self._config.commit.stable(
                 self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
             )
             self.frontier = self._cut_before(stable, self.frontier)
         assert self.frontier >= before, "stable text shrank"
-        return loop is not None
+        return runaway
 
-    def settle(self) -> None:
-        """Believe all of it: the utterance has ended."""
+    def _room(self, end_sample: int) -> int:
+        """Tokens that can have been said in the sound that is new to a step."""
+        seconds = (end_sample - self._milestones[-1][1]) / SAMPLE_RATE
+        return round(self._config.tokens_per_second * max(seconds, 0)) + self._config.min_loop_tokens // 2
+
+    def settle(self, voiced_samples: int) -> None:
+        """Believe all of it: the utterance has ended, with so much voiced sound in it.
+
+        What was invented where hardly anybody spoke is forgotten instead.
+        """
+        if not self.stable_ids and not self._config.commit.is_believable(self._tokens[self.frontier :], voiced_samples):
+            del self._tokens[self.frontier :]
         self.frontier = len(self._tokens)
 
     def close_utterance(self) -> None:
@@ -108,10 +139,29 @@ class Hypothesis:
         """Speech begins again after a pause."""
         self._begin_sample = sample
 
+    def stable_pauses(self) -> list[tuple[int, int]]:
+        """(tokens, sample), in order: pauses of the prompt before which just so many ids were said, all of them stable.
+
+        A pause counts as long as the text around it is believed as it was when the pause was heard.
+        """
+        known = []
+        for n, sample in self._pauses:
+            if not self.prompt_start < n <= self.frontier or self._tokens[n - 1].since_sample > sample:
+                continue
+            if n == len(self._tokens) or self._tokens[n].since_sample > sample:
+                known.append((n, sample))
+        return known
+
     def forget(self, before_sample: int) -> None:
-        """Sound before `before_sample` leaves the prompt, and the text spoken in it with it."""
+        """Sound before `before_sample` leaves the prompt, and the text that was spoken in it, as far as is known."""
         spoken = min(self._tokens_by(before_sample), self.frontier)
         self.prompt_start = self._cut_before(spoken, self.prompt_start)
+        self._shed()
+
+    def forget_tokens(self, n_tokens: int) -> None:
+        """The first ids leave the prompt with their sound: so many as `stable_pauses` says."""
+        assert self.prompt_start <= n_tokens <= self.frontier
+        self.prompt_start = n_tokens
         self._shed()
 
     def sample_at_frontier(self) -> int:
@@ -155,6 +205,7 @@ class Hypothesis:
         self.frontier -= n
         self.prompt_start -= n
         self.utterance_start -= n
+        self._pauses = [(tokens - n, sample) for tokens, sample in self._pauses if tokens > n]
         milestones = [(tokens - n, sample) for tokens, sample in self._milestones]
         first = max(i for i, (tokens, _) in enumerate(milestones) if i == 0 or tokens <= 0)
         self._milestones = milestones[first:]

@@ -39,6 +39,8 @@ class CommitPolicy:
     """The same for a word that the model was not sure of."""
     sure_margin: float = 1.0
     """A token is sure whose logit always lay so far above the second best."""
+    short_voice_seconds: float = 1.5
+    """A cough, a door or a hum is voiced for less; text that is nowhere sure is not committed for it."""
     held_words: int = 1
     """So many last words wait for what follows: the sound may end inside them."""
 
@@ -64,6 +66,11 @@ class CommitPolicy:
         while n < len(tokens) and end_sample - tokens[n].since_sample >= self._wait_samples(tokens[n]):
             n += 1
         return max(frontier, min(n, self._before_last_words(tokens, frontier, end_sample, starts_word)))
+
+    def is_believable(self, tokens: Sequence["BelievedToken"], voiced_samples: int) -> bool:
+        """False for the text of an utterance in which the model was sure of nothing and hardly anybody spoke."""
+        short = voiced_samples < self.short_voice_seconds * SAMPLE_RATE
+        return not short or any(token.margin >= self.sure_margin for token in tokens)
 
     def _wait_samples(self, token: "BelievedToken") -> int:
         sure = self.rule is Rule.AGREEMENT or token.margin >= self.sure_margin

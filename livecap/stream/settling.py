@@ -70,12 +70,9 @@ class Settling:
             self._header, self._prefix = (), []
         prefix = self._prefix
         assert prefix is not None
-        # The silence behind an utterance is decoded with it, as live.
-        margin = self._config.samples(self._config.end_margin_seconds)
         heard = self._recogniser.end_sample
-        stop = max(heard, min(utterance.end_sample + margin, sound.end_sample))
-        self._recogniser.append(sound.between(heard, stop))
-        seconds = (stop - utterance.start_sample) / SAMPLE_RATE
+        self._recogniser.append(sound.between(heard, max(heard, utterance.end_sample)))
+        seconds = (utterance.end_sample - utterance.start_sample) / SAMPLE_RATE
         budget = round(self._config.tokens_per_second * seconds) + self._config.spare_tokens
         pad_samples = self._config.samples(self._config.pad_seconds)
         decoded = self._recogniser.decode(self._header, prefix, utterance.ids, budget, pad_samples)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from livecap.audio_in.source import AudioChunk
-from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechStarted
+from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.model.prompt import header_language
 from livecap.model.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.config import StreamConfig
@@ -32,6 +32,8 @@ from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
 class _Utterance:
     index: int
     start_sample: int
+    at_pause: bool
+    """It begins at a pause, however short."""
     shown: str = ""
     """Stable text so far; the next update must begin with it."""
 
@@ -47,7 +49,7 @@ class StepStatistics:
     """Of those, the tokens that the model said again."""
     n_passes: int = 0
     """Sequential passes through the decoder."""
-    n_loops: int = 0
+    n_runaways: int = 0
 
 
 class StreamingTranscriber:
@@ -96,6 +98,7 @@ class StreamingTranscriber:
         """Sound that was decoded, or in which nobody spoke."""
         self._end_is_heard = False
         """All sound so far was decoded with silence behind it: if no more speech comes, nothing is left to do."""
+        self._n_runaways = 0
         self.language = language
         self.statistics = StepStatistics()
 
@@ -112,7 +115,7 @@ class StreamingTranscriber:
     @property
     def ready(self) -> bool:
         """True when a step is worth its cost: enough new sound in speech, or speech that paused or ended."""
-        if any(not isinstance(event, SpeechStarted) for event in self._events):
+        if any(self._matters(event) for event in self._events):
             return True
         if self._utterance is None and self._events:
             return self._sound.end_sample - self._events[0].sample >= self._step_length.samples
@@ -127,7 +130,7 @@ class StreamingTranscriber:
             elif isinstance(event, SpeechEnded):
                 yield from self._hear_the_end(event.sample + self._config.samples(self._config.end_margin_seconds))
                 yield from self._end_utterance()
-            elif self._last_voiced_sample <= event.sample:
+            elif self._matters(event) and self._last_voiced_sample <= event.sample:
                 yield from self._hear_the_end(event.sample)
         if self._is_due:
             yield from self._decode_until(self._sound.end_sample)
@@ -220,34 +223,55 @@ class StreamingTranscriber:
         self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
         self._header = ()
 
-    def _open_utterance(self, sample: int) -> None:
+    def _open_utterance(self, sample: int, at_pause: bool = True) -> None:
         self._end_is_heard = False
-        self._utterance = _Utterance(self._n_utterances, sample)
+        self._utterance = _Utterance(self._n_utterances, sample, at_pause)
         self._n_utterances += 1
 
     def _end_utterance(self) -> Iterator[TranscriptUpdate]:
         """Speech ended: all that is believed stays."""
         if self._utterance is None:
             return
-        self._open_hypothesis.settle()
+        spans = self._detector.voiced_spans(self._utterance.start_sample, self._recogniser.end_sample)
+        self._open_hypothesis.settle(sum(end - start for start, end in spans))
         yield self._close_utterance(self._recogniser.end_sample)
         self._utterance = None
         self._heard_until = self._recogniser.end_sample
 
     def _split_utterance(self) -> Iterator[TranscriptUpdate]:
-        """Unbroken speech has become long: what is stable is closed, what is not goes on in the next utterance."""
-        utterance, hypothesis = self._utterance, self._open_hypothesis
+        """Unbroken speech has become long: what is stable is closed, what is not goes on in the next utterance.
+
+        Once it is long enough, where the stable text ends at a short pause; at last anywhere.
+        """
+        utterance, hypothesis, config = self._utterance, self._open_hypothesis, self._config
         assert utterance is not None
         length = self._recogniser.end_sample - utterance.start_sample
-        if length < self._config.samples(self._config.max_utterance_seconds) or not hypothesis.stable_ids:
+        if length < config.samples(config.split_seconds) or not hypothesis.stable_ids:
             return
-        cut_sample = max(hypothesis.sample_at_frontier(), utterance.start_sample)
-        yield self._close_utterance(cut_sample)
-        self._open_utterance(cut_sample)
+        near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
+        pause = self._short_pause_near(near)
+        if pause is None and length < config.samples(config.max_utterance_seconds):
+            return
+        cut_sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
+        yield self._close_utterance(cut_sample, at_pause=pause is not None)
+        self._open_utterance(cut_sample, at_pause=pause is not None)
         yield self._update()
 
-    def _close_utterance(self, end_sample: int) -> TranscriptUpdate:
-        """The last update of the open utterance: its stable text is all of it."""
+    def _short_pause_near(self, sample: int) -> tuple[int, int] | None:
+        """The longest pause within half a second of `sample`, if it parts words."""
+        around, least = self._config.samples(0.5), self._config.samples(self._config.roll_pause_seconds)
+        low, high = (
+            max(sample - around, self._recogniser.start_sample),
+            min(sample + around, self._recogniser.end_sample),
+        )
+        pause = self._detector.longest_pause(low, high) if low < high else None
+        return pause if pause and pause[1] - pause[0] >= least else None
+
+    def _close_utterance(self, end_sample: int, at_pause: bool = True) -> TranscriptUpdate:
+        """The last update of the open utterance: its stable text is all of it.
+
+        Only an utterance between pauses is settled: sound that is cut inside a word would lose or double it.
+        """
         utterance, hypothesis = self._utterance, self._open_hypothesis
         assert utterance is not None
         ids, within = hypothesis.stable_ids, (utterance.start_sample, end_sample)
@@ -255,7 +279,7 @@ class StreamingTranscriber:
         texts = self._text.words(ids)
         heard_by = [hypothesis.heard_by(n) for _, n in texts]
         words = place_words([text for text, _ in texts], heard_by, within, voiced)
-        if self._settling and voiced:
+        if self._settling and voiced and utterance.at_pause and at_pause:
             closed = ClosedUtterance(utterance.index, *within, tuple(ids), words, voiced, self.language)
             self._settling.add(closed)
         update = replace(self._update(final=True, end_sample=end_sample), words=words)
@@ -265,7 +289,10 @@ class StreamingTranscriber:
     def _forget_sound(self, before_sample: int) -> None:
         """Sound before `before_sample` leaves, but for what may still be asked for."""
         config = self._config
-        needed = [before_sample - config.samples(config.joined_pause_seconds + config.preroll_seconds)]
+        joined = config.samples(config.joined_pause_seconds + config.preroll_seconds)
+        needed = [before_sample - joined]
+        if self._hypothesis is not None and before_sample - self._recogniser.end_sample <= joined:
+            needed.append(self._recogniser.start_sample)  # speech may go on in this prompt, which may be cut anywhere
         if self._utterance is not None:
             needed.append(self._utterance.start_sample - config.samples(config.joined_pause_seconds))
         if self._settling and self._settling.needs_from is not None:
@@ -273,6 +300,23 @@ class StreamingTranscriber:
         self._sound.forget(min(needed))
 
     # ---- decoding
+
+    def _matters(self, event: SpeechEvent) -> bool:
+        """True where a step should look at it at once. A brief pause only matters to a prompt that must soon roll."""
+        if isinstance(event, SpeechPaused):
+            return not event.brief or self._wants_pause
+        return isinstance(event, SpeechEnded)
+
+    @property
+    def _wants_pause(self) -> bool:
+        """The prompt will soon be cut at a pause, and none was heard yet where that is possible."""
+        if self._utterance is None:
+            return False
+        config, recogniser = self._config, self._recogniser
+        if self._sound.end_sample - recogniser.start_sample < config.samples(config.look_for_pause_seconds):
+            return False
+        earliest = recogniser.end_sample - config.samples(config.keep_context_seconds)
+        return not any(sample >= earliest for _, sample in self._open_hypothesis.stable_pauses())
 
     @property
     def _is_due(self) -> bool:
@@ -328,20 +372,21 @@ class StreamingTranscriber:
         if not decoded.complete:
             at = end_sample / SAMPLE_RATE
             self._on_notice(f"The model hit its token budget at {at:.0f} s; what follows is decoded in the next step.")
-        loop = hypothesis.revise(decoded.ids, decoded.margins, end_sample)
-        self._count(decoded, len(draft), loop)
+        runaway = hypothesis.revise(decoded.ids, decoded.margins, end_sample, decoded.complete, pad_samples > 0)
+        self._count(decoded, len(draft), runaway)
+        self._n_runaways = self._n_runaways + 1 if runaway else 0
         self._step_length.note(self._clock() - start)
         self._heard_until = end_sample
         yield self._update()
         yield from self._split_utterance()
 
-    def _count(self, decoded: Decoded, n_drafted: int, loop: bool) -> None:
+    def _count(self, decoded: Decoded, n_drafted: int, runaway: bool) -> None:
         statistics = self.statistics
         statistics.n_steps += 1
         statistics.n_drafted += n_drafted
         statistics.n_accepted += decoded.n_accepted
         statistics.n_passes += decoded.n_passes
-        statistics.n_loops += loop
+        statistics.n_runaways += runaway
 
     def _bound_context(self, end_sample: int) -> Iterator[TranscriptUpdate]:
         """In unbroken speech a new prompt begins in what is stable: at a short pause, or where the bound demands it.
@@ -349,29 +394,66 @@ class StreamingTranscriber:
         The sound behind the cut goes on into the new prompt, with its words as the prefix and the header as it was.
         """
         config, recogniser, hypothesis = self._config, self._recogniser, self._open_hypothesis
+        if self._n_runaways >= config.most_runaways and self._n_runaways % config.most_runaways == 0:
+            self._leave_loop()
         n_samples = end_sample - recogniser.start_sample
         if n_samples <= config.samples(config.roll_seconds):
             return
+        earliest = recogniser.end_sample - config.samples(config.keep_context_seconds)
         latest = hypothesis.sample_at_frontier() - config.samples(config.spoken_margin_seconds)
-        earliest = min(recogniser.end_sample - config.samples(config.keep_context_seconds), latest)
+        pauses = [pause for pause in hypothesis.stable_pauses() if pause[1] >= earliest]
+        if pauses:
+            # Of those with some text behind them the latest, or else the first.
+            n_tokens, sample = next((p for p in reversed(pauses) if p[1] <= latest), pauses[0])
+            self._cut_prompt(self._middle_of_pause(sample), n_tokens)
+        elif n_samples > config.samples(config.max_context_seconds):
+            yield from self._cut_somewhere(min(earliest, latest), latest)
+
+    def _middle_of_pause(self, sample: int) -> int:
+        """Of the pause that `sample` lies in or behind."""
+        pause = self._short_pause_near(sample)
+        return (pause[0] + pause[1]) // 2 if pause else sample
+
+    def _cut_somewhere(self, earliest: int, latest: int) -> Iterator[TranscriptUpdate]:
+        """No pause was heard, so the cut may be a word off. A prompt whose text does not advance begins anew."""
+        config, recogniser = self._config, self._recogniser
         pause = self._detector.longest_pause(earliest, latest)
-        long_enough = pause is not None and pause[1] - pause[0] >= config.samples(config.roll_pause_seconds)
-        bound = n_samples > config.samples(config.max_context_seconds)
-        if not long_enough and not bound:
+        sample = (pause[0] + pause[1]) // 2 if pause else latest
+        left = recogniser.end_sample - sample
+        if latest > recogniser.start_sample and left + config.samples(config.max_step_seconds) <= config.samples(
+            config.max_context_seconds
+        ):
+            self._cut_prompt(sample)
             return
-        cut_sample = (pause[0] + pause[1]) // 2 if pause else latest
-        if latest <= recogniser.start_sample or end_sample - cut_sample > config.samples(config.max_context_seconds):
-            # The text does not advance with the sound, so nothing may leave: close what is believed and begin anew.
-            here = recogniser.end_sample
-            yield from self._end_utterance()
-            self._begin_window(here)
-            self._open_utterance(here)
-            return
-        sound = self._sound.between(cut_sample, recogniser.end_sample)
-        recogniser.begin(cut_sample)
-        recogniser.append(sound)
-        hypothesis.forget(cut_sample)
-        self._forget_sound(cut_sample)
+        here = recogniser.end_sample
+        yield from self._end_utterance()
+        self._begin_window(here)
+        self._open_utterance(here)
+
+    def _leave_loop(self) -> None:
+        """A loop feeds on the text in its prompt: a new prompt begins, with the last words alone; then, without any."""
+        config, hypothesis, start = self._config, self._open_hypothesis, self._recogniser.start_sample
+        again = self._n_runaways > config.most_runaways
+        near = hypothesis.sample_at_frontier() - (0 if again else config.samples(config.spoken_margin_seconds))
+        near = min(max(near, start), self._recogniser.end_sample)
+        self._cut_prompt(self._middle_of_pause(near), hypothesis.frontier if again else None)
+        if again:
+            self._header = ()
+
+    def _cut_prompt(self, sample: int, n_tokens: int | None = None) -> None:
+        """A new prompt begins at `sample`, with the sound and the stable text behind it.
+
+        Args:
+            n_tokens: of the ids, so many were said before; None guesses by the steps that heard them.
+        """
+        sound = self._sound.between(sample, self._recogniser.end_sample)
+        self._recogniser.begin(sample)
+        self._recogniser.append(sound)
+        if n_tokens is None:
+            self._open_hypothesis.forget(sample)
+        else:
+            self._open_hypothesis.forget_tokens(n_tokens)
+        self._forget_sound(sample)
 
     def _budget(self) -> int:
         """The most tokens that can have been said since the frontier."""

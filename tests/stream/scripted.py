@@ -136,9 +136,7 @@ class ScriptedRecogniser:
         self.longest_prompt = max(self.longest_prompt, self.end_sample - self.start_sample)
         self.prefixes.append(list(prefix))
         assert not prefix or tuple(header) == HEADER, "the header is never dropped"
-        heard = [
-            w.token for w in self._words if w.start >= self.start_sample and w.end <= self.end_sample + pad_samples
-        ]
+        heard = [w.token for w in self._words if w.start >= self.start_sample and w.end <= self.end_sample]
         after = [t for t in heard if t > prefix[-1]] if prefix else heard
         ids = [*after, *self.runaway]
         fresh = [w for w in self._words if w.token in heard and w.end > self.end_sample + pad_samples - 0.4 * SECOND]

@@ -52,7 +52,7 @@ def test_stable_ids_only_grow(revisions: list[list[int]], rule: Rule) -> None:
         now = belief.ids[: belief.frontier]
         assert now[: len(stable)] == stable
         stable = now
-    belief.settle()
+    belief.settle(2 * SECOND)
     assert belief.ids[: len(stable)] == stable and belief.frontier == len(belief.ids)
 
 
