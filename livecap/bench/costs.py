@@ -18,6 +18,7 @@ from livecap.bench.timeline import Timeline, play
 from livecap.model.backend import mx
 from livecap.model.load import LoadedModel
 from livecap.stream.recogniser import Recogniser
+from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
 
@@ -34,11 +35,12 @@ class Run:
     timeline: Timeline
 
 
-def measure_costs(loaded: LoadedModel, reference: Reference, mode: Mode) -> Run:
-    """The sound through the stream, as fast as it goes."""
+def measure_costs(loaded: LoadedModel, reference: Reference, mode: Mode, settle: bool = False) -> Run:
+    """The sound through the stream, as fast as it goes; with `settle`, closed utterances are heard again."""
     mx.reset_peak_memory()
     recogniser = Recogniser(loaded, "", None, mode.config)
-    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config)
+    settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config) if settle else None
+    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     with watched() as stages:
         timeline = play(transcriber, reference.samples)
     return Run(_figures(reference, mode, stages, timeline), stages, timeline)

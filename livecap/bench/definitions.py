@@ -21,6 +21,6 @@ and computation-aware, where a step takes its time and the next begins when it h
   draft acceptance   tokens of the draft that were said again, over those offered
   passes, saved      sequential passes of the decoder, one token each; and the share of plain decoding's that was saved
   steps, per minute  rounds of the stream; of sound
-  RTF                compute time over sound time; below 1 keeps up
+  RTF                compute time over sound time, settling included; below 1 keeps up
   lag                how late steps begin after the sound that makes them due: p50 / p95 / most
 """

@@ -61,6 +61,8 @@ class Measured:
     decodes: DecodeCounts
     step_seconds: list[float]
     lag_seconds: list[float]
+    settle_seconds: float = 0.0
+    """Compute of all settling passes."""
     n_skipped: int = 0
     """Recordings without word times, which have no latencies."""
     text: str = ""
@@ -116,6 +118,7 @@ def assess(
         decodes=decodes,
         step_seconds=timeline.step_seconds,
         lag_seconds=timeline.lag_seconds,
+        settle_seconds=sum(timeline.settle_seconds),
         n_skipped=0 if reference.words else 1,
         text=final_text,
         words=words,
@@ -136,6 +139,7 @@ def total(parts: Sequence[Measured]) -> Measured:
         decodes=DecodeCounts(),
         step_seconds=[seconds for part in parts for seconds in part.step_seconds],
         lag_seconds=[seconds for part in parts for seconds in part.lag_seconds],
+        settle_seconds=sum(part.settle_seconds for part in parts),
         n_skipped=sum(part.n_skipped for part in parts),
     )
     for part in parts:

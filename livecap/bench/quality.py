@@ -1,10 +1,13 @@
 """Word error rates of recordings with a reference text: offline, and as a session says it live.
 
 python -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
+
+Exit status 1 where a session's text is worse than the offline text by more than --most-gap.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,11 +63,16 @@ def measure(loaded: LoadedModel, path: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure, print a table, and write the figures where asked."""
+MOST_GAP = 0.02
+"""Of the live word error rate over the offline one, on the shipped recordings together."""
+
+
+def main() -> int:
+    """Measure, print a table, and write the figures where asked; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="+", type=Path)
     parser.add_argument("--model", default="tiny")
+    parser.add_argument("--most-gap", type=float, default=MOST_GAP, help=f"default: {MOST_GAP}")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     loaded = load(options.model)
@@ -78,7 +86,15 @@ def main() -> None:
         result = {"machine": machine(), "model": options.model, "recordings": rows, "wer": total}
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    gap = total["streaming"] - total["offline"]
+    if gap > options.most_gap:
+        print(
+            f"quality: live text is worse than offline by {gap:.2%}, allowed are {options.most_gap:.2%}",
+            file=sys.stderr,
+        )
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -44,7 +44,8 @@ def figures(measured: Measured) -> dict[str, Any]:
         "steps": len(measured.step_seconds),
         "decodes": decodes.n_decodes,
         "step_seconds": percentiles(measured.step_seconds),
-        "rtf": round(float(steps.sum()) / max(measured.sound_seconds, 1e-9), 4),
+        "rtf": round((float(steps.sum()) + measured.settle_seconds) / max(measured.sound_seconds, 1e-9), 4),
+        "rtf_settling": round(measured.settle_seconds / max(measured.sound_seconds, 1e-9), 4),
         "lag_seconds": {"p50": _rounded(np.percentile(lags, 50)), "p95": _rounded(np.percentile(lags, 95))}
         | {"most": _rounded(lags.max())},
     }

@@ -3,6 +3,7 @@
     python -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
 
 Three things: how many times real time `--pace max` goes; memory over an hour-long file; the first words of the demo.
+Exit status 1 where one of the bounds below is missed.
 """
 
 import argparse
@@ -19,11 +20,17 @@ import numpy as np
 import soundfile
 
 from livecap.bench.machine import machine
+from livecap.bench.memory import resident_mb
 from livecap.bench.wer import word_error_rate
 from livecap.shipped import demo_recording, reference_text
 from livecap.transcript import SAMPLE_RATE
 
 HOUR_SECONDS = 3600
+LEAST_TIMES_REAL_TIME = 1.0
+MOST_FIRST_WORDS_SECONDS = 5.0
+"""From the start of the demo's process."""
+MOST_GROWTH_MB = 20
+"""From the second quarter of an hour to the last: the first one is warming up."""
 
 
 def run(arguments: list[str]) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
@@ -39,22 +46,10 @@ def run(arguments: list[str]) -> tuple[list[dict[str, Any]], list[tuple[float, f
         item["arrived"] = time.monotonic() - start
         lines.append(item)
         if item["type"] == "update":
-            memory.append((item["end_sample"] / SAMPLE_RATE, _resident_mb(process.pid)))
+            memory.append((item["end_sample"] / SAMPLE_RATE, resident_mb(process.pid)))
     if process.wait() != 0:
         raise SystemExit(f"{' '.join(command)} failed")
     return lines, memory
-
-
-def _resident_mb(pid: int) -> float:
-    """Of a running process; Linux through /proc, else `ps`."""
-    status = Path(f"/proc/{pid}/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1000
-        return 0.0
-    out = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return int(out.stdout.strip() or 0) / 1000
 
 
 def text_of(lines: list[dict[str, Any]]) -> str:
@@ -128,8 +123,25 @@ def first_words(folder: str) -> dict[str, Any]:
     raise SystemExit("the demo said nothing")
 
 
-def main() -> None:
-    """Measure, print, and write the figures where asked."""
+def missed(result: dict[str, Any]) -> list[str]:
+    """A line for each bound that does not hold."""
+    lines = [
+        f"{row['recording']} goes at {row['times_real_time']} times real time, wanted are {LEAST_TIMES_REAL_TIME}"
+        for row in [*result["pace_max"], *([result["hour"] | {"recording": "the hour"}] if "hour" in result else [])]
+        if row["times_real_time"] < LEAST_TIMES_REAL_TIME
+    ]
+    seconds = result["first_words_of_demo"]["seconds"]
+    if seconds > MOST_FIRST_WORDS_SECONDS:
+        lines.append(f"the demo's first words come after {seconds} s, allowed are {MOST_FIRST_WORDS_SECONDS}")
+    if "hour" in result:
+        _, second, _, last = result["hour"]["resident_mb_by_quarter"]
+        if last - second > MOST_GROWTH_MB:
+            lines.append(f"memory grows by {last - second} MB in an hour, allowed are {MOST_GROWTH_MB}")
+    return lines
+
+
+def main() -> int:
+    """Measure, print, and write the figures where asked; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path)
@@ -146,7 +158,11 @@ def main() -> None:
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    complaints = missed(result)
+    for line in complaints:
+        print(f"speed: {line}", file=sys.stderr)
+    return int(bool(complaints))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -36,7 +36,7 @@ def table(columns: Sequence[Mapping[str, Any]]) -> str:
     row("passes, saved", [f"{column['sequential_passes']}, {_percent(column['passes_saved'])}" for column in columns])
     row("steps, per minute", [f"{c['steps']}, {c['steps'] * 60 / max(c['sound_seconds'], 1):.1f}" for c in columns])
     row("step cost", [_percentiles(column["step_seconds"]) for column in columns])
-    row("RTF", [f"{column['rtf']:.3f}" for column in columns])
+    row("RTF, of it settling", [f"{column['rtf']:.3f}, {column['rtf_settling']:.3f}" for column in columns])
     row("lag", ["{p50:.2f} / {p95:.2f} / {most:.2f}".format(**column["lag_seconds"]) for column in columns])
     return _aligned(rows)
 

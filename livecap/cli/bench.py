@@ -71,7 +71,7 @@ def _bench(options: argparse.Namespace, settings: Settings) -> int:
         references = [repeated(references, options.minutes * 60)]
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         loaded = _model(options.bench_model, options.geometry, options.keep, Path(folder))
-        runs = [measure_costs(loaded, reference, mode) for reference in references for mode in modes]
+        runs = [measure_costs(loaded, reference, mode, options.settle) for reference in references for mode in modes]
     name = f"{options.bench_model} as {options.geometry}" if options.geometry else options.bench_model
     result = report(name, runs)
     text = json.dumps(result, indent=2, ensure_ascii=False)
