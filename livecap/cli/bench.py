@@ -42,6 +42,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--mode", metavar="MODE", dest="modes", action="append", help="as in livecap eval (default: 2)")
     parser.add_argument("--seconds", metavar="N", type=float, help="only the beginning of each recording")
     parser.add_argument("--minutes", metavar="N", type=float, help="all recordings, over and over, for so long")
+    parser.add_argument("--settle", action="store_true", help="closed utterances are heard again, as in a session")
     parser.add_argument(
         "--trace", metavar="FILE", type=Path, help="write a trace for chrome://tracing, ui.perfetto.dev"
     )
