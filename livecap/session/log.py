@@ -105,7 +105,8 @@ class SessionLog:
         self._closed = False
         self._changed = threading.Condition()
         """Guards what stands above, and wakes whoever waits for a change of it."""
-        self._stopped = threading.Event()
+        self._hurry = threading.Event()
+        """Somebody waits for the next sync."""
         self._writer = threading.Thread(target=self._write, name="log writer", daemon=True)
         self._keeper = threading.Thread(target=self._keep, name="log keeper", daemon=True)
         self._writer.start()
@@ -140,6 +141,7 @@ class SessionLog:
 
     def flush(self, timeout: float) -> bool:
         """True when everything appended so far is on the disk within `timeout` seconds."""
+        self._hurry.set()
         with self._changed:
             self._full_sync_due = True
             self._changed.notify_all()
@@ -155,12 +157,13 @@ class SessionLog:
             if self._closing:
                 return
             self._closing = True
+            self._hurry.set()
             self._full_sync_due = True
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._is_dirty, END_SECONDS)
             self._closed = True
+            self._hurry.set()
             self._changed.notify_all()
-        self._stopped.set()
         for thread in (self._writer, self._keeper):
             thread.join(END_SECONDS)  # a disk that hangs holds them for ever
         rest, trouble = self._events.unwritten(), self.trouble
@@ -203,7 +206,9 @@ class SessionLog:
     def _keep(self) -> None:
         """Sync what was written, heal what was broken, tell of both."""
         watched = time.monotonic()
-        while not self._stopped.wait(SYNC_SECONDS if not self._closing else 0.01):
+        while not self._closed:
+            self._hurry.wait(SYNC_SECONDS)
+            self._hurry.clear()
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._is_dirty, WATCH_SECONDS)
             if self.trouble or time.monotonic() - watched >= WATCH_SECONDS:
@@ -211,7 +216,6 @@ class SessionLog:
                 watched = time.monotonic()
             self._sync()
             self._tell()
-        self._tell()
 
     def _heal(self) -> None:
         """A removed file is made anew; with that, or with room again, what waits is written."""

@@ -14,6 +14,8 @@ _SPACELESS = (
 )
 _SPACELESS_CHARACTER = re.compile(f"([{_SPACELESS}])")
 _TOKEN = re.compile(f"[{_SPACELESS}]|(?:(?![{_SPACELESS}])[^\\W_])+")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""Ends a string of SQLite, or is no text."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 BEFORE, AFTER = 50, 110
@@ -25,7 +27,7 @@ Pieces = tuple[tuple[str, bool], ...]
 
 def searchable(text: str) -> str:
     """A text as it is indexed."""
-    return _SPACELESS_CHARACTER.sub(r" \1 ", unicodedata.normalize("NFKC", text))
+    return _SPACELESS_CHARACTER.sub(r" \1 ", unicodedata.normalize("NFKC", _UNSTORABLE.sub(" ", text)))
 
 
 def fts_query(query: str, *, prefix: bool = False, track: str | None = None, language: str | None = None) -> str | None:

@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.errors import LogError
-from livecap.session.clock import SessionClock, elapsed
 from livecap.session.log import SessionLog
 from livecap.transcript import (
     AudioGap,
     Notice,
-    Resumed,
     SessionEnded,
     SessionStarted,
     TextCommitted,
@@ -56,17 +54,6 @@ def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(LogError, match="--log-dir"):
         SessionLog(tmp_path / "file", STARTED)
-
-
-def test_times_after_a_pause_are_wall_times() -> None:
-    clock = SessionClock.of(LIVE)
-    clock.note(Resumed("", 32_000, "2026-03-01T11:00:00+01:00"))
-    assert clock.at(16_000) == "10:02:04"
-    assert clock.at(48_000) == "11:00:01"
-
-
-def test_a_recording_has_elapsed_times() -> None:
-    assert elapsed(3_723 * 16_000 + 15_999) == "1:02:03"
 
 
 text = st.text()

@@ -1,0 +1,144 @@
+"""Times are monotone whatever happens to clocks, and right in the end."""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.session.clock import ANCHOR_SECONDS, SessionClock, WallClock, elapsed, short_elapsed
+from livecap.transcript import ClockAnchored, Resumed, SessionStarted
+
+LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
+HOUR = 3600.0
+
+
+class Clocks:
+    """The computer's clock, and the one that never steps."""
+
+    def __init__(self, start: float = 1_772_355_723.5) -> None:
+        self.system = start
+        self.steady = 100.0
+
+    def pass_by(self, seconds: float) -> None:
+        self.system += seconds
+        self.steady += seconds
+
+    def wall(self) -> WallClock:
+        return WallClock(lambda: self.system, lambda: self.steady)
+
+
+def test_times_after_a_pause_are_wall_times() -> None:
+    clock = SessionClock.of(LIVE)
+    clock.note(Resumed("", 32_000, "2026-03-01T11:00:00+01:00"))
+    assert clock.at(16_000) == "10:02:04"
+    assert clock.at(48_000) == "11:00:01"
+
+
+def test_a_recording_has_elapsed_times() -> None:
+    clock = SessionClock(False, datetime(2026, 3, 1).astimezone())
+    assert clock.at(3_723 * 16_000 + 15_999) == elapsed(3_723 * 16_000 + 15_999) == "1:02:03"
+    assert short_elapsed(63 * 16_000) == "1:03" and short_elapsed(3_723 * 16_000) == "1:02:03"
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR, 7.0, -86_400.0])
+def test_a_clock_that_is_moved_moves_no_time_of_the_session_until_its_end(step: float) -> None:
+    clocks = Clocks()
+    wall = clocks.wall()
+    started = datetime.fromisoformat(wall.now())
+    live = SessionClock(True, started)
+    shown = []
+    for minute in range(10):
+        if minute == 5:
+            clocks.system += step
+        sample = round(wall.elapsed_seconds * 16_000)
+        if anchor := wall.anchor("", sample):
+            live.note(anchor)
+        shown.append(live.wall(sample))
+        clocks.pass_by(60)
+    assert [(b - a).total_seconds() for a, b in zip(shown, shown[1:], strict=False)] == pytest.approx([60.0] * 9)
+    assert live.step_seconds == pytest.approx(step)
+    corrected = live.corrected()
+    assert [corrected.wall(i * 960_000) - shown[i] for i in range(10)] == [timedelta(seconds=step)] * 10
+
+
+def test_a_moved_clock_is_told_at_once_and_a_drifting_one_every_minute() -> None:
+    clocks = Clocks()
+    wall = clocks.wall()
+    assert wall.anchor("", 0) is None
+    clocks.pass_by(ANCHOR_SECONDS)
+    clocks.system += 0.3
+    anchor = wall.anchor("", 960_000)
+    assert anchor and anchor.step_seconds == 0.0
+    clocks.pass_by(1)
+    assert wall.anchor("", 976_000) is None
+    clocks.system += HOUR
+    anchor = wall.anchor("", 976_000)
+    assert anchor and anchor.step_seconds == pytest.approx(HOUR, abs=0.5)
+
+
+def test_sleep_is_time_that_passed() -> None:
+    clocks = Clocks()
+    wall = clocks.wall()
+    clocks.pass_by(8 * HOUR)
+    assert wall.step_seconds == 0.0
+    assert wall.elapsed_seconds == 8 * HOUR
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = os.environ.get("TZ")
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    yield
+    monkeypatch.setenv("TZ", before) if before is not None else monkeypatch.delenv("TZ")
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize("change", ["2026-03-29T01:00:00+00:00", "2026-10-25T01:00:00+00:00"], ids=["spring", "autumn"])
+def test_summer_time_changes_nothing_within_a_session(change: str) -> None:
+    clocks = Clocks(datetime.fromisoformat(change).timestamp() - 60)
+    wall = clocks.wall()
+    clock = SessionClock(True, datetime.fromisoformat(wall.now()))
+    before = clock.at(0)
+    clocks.pass_by(120)
+    assert wall.step_seconds == 0.0
+    clock.note(ClockAnchored("", 120 * 16_000, wall.now()))
+    after = clock.at(120 * 16_000)
+    assert (datetime.strptime(after, "%H:%M:%S") - datetime.strptime(before, "%H:%M:%S")).total_seconds() == 120
+
+
+anchors = st.lists(
+    st.tuples(st.sampled_from(["", "me", "them"]), st.integers(0, 10**9), st.floats(-5000, 500_000)), max_size=12
+)
+
+
+@given(anchors, st.lists(st.integers(0, 10**9), min_size=2, max_size=30))
+def test_times_of_a_track_never_run_backwards(facts: list[tuple[str, int, float]], samples: list[int]) -> None:
+    start = datetime.fromisoformat(LIVE.wall_time)
+    clock = SessionClock.of(LIVE)
+    for track, sample, seconds in sorted(facts, key=lambda fact: fact[1]):
+        clock.note(Resumed(track, sample, (start + timedelta(seconds=seconds)).isoformat()))
+    for track in ("", "me", "them"):
+        times = [clock.wall(sample, track) for sample in sorted(samples)]
+        assert times == sorted(times)
+
+
+def test_a_day_with_a_fast_sound_card_stays_within_80_ms_of_the_wall() -> None:
+    clocks = Clocks()
+    wall = clocks.wall()
+    clock = SessionClock(True, datetime.fromisoformat(wall.now()))
+    ppm = 120
+    worst = 0.0
+    for _ in range(24 * 60):
+        clocks.pass_by(60.0)
+        sample = round(wall.elapsed_seconds * 16_000 * (1 + ppm / 1e6))
+        if anchor := wall.anchor("", sample):
+            clock.note(anchor)
+        shown = clock.wall(sample)
+        worst = max(worst, abs((shown - datetime.fromisoformat(wall.now())).total_seconds()))
+    assert worst < 0.08
