@@ -79,10 +79,14 @@ class Settings:
     """Names and words to expect."""
     chunk_seconds: float | None = None
     """New sound that makes a decoding step, 0.2 to 12; not set follows what a step costs."""
+    step_cost_seconds: float | None = field(default=None, metadata={"flag_only": True})
+    """What a step is taken to cost where the chunk follows the cost; not set measures it."""
+    settle: bool = True
+    """Hear each closed utterance once more as a whole, for the text that exports use."""
     log_dir: Path | None = None
     """Sessions are kept in this folder; not set is the platform's folder for user data."""
     output: str = field(default="screen", metadata={"flag_only": True})
-    """"screen", "plain" or "json"."""
+    """"screen", "inline" (captions below the prompt), "plain" or "json"."""
     screen: ScreenSettings = field(default_factory=ScreenSettings)
     keys: Mapping[str, str] = field(default_factory=dict)
     """Keys of the screen by what they do, such as pause = "p,f5"; docs/keys.md names them all."""

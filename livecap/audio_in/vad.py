@@ -1,4 +1,4 @@
-"""Where somebody speaks: chunks in, `SpeechStarted`, `SpeechPaused` and `SpeechEnded` out. Reports, never removes sound.
+"""Where somebody speaks: chunks in; speech that starts, pauses and ends out. Reports, and never removes sound.
 
 Every 20 ms frame is asked two questions, and is voiced when both say yes:
 

@@ -8,7 +8,7 @@ from livecap.settings import Effective, load_settings
 FILED = {"device": "device", "model": "model", "language": "language", "context": "context"}
 """Setting to the option that gives it, of those that a settings file may hold too; None is not given."""
 
-GIVEN = ("mic", "stdin", "rate", "channels", "start_seconds", "end_seconds", "save_audio")
+GIVEN = ("mic", "stdin", "rate", "channels", "start_seconds", "end_seconds", "save_audio", "step_cost_seconds")
 """Settings whose option has their name; None and False are not given."""
 
 
@@ -25,12 +25,15 @@ def effective(options: argparse.Namespace) -> Effective:
     if options.label:
         flags["labels"] = tuple(options.label)
     if options.chunk is not None:
-        flags["chunk_seconds"] = options.chunk
+        flags["chunk_seconds"] = None if options.chunk == "auto" else options.chunk
+    if options.settle is not None:
+        flags["settle"] = options.settle
     if options.log_dir is not None:
         flags["log_dir"] = options.log_dir
     if options.replay is not None:
         flags["replay"] = options.replay
     if options.pace != 1.0:
         flags["pace"] = options.pace
-    output = "json" if options.json else "plain" if options.plain or not sys.stdout.isatty() else "screen"
+    screen = "inline" if options.inline else "screen"
+    output = "json" if options.json else "plain" if options.plain or not sys.stdout.isatty() else screen
     return load_settings({**flags, "output": output})

@@ -60,6 +60,14 @@ def _run(options: argparse.Namespace) -> int:
     if options.command:
         status: int = options.run(options, settings)
         return status
+    if options.model is None and not (options.mic or options.device or options.replay or options.stdin):
+        from livecap.cli.first_run import is_first_run, run_first
+
+        if is_first_run(settings):
+            chosen = run_first()
+            if not chosen:
+                return 1
+            settings = effective(options).settings
     from livecap.cli.session import run_session
 
     return run_session(settings)
@@ -91,12 +99,15 @@ def _parser() -> argparse.ArgumentParser:
     text.add_argument("--model", metavar="NAME", help=f"a name, folder or repository; tiny (default: {DEFAULT_MODEL})")
     text.add_argument("--language", metavar="NAME", help="force a language, such as English or en")
     text.add_argument("--context", metavar="TEXT", help="names and words to expect")
-    text.add_argument("--chunk", metavar="SECONDS", type=_chunk, help="sound per step (default: by what a step costs)")
+    text.add_argument("--chunk", metavar="SECONDS", type=_chunk, help="sound per step (default: auto, by its cost)")
+    text.add_argument("--step-cost", dest="step_cost_seconds", metavar="SECONDS", type=_cost, help=argparse.SUPPRESS)
+    text.add_argument("--no-settle", dest="settle", action="store_false", default=None, help="live text is final text")
 
     output = parser.add_argument_group("output")
     form = output.add_mutually_exclusive_group()
     form.add_argument("--plain", action="store_true", help="print a line an utterance; no screen")
     form.add_argument("--json", action="store_true", help="print one event a line (docs/events.md)")
+    form.add_argument("--inline", action="store_true", help="captions in a few lines below the prompt")
     output.add_argument("--log-dir", metavar="DIR", type=Path, help="put the session's folder into DIR")
     output.add_argument("--save-audio", action="store_true", help="keep the sound beside the log, to replay it")
 
@@ -106,11 +117,23 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chunk(text: str) -> float:
+def _cost(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no cost of a step: give seconds above 0, at most 60")
+    return seconds
+
+
+def _chunk(text: str) -> float | str:
+    if text == "auto":
+        return text
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0.2 <= seconds <= 12:
-        raise argparse.ArgumentTypeError(f"{text!r} is no chunk length: give seconds from 0.2 to 12")
+        raise argparse.ArgumentTypeError(f"{text!r} is no chunk length: give seconds from 0.2 to 12, or auto")
     return seconds

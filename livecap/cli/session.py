@@ -17,12 +17,16 @@ from livecap.cli.model_here import is_here
 from livecap.cli.output import JsonOutput, PlainOutput, warn
 from livecap.cli.recover import offer
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, spools
+from livecap.cli.steering import Steering, described_model
 from livecap.session.clock import WallClock
 from livecap.session.log import check_parent
 from livecap.settings import Settings
 
 if TYPE_CHECKING:
+    from livecap.model.load import LoadedModel
     from livecap.session.live import LiveSession, LoadModel, MakeTranscriber
+    from livecap.session.steered import SteeredSession
+    from livecap.stream.config import StreamConfig
 
 
 def run_session(settings: Settings) -> int:
@@ -34,9 +38,9 @@ def run_session(settings: Settings) -> int:
         return _run(session, settings)
 
 
-def _run(session: "LiveSession", settings: Settings) -> int:
-    if settings.output == "screen":
-        return _on_screen(session)
+def _run(session: "SteeredSession", settings: Settings) -> int:
+    if settings.output in ("screen", "inline"):
+        return _on_screen(session, settings)
     troubles: list[str] = []
 
     def on_closed(trouble: str | None) -> None:
@@ -64,7 +68,7 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def make_session(settings: Settings) -> "LiveSession":
+def make_session(settings: Settings) -> "SteeredSession":
     """A session that is ready to start: what could be wrong with the request has been found by now.
 
     Devices are opened first of all, and heard from then on: reading the model's code takes longer than people wait.
@@ -88,12 +92,14 @@ def make_session(settings: Settings) -> "LiveSession":
     sound = open_sound(settings, notices)
     with closed_on_failure(sound):
         remember(settings)
-        from livecap.session.live import LiveSession
+        from livecap.model.backend import mx
         from livecap.session.log import SessionLog
         from livecap.session.sound_folder import SoundFolder, tidy
+        from livecap.session.steered import SteeredSession
         from livecap.session.tracks import TrackSource
 
-        language, load_model = recognition(settings)
+        kept: dict[Path, LoadedModel] = {}
+        language, load_model = recognition(settings, kept)
         if is_live(settings):
             for session_folder in tidy(parent):
                 notices(
@@ -104,9 +110,11 @@ def make_session(settings: Settings) -> "LiveSession":
         for label, spool in spools(sound):
             sound_folder.add(label, spool)
         tracks = [TrackSource(label, source) for label, source in sound]
-        model = _model_name(settings.model)
-        session = LiveSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
+        model = described_model(settings.model)
+        session = SteeredSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
     session.settings = as_logged(settings)
+    session.kept_models = kept
+    session.measure_memory = lambda: {"MLX": mx.get_active_memory(), "MLX cache": mx.get_cache_memory()}
     notices.lead_to(session)
     return session
 
@@ -137,24 +145,32 @@ class _Notices:
         self._session = session
 
 
-def recognition(settings: Settings) -> "tuple[str | None, LoadModel]":
-    """The language's full name, and what loads the model on the thread that will run it."""
+def recognition(settings: Settings, kept: "dict[Path, LoadedModel] | None" = None) -> "tuple[str | None, LoadModel]":
+    """The language's full name, and what loads the model on the thread that will run it.
+
+    Args:
+        kept: the model that was loaded last, by its folder; it is not loaded again.
+    """
     from livecap.cli.download import find_model
     from livecap.model.load import load
     from livecap.model.prompt import parse_language
-    from livecap.stream.config import StreamConfig
     from livecap.stream.recogniser import Recogniser
     from livecap.stream.settling import Settling
     from livecap.stream.transcriber import StreamingTranscriber
 
     language = parse_language(settings.language) if settings.language else None
     folder = find_model(settings.model)
-    config = StreamConfig(step_seconds=settings.chunk_seconds)
+    config = stream_config(settings)
 
     def load_model(on_notice: Callable[[str], None]) -> "MakeTranscriber":
-        loaded = load(folder)
-        for notice in loaded.notices:
-            on_notice(notice)
+        loaded = kept.get(folder) if kept is not None else None
+        if loaded is None:
+            loaded = load(folder)
+            for notice in loaded.notices:
+                on_notice(notice)
+        if kept is not None:
+            kept.clear()
+            kept[folder] = loaded
 
         def make(track: str) -> StreamingTranscriber:
             live, again = (Recogniser(loaded, settings.context, language, config) for _ in range(2))
@@ -164,7 +180,7 @@ def recognition(settings: Settings) -> "tuple[str | None, LoadModel]":
                 config,
                 track=track,
                 language=language,
-                settling=Settling(again, config),
+                settling=Settling(again, config) if settings.settle else None,
                 on_notice=on_notice,
             )
 
@@ -173,10 +189,35 @@ def recognition(settings: Settings) -> "tuple[str | None, LoadModel]":
     return language, load_model
 
 
-def _on_screen(session: "LiveSession") -> int:
+REPLAY_STEP_COST_SECONDS = 1.0
+"""A recording that is read as fast as it can be gets the same chunks on every machine: 2 s."""
+
+
+def stream_config(settings: Settings) -> "StreamConfig":
+    """How the stream is set."""
+    from livecap.stream.config import StreamConfig
+
+    cost = settings.step_cost_seconds
+    if cost is None and settings.replay is not None and settings.pace is None:
+        cost = REPLAY_STEP_COST_SECONDS
+    return StreamConfig(step_seconds=settings.chunk_seconds, step_cost_seconds=cost)
+
+
+def _on_screen(session: "SteeredSession", settings: Settings) -> int:
+    from livecap.cli.machine import ThisMachine
+    from livecap.settings import settings_path
+    from livecap.settings_file import store
     from livecap.tui.terminal import run_app
 
-    result = run_app(session, session.log_folder / "native.log")
+    result = run_app(
+        session,
+        session.log_folder / "native.log",
+        settings,
+        remember=lambda name, value: store(settings_path(), {name: value}),
+        machine=ThisMachine(),
+        change=Steering(session, settings),
+        inline=settings.output == "inline",
+    )
     if result == "abandoned":
         os._exit(130)
     status = _exit_status(session)
@@ -214,8 +255,3 @@ def _signals_stop(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in heard:
             signal.signal(number, before[number])
-
-
-def _model_name(model: str) -> str:
-    """A folder is called by its own name, a repository by its last part."""
-    return model.rstrip("/").rsplit("/", 1)[-1] or model

@@ -265,7 +265,8 @@ class LiveSession:
                 tracks.remove(track)
                 self._state = self._state if tracks else State.FINISHING
                 self._finish(track)
-            if not busy and not self._settle(tracks) and tracks:
+            idle = not busy or not self._is_live  # nobody waits for the steps of a recording
+            if not (idle and self._settle(self._tracks)) and not busy and tracks:
                 self._arrival.wait(WAKE_SECONDS)
         while self._settle(self._tracks):
             pass

@@ -4,8 +4,8 @@
     [ text of earlier utterances | stable text | decided anew ]
 
 In unbroken speech a new prompt begins in what is stable, at a pause that a step ended in: there it is certain which
-words were said before and which behind, so none is lost and none said twice. The sound behind the cut goes on into the new
-prompt with just its words as the prefix, and the language header stays.
+words were said before and which behind, so none is lost and none said twice. The sound behind the cut goes on into the
+new prompt with just its words as the prefix, and the language header stays.
 """
 
 from dataclasses import dataclass
