@@ -15,6 +15,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     form = demo.add_mutually_exclusive_group()
     form.add_argument("--plain", action="store_true", default=absent, help="print a line an utterance; no screen")
     form.add_argument("--json", action="store_true", default=absent, help="print one event a line")
+    form.add_argument("--inline", action="store_true", default=absent, help="captions below the prompt")
     demo.add_argument("--pace", metavar="N", type=pace, default=absent, help="N times real time, or max")
     demo.add_argument("--model", metavar="NAME", default=absent, help="another model than tiny")
     demo.add_argument("--log-dir", metavar="DIR", type=Path, default=absent, help="put the session's folder into DIR")

@@ -8,14 +8,18 @@ SHORT_NAMES = {"0.6b": "Qwen/Qwen3-ASR-0.6B", "1.7b": "Qwen/Qwen3-ASR-1.7B"}
 
 def is_here(name: str) -> bool:
     """False where it has to be downloaded, or where that cannot be told so simply."""
-    if name == "tiny" or Path(name).is_dir():
-        return True
+    return name == "tiny" or folder_of(name) is not None
+
+
+def folder_of(name: str) -> Path | None:
+    """Where its files are, of a folder or of what the cache holds; None where that cannot be told so simply."""
+    if Path(name).is_dir():
+        return Path(name)
     lowered = name.lower()
     repository = SHORT_NAMES.get(lowered.removeprefix("qwen3-asr-"), name)
     snapshots = _cache() / f"models--{repository.replace('/', '--')}" / "snapshots"
-    return any(
-        (folder / "config.json").exists() and any(folder.glob("*.safetensors")) for folder in snapshots.glob("*")
-    )
+    folders = (folder for folder in snapshots.glob("*") if (folder / "config.json").exists())
+    return next((folder for folder in folders if any(folder.glob("*.safetensors"))), None)
 
 
 def _cache() -> Path:

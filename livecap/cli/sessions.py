@@ -18,7 +18,7 @@ _UNITS = {"min": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The three commands and their options."""
-    sessions = commands.add_parser("sessions", help="list, name or delete past sessions")
+    sessions = commands.add_parser("sessions", help="look through past sessions; list, name or delete them")
     actions = sessions.add_subparsers(dest="action", metavar="", title="actions")
     for parser in (sessions, actions.add_parser("list", help="list them, newest first")):
         parser.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
@@ -59,7 +59,12 @@ def _sessions(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     if options.action == "delete":
         return _delete(archive, options.session, options.yes)
-    return _list(archive, options.as_json or options.json)
+    as_json = options.as_json or options.json
+    if options.action is None and not as_json and settings.output == "screen" and sys.stdin.isatty():
+        from livecap.cli.sessions_browser import browse
+
+        return browse(settings)
+    return _list(archive, as_json)
 
 
 def _list(archive: Any, as_json: bool) -> int:

@@ -27,6 +27,8 @@ class SteeredSession(LiveSession):
         self._silences: dict[str, list[tuple[int, int | None]]] = {track.label: [] for track in self._tracks}
         """Of each track: [start, end) of what a person did not want to be heard; the last may be open."""
         self._muted = False
+        self.kept_models: Any = None
+        """What was loaded, for who makes `load_model` anew; nothing here looks into it."""
         self.measure_memory: Callable[[], Mapping[str, int]] | None = None
         """What the model's library holds, in bytes by name; None where nobody knows."""
 

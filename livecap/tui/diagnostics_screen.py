@@ -20,7 +20,7 @@ from livecap.tui.spoken import length_of_time, size
 from livecap.version import VERSION
 
 if TYPE_CHECKING:
-    from livecap.session.live import LiveSession
+    from livecap.session.steered import SteeredSession
 
 PLOT_HEIGHT = 4
 REDRAW_SECONDS = 0.5
@@ -50,7 +50,7 @@ class DiagnosticsScreen(Screen[None]):
 
     def __init__(
         self,
-        session: "LiveSession",
+        session: "SteeredSession",
         history: SessionHistory,
         memory: Callable[[], int | None] = resident_bytes,
     ) -> None:

@@ -16,7 +16,7 @@ class HelpScreen(ModalScreen[None]):
     DEFAULT_CSS = """
     HelpScreen {
         align: center middle;
-        & VerticalScroll { width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; }
+        & VerticalScroll { width: 84; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; }
         & Static { width: 1fr; }
     }
     """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.keys import Keys
 
 from livecap.errors import SettingsError
@@ -38,7 +39,7 @@ def commands() -> list[Command]:
     from livecap.tui.sessions_screen import SessionsScreen
     from livecap.tui.transcript_view import TranscriptView
 
-    places = {
+    places: dict[str, type[DOMNode]] = {
         "everywhere": LivecapApp,
         "a session": LiveScreen,
         "the transcript": TranscriptView,

@@ -29,12 +29,12 @@ class LanguageScreen(Screen[str | None]):
         Binding("down", "into_list", "List", show=False, tooltip="Into the list", id="language.list"),
     ]
 
-    def __init__(self, languages: Sequence[str]) -> None:
+    def __init__(self, languages: Sequence[str], title: str = "Which language is spoken?") -> None:
         super().__init__()
-        self._languages = languages
+        self._languages, self._question = languages, title
 
     def compose(self) -> ComposeResult:
-        yield Static("Which language is spoken?", id="title", markup=False)
+        yield Static(self._question, id="title", markup=False)
         yield Input(placeholder="type to find one", compact=True)
         yield ChooseList(id="languages")
 

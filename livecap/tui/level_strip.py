@@ -8,9 +8,9 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from livecap.tui.level_meter import FLOOR_DB
-
 BARS = " ▁▂▃▄▅▆▇█"
+FLOOR_DB = -45.0
+"""The lowest bar; higher than a meter's floor, so that speech moves."""
 BAR_SECONDS = 0.5
 """Each bar is the loudest moment of so long."""
 MAX_BARS = 60

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -38,7 +39,7 @@ from livecap.tui.status_bar import StatusBar
 from livecap.tui.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
-    from livecap.session.live import LiveSession  # it loads MLX, which the screen can do without
+    from livecap.session.steered import SteeredSession  # it loads MLX, which the screen can do without
 
 Leaving = Literal["finished", "abandoned"]
 """How a person left: after the session ended in order, or at once, with sound still to decode."""
@@ -91,7 +92,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def __init__(
         self,
-        session: "LiveSession",
+        session: "SteeredSession",
         clock: Callable[[], float] = time.monotonic,
         machine: Machine | None = None,
         change: Change | None = None,
@@ -341,20 +342,29 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 change(changes)
             except LivecapError as error:
                 self.app.call_from_thread(self.tell, str(error), "error")
+            else:
+                self.app.call_from_thread(self._changed, changes)
 
         self.run_worker(work, thread=True, group="change", exclusive=True)
+
+    def _changed(self, changes: Mapping[str, Any]) -> None:
+        if "context" in changes:
+            app = self.app
+            app.settings = replace(app.settings, context=changes["context"] or "")  # type: ignore[attr-defined]
+        self._notice.dismiss()
 
     # ---- what is kept
 
     def action_export(self) -> None:
         from livecap.tui.export_screen import ExportScreen
 
-        self.app.push_screen(ExportScreen(self._session.log_folder), lambda said: said and self.tell(said))
+        screen = ExportScreen(self._session.log_folder)
+        self.app.push_screen(screen, lambda said: self.tell(said) if said else None)
 
     def action_sessions(self) -> None:
         from livecap.tui.sessions_screen import SessionsScreen
 
-        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self._now))
+        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self._now, self._machine))
 
     # ---- the way out
 

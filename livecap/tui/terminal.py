@@ -22,13 +22,13 @@ from livecap.tui.machine import Change, Machine
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from livecap.session.live import LiveSession
+    from livecap.session.steered import SteeredSession
 
 STDOUT, STDERR = 1, 2
 
 
 def run_app(
-    session: "LiveSession",
+    session: "SteeredSession",
     native_log: Path,
     settings: Settings | None = None,
     *,

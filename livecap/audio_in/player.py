@@ -1,0 +1,73 @@
+"""Player: sound that was saved, heard again from a sample on."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
+
+BLOCK_SAMPLES = SAMPLE_RATE // 20
+
+
+class Player:
+    """Plays files of 16 kHz mono sound, all at once, on a thread of its own. Used from two threads."""
+
+    def __init__(self, files: Sequence[Path], sample: int) -> None:
+        """
+        Args:
+            files: one for each track; they begin at sample 0.
+            sample: where to begin.
+
+        Raises:
+            AudioError: a file or an output cannot be opened.
+        """
+        import sounddevice
+        import soundfile
+
+        self._files: list[Any] = []
+        try:
+            for path in files:
+                file = soundfile.SoundFile(path)
+                self._files.append(file)
+                file.seek(min(sample, len(file)))
+            self._stream = sounddevice.OutputStream(samplerate=SAMPLE_RATE, channels=1, dtype="float32")
+            self._stream.start()
+        except (soundfile.SoundFileError, sounddevice.PortAudioError, ValueError) as error:
+            self._close_files()
+            raise AudioError(f"The sound cannot be played: {error}.") from None
+        self.sample = sample
+        """What is heard now."""
+        self.ended = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Fall silent; returns at once."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                pieces = [file.read(BLOCK_SAMPLES, dtype="float32") for file in self._files]
+                longest = max(map(len, pieces), default=0)
+                if not longest:
+                    break
+                mixed = np.zeros((longest, 1), np.float32)
+                for piece in pieces:
+                    mixed[: len(piece), 0] += piece
+                self._stream.write(np.clip(mixed, -1.0, 1.0))
+                self.sample += longest
+        finally:
+            self.ended = True
+            self._stream.abort()
+            self._stream.close()
+            self._close_files()
+
+    def _close_files(self) -> None:
+        for file in self._files:
+            file.close()

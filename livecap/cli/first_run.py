@@ -1,0 +1,31 @@
+"""The first start on a terminal: which input, which model, which language; stored, and never asked again."""
+
+import sys
+import time
+
+from livecap.settings import Settings, settings_path
+from livecap.settings_file import store
+from livecap.text_safety import printable
+
+
+def is_first_run(settings: Settings) -> bool:
+    """Nobody has chosen anything yet, and somebody is there to be asked."""
+    return (
+        settings.output == "screen" and sys.stdin.isatty() and settings == Settings() and not settings_path().exists()
+    )
+
+
+def run_first() -> bool:
+    """Ask, and store the answers; False where a person went away."""
+    from livecap.cli.machine import ThisMachine
+    from livecap.tui.first_screen import FirstScreen
+    from livecap.tui.terminal import run_screen
+
+    chosen = run_screen(FirstScreen(ThisMachine(), time.monotonic))
+    if not isinstance(chosen, dict):
+        print("Nothing was chosen, and nothing is stored. livecap --help tells how to start without questions.")
+        return False
+    path = settings_path()
+    store(path, chosen)
+    print(f"Stored in {printable(str(path))}. livecap config shows and changes it.")
+    return True
