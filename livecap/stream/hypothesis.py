@@ -47,6 +47,7 @@ class Hypothesis:
         self._pauses: list[tuple[int, int]] = []
         """(tokens, sample) of steps that ended in a pause: just so many tokens were said before it."""
         self._tokens: list[BelievedToken] = []
+        self._n_shown = 0
         self.frontier = 0
         self.prompt_start = 0
         self.utterance_start = 0
@@ -70,6 +71,11 @@ class Hypothesis:
     def partial_ids(self) -> list[int]:
         """What may still change: the next step's draft."""
         return self.ids[self.frontier :]
+
+    @property
+    def shown_ids(self) -> list[int]:
+        """Of those, what is steady enough to be shown."""
+        return self.ids[self.frontier : max(self.frontier, self._n_shown)]
 
     def revise(
         self,
@@ -114,6 +120,7 @@ class Hypothesis:
                 self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
             )
             self.frontier = self._cut_before(stable, self.frontier)
+        self._n_shown = self._config.commit.shown(self._tokens, self.frontier, end_sample, self._starts_word, at_pause)
         assert self.frontier >= before, "stable text shrank"
         return runaway
 
@@ -203,6 +210,7 @@ class Hypothesis:
             return
         del self._tokens[:n]
         self.frontier -= n
+        self._n_shown = max(0, self._n_shown - n)
         self.prompt_start -= n
         self.utterance_start -= n
         self._pauses = [(tokens - n, sample) for tokens, sample in self._pauses if tokens > n]

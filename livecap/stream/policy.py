@@ -39,6 +39,8 @@ class CommitPolicy:
     """The same for a word that the model was not sure of."""
     sure_margin: float = 1.0
     """A token is sure whose logit always lay so far above the second best."""
+    hold_display: bool = True
+    """Text that is new and doubtful, and the last word, are shown when a second step heard them, too."""
     short_voice_seconds: float = 1.5
     """A cough, a door or a hum is voiced for less; text that is nowhere sure is not committed for it."""
     held_words: int = 1
@@ -66,6 +68,30 @@ class CommitPolicy:
         while n < len(tokens) and end_sample - tokens[n].since_sample >= self._wait_samples(tokens[n]):
             n += 1
         return max(frontier, min(n, self._before_last_words(tokens, frontier, end_sample, starts_word)))
+
+    def shown(
+        self,
+        tokens: Sequence["BelievedToken"],
+        frontier: int,
+        end_sample: int,
+        starts_word: Callable[[int], bool],
+        at_pause: bool,
+    ) -> int:
+        """How many of `tokens` are shown: what is doubtful and new waits for one more step, so that nothing flickers.
+
+        Args:
+            at_pause: nobody speaks at `end_sample`: no word can be half heard, and all is shown.
+        """
+        if at_pause or not self.hold_display:
+            return len(tokens)
+        n = frontier
+        while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= self.sure_margin):
+            n += 1
+        if n == len(tokens) and n > frontier and tokens[-1].since_sample == end_sample:
+            n -= 1  # the sound may end inside the last word: it is shown when it was heard twice
+        while n > frontier and n < len(tokens) and not starts_word(tokens[n].id):
+            n -= 1
+        return n
 
     def is_believable(self, tokens: Sequence["BelievedToken"], voiced_samples: int) -> bool:
         """False for the text of an utterance in which the model was sure of nothing and hardly anybody spoke."""

@@ -346,7 +346,7 @@ class StreamingTranscriber:
     def _update(self, final: bool = False, end_sample: int | None = None) -> TranscriptUpdate:
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
-        partial_ids = [] if final else hypothesis.partial_ids
+        partial_ids = [] if final else hypothesis.shown_ids
         stable, partial = self._text.decode(hypothesis.stable_ids, partial_ids)
         assert stable.startswith(utterance.shown), "stable text changed"
         utterance.shown = stable

@@ -203,7 +203,7 @@ def test_what_was_said_before_a_pause_on_request_becomes_stable() -> None:
 @pytest.mark.parametrize("rollback", [2, 5, 8])
 def test_rollback_trades_stability_for_latency(rollback: int) -> None:
     words = speech([0.1] * 60)
-    policy = CommitPolicy(Rule.ROLLBACK, rollback_tokens=rollback)
+    policy = CommitPolicy(Rule.ROLLBACK, rollback_tokens=rollback, hold_display=False)
     updates, _ = run(words, config=StreamConfig(step_seconds=2.0, commit=policy))
     partials = [len(u.partial.split()) for u in updates if not u.final][3:-2]
     assert min(partials) == rollback
