@@ -10,9 +10,9 @@ from livecap.text_safety import printable
 
 def is_first_run(settings: Settings) -> bool:
     """Nobody has chosen anything yet, and somebody is there to be asked."""
-    return (
-        settings.output == "screen" and sys.stdin.isatty() and settings == Settings() and not settings_path().exists()
-    )
+    usual = Settings()
+    chosen = (settings.device, settings.model, settings.language) != (usual.device, usual.model, usual.language)
+    return settings.output == "screen" and sys.stdin.isatty() and not chosen and not settings_path().exists()
 
 
 def run_first() -> bool:

@@ -1,5 +1,6 @@
 """LivecapApp: what all screens share: colours, keys, the palette, help, the clipboard, the way out."""
 
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -50,6 +51,8 @@ class LivecapApp(App[Any]):
         self.remember = remember
         self.on_quit: Callable[[], None] | None = None
         """What ends the first screen in order; None where leaving needs no order."""
+        self.fault = ""
+        """The traceback of what made the screen fail."""
         self._first = first
         self._is_up = False
         self.set_keymap(checked_keymap(self.settings.keys, "[keys]"))
@@ -96,6 +99,11 @@ class LivecapApp(App[Any]):
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self.screen))
+
+    def _fatal_error(self) -> None:
+        """A mistake of ours is no picture for a person: it is kept for whoever mends it."""
+        self.fault = traceback.format_exc()
+        self._close_messages_no_wait()
 
     async def action_quit(self) -> None:
         if self.on_quit is not None:

@@ -1,34 +1,64 @@
 """ChooseList: a list to choose one of, with what it needs on every row."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.text import Text
+from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+MARK = "▸ "
+"""Before the chosen row: colour is never the only sign."""
+
 
 class ChooseList(OptionList):
-    """Rows are text, never markup. j and k move, too."""
+    """Rows are text, never markup, and never wrapped. j and k move, too."""
 
     DEFAULT_CSS = """
-    ChooseList { height: 1fr; border: none; padding: 0; }
-    ChooseList:focus { border: none; }
+    ChooseList {
+        height: 1fr;
+        border: none;
+        padding: 0;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
+        &:focus { border: none; }
+    }
     """
-    BINDINGS = [("j", "cursor_down"), ("k", "cursor_up")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("k", "cursor_up", "Up", show=False),
+    ]
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._rows: list[tuple[str, Text]] = []
+        self._marked: int | None = None
 
     def fill(self, rows: Sequence[tuple[str, Text]]) -> None:
         """(identifier, what is shown); keeps the row that was chosen."""
         before = self.chosen
         self.clear_options()
-        self.add_options([Option(text, id=f"id-{number}") for number, (_, text) in enumerate(rows)])
-        self._names = [name for name, _ in rows]
+        self._rows, self._marked = list(rows), None
+        self.add_options([Option(_row(text, False)) for _, text in rows])
+        names = [name for name, _ in rows]
         if rows:
-            self.highlighted = self._names.index(before) if before in self._names else 0
-
-    _names: list[str] = []
+            self.highlighted = names.index(before) if before in names else 0
 
     @property
     def chosen(self) -> str | None:
         """The identifier of the row that is highlighted; None where there is none."""
         at = self.highlighted
-        return self._names[at] if at is not None and at < len(self._names) else None
+        return self._rows[at][0] if at is not None and at < len(self._rows) else None
+
+    def watch_highlighted(self, highlighted: int | None) -> None:
+        super().watch_highlighted(highlighted)
+        for number, marked in ((self._marked, False), (highlighted, True)):
+            if number is not None and number < min(len(self._rows), self.option_count):
+                self.replace_option_prompt_at_index(number, _row(self._rows[number][1], marked))
+        self._marked = highlighted
+
+
+def _row(text: Text, marked: bool) -> Text:
+    row = Text(MARK if marked else "  ", no_wrap=True, overflow="ellipsis")
+    return row.append_text(text)

@@ -39,7 +39,7 @@ class FirstScreen(Screen[None]):
         self._ask_model()
 
     def _ask_model(self) -> None:
-        title = "2 of 3   Which model shall write? It is downloaded once and runs on this machine."
+        title = "2 of 3   Which model shall write? It runs on this machine."
         self.app.push_screen(ModelScreen(self._machine, self._now, title), self._model_chosen)
 
     def _model_chosen(self, name: str | None) -> None:

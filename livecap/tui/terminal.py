@@ -8,6 +8,7 @@ import ctypes
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livecap.settings import Settings
+from livecap.text_safety import printable
 from livecap.tui.app import LivecapApp, Remember, forget
 from livecap.tui.live_screen import LiveScreen
 from livecap.tui.machine import Change, Machine
@@ -56,6 +58,7 @@ def run_app(
     if result is None:
         session.stop()
         session.wait()
+        _tell_fault(app, native_log.parent / "screen-fault.txt")
     return result or "crashed"
 
 
@@ -63,7 +66,18 @@ def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember
     """Show a screen that is no session; returns what it leaves with, None where it failed."""
     app = LivecapApp(screen, settings, remember)
     with native_prints_to(Path(os.devnull)):
-        return app.run()
+        result = app.run()
+    _tell_fault(app, Path(tempfile.gettempdir()) / f"livecap-screen-fault-{os.getpid()}.txt")
+    return result
+
+
+def _tell_fault(app: LivecapApp, path: Path) -> None:
+    """One line on the error output where the screen failed; the traceback goes to a file."""
+    if app.fault:
+        with suppress(OSError):
+            path.write_text(app.fault, encoding="utf-8")
+        last = printable(app.fault.strip().splitlines()[-1])
+        print(f"livecap: the screen failed: {last}. Please report it, with {path}.", file=sys.stderr)
 
 
 @contextmanager
