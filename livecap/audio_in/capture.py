@@ -45,6 +45,8 @@ class CaptureConfig:
     """How often it is looked whether the default input became another, where that can be known."""
     probe_seconds: float = 1.0
     """Between two looks of another process for a lost device, while other streams run."""
+    most_probe_seconds: float = 60.0
+    """The same for a device that is there and still cannot be opened: each look that finds it disturbs the others."""
     aside_seconds: float = 2.0
     """How long a stream waits for others that read the devices anew."""
 

@@ -126,6 +126,8 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
         lambda device: device.pulse_source == text,
         lambda device: str(device.index) == text,
         lambda device: device.name.casefold() == text.casefold(),
+        lambda device: device.carrier is None and text.casefold() in device.name.casefold(),
+        # Each output has a monitor called after it: who means that says so.
         lambda device: text.casefold() in device.name.casefold(),
         lambda device: text.casefold() in device.pulse_source.casefold(),
     ):

@@ -5,12 +5,11 @@ delivers zeros, changes its rate, is not the default any more, or the machine sl
 a gap.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +18,15 @@ from livecap.audio_in.capture import Capture, CaptureConfig, CaptureStatus
 from livecap.audio_in.devices import InputDevice, choose_input
 from livecap.audio_in.enumeration import Enumeration
 from livecap.audio_in.resample import Resampler
+from livecap.audio_in.silence import OnNotice, SilenceNotices
 from livecap.audio_in.source import Level
 from livecap.audio_in.spool import Spool
-from livecap.audio_in.watch import RestartPace, SleepWatch, ZerosWatch
+from livecap.audio_in.watch import RestartPace, SleepWatch
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
-LOOPBACKS = ("blackhole", "monitor", "loopback", "soundflower", "vb-cable")
-"""Parts of the names of inputs that hear what the machine plays."""
-
 RESAMPLED_TOLERANCE = 2
 """Samples by which a resampled piece may differ from its length times the ratio of the rates: rounding at both ends."""
-
-
-class OnNotice(Protocol):
-    """Told what a person should know, on the capture thread."""
-
-    def __call__(self, message: str, severity: str = "warning") -> None: ...
 
 
 class KeptInput:
@@ -85,11 +76,13 @@ class KeptInput:
         self._device: InputDevice | None = None  # the one opened last
         self._list_is_old = False
         self._lost_at: float | None = None  # the end of the last sound heard, while there is no device
-        self._zeros = ZerosWatch(config.zeros_seconds)
+        self._silence = SilenceNotices(config.zeros_seconds, on_notice)
         self._sleep = SleepWatch(clock, awake_clock)
         self._pace = RestartPace(config.retry_seconds)
         self._not_before = self._next_probe = self._next_default = clock()
-        self._told_lost = self._told_zeros = self._told_flags = self._told_storm = False
+        self._probe_seconds = config.probe_seconds
+        self._old_list_may_do = True  # a device that was opened by it delivered sound
+        self._told_lost = self._told_flags = self._told_storm = False
 
     def open_first(self, is_closed: Callable[[], bool], wait: Callable[[float], object]) -> None:
         """A busy device is tried a few times, with `wait` between.
@@ -148,7 +141,7 @@ class KeptInput:
         self._capture = capture
         self._device = device
         self._list_is_old = False
-        self._zeros = ZerosWatch(self._config.zeros_seconds)
+        self._silence.begin()
         self.name = device.name
         self.started_wall = self.started_wall or time.time()
         self._before = self.status = replace(self.status, n_opened=self.status.n_opened + 1)
@@ -160,30 +153,41 @@ class KeptInput:
         assert was is not None
         self._not_before = self._clock() + self._config.retry_seconds
         try:
-            if self._list_is_old:
-                self._read_devices_anew(was)
-            device = self._same(was, self._portaudio.list_inputs())
-            self._open(device)
+            if not self._list_is_old:
+                self._open(self._same(was, self._portaudio.list_inputs()))
+            elif self._enumeration.shared:
+                self._reopen_beside_others(was)
+            else:
+                self._enumeration.anew(self._portaudio.reinitialise, self._config.aside_seconds)
+                self._open(self._same(was, self._portaudio.list_inputs()))
         except AudioError:
             self._list_is_old = True
             self._lost_at = self._clock() if self._lost_at is None else self._lost_at
             self._tell_lost(was.name)
             return
-        if device.name != was.name:
-            self._on_notice(f'Now listening to "{device.name}", the default input.')
+        self._probe_seconds = self._config.probe_seconds
+        if self.name != was.name:
+            self._on_notice(f'Now listening to "{self.name}", the default input.')
 
-    def _read_devices_anew(self, was: InputDevice) -> None:
-        """Other streams are disturbed only where a new process sees the device.
+    def _reopen_beside_others(self, was: InputDevice) -> None:
+        """As the old list has it; else the devices are read anew, which ends the streams of others for a moment: only
+        where a new process sees the device, and less and less often where that does not help.
 
         Raises:
-            AudioError: it does not, or the devices cannot be read.
+            AudioError: it is still away.
         """
-        if self._enumeration.shared:
-            if self._clock() < self._next_probe:
-                raise AudioError(f'"{was.name}" is away.')
-            self._next_probe = self._clock() + self._config.probe_seconds
-            self._same(was, self._portaudio.probe_inputs())
+        if self._old_list_may_do:
+            try:
+                return self._open(self._same(was, self._portaudio.list_inputs()))
+            except AudioError:
+                pass
+        if self._clock() < self._next_probe:
+            raise AudioError(f'"{was.name}" is away.')
+        self._next_probe = self._clock() + self._probe_seconds
+        self._same(was, self._portaudio.probe_inputs())
+        self._probe_seconds = min(self._probe_seconds * 2, self._config.most_probe_seconds)
         self._enumeration.anew(self._portaudio.reinitialise, self._config.aside_seconds)
+        self._open(self._same(was, self._portaudio.list_inputs()))
 
     def _same(self, was: InputDevice, inputs: list[InputDevice]) -> InputDevice:
         """The default where none was chosen; else never another device than the chosen one.
@@ -262,6 +266,7 @@ class KeptInput:
         elif self._lost_at is None:
             self._lost_at = capture.opened_at
         self._list_is_old = True
+        self._old_list_may_do = capture.last_block_at is not None
         self.let_go()
         now = self._clock()
         wait_seconds = self._pace.died_after(now - capture.opened_at)
@@ -323,7 +328,7 @@ class KeptInput:
         capture.taken += len(sound)
         self._append(capture, capture.resampler.process(sound))
         self._count(capture, overflowed=n_lost > 0)
-        self._watch_for_zeros(capture, sound)
+        self.trouble = self._silence.hear(sound, capture.device)
 
     def _end_of_loss(self, capture: Capture, lost_at: float) -> None:
         assert capture.heard_from is not None
@@ -366,27 +371,3 @@ class KeptInput:
         if capture.n_flags and not self._told_flags:
             self._told_flags = True
             self._on_notice(f'"{capture.device.name}" reports that sound was lost before it reached livecap.')
-
-    def _watch_for_zeros(self, capture: Capture, sound: NDArray[np.float32]) -> None:
-        name = capture.device.name
-        is_loopback = any(part in name.casefold() for part in LOOPBACKS)
-        was_silent = self._zeros.silent
-        self._zeros.hear(sound, capture.device.default_rate)
-        if not self._zeros.silent:
-            if was_silent:
-                self.trouble = None
-                if self._told_zeros and not is_loopback:  # which is digitally silent whenever nothing plays
-                    self._told_zeros = False
-                    self._on_notice(f'"{name}" is heard again.', "info")
-            return
-        self.trouble = None if is_loopback else "silent"
-        if self._told_zeros:
-            return
-        self._told_zeros = True
-        if is_loopback:
-            reason = "Nothing is playing into it yet?"
-        elif sys.platform == "darwin":
-            reason = "Muted, or not permitted? See System Settings > Privacy & Security > Microphone."
-        else:
-            reason = "Is it muted, or its permission missing?"
-        self._on_notice(f'"{name}" delivers only digital silence for {self._zeros.seconds:.0f} s. {reason}')

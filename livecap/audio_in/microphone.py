@@ -20,7 +20,8 @@ from livecap.audio_in import portaudio as real_portaudio
 from livecap.audio_in.capture import CaptureConfig, CaptureStatus
 from livecap.audio_in.devices import choose_input
 from livecap.audio_in.enumeration import OURS, Enumeration
-from livecap.audio_in.kept_input import KeptInput, OnNotice
+from livecap.audio_in.kept_input import KeptInput
+from livecap.audio_in.silence import OnNotice
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.spool import Spool
 from livecap.audio_in.watch import clock_through_sleep

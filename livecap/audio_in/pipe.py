@@ -67,6 +67,8 @@ class Pipe:
         # Guarded by it:
         self._paused = self._pause_told = self._closed = self._drained = False
         self._failure: AudioError | None = None
+        self.forgotten_samples = 0
+        """Came while listening paused."""
         self._arrival = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pipe", daemon=True)
         self._thread.start()
@@ -199,7 +201,9 @@ class Pipe:
         heard = resampler.process(samples)
         with self._lock:
             paused = self._paused
-        if not paused:
+        if paused:
+            self.forgotten_samples += len(heard)
+        else:
             self._append(heard)
 
     def _append(self, samples: NDArray[np.float32]) -> None:

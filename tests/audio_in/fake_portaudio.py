@@ -145,7 +145,7 @@ class Ear:
         """Time passes until it is so: a lost device is opened again at the fake's time."""
 
         def passes():
-            self.portaudio.now += 0.0005
+            self.portaudio.now += 0.02
             return condition()
 
         eventually(passes)

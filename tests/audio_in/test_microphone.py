@@ -304,7 +304,7 @@ def test_zeros_for_three_seconds_are_told_once_and_so_is_the_sound_after_them(ea
 
 
 def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatch):
-    monkeypatch.setattr("livecap.audio_in.kept_input.sys.platform", "darwin")
+    monkeypatch.setattr("livecap.audio_in.silence.sys.platform", "darwin")
     one = ear()
     one.open()
     for _ in range(3):
@@ -388,14 +388,13 @@ def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
     source = one.open()
     one.hear(ramp(0))
 
-    def broken(capture):
+    def broken(*heard):
         raise ZeroDivisionError("oops")
 
-    source._input._watch_for_zeros = lambda *args: broken(None)
+    source._input._silence.hear = broken
     one.stream.hear(ramp(320))
     got = []
     with pytest.raises(AudioError, match="oops"):
         for chunk in chunks(source):
             got.append(chunk)
     assert got[-1].end_sample == 640
-    del source._input._watch_for_zeros

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.audio_in import devices
+from livecap.audio_in import devices, portaudio
 from livecap.audio_in.devices import find_input, list_inputs
 from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.source import chunks
+from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in import virtual_mic
@@ -52,13 +54,19 @@ def listen(mic):
 
     native = SimpleNamespace(
         list_inputs=lambda: [as_the_sink(device) for device in list_inputs()],
+        probe_inputs=lambda: [as_the_sink(device) for device in portaudio.probe_inputs()],
         open_input=devices.open_input,
         reinitialise=devices.reinitialise,
+        default_input_name=portaudio.default_input_name,
     )
 
-    def open_microphone(name, portaudio=native):
+    def open_microphone(name, portaudio=native, spool=None):
         notices = []
-        opened.append(Microphone(name, on_notice=notices.append, portaudio=portaudio))
+
+        def on_notice(message, severity="warning"):
+            notices.append(message)
+
+        opened.append(Microphone(name, on_notice=on_notice, portaudio=portaudio, spool=spool))
         return opened[-1], notices
 
     yield open_microphone
@@ -91,10 +99,10 @@ def noise(tmp_path):
 
 def heard(source):
     source.close()
-    chunks = list(source)
-    ends = [0, *(chunk.end_sample for chunk in chunks)]
-    gaps = [(end, chunk.start_sample) for end, chunk in zip(ends, chunks, strict=False) if chunk.start_sample > end]
-    return np.concatenate([chunk.samples for chunk in chunks]), gaps
+    pieces = list(chunks(source))
+    ends = [0, *(piece.end_sample for piece in pieces)]
+    gaps = [(end, piece.start_sample) for end, piece in zip(ends, pieces, strict=False) if piece.start_sample > end]
+    return np.concatenate([piece.samples for piece in pieces]), gaps
 
 
 def test_what_is_played_is_captured_bit_for_bit(mic, listen, noise):
@@ -130,16 +138,57 @@ def test_stereo_at_another_rate_becomes_16_khz_mono(mic, listen, tmp_path, as_re
 
 def test_inputs_are_listed_and_found_by_name(mic):
     names = [device.name for device in list_inputs()]
-    assert names == ["BlackHole 2ch", "MacBook Pro Microphone", "default"]
+    assert names[:3] == ["BlackHole 2ch", "MacBook Pro Microphone", "default"]
+    assert names[3:] == ["Monitor of BlackHole 2ch", "Monitor of MacBook Pro Microphone"]
     assert find_input(None).name == "default"
-    assert find_input("macbook").index == 1
+    assert find_input("macbook pro microphone").index == 1
     with pytest.raises(AudioError, match=r"More than one.*0 BlackHole 2ch, 1 MacBook Pro Microphone"):
         find_input("c")
     with pytest.raises(AudioError, match='No input named "Yeti". Found: 0 BlackHole 2ch'):
         find_input("Yeti")
     mic.add("AirPods", 24_000, 1)
     devices.reinitialise()
-    assert find_input("airpods").name == "AirPods"
+    assert find_input("AirPods").name == "AirPods"
+
+
+def test_what_the_machine_plays_is_found_by_name_and_heard(mic, listen, noise):
+    path, played = noise(1.0, 48_000, 2)
+    source, notices = listen("monitor of black", portaudio=portaudio)
+    assert source.name == "Monitor of BlackHole 2ch"
+    mic.play("MacBook Pro Microphone", noise(1.0)[0])  # not this one
+    mic.play("BlackHole 2ch", path).wait(20)
+    time.sleep(0.3)
+    samples, gaps = heard(source)
+    sounding = np.flatnonzero(np.abs(samples) > 1e-3)
+    assert sounding[-1] - sounding[0] == pytest.approx(SAMPLE_RATE, abs=100) and gaps == []
+
+
+def test_two_devices_are_heard_side_by_side_and_one_may_die(mic, listen, noise, tmp_path):
+    path, _ = noise(1.0)  # the default device is not the one to lose: PulseAudio moves its streams to another
+    spool = Spool()
+    spool.keep_in(tmp_path / "them.wav")
+    me, me_notices = listen("BlackHole 2ch", portaudio=portaudio)
+    them, them_notices = listen("MacBook Pro Microphone", portaudio=portaudio, spool=spool)
+    eventually(lambda: me.arrived_samples > 0 and them.arrived_samples > 0)
+    mic.remove("MacBook Pro Microphone")
+    eventually(lambda: them.trouble == "away")
+    mic.play("BlackHole 2ch", path).wait(20)
+    assert me.trouble is None and me.status.n_opened == 1
+    mic.add("MacBook Pro Microphone", SAMPLE_RATE, 1)
+    back_at = time.monotonic()
+    eventually(lambda: them.trouble is None)
+    assert time.monotonic() - back_at < 3  # two, and what a busy machine takes
+    mic.play("MacBook Pro Microphone", path).wait(20)
+    time.sleep(0.3)
+    mine, my_gaps = heard(me)
+    theirs, their_gaps = heard(them)
+    assert np.count_nonzero(np.abs(mine) > 1e-3) > 0.9 * SAMPLE_RATE
+    assert my_gaps == [] and me.status.n_opened == 1
+    assert len(their_gaps) == 1 and np.count_nonzero(np.abs(theirs) > 1e-3) > 0.9 * SAMPLE_RATE
+    assert me_notices == [] and "is gone" in them_notices[0] and "is back" in them_notices[1]
+    spool.close()
+    on_disk, _ = soundfile.read(spool.path, dtype="float32")
+    assert len(on_disk) == them.arrived_samples and np.count_nonzero(on_disk) == np.count_nonzero(theirs)
 
 
 @pytest.mark.parametrize("fault", ["vanish", "crash", "suspend"])
@@ -182,12 +231,16 @@ def test_a_device_that_dies_and_returns_leaves_a_gap_and_goes_on(mic, listen, no
     assert np.count_nonzero(after) == 0.5 * SAMPLE_RATE
 
 
-def test_mute_is_told_as_digital_silence(mic, listen):
+def test_mute_is_told_as_digital_silence_and_so_is_its_end(mic, listen, noise):
     source, notices = listen("MacBook Pro Microphone")
     mic.mute("MacBook Pro Microphone")
     eventually(lambda: notices)
-    assert "digital silence" in notices[0] and source.level == 0
+    assert "digital silence" in notices[0] and source.level == 0 and source.trouble == "silent"
     assert 3 * SAMPLE_RATE <= source.arrived_samples
+    mic.mute("MacBook Pro Microphone", False)
+    mic.play("MacBook Pro Microphone", noise(0.5)[0])
+    eventually(lambda: source.trouble is None)
+    assert notices[1:] == ['"MacBook Pro Microphone" is heard again.']
 
 
 def test_pause_hears_nothing_and_resume_goes_on(mic, listen, noise):

@@ -94,6 +94,7 @@ class VirtualMic:
         self._pactl(
             "load-module", "module-null-sink", f"sink_name={sink.id}", f"rate={sink.rate}",
             f"channels={sink.n_channels}", "format=s16le", "norewinds=1",
+            f"sink_properties='device.description=\"{sink.name}\"'",
         )  # fmt: skip
 
     def mute(self, name: str, muted: bool = True) -> None:

@@ -1,0 +1,240 @@
+"""Faults, a hundred times each: what was heard is kept, what was not is a gap of its length, and capture goes on."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from livecap.audio_in import devices
+from livecap.audio_in.enumeration import Enumeration
+from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.source import chunks
+from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
+from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio, eventually
+
+TIMES = 100
+SOUND = np.full(320, 0.5, np.float32)
+
+
+@pytest.fixture
+def ear():
+    """Makes an Ear; closes it at the end."""
+    made = []
+
+    def make(*plugged, **options):
+        made.append(Ear(*(plugged or (MIC, OTHER)), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.source.close()
+        assert not one.source._thread.is_alive()
+
+
+def account(one):
+    """(samples heard, samples lost) of a source that is closed now."""
+    one.source.close()
+    heard = list(chunks(one.source))
+    n_heard = sum(len(chunk.samples) for chunk in heard)
+    return n_heard, one.source.arrived_samples - n_heard
+
+
+def vanishes(one):
+    one.portaudio.plugged = [OTHER]
+    one.stream.die()
+    eventually(lambda: one.source.trouble == "away")
+    one.portaudio.now += 0.5
+    one.portaudio.plugged = [MIC, OTHER]
+
+
+def falls_silent(one):
+    one.portaudio.now += CONFIG.stall_seconds + 0.1
+
+
+def sleeps(one):
+    one.portaudio.sleeps(3600)
+
+
+def becomes_inactive(one):
+    one.stream.active = False
+
+
+@pytest.mark.parametrize("fault", [vanishes, falls_silent, sleeps, becomes_inactive], ids=lambda fault: fault.__name__)
+def test_the_session_outlives_it_a_hundred_times(ear, fault):
+    one = ear()
+    one.open()
+    began = one.portaudio.now
+    for n in range(TIMES):
+        one.hear(SOUND)
+        fault(one)
+        one.reopened(n + 2)
+    one.hear(SOUND)
+    ended = one.portaudio.now
+    n_heard, n_lost = account(one)
+    assert n_heard == (TIMES + 1) * len(SOUND)
+    assert n_heard + n_lost == pytest.approx((ended - began) * SAMPLE_RATE, abs=TIMES * 2)
+    assert threading.active_count() < 10
+
+
+def test_sleep_is_a_gap_of_its_length(ear):
+    one = ear()
+    one.open()
+    one.hear(SOUND)
+    one.portaudio.sleeps(8 * 3600)
+    one.reopened(2)
+    one.hear(SOUND)
+    assert account(one) == (640, 8 * 3600 * SAMPLE_RATE)
+    assert one.notices == ["The machine slept; nothing was heard meanwhile."]
+
+
+def test_a_device_that_is_away_at_the_end_leaves_a_gap_to_the_end(ear):
+    one = ear()
+    one.open()
+    one.hear(SOUND)
+    one.portaudio.plugged = []
+    one.stream.die()
+    eventually(lambda: one.notices)
+    one.portaudio.now += 5
+    assert account(one) == (320, 5 * SAMPLE_RATE)
+
+
+def test_another_rate_is_told_and_the_device_opened_anew(ear):
+    fast = replace(MIC, default_rate=48_000)
+    one = ear(fast)
+    one.open()
+    one.portaudio.plugged = one.portaudio.listed = [replace(fast, default_rate=24_000)]
+    for _ in range(11 * 50 + 1):  # a block of 20 ms by its time, with half the samples
+        before = one.source.status.n_blocks
+        one.portaudio.now += 0.01
+        one.stream.hear(np.full(480, 0.5, np.float32))
+        eventually(lambda: one.source.status.n_blocks > before or one.notices)  # noqa: B023
+        if one.notices:
+            break
+    one.reopened(2)
+    assert "delivers 24.0 kHz instead of 48" in one.notices[0]
+    assert one.stream.device.default_rate == 24_000
+
+
+def test_another_default_input_is_followed_only_where_none_was_chosen(ear):
+    for query, followed in ((None, True), ("Yeti", False)):
+        one = ear(query=query)
+        one.open()
+        one.hear(SOUND)
+        one.portaudio.plugged = [replace(MIC, is_default=False), replace(OTHER, is_default=True)]
+        one.portaudio.default_name = OTHER.name
+        for _ in range(30):
+            one.portaudio.now += 0.1
+            if len(one.portaudio.streams) == 1:
+                one.hear(SOUND)
+        if followed:
+            one.reopened(2)
+        eventually(lambda: one.source.name == (OTHER.name if followed else "Yeti"))  # noqa: B023
+        assert len(one.portaudio.streams) == 1 + followed
+
+
+def test_a_restart_storm_is_told_once_and_backed_off(ear):
+    one = ear(config=replace(CONFIG, retry_seconds=0.5))
+    one.open()
+    for n in range(6):
+        one.stream.die()
+        eventually(lambda: one.source._input._capture is None)
+        before = one.portaudio.now
+        one.waits(lambda: len(one.portaudio.streams) == n + 2)  # noqa: B023
+        waited = one.portaudio.now - before
+        assert waited == pytest.approx(min(0.5 * 2**n, 8), abs=0.4)
+        eventually(lambda: one.source._input._capture is not None)
+        one.hear(SOUND)
+    assert sum("again and again" in notice for notice in one.notices) == 1
+    assert len(one.notices) < 8
+
+
+def test_a_returned_device_is_opened_within_two_seconds(ear):
+    one = ear(config=replace(CONFIG, retry_seconds=0.5))
+    one.open()
+    for _ in range(300):  # it ran well
+        one.hear(SOUND)
+    one.portaudio.plugged = [OTHER]
+    one.stream.die()
+    eventually(lambda: one.notices)
+    for _ in range(20):
+        before = one.portaudio.n_reinitialised
+        one.portaudio.now += 0.6
+        eventually(lambda: one.portaudio.n_reinitialised > before)  # noqa: B023
+    one.portaudio.plugged = [MIC, OTHER]
+    back_at = one.portaudio.now
+    one.waits(lambda: len(one.portaudio.streams) == 2)
+    assert one.portaudio.now - back_at < 2
+
+
+class Two:
+    """Two microphones on one PortAudio."""
+
+    def __init__(self, ear):
+        self.portaudio, self.enumeration = FakePortAudio(MIC, OTHER), Enumeration()
+        options = {"portaudio": self.portaudio, "enumeration": self.enumeration}
+        self.yeti, self.macbook = ear(query="Yeti", **options), ear(query="MacBook", **options)
+        self.yeti.open()
+        self.macbook.open()
+
+    def stream_of(self, one):
+        """The open stream of a microphone, or None."""
+        open_streams = [s for s in self.portaudio.streams if s.device.name == one.source.name and not s.closed]
+        return open_streams[0] if open_streams else None
+
+    def hear(self, one, n=320):
+        stream, before = self.stream_of(one), one.source.status.n_blocks
+        stream.hear(np.full(n, 0.5, np.float32))
+        eventually(lambda: one.source.status.n_blocks > before)
+
+
+def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):
+    two = Two(ear)
+    two.hear(two.yeti)
+    two.hear(two.macbook)
+    two.portaudio.plugged = [OTHER]
+    two.stream_of(two.yeti).die()
+    for _ in range(20):
+        two.hear(two.macbook, SAMPLE_RATE)
+    eventually(lambda: two.portaudio.n_probed > 3)
+    assert two.portaudio.n_reinitialised == 0 and len(two.portaudio.streams) == 2
+    two.portaudio.plugged = [replace(MIC, index=9), OTHER]  # which the old list cannot open
+    two.portaudio.now += 1.0
+    eventually(lambda: two.portaudio.n_reinitialised == 1)
+    eventually(lambda: two.stream_of(two.yeti) and two.stream_of(two.macbook))
+    two.hear(two.yeti)
+    two.hear(two.macbook)
+    assert two.macbook.notices == []
+    heard, lost = account(two.macbook)
+    assert heard == 2 * 320 + 20 * SAMPLE_RATE and lost <= 1.1 * SAMPLE_RATE
+
+
+def test_two_devices_lost_at_once_both_return_a_hundred_times(ear):
+    two = Two(ear)
+    for _ in range(TIMES):
+        two.hear(two.yeti)
+        two.hear(two.macbook)
+        two.portaudio.plugged = []
+        lost = [two.stream_of(two.yeti), two.stream_of(two.macbook)]
+        for stream in lost:
+            stream.die()
+        eventually(lambda: all(stream.closed for stream in lost))  # noqa: B023
+        two.portaudio.plugged = [MIC, OTHER]
+        for one in (two.yeti, two.macbook):
+            one.waits(lambda: two.stream_of(one))  # noqa: B023
+        eventually(lambda: two.stream_of(two.yeti) and two.stream_of(two.macbook))
+    for one in (two.yeti, two.macbook):
+        heard, _ = account(one)
+        assert heard == TIMES * 320
+
+
+def test_a_machine_without_portaudio_says_what_to_install(monkeypatch):
+    def missing():
+        raise AudioError("Sound cannot be captured: PortAudio library not found. Install PortAudio")
+
+    monkeypatch.setattr(devices, "_sounddevice", missing)
+    with pytest.raises(AudioError, match="Install PortAudio"):
+        devices.list_inputs()
+    with pytest.raises(AudioError, match="Install PortAudio"):
+        Microphone("Yeti", portaudio=devices)

@@ -1,0 +1,169 @@
+"""Two tracks are one session: one log, one order, each with its own samples, and every sample is accounted for."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.audio_in.source import AudioChunk
+from livecap.session.tracks import Track, TrackSource
+from livecap.transcript import (
+    AudioGap,
+    CaptureReport,
+    Paused,
+    Resumed,
+    SessionEnded,
+    SessionStarted,
+    TranscriptUpdate,
+    UtteranceEnded,
+)
+from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
+
+
+def two(n: int = 4, **options: object) -> dict[str, ScriptedSource]:
+    seconds = [i * SECOND for i in range(n)]
+    return {"me": ScriptedSource(seconds, name="Yeti"), "them": ScriptedSource(seconds, name="BlackHole 2ch")}
+
+
+def test_two_tracks_share_one_log_with_their_labels(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, two())
+    session.start()
+    assert session.wait(20)
+    ended = {event.track: event.text for event in told if isinstance(event, UtteranceEnded)}
+    assert ended == {"me": "w0 w1 w2 w3", "them": "w0 w1 w2 w3"}
+    started = told[0]
+    assert isinstance(started, SessionStarted)
+    assert started.tracks == ("me", "them") and started.source == "Yeti + BlackHole 2ch"
+    lines = (session.log_folder / "transcript.md").read_text()
+    assert "me: w0 w1 w2 w3" in lines and "them: w0 w1 w2 w3" in lines
+
+
+def test_the_tracks_take_turns(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, two(20))
+    session.start()
+    assert session.wait(20)
+    order = [item.track for item in told if isinstance(item, TranscriptUpdate) and not item.final]
+    assert order == ["me", "them"] * 20
+
+
+def test_a_track_that_ends_early_does_not_end_the_other(tmp_path: Path) -> None:
+    sources = {"me": ScriptedSource([0]), "them": ScriptedSource([i * SECOND for i in range(5)])}
+    session, told = make_session(tmp_path, sources)
+    session.start()
+    assert session.wait(20)
+    finals = [(e.track, e.text) for e in told if isinstance(e, UtteranceEnded)]
+    assert finals == [("me", "w0"), ("them", "w0 w1 w2 w3 w4")]
+    assert isinstance(told[-1], SessionEnded) and told[-1].n_samples == 5 * SECOND
+
+
+def test_a_pause_is_a_fact_of_each_track(tmp_path: Path) -> None:
+    sources = two()
+    session, told = make_session(tmp_path, sources)
+    session.add_listener(lambda item: session.pause() if isinstance(item, TranscriptUpdate) else None)
+    session.start()
+    assert session.wait(20)
+    assert [event.track for event in told if isinstance(event, Paused)] == ["me", "them"]
+    assert all(source.paused for source in sources.values())
+    assert not any(isinstance(event, Resumed) for event in told)
+
+
+def test_the_status_has_every_track_and_the_worst_lag(tmp_path: Path) -> None:
+    sources = two()
+    session, _ = make_session(tmp_path, sources)
+    sources["me"].arrived_samples, sources["them"].arrived_samples = 3 * SECOND, 5 * SECOND
+    sources["them"].level = 0.5
+    status = session.status
+    assert [track.label for track in status.tracks] == ["me", "them"]
+    assert status.lag_seconds == 5 and status.arrived_samples == 5 * SECOND and status.level == 0.5
+    assert [track.lag_seconds for track in status.tracks] == [3, 5]
+
+
+def test_every_sample_is_in_the_report(tmp_path: Path) -> None:
+    sources = {"me": ScriptedSource([0, SECOND, 5 * SECOND]), "them": ScriptedSource([0])}
+    session, told = make_session(tmp_path, sources)
+    session.start()
+    assert session.wait(20)
+    reports = {event.track: event for event in told if isinstance(event, CaptureReport)}
+    mine = reports["me"]
+    assert mine.captured_samples == 6 * SECOND and mine.gap_samples == 3 * SECOND and mine.n_gaps == 1
+    for report in reports.values():
+        assert report.captured_samples == report.decoded_samples + report.silence_samples + report.gap_samples
+    logged = [json.loads(line)["type"] for line in (session.log_folder / "session.jsonl").read_text().splitlines()]
+    assert logged[-1] == "session_ended" and logged.count("capture_report") == 2
+
+
+class Forgetful(ScriptedTranscriber):
+    """Claims an utterance with more sound than there was."""
+
+    def _update(self, n_stable: int, final: bool) -> TranscriptUpdate:
+        update = super()._update(n_stable, final)
+        return TranscriptUpdate("", 0, update.stable, update.partial, 0, update.end_sample + 1, "English", final)
+
+
+def test_samples_that_do_not_add_up_are_an_error_record(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, ScriptedSource([0, SECOND]), lambda notice: Forgetful())
+    session.start()
+    assert session.wait(20)
+    errors = [e for e in told if getattr(e, "severity", "") == "error"]
+    assert len(errors) == 1 and "do not add up" in errors[0].message
+
+
+class Listening(ScriptedTranscriber):
+    """Decodes as far as it is told."""
+
+    def accept(self, chunk: AudioChunk) -> None:
+        pass
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["sound", "gap", "silence", "speech", "end"]), st.integers(1, 3 * SECOND)), max_size=40
+    )
+)
+def test_the_account_is_always_balanced(script: list[tuple[str, int]]) -> None:
+    track = Track(TrackSource("", ScriptedSource([])))  # type: ignore[arg-type]
+    transcriber = Listening()
+    track.transcriber = transcriber  # type: ignore[assignment]
+    end, begun = 0, None
+    for what, n in script:
+        if what in ("sound", "gap"):
+            start = end + n if what == "gap" else end
+            gap = track.accept(AudioChunk(start, np.zeros(n, np.float32)))
+            assert (gap is None) == (what == "sound")
+            end = start + n
+        elif what == "silence" and begun is None:
+            transcriber.decoded_samples = end
+        elif end > transcriber.decoded_samples or begun is not None:
+            begun = transcriber.decoded_samples if begun is None else begun
+            transcriber.decoded_samples = end
+            track.note(TranscriptUpdate("", 0, "", "", begun, end, None, what == "end"))
+            begun = None if what == "end" else begun
+        account = track.account()
+        assert account.balanced and account.captured == end, account
+    transcriber.decoded_samples = end
+    assert track.account().waiting == 0
+
+
+def test_a_gap_at_the_very_end_is_told(tmp_path: Path) -> None:
+    source = ScriptedSource([0])
+    session, told = make_session(tmp_path, source)
+
+    def lose(item: object) -> None:
+        source.arrived_samples = 3 * SECOND
+
+    session.add_listener(lose)
+    session.start()
+    assert session.wait(20)
+    assert [e for e in told if isinstance(e, AudioGap)] == [AudioGap("", SECOND, 3 * SECOND)]
+
+
+@pytest.mark.parametrize("n_tracks", [1, 2])
+def test_the_first_fact_names_the_tracks(tmp_path: Path, n_tracks: int) -> None:
+    sources = two() if n_tracks == 2 else {"": ScriptedSource([0])}
+    session, told = make_session(tmp_path, sources)
+    session.start()
+    assert session.wait(20)
+    assert isinstance(told[0], SessionStarted) and told[0].tracks == tuple(sources)
