@@ -48,8 +48,8 @@ class SpeechPaused:
     """Nobody has spoken for a moment, up to `sample`; speech may go on, or end."""
 
     sample: int
-    brief: bool = False
-    """So far it is only long enough to part words."""
+    quiet_samples: int
+    """So long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,8 @@ class DetectorConfig:
     """Frames looked at for that."""
     pre_roll_seconds: float = 0.3
     """How far before its first voiced frame speech is said to start: soft consonants are not voiced."""
-    brief_pause_seconds: float = 0.12
-    """A pause that parts words; a stop consonant is shorter."""
-    pause_seconds: float = 0.2
-    """Speech pauses after so long without voice."""
+    pauses_seconds: tuple[float, ...] = (0.06, 0.12, 0.2)
+    """A pause is told of when it has lasted so long: perhaps a stop consonant, words that are parted, a breath."""
     end_seconds: float = 0.7
     """Speech ends after so long without voice."""
     tail_seconds: float = 0.2
@@ -125,7 +123,7 @@ class SpeechDetector:
         self._frame_start = 0  # the first sample of the next frame, on the grid
         self._started = False
         self._ended_at = 0  # no two stretches of speech overlap
-        self._told_pause_seconds = 0.0  # of the silence that is now
+        self._n_told = 0  # of `pauses_seconds`, in the silence that is now
         self._voiced: deque[bool] = deque(maxlen=_n_frames(config.history_seconds))  # up to _frame_start
         self._window: deque[bool] = deque(maxlen=config.start_window)
 
@@ -215,7 +213,7 @@ class SpeechDetector:
         if sum(self._window) >= config.start_frames:
             behind = next(i for i, voiced in enumerate(reversed(self._window)) if voiced)
             self.last_voiced_sample = self._frame_start - behind * FRAME_SAMPLES
-            self._told_pause_seconds = 0.0
+            self._n_told = 0
             if self.speaking:
                 return None
             self.speaking = True
@@ -230,10 +228,11 @@ class SpeechDetector:
                 tail_samples = min(_n_samples(config.tail_seconds), _n_samples(config.end_seconds))
                 self._ended_at = self.last_voiced_sample + tail_samples
                 return SpeechEnded(self._ended_at)
-            for seconds in (config.pause_seconds, config.brief_pause_seconds):
-                if quiet_samples >= _n_samples(seconds) and self._told_pause_seconds < seconds:
-                    self._told_pause_seconds = seconds
-                    return SpeechPaused(self._frame_start, brief=seconds < config.pause_seconds)
+            if self._n_told < len(config.pauses_seconds):
+                least_samples = _n_samples(config.pauses_seconds[self._n_told])
+                if quiet_samples >= least_samples:
+                    self._n_told += 1
+                    return SpeechPaused(self._frame_start, quiet_samples)
         return None
 
 

@@ -68,7 +68,7 @@ class ScriptDetector:
         config = config or DetectorConfig()
         self._starts = [word.start_sample for word in words]
         self._ends = [word.end_sample for word in words]
-        self._pause = round(config.pause_seconds * SAMPLE_RATE)
+        self._pauses = [round(seconds * SAMPLE_RATE) for seconds in config.pauses_seconds]
         self._end = round(config.end_seconds * SAMPLE_RATE)
         self._tail = round(min(config.tail_seconds, config.end_seconds) * SAMPLE_RATE)
         self._pre_roll = round(config.pre_roll_seconds * SAMPLE_RATE)
@@ -77,7 +77,7 @@ class ScriptDetector:
         self._next = 0
         """The first word that has not ended."""
         self._now = 0
-        self._paused = False
+        self._n_told = 0
         self._ended_at = 0
         self.last_voiced_sample: int | None = None
         self.speaking = False
@@ -101,7 +101,7 @@ class ScriptDetector:
                     return events
                 self.speaking = True
                 events.append(SpeechStarted(max(self._ended_at, start - self._pre_roll)))
-            self._paused = False
+            self._n_told = 0
             self.last_voiced_sample = min(self._ends[self._next], self._now)
             if self._ends[self._next] > self._now:
                 return events
@@ -111,9 +111,10 @@ class ScriptDetector:
         """Events of the silence since the last voice."""
         assert self.last_voiced_sample is not None
         events: list[SpeechEvent] = []
-        if not self._paused and until - self.last_voiced_sample >= self._pause:
-            self._paused = True
-            events.append(SpeechPaused(self.last_voiced_sample + self._pause))
+        for pause in self._pauses[self._n_told :]:
+            if until - self.last_voiced_sample >= pause:
+                self._n_told += 1
+                events.append(SpeechPaused(self.last_voiced_sample + pause, pause))
         if until - self.last_voiced_sample >= self._end:
             self.speaking = False
             self._ended_at = self.last_voiced_sample + self._tail

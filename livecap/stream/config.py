@@ -29,6 +29,8 @@ class StreamConfig:
     """In unbroken speech a prompt that holds this much begins anew at a pause in what is stable."""
     roll_pause_seconds: float = 0.12
     """A short pause: long enough to part words for certain."""
+    forced_pause_seconds: float = 0.06
+    """What will do for a pause once the prompt has come half-way from `roll_seconds` to its bound."""
     keep_context_seconds: float = 8.0
     """How far back such a pause is looked for: at most so much sound goes on into the new prompt, with its words."""
     spoken_margin_seconds: float = 2.0
@@ -43,6 +45,8 @@ class StreamConfig:
     """After a longer pause the prompt begins anew in any case: silence is not carried along."""
     max_step_seconds: float = 12.0
     """The most new sound one step takes, so that a late step stays within the context bound."""
+    breath_seconds: float = 0.2
+    """After so long without a voice the sound so far is decoded as if nothing followed."""
     end_margin_seconds: float = 0.3
     """Silence decoded with the end of an utterance; the detector has heard more of it when it says so."""
     pad_seconds: float = 0.5

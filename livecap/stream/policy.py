@@ -35,10 +35,12 @@ class CommitPolicy:
     """Of `ROLLBACK`: tokens believed for so long are stable though they be the last."""
     agree_seconds: float = 0.3
     """A word is stable once it was still believed after so much more sound."""
-    doubtful_seconds: float = 1.5
+    doubtful_seconds: float = 0.8
     """The same for a word that the model was not sure of."""
-    sure_margin: float = 1.0
+    sure_margin: float = 0.5
     """A token is sure whose logit always lay so far above the second best."""
+    shown_margin: float = 1.0
+    """A token that no step heard before is shown if its logit lies so far above the second best."""
     hold_display: bool = True
     """Text that is new and doubtful, and the last word, are shown when a second step heard them, too."""
     short_voice_seconds: float = 1.5
@@ -85,7 +87,7 @@ class CommitPolicy:
         if at_pause or not self.hold_display:
             return len(tokens)
         n = frontier
-        while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= self.sure_margin):
+        while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= self.shown_margin):
             n += 1
         if n == len(tokens) and n > frontier and tokens[-1].since_sample == end_sample:
             n -= 1  # the sound may end inside the last word: it is shown when it was heard twice
@@ -96,7 +98,7 @@ class CommitPolicy:
     def is_believable(self, tokens: Sequence["BelievedToken"], voiced_samples: int) -> bool:
         """False for the text of an utterance in which the model was sure of nothing and hardly anybody spoke."""
         short = voiced_samples < self.short_voice_seconds * SAMPLE_RATE
-        return not short or any(token.margin >= self.sure_margin for token in tokens)
+        return not short or any(token.margin >= self.shown_margin for token in tokens)
 
     def _wait_samples(self, token: "BelievedToken") -> int:
         sure = self.rule is Rule.AGREEMENT or token.margin >= self.sure_margin

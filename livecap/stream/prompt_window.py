@@ -111,10 +111,13 @@ class PromptWindow:
         statistics.n_runaways += runaway
         return decoded
 
-    def wants_pause(self) -> bool:
-        """The prompt will soon be cut at a pause, and none was heard yet where that is possible."""
+    def wants_pause(self, quiet_samples: int) -> bool:
+        """True where a pause of this length should be heard as one, since the prompt will soon be cut at a pause."""
         config = self._config
-        if self._sound.end_sample - self.start_sample < config.samples(config.look_for_pause_seconds):
+        n_samples = self._sound.end_sample - self.start_sample
+        late = config.samples((config.roll_seconds + config.max_context_seconds) / 2)
+        least_seconds = config.forced_pause_seconds if n_samples >= late else config.roll_pause_seconds
+        if n_samples < config.samples(config.look_for_pause_seconds) or quiet_samples < config.samples(least_seconds):
             return False
         earliest = self.end_sample - config.samples(config.keep_context_seconds)
         return not any(sample >= earliest for _, sample in self.hypothesis.stable_pauses())
@@ -137,7 +140,7 @@ class PromptWindow:
         if pauses:
             # Of those with some text behind them the latest, or else the first.
             n_tokens, sample = next((p for p in reversed(pauses) if p[1] <= latest), pauses[0])
-            self._cut(self._middle_of_pause(sample), n_tokens)
+            self._cut(self._middle_of_silence(sample), n_tokens)
             return True
         if n_samples <= config.samples(config.max_context_seconds):
             return True
@@ -154,8 +157,15 @@ class PromptWindow:
         """On the thread that made the recogniser."""
         self._recogniser.close()
 
+    def _middle_of_silence(self, sample: int) -> int:
+        """Of the silence that `sample` lies in: between the last voiced sound before it and the first behind it."""
+        spans = self.detector.voiced_spans(max(sample - SAMPLE_RATE, self.start_sample), sample + SAMPLE_RATE)
+        before = max((end for _, end in spans if end <= sample), default=sample)
+        behind = min((start for start, _ in spans if start >= sample), default=sample)
+        return min((before + behind) // 2, self.end_sample)
+
     def _middle_of_pause(self, sample: int) -> int:
-        """Of the pause that `sample` lies in or behind."""
+        """Of a pause near `sample`, or just there."""
         pause = self.short_pause_near(sample)
         return (pause[0] + pause[1]) // 2 if pause else sample
 

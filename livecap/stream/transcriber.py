@@ -274,7 +274,8 @@ class StreamingTranscriber:
     def _matters(self, event: SpeechEvent) -> bool:
         """True where a step should look at it at once. A brief pause only matters to a prompt that must soon roll."""
         if isinstance(event, SpeechPaused):
-            return not event.brief or (self._utterance is not None and self._window.wants_pause())
+            breath = event.quiet_samples >= self._config.samples(self._config.breath_seconds)
+            return breath or (self._utterance is not None and self._window.wants_pause(event.quiet_samples))
         return isinstance(event, SpeechEnded)
 
     @property

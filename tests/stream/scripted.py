@@ -74,7 +74,7 @@ class ScriptedDetector:
                 quiet_until = min(now, following.start if following else now)
                 if not self._paused and quiet_until >= self.last_voiced_sample + 0.2 * SECOND:
                     self._paused = True
-                    events.append(SpeechPaused(round(self.last_voiced_sample + 0.2 * SECOND)))
+                    events.append(SpeechPaused(round(self.last_voiced_sample + 0.2 * SECOND), SECOND // 5))
                 if quiet_until >= self.last_voiced_sample + 0.7 * SECOND:
                     self.speaking = False
                     events.append(SpeechEnded(round(self.last_voiced_sample + 0.2 * SECOND)))
