@@ -66,6 +66,10 @@ class CommitPolicy:
         """
         if self.rule is Rule.ROLLBACK:
             return self._all_but_last(tokens, frontier, begin_sample, end_sample)
+        if end_sample - begin_sample < 2 * self.short_voice_seconds * SAMPLE_RATE and not any(
+            token.margin >= self.shown_margin for token in tokens[frontier:]
+        ):
+            return frontier  # perhaps nobody spoke: see `is_believable`
         n = frontier
         while n < len(tokens) and end_sample - tokens[n].since_sample >= self._wait_samples(tokens[n]):
             n += 1

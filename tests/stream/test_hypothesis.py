@@ -92,11 +92,21 @@ def test_the_last_word_waits_for_what_follows() -> None:
 def test_a_doubtful_word_waits_longer() -> None:
     sure, doubtful = make(), make()
     for belief, margin in ((sure, 9.0), (doubtful, 0.2)):
-        for second in (1, 2):
-            say(belief, [0, 3, 6], second * SECOND, margin)
+        belief.begin_utterance(-10 * SECOND)
+        for half in (1, 2):
+            say(belief, [0, 3, 6], half * SECOND // 2, margin)
     assert sure.stable_ids == [0, 3] and doubtful.stable_ids == []
-    say(doubtful, [0, 3, 6], 3 * SECOND)
+    say(doubtful, [0, 3, 6], 3 * SECOND // 2)
     assert doubtful.stable_ids == [0, 3], "once sure is not enough, old enough is"
+
+
+def test_nothing_is_stable_that_is_nowhere_sure_where_speech_only_began() -> None:
+    belief = make()
+    for half in range(1, 6):
+        say(belief, [0, 3, 6], half * SECOND // 2, 0.2)
+    assert belief.stable_ids == []
+    belief.settle(SECOND)
+    assert belief.stable_ids == [], "a cough, and what was invented for it"
 
 
 def test_a_word_that_is_never_followed_becomes_stable_at_last() -> None:
