@@ -114,5 +114,3 @@ def tidy(parent: Path, now: float | None = None) -> list[Path]:
                 os.utime(marker, (times.st_mtime, times.st_mtime))  # the seven days count from the crash
                 untold.append(session)
     return untold
-
-

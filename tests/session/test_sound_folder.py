@@ -1,0 +1,166 @@
+"""The sound of a session is kept while it runs, afterwards only if it is wanted, and not for ever after a crash."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.audio_in.replay import Replay
+from livecap.audio_in.source import AudioChunk, chunks
+from livecap.audio_in.spool import Spool
+from livecap.cli.session import make_session
+from livecap.errors import AudioError
+from livecap.session.log import SessionLog
+from livecap.session.rehearing import open_session
+from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, step_ends, tidy
+from livecap.settings import Settings
+from livecap.transcript import AudioGap, SessionEnded, SessionStarted, TextCommitted
+from tests.session.when import STARTED
+
+SECOND = 16_000
+RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
+
+
+def sound(n: int, seed: int = 0) -> np.ndarray:
+    """Noise that 16 bits hold exactly."""
+    return (np.random.default_rng(seed).integers(1, 9000, n) / 32768).astype(np.float32)
+
+
+def recorded(parent: Path, save: bool, clean: bool = True) -> Path:
+    """A session of two tracks with a gap in one; returns its folder."""
+    log = SessionLog(parent, STARTED)
+    started = SessionStarted(
+        log.session, "A + B", "tiny", "2026-03-01T10:02:03.000+01:00", True, None, "0", tracks=("me", "them")
+    )
+    log.append(started, 0.0)
+    folder = SoundFolder(log.folder, save)
+    spools = {"me": Spool(), "them": Spool()}
+    for label, spool in spools.items():
+        folder.add(label, spool)
+    spools["me"].append(sound(3 * SECOND))
+    spools["me"].append_gap(SECOND)
+    spools["me"].append(sound(SECOND, 1))
+    spools["them"].append(sound(5 * SECOND, 2))
+    log.append(AudioGap("me", 3 * SECOND, 4 * SECOND), 4.0)
+    for at in (7000, 50_000):
+        folder.note_step("me", at)
+    if clean:
+        log.append(SessionEnded(5 * SECOND, "stopped"), 5.0)
+    log.close()
+    folder.close(clean)
+    return log.folder
+
+
+def test_sound_goes_at_a_clean_end_and_stays_where_it_is_wanted_or_after_a_fault(tmp_path: Path) -> None:
+    assert not (recorded(tmp_path, save=False) / "audio").exists()
+    kept = recorded(tmp_path, save=True)
+    assert sorted(path.name for path in (kept / "audio").iterdir()) == ["me.wav", "steps.jsonl", "them.wav"]
+    assert {path.stat().st_mode & 0o777 for path in (kept / "audio").iterdir()} == {0o600}
+    crashed = recorded(tmp_path, save=False, clean=False)
+    assert len(soundfile.read(crashed / "audio" / "me.wav")[0]) == 5 * SECOND
+
+
+def test_a_session_is_heard_again_as_it_was(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, save=True)
+    assert step_ends(folder) == {"me": [7000, 50_000]}
+    (label, me), (other, them) = open_session(folder, None)
+    assert (label, other) == ("me", "them")
+    heard = list(chunks(me))
+    assert [chunk.end_sample for chunk in heard][:2] == [7000, 3 * SECOND]
+    assert heard[2].start_sample == 4 * SECOND
+    assert np.array_equal(np.concatenate([c.samples for c in heard if c.end_sample <= 3 * SECOND]), sound(3 * SECOND))
+    after = np.concatenate([chunk.samples for chunk in heard if chunk.start_sample >= 4 * SECOND])
+    assert np.array_equal(after, sound(SECOND, 1))
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks(them)]), sound(5 * SECOND, 2))
+
+
+def test_a_session_without_sound_says_how_to_keep_it(tmp_path: Path) -> None:
+    folder = recorded(tmp_path, save=False)
+    with pytest.raises(AudioError, match="--save-audio keeps it"):
+        open_session(folder, None)
+    with pytest.raises(AudioError, match="no session"):
+        open_session(tmp_path, None)
+
+
+def test_what_a_crash_left_is_offered_once_and_removed_after_seven_days(tmp_path: Path) -> None:
+    saved, crashed = recorded(tmp_path, save=True, clean=False), recorded(tmp_path, save=False, clean=False)
+    assert tidy(tmp_path) == [crashed] and tidy(tmp_path) == []
+    now = time.time()
+    assert tidy(tmp_path, now + KEPT_SECONDS - 60) == [] and (crashed / "audio").exists()
+    tidy(tmp_path, now + KEPT_SECONDS + 60)
+    assert not (crashed / "audio").exists() and (saved / "audio").exists()
+    assert (crashed / "session.jsonl").exists()
+
+
+def test_the_sound_of_a_running_session_is_left_alone(tmp_path: Path) -> None:
+    script = (
+        "import sys, datetime\n"
+        "from pathlib import Path\n"
+        "from livecap.audio_in.spool import Spool\n"
+        "from livecap.session.log import SessionLog\n"
+        "from livecap.session.sound_folder import SoundFolder\n"
+        "log = SessionLog(Path(sys.argv[1]), datetime.datetime(2026, 3, 1))\n"
+        "SoundFolder(log.folder, False).add('', Spool())\n"
+        "print('ready', flush=True); sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert tidy(tmp_path, time.time() + 2 * KEPT_SECONDS) == []
+        [folder] = tmp_path.iterdir()
+        assert (folder / "audio" / "sound.wav").exists()
+        process.kill()
+    tidy(tmp_path, time.time() + 2 * KEPT_SECONDS)
+    assert not (folder / "audio").exists()
+
+
+def test_replaying_with_recorded_cuts_hands_over_just_those_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, sound(3 * SECOND), SECOND)
+    cuts = [100, 20_000, 33_333]
+    for pace in (None, 50.0):
+        ends = [chunk.end_sample for chunk in Replay(path, pace, cuts=cuts)]
+        assert ends[:3] == cuts and ends[-1] == 3 * SECOND
+
+
+def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        (tmp_path / "audio").write_text("")  # root may write anywhere, but not below a file
+    else:
+        tmp_path.chmod(0o500)
+    notices: list[str] = []
+    folder, spool = SoundFolder(tmp_path, True), Spool(on_notice=notices.append)
+    folder.add("", spool)
+    spool.append(sound(100))
+    folder.note_step("", 100)
+    assert len(notices) == 1 and isinstance(spool.take(), AudioChunk)
+    folder.close(True)
+    tmp_path.chmod(0o700)
+
+
+def test_a_session_replayed_in_its_own_pieces_says_the_same(tmp_path: Path) -> None:
+    """Chunks of a third of a second as from a device; then its folder, as fast as it goes."""
+    samples, rate = soundfile.read(RECORDING, dtype="int16", frames=6 * SECOND)
+    soundfile.write(tmp_path / "clip.wav", samples, rate)
+    settings = Settings(replay=tmp_path / "clip.wav", pace=None, model="tiny", log_dir=tmp_path, chunk_seconds=1.0)
+    live = make_session(settings)
+    live._tracks[0].source._max_chunk_samples = 5000  # type: ignore[attr-defined]
+    live._sound_folder = SoundFolder(live.log_folder, True)
+    live._sound_folder.folder.mkdir()
+    shutil.copy(tmp_path / "clip.wav", live._sound_folder.folder / "sound.wav")
+    said: list[list[TextCommitted]] = []
+    for session in (live, None):
+        session = session or make_session(replace(settings, replay=live.log_folder))
+        said.append([])
+        session.add_listener(lambda item: said[-1].append(item) if isinstance(item, TextCommitted) else None)
+        session.start()
+        assert session.wait(120)
+    assert said[0] == said[1] and said[0]
