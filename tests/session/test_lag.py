@@ -1,0 +1,100 @@
+"""A decoder that is too slow is late and loses nothing: what it has not heard yet waits on the disk."""
+
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.spool import Spool
+from livecap.session.live import LiveSession
+from livecap.session.log import SessionLog
+from livecap.session.sound_folder import SoundFolder
+from livecap.session.tracks import TrackSource
+from livecap.transcript import AudioGap, CaptureReport, Notice, SessionEvent, TranscriptUpdate
+from tests.audio_in.fake_portaudio import MIC, Ear
+from tests.session.scripted import ScriptedTranscriber
+from tests.session.when import STARTED
+
+SECOND = 16_000
+MINUTES_10 = 600
+
+
+def second(n: int) -> np.ndarray:
+    """Tells which one it is."""
+    return np.full(SECOND, (n + 1) / 1024, np.float32)
+
+
+class HalfSpeed(ScriptedTranscriber):
+    """While it decodes a second, the device delivers two."""
+
+    def __init__(self, ear: Ear) -> None:
+        super().__init__()
+        self.ear = ear
+        self.n_delivered = 0
+        self.heard: list[float] = []
+        """The first sample of each second."""
+        self.longest_chunk = self.most_lag = self.most_memory = 0
+        self._new = 0
+
+    def accept(self, chunk: AudioChunk) -> None:
+        self.heard += chunk.samples[::SECOND].tolist()
+        self.longest_chunk = max(self.longest_chunk, len(chunk.samples))
+        self._new += len(chunk.samples)
+        self.decoded_samples = chunk.end_sample
+
+    def step(self) -> Iterator[TranscriptUpdate]:
+        for _ in range(2 * (self._new // SECOND)):
+            if self.n_delivered < MINUTES_10:
+                self.deliver()
+        self._new = 0
+        source = self.ear.source
+        self.most_lag = max(self.most_lag, source.arrived_samples - self.decoded_samples)
+        self.most_memory = max(self.most_memory, tracemalloc.get_traced_memory()[0])
+        if self.n_delivered == MINUTES_10 and self.decoded_samples == MINUTES_10 * SECOND:
+            source.close()
+        yield from ()
+
+    def flush(self) -> Iterator[TranscriptUpdate]:
+        yield TranscriptUpdate("", 0, "all", "", 0, self.decoded_samples, "English", True)
+
+    finish = flush
+
+    def deliver(self) -> None:
+        self.ear.hear(second(self.n_delivered))
+        self.n_delivered += 1
+
+
+def test_half_speed_for_ten_minutes_loses_no_sample_and_needs_no_memory(tmp_path: Path) -> None:
+    ear = Ear(MIC)
+    source = ear.open()
+    log = SessionLog(tmp_path, STARTED)
+    folder = SoundFolder(log.folder, save=False)
+    folder.add("", source.spool)
+    decoder = HalfSpeed(ear)
+    decoder.deliver()
+    session = LiveSession(
+        [TrackSource("", source)],
+        lambda notice: lambda track: decoder,  # type: ignore[arg-type,return-value]
+        log,
+        "scripted",
+        None,
+        sound_folder=folder,
+    )
+    told: list[SessionEvent | TranscriptUpdate] = []
+    session.add_listener(told.append)
+    tracemalloc.start()
+    try:
+        session.start()
+        assert session.wait(60)
+    finally:
+        tracemalloc.stop()
+    assert decoder.heard == [float(second(n)[0]) for n in range(MINUTES_10)]
+    assert decoder.most_lag > 250 * SECOND and decoder.longest_chunk == 30 * SECOND
+    assert decoder.most_memory < 12 << 20  # the ring, a chunk and its copies; the sound that waited is 19 MB
+    assert isinstance(source.spool, Spool) and not source.spool._blocks
+    [report] = [item for item in told if isinstance(item, CaptureReport)]
+    assert report.captured_samples == report.decoded_samples == MINUTES_10 * SECOND
+    assert not any(isinstance(item, Notice | AudioGap) for item in told)
+    assert not (log.folder / "audio").exists()
