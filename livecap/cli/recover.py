@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from livecap.cli.asking import asked
 from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import LivecapError
 from livecap.settings import Settings
@@ -72,7 +73,7 @@ def offer(settings: Settings) -> None:
     for name in archive.cut_off():
         folder = archive.parent / name
         try:
-            answer = input(f"{about(folder)}\n{QUESTION}").strip().lower()[:1]
+            answer = asked(f"{about(folder)}\n{QUESTION}")[:1]
             if answer == "r":
                 _decode(folder, settings, None)
             elif answer == "k":
@@ -80,8 +81,6 @@ def offer(settings: Settings) -> None:
             elif answer == "d":
                 archive.delete(name)
                 print(f"Deleted {name}.")
-        except EOFError:
-            return
         except LivecapError as error:
             warn(str(error))
 

@@ -7,6 +7,7 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any
 
+from livecap.cli.asking import asked
 from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import LogError, SettingsError
 from livecap.settings import Settings
@@ -92,8 +93,7 @@ def _delete(archive: Any, wanted: list[str], sure: bool) -> int:
         if not sys.stdin.isatty():
             raise SettingsError("Nobody can be asked here: add --yes to delete without a question.")
         names = ", ".join(folder.name for folder in folders)
-        answer = input(f"Delete {names} with everything in it? There is no way back. [y/N] ")
-        if answer.strip().lower() not in ("y", "yes"):
+        if asked(f"Delete {names} with everything in it? There is no way back. [y/N] ") not in ("y", "yes"):
             return 1
     for folder in folders:
         freed = archive.delete(str(folder))

@@ -1,0 +1,187 @@
+"""Past sessions from the command line."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.main import run
+from livecap.cli.sessions import length, moment, size
+from livecap.errors import SettingsError
+from livecap.session.recorded import RecordedSession
+from livecap.transcript import UtteranceSettled
+from tests.session.facts import SECOND, said, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Out:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Livecap = Callable[..., Out]
+
+
+@pytest.fixture
+def livecap(logs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Livecap:
+    """The program as its entry point runs it, on these sessions."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def call(*arguments: str | Path) -> Out:
+        try:
+            status = run([*map(str, arguments), "--log-dir", str(logs)])
+        except SystemExit as leaving:  # argparse
+            status = int(leaving.code or 0)
+        out = capsys.readouterr()
+        return Out(status, out.out, out.err)
+
+    return call
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    write(tmp_path / "logs", said(["The budget for the summer.", "Eleven thousand left."], "me"))
+    settled = UtteranceSettled("me", 0, "The budget for this summer.", 0, 4 * SECOND, "English")
+    write(tmp_path / "logs", [*said(["The budget for a summer.", "Eleven thousand left."], "me"), settled])
+    return tmp_path / "logs"
+
+
+def test_sessions_are_listed_for_people_and_programs(livecap: Livecap) -> None:
+    out = livecap("sessions")
+    assert out.returncode == 0 and "2 sessions" in out.stdout and "The budget for the summer." in out.stdout
+    listed = json.loads(livecap("sessions", "list", "--json").stdout)
+    assert [row["name"] for row in listed] == ["2026-03-01_10-02-03-2", "2026-03-01_10-02-03"]
+
+
+def test_a_search_prints_lines_or_json(livecap: Livecap) -> None:
+    out = livecap("search", "budget", "summer")
+    assert out.returncode == 0 and "[" not in out.stdout and "10:02:03  me: The budget for this summer." in out.stdout
+    lines = livecap("search", "budget", "--json", "--limit", "1").stdout.splitlines()
+    assert [json.loads(line)["snippet"] for line in lines] == ["The [budget] for this summer."]
+    assert livecap("search", "nosuchword").returncode == 1
+    assert livecap("search", "budget", "--since", "2w").returncode in (0, 1)
+
+
+def test_reindex_makes_the_index_anew(livecap: Livecap, logs: Path) -> None:
+    out = livecap("reindex")
+    assert out.returncode == 0 and out.stdout == "Indexed 2 sessions.\n"
+    assert (logs / "index.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) -> None:
+    assert livecap("sessions", "rename", "last", "Budget talk").returncode == 0
+    out = livecap("export", "budget talk", "-f", "srt,md", "-o", tmp_path / "out")
+    assert out.stdout.split() == [str(tmp_path / "out" / f"Budget-talk.{form}") for form in ("srt", "md")]
+    out = livecap("export", "last", "-o", "-")
+    assert out.stdout == "me: The budget for this summer.\nme: Eleven thousand left.\n"
+    again = livecap("export", "last", "-f", "srt", "-o", tmp_path / "out")
+    assert again.returncode == 1 and "there already" in again.stderr
+    refused = livecap("sessions", "delete", "last")
+    assert refused.returncode == 1 and "--yes" in refused.stderr
+    assert livecap("sessions", "delete", "last", "--yes").returncode == 0
+    assert [path.name for path in logs.iterdir() if path.is_dir()] == ["2026-03-01_10-02-03"]
+
+
+def test_two_sessions_are_compared(livecap: Livecap) -> None:
+    out = livecap("replay", "last", "--against", "2026-03-01_10-02-03")
+    assert out.returncode == 0, out.stderr
+    assert "[-the-] {+this+}" in out.stdout and out.stdout.endswith("1 other, 0 missing, 0 more\n")
+    document = json.loads(livecap("replay", "last", "--against", "2026-03-01_10-02-03", "--json").stdout)
+    assert document["n_substituted"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "nosuch"],
+        ["export", "last", "-f", "doc"],
+        ["search", "budget", "--since", "whenever"],
+        ["search", "budget", "--limit", "0"],
+        ["search", "budget", "--language", "Klingon"],
+        ["sessions", "delete", "../..", "--yes"],
+        ["sessions", "rename", "nosuch", "x"],
+        ["replay", "last", "--against", "nosuch"],
+        ["recover", "last"],
+        ["recover", "nosuch"],
+    ],
+    ids=" ".join,
+)
+def test_bad_requests_are_one_clear_line(livecap: Livecap, logs: Path, arguments: list[str]) -> None:
+    before = {path: path.read_bytes() for path in logs.rglob("*") if path.is_file()}
+    out = livecap(*arguments)
+    assert out.returncode in (1, 2) and "Traceback" not in out.stderr
+    assert len([line for line in out.stderr.splitlines() if line.startswith("livecap")]) == 1
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_cut_off_sessions_are_listed_and_kept(livecap: Livecap, logs: Path) -> None:
+    folder = write(logs, said(["Good morning."]), end=False)
+    assert "was cut off" in livecap("recover", "--list").stdout
+    assert RecordedSession(folder).was_cut_off
+    out = livecap("recover", "--keep")
+    assert out.returncode == 0 and RecordedSession(folder).ended
+    assert "No session" in livecap("recover").stdout
+
+
+def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) -> None:
+    folder = write(tmp_path, said(["Good morning."]), end=False)
+    script = (
+        "from livecap.cli.recover import offer\nfrom livecap.settings import Settings\nfrom pathlib import Path\n"
+        f"offer(Settings(log_dir=Path({str(tmp_path)!r})))\nprint('on we go')\n"
+    )
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=theirs, cwd=ROOT) as process:
+        os.close(theirs)
+        seen = b""
+        while b"> " not in seen:
+            seen += os.read(ours, 1000)
+        os.write(ours, b"k\n")
+        while b"on we go" not in seen:
+            seen += os.read(ours, 1000)
+        assert process.wait(60) == 0
+    os.close(ours)
+    assert b"was cut off after 4 s: Good morning." in seen
+    assert RecordedSession(folder).ended
+
+
+def test_no_question_is_asked_where_nobody_can_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from livecap.cli.recover import offer
+    from livecap.settings import Settings
+
+    folder = write(tmp_path, said(["Good morning."]), end=False)
+    monkeypatch.setattr("livecap.cli.recover.asked", lambda question: pytest.fail("asked"))
+    offer(Settings(log_dir=tmp_path))
+    assert RecordedSession(folder).was_cut_off
+
+
+NOW = datetime.fromisoformat("2026-03-15T12:00:00+01:00")
+
+
+@pytest.mark.parametrize(("text", "days"), [("3d", 3), ("2w", 14), ("12h", 0.5), ("1y", 365), ("6m", 180)])
+def test_ages_are_counted_from_now(text: str, days: float) -> None:
+    assert moment(text, NOW) == NOW - timedelta(days=days)
+
+
+def test_dates_are_local_time() -> None:
+    assert moment(None, NOW) is None
+    found = moment("2026-03-01", NOW)
+    assert found and found.strftime("%Y-%m-%d %H:%M") == "2026-03-01 00:00"
+    for text in ("", "soon", "99999999999y", "2026-13-01"):
+        with pytest.raises(SettingsError):
+            moment(text, NOW)
+
+
+def test_lengths_and_sizes_read_well() -> None:
+    assert [length(seconds) for seconds in (40, 720, 3900)] == ["40 s", "12 min", "1 h 05"]
+    assert [size(n) for n in (900, 12_345, 3_400_000, 2.5e9)] == ["1 kB", "12 kB", "3.4 MB", "2.5 GB"]

@@ -1,0 +1,134 @@
+"""After a crash: what was heard is decoded from the kept sound, text that was shown stays, the session has an end."""
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from livecap.cli.session import recognition
+from livecap.errors import LogError
+from livecap.session.log import SessionLog
+from livecap.session.log_reader import LogReader
+from livecap.session.recorded import RecordedSession
+from livecap.session.recovery import CUT_OFF, RECOVERED, keep, recover, seconds_to_decode
+from livecap.session.session_folder import EVENTS, TRANSCRIPT
+from livecap.settings import Settings
+from livecap.transcript import SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
+from tests.session.facts import SECOND, header, said, write
+from tests.session.when import STARTED
+
+RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
+LIVE_TEXT = "Dear me, think you"
+
+
+def cut_off(parent: Path, seconds: int, saved: bool = False) -> Path:
+    """A session that heard so much of a recording and was killed when it had told the first words of it."""
+    facts: list[SessionEvent] = [
+        TextCommitted("", 0, "Dear me,", 3200, 2 * SECOND),
+        TextCommitted("", 0, " think you", 3200, 3 * SECOND),
+    ]
+    folder = write(parent, facts, end=False)
+    samples, rate = soundfile.read(RECORDING, dtype="int16", frames=seconds * SECOND)
+    assert rate == SECOND
+    (folder / "audio").mkdir(mode=0o700)
+    soundfile.write(folder / "audio" / "sound.wav", samples, rate)
+    if not saved:
+        (folder / "audio" / "unsaved").touch()
+    data = (folder / EVENTS).read_bytes()
+    (folder / EVENTS).write_bytes(data + b'{"type": "text_com')
+    return folder
+
+
+def facts_of(folder: Path) -> list[SessionEvent]:
+    return [event for _, event in LogReader(folder / EVENTS).events()]
+
+
+@pytest.fixture(scope="module")
+def recovered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SessionEvent], float]:
+    """A session that was cut off and recovered with the embedded model, its facts before, and the seconds it lacked."""
+    folder = cut_off(tmp_path_factory.mktemp("sessions"), 12)
+    before, lacked = facts_of(folder), seconds_to_decode(RecordedSession(folder))
+    _, load_model = recognition(Settings(model="tiny"))
+    recover(folder, load_model)
+    return folder, before, lacked
+
+
+def test_the_sound_that_was_not_transcribed_is_known(recovered: tuple[Path, list[SessionEvent], float]) -> None:
+    assert recovered[2] == pytest.approx(12 - 0.2, abs=0.01)
+
+
+def test_no_fact_of_the_log_changes(recovered: tuple[Path, list[SessionEvent], float]) -> None:
+    folder, before, _ = recovered
+    after = facts_of(folder)
+    assert after[: len(before)] == before
+    assert len(LogReader(folder / EVENTS).damages) == 0 and len(RecordedSession(folder).damages) == 1
+
+
+def test_all_that_was_heard_is_text_and_the_session_has_an_end(
+    recovered: tuple[Path, list[SessionEvent], float],
+) -> None:
+    folder, _, _ = recovered
+    session = RecordedSession(folder)
+    assert session.ended and session.ended.reason == RECOVERED and session.n_samples == 12 * SECOND
+    utterances = list(session.utterances())
+    assert len(utterances) >= 2 and utterances[-1].end_sample > 10 * SECOND
+    assert "third of March" in " ".join(utterance.text for utterance in utterances)
+    assert "third of March" in (folder / TRANSCRIPT).read_text()
+
+
+def test_the_open_utterance_keeps_its_words_and_gets_its_settled_text(
+    recovered: tuple[Path, list[SessionEvent], float],
+) -> None:
+    facts = facts_of(recovered[0])
+    [ended] = [fact for fact in facts if isinstance(fact, UtteranceEnded) and fact.utterance == 0]
+    assert ended.text == LIVE_TEXT
+    settled = [fact for fact in facts if isinstance(fact, UtteranceSettled) and fact.utterance == 0]
+    assert settled and settled[-1].text.startswith("Dear me, think you for your letter")
+    numbers = [fact.utterance for fact in facts if isinstance(fact, UtteranceEnded)]
+    assert numbers == list(range(len(numbers)))
+
+
+def test_sound_that_nobody_asked_to_keep_is_gone_afterwards(recovered: tuple[Path, list[SessionEvent], float]) -> None:
+    assert not (recovered[0] / "audio").exists()
+
+
+def test_a_session_may_be_kept_as_it_is(tmp_path: Path) -> None:
+    folder = cut_off(tmp_path, 5, saved=True)
+    keep(folder)
+    session = RecordedSession(folder)
+    assert [utterance.text for utterance in session.utterances()] == [LIVE_TEXT]
+    assert session.ended and session.ended.reason == CUT_OFF
+    assert (folder / "audio" / "sound.wav").exists(), "sound that is to be kept stays"
+    assert LIVE_TEXT in (folder / TRANSCRIPT).read_text()
+
+
+def test_without_sound_the_committed_text_is_all_there_is(tmp_path: Path) -> None:
+    folder = write(tmp_path, list(said(["Good morning.", "And good"]))[:-1], end=False)
+    recover(folder, lambda notice: pytest.fail("no model is needed"))
+    session = RecordedSession(folder)
+    assert [utterance.text for utterance in session.utterances()] == ["Good morning.", "And good"]
+    assert session.ended and seconds_to_decode(session) == 0
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_session_for_later(tmp_path: Path) -> None:
+    folder = cut_off(tmp_path, 5)
+
+    def no_model(notice: object) -> None:
+        raise LogError("no model")
+
+    with pytest.raises(LogError, match="no model"):
+        recover(folder, no_model)  # type: ignore[arg-type]
+    session = RecordedSession(folder)
+    assert session.was_cut_off and session.sounds and seconds_to_decode(session) > 4
+
+
+def test_what_runs_or_has_ended_is_not_recovered(tmp_path: Path) -> None:
+    ended = write(tmp_path, said(["Good morning."]))
+    log = SessionLog(tmp_path, STARTED)
+    log.append(header(log.session), 0.0)
+    for folder, message in ((ended, "nothing to recover"), (log.folder, "being written")):
+        before = (folder / EVENTS).read_bytes()
+        with pytest.raises(LogError, match=message):
+            keep(folder)
+        assert (folder / EVENTS).read_bytes() == before
+    log.close()
