@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from livecap.audio_in.devices import list_inputs
-from livecap.audio_in.kept_input import LOOPBACKS
 from livecap.audio_in.microphone import Microphone
 from livecap.audio_in.player import Player
+from livecap.audio_in.silence import LOOPBACKS
 from livecap.cli.model_here import is_here
 from livecap.tui.machine import InputChoice, ModelChoice
 
