@@ -39,7 +39,20 @@ class DecodeCounts:
 class CountedRecogniser(Recogniser):
     """A recogniser that counts."""
 
-    counts: DecodeCounts
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """As the recogniser's own."""
+        super().__init__(*arguments, **named)
+        self.counts = DecodeCounts()
+        self.seams: list[int] = []
+        """Where a prompt began in sound that the one before had heard: it rolled."""
+        self._has_begun = False
+
+    def begin(self, start_sample: int) -> None:
+        """As the recogniser's own."""
+        if self._has_begun and start_sample <= self.end_sample:
+            self.seams.append(start_sample)
+        self._has_begun = True
+        super().begin(start_sample)
 
     def decode(self, *arguments: Any, **named: Any) -> Decoded:
         """As the recogniser's own."""

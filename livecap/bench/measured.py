@@ -10,6 +10,7 @@ from livecap.bench.latency import Samples, latencies
 from livecap.bench.modes import Mode
 from livecap.bench.offline import transcribe
 from livecap.bench.reference import Reference
+from livecap.bench.seams import SeamErrors, seam_errors
 from livecap.bench.stability import Stability, stability
 from livecap.bench.timeline import Timeline, play
 from livecap.bench.wer import normalise
@@ -65,7 +66,8 @@ class Measured:
     """Compute of all settling passes."""
     n_skipped: int = 0
     """Recordings without word times, which have no latencies."""
-    text: str = ""
+    stable_text: str = ""
+    seams: SeamErrors = field(default_factory=SeamErrors)
     words: list[Emission] = field(default_factory=list)
 
 
@@ -86,11 +88,12 @@ def measure(
 ) -> Measured:
     """One recording in one mode. `offline` is measured by `measure_offline`, once for all modes."""
     recogniser = CountedRecogniser(loaded, "", None, mode.config)
-    recogniser.counts = DecodeCounts()
     settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config)
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     timeline = play(transcriber, reference.samples, step_cost)
-    return assess(reference, timeline, mode.name, recogniser.counts, offline)
+    measured = assess(reference, timeline, mode.name, recogniser.counts, offline)
+    measured.seams = seam_errors(reference, measured.stable_text, recogniser.seams)
+    return measured
 
 
 def measure_offline(loaded: LoadedModel, reference: Reference) -> Errors:
@@ -120,7 +123,7 @@ def assess(
         lag_seconds=timeline.lag_seconds,
         settle_seconds=sum(timeline.settle_seconds),
         n_skipped=0 if reference.words else 1,
-        text=final_text,
+        stable_text=stable_text,
         words=words,
     )
 
@@ -141,6 +144,7 @@ def total(parts: Sequence[Measured]) -> Measured:
         lag_seconds=[seconds for part in parts for seconds in part.lag_seconds],
         settle_seconds=sum(part.settle_seconds for part in parts),
         n_skipped=sum(part.n_skipped for part in parts),
+        seams=sum((part.seams for part in parts), SeamErrors()),
     )
     for part in parts:
         out.decodes.add(part.decodes)

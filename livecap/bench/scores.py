@@ -33,6 +33,13 @@ def figures(measured: Measured) -> dict[str, Any]:
             }
             for name, samples in measured.latencies.items()
         },
+        "seams": {
+            "n": measured.seams.n_seams,
+            "words_near": measured.seams.near_words,
+            "wer_near": round(measured.seams.near_wer, 4),
+            "wer_elsewhere": round(measured.seams.other_wer, 4),
+            "ratio": None if measured.seams.ratio is None else round(measured.seams.ratio, 3),
+        },
         "committed_revisions": stability.n_revisions,
         "unstable_partial_word_ratio": round(stability.unstable_ratio, 4),
         "normalized_erasure": round(stability.normalized_erasure, 4),
