@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
@@ -26,7 +27,7 @@ class LivecapApp(App[Any]):
     """One terminal, given to one first screen; the screen decides when to leave."""
 
     TITLE = "livecap"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "question_mark,f1", "help", "Help", tooltip="Show every key of this screen", key_display="?", id="help"

@@ -134,11 +134,11 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         yield Footer()
 
     def on_mount(self) -> None:
-        super().on_mount()
-        self.app.on_quit = self.quit_now  # type: ignore[attr-defined]
         self._sound = self.query_one(SoundLine)
         self._bar = self.query_one(StatusBar)
         self._captions = self.query_one(Captions)
+        super().on_mount()
+        self.app.on_quit = self.quit_now  # type: ignore[attr-defined]
         self._view.placeholder = PLACEHOLDERS[self.state]
         self.captioned = self._inline
         if self._session.status.model == "tiny" and not self._inline:
@@ -225,8 +225,16 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self.refresh_bindings()
 
     def watch_captioned(self, captioned: bool) -> None:
-        self.set_class(captioned, "-captioned")
-        self.refresh_bindings()
+        self.show_parts()
+
+    def show_parts(self) -> None:
+        """Captions take the place of everything but the status."""
+        super().show_parts()
+        plain = not self.captioned
+        self._captions.display = self.captioned
+        self._view.display = plain
+        self._sound.display = plain and self.has_room
+        self.query_one(Footer).display = plain and self.has_room
 
     # ---- keys
 

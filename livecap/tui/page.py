@@ -36,6 +36,8 @@ class Page:
         self._heights: list[int] = []
         self._bottoms: list[int] = []
         """Of each paragraph: the row below its last one and its air."""
+        self._folded: list[str] = []
+        """Of each paragraph: its text for searching in any case."""
         self._stale = 0
         """Paragraphs before this one may be laid out for another form."""
 
@@ -84,6 +86,7 @@ class Page:
         self.paragraphs.append(paragraph)
         self._heights.append(0)
         self._bottoms.append(self._bottoms[-1] if self._bottoms else 0)
+        self._folded.append(paragraph.text.casefold())
         index = len(self.paragraphs) - 1
         self._lay_out(index)
         self._arrange(index)
@@ -96,6 +99,7 @@ class Page:
             previous = self.paragraphs[-1] if self.paragraphs else None
             paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
             self.paragraphs.append(paragraph)
+            self._folded.append(paragraph.text.casefold())
         self._heights += [1] * (len(self.paragraphs) - first)
         self._bottoms += [0] * (len(self.paragraphs) - first)
         self._stale = len(self.paragraphs)
@@ -110,6 +114,7 @@ class Page:
         paragraph = self.paragraphs[index]
         before = [paragraph.row(row) for row in range(paragraph.height)]
         paragraph.change(update, self.form.width)
+        self._folded[index] = paragraph.text.casefold()
         if paragraph.height != self._heights[index]:
             self._heights[index] = paragraph.height
             self._arrange(index)
@@ -119,7 +124,11 @@ class Page:
 
     def find(self, folded: str) -> list[int]:
         """The paragraphs that hold `folded`, which is case-folded."""
-        return [index for index, paragraph in enumerate(self.paragraphs) if paragraph.matches(folded)]
+        return [index for index, text in enumerate(self._folded) if folded in text]
+
+    def holds(self, index: int, folded: str) -> bool:
+        """One paragraph does."""
+        return folded in self._folded[index]
 
     # ---- another form
 

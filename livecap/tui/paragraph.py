@@ -31,8 +31,6 @@ class Paragraph:
     """Rows it takes where it has text: its gutter may need two."""
     form: object = None
     """What it was laid out for; see `Page`."""
-    folded: str | None = None
-    """The text for searching in any case; None until somebody searches."""
 
     @property
     def text(self) -> str:
@@ -44,7 +42,6 @@ class Paragraph:
         frontier, before = len(self.stable), self.rows
         self.stable = printable(update.stable)
         self.partial = printable(update.partial)
-        self.folded = None
         if update.final and before.broke_word:
             self.lay_out(width)
         else:
@@ -78,12 +75,6 @@ class Paragraph:
         n_stable = len(self.stable)
         stable = self.stable[start:end]
         return stable, self.partial[max(0, start - n_stable) : max(0, end - n_stable)]
-
-    def matches(self, folded: str) -> bool:
-        """True where the text holds `folded`, which is case-folded."""
-        if self.folded is None:
-            self.folded = self.text.casefold()
-        return folded in self.folded
 
     def _shown_text(self) -> str:
         text = self.text

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
+from textual.widgets import Footer
 
 from livecap.session.clock import SessionClock
 from livecap.tui.ask_line import AskLine
@@ -60,11 +61,21 @@ class ReadingScreen(Screen[Any]):
         look = self.app.settings.screen  # type: ignore[attr-defined]
         self._view.set_reactive(TranscriptView.times, Times(look.times))
         self._view.set_reactive(TranscriptView.compact, look.compact)
-        self.set_class(look.compact, "-compact")
+        self.show_parts()
 
     def on_resize(self, event: Resize) -> None:
-        self.set_class(event.size.height < MIN_HEIGHT, "-short")
         self.set_class(event.size.width < MIN_WIDTH, "-narrow")
+        self.show_parts()
+
+    def show_parts(self) -> None:
+        """Show what has room and is wanted. By widget: a class on the screen would have all styles found anew."""
+        self.query_one(Footer).display = self.has_room
+        self._view.styles.padding = (1, 0) if self.has_room else 0
+
+    @property
+    def has_room(self) -> bool:
+        """For more than text and status."""
+        return self.app.size.height >= MIN_HEIGHT and not self._view.compact
 
     def tell(self, sentence: str, severity: str = "info") -> None:
         """Say something at the bottom; severity is "info", "warning" or "error"."""
@@ -140,7 +151,7 @@ class ReadingScreen(Screen[Any]):
 
     def action_compact(self) -> None:
         self._view.compact = not self._view.compact
-        self.set_class(self._view.compact, "-compact")
+        self.show_parts()
 
     def action_follow(self) -> None:
         self._view.follow()

@@ -211,7 +211,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     def _match_again(self, index: int) -> None:
         at = bisect_left(self.matches, index)
         known = at < len(self.matches) and self.matches[at] == index
-        holds = self.paragraphs[index].matches(self._sought)
+        holds = self._page.holds(index, self._sought)
         if holds and not known:
             insort(self.matches, index)
         elif known and not holds:
@@ -225,6 +225,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _take_form(self) -> None:
         """The width is another one: lay out what is seen now, the rest later, and keep the place of a reader."""
+        if not self.scrollable_content_region.width:
+            return  # hidden: nothing to lay out for
         left = self._gutter_width or 1
         width = max(1, min(MAX_TEXT_WIDTH, self.scrollable_content_region.width - left - 1))
         form = Form(width, self._gutter_width > 0, self._air)
