@@ -1,12 +1,14 @@
 """A grown model computes what the small one does: that is what makes figures of the true size true."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from livecap.bench.geometry import load_grown, write_checkpoint
+from livecap.bench.geometry import FIRST_ADDED_ID as RELEASED_FIRST_ADDED_ID
+from livecap.bench.geometry import load_grown, write_checkpoint, write_grown
 from livecap.bench.growth import head_places
 from livecap.bench.offline import transcribe
 from livecap.model.backend import mx
@@ -40,7 +42,17 @@ def outputs(loaded: LoadedModel, samples: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def test_a_grown_model_computes_the_same_function(pair: tuple[LoadedModel, LoadedModel]) -> None:
-    small, large = pair
+    check_same_function(*pair, FIRST_ADDED_ID)
+
+
+@pytest.mark.skipif(not os.environ.get("LIVECAP_PROVE"), reason="3 GB of checkpoint: with LIVECAP_PROVE")
+def test_the_released_size_computes_the_same_function(tmp_path: Path) -> None:
+    write_grown(tmp_path, "0.6b")
+    check_same_function(load("tiny", dtype=mx.float32), load_grown(tmp_path), RELEASED_FIRST_ADDED_ID)
+    (tmp_path / "model.safetensors").unlink()
+
+
+def check_same_function(small: LoadedModel, large: LoadedModel, first_added_id: int) -> None:
     samples = soundfile.read(demo_recording(), dtype="float32")[0][: 10 * 16_000]
     small_audio, small_logits = outputs(small, samples)
     large_audio, large_logits = outputs(large, samples)
@@ -49,7 +61,7 @@ def test_a_grown_model_computes_the_same_function(pair: tuple[LoadedModel, Loade
     assert np.abs(large_audio[:, width:]).max() == 0
     assert np.allclose(large_audio[:, :width] / scale, small_audio, atol=2e-4 * np.abs(small_audio).max())
     n_plain = min(int(i) for i in small.tokenizer._added)
-    moved = [i if i < n_plain else i - n_plain + FIRST_ADDED_ID for i in range(n)]
+    moved = [i if i < n_plain else i - n_plain + first_added_id for i in range(n)]
     assert np.allclose(large_logits[:, moved], small_logits, atol=2e-4 * np.abs(small_logits).max())
 
 

@@ -185,6 +185,16 @@ def test_a_model_that_crashes_says_so() -> None:
         run(speak(60, seed=1), faults=Faults(crash_at=5))
 
 
+def test_a_model_that_hangs_hangs_where_it_was_told_to() -> None:
+    words = speak(20, seed=1)
+    hung: list[int] = []
+    oracle = Oracle(words, tokenizer(), Faults(hang_at=2), hang=lambda: hung.append(oracle.n_decodes))
+    oracle.begin(0)
+    for _ in range(4):
+        oracle.decode((), (), (), 50)
+    assert hung == [3]
+
+
 def test_a_slow_model_makes_steps_longer() -> None:
     words = speak(300, seed=1)
     slow = run(words, "default", Faults(cost_seconds=1.0))
