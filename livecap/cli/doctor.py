@@ -6,7 +6,7 @@ import json
 import platform
 import resource
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,13 @@ from livecap.version import VERSION
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """`livecap doctor [--selftest] [--model NAME] [--json]`."""
+    """`livecap doctor [--selftest] [--listen [SECONDS]] [--device NAME] [--model NAME] [--json]`."""
     doctor = commands.add_parser("doctor", help="say what this machine has")
     doctor.add_argument("--selftest", action="store_true", help="and transcribe a shipped recording: WER, RTF, memory")
+    doctor.add_argument(
+        "--listen", metavar="SECONDS", nargs="?", type=_seconds, const=5.0, help="and hear an input for 5 s, or so long"
+    )
+    doctor.add_argument("--device", dest="doctor_device", metavar="NAME", help="the input to hear")
     doctor.add_argument("--model", dest="doctor_model", metavar="NAME", help="the model of the self-test")
     doctor.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
     doctor.set_defaults(run=_doctor)
@@ -27,11 +31,26 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _doctor(options: argparse.Namespace, settings: Settings) -> int:
     model = options.doctor_model or settings.model
-    return doctor(model, selftest=options.selftest, as_json=options.as_json or options.json)
+    heard = replace(settings, device=options.doctor_device or settings.device)
+    as_json = options.as_json or options.json
+    return doctor(model, heard, selftest=options.selftest, listen_seconds=options.listen, as_json=as_json)
 
 
-def doctor(model: str, selftest: bool, as_json: bool) -> int:
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.5 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time to listen: give 0.5 to 3600 seconds")
+    return seconds
+
+
+def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float | None, as_json: bool) -> int:
     """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
+    from livecap.cli.capture_check import last_session, listen
+    from livecap.cli.folders import sessions_folder
+
     report: dict[str, Any] = {
         "livecap": VERSION,
         "python": platform.python_version(),
@@ -40,6 +59,10 @@ def doctor(model: str, selftest: bool, as_json: bool) -> int:
         "capture": _capture(),
         "models": _models(),
     }
+    if last := last_session(sessions_folder(settings)):
+        report["last session"] = last
+    if listen_seconds is not None:
+        report["listened"] = listen(settings, listen_seconds)
     if selftest:
         report["selftest"] = _selftest(model)
     if as_json:
@@ -127,9 +150,9 @@ def _peak_memory_bytes() -> int:
 def _print(report: dict[str, Any]) -> None:
     for name, part in report.items():
         if not isinstance(part, dict):
-            print(f"{name:10} {part}")
+            print(f"{name:13} {part}")
             continue
         for i, (key, value) in enumerate(part.items()):
             shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
             mark = "!" if key == "problem" else " "
-            print(f"{name if i == 0 else '':10}{mark}{key.replace('_', ' '):15} {shown}")
+            print(f"{name if i == 0 else '':13}{mark}{key.replace('_', ' '):26} {shown}")

@@ -102,9 +102,8 @@ def make_session(settings: Settings) -> "SteeredSession":
         language, load_model = recognition(settings, kept)
         if is_live(settings):
             for session_folder in tidy(parent):
-                notices(
-                    f"The session {session_folder.name} ended unexpectedly; its sound is kept for seven days.", "info"
-                )
+                name = session_folder.name
+                notices(f"The session {name} was cut off: livecap recover ends it. Its sound stays for 7 days.", "info")
         log = SessionLog(parent, datetime.now())
         sound_folder = SoundFolder(log.folder, settings.save_audio)
         for label, spool in spools(sound):
