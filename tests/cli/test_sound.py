@@ -1,0 +1,181 @@
+"""Where sound comes from, as people ask for it: pipes, parts of recordings, two inputs, the input used last."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.audio_in import devices
+from livecap.audio_in.devices import InputDevice
+from livecap.cli import last_device
+from livecap.cli.model_here import is_here
+from livecap.cli.sound import check_sound, labels_of
+from livecap.errors import AudioError, SettingsError
+from livecap.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+RECORDING = ROOT / "recordings" / "dictation.flac"
+MIC = InputDevice(0, "Yeti", "Core Audio", 1, 48_000, True)
+LOOPBACK = InputDevice(1, "BlackHole 2ch", "Core Audio", 2, 48_000, False)
+
+
+def livecap(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "livecap", *map(str, arguments)],
+        capture_output=True, text=True, timeout=120, cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}, **options,
+    )  # fmt: skip
+
+
+def events_of(folder: Path) -> list[dict[str, object]]:
+    [session] = folder.iterdir()
+    return [json.loads(line) for line in (session / "session.jsonl").read_text().splitlines()]
+
+
+def raw(seconds: int) -> bytes:
+    return soundfile.read(RECORDING, dtype="int16", frames=seconds * 16_000)[0].tobytes()
+
+
+@pytest.fixture
+def two_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "list_inputs", lambda: [MIC, LOOPBACK])
+
+
+def test_text_appears_while_a_pipe_stays_open(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "livecap", "--stdin", "--plain", "--model", "tiny", "--log-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(raw(7) + bytes(32_000))
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b"[0:00:0")  # the pipe is still open
+        process.terminate()
+        process.stdin.close()
+        assert process.wait(60) == 0
+    assert events_of(tmp_path)[-1]["reason"] == "stopped"
+
+
+def test_a_pipe_that_closes_ends_the_session_in_order(tmp_path: Path) -> None:
+    sound = tmp_path / "sound.raw"
+    sound.write_bytes(raw(4))
+    with sound.open("rb") as file:
+        out = livecap("--stdin", "--plain", "--model", "tiny", "--log-dir", tmp_path / "logs", stdin=file)
+    assert out.returncode == 0, out.stderr
+    events = events_of(tmp_path / "logs")
+    assert events[-1]["reason"] == "end of source" and events[-1]["n_samples"] == 4 * 16_000
+    assert not list((tmp_path / "logs").glob("*/audio"))
+
+
+def test_saved_sound_of_a_pipe_is_heard_again(tmp_path: Path) -> None:
+    sound = tmp_path / "sound.raw"
+    sound.write_bytes(raw(4))
+    with sound.open("rb") as file:
+        options = ["--model", "tiny", "--plain", "--save-audio", "--label", "talk", "--log-dir", tmp_path / "logs"]
+        assert livecap("--stdin", *options, stdin=file).returncode == 0
+    [session] = (tmp_path / "logs").iterdir()
+    saved, _ = soundfile.read(session / "audio" / "talk.wav", dtype="int16")
+    assert saved.tobytes() == raw(4)
+    out = livecap("--replay", session, "--pace", "max", "--model", "tiny", "--plain", "--log-dir", tmp_path / "again")
+    assert out.returncode == 0, out.stderr
+    assert all(" talk: " in line for line in out.stdout.splitlines()) and out.stdout
+
+
+def test_a_part_of_a_recording_keeps_its_times(tmp_path: Path) -> None:
+    options = ["--pace", "max", "--model", "tiny", "--json", "--log-dir", tmp_path]
+    out = livecap("--replay", RECORDING, "--start", "0:10", "--end", "16.5", *options)
+    assert out.returncode == 0, out.stderr
+    events = events_of(tmp_path)
+    starts = [event["start_sample"] for event in events if event["type"] == "utterance_ended"]
+    assert starts and all(160_000 <= start <= 264_000 for start in starts)  # type: ignore[operator]
+    assert events[-1]["n_samples"] == 104_000
+    assert not any(event["type"] == "audio_gap" for event in events)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--replay", RECORDING, "--start", "99:00"], "has no sound at 5940 s"),
+        (["--replay", RECORDING, "--start", "9", "--end", "3"], "the end comes first"),
+        (["--start", "3"], "for recordings"),
+        (["--rate", "8000"], "with --stdin"),
+        (["--stdin", "--replay", RECORDING], "choose one"),
+        (["--stdin", "--mic"], "choose one"),
+        (["--replay", RECORDING, "--label", "a", "--label", "b"], "2 labels for 1 track"),
+        (["--replay", RECORDING, "--label", "../../etc"], "is no label"),
+        (["--replay", RECORDING, "--start", "1:xx"], "is no time"),
+        (["--stdin", "--rate", "12"], "is no sample rate"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_makes_no_sense_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    out = livecap(*arguments, "--model", "tiny", "--log-dir", tmp_path, stdin=subprocess.DEVNULL)
+    assert out.returncode in (1, 2) and message in out.stderr and "Traceback" not in out.stderr
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("two_inputs")
+def test_two_inputs_are_two_tracks_with_labels() -> None:
+    both = Settings(mic=True, device="blackhole")
+    check_sound(both)
+    assert labels_of(both, 2) == ("me", "them")
+    assert labels_of(Settings(labels=("a", "b")), 2) == ("a", "b")
+    with pytest.raises(SettingsError, match='are both "Yeti"'):
+        check_sound(Settings(mic=True, device="yeti"))
+    with pytest.raises(SettingsError, match="cannot both be called"):
+        labels_of(Settings(labels=("a", "a")), 2)
+    with pytest.raises(AudioError, match='No input named "Rode"'):
+        check_sound(Settings(mic=True, device="Rode"))
+
+
+def test_the_input_used_last_is_used_again_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [MIC, LOOPBACK]
+    monkeypatch.setattr(devices, "list_inputs", lambda: inputs)
+    monkeypatch.setattr(
+        last_device, "platformdirs", SimpleNamespace(user_state_dir=lambda *a, **k: str(tmp_path / "s"))
+    )
+    assert last_device.recall(Settings()) == (Settings(), None)
+    last_device.remember(Settings(device="blackhole"))
+    recalled, sentence = last_device.recall(Settings())
+    assert recalled.device == "blackhole" and not recalled.mic
+    assert sentence and '"BlackHole 2ch", as last time' in sentence
+    for chosen in (Settings(mic=True), Settings(device="Yeti"), Settings(replay=RECORDING), Settings(stdin=True)):
+        assert last_device.recall(chosen) == (chosen, None)
+    inputs.remove(LOOPBACK)
+    recalled, sentence = last_device.recall(Settings())
+    assert recalled == Settings() and sentence and "is not here" in sentence
+    last_device.remember(Settings(mic=True))
+    assert last_device.recall(Settings()) == (Settings(), None)
+
+
+def test_a_model_is_known_to_be_here_without_loading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert is_here("tiny") and is_here(str(tmp_path)) and not is_here("0.6b")
+    snapshot = tmp_path / "models--Qwen--Qwen3-ASR-0.6B" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    assert not is_here("Qwen/Qwen3-ASR-0.6B")
+    (snapshot / "model.safetensors").write_text("")
+    assert is_here("Qwen/Qwen3-ASR-0.6B") and is_here("0.6B") and is_here("qwen3-asr-0.6b")
+
+
+def test_a_killed_session_leaves_sound_that_plays(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "livecap", "--stdin", "--json", "--model", "tiny", "--log-dir", str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(raw(3))
+        process.stdin.flush()
+        assert process.stdout.readline()
+        deadline = time.monotonic() + 30
+        while not (files := list(tmp_path.glob("*/audio/sound.wav"))) or files[0].stat().st_size < 90_000:
+            assert time.monotonic() < deadline
+        process.kill()
+    samples, _ = soundfile.read(files[0], dtype="int16")
+    expected = np.frombuffer(raw(3), "<i2")
+    assert len(samples) > 40_000 and np.array_equal(samples, expected[: len(samples)])
+    assert (files[0].parent / "unsaved").exists()
