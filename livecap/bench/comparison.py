@@ -151,7 +151,7 @@ def main() -> int:
 
 
 def _compare_all(options: argparse.Namespace) -> int:
-    if options.geometry and not (options.checkpoint / "model.safetensors").is_file():
+    if options.geometry:
         write_grown(options.checkpoint, options.geometry, options.model)
     most = dict(text.split("=", 1) for text in options.most)
     rows, complaints = [], []

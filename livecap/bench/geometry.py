@@ -1,5 +1,6 @@
 """Checkpoints of the released shapes, grown from a small model: the files that any Qwen3-ASR program reads."""
 
+import hashlib
 import json
 import struct
 from collections.abc import Iterator
@@ -34,13 +35,21 @@ GEOMETRIES = {
 def write_grown(folder: Path, geometry: str, model: str = "tiny") -> Path:
     """A checkpoint in `folder` with the shape of `geometry` that computes what `model` does, in float32.
 
+    One that is there already, grown from the same weights into the same shape, is left as it is.
+
     Raises:
         LivecapError: no such geometry or model.
     """
     if geometry not in GEOMETRIES:
         raise SettingsError(f"No geometry named {geometry}. There are: {', '.join(GEOMETRIES)}.")
     audio, text = GEOMETRIES[geometry]
-    return write_checkpoint(folder, resolve(model), audio, text, FIRST_ADDED_ID)
+    small = resolve(model)
+    if (folder / "model.safetensors").is_file() and _origin(folder) == {
+        "sha256": _digest(small),
+        **_shape(audio, text),
+    }:
+        return folder
+    return write_checkpoint(folder, small, audio, text, FIRST_ADDED_ID)
 
 
 def write_checkpoint(folder: Path, small: Path, audio: AudioConfig, text: TextConfig, first_added_id: int) -> Path:
@@ -61,10 +70,13 @@ def write_checkpoint(folder: Path, small: Path, audio: AudioConfig, text: TextCo
     generation["eos_token_id"] = [new_ids[i] for i in old.eos_token_ids]
     generation.pop("pad_token_id", None)
     _write_json(folder / "generation_config.json", generation)
-    _write_json(folder / "config.json", _config(read_json(small / "config.json"), new, new_ids))
     network, _ = load_model(small, dtype=mx.float32)
     weights = {name: np.array(array) for name, array in network.parameter_arrays().items()}
     _write_safetensors(folder / "model.safetensors", _official(grown(weights, old, new, new_ids)))
+    # Last: a run that was cut off leaves nothing that looks whole.
+    config = _config(read_json(small / "config.json"), new, new_ids)
+    config["grown_from"] = {"sha256": _digest(small), **_shape(audio, text)}
+    _write_json(folder / "config.json", config)
     return folder
 
 
@@ -74,6 +86,19 @@ def load_grown(folder: Path, model: str = "tiny") -> LoadedModel:
     table = positions(read_config(resolve(model)).audio, loaded.config.audio)
     loaded.model.audio_tower._positions = mx.array(table)
     return loaded
+
+
+def _origin(folder: Path) -> object:
+    """What a grown checkpoint says of itself; None of another."""
+    return read_json(folder / "config.json", required=False).get("grown_from")
+
+
+def _digest(small: Path) -> str:
+    return hashlib.sha256((small / "model.safetensors").read_bytes()).hexdigest()
+
+
+def _shape(audio: AudioConfig, text: TextConfig) -> dict[str, str]:
+    return {"audio": repr(audio), "text": repr(text)}
 
 
 def _official(weights: Iterator[tuple[str, Array]]) -> Iterator[tuple[str, Array]]:

@@ -1,5 +1,6 @@
 """Modes of the stream that are held against each other: a name and a configuration, from one word of a command."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
@@ -8,6 +9,10 @@ from typing import Any, get_args, get_type_hints
 
 from livecap.errors import SettingsError
 from livecap.stream.config import StreamConfig
+
+SHORTEST_CHUNK, LONGEST_CHUNK = 0.1, 12
+"""Seconds of a mode that is named by its chunk."""
+_KINDS = {bool: "true, false", int: "whole numbers", float: "numbers", str: "texts"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,26 @@ def parse_mode(text: str, step_cost: float | None = None) -> Mode:
     config: Any = StreamConfig(step_cost_seconds=step_cost)
     name, colon, rest = text.partition(":")
     if not colon and name != "default":
-        return Mode(f"{name} s", _set(config, ["step_seconds"], name, text))
+        return Mode(f"{name} s", replace(config, step_seconds=_chunk(name)))
     for assignment in filter(None, rest.split(";")):
         path, equals, value = assignment.partition("=")
         if not equals:
             raise SettingsError(f"Mode {text!r} sets nothing by {assignment!r}: give SETTING=VALUE.")
         config = _set(config, path.strip().split("."), value.strip(), text)
     return Mode(name, config)
+
+
+def _chunk(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not SHORTEST_CHUNK <= seconds <= LONGEST_CHUNK:
+        raise SettingsError(
+            f"No mode named {text!r}. There are: default; a chunk from {SHORTEST_CHUNK} to {LONGEST_CHUNK} seconds, "
+            "such as 0.5; NAME:SETTING=VALUE;SETTING=VALUE."
+        )
+    return seconds
 
 
 def _set(config: Any, path: Sequence[str], value: str, mode: str) -> Any:
@@ -67,5 +85,5 @@ def _typed(kind: Any, name: str, value: str, mode: str) -> Any:
             raise ValueError
         return wanted(value)
     except (ValueError, KeyError):
-        allowed = ", ".join(str(e.value) for e in wanted) if issubclass(wanted, Enum) else wanted.__name__
+        allowed = ", ".join(str(e.value) for e in wanted) if issubclass(wanted, Enum) else _KINDS.get(wanted, "plain")
         raise SettingsError(f"Mode {mode!r}: {name} cannot be {value!r}. It is one of: {allowed}.") from None

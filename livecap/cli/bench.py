@@ -93,9 +93,7 @@ def _model(model: str, geometry: str | None, keep: Path | None, folder: Path) ->
 
     if geometry is None:
         return load(model)
-    if keep is None or not (keep / "model.safetensors").is_file():
-        write_grown(keep or folder, geometry, model)
-    return load_grown(keep or folder, model)
+    return load_grown(write_grown(keep or folder, geometry, model), model)
 
 
 def _lines(run: "Run") -> str:

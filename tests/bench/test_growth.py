@@ -1,12 +1,15 @@
 """A grown model computes what the small one does: that is what makes figures of the true size true."""
 
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from livecap.bench import geometry
 from livecap.bench.geometry import FIRST_ADDED_ID as RELEASED_FIRST_ADDED_ID
 from livecap.bench.geometry import load_grown, write_checkpoint, write_grown
 from livecap.bench.growth import head_places
@@ -83,6 +86,25 @@ def test_a_grown_checkpoint_has_the_files_of_a_released_one(tmp_path: Path) -> N
     write_checkpoint(tmp_path, resolve("tiny"), AUDIO, TEXT, FIRST_ADDED_ID)
     expected = {path.name for path in resolve("tiny").iterdir()}
     assert {path.name for path in tmp_path.iterdir()} == expected
+
+
+def test_a_kept_checkpoint_is_made_anew_when_the_small_model_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (replace(AUDIO, output_dim=256), replace(TEXT, vocab_size=152_000, hidden_size=256))
+    monkeypatch.setitem(geometry.GEOMETRIES, "small", shape)
+    tiny, kept = tmp_path / "tiny", tmp_path / "kept"
+    shutil.copytree(resolve("tiny"), tiny)
+    weights = kept / "model.safetensors"
+    write_grown(kept, "small", str(tiny))
+    before = weights.stat().st_mtime_ns
+    write_grown(kept, "small", str(tiny))
+    assert weights.stat().st_mtime_ns == before
+    data = bytearray((tiny / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tiny / "model.safetensors").write_bytes(data)
+    write_grown(kept, "small", str(tiny))
+    assert weights.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize(
