@@ -97,6 +97,7 @@ class Hypothesis:
             the sound can hold no more, and nothing is committed by this step.
         """
         before = self.frontier
+        first = max(before, self._n_shown) == self.utterance_start
         most = len(self._tokens) - before + self._room(end_sample)
         if not complete:
             new_ids = new_ids[:most]
@@ -120,7 +121,9 @@ class Hypothesis:
                 self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
             )
             self.frontier = self._cut_before(stable, self.frontier)
-        self._n_shown = self._config.commit.shown(self._tokens, self.frontier, end_sample, self._starts_word, at_pause)
+        self._n_shown = self._config.commit.shown(
+            self._tokens, self.frontier, end_sample, self._starts_word, at_pause or first
+        )
         assert self.frontier >= before, "stable text shrank"
         return runaway
 

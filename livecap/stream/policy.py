@@ -81,14 +81,15 @@ class CommitPolicy:
         frontier: int,
         end_sample: int,
         starts_word: Callable[[int], bool],
-        at_pause: bool,
+        at_once: bool,
     ) -> int:
         """How many of `tokens` are shown: what is doubtful and new waits for one more step, so that nothing flickers.
 
         Args:
-            at_pause: nobody speaks at `end_sample`: no word can be half heard, and all is shown.
+            at_once: all is shown: nobody speaks at `end_sample`, so no word can be half heard, or it is the first text
+                of an utterance, for which people wait.
         """
-        if at_pause or not self.hold_display:
+        if at_once or not self.hold_display:
             return len(tokens)
         n = frontier
         while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= self.shown_margin):

@@ -192,16 +192,20 @@ def test_a_loop_is_not_committed() -> None:
 
 def test_the_last_word_and_what_is_doubtful_are_shown_when_heard_twice() -> None:
     belief = make()
-    revise(belief, [0, 1, 3, 4, 6], SECOND)
+    belief.revise([0], [9], SECOND)
+    assert belief.shown_ids == [0], "people wait for the first word"
+    belief.revise([0, 1, 3, 4, 6], [9] * 5, SECOND + SECOND // 8)
     assert belief.shown_ids == [0, 1, 3, 4]
     belief = make()
-    belief.revise([0, 1, 3, 4, 6], [9, 9, 0.1, 9, 9], SECOND)
-    assert belief.shown_ids == [0, 1]
+    belief.revise([0], [9], SECOND)
     belief.revise([0, 1, 3, 4, 6], [9, 9, 0.1, 9, 9], SECOND + SECOND // 8)
+    assert belief.shown_ids == [0, 1]
+    belief.revise([0, 1, 3, 4, 6], [9, 9, 0.1, 9, 9], SECOND + SECOND // 4)
     assert belief.shown_ids == [0, 1, 3, 4, 6]
 
 
 def test_all_is_shown_at_a_pause() -> None:
     belief = make()
-    belief.revise([0, 1, 3, 4, 6], [0.1] * 5, SECOND, at_pause=True)
+    belief.revise([0], [9], SECOND)
+    belief.revise([0, 1, 3, 4, 6], [0.1] * 5, SECOND + SECOND // 8, at_pause=True)
     assert belief.shown_ids == [0, 1, 3, 4, 6]
