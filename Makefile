@@ -5,7 +5,7 @@ PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types prove picture lock clean
+.PHONY: help setup demo test check lint types prove soak picture lock clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,10 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	@mkdir -p docs/benchmarks
 	$(PYTHON) -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
 	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
+
+soak:  ## a live session on a virtual microphone for MINUTES (1): what is lost, what grows (Linux)
+	@scripts/setup.sh test
+	$(PYTHON) scripts/soak.py --minutes $(or $(MINUTES),1)
 
 picture:  ## draw docs/screen.png from the real screen
 	@scripts/setup.sh picture

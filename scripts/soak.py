@@ -1,0 +1,139 @@
+"""A live session on a virtual microphone for a while: xruns, callback times, lost samples, and what grows.
+
+    python scripts/soak.py --minutes 60 --out docs/benchmarks/soak.json
+
+A real player plays the shipped recordings, one after the other, into a PulseAudio sink; livecap runs in a process of
+its own, decodes, spools and logs as it does for a person. Fails where a sample is missing or something grows. Linux
+only.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from livecap.bench.machine import machine  # noqa: E402
+from livecap.transcript import SAMPLE_RATE  # noqa: E402
+from tests.audio_in import virtual_mic  # noqa: E402
+
+NAME = "Soak Microphone"
+WARM_SHARE = 0.3
+"""What grows is looked for behind this part of the run: caches fill before."""
+MOST_GROWTH_MB = 8.0
+MOST_CALLBACK_MS = 1.0
+
+
+def sample(pid: int) -> dict[str, float]:
+    """Threads, open files and megabytes of a process."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    return {
+        "threads": int(status["Threads"]),
+        "files": len(os.listdir(f"/proc/{pid}/fd")),
+        "resident_mb": int(status["VmRSS"].split()[0]) / 1000,
+    }
+
+
+def play_on(mic: virtual_mic.VirtualMic, recordings: list[Path], until: float) -> None:
+    """The recordings, over and over."""
+    while time.monotonic() < until:
+        for recording in recordings:
+            player = mic.play(NAME, recording)
+            while player.poll() is None and time.monotonic() < until:
+                time.sleep(0.1)
+            if time.monotonic() >= until:
+                player.kill()
+                player.wait()
+                return
+
+
+def soak(seconds: float, model: str) -> dict[str, Any]:
+    """Run, and say what happened."""
+    mic = virtual_mic.VirtualMic()
+    try:
+        mic.add(NAME, SAMPLE_RATE, 1)
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "livecap", "--device", NAME, "--json", "--model", model]
+            process = subprocess.Popen(
+                [*command, "--log-dir", folder], stdout=subprocess.DEVNULL, cwd=ROOT,
+                env=os.environ | mic.env | {"XDG_STATE_HOME": folder},
+            )  # fmt: skip
+            until = time.monotonic() + seconds
+            recordings = sorted((ROOT / "recordings").glob("*.flac"))
+            player = threading.Thread(target=play_on, args=(mic, recordings, until))
+            player.start()
+            samples = []
+            while time.monotonic() < until and process.poll() is None:
+                time.sleep(1.0)
+                samples.append(sample(process.pid))
+            player.join()
+            process.send_signal(signal.SIGTERM)
+            status = process.wait(120)
+            [log] = Path(folder).glob("*/session.jsonl")
+            events = [json.loads(line) for line in log.read_text().splitlines()]
+    finally:
+        mic.close()
+    [report] = [event for event in events if event["type"] == "capture_report"]
+    warm = samples[int(len(samples) * WARM_SHARE) :]
+    return {
+        "seconds": seconds,
+        "exit_status": status,
+        "notices": [event["message"] for event in events if event["type"] == "notice"],
+        "utterances": sum(event["type"] == "utterance_ended" for event in events),
+        "capture": {key: value for key, value in report.items() if key not in ("type", "wall_seconds", "seq", "crc")},
+        "after_warming": {
+            name: {"first": warm[0][name], "last": warm[-1][name], "most": max(each[name] for each in warm)}
+            for name in warm[0]
+        },
+    }
+
+
+def troubles(result: dict[str, Any]) -> list[str]:
+    """What is not as it should be."""
+    capture, grown = result["capture"], result["after_warming"]
+    found = [f"{name}: {capture[name]}" for name in ("n_flags", "n_overflows", "n_gaps") if capture[name]]
+    parts = capture["decoded_samples"] + capture["silence_samples"] + capture["gap_samples"]
+    if parts != capture["captured_samples"]:
+        found.append(f"samples do not add up: {capture['captured_samples']} captured, {parts} accounted for")
+    if abs(capture["captured_samples"] / SAMPLE_RATE - result["seconds"]) > 5:
+        found.append(f"{capture['captured_samples'] / SAMPLE_RATE:.1f} s captured in {result['seconds']:.0f} s")
+    if capture["callback_p999_ms"] > MOST_CALLBACK_MS:
+        found.append(f"callback p99.9 is {capture['callback_p999_ms']} ms")
+    for name in ("threads", "files"):
+        if grown[name]["last"] > grown[name]["first"]:
+            found.append(f"{name} grew: {grown[name]}")
+    if grown["resident_mb"]["last"] - grown["resident_mb"]["first"] > MOST_GROWTH_MB:
+        found.append(f"memory grew: {grown['resident_mb']}")
+    return found
+
+
+def main() -> None:
+    """Measure, print, and write the figures where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if reason := virtual_mic.missing():
+        raise SystemExit(f"There is no virtual microphone here: {reason}.")
+    result = {"machine": machine(), "model": options.model, **soak(options.minutes * 60, options.model)}
+    result["troubles"] = troubles(result)
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    print(text)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(text + "\n", encoding="utf-8")
+    sys.exit(1 if result["troubles"] else 0)
+
+
+if __name__ == "__main__":
+    main()
