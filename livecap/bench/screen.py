@@ -190,6 +190,7 @@ def main() -> int:
     parser.add_argument("--utterances", type=int, nargs="*", default=[1_000, 50_000])
     parser.add_argument("--updates", type=int, default=600)
     options = parser.parse_args()
+    gc.freeze()  # as livecap.tui.terminal does
     figures = [asyncio.run(measure(n, options.updates)) for n in options.utterances]
     report = {"machine": machine(), "textual": version("textual"), "figures": figures}
     text = json.dumps(report, indent=2)

@@ -1,5 +1,6 @@
 """A plot of numbers in braille dots or bars: rows of text, no colour needed."""
 
+import math
 from collections.abc import Sequence
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
@@ -21,10 +22,7 @@ def bars(values: Sequence[float], width: int, height: int, top: float) -> list[s
 
 
 def nice_top(values: Sequence[float], least: float) -> float:
-    """A round number not below any of the values: 1, 2 or 5 times a power of ten."""
+    """A round number not below any of the values, nor `least` (above 0): 1, 2 or 5 times a power of ten."""
     most = max([least, *values])
-    scale = 10.0 ** len(str(int(most)))
-    for part in (0.1, 0.2, 0.5, 1.0):
-        if most <= scale * part:
-            return scale * part
-    return scale
+    scale = 10.0 ** math.floor(math.log10(most))
+    return next(scale * part for part in (1.0, 2.0, 5.0, 10.0) if most <= scale * part * (1 + 1e-9))

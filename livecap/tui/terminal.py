@@ -5,6 +5,7 @@ terminal. So the screen gets descriptors of its own, and 1 and 2 lead to a file 
 """
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ def run_app(
     """
     screen = LiveScreen(session, machine=machine, change=change, inline=inline)
     app = LivecapApp(screen, settings, remember)
+    gc.freeze()  # what is loaded by now stays: a collection during the session need not look at it
     with native_prints_to(native_log), _signals(screen.request_quit):
         result = app.run(inline=inline)
     if result is None:

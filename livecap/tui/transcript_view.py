@@ -5,6 +5,7 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
@@ -30,6 +31,8 @@ MAX_TEXT_WIDTH = 100
 """Longer rows are hard to read."""
 MIN_HEIGHT_FOR_AIR = 12
 """With fewer rows, utterances follow each other without an empty one."""
+MIN_MARKED_WIDTH = 2
+"""Columns of what is sought from which it is marked: a single letter is everywhere."""
 PIECE = 800
 """Paragraphs laid out at once after the width changed: some milliseconds."""
 
@@ -104,7 +107,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """The last paragraph when the view stopped following, and its height then."""
         self._sought = ""
         self.pattern: re.Pattern[str] | None = None
-        """What is sought, as it may be written."""
+        """What is marked."""
         self.matches: list[int] = []
         """The paragraphs that hold what is sought."""
 
@@ -112,6 +115,11 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     """Up and down go from paragraph to paragraph."""
 
     # ---- what the app calls
+
+    @property
+    def is_searching(self) -> bool:
+        """Something is sought."""
+        return bool(self._sought)
 
     @property
     def clock(self) -> SessionClock:
@@ -158,7 +166,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     def seek(self, text: str) -> int:
         """Mark every place where `text` stands, in any case; nothing for an empty one. Returns how many paragraphs."""
         self._sought = printable(text).casefold().strip()
-        self.pattern = re.compile(re.escape(printable(text).strip()), re.IGNORECASE) if self._sought else None
+        shown = cell_len(self._sought) >= MIN_MARKED_WIDTH
+        self.pattern = re.compile(re.escape(printable(text).strip()), re.IGNORECASE) if shown else None
         self.matches = self._page.find(self._sought) if self._sought else []
         self.chosen = None
         self.refresh()

@@ -1,6 +1,7 @@
 """ScriptedSession: what the screen needs of a LiveSession, played by hand. No model, no thread, no clock."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from livecap.session.status import SessionStatus, State
 from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, TranscriptUpdate
@@ -12,6 +13,9 @@ class ScriptedSession:
     """The test says what happens; `calls` remembers what the screen asked for."""
 
     def __init__(self, live=True, model="Qwen3-ASR-0.6B", ends_on_stop=True, source="Built-in Microphone"):
+        self.log_folder = Path("no-such-folder")
+        self.load_seconds, self.decode_seconds = 0.5, 12.0
+        self.diagnostics = {"xruns": "0 overflows, 0 flags"}
         self.listeners = []
         self.calls = []
         self.ends_on_stop = ends_on_stop

@@ -1,0 +1,341 @@
+"""Every key does what its line in the help says; keys can be changed; the palette has them all."""
+
+import pytest
+
+from livecap.errors import SettingsError
+from livecap.settings import ScreenSettings, Settings
+from livecap.tui.app import LivecapApp
+from livecap.tui.captions import Captions
+from livecap.tui.help_screen import HelpScreen
+from livecap.tui.keys import checked_keymap, commands
+from livecap.tui.times import Times
+from tests.tui.machine import ScriptedMachine
+from tests.tui.scripted_session import ScriptedSession
+
+
+def said(screen, *texts):
+    for number, text in enumerate(texts):
+        screen.session.say(text, utterance=number, second=number * 5, final=True)
+
+
+async def test_u_mutes_and_hears_again(show):
+    async with show() as screen:
+        await screen.press("u")
+        assert screen.session.calls[-1] == "mute" and "⨯ muted" in screen.text
+        await screen.press("u")
+        assert screen.session.calls[-1] == "unmute" and "muted" not in screen.text
+
+
+async def test_m_marks_the_moment_it_was_pressed_with_a_note(show):
+    async with show() as screen:
+        screen.session.becomes(arrived_samples=16_000 * 65)
+        await screen.press("m")
+        assert "Mark at 10:03:05. Note:" in screen.text
+        screen.session.becomes(arrived_samples=16_000 * 80)
+        await screen.press(*"check it", "enter")
+        assert screen.session.calls[-1] == "mark 'check it' at 1040000"
+        await screen.shows("◆  check it")
+        assert screen.view.has_focus and "Note:" not in screen.text
+
+
+async def test_escape_takes_a_mark_back_before_it_is_made(show):
+    async with show() as screen:
+        await screen.press("m", "x", "escape")
+        assert not any(call.startswith("mark") for call in screen.session.calls) and "Note:" not in screen.text
+
+
+async def test_a_click_on_a_time_marks_that_utterance(show):
+    async with show() as screen:
+        said(screen, "first", "second")
+        await screen.settle()
+        row = next(number for number, line in enumerate(screen.lines) if "10:02  first" in line)
+        await screen.pilot.click(offset=(5, row))
+        await screen.settle()
+        await screen.press("enter")
+        assert screen.session.calls[-1] == "mark '' at 0"
+
+
+async def test_enter_ends_the_utterance(show):
+    async with show() as screen:
+        await screen.press("enter")
+        assert screen.session.calls[-1] == "end_utterance"
+
+
+async def test_slash_finds_and_n_goes_from_place_to_place(show):
+    async with show() as screen:
+        said(screen, *(f"number {number} of many" if number % 10 else "Änderung here" for number in range(40)))
+        await screen.settle()
+        await screen.press("slash", *"änderung")
+        await screen.shows("4 found")
+        await screen.press("enter")
+        await screen.shows("4 of 4")
+        top = screen.view.scroll_offset.y
+        await screen.press("N")
+        await screen.shows("3 of 4")
+        assert not screen.view.following and screen.view.scroll_offset.y < top
+        await screen.press("n", "n")
+        await screen.shows("1 of 4")
+        await screen.press("escape")
+        assert "of 4" not in screen.text and screen.view.chosen is None
+
+
+async def test_found_words_are_marked_without_colour_too(show):
+    async with show() as screen:
+        said(screen, "the budget", "no", "the Budget again")
+        await screen.settle()
+        await screen.press("slash", *"budget", "enter")
+        styles = {}
+        for y in range(8):
+            for segment in screen.view.render_line(y):
+                styles.setdefault(segment.text.strip(), segment.style)
+        assert styles["budget"].underline and styles["Budget"].reverse
+        assert "▸" in screen.text
+
+
+async def test_what_is_said_during_a_search_is_found_too(show):
+    async with show() as screen:
+        said(screen, "one plan")
+        await screen.settle()
+        await screen.press("slash", *"plan", "enter")
+        screen.session.say("another plan", utterance=1, second=9)
+        await screen.settle()
+        await screen.press("n")
+        await screen.shows("2 of 2")
+
+
+async def test_nothing_found_says_so(show):
+    async with show() as screen:
+        said(screen, "words")
+        await screen.settle()
+        await screen.press("slash", *"zebra", "enter")
+        await screen.shows("nothing found")
+
+
+async def test_y_copies_the_last_utterance(show, monkeypatch):
+    copied = []
+    monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: bool(copied.append(text)) or True)
+    async with show() as screen:
+        await screen.press("y")
+        assert copied == [] and "nothing to copy" in screen.text
+        said(screen, "first", "the second one")
+        await screen.settle()
+        await screen.press("y")
+        assert copied == ["the second one"] and "copied to the clipboard" in screen.text
+
+
+async def test_y_copies_what_the_mouse_selected_without_the_gutter(show, monkeypatch):
+    copied = []
+    monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: bool(copied.append(text)) or True)
+    async with show() as screen:
+        said(screen, "the first utterance", "the second one")
+        await screen.settle()
+        row = next(number for number, line in enumerate(screen.lines) if "the first" in line)
+        await screen.pilot.mouse_down(offset=(14, row))
+        await screen.pilot.hover(offset=(18, row + 2))
+        await screen.pilot.mouse_up(offset=(18, row + 2))
+        await screen.settle()
+        await screen.press("y")
+        assert copied == ["first utterance\nthe seco"] or copied == ["first utterance\nthe secon"]
+
+
+async def test_without_a_program_for_it_the_terminal_copies(show, monkeypatch):
+    monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: False)
+    async with show() as screen:
+        said(screen, "words")
+        await screen.settle()
+        await screen.press("y")
+        assert screen.app.clipboard == "words" and "through the terminal" in screen.text
+
+
+async def test_c_shows_captions_and_plus_and_minus_their_lines(show):
+    async with show() as screen:
+        said(screen, *(f"sentence number {number}" for number in range(6)))
+        screen.session.say("and a partial", " perhaps", utterance=6, second=40)
+        await screen.settle()
+        await screen.press("c")
+        captions = screen.live.query_one(Captions)
+        assert [line[1] for line in captions.lines] == ["sentence number 4", "sentence number 5", "and a partial"]
+        assert "sentence number 5" in screen.text and "10:02" not in screen.text and "● 00:00:00" in screen.text
+        await screen.press("plus", "plus", "minus")
+        assert len(captions.lines) == 4
+        screen.session.say("and a partial that grew", utterance=6, second=40)
+        await screen.settle()
+        assert "and a partial that grew" in screen.text
+        await screen.press("escape")
+        assert "10:02" in screen.text
+
+
+async def test_captions_are_stable_text_alone_if_wanted(show):
+    settings = Settings(screen=ScreenSettings(caption_lines=1, caption_partial=False))
+    async with show(settings=settings) as screen:
+        screen.session.say("for sure", " perhaps")
+        await screen.settle()
+        await screen.press("c")
+        assert "for sure" in screen.text and "perhaps" not in screen.text
+
+
+async def test_z_shows_text_and_status_alone(show):
+    async with show() as screen:
+        said(screen, "one", "two")
+        await screen.settle()
+        await screen.press("z")
+        await screen.settle()
+        lines = [line.rstrip() for line in screen.lines]
+        assert lines[0].endswith("one") and lines[1].endswith("two") and "Quit" not in screen.text
+        await screen.press("z")
+        await screen.shows("q Quit")
+
+
+async def test_times_and_compact_begin_as_the_settings_say(show):
+    settings = Settings(screen=ScreenSettings(times="hidden", compact=True, theme="nord"))
+    async with show(settings=settings) as screen:
+        assert screen.view.times is Times.HIDDEN and screen.view.compact and screen.app.theme == "nord"
+
+
+async def test_another_theme_is_remembered(show):
+    kept = {}
+    async with show(remember=kept.__setitem__) as screen:
+        await screen.press("T")
+        await screen.press(*"dracula", "enter")
+        for _ in range(50):
+            if kept:
+                break
+            await screen.settle()
+        assert kept == {"screen.theme": "dracula"}
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_names_every_key_and_closes(show, key):
+    async with show(machine=ScriptedMachine(), change=lambda changes: None, size=(100, 60)) as screen:
+        await screen.press(key)
+        assert isinstance(screen.app.screen, HelpScreen)
+        await screen.shows(
+            "Search what was said", "Mark this moment", "Listen to another device", "Choose other colours"
+        )
+        await screen.press("escape")
+        assert not isinstance(screen.app.screen, HelpScreen)
+
+
+async def test_i_shows_diagnostics_that_can_be_copied(show, monkeypatch):
+    copied = []
+    monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: bool(copied.append(text)) or True)
+    async with show() as screen:
+        for second in range(5):
+            screen.session.becomes(rtf=0.2, arrived_samples=16_000 * second * 2)
+            await screen.settle(seconds=1)
+        await screen.press("i")
+        await screen.shows("RTF, last steps", "0.200", "Lag, seconds", "0.2 ┤", "xruns")
+        await screen.press("y")
+        assert "Lag, seconds" in copied[0]
+        await screen.press("escape")
+        await screen.shows("● 00:00:08")
+
+
+async def test_d_changes_the_device_and_w_the_words_while_running(show):
+    changes, machine = [], ScriptedMachine()
+    async with show(machine=machine, change=changes.append) as screen:
+        await screen.press("d")
+        await screen.shows("MacBook Pro Microphone", "what this machine plays", "dB")
+        await screen.press("down")
+        await screen.shows("BlackHole 2ch is in use.")
+        await screen.press("enter")
+        await screen.shows("● 00:00:00")
+        await screen.press("w", *"Priya", "enter")
+        for _ in range(50):
+            if len(changes) == 2:
+                break
+            await screen.settle()
+        assert changes == [{"device": "BlackHole 2ch"}, {"context": "Priya"}]
+        assert machine.meters[0].closed
+        assert screen.app.settings.context == "Priya"
+
+
+async def test_l_forces_a_language_and_M_changes_the_model(show):
+    changes = []
+    async with show(machine=ScriptedMachine(), change=changes.append) as screen:
+        await screen.press("l")
+        await screen.shows("Let the model say which", "Japanese")
+        await screen.press(*"germ", "enter")
+        await screen.press("M")
+        await screen.shows("Qwen/Qwen3-ASR-0.6B", "1.9 GB", "recommended", "too big for this machine")
+        await screen.press("enter")
+        await screen.shows("● 00:00:00")
+        for _ in range(50):
+            if len(changes) == 2:
+                break
+            await screen.settle()
+        assert changes == [{"language": "German"}, {"model": "Qwen/Qwen3-ASR-0.6B"}]
+
+
+async def test_a_change_that_cannot_be_is_a_sentence(show):
+    def refuse(changes):
+        raise SettingsError("Not possible now.")
+
+    async with show(machine=ScriptedMachine(), change=refuse) as screen:
+        await screen.press("l", "enter")
+        await screen.shows("⨯ Not possible now.")
+
+
+async def test_without_a_machine_nothing_can_be_changed(show):
+    async with show() as screen:
+        for key in "dlMw":
+            await screen.press(key)
+        assert len(screen.app.screen_stack) == 1 and not screen.live.query_one("#ask").display
+
+
+async def test_leaving_asks_only_while_sound_is_still_to_be_decoded(show):
+    session = ScriptedSession(ends_on_stop=False)
+    async with show(session) as screen:
+        session.becomes(arrived_samples=16_000 * 9)
+        await screen.press("q", "q")
+        await screen.shows("9 s of sound are still to be decoded", "y yes")
+        await screen.press("n")
+        assert screen.app.is_running and session.calls == ["start", "stop"]
+        await screen.press("q")
+        await screen.pilot.press("y")
+    assert screen.app.return_value == "abandoned"
+
+
+async def test_keys_can_be_changed_in_the_settings(show):
+    async with show(settings=Settings(keys={"pause": "p", "mark": "f5,K"})) as screen:
+        await screen.shows("p Pause", "f5 Mark")
+        await screen.press("space")
+        assert "pause" not in screen.session.calls
+        await screen.press("p")
+        await screen.press("p")
+        assert screen.session.calls[-2:] == ["pause", "resume"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"pauze": "p"}, "no key does 'pauze'. Did you mean 'pause'?"),
+        ({"pause": "spacebar"}, "there is no key 'spacebar' for 'pause'. Did you mean 'space'?"),
+        ({"pause": "m"}, "'m' is wanted by 'pause' and by 'mark'."),
+        ({"pause": "hyper+p"}, "there is no key 'hyper+p'"),
+    ],
+)
+def test_what_is_no_key_is_named(keys, sentence):
+    with pytest.raises(SettingsError) as trouble:
+        checked_keymap(keys, "[keys]")
+    assert sentence in str(trouble.value)
+
+
+def test_every_command_has_a_key_a_name_and_a_sentence():
+    found = commands()
+    assert len({command.name for command in found}) == len(found)
+    for command in found:
+        assert command.keys and command.about[0].isupper() and not command.about.endswith("."), command
+
+
+async def test_the_palette_has_every_key_of_the_screen(show):
+    async with show(machine=ScriptedMachine(), change=lambda changes: None) as screen:
+        titles = {command.title for command in screen.app.get_system_commands(screen.app.screen)}
+        assert titles >= {"Pause", "Mark", "Search", "Device", "Captions", "Export", "Help", "Quit", "Theme", "Copy"}
+        assert isinstance(screen.app, LivecapApp)
+        await screen.press("ctrl+p", *"captions", "enter")
+        for _ in range(50):
+            if screen.live.captioned:
+                break
+            await screen.settle()
+        assert screen.live.captioned

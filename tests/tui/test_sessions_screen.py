@@ -1,0 +1,138 @@
+"""Past sessions: found, read, searched, played, exported, named and deleted, each on purpose."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from livecap.tui.app import LivecapApp
+from livecap.tui.sessions_screen import SessionsScreen
+from tests.tui.machine import ScriptedMachine
+from tests.tui.past_sessions import write_sessions
+from tests.tui.shown import Shown
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Opens the browser on a folder with three sessions."""
+
+    @asynccontextmanager
+    async def make(size=(100, 28), empty=False):
+        folder = tmp_path / "sessions"
+        names = [] if empty else write_sessions(folder)
+        machine = ScriptedMachine()
+        app = LivecapApp(SessionsScreen(folder, lambda: 0.0, machine))
+        async with app.run_test(size=size) as pilot:
+            shown = Shown(app, pilot)
+            shown.folder, shown.names, shown.machine = folder, names, machine
+            await shown.shows("No sessions yet" if empty else "3 sessions, 30 min")
+            yield shown
+
+    return make
+
+
+async def test_the_newest_session_is_first_with_date_length_and_first_words(browse):
+    async with browse() as shown:
+        rows = [line for line in shown.lines if "10 min" in line]
+        assert [row.split()[0] if "▸" not in row else row.split()[1] for row in rows] == [
+            "2020-04-01",
+            "2020-03-05",
+            "2020-03-02",
+        ]
+        assert "Good morning everyone" in rows[2] and "kB" in rows[2] and rows[0].lstrip().startswith("▸")
+
+
+async def test_no_sessions_is_a_sentence(browse):
+    async with browse(empty=True) as shown:
+        await shown.press("enter", "e", "r", "delete")
+        assert "No sessions yet" in shown.text
+
+
+async def test_all_sessions_are_searched_while_somebody_types(browse):
+    async with browse() as shown:
+        await shown.press("slash", *"budg")
+        await shown.shows("2 found", "1 found  Interview notes", "the budget was small")
+        await shown.press("enter", "down", "enter")
+        await shown.shows("Interview notes, second round.", "▸")
+        await shown.press("q")
+        await shown.shows("2 found")
+        await shown.press("escape")
+        await shown.shows("3 sessions")
+
+
+async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
+    async with browse() as shown:
+        await shown.press("down", "enter")
+        await shown.shows("2020-03-05 14:30", "She built the pump", "◆  check [this]", "1.0 s of sound lost", "paused")
+        await shown.press("slash", *"pump", "enter")
+        await shown.shows("1 of 1")
+        await shown.press("escape", "escape")
+        await shown.shows("3 sessions")
+
+
+async def test_sound_that_was_not_kept_is_told(browse):
+    async with browse() as shown:
+        await shown.press("enter", "space")
+        await shown.shows("was not kept", "--save-audio")
+
+
+async def test_sound_is_played_from_the_chosen_line(browse):
+    async with browse() as shown:
+        audio = shown.folder / shown.names[1] / "audio"
+        audio.mkdir()
+        (audio / "sound.wav").write_bytes(b"RIFF")
+        await shown.press("down", "enter")
+        await shown.shows("She built the pump")
+        await shown.press("down", "space")
+        [playing] = shown.machine.played
+        assert playing.sample == 20 * 16_000 and playing.files == [audio / "sound.wav"]
+        await shown.press("space")
+        assert playing.ended
+        await shown.press("q")
+
+
+async def test_a_session_is_renamed(browse):
+    async with browse() as shown:
+        await shown.press("r", *"Budget talk", "enter")
+        await shown.shows("Budget talk")
+
+
+async def test_a_session_is_deleted_after_a_question_only(browse):
+    async with browse() as shown:
+        folder = shown.folder / shown.names[2]
+        await shown.press("delete")
+        await shown.shows("Delete the session", "cannot be brought back")
+        await shown.press("enter")
+        assert folder.is_dir()
+        await shown.press("delete", "y")
+        await shown.shows("2 sessions", "Deleted")
+        assert not folder.exists()
+
+
+async def test_a_session_is_exported_and_nothing_is_overwritten_unasked(browse, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with browse() as shown:
+        await shown.press("down", "e")
+        await shown.shows("Write the session as", "subtitles for the web", str(tmp_path)[:20])
+        await shown.press("down", "enter")
+        await shown.shows("Written:")
+        [path] = tmp_path.glob("*.txt")
+        assert "the pump herself" in path.read_text(encoding="utf-8")
+        await shown.press("e", "down", "enter")
+        await shown.shows("Replace it?")
+        await shown.press("y")
+        await shown.shows("Written:")
+
+
+async def test_old_text_cannot_reach_the_terminal_as_commands(browse):
+    async with browse() as shown:
+        await shown.shows("[bold]An odd one")
+        await shown.press("enter")
+        await shown.shows("[bold]An odd one from an old log.")
+        assert not set(shown.text) & {"\x1b", "\u202e"}
+
+
+@pytest.mark.parametrize("size", [(60, 15), (30, 6), (3, 2)])
+async def test_it_works_in_any_size(browse, size):
+    async with browse() as shown:
+        await shown.pilot.resize_terminal(*size)
+        await shown.press("down", "enter", "up", "q", "e", "escape")
