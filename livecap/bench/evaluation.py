@@ -1,7 +1,8 @@
 """A whole evaluation: modes times recordings, in one process or several, to plain values and the words behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -29,8 +30,13 @@ class Plan:
     jobs: int = 1
 
 
-def evaluate(plan: Plan, paths: Sequence[Path]) -> tuple[dict[str, Any], list[Measured]]:
+def evaluate(
+    plan: Plan, paths: Sequence[Path], on_done: Callable[[str], None] = lambda name: None
+) -> tuple[dict[str, Any], list[Measured]]:
     """The figures as plain values, and every recording in every mode.
+
+    Args:
+        on_done: told the name of each recording that is through.
 
     Raises:
         LivecapError: a recording, a mode or a model that is none.
@@ -38,14 +44,23 @@ def evaluate(plan: Plan, paths: Sequence[Path]) -> tuple[dict[str, Any], list[Me
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
     for path in paths:
         read_reference(path)
-    if plan.jobs == 1:
-        loaded = load(plan.model)
-        parts = [part for path in paths for part in _recording(loaded, plan, path)]
-    else:
-        # Spawned, because MLX does not survive a fork.
-        with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
-            parts = [part for found in pool.map(partial(_alone, plan), paths) for part in found]
+    parts: list[Measured] = []
+    with _each(plan, paths) as found:
+        for path, measured in zip(paths, found, strict=True):
+            parts += measured
+            on_done(path.stem)
     return _result(plan, modes, parts), parts
+
+
+@contextmanager
+def _each(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measured]]]:
+    """What comes of each recording, in order."""
+    if plan.jobs == 1:
+        yield map(partial(_recording, load(plan.model), plan), paths)
+        return
+    # Spawned, because MLX does not survive a fork.
+    with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
+        yield pool.map(partial(_alone, plan), paths)
 
 
 def _alone(plan: Plan, path: Path) -> list[Measured]:

@@ -3,10 +3,13 @@
 import argparse
 import json
 import math
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from livecap.errors import SettingsError
 from livecap.settings import Settings
+from livecap.text_safety import printable
 
 ABOUT = """\
 Run recordings through the stream as if they were live, and hold what it says, and when, against the truth.
@@ -68,7 +71,7 @@ def _cost(text: str) -> float:
 
 
 def _eval(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.bench.bounds import GOALS, missed, parse_bound
+    from livecap.bench.bounds import goals, missed, parse_bound
     from livecap.bench.evaluation import Plan, evaluate
     from livecap.bench.figures_file import write_file
     from livecap.bench.plot import write_plot
@@ -78,9 +81,9 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
     names = [*(options.modes or []), *(options.chunks or [])] or ["default"]
     if options.jobs < 1:
         raise SettingsError(f"--jobs {options.jobs} is no number of processes: give 1 or more.")
-    bounds = [parse_bound(text) for text in [*options.require, *(GOALS if options.goals else ())]]
+    bounds = [parse_bound(text) for text in options.require]
     plan = Plan(options.eval_model, tuple(names), options.step_cost, not options.no_offline, options.jobs)
-    result, parts = evaluate(plan, options.recordings)
+    result, parts = evaluate(plan, options.recordings, _progress(len(options.recordings)))
     text = json.dumps(result, indent=2, ensure_ascii=False)
     if options.json:
         print(text)
@@ -92,7 +95,25 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
         write_file(options.plot, lambda path: write_plot(path, parts))
     if options.out:
         write_file(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
-    complaints = [line for column in result["all"] for line in missed(column, bounds)]
+    complaints = [
+        line
+        for column in result["all"]
+        for line in missed(column, bounds + (goals(column["mode"]) if options.goals else []))
+    ]
     for line in complaints:
         warn(line)
     return int(bool(complaints))
+
+
+def _progress(n: int) -> Callable[[str], None]:
+    """Told each recording that is done; a terminal shows it, a file does not."""
+    done = 0
+
+    def tell(name: str) -> None:
+        nonlocal done
+        done += 1
+        if sys.stderr.isatty():
+            end = "\n" if done == n else ""
+            print(f"\r\033[K{done} of {n}: {printable(name)}", end=end, file=sys.stderr, flush=True)
+
+    return tell

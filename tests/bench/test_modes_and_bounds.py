@@ -2,7 +2,7 @@
 
 import pytest
 
-from livecap.bench.bounds import GOALS, missed, parse_bound
+from livecap.bench.bounds import GOALS_OF_MODES, goals, missed, parse_bound
 from livecap.bench.modes import parse_mode
 from livecap.errors import SettingsError
 from livecap.stream.config import StreamConfig
@@ -49,5 +49,10 @@ def test_a_figure_that_is_not_there_is_refused() -> None:
         missed({"a": {}}, [parse_bound("a.b <= 1")])
 
 
-def test_goals_are_bounds() -> None:
-    assert all(parse_bound(text) for text in GOALS)
+@pytest.mark.parametrize("mode", ["default", "0.5 s", "2 s", "mine"])
+def test_goals_are_bounds_and_some_are_of_one_mode(mode: str) -> None:
+    assert len(goals(mode)) == len(goals("")) + len(GOALS_OF_MODES.get(mode, ()))
+
+
+def test_goals_of_modes_name_modes_that_there_are() -> None:
+    assert {parse_mode(text).name for text in ("default", "0.5", "2")} == set(GOALS_OF_MODES)
