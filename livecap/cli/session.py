@@ -192,10 +192,17 @@ REPLAY_STEP_COST_SECONDS = 1.0
 """A recording that is read as fast as it can be gets the same chunks on every machine: 2 s."""
 
 
+RECORDED_STEP_SECONDS = 0.2
+"""A recorded session is handed over in the pieces of its steps: each is a step again, however short."""
+
+
 def stream_config(settings: Settings) -> "StreamConfig":
     """How the stream is set."""
+    from livecap.session.sound_folder import step_ends
     from livecap.stream.config import StreamConfig
 
+    if settings.chunk_seconds is None and settings.replay is not None and step_ends(settings.replay):
+        return StreamConfig(step_seconds=RECORDED_STEP_SECONDS)
     cost = settings.step_cost_seconds
     if cost is None and settings.replay is not None and settings.pace is None:
         cost = REPLAY_STEP_COST_SECONDS
