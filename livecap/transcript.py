@@ -5,9 +5,10 @@ An update may be dropped for a newer one of the same utterance. An event may not
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin
 
@@ -288,7 +289,7 @@ def from_record(record: Mapping[str, Any]) -> SessionEvent | TranscriptUpdate:
         ValueError: a field is missing, or its value is none that livecap writes.
     """
     cls = _TYPES_BY_NAME[record["type"]]
-    values = {f.name: _value(f, record[f.name]) for f in fields(cls) if f.name in record}
+    values = {name: read(record[name]) for name, read in _readers(cls) if name in record}
     try:
         item: SessionEvent | TranscriptUpdate = cls(**values)
     except TypeError as error:
@@ -300,34 +301,56 @@ _MOST_SAMPLES = 2**48
 """557 years: more is no position, and would not fit into a date."""
 
 
-def _value(wanted: "Field[Any]", value: Any) -> Any:
-    """A field's value, if it is one that the field may have. Old logs and other programs are not trusted."""
-    if wanted.name == "words" and isinstance(value, list):
-        return tuple(_word(word) for word in value)
-    if wanted.name == "tracks" and isinstance(value, list) and all(isinstance(label, str) for label in value):
-        return tuple(value)
+@cache
+def _readers(cls: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Each field of an event with what checks its value in JSON. Old logs and other programs are not trusted."""
+    return tuple((item.name, _reader(item)) for item in fields(cls))
+
+
+def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
     kinds = get_args(wanted.type) if isinstance(wanted.type, UnionType) else (wanted.type,)
-    if value is None:
-        good = type(None) in kinds
-    elif int in kinds:
-        good = type(value) is int and 0 <= value <= _MOST_SAMPLES
-    elif float in kinds:
-        good = type(value) in (int, float) and abs(value) < 1e12
-    elif wanted.name == "wall_time":
-        good = isinstance(value, str) and _is_moment(value)
-    elif get_origin(kinds[0]) is Mapping:
-        good = isinstance(value, dict)
-    else:
-        good = type(value) in kinds
-    if not good:
-        raise ValueError(f"{wanted.name} cannot be {value!r:.40}")
-    return value
+    optional = type(None) in kinds
+
+    def good(value: Any) -> bool:
+        if value is None:
+            return optional
+        if int in kinds:
+            return type(value) is int and 0 <= value <= _MOST_SAMPLES
+        if float in kinds:
+            return type(value) in (int, float) and abs(value) < 1e12
+        if wanted.name == "wall_time":
+            return isinstance(value, str) and _is_moment(value)
+        if get_origin(kinds[0]) is Mapping:
+            return isinstance(value, dict)
+        return type(value) in kinds
+
+    def read(value: Any) -> Any:
+        if not good(value):
+            raise ValueError(f"{wanted.name} cannot be {value!r:.40}")
+        return value
+
+    return {"words": _words, "tracks": _labels}.get(wanted.name, read)
 
 
-def _word(record: Any) -> Word:
-    if not isinstance(record, dict) or any(f.name not in record for f in fields(Word)):
-        raise ValueError(f"a word is incomplete: {record!r:.60}")
-    return Word(**{f.name: _value(f, record[f.name]) for f in fields(Word)})
+def _words(records: Any) -> tuple[Word, ...]:
+    try:
+        words = tuple(Word(r["text"], r["start_sample"], r["end_sample"], r["quality"]) for r in records)
+    except (TypeError, KeyError, IndexError):
+        raise ValueError(f"words cannot be {records!r:.60}") from None
+    for word in words:
+        texts, samples = (word.text, word.quality), (word.start_sample, word.end_sample)
+        if not (
+            all(type(text) is str for text in texts)
+            and all(type(sample) is int and 0 <= sample <= _MOST_SAMPLES for sample in samples)
+        ):
+            raise ValueError(f"a word cannot be {word!r:.80}")
+    return words
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        raise ValueError(f"tracks cannot be {value!r:.40}")
+    return tuple(value)
 
 
 def _is_moment(text: str) -> bool:

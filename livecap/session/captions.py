@@ -4,8 +4,10 @@ pause and sentences end, never two at a time.
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 
 from livecap.session.recorded import Utterance
 from livecap.text_safety import printable
@@ -151,15 +153,16 @@ def _narrow(unit: Unit) -> list[Unit]:
 
 def _groups(units: list[Unit]) -> list[list[Unit]]:
     """The best way to cut an utterance into cues."""
+    fits = _Fitting(units)
     best: list[tuple[float, int]] = [(0.0, 0)]
     """For each number of units: the least cost to show so many, and where their last cue begins."""
     for end in range(1, len(units) + 1):
+        following = units[end] if end < len(units) else None
         choices = []
         for begin in range(end - 1, -1, -1):
-            some = units[begin:end]
-            if begin < end - 1 and not _fits(some):
+            if begin < end - 1 and not fits(begin, end):
                 break
-            choices.append((best[begin][0] + _cost(some, units[end] if end < len(units) else None), begin))
+            choices.append((best[begin][0] + _cost(units[begin:end], following), begin))
         best.append(min(choices))
     groups, end = [], len(units)
     while end:
@@ -169,13 +172,24 @@ def _groups(units: list[Unit]) -> list[list[Unit]]:
     return groups[::-1]
 
 
-def _fits(units: list[Unit]) -> bool:
-    return units[-1].end_sample - units[0].start_sample <= MAX_SAMPLES and _lines(units) is not None
+class _Fitting:
+    """Whether some units in a row may be one cue: `_lines` would say the same, and slowly."""
+
+    def __init__(self, units: list[Unit]) -> None:
+        self._units = units
+        self._blank = [_blank(unit.text) for unit in units]
+        self._until = [0, *accumulate(cells(unit.text) for unit in units)]
+
+    def __call__(self, begin: int, end: int) -> bool:
+        if self._units[end - 1].end_sample - self._units[begin].start_sample > MAX_SAMPLES:
+            return False
+        upper = bisect_right(self._until, self._until[begin] + self._blank[begin] + MAX_CELLS) - 1
+        return upper >= end or self._until[end] - self._until[upper] - self._blank[upper] <= MAX_CELLS
 
 
 def _cost(units: list[Unit], following: Unit | None) -> float:
     length = units[-1].end_sample - units[0].start_sample
-    apart = max((b.start_sample - a.end_sample for a, b in zip(units, units[1:], strict=False)), default=0)
+    apart = max((b.start_sample - a.end_sample for a, b in pairwise(units)), default=0)
     cost = 2.0 + 4.0 * (length < MIN_SAMPLES) + 6.0 * (apart > APART_SAMPLES)
     if following is not None:
         pause = following.start_sample - units[-1].end_sample

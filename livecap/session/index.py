@@ -169,21 +169,25 @@ class Index:
     # ---- keeping up with the logs
 
     def refresh(self, names: Iterable[str]) -> list[str]:
-        """Take in what is new or changed of these sessions, and forget all others.
+        """Take in what is new or changed of these sessions, and forget all others. A session that has ended is not
+        looked at again.
 
         Returns:
             a line for each session that cannot be read.
         """
-        known = dict(self._db.execute("SELECT name, stamp FROM sessions"))
-        names = list(names)
-        for gone in known.keys() - set(names):
+        rows = self._db.execute("SELECT name, stamp, ended FROM sessions").fetchall()
+        known, ended = {name: stamp for name, stamp, _ in rows}, {name for name, _, ended in rows if ended}
+        names = set(names)
+        for gone in known.keys() - names:
             self.forget(gone)
         troubles = []
-        for name in reversed(names):  # the oldest first: rowids in order make a smaller index
+        for name in sorted(names - ended):  # the oldest first: rowids in order make a smaller index
             try:
                 stamp = _stamp(self.parent / name)
                 if known.get(name) != stamp:
                     self.add(RecordedSession(self.parent / name), stamp)
+            except FileNotFoundError:
+                continue  # a folder of something else
             except (LogError, OSError) as error:
                 troubles.append(str(error))
         return troubles
@@ -303,7 +307,7 @@ class Index:
             tracks=tuple(tracks.split("\n")),
             languages=tuple(languages.split("\n")) if languages else (),
             ended=bool(ended),
-            n_bytes=sum(entry.stat().st_size for entry in folder.rglob("*") if entry.is_file()),
+            n_bytes=_n_bytes(folder),
             has_sound=bool(saved_sounds(folder)),
         )
 
@@ -354,6 +358,12 @@ def _stamp(folder: Path) -> str:
     """Another one whenever the log has changed."""
     status = os.stat(folder / EVENTS)
     return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _n_bytes(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        files = [entry for entry in entries if not entry.is_symlink()]
+    return sum(_n_bytes(Path(file.path)) if file.is_dir() else file.stat().st_size for file in files)
 
 
 def _milliseconds(moment: datetime) -> int:

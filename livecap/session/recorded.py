@@ -21,6 +21,7 @@ from livecap.transcript import (
     Paused,
     Resumed,
     SessionEnded,
+    SessionEvent,
     TextCommitted,
     UtteranceEnded,
     UtteranceSettled,
@@ -62,6 +63,8 @@ class RecordedSession:
             end_sample = max((at for at in tail if at is not None), default=0)
             self._since_sample = max(0, end_sample - round(last_seconds * SAMPLE_RATE))
             self._offset = self._reader.offset_of(self._since_sample)
+        self._tail: list[tuple[int, SessionEvent]] | None = None if last_seconds is None else []
+        """The facts that were read, where they are few."""
         self.ended: SessionEnded | None = None
         """None: it runs, or it was cut off."""
         self.n_samples = 0
@@ -77,6 +80,8 @@ class RecordedSession:
 
     def _survey(self, clock: SessionClock) -> None:
         for offset, event in self._reader.events(self._offset):
+            if self._tail is not None:
+                self._tail.append((offset, event))
             clock.note(event)
             self.n_samples = max(self.n_samples, position(event) or 0)
             if isinstance(event, UtteranceSettled):
@@ -154,7 +159,7 @@ class RecordedSession:
 
     def _unordered(self) -> Iterator[Fact]:
         open_utterances: dict[tuple[str, int], list[TextCommitted]] = {}
-        for _, event in self._reader.events(self._offset):
+        for _, event in self._tail if self._tail is not None else self._reader.events(self._offset):
             if (position(event) or 0) < self._since_sample:
                 continue
             if isinstance(event, TextCommitted):

@@ -1,0 +1,209 @@
+"""How fast past sessions answer: search over thousands of hours, and the log of a whole day.
+
+python -m livecap.bench.archive --hours 10000 --out docs/benchmarks/archive.json
+"""
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from livecap.bench.machine import machine
+from livecap.session.archive import Archive
+from livecap.session.export import export_pieces
+from livecap.session.index import INDEX, Index
+from livecap.session.log import SessionLog
+from livecap.session.recorded import RecordedSession
+from livecap.session.session_folder import EVENTS
+from livecap.transcript import SAMPLE_RATE, SessionEnded, SessionStarted, TextCommitted, UtteranceEnded, Word
+
+UTTERANCE_SECONDS = 10
+WORDS_AN_UTTERANCE = 25
+"""150 words a minute, the pace of a talk."""
+VOCABULARY = 50_000
+FIRST = datetime(2020, 1, 1, 9, tzinfo=UTC)
+N_SEARCHES = 5
+"""Of each query; the median is told."""
+
+
+class Speech:
+    """Sentences with words as often as words are (Zipf), some of them Chinese."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        syllables = [a + b for a in "bdfgklmnprstvz" for b in ("a", "e", "i", "o", "u", "an", "er", "il")]
+        self.words = ["".join(self._random.choices(syllables, k=2 + number % 3)) for number in range(VOCABULARY)]
+        self._weights = [0.0] * VOCABULARY
+        total = 0.0
+        for rank in range(VOCABULARY):
+            total += 1 / (rank + 1)
+            self._weights[rank] = total
+        self._han = [chr(0x4E00 + i) for i in range(3000)]
+
+    def sentence(self) -> str:
+        """Some ten seconds of speech."""
+        return " ".join(self._random.choices(self.words, cum_weights=self._weights, k=WORDS_AN_UTTERANCE))
+
+    def chinese(self) -> str:
+        """The same in Chinese."""
+        return "".join(self._random.choices(self._han, cum_weights=self._weights[:3000], k=40))
+
+
+def write_hour(parent: Path, speech: Speech, number: int) -> None:
+    """The log of one hour, one utterance after another; every tenth is Chinese."""
+    started = FIRST + timedelta(hours=5 * number)
+    log = SessionLog(parent, started)
+    log.append(_header(log.session, started), 0.0)
+    language, sentence = ("Chinese", speech.chinese) if number % 10 == 9 else ("English", speech.sentence)
+    track = ("me", "them")[number % 2]
+    for i in range(3600 // UTTERANCE_SECONDS):
+        start = i * UTTERANCE_SECONDS * SAMPLE_RATE
+        log.append(UtteranceEnded(track, i, sentence(), start, start + 9 * SAMPLE_RATE, language), i * 10.0)
+    log.append(SessionEnded(3600 * SAMPLE_RATE, "stopped"), 3600.0)
+    log.close()
+
+
+def measure_search(n_hours: int, folder: Path) -> dict[str, Any]:
+    """Write so many hours of logs, index them, and ask."""
+    speech, archive = Speech(1), Archive(folder)
+    for number in range(n_hours):
+        write_hour(folder, speech, number)
+    start = time.perf_counter()
+    with Index(folder) as index:
+        assert index.refresh(archive.names()) == []
+    index_seconds = time.perf_counter() - start
+    middle = FIRST + timedelta(hours=5 * n_hours // 2)
+    words = speech.words
+    queries: dict[str, dict[str, Any]] = {
+        "a rare word": {"query": words[-10]},
+        "a common word": {"query": words[200]},
+        "the commonest word": {"query": words[0]},
+        "two common words": {"query": f"{words[1]} {words[2]}"},
+        "a common and a rare word": {"query": f"{words[0]} {words[20_000]}"},
+        "a phrase": {"query": f'"{words[0]} {words[1]} {words[2]}"'},
+        "the beginning of a word": {"query": words[300][:4], "prefix": True},
+        "no such word": {"query": "xylophone"},
+        "Chinese, two characters": {"query": "\u4e05\u4e10"},
+        "Chinese, four characters": {"query": "\u4e00\u4e01\u4e02\u4e03"},
+        "with a label": {"query": words[50], "label": "them"},
+        "with a language that has none": {"query": words[5], "language": "Chinese"},
+        "since half of the time": {"query": words[1000], "since": middle},
+        "until half of the time": {"query": words[1000], "until": middle},
+    }
+    found = {}
+    for name, query in queries.items():
+        hits = archive.search(**query)
+        found[name] = {"hits": len(hits), "ms": _median_ms(lambda query=query: archive.search(**query))}  # type: ignore[misc]
+    return {
+        "hours": n_hours,
+        "log_megabytes": round(sum(path.stat().st_size for path in folder.rglob(EVENTS)) / 1e6, 1),
+        "index_megabytes": round((folder / INDEX).stat().st_size / 1e6, 1),
+        "index_seconds": round(index_seconds, 1),
+        "list_ms": _median_ms(archive.sessions),
+        "searches": found,
+        "slowest_ms": max(search["ms"] for search in found.values()),
+    }
+
+
+def measure_day(folder: Path) -> dict[str, Any]:
+    """The log of 24 hours with every event that a session has: writing, opening, exporting."""
+    speech = Speech(2)
+    log = SessionLog(folder, FIRST)
+    log.append(_header(log.session, FIRST), 0.0)
+    n_facts, append_seconds = 1, 0.0
+    before = _peak_megabytes()
+    for number in range(24 * 3600 // UTTERANCE_SECONDS):
+        for event in _utterance(number, speech.sentence()):
+            start = time.perf_counter()
+            log.append(event, number * 10.0)
+            append_seconds += time.perf_counter() - start
+            n_facts += 1
+    log.flush(60)
+    written = _peak_megabytes() - before
+    log.append(SessionEnded(24 * 3600 * SAMPLE_RATE, "stopped"), 86_400.0)
+    log.close()
+    path = log.folder
+
+    def last_hour() -> None:
+        assert len(list(RecordedSession(path, last_seconds=3600).utterances())) >= 360
+
+    start = time.perf_counter()
+    whole = RecordedSession(path)
+    open_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    n_bytes = sum(len(piece) for piece in export_pieces(whole, "srt"))
+    export_seconds = time.perf_counter() - start
+    for form in ("txt", "json", "html"):
+        for _ in export_pieces(whole, form):
+            pass
+    return {
+        "facts": n_facts,
+        "log_megabytes": round((path / EVENTS).stat().st_size / 1e6, 1),
+        "append_ms": round(append_seconds / n_facts * 1000, 3),
+        "writer_megabytes_more": round(written, 1),
+        "reader_and_exports_megabytes_more": round(_peak_megabytes() - before - written, 1),
+        "open_last_hour_ms": _median_ms(last_hour),
+        "open_whole_seconds": round(open_seconds, 2),
+        "export_srt_seconds": round(export_seconds, 2),
+        "export_srt_megabytes": round(n_bytes / 1e6, 1),
+    }
+
+
+def _utterance(number: int, sentence: str) -> Iterator[TextCommitted | UtteranceEnded]:
+    """All events of an utterance: committed in five pieces, ended with the times of its words."""
+    start, end = number * UTTERANCE_SECONDS * SAMPLE_RATE, (number + 1) * UTTERANCE_SECONDS * SAMPLE_RATE - SAMPLE_RATE
+    words = sentence.split()
+    for i in range(0, len(words), 5):
+        text = (" " if i else "") + " ".join(words[i : i + 5])
+        yield TextCommitted("", number, text, start, start + (end - start) * (i + 5) // len(words))
+    at = [start + (end - start) * i // len(words) for i in range(len(words) + 1)]
+    timed = tuple(Word(word, at[i], at[i + 1], "agreed") for i, word in enumerate(words))
+    yield UtteranceEnded("", number, sentence, start, end, "English", timed)
+
+
+def _header(session: str, started: datetime) -> SessionStarted:
+    return SessionStarted(session, "Microphone", "tiny", started.isoformat(), True, None, "0")
+
+
+def _peak_megabytes() -> float:
+    """The most memory that this process ever had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
+def _median_ms(call: Callable[[], object]) -> float:
+    times = []
+    for _ in range(N_SEARCHES):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times) * 1000, 1)
+
+
+def main() -> None:
+    """Measure, print, and write the figures where asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=int, default=10_000, help="of text to search in")
+    parser.add_argument("--folder", type=Path, help="for the logs, some gigabytes; default: the system's temporary one")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    with TemporaryDirectory(dir=options.folder) as name:
+        day = measure_day(Path(name) / "day")
+        search = measure_search(options.hours, Path(name) / "search")
+    result = {"machine": machine(), "day": day, "search": search}
+    print(json.dumps(result, ensure_ascii=False, indent=2))
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
