@@ -309,7 +309,7 @@ def _readers(cls: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
 
 def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
     kinds = get_args(wanted.type) if isinstance(wanted.type, UnionType) else (wanted.type,)
-    optional = type(None) in kinds
+    optional, is_mapping = type(None) in kinds, get_origin(kinds[0]) is Mapping
 
     def good(value: Any) -> bool:
         if value is None:
@@ -320,7 +320,7 @@ def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
             return type(value) in (int, float) and abs(value) < 1e12
         if wanted.name == "wall_time":
             return isinstance(value, str) and _is_moment(value)
-        if get_origin(kinds[0]) is Mapping:
+        if is_mapping:
             return isinstance(value, dict)
         return type(value) in kinds
 

@@ -21,9 +21,18 @@ from livecap.session.archive import Archive
 from livecap.session.export import export_pieces
 from livecap.session.index import INDEX, Index
 from livecap.session.log import SessionLog
+from livecap.session.log_format import encode_line
 from livecap.session.recorded import RecordedSession
 from livecap.session.session_folder import EVENTS
-from livecap.transcript import SAMPLE_RATE, SessionEnded, SessionStarted, TextCommitted, UtteranceEnded, Word
+from livecap.transcript import (
+    SAMPLE_RATE,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+    TextCommitted,
+    UtteranceEnded,
+    Word,
+)
 
 UTTERANCE_SECONDS = 10
 WORDS_AN_UTTERANCE = 25
@@ -60,15 +69,16 @@ class Speech:
 def write_hour(parent: Path, speech: Speech, number: int) -> None:
     """The log of one hour, one utterance after another; every tenth is Chinese."""
     started = FIRST + timedelta(hours=5 * number)
-    log = SessionLog(parent, started)
-    log.append(_header(log.session, started), 0.0)
+    folder = parent / f"{started:%Y-%m-%d_%H-%M-%S}"
+    folder.mkdir(parents=True)
+    facts: list[SessionEvent] = [_header(folder.name, started)]
     language, sentence = ("Chinese", speech.chinese) if number % 10 == 9 else ("English", speech.sentence)
     track = ("me", "them")[number % 2]
     for i in range(3600 // UTTERANCE_SECONDS):
         start = i * UTTERANCE_SECONDS * SAMPLE_RATE
-        log.append(UtteranceEnded(track, i, sentence(), start, start + 9 * SAMPLE_RATE, language), i * 10.0)
-    log.append(SessionEnded(3600 * SAMPLE_RATE, "stopped"), 3600.0)
-    log.close()
+        facts.append(UtteranceEnded(track, i, sentence(), start, start + 9 * SAMPLE_RATE, language))
+    facts.append(SessionEnded(3600 * SAMPLE_RATE, "stopped"))
+    (folder / EVENTS).write_bytes(b"".join(encode_line(fact, float(n), n) for n, fact in enumerate(facts)))
 
 
 def measure_search(n_hours: int, folder: Path) -> dict[str, Any]:

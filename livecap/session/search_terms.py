@@ -27,6 +27,8 @@ Pieces = tuple[tuple[str, bool], ...]
 
 def searchable(text: str) -> str:
     """A text as it is indexed."""
+    if text.isascii() and "\0" not in text:
+        return text
     return _SPACELESS_CHARACTER.sub(r" \1 ", unicodedata.normalize("NFKC", _UNSTORABLE.sub(" ", text)))
 
 
