@@ -3,7 +3,9 @@ sleep, and a device that comes and goes. No thread, no device; seconds come from
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,39 +109,44 @@ class RateWatch:
 
 
 class DriftWatch:
-    """How fast a device's clock runs against the machine's, by the blocks that arrived with the least delay."""
+    """How fast a device's clock runs against the machine's, by the blocks that arrived with the least delay.
+
+    The audio system changes its delay now and then, by more than any drift. So the most punctual blocks of neighbouring
+    windows are compared, and the middle one of all these slopes counts.
+    """
 
     window_seconds = 10.0
-    least_seconds = 60.0
+    least_windows = 6
     """Before this a block's jitter is more than any drift."""
+    most_windows = 720
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._first: tuple[float, float] | None = None
-        """(when, delay) of the first window's most punctual block."""
+        self._slopes: deque[float] = deque(maxlen=self.most_windows)
         self._last: tuple[float, float] | None = None
+        """(when, delay) of the last whole window's most punctual block."""
         self._best: tuple[float, float] | None = None
         self._window_start: float | None = None
-
-    @property
-    def ppm(self) -> float | None:
-        """Millionths by which the device is faster than the machine's clock; None before it can be known."""
-        if self._first is None or self._last is None or self._last[0] - self._first[0] < self.least_seconds:
-            return None
-        seconds = self._last[0] - self._first[0]
-        return -(self._last[1] - self._first[1]) / seconds * 1e6
+        self.ppm: float | None = None
+        """Millionths by which the device is faster than the machine's clock; None in the first minute or so."""
 
     def hear(self, now: float, n_samples: int) -> None:
         """A block arrived, the last of `n_samples`."""
         delay = now - n_samples / self._rate
         if self._window_start is None:
             self._window_start = now
-        if now - self._window_start >= self.window_seconds:
-            self._last = self._best
-            self._first = self._first or self._best
+        if now - self._window_start >= self.window_seconds and self._best is not None:
+            self._close_window(self._best)
             self._best, self._window_start = None, now
         if self._best is None or delay < self._best[1]:
             self._best = (now, delay)
+
+    def _close_window(self, best: tuple[float, float]) -> None:
+        last, self._last = self._last, best
+        if last is not None and best[0] - last[0] >= self.window_seconds / 2:
+            self._slopes.append((best[1] - last[1]) / (best[0] - last[0]))
+        if len(self._slopes) >= self.least_windows:
+            self.ppm = -median(self._slopes) * 1e6
 
 
 class RestartPace:
