@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 def run_session(settings: Settings) -> int:
     """Run until the source ends or a person stops it; returns the exit status."""
-    if is_live(settings):
-        offer(settings)
+    offer(settings)
     session = make_session(settings)
     with kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
