@@ -17,12 +17,13 @@ from livecap.session.log import SessionLog
 from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
 from livecap.session.session_folder import EVENTS, TRANSCRIPT
-from livecap.transcript import AudioGap, SessionEvent, TextCommitted, UtteranceEnded
+from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, from_json
 from tests.session.facts import header
 from tests.session.when import STARTED
 
 ROOT = Path(__file__).parents[2]
-N_KILLS = 1000 if os.environ.get("LIVECAP_PROVE") else 24
+RECORDING = ROOT / "recordings" / "dictation.flac"
+N_KILLS, N_REPLAYS = (1000, 20) if os.environ.get("LIVECAP_PROVE") else (24, 1)
 
 
 @pytest.mark.parametrize("lot", range(8))
@@ -53,6 +54,36 @@ def kill_at_random(parent: Path, rng: random.Random) -> tuple[Path, list[str]]:
         process.kill()
         lines += process.stdout.read().splitlines(keepends=True)
     return folder, [line.decode().rstrip("\n") for line in lines if line.endswith(b"\n")]
+
+
+@pytest.mark.parametrize("number", range(N_REPLAYS))
+def test_a_killed_replay_has_told_nothing_that_is_not_in_its_log(tmp_path: Path, number: int) -> None:
+    rng = random.Random(number)
+    command = [sys.executable, "-m", "livecap", "--replay", str(RECORDING), "--pace", "20", "--model", "tiny", "--json"]
+    with subprocess.Popen([*command, "--log-dir", str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        told = [process.stdout.readline() for _ in range(rng.randrange(2, 40))]
+        process.kill()
+        told += process.stdout.read().splitlines(keepends=True)
+    [folder] = tmp_path.iterdir()
+    facts = [from_json(line.decode()) for line in told if line.endswith(b"\n")]
+    facts = [fact for fact in facts if not isinstance(fact, TranscriptUpdate)]
+    logged = [event for _, event in LogReader(folder / EVENTS).events()]
+    assert facts and logged[: len(facts)] == facts
+
+
+def test_sessions_that_start_together_never_share_a_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.session.crash_writer", str(tmp_path)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(6)]
+    folders = []
+    for process in started:
+        assert process.stdout is not None
+        folders.append(process.stdout.readline().decode().strip())
+    for process in started:
+        process.kill()
+        process.communicate()
+    assert len(set(folders)) == 6
+    assert all(not RecordedSession(Path(folder)).damages[1:] for folder in folders)
 
 
 # ---- power
