@@ -47,7 +47,10 @@ class Hypothesis:
         self._pauses: list[tuple[int, int]] = []
         """(tokens, sample) of steps that ended in a pause: just so many tokens were said before it."""
         self._tokens: list[BelievedToken] = []
-        self._n_shown = 0
+        self._shown: list[int] = []
+        """Behind the frontier."""
+        self._n_kept = 0
+        """For so many steps text is shown that the hypothesis has no more."""
         self.frontier = 0
         self.prompt_start = 0
         self.utterance_start = 0
@@ -74,8 +77,8 @@ class Hypothesis:
 
     @property
     def shown_ids(self) -> list[int]:
-        """Of those, what is steady enough to be shown."""
-        return self.ids[self.frontier : max(self.frontier, self._n_shown)]
+        """What is shown of it: steady text. A word that was shown stays until two steps in a row say otherwise."""
+        return self._shown
 
     def revise(
         self,
@@ -97,7 +100,7 @@ class Hypothesis:
             the sound can hold no more, and nothing is committed by this step.
         """
         before = self.frontier
-        first = max(before, self._n_shown) == self.utterance_start
+        first = before == self.utterance_start and not self._shown
         most = len(self._tokens) - before + self._room(end_sample)
         if not complete:
             new_ids = new_ids[:most]
@@ -121,11 +124,23 @@ class Hypothesis:
                 self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
             )
             self.frontier = self._cut_before(stable, self.frontier)
-        self._n_shown = self._config.commit.shown(
-            self._tokens, self.frontier, end_sample, self._starts_word, at_pause or first
-        )
+        self._show(before, end_sample, at_pause, first)
         assert self.frontier >= before, "stable text shrank"
         return runaway
+
+    def _show(self, frontier_before: int, end_sample: int, at_pause: bool, first: bool) -> None:
+        """What is shown from now on."""
+        ids, frontier, policy = self.ids, self.frontier, self._config.commit
+        n_shown = policy.shown(self._tokens, frontier, end_sample, self._starts_word, at_pause, first)
+        steady = ids[frontier : max(frontier, n_shown)]
+        moved = frontier - frontier_before
+        kept = self._shown[moved:] if self._shown[:moved] == ids[frontier_before:frontier][: len(self._shown)] else []
+        place = frontier + _n_common(ids[frontier:], kept)
+        confirmed = place < len(ids) and self._tokens[place].since_sample < end_sample
+        if at_pause or steady[: len(kept)] == kept or confirmed or self._n_kept >= policy.kept_steps:
+            self._shown, self._n_kept = steady, 0
+        else:
+            self._shown, self._n_kept = kept, self._n_kept + 1
 
     def _room(self, end_sample: int) -> int:
         """Tokens that can have been said in the sound that is new to a step."""
@@ -140,6 +155,7 @@ class Hypothesis:
         if not self.stable_ids and not self._config.commit.is_believable(self._tokens[self.frontier :], voiced_samples):
             del self._tokens[self.frontier :]
         self.frontier = len(self._tokens)
+        self._shown, self._n_kept = [], 0
 
     def close_utterance(self) -> None:
         """The stable ids are an utterance's whole text; what follows belongs to the next one."""
@@ -213,7 +229,6 @@ class Hypothesis:
             return
         del self._tokens[:n]
         self.frontier -= n
-        self._n_shown = max(0, self._n_shown - n)
         self.prompt_start -= n
         self.utterance_start -= n
         self._pauses = [(tokens - n, sample) for tokens, sample in self._pauses if tokens > n]

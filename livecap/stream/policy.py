@@ -41,8 +41,12 @@ class CommitPolicy:
     """A token is sure whose logit always lay so far above the second best."""
     shown_margin: float = 1.0
     """A token that no step heard before is shown if its logit lies so far above the second best."""
+    believed_margin: float = 1.0
+    """One token with this margin makes the text of short sound believable."""
     hold_display: bool = True
     """Text that is new and doubtful, and the last word, are shown when a second step heard them, too."""
+    kept_steps: int = 2
+    """For so many steps a word stays on the screen that the last step did not say, if no other word is agreed upon."""
     short_voice_seconds: float = 1.5
     """A cough, a door or a hum is voiced for less; text that is nowhere sure is not committed for it."""
     held_words: int = 1
@@ -67,7 +71,7 @@ class CommitPolicy:
         if self.rule is Rule.ROLLBACK:
             return self._all_but_last(tokens, frontier, begin_sample, end_sample)
         if end_sample - begin_sample < 2 * self.short_voice_seconds * SAMPLE_RATE and not any(
-            token.margin >= self.shown_margin for token in tokens[frontier:]
+            token.margin >= self.believed_margin for token in tokens[frontier:]
         ):
             return frontier  # perhaps nobody spoke: see `is_believable`
         n = frontier
@@ -81,20 +85,21 @@ class CommitPolicy:
         frontier: int,
         end_sample: int,
         starts_word: Callable[[int], bool],
-        at_once: bool,
+        at_pause: bool,
+        first: bool,
     ) -> int:
         """How many of `tokens` are shown: what is doubtful and new waits for one more step, so that nothing flickers.
 
         Args:
-            at_once: all is shown: nobody speaks at `end_sample`, so no word can be half heard, or it is the first text
-                of an utterance, for which people wait.
+            at_pause: nobody speaks at `end_sample`: no word can be half heard, and all is shown.
+            first: nothing of the utterance was shown so far, and people wait for a word.
         """
-        if at_once or not self.hold_display:
+        if at_pause or not self.hold_display:
             return len(tokens)
         n = frontier
         while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= self.shown_margin):
             n += 1
-        if n == len(tokens) and n > frontier and tokens[-1].since_sample == end_sample:
+        if n == len(tokens) and n > frontier and not first and tokens[-1].since_sample == end_sample:
             n -= 1  # the sound may end inside the last word: it is shown when it was heard twice
         while n > frontier and n < len(tokens) and not starts_word(tokens[n].id):
             n -= 1
@@ -103,7 +108,7 @@ class CommitPolicy:
     def is_believable(self, tokens: Sequence["BelievedToken"], voiced_samples: int) -> bool:
         """False for the text of an utterance in which the model was sure of nothing and hardly anybody spoke."""
         short = voiced_samples < self.short_voice_seconds * SAMPLE_RATE
-        return not short or any(token.margin >= self.shown_margin for token in tokens)
+        return not short or any(token.margin >= self.believed_margin for token in tokens)
 
     def _wait_samples(self, token: "BelievedToken") -> int:
         sure = self.rule is Rule.AGREEMENT or token.margin >= self.sure_margin
