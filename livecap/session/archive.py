@@ -12,19 +12,24 @@ archive.cut_off()                    sessions that a crash left unfinished
 import os
 import re
 import shutil
+import sqlite3
 import stat
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from livecap.errors import LogError
 from livecap.session.disk import replace_file
-from livecap.session.index import INDEX, Hit, Index, SessionSummary
+from livecap.session.index import INDEX, Hit, Index, SessionSummary, erase
 from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
 from livecap.session.session_folder import EVENTS, TITLE, is_being_written, read_title
 from livecap.text_safety import printable
 from livecap.transcript import SessionEnded, UtteranceSettled
+
+T = TypeVar("T")
 
 MAX_TITLE = 200
 """Characters of a title."""
@@ -62,12 +67,7 @@ class Archive:
         Raises:
             LogError: the index cannot be made beside the sessions.
         """
-        folders = self._folders()
-        if not folders:
-            return []
-        with Index(self.parent) as index:
-            index.refresh(folders)
-            return index.sessions()
+        return self._ask(Index.sessions)
 
     def search(
         self,
@@ -86,12 +86,8 @@ class Archive:
         Raises:
             LogError: the index cannot be made beside the sessions.
         """
-        folders = self._folders()
-        if not folders:
-            return []
-        with Index(self.parent) as index:
-            index.refresh(folders)
-            return index.search(
+        return self._ask(
+            lambda index: index.search(
                 query,
                 since=since,
                 until=until,
@@ -101,6 +97,25 @@ class Archive:
                 limit=limit,
                 prefix=prefix,
             )
+        )
+
+    def _ask(self, question: Callable[[Index], list[T]]) -> list[T]:
+        """The answer of an index that knows everything; a damaged one is made anew once."""
+        folders = self._folders()
+        if not folders:
+            return []
+        for attempt in range(2):
+            try:
+                with Index(self.parent) as index:
+                    index.refresh(folders)
+                    return question(index)
+            except sqlite3.OperationalError as error:
+                raise LogError(f"Cannot use the search index in {self.parent}: {error}.") from None
+            except sqlite3.DatabaseError as error:
+                if attempt:
+                    raise LogError(f"Cannot use the search index in {self.parent}: {error}.") from None
+                erase(self.parent)
+        raise AssertionError
 
     def folder_of(self, wanted: str) -> Path:
         """The folder of the session that a person means: its name, the beginning of it, its title (or a part), a path
@@ -173,12 +188,18 @@ class Archive:
                 raise LogError(f"The session {folder.name} is being written. End it first.")
             size = size_bytes(folder)
             if (folder.parent / INDEX).exists():
-                with Index(folder.parent) as index:
-                    index.forget(folder.name)
+                self._forget(folder)
             shutil.rmtree(folder)
         except OSError as error:
             raise LogError(f"Cannot delete {folder}: {error.strerror or error}.") from None
         return size
+
+    def _forget(self, folder: Path) -> None:
+        try:
+            with Index(folder.parent) as index:
+                index.forget(folder.name)
+        except sqlite3.DatabaseError:
+            erase(folder.parent)  # damaged, or busy for long: without it no word is left either
 
     def cut_off(self) -> list[str]:
         """Sessions that have no end and that nobody writes, newest first. Reads the end of each log only."""

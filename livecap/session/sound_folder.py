@@ -61,8 +61,8 @@ class SoundFolder:
             return
         with suppress(OSError):  # a replay is then cut by the clock
             if self._steps is None:
-                self._steps = (self.folder / STEPS).open("a", encoding="utf-8")
-                (self.folder / STEPS).chmod(0o600)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+                self._steps = open(os.open(self.folder / STEPS, flags, 0o600), "a", encoding="utf-8")
             self._steps.write(json.dumps({"track": track, "end_sample": end_sample}) + "\n")
 
     def close(self, clean: bool) -> None:

@@ -139,6 +139,32 @@ def test_a_damaged_index_is_made_anew(archive: Archive) -> None:
     assert archive.search("budget")
 
 
+def test_an_index_that_is_damaged_inside_is_made_anew(archive: Archive) -> None:
+    assert archive.search("budget")
+    path = archive.parent / INDEX
+    data = bytearray(path.read_bytes())
+    for start in range(4096, len(data), 512):
+        data[start : start + 256] = os.urandom(256)
+    path.write_bytes(data)
+    assert archive.search("budget") and archive.sessions()
+    path.write_bytes(data)
+    archive.delete("last")
+    assert len(archive.sessions()) == 2
+
+
+def test_an_index_that_another_livecap_writes_is_waited_for_and_told(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livecap.session.index.BUSY_SECONDS", 0.01)
+    assert archive.search("budget")
+    write(archive.parent, said(["A new one."]))
+    with Index(archive.parent) as index:
+        index._db.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LogError, match="locked"):
+            archive.search("new")
+    assert archive.search("new")
+
+
 def test_an_index_of_another_version_is_made_anew(archive: Archive) -> None:
     assert archive.search("budget")
     with Index(archive.parent) as index:
