@@ -41,7 +41,7 @@ class OracleSession:
     n_revisions: int = 0
     """Stable text that was not the beginning of the next. Must be 0."""
     n_rewritten: int = 0
-    """Updates whose text is not the beginning of the next one's."""
+    """Answers of the oracle that take something back of the one before, whether it was shown or not."""
     n_steps: int = 0
     n_drafted: int = 0
     n_accepted: int = 0
@@ -60,7 +60,7 @@ class OracleSession:
 
     @property
     def rewrite_rate(self) -> float:
-        """Share of steps that take something back of what the step before said."""
+        """Share of steps whose answer takes something back."""
         return self.n_rewritten / max(self.n_steps, 1)
 
 
@@ -104,19 +104,16 @@ def run_oracle(
         clock=clock,
     )
     end = voiced[-1].end_sample + round(tail_seconds * SAMPLE_RATE)
-    last: TranscriptUpdate | None = None
     for update in _updates(transcriber, end, round(chunk_seconds * SAMPLE_RATE)):
         session.n_updates += 1
         before = session.stable.get(update.utterance, "")
         session.n_revisions += not update.stable.startswith(before)
         session.stable[update.utterance] = update.stable
-        if last is not None and last.utterance == update.utterance:
-            session.n_rewritten += not update.text.startswith(last.text)
-        last = update
     statistics = transcriber.statistics
     session.n_steps, session.n_drafted = statistics.n_steps, statistics.n_drafted
     session.n_accepted = statistics.n_accepted
     session.n_begun = oracle.n_begun
+    session.n_rewritten = oracle.n_rewritten
     return session
 
 
