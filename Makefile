@@ -5,7 +5,7 @@ PYTEST := $(PYTHON) -m pytest
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types prove soak picture lock clean
+.PHONY: help setup demo test check lint types prove soak snapshots picture lock clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 soak:  ## a live session on a virtual microphone for MINUTES (1): what is lost, what grows (Linux)
 	@scripts/setup.sh test
 	$(PYTHON) scripts/soak.py --minutes $(or $(MINUTES),1)
+
+snapshots: setup  ## draw the pictures of every screen anew, for the tests to compare with
+	LIVECAP_SNAPSHOTS=write $(PYTEST) tests/tui/test_pictures.py
 
 picture:  ## draw docs/screen.png from the real screen
 	@scripts/setup.sh picture

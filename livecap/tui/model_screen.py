@@ -146,12 +146,12 @@ class ModelScreen(Screen[str | None]):
 
 
 def _row(model: ModelChoice) -> Text:
+    said = "recommended" if model.recommended else "" if model.fits else "too big"
     text = Text(no_wrap=True)
-    text.append(f"{printable(model.name):<24}")
-    text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>8}")
-    text.append(f"{'' if model.memory_bytes is None else 'needs ' + size(model.memory_bytes):>15}  ")
+    text.append(f"{printable(model.name):<21}")
+    text.append(f"{said:<12}", style="bold")
+    text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>7}")
+    text.append(f"{'' if model.memory_bytes is None else 'needs ' + size(model.memory_bytes):>14}  ")
     text.append("here   " if model.is_here else "       ")
-    text.append("" if model.fits else "too big for this machine   ", style="bold")
-    text.append("recommended   " if model.recommended else "", style="bold")
     text.append(printable(model.about), style="dim")
     return text

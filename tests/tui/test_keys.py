@@ -257,7 +257,7 @@ async def test_l_forces_a_language_and_M_changes_the_model(show):
         await screen.shows("Let the model say which", "Japanese")
         await screen.press(*"germ", "enter")
         await screen.press("M")
-        await screen.shows("Qwen/Qwen3-ASR-0.6B", "1.9 GB", "recommended", "too big for this machine")
+        await screen.shows("Qwen/Qwen3-ASR-0.6B", "1.9 GB", "recommended", "too big")
         await screen.press("enter")
         await screen.shows("● 00:00:00")
         for _ in range(50):

@@ -1,0 +1,211 @@
+"""Every screen at three sizes and in two themes looks as it did when somebody last looked: `make snapshots` draws anew.
+
+A picture is the text of the screen, and for each theme a digest of the style of every cell. `python scripts/picture.py`
+makes pixels of a screen; a failing test shows the text that changed.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from livecap.session.archive import Archive
+from livecap.settings import Settings
+from livecap.transcript import AudioGap, Marked, Notice
+from livecap.tui.app import LivecapApp
+from livecap.tui.device_screen import DeviceScreen
+from livecap.tui.diagnostics_screen import DiagnosticsScreen
+from livecap.tui.export_screen import ExportScreen
+from livecap.tui.help_screen import HelpScreen
+from livecap.tui.language_screen import LanguageScreen
+from livecap.tui.live_screen import LiveScreen
+from livecap.tui.model_screen import ModelScreen
+from livecap.tui.question_screen import QuestionScreen
+from livecap.tui.session_screen import SessionScreen
+from livecap.tui.sessions_screen import SessionsScreen
+from tests.tui.machine import ScriptedMachine
+from tests.tui.past_sessions import write_sessions
+from tests.tui.scripted_session import STARTED, ScriptedSession
+from tests.tui.shown import Shown
+
+PICTURES = Path(__file__).with_name("pictures")
+SIZES = [(60, 15), (100, 28), (150, 45)]
+THEMES = ["textual-dark", "textual-light"]
+SECOND = 16_000
+TALK = [
+    ("me", "Good morning everyone, let's get started with the weekly review. First on the list is the release."),
+    ("them", "Priya is still waiting for the final numbers from finance. 会議は来週の月曜日に変わりました。"),
+    ("them", "شكرا جزيلا. Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft."),
+    ("me", "Does anyone see a problem with that date?"),
+]
+
+
+def talk(session, labelled=True):
+    """What was said so far, with a mark, a gap and a partial; and how things stand."""
+    for number, (track, text) in enumerate(TALK):
+        session.say(text, utterance=number, second=number * 25, final=True, track=track if labelled else "")
+    session.tell(Marked("", 80 * SECOND, "check with legal", STARTED))
+    session.tell(AudioGap("", 82 * SECOND, 83 * SECOND))
+    session.say(
+        "The support team had forty two open", " tickets at the", utterance=9, second=90, track="me" if labelled else ""
+    )
+    session.becomes(arrived_samples=872 * SECOND, decoded_samples=870 * SECOND, level=0.24, language="English")
+    session.becomes(n_gaps=1, gap_samples=SECOND, rtf=0.21)
+
+
+def live(session, **options):
+    options.setdefault("machine", ScriptedMachine())
+    return LiveScreen(session, clock=lambda: 1000.0, change=lambda changes: None, **options)
+
+
+async def draw_live(shown, session):
+    talk(session)
+    await shown.settle()
+
+
+async def draw_one_track(shown, session):
+    talk(session, labelled=False)
+
+
+async def draw_notice(shown, session):
+    talk(session)
+    session.tell(Notice('"Yeti" is gone. Waiting for it; nothing is heard meanwhile.', 0))
+
+
+async def draw_search(shown, session):
+    talk(session)
+    await shown.press("slash", *"the", "enter", "N")
+
+
+async def draw_note(shown, session):
+    talk(session)
+    await shown.press("m", *"check with legal")
+
+
+async def draw_captions(shown, session):
+    talk(session)
+    await shown.press("c")
+
+
+async def draw_compact(shown, session):
+    talk(session)
+    await shown.press("z", "t")
+
+
+async def draw_scrolled(shown, session):
+    for number in range(40):
+        session.say(f"number {number} of many", utterance=number, second=number * 5, final=True)
+    await shown.press("pageup")
+    session.say("the newest words", utterance=40, second=300)
+
+
+LIVE = {
+    "live": draw_live,
+    "one-track": draw_one_track,
+    "notice": draw_notice,
+    "search": draw_search,
+    "note": draw_note,
+    "captions": draw_captions,
+    "compact": draw_compact,
+    "scrolled": draw_scrolled,
+}
+
+
+def other_screens(folder):
+    """Name to screen, of those without a session that runs, and what must be seen before the picture."""
+    machine, now = ScriptedMachine(), lambda: 1000.0
+    session = ScriptedSession()
+    session.becomes(arrived_samples=872 * SECOND, decoded_samples=870 * SECOND, rtf=0.21, log_path="sessions/2020")
+    screen = live(session)
+    for second in range(60):
+        session.becomes(decoded_samples=(872 - second % 7) * SECOND, rtf=0.1 + second % 5 / 20)
+        screen.history.note(session.status, float(second))
+    return {
+        "device": (DeviceScreen(machine, now), "dB"),
+        "model": (ModelScreen(machine, now), "1.9 GB"),
+        "language": (LanguageScreen(machine.languages()), "Japanese"),
+        "export": (ExportScreen(folder), "subtitles"),
+        "question": (QuestionScreen("9 s of sound are still to be decoded. Leave?"), "y yes"),
+        "help": (HelpScreen(screen), "Stop listening"),
+        "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: 73_000_000), "lag"),
+    }
+
+
+def styles(strips):
+    """A digest of the style of every cell; where text can be selected is no part of it."""
+    digest = hashlib.sha256()
+    for strip in strips:
+        for segment in strip:
+            style = segment.style
+            look = (style.color, style.bgcolor, style.bold, style.dim, style.italic, style.underline, style.reverse)
+            for _ in segment.text:
+                digest.update(repr(tuple(getattr(part, "name", part) for part in look)).encode())
+    return digest.hexdigest()[:16]
+
+
+async def pictured(shown, settle):
+    """The screen now, at every size and in every theme, as text."""
+    parts = []
+    for box in shown.app.screen.query(Input):
+        box.cursor_blink = False
+    for size in SIZES:
+        await shown.pilot.resize_terminal(*size)
+        marks = []
+        for theme in THEMES:
+            shown.app.theme = theme
+            await settle()
+            await shown.pilot.pause()
+            marks.append(f"{theme} {styles(shown.strips)}")
+        rows = "\n".join(f"|{line}|" for line in shown.lines)
+        parts.append(f"{size[0]}x{size[1]}  {'  '.join(marks)}\n{rows}\n")
+    return "\n".join(parts)
+
+
+def compare(name, picture):
+    path = PICTURES / f"{name}.txt"
+    if os.environ.get("LIVECAP_SNAPSHOTS") == "write":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(picture, encoding="utf-8")
+    assert path.exists(), "no picture yet: make snapshots"
+    assert picture == path.read_text(encoding="utf-8"), "look at it; if it is right: make snapshots"
+
+
+@pytest.mark.parametrize("name", LIVE)
+async def test_a_session_looks_as_it_did(name):
+    session = ScriptedSession()
+    screen = live(session)
+    async with LivecapApp(screen, Settings()).run_test(size=SIZES[1]) as pilot:
+        shown = Shown(pilot.app, pilot)
+        await pilot.pause()
+        await LIVE[name](shown, session)
+
+        async def settle():
+            await pilot.pause()
+            screen.poll()
+            await shown.shows("00:14:32" if name not in ("scrolled",) else "● 00:00:00")
+
+        compare(name, await pictured(shown, settle))
+
+
+@pytest.mark.parametrize("name", other_screens(Path()))
+async def test_other_screens_look_as_they_did(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "cwd", lambda: Path("notes"))
+    screen, seen = other_screens(tmp_path)[name]
+    async with LivecapApp(screen, Settings()).run_test(size=SIZES[1]) as pilot:
+        shown = Shown(pilot.app, pilot)
+        compare(name, await pictured(shown, lambda: shown.shows(seen)))
+
+
+@pytest.mark.parametrize("name", ["sessions", "past-session"])
+async def test_past_sessions_look_as_they_did(name, tmp_path):
+    names = write_sessions(tmp_path)
+    screens = {
+        "sessions": lambda: (SessionsScreen(tmp_path, lambda: 0.0), "3 sessions"),
+        "past-session": lambda: (SessionScreen(Archive(tmp_path).open(names[1]), lambda: 0.0), "the pump"),
+    }
+    screen, seen = screens[name]()
+    async with LivecapApp(screen, Settings()).run_test(size=SIZES[1]) as pilot:
+        shown = Shown(pilot.app, pilot)
+        compare(name, await pictured(shown, lambda: shown.shows(seen)))

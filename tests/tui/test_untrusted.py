@@ -1,0 +1,94 @@
+"""Text from a model, a device, a file or an old log never reaches the terminal as a command, whatever it is."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from livecap.errors import AudioError
+from livecap.session.index import SessionSummary
+from livecap.session.status import State
+from livecap.transcript import Marked, Notice
+from livecap.tui.app import LivecapApp
+from livecap.tui.device_screen import DeviceScreen
+from livecap.tui.live_screen import LiveScreen
+from livecap.tui.machine import InputChoice, ModelChoice
+from livecap.tui.model_screen import ModelScreen
+from livecap.tui.sessions_screen import SessionsScreen
+from tests.tui.machine import ScriptedMachine
+from tests.tui.scripted_session import STARTED, ScriptedSession
+from tests.tui.shown import Shown
+
+PIECES = [
+    "\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\x1bP", "\u202e", "\u2066", "\u200f", "[bold red]", "[/]", "[link=x]",
+    "[@click=app.quit]", "\r\n", "\t", "\x00", "\x7f", "\ud800", "\U000e0041", "字", "👩‍👩‍👧", "e\u0301", "שלום", "مرحبا", "word ", "{x}", "\\[",
+]  # fmt: skip
+untrusted = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+
+
+def check(shown, width):
+    """No control byte, no bidi override, no half character; every row as wide as the terminal."""
+    for line in shown.lines:
+        assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in line), ascii(line)
+        assert not set(line) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ud800\U000e0041")
+        assert cell_len(line) == width, ascii(line)
+
+
+async def seen(screen, size, act):
+    app = LivecapApp(screen)
+    async with app.run_test(size=size) as pilot:
+        shown = Shown(app, pilot)
+        await pilot.pause()
+        await act(shown)
+        await pilot.pause()
+        assert app.is_running and len(app.screen_stack) == 1
+        check(shown, size[0])
+
+
+@given(untrusted, untrusted, st.sampled_from([(100, 28), (40, 12)]))
+async def test_what_a_model_and_a_device_say(text, name, size):
+    session = ScriptedSession(source=name, model=name)
+
+    async def act(shown):
+        session.becomes(language=name, log_trouble=text)
+        session.say(text, name, track=name)
+        session.say(name, final=True, track=text, utterance=1, second=3)
+        session.tell(Marked(name, 0, text, STARTED))
+        session.tell(Notice(text, 0, "error"))
+        session.becomes(state=State.FAILED, error=name)
+        await shown.pilot.pause()
+        screen.poll()
+        await shown.press("slash")
+        shown.app.screen.query_one("#ask-input").value = text[:20]
+        await shown.press("enter", "escape", "c", "c")
+
+    screen = LiveScreen(session, clock=lambda: 0.0)
+    await seen(screen, size, act)
+
+
+@given(untrusted, untrusted)
+async def test_what_devices_and_models_are_called(text, name):
+    machine = ScriptedMachine()
+    machine.listed = [InputChoice(text, "16 kHz", name), InputChoice(name, text)]
+    machine.meter = lambda chosen: (_ for _ in ()).throw(AudioError(text))
+    machine.models = lambda: [ModelChoice(name, text, 1, 1, False, True)]
+
+    async def act(shown):
+        await shown.press("down")
+
+    await seen(DeviceScreen(machine, lambda: 0.0), (80, 20), act)
+    await seen(ModelScreen(machine, lambda: 0.0), (80, 20), act)
+
+
+@given(untrusted, untrusted)
+async def test_what_an_old_session_says(tmp_path_factory, text, name):
+    from datetime import datetime
+
+    screen = SessionsScreen(tmp_path_factory.mktemp("s"), lambda: 0.0)
+    moment = datetime.fromisoformat(STARTED)
+    summary = SessionSummary(name, text, moment, name, name, True, 3.0, 1, text, (name,), (text,), False, 12, True)
+
+    async def act(shown):
+        screen.show_sessions([summary])
+        await shown.press("r", "escape")
+
+    await seen(screen, (80, 20), act)
