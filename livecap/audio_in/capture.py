@@ -1,16 +1,18 @@
-"""One opening of an input device: its stream, and what the callback copies and counts."""
+"""One opening of an input device: its stream, and what the callback copies and counts. No numpy, which is slow to load:
+capture begins before it.
+"""
 
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from livecap.audio_in.devices import InputDevice, InputStream
-from livecap.audio_in.resample import Resampler
+from livecap.audio_in import portaudio
+from livecap.audio_in.devices import InputDevice, InputStream, choose_input
 from livecap.audio_in.ring_buffer import RingBuffer
-from livecap.audio_in.watch import DriftWatch, RateWatch
+from livecap.audio_in.watch import DriftWatch, RateWatch, clock_through_sleep
+from livecap.errors import AudioError
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,10 @@ class Capture:
         self.n_channels = min(device.n_channels, config.most_channels)
         self.block_samples = round(device.default_rate * config.block_seconds)
         self.ring = RingBuffer(round(device.default_rate * config.ring_seconds), self.n_channels)
-        self.resampler = Resampler(device.default_rate, self.n_channels)
         self.stream: InputStream | None = None
         self.clock = clock
         self.opened_at = clock()
+        self.opened_wall = time.time()
         # Of the capture thread:
         self.expected = 0  # the next sample in the ring
         self.queued = 0  # samples at 16 kHz that came out of the resampler
@@ -118,7 +120,7 @@ class Capture:
         latest = self.latest
         return latest[0] if latest else None
 
-    def on_block(self, block: NDArray[np.float32], n_samples: int, times: Any, flags: Any) -> None:
+    def on_block(self, block: Any, n_samples: int, times: Any, flags: Any) -> None:
         """Copy and count, nothing else: this is PortAudio's thread."""
         began = self.clock()
         # Before the sound is there to be read, since the reader asks for them when it is.
@@ -160,3 +162,51 @@ class Capture:
                 end()
             except Exception:  # PortAudioError; there is nothing left to do
                 pass
+
+
+def open_capture(device: InputDevice, config: CaptureConfig, clock: Callable[[], float], portaudio: Any) -> Capture:
+    """A device that is heard from now on.
+
+    Raises:
+        AudioError: it cannot be opened.
+    """
+    capture = Capture(device, config, clock)
+    capture.stream = portaudio.open_input(
+        device,
+        capture.n_channels,
+        capture.block_samples,
+        config.latency_seconds,
+        capture.on_block,
+        capture.on_finished,
+    )
+    capture.opened_wall = time.time()
+    return capture
+
+
+class EarlyCapture:
+    """A device that is opened on a thread of its own, while this one loads what hears it. Its stream belongs to whoever
+    fetches it."""
+
+    def __init__(self, query: str | int | None) -> None:
+        """Returns at once."""
+        self._query = query
+        self._capture: Capture | None = None
+        self._thread = threading.Thread(target=self._run, name="early capture", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Until it is open, or was refused, or that takes too long."""
+        self._thread.join(timeout_seconds)
+
+    def fetch(self, timeout_seconds: float) -> Capture | None:
+        """The running capture, once; None where it could not be opened: who tries again finds out why."""
+        self._thread.join(timeout_seconds)
+        capture, self._capture = self._capture, None
+        return capture
+
+    def _run(self) -> None:
+        try:
+            device = choose_input(self._query, portaudio.list_inputs())
+            self._capture = open_capture(device, CaptureConfig(), clock_through_sleep, portaudio)
+        except AudioError:
+            pass  # said by who fetches nothing

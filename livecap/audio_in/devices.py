@@ -49,7 +49,7 @@ class InputStream(Protocol):
 
 
 OnBlock = Callable[[Any, int, Any, Any], None]
-"""sounddevice's callback: [n, n_channels] float32, n, times, flags. On PortAudio's thread."""
+"""sounddevice's callback: a buffer of float32 [n, n_channels], n, times, flags. On PortAudio's thread."""
 
 
 def list_inputs() -> list[InputDevice]:
@@ -157,7 +157,7 @@ def open_input(
     through = nullcontext() if device.carrier is None else pulse_source(device.pulse_source)
     try:
         with _one_at_a_time(), through:
-            stream = sounddevice.InputStream(
+            stream = sounddevice.RawInputStream(
                 device=device.index if device.carrier is None else device.carrier,
                 channels=n_channels,
                 samplerate=device.default_rate,

@@ -5,7 +5,6 @@ delivers zeros, changes its rate, is not the default any more, or the machine sl
 a gap.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.capture import Capture, CaptureConfig, CaptureStatus
+from livecap.audio_in.capture import Capture, CaptureConfig, CaptureStatus, open_capture
 from livecap.audio_in.devices import InputDevice, choose_input
 from livecap.audio_in.enumeration import Enumeration
 from livecap.audio_in.resample import Resampler
@@ -73,6 +72,7 @@ class KeptInput:
         self._enumeration = enumeration
         self._before = self.status  # up to the last opening
         self._capture: Capture | None = None
+        self._resampler: Resampler  # of the open device
         self._device: InputDevice | None = None  # the one opened last
         self._list_is_old = False
         self._lost_at: float | None = None  # the end of the last sound heard, while there is no device
@@ -128,22 +128,19 @@ class KeptInput:
                 self._follow_default(capture)
 
     def _open(self, device: InputDevice) -> None:
-        capture = Capture(device, self._config, self._clock)
-        capture.stream = self._portaudio.open_input(
-            device,
-            capture.n_channels,
-            capture.block_samples,
-            self._config.latency_seconds,
-            capture.on_block,
-            capture.on_finished,
-        )
+        self.adopt(open_capture(device, self._config, self._clock, self._portaudio))
+
+    def adopt(self, capture: Capture) -> None:
+        """From now on this is the open device."""
+        device = capture.device
+        self._resampler = Resampler(device.default_rate, capture.n_channels)
         self._enumeration.opened()
         self._capture = capture
         self._device = device
         self._list_is_old = False
         self._silence.begin()
         self.name = device.name
-        self.started_wall = self.started_wall or time.time()
+        self.started_wall = self.started_wall or capture.opened_wall
         self._before = self.status = replace(self.status, n_opened=self.status.n_opened + 1)
         self.is_open = True
         self._on_change()
@@ -293,7 +290,7 @@ class KeptInput:
         if capture is None:
             return
         self._fetch(capture)
-        self._append(capture, capture.resampler.flush())
+        self._append(capture, self._resampler.flush())
         self._account(capture)
         self.level.forget()
         self.is_open = False
@@ -311,22 +308,23 @@ class KeptInput:
 
     def _fetch(self, capture: Capture) -> None:
         """Move what the ring holds into the spool."""
-        start, sound = capture.ring.read()
-        if not len(sound):
+        start, data = capture.ring.read()
+        if not data:
             return
+        sound = np.frombuffer(data, np.float32).reshape(-1, capture.n_channels)
         rate = capture.device.default_rate
         n_lost = start - capture.expected
         capture.expected = start + len(sound)
         if self._lost_at is not None:
             self._end_of_loss(capture, self._lost_at)
         if n_lost:
-            self._append(capture, capture.resampler.flush())
+            self._append(capture, self._resampler.flush())
             self._account(capture)
             self._spool.append_gap(round(n_lost * SAMPLE_RATE / rate))
-            capture.resampler = Resampler(rate, capture.n_channels)
+            self._resampler = Resampler(rate, capture.n_channels)
             capture.queued = capture.taken = 0
         capture.taken += len(sound)
-        self._append(capture, capture.resampler.process(sound))
+        self._append(capture, self._resampler.process(sound))
         self._count(capture, overflowed=n_lost > 0)
         self.trouble = self._silence.hear(sound, capture.device)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from livecap.audio_in import portaudio as real_portaudio
-from livecap.audio_in.capture import CaptureConfig, CaptureStatus
+from livecap.audio_in.capture import CaptureConfig, CaptureStatus, EarlyCapture
 from livecap.audio_in.devices import choose_input
 from livecap.audio_in.enumeration import OURS, Enumeration
 from livecap.audio_in.kept_input import KeptInput
@@ -45,6 +45,7 @@ class Microphone:
         awake_clock: Callable[[], float] = time.monotonic,
         portaudio: ModuleType | Any = real_portaudio,
         enumeration: Enumeration = OURS,
+        early: EarlyCapture | None = None,
     ) -> None:
         """Opens the device and hears from now on, whether or not somebody takes yet. Nothing is ever dropped: what
         was not taken waits in the spool.
@@ -56,6 +57,7 @@ class Microphone:
             awake_clock: seconds, never falling, that do not.
             portaudio: in place of the functions of `livecap.audio_in.portaudio`, for tests.
             enumeration: shared by all microphones of one PortAudio.
+            early: the same device, being opened already.
 
         Raises:
             AudioError: no such device, or it cannot be opened. PortAudio is missing.
@@ -69,6 +71,7 @@ class Microphone:
         self._drained = False  # after close: nothing more will be appended
         self._failure: AudioError | None = None
         self._pause_told = False  # of the thread that takes
+        self._early = early
 
         self._arrival = threading.Event()
         self._wake = threading.Event()
@@ -197,7 +200,11 @@ class Microphone:
         """The capture thread, in full."""
         kept = self._input
         try:
-            kept.open_first(lambda: self._closed, self._wake.wait)
+            early = self._early.fetch(self._config.open_seconds) if self._early is not None else None
+            if early is not None:
+                kept.adopt(early)
+            else:
+                kept.open_first(lambda: self._closed, self._wake.wait)
             while not self._closed:
                 kept.look_after(self._paused)
                 self._wake.wait(self._config.poll_seconds)

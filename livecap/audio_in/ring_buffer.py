@@ -1,7 +1,9 @@
-"""Where the audio callback and our own thread meet."""
+"""Where the audio callback and our own thread meet. Knows bytes and no numpy: capture begins before numpy is loaded."""
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
+
+SAMPLE_BYTES = 4
+"""Of a float32."""
 
 
 class RingBuffer:
@@ -15,7 +17,9 @@ class RingBuffer:
 
     def __init__(self, capacity_samples: int, n_channels: int) -> None:
         assert capacity_samples > 0 and n_channels > 0
-        self._samples = np.zeros((capacity_samples, n_channels), np.float32)
+        self._capacity = capacity_samples
+        self._frame_bytes = n_channels * SAMPLE_BYTES
+        self._bytes = memoryview(bytearray(capacity_samples * self._frame_bytes))
         self._claimed = 0  # the writer's: samples before this may be in flight
         self._written = 0  # the writer's: samples before this are complete
         self._read = 0  # the reader's: samples before this were handed over or lost
@@ -25,32 +29,38 @@ class RingBuffer:
         """Samples written so far, counted from 0, lost ones too. Any thread."""
         return self._written
 
-    def write(self, block: NDArray[np.float32]) -> None:
-        """Copy [n, n_channels] float32 in, over the oldest where there is no room. The writer's thread.
+    def write(self, block: Any) -> None:
+        """Copy a buffer of float32, [n, n_channels], in, over the oldest where there is no room. The writer's thread.
 
         Neither waits nor fails: a block of any length fits, its last samples winning.
         """
-        capacity = len(self._samples)
-        end = self._written + len(block)
-        kept = block[-capacity:] if len(block) > capacity else block
+        size, capacity = self._frame_bytes, self._capacity
+        data = memoryview(block).cast("B") if memoryview(block).nbytes else memoryview(b"")
+        n_samples = len(data) // size
+        end = self._written + n_samples
+        n_kept = min(n_samples, capacity)
+        kept = data[(n_samples - n_kept) * size :]
         self._claimed = end
-        at = (end - len(kept)) % capacity
-        n_first = min(len(kept), capacity - at)
-        self._samples[at : at + n_first] = kept[:n_first]
-        self._samples[: len(kept) - n_first] = kept[n_first:]
+        at = (end - n_kept) % capacity
+        n_first = min(n_kept, capacity - at)
+        self._bytes[at * size : (at + n_first) * size] = kept[: n_first * size]
+        self._bytes[: (n_kept - n_first) * size] = kept[n_first * size :]
         self._written = end
 
-    def read(self) -> tuple[int, NDArray[np.float32]]:
-        """The index of the first unread sample, and a copy of all, [n, n_channels]. The reader's thread.
+    def read(self) -> tuple[int, bytes]:
+        """The index of the first unread sample, and a copy of all, float32 [n, n_channels]. The reader's thread.
 
         An index beyond the end of the last read means that the samples between were lost.
         """
-        capacity = len(self._samples)
+        size, capacity = self._frame_bytes, self._capacity
         end = self._written
         start = max(self._read, end - capacity)
         at = start % capacity
         n_first = min(end - start, capacity - at)
-        copy = np.concatenate([self._samples[at : at + n_first], self._samples[: end - start - n_first]])
-        n_replaced = min(max(0, self._claimed - capacity - start), len(copy))
+        copy = self._copy(at * size, n_first * size, (end - start - n_first) * size)
+        n_replaced = min(max(0, self._claimed - capacity - start), end - start)
         self._read = end
-        return start + n_replaced, copy[n_replaced:]
+        return start + n_replaced, copy[n_replaced * size :]
+
+    def _copy(self, at: int, n_first: int, n_rest: int) -> bytes:
+        return b"".join([self._bytes[at : at + n_first], self._bytes[:n_rest]])

@@ -6,9 +6,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from statistics import median
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # slow to load, and capture begins before it
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def clock_through_sleep() -> float:
@@ -37,7 +39,7 @@ class ZerosWatch:
         """True from `zeros_seconds` of zeros until the first sound."""
         return self._seconds >= self._zeros_seconds
 
-    def hear(self, sound: NDArray[np.float32], rate: int) -> None:
+    def hear(self, sound: "NDArray[np.float32]", rate: int) -> None:
         """Sound of any shape, its first axis time."""
         self._seconds = 0.0 if sound.any() else self._seconds + len(sound) / rate
 

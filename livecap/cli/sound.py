@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LABELS = ("me", "them")
 """Of two tracks: the microphone, and what the machine plays."""
 
+EARLY_SECONDS = 0.2
+"""What loads meanwhile would only slow the opening down; a device that takes longer is not waited for."""
+
 Sound = list[tuple[str, "AudioSource"]]
 """(label, source) of each track; a single one has the label ""."""
 
@@ -95,14 +98,20 @@ def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
         [label] = labels_of(settings, 1)
         raw = PcmFormat(settings.rate, settings.channels)
         return [(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
-    from livecap.audio_in.microphone import Microphone
+    from livecap.audio_in.capture import EarlyCapture
 
     queries = _queries(settings)
     labels = labels_of(settings, len(queries))
+    early = [EarlyCapture(query) for query in queries]
+    for each in early:
+        each.wait(EARLY_SECONDS)
+
+    from livecap.audio_in.microphone import Microphone  # which takes longer than to open a device
+
     sound: Sound = []
     with closed_on_failure(sound):
-        for label, query in zip(labels, queries, strict=True):
-            sound.append((label, Microphone(query, on_notice=on_notice)))
+        for label, query, opened in zip(labels, queries, early, strict=True):
+            sound.append((label, Microphone(query, on_notice=on_notice, early=opened)))
     return sound
 
 

@@ -116,7 +116,7 @@ class Ear:
         self.portaudio = portaudio or FakePortAudio(*plugged)
         self.enumeration = enumeration or Enumeration()
         self.notices = []
-        self.source = None
+        self.source = self.early = None
         self.query, self.config = query, config
 
     def open(self):
@@ -128,6 +128,7 @@ class Ear:
             awake_clock=self.portaudio.awake_clock,
             portaudio=self.portaudio,
             enumeration=self.enumeration,
+            early=self.early,
         )
         return self.source
 

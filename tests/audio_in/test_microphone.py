@@ -1,12 +1,14 @@
 """Every sample of an input arrives or is part of a gap, whatever the device does. PortAudio is a fake."""
 
+import subprocess
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 
-from livecap.audio_in.capture import CaptureConfig
+from livecap.audio_in.capture import CaptureConfig, EarlyCapture
 from livecap.audio_in.devices import InputDevice
 from livecap.audio_in.source import chunks
 from livecap.errors import AudioError
@@ -398,3 +400,35 @@ def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
         for chunk in chunks(source):
             got.append(chunk)
     assert got[-1].end_sample == 640
+
+
+def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
+    one = ear()
+    monkeypatch.setattr("livecap.audio_in.capture.portaudio", one.portaudio)
+    monkeypatch.setattr("livecap.audio_in.capture.clock_through_sleep", one.portaudio.clock)
+    early = EarlyCapture("Yeti")
+    eventually(lambda: one.portaudio.streams)
+    one.stream.hear(ramp(0))
+    one.stream.hear(ramp(320))
+    one.early = early
+    source = one.open()
+    one.stream.owner = source._thread.ident
+    eventually(lambda: source.arrived_samples == 640)
+    one.hear(ramp(640))
+    source.close()
+    assert np.array_equal(np.concatenate([c.samples for c in chunks(source)]), ramp(0, 960).astype(np.float32))
+    assert source.status.n_opened == 1 and len(one.portaudio.streams) == 1
+
+
+def test_a_device_that_cannot_be_opened_early_is_tried_again(ear, monkeypatch):
+    one = ear()
+    one.portaudio.faults = [AudioError("busy")]
+    monkeypatch.setattr("livecap.audio_in.capture.portaudio", one.portaudio)
+    one.early = EarlyCapture("Yeti")
+    assert one.open().name == "Yeti"
+
+
+def test_capture_begins_without_numpy():
+    script = "import sys, livecap.audio_in.capture; print({'numpy', 'mlx', 'soundfile'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
