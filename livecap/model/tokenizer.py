@@ -134,22 +134,6 @@ class Tokenizer:
         return known
 
 
-class StreamingDetokenizer:
-    """Tokens to text as they come: a character is handed out once it is whole."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._decoder = _new_decoder()
-
-    def add(self, token_id: int) -> str:
-        """The characters that this token completes."""
-        return self._decoder.decode(self._tokenizer.to_bytes([token_id]))
-
-    def finish(self) -> str:
-        """What is left: U+FFFD for a character that never became whole, else nothing."""
-        return self._decoder.decode(b"", final=True)
-
-
 def read_json(path: Path, required: bool = True) -> dict[str, object]:
     """The object in a JSON file; empty where the file is missing and not `required`.
 

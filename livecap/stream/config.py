@@ -53,8 +53,8 @@ class StreamConfig:
     """Silence after the last sound: a model hears a word that is cut off as no word."""
     preroll_seconds: float = 0.5
     """Sound before a detected start that can still be had: what the detector's start may reach back to."""
-    settled_prompt_seconds: float = 28.0
-    """The most sound that one settling prompt holds."""
+    settled_prompt_seconds: float = 16.0
+    """The most sound that one settling prompt holds, but for an utterance that is longer alone."""
     tokens_per_second: float = 12.0
     """The fastest speech a step believes in; more tokens than this are a runaway."""
     spare_tokens: int = 32

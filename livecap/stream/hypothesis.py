@@ -147,6 +147,10 @@ class Hypothesis:
         seconds = (end_sample - self._milestones[-1][1]) / SAMPLE_RATE
         return round(self._config.tokens_per_second * max(seconds, 0)) + self._config.min_loop_tokens // 2
 
+    def forget_partial(self) -> None:
+        """Nothing behind the frontier is believed any more."""
+        del self._tokens[self.frontier :]
+
     def settle(self, voiced_samples: int) -> None:
         """Believe all of it: the utterance has ended, with so much voiced sound in it.
 

@@ -100,6 +100,8 @@ class PromptWindow:
         draft = hypothesis.partial_ids
         pad_samples = self._config.samples(self._config.pad_seconds) if at_end else 0
         decoded = recogniser.decode(self.header, hypothesis.prefix, draft, self._budget(), pad_samples)
+        if decoded.header != self.header:
+            hypothesis.forget_partial()  # another language: its text has to be heard twice of its own
         self.header = decoded.header
         runaway = hypothesis.revise(decoded.ids, decoded.margins, end_sample, decoded.complete, at_end)
         self._n_runaways = self._n_runaways + 1 if runaway else 0

@@ -1,7 +1,7 @@
 """Settling: one pass over the whole sound of a closed utterance, when nothing else is due.
 
 Live text is decided word by word, with a second of sound behind it. A closed utterance can be heard whole: this is the
-text that exports use. What was said just before it goes into the same prompt, as far as 28 s allow; the live text is
+text that exports use. What was said just before it goes into the same prompt, as far as 16 s allow; the live text is
 the draft, so that a pass costs little more than its prefill.
 """
 

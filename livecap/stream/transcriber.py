@@ -333,7 +333,9 @@ class StreamingTranscriber:
         start = self._clock()
         decoded = self._window.decode(end_sample, at_end)
         self._step_length.note(self._clock() - start)
-        self.language = self._forced_language or self._named_language(decoded.header) or self.language
+        if self._forced_language is None and self._window.hypothesis.prefix:
+            # Text was committed in it: before that a language is a guess, and may be another one in the next step.
+            self.language = self._named_language(decoded.header) or self.language
         if not decoded.complete:
             at = end_sample / SAMPLE_RATE
             self._on_notice(f"The model hit its token budget at {at:.0f} s; what follows is decoded in the next step.")

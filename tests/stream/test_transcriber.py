@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from livecap.audio_in.source import AudioChunk
 from livecap.stream.config import StreamConfig
 from livecap.stream.policy import CommitPolicy, Rule
+from livecap.stream.recogniser import Decoded
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import TranscriptUpdate, UtteranceSettled
@@ -280,3 +282,24 @@ def test_words_have_times_in_order_within_their_utterance_and_near_the_truth(see
         assert edges == sorted(edges)
         far = [abs(word.end_sample - truth[word.text].end) for word in placed]
         assert max(far) <= 1.5 * SECOND and sum(far) / len(far) <= 0.4 * SECOND
+
+
+class Undecided(ScriptedRecogniser):
+    """Names another language in each of its first answers."""
+
+    def __init__(self, words: Sequence[Word], n_guesses: int) -> None:
+        super().__init__(words)
+        self._n_guesses = n_guesses
+
+    def decode(self, *arguments: Any, **named: Any) -> Decoded:
+        decoded = super().decode(*arguments, **named)
+        self._n_guesses -= 1
+        return replace(decoded, header=(4 + self._n_guesses, 2, 3)) if self._n_guesses >= 0 else decoded
+
+
+def test_a_language_counts_once_two_steps_have_heard_text_in_it() -> None:
+    words = speech([0.1] * 20)
+    updates, _ = run(words, Undecided(words, n_guesses=5), (0.1,), config=StreamConfig(step_seconds=0.5))
+    assert all(not update.stable for update in updates[:5]), "each guess takes back the text of the one before"
+    assert {update.language for update in updates} == {None, "English"}
+    assert final_text(updates) == all_words(words)
