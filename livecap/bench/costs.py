@@ -35,13 +35,20 @@ class Run:
     timeline: Timeline
 
 
-def measure_costs(loaded: LoadedModel, reference: Reference, mode: Mode, settle: bool = False) -> Run:
-    """The sound through the stream, as fast as it goes; with `settle`, closed utterances are heard again."""
+def measure_costs(
+    loaded: LoadedModel, reference: Reference, mode: Mode, *, settle: bool = False, trace: bool = False
+) -> Run:
+    """The sound through the stream, as fast as it goes.
+
+    Args:
+        settle: closed utterances are heard again.
+        trace: keep every span, for `write_trace`.
+    """
     mx.reset_peak_memory()
     recogniser = Recogniser(loaded, "", None, mode.config)
     settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config) if settle else None
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
-    with watched() as stages:
+    with watched(trace) as stages:
         timeline = play(transcriber, reference.samples)
     return Run(_figures(reference, mode, stages, timeline), stages, timeline)
 
@@ -50,7 +57,7 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
     sound = timeline.sound_seconds
     compute = timeline.compute_seconds
     text = " ".join(m.update.stable for m in timeline.moments if m.update.final and m.update.stable)
-    tokens = [d.n_accepted + d.n_passes for _, _, d in stages.decodes]
+    tokens = [d.n_accepted + d.n_passes for d in stages.decodes]
     speech = sum(end - start for start, end in reference.stretches) / SAMPLE_RATE
     return {
         "recording": reference.name,
@@ -66,15 +73,15 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
             stage: {
                 "seconds": round(stages.seconds(stage), 3),
                 "per_second_of_sound": round(stages.seconds(stage) / sound, 5),
-                "calls": sum(span.stage == stage for span in stages.spans),
-                "size": sum(span.size for span in stages.spans if span.stage == stage),
+                "calls": stages.calls.get(stage, 0),
+                "size": stages.sizes.get(stage, 0),
             }
             for stage in STAGES
         },
         "tokens_per_step": {
             "said": _mean(tokens),
-            "accepted": _mean([d.n_accepted for _, _, d in stages.decodes]),
-            "passes": _mean([d.n_passes for _, _, d in stages.decodes]),
+            "accepted": _mean([d.n_accepted for d in stages.decodes]),
+            "passes": _mean([d.n_passes for d in stages.decodes]),
         },
         "distinct_shapes": {stage: len(shapes) for stage, shapes in sorted(stages.shapes.items())},
         "memory_mb": memory_mb() | peak_mb(),
@@ -90,9 +97,9 @@ def _growth(timeline: Timeline, stages: Stages, sound: float) -> dict[str, float
     costs = [(at_of_step[i], cost) for i, cost in enumerate(timeline.step_seconds) if i in at_of_step]
     first = [cost for at, cost in costs if at < PERIOD_SECONDS]
     last = [cost for at, cost in costs if at >= sound - PERIOD_SECONDS]
-    n = len(stages.memory)
-    resident = [values["resident"] for _, values in stages.memory]
-    early, late = max(resident[: n // 6], default=0.0), max(resident[-n // 6 :], default=0.0)
+    resident = [decode.resident_mb for decode in stages.decodes]
+    n = max(1, round(len(resident) * PERIOD_SECONDS / sound))
+    early, late = max(resident[:n], default=0.0), max(resident[-n:], default=0.0)
     return {
         "step_cost_ratio": round(_mean(last) / max(_mean(first), 1e-9), 4),
         "resident_mb": round(late - early),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from livecap.bench.memory import memory_mb
+from livecap.bench.memory import resident_mb
 from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx
 from livecap.model.qwen3_asr import Qwen3ASR
@@ -34,16 +34,31 @@ class Span:
     """Frames, tokens or positions that went in."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decode:
+    """One decode, and the memory after it."""
+
+    start: float
+    seconds: float
+    n_tokens: int
+    n_accepted: int
+    n_passes: int
+    resident_mb: float
+
+
 @dataclass
 class Stages:
-    """All spans of a run, the shapes that came by, and what each decode did."""
+    """Sums over a run, the shapes that came by, and, where they are kept, all spans."""
 
+    keeps_spans: bool = False
+    """An hour has a hundred thousand: kept only where somebody draws them, or they would be the memory that grows."""
     spans: list[Span] = field(default_factory=list)
+    stage_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    sizes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Frames, tokens or positions that went in, together."""
     shapes: dict[str, set[tuple[int, ...]]] = field(default_factory=lambda: defaultdict(set))
-    decodes: list[tuple[float, float, Decoded]] = field(default_factory=list)
-    """(start, seconds, result) of every decode."""
-    memory: list[tuple[float, dict[str, float]]] = field(default_factory=list)
-    """(start, megabytes by kind) after every decode."""
+    decodes: list[Decode] = field(default_factory=list)
     in_prompt: bool = False
     """The prompt is being prefilled: what runs now is no generation."""
 
@@ -52,27 +67,32 @@ class Stages:
         start = time.perf_counter()
         result = work()
         mx.eval(result)
-        self.spans.append(Span(stage, start, time.perf_counter() - start, size))
+        seconds = time.perf_counter() - start
+        self.stage_seconds[stage] += seconds
+        self.calls[stage] += 1
+        self.sizes[stage] += size
         self.shapes[stage].add(shape)
+        if self.keeps_spans:
+            self.spans.append(Span(stage, start, seconds, size))
         return result
 
     def seconds(self, stage: str) -> float:
         """Of all calls together; "host" is what no other stage accounts for."""
         if stage == "host":
-            return sum(s for _, s, _ in self.decodes) - sum(span.seconds for span in self.spans)
-        return sum(span.seconds for span in self.spans if span.stage == stage)
+            return sum(decode.seconds for decode in self.decodes) - sum(self.stage_seconds.values())
+        return self.stage_seconds.get(stage, 0.0)
 
     def write_trace(self, path: Path) -> None:
         """Chrome's trace format: open it in `chrome://tracing` or ui.perfetto.dev."""
-        first = min([s for s, _, _ in self.decodes] + [span.start for span in self.spans], default=0.0)
+        first = min([d.start for d in self.decodes] + [span.start for span in self.spans], default=0.0)
         events: list[dict[str, Any]] = [
-            _event("decode", start - first, seconds, 1, accepted=d.n_accepted, passes=d.n_passes, tokens=len(d.ids))
-            for start, seconds, d in self.decodes
+            _event("decode", d.start - first, d.seconds, 1, accepted=d.n_accepted, passes=d.n_passes, tokens=d.n_tokens)
+            for d in self.decodes
         ]
         events += [_event(span.stage, span.start - first, span.seconds, 2, size=span.size) for span in self.spans]
         events += [
-            {"name": "memory", "ph": "C", "ts": round((at - first) * 1e6), "pid": 1, "args": values}
-            for at, values in self.memory
+            {"name": "memory", "ph": "C", "ts": round((d.start - first) * 1e6), "pid": 1, "args": {"MB": d.resident_mb}}
+            for d in self.decodes
         ]
         names = [
             {"name": "thread_name", "ph": "M", "pid": 1, "tid": tid, "args": {"name": name}}
@@ -87,9 +107,9 @@ def _event(name: str, start: float, seconds: float, thread: int, **arguments: in
 
 
 @contextmanager
-def watched() -> Iterator[Stages]:
+def watched(keeps_spans: bool = False) -> Iterator[Stages]:
     """Clocks around the model's parts, for as long as the context is open. One at a time."""
-    stages = Stages()
+    stages = Stages(keeps_spans)
     forward, logits = Qwen3ASR.__call__, Qwen3ASR.logits
     conv, encode = AudioEncoder.conv_tokens, AudioEncoder.windows
     decode = Recogniser.decode
@@ -126,8 +146,9 @@ def watched() -> Iterator[Stages]:
     def watched_decode(self: Recogniser, *arguments: Any, **named: Any) -> Decoded:
         start = time.perf_counter()
         decoded = decode(self, *arguments, **named)
-        stages.decodes.append((start, time.perf_counter() - start, decoded))
-        stages.memory.append((start, memory_mb()))
+        seconds = time.perf_counter() - start
+        n_tokens = len(decoded.ids)
+        stages.decodes.append(Decode(start, seconds, n_tokens, decoded.n_accepted, decoded.n_passes, resident_mb()))
         return decoded
 
     places: list[tuple[Any, str, Any, Any]] = [

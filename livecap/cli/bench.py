@@ -70,9 +70,10 @@ def _bench(options: argparse.Namespace, settings: Settings) -> int:
         references = [beginning(reference, options.seconds) for reference in references]
     if options.minutes:
         references = [repeated(references, options.minutes * 60)]
+    kept = {"settle": options.settle, "trace": options.trace is not None}
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         loaded = _model(options.bench_model, options.geometry, options.keep, Path(folder))
-        runs = [measure_costs(loaded, reference, mode, options.settle) for reference in references for mode in modes]
+        runs = [measure_costs(loaded, reference, mode, **kept) for reference in references for mode in modes]
     name = f"{options.bench_model} as {options.geometry}" if options.geometry else options.bench_model
     result = report(name, runs)
     text = json.dumps(result, indent=2, ensure_ascii=False)

@@ -26,7 +26,7 @@ def tiny() -> LoadedModel:
 
 @pytest.fixture(scope="module")
 def run(tiny: LoadedModel) -> Run:
-    return measure_costs(tiny, beginning(read_reference(demo_recording()), 8), MODE)
+    return measure_costs(tiny, beginning(read_reference(demo_recording()), 8), MODE, trace=True)
 
 
 def test_stages_account_for_the_compute(run: Run) -> None:
