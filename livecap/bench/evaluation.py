@@ -28,6 +28,8 @@ class Plan:
     """Seconds that a step is taken to cost; None measures."""
     offline: bool = True
     jobs: int = 1
+    keep_words: bool = False
+    """Every word with its moments stays: for a plot."""
 
 
 def evaluate(
@@ -82,7 +84,10 @@ def _recording(loaded: LoadedModel, plan: Plan, path: Path) -> list[Measured]:
     reference = read_reference(path)
     offline = measure_offline(loaded, reference) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
-    return [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
+    measured = [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
+    for part in measured if not plan.keep_words else []:
+        part.words = []
+    return measured
 
 
 def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measured]) -> dict[str, Any]:

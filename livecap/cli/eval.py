@@ -82,7 +82,9 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
     if options.jobs < 1:
         raise SettingsError(f"--jobs {options.jobs} is no number of processes: give 1 or more.")
     bounds = [parse_bound(text) for text in options.require]
-    plan = Plan(options.eval_model, tuple(names), options.step_cost, not options.no_offline, options.jobs)
+    plan = Plan(
+        options.eval_model, tuple(names), options.step_cost, not options.no_offline, options.jobs, bool(options.plot)
+    )
     result, parts = evaluate(plan, options.recordings, _progress(len(options.recordings)))
     text = json.dumps(result, indent=2, ensure_ascii=False)
     if options.json:
