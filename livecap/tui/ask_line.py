@@ -7,6 +7,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from livecap.tui.clean_input import CleanInput
+
 Purpose = Literal["search", "note", "context", "name", "path"]
 
 
@@ -44,7 +46,7 @@ class AskLine(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(id="ask-label", markup=False)
-        yield Input(compact=True, id="ask-input", select_on_focus=False)
+        yield CleanInput(compact=True, id="ask-input", select_on_focus=False)
         yield Static(id="ask-hint", markup=False)
 
     def ask(self, purpose: Purpose, label: str, text: str = "", hint: str = "") -> None:

@@ -141,4 +141,6 @@ def _row(choice: InputChoice) -> Text:
     name = printable(choice.name)
     if cell_len(name) > 36:
         name = set_cell_size(name, 35) + "…"
-    return Text(f"{name}{' ' * (38 - cell_len(name))}{choice.form:<18}{choice.note}", no_wrap=True)
+    return Text(
+        f"{name}{' ' * (38 - cell_len(name))}{printable(choice.form):<18}{printable(choice.note)}", no_wrap=True
+    )

@@ -14,6 +14,7 @@ from livecap.session.export import export_file
 from livecap.session.recorded import RecordedSession
 from livecap.text_safety import printable
 from livecap.tui.choose_list import ChooseList
+from livecap.tui.clean_input import CleanInput
 from livecap.tui.question_screen import QuestionScreen
 
 FORMS = {
@@ -57,7 +58,7 @@ class ExportScreen(Screen[str | None]):
         yield Static("Write the session as", id="title", markup=False)
         yield ChooseList(id="forms")
         yield Static("into the folder", id="where", markup=False)
-        yield Input(str(Path.cwd()), compact=True, id="folder")
+        yield CleanInput(str(Path.cwd()), compact=True, id="folder")
         yield Static(id="trouble", markup=False)
         yield Footer()
 

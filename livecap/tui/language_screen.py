@@ -10,6 +10,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 
 from livecap.tui.choose_list import ChooseList
+from livecap.tui.clean_input import CleanInput
 
 ANY = "Let the model say which"
 
@@ -35,7 +36,7 @@ class LanguageScreen(Screen[str | None]):
 
     def compose(self) -> ComposeResult:
         yield Static(self._question, id="title", markup=False)
-        yield Input(placeholder="type to find one", compact=True)
+        yield CleanInput(placeholder="type to find one", compact=True)
         yield ChooseList(id="languages")
 
     def on_mount(self) -> None:

@@ -1,12 +1,14 @@
 """Text from a model, a device, a file or an old log never reaches the terminal as a command, whatever it is."""
 
-from hypothesis import given
+import os
+from datetime import datetime
+
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from livecap.errors import AudioError
 from livecap.session.index import SessionSummary
-from livecap.session.status import State
 from livecap.transcript import Marked, Notice
 from livecap.tui.app import LivecapApp
 from livecap.tui.device_screen import DeviceScreen
@@ -19,10 +21,27 @@ from tests.tui.scripted_session import STARTED, ScriptedSession
 from tests.tui.shown import Shown
 
 PIECES = [
-    "\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\x1bP", "\u202e", "\u2066", "\u200f", "[bold red]", "[/]", "[link=x]",
-    "[@click=app.quit]", "\r\n", "\t", "\x00", "\x7f", "\ud800", "\U000e0041", "字", "👩‍👩‍👧", "e\u0301", "שלום", "مرحبا", "word ", "{x}", "\\[",
-]  # fmt: skip
+    *(
+        "\x1b[2J",
+        "\x1b]0;title\x07",
+        "\x9b31m",
+        "\x1bP",
+        "\u202e",
+        "\u2066",
+        "\u200f",
+        "\r\n",
+        "\t",
+        "\x00",
+        "\x7f",
+        "\ud800",
+    ),
+    *("[bold red]", "[/]", "[link=x]", "[@click=app.quit]", "\\[", "{x}"),
+    *("\U000e0041", "字", "\U0001f469\u200d\U0001f467", "e\u0301", "שלום", "مرحبا", "word "),
+]
 untrusted = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+pairs = st.lists(st.tuples(untrusted, untrusted), min_size=1, max_size=12)
+"""Several for each app: starting one takes longer than showing them."""
+few = settings(max_examples=200 if os.environ.get("LIVECAP_PROVE") else 2, phases=[Phase.generate])
 
 
 def check(shown, width):
@@ -44,51 +63,63 @@ async def seen(screen, size, act):
         check(shown, size[0])
 
 
-@given(untrusted, untrusted, st.sampled_from([(100, 28), (40, 12)]))
-async def test_what_a_model_and_a_device_say(text, name, size):
-    session = ScriptedSession(source=name, model=name)
+@few
+@given(pairs, st.sampled_from([(100, 28), (40, 12)]))
+async def test_what_a_model_and_a_device_say(texts, size):
+    session = ScriptedSession()
 
     async def act(shown):
-        session.becomes(language=name, log_trouble=text)
-        session.say(text, name, track=name)
-        session.say(name, final=True, track=text, utterance=1, second=3)
-        session.tell(Marked(name, 0, text, STARTED))
-        session.tell(Notice(text, 0, "error"))
-        session.becomes(state=State.FAILED, error=name)
-        await shown.pilot.pause()
-        screen.poll()
-        await shown.press("slash")
-        shown.app.screen.query_one("#ask-input").value = text[:20]
-        await shown.press("enter", "escape", "c", "c")
+        for number, (text, name) in enumerate(texts):
+            session.becomes(language=name, log_trouble=text, source=name, model=name)
+            session.say(text, name, track=name, utterance=number)
+            session.say(name, final=True, track=text, utterance=number, second=3)
+            session.tell(Marked(name, 0, text, STARTED))
+            session.tell(Notice(text, 0, "error"))
+            session.becomes(error=name)
+            await shown.pilot.pause()
+            screen.poll()
+            await shown.press("slash")
+            shown.app.screen.query_one("#ask-input").value = text[:20]
+            await shown.pilot.pause()
+            check(shown, size[0])
+            await shown.press("enter", "escape")
+        await shown.press("c")
 
     screen = LiveScreen(session, clock=lambda: 0.0)
     await seen(screen, size, act)
 
 
-@given(untrusted, untrusted)
-async def test_what_devices_and_models_are_called(text, name):
+@few
+@given(pairs)
+async def test_what_devices_and_models_are_called(texts):
     machine = ScriptedMachine()
-    machine.listed = [InputChoice(text, "16 kHz", name), InputChoice(name, text)]
-    machine.meter = lambda chosen: (_ for _ in ()).throw(AudioError(text))
-    machine.models = lambda: [ModelChoice(name, text, 1, 1, False, True)]
+    machine.listed = [InputChoice(text, name, name) for text, name in texts]
+    machine.meter = lambda chosen: (_ for _ in ()).throw(AudioError(chosen))
+    machine.models = lambda: [ModelChoice(name, text, 1, 1, False, True) for text, name in texts]
 
     async def act(shown):
-        await shown.press("down")
+        for _ in texts:
+            await shown.press("down")
+            check(shown, 80)
 
     await seen(DeviceScreen(machine, lambda: 0.0), (80, 20), act)
     await seen(ModelScreen(machine, lambda: 0.0), (80, 20), act)
 
 
-@given(untrusted, untrusted)
-async def test_what_an_old_session_says(tmp_path_factory, text, name):
-    from datetime import datetime
-
+@few
+@given(pairs)
+async def test_what_an_old_session_says(tmp_path_factory, texts):
     screen = SessionsScreen(tmp_path_factory.mktemp("s"), lambda: 0.0)
     moment = datetime.fromisoformat(STARTED)
-    summary = SessionSummary(name, text, moment, name, name, True, 3.0, 1, text, (name,), (text,), False, 12, True)
+    sessions = [
+        SessionSummary("s" + name, text, moment, name, name, True, 3.0, 1, text, (name,), (text,), False, 12, True)
+        for text, name in texts
+    ]
 
     async def act(shown):
-        screen.show_sessions([summary])
-        await shown.press("r", "escape")
+        screen.show_sessions(sessions)
+        for _ in texts:
+            await shown.press("r", "escape", "down")
+            check(shown, 80)
 
     await seen(screen, (80, 20), act)
