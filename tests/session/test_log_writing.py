@@ -38,6 +38,7 @@ class FaultyDisk(Disk):
 
     def __init__(self) -> None:
         self.fault: int | None = None
+        self.sync_fault: int | None = None
         self.write_limit: int | None = None
         self.gate = threading.Event()
         self.gate.set()
@@ -58,8 +59,8 @@ class FaultyDisk(Disk):
     def sync(self, descriptor: int, full: bool) -> None:
         self.n_syncs += 1
         self.full_syncs.append(full)
-        if self.fault:
-            raise OSError(self.fault, os.strerror(self.fault))
+        if fault := self.fault or self.sync_fault:
+            raise OSError(fault, os.strerror(fault))
         super().sync(descriptor, full)
 
 
@@ -160,18 +161,47 @@ def test_a_line_that_cannot_be_taken_back_is_ended(tmp_path: Path) -> None:
     assert found == gaps(0, 1) and len(damages) == 1
 
 
+class ForgetfulDisk(FaultyDisk):
+    """When a sync fails, what was written since the last one is zeros, as with Linux's page cache."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: dict[int, Path] = {}
+        self.n_synced: dict[int, int] = {}
+
+    def create(self, path: Path) -> int:
+        descriptor = super().create(path)
+        self.paths[descriptor] = path
+        return descriptor
+
+    def sync(self, descriptor: int, full: bool) -> None:
+        try:
+            super().sync(descriptor, full)
+        except OSError:
+            with self.paths[descriptor].open("r+b") as file:
+                file.seek(self.n_synced.get(descriptor, 0))
+                file.write(bytes(self.size(descriptor) - file.tell()))
+            raise
+        self.n_synced[descriptor] = self.size(descriptor)
+
+
 def test_facts_of_a_failed_sync_are_written_again(tmp_path: Path) -> None:
-    disk = FaultyDisk()
+    disk = ForgetfulDisk()
     log, troubles = begin(tmp_path, disk)
     assert log.flush(PATIENCE)
-    log.append(AudioGap("", 0, 1), 1.0)
-    disk.fault = errno.EIO
+    disk.sync_fault = errno.EIO
+    for gap in gaps(0, 3):
+        log.append(gap, 1.0)
     told = troubles.wait()
     assert told and "Input/output error" in told
-    disk.fault = None
-    assert troubles.wait() is None
+    while b"\0" not in (log.folder / EVENTS).read_bytes():
+        pass  # until the disk has forgotten something
+    disk.sync_fault = None
+    while troubles.told[-1] is not None:
+        troubles.wait()
+    log.append(AudioGap("", 3, 4), 2.0)
     log.close()
-    assert events_of(log.folder) == (gaps(0, 1), [])
+    assert events_of(log.folder) == (gaps(0, 4), [])
 
 
 def test_a_removed_folder_comes_back_with_all_that_was_in_it(tmp_path: Path) -> None:
