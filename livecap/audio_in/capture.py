@@ -10,6 +10,7 @@ from typing import Any
 
 from livecap.audio_in import portaudio
 from livecap.audio_in.devices import InputDevice, InputStream, choose_input
+from livecap.audio_in.enumeration import OURS, Enumeration
 from livecap.audio_in.ring_buffer import RingBuffer
 from livecap.audio_in.watch import DriftWatch, RateWatch, clock_through_sleep
 from livecap.errors import AudioError
@@ -164,21 +165,28 @@ class Capture:
                 pass
 
 
-def open_capture(device: InputDevice, config: CaptureConfig, clock: Callable[[], float], portaudio: Any) -> Capture:
-    """A device that is heard from now on.
+def open_capture(
+    device: InputDevice, config: CaptureConfig, clock: Callable[[], float], portaudio: Any, enumeration: Enumeration
+) -> Capture:
+    """A device that is heard from now on; who shuts it tells `enumeration`.
 
     Raises:
         AudioError: it cannot be opened.
     """
-    capture = Capture(device, config, clock)
-    capture.stream = portaudio.open_input(
-        device,
-        capture.n_channels,
-        capture.block_samples,
-        config.latency_seconds,
-        capture.on_block,
-        capture.on_finished,
-    )
+    enumeration.opening(config.aside_seconds)
+    try:
+        capture = Capture(device, config, clock)
+        capture.stream = portaudio.open_input(
+            device,
+            capture.n_channels,
+            capture.block_samples,
+            config.latency_seconds,
+            capture.on_block,
+            capture.on_finished,
+        )
+    except BaseException:
+        enumeration.closed()
+        raise
     capture.opened_wall = time.time()
     return capture
 
@@ -207,6 +215,6 @@ class EarlyCapture:
     def _run(self) -> None:
         try:
             device = choose_input(self._query, portaudio.list_inputs())
-            self._capture = open_capture(device, CaptureConfig(), clock_through_sleep, portaudio)
+            self._capture = open_capture(device, CaptureConfig(), clock_through_sleep, portaudio, OURS)
         except AudioError:
             pass  # said by who fetches nothing

@@ -172,8 +172,25 @@ def open_input(
         if stream is not None:
             stream.close(ignore_errors=True)
         raise AudioError(f'"{device.name}" could not be opened: {error}. {_OPEN_HINT}') from None
-    opened: InputStream = stream
-    return opened
+    return _OpenStream(stream)
+
+
+class _OpenStream:
+    """An InputStream. PortAudio keeps a list of streams that no two threads may change at once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    @property
+    def active(self) -> bool:
+        return bool(self._stream.active)
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    def close(self) -> None:
+        with _one_at_a_time():
+            self._stream.close()
 
 
 def reinitialise() -> None:

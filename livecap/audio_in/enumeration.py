@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 
-from livecap.audio_in.devices import InputDevice, list_inputs
+from livecap.audio_in.devices import InputDevice, list_inputs, open_input
 from livecap.errors import AudioError
 
 PROBE_SECONDS = 10.0
@@ -36,13 +36,19 @@ class Enumeration:
         """Streams of others are open (ask while you have none)."""
         return self._n_streams > 0
 
-    def opened(self) -> None:
-        """A stream is open."""
+    def opening(self, timeout_seconds: float) -> None:
+        """A stream is about to be opened: before it is, so that the devices are not read anew under it.
+
+        Raises:
+            AudioError: they are being read, and that takes too long.
+        """
         with self._changed:
+            if not self._changed.wait_for(lambda: not self._wanted, timeout_seconds):
+                raise AudioError("The inputs are being read anew, and that takes too long.")
             self._n_streams += 1
 
     def closed(self) -> None:
-        """It is closed."""
+        """It is closed, or was not opened after all."""
         with self._changed:
             self._n_streams -= 1
             self._changed.notify_all()
@@ -62,11 +68,13 @@ class Enumeration:
             if self._wanted:
                 raise AudioError("The inputs are being read anew already.")
             self._wanted = True
-            try:
+        try:
+            with self._changed:
                 if not self._changed.wait_for(lambda: self._n_streams == 0, timeout_seconds):
                     raise AudioError("The inputs could not be read anew: another stream does not let go.")
-                reinitialise()
-            finally:
+            reinitialise()
+        finally:
+            with self._changed:
                 self._wanted = False
                 self._changed.notify_all()
 
@@ -75,13 +83,14 @@ OURS = Enumeration()
 """Of this process."""
 
 
-def probe_inputs() -> list[InputDevice]:
-    """The inputs as a new process sees them, which disturbs no stream of this one.
+def probe_inputs(wanted: str) -> list[InputDevice]:
+    """The inputs as a new process sees them, which disturbs no stream of this one. Those called `wanted` are there
+    only if they could be opened.
 
     Raises:
         AudioError: it could not say.
     """
-    command = [sys.executable, "-m", "livecap.audio_in.enumeration"]
+    command = [sys.executable, "-m", "livecap.audio_in.enumeration", wanted]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=True, stdin=subprocess.DEVNULL)
         return [InputDevice(**device) for device in json.loads(done.stdout)]
@@ -89,5 +98,17 @@ def probe_inputs() -> list[InputDevice]:
         raise AudioError(f"The inputs could not be looked for: {error}.") from None
 
 
+def _opens(device: InputDevice) -> bool:
+    """True where it can be opened now."""
+    try:
+        stream = open_input(device, 1, device.default_rate // 50, 0.1, lambda *block: None, lambda: None)
+    except AudioError:
+        return False
+    stream.abort()
+    stream.close()
+    return True
+
+
 if __name__ == "__main__":
-    print(json.dumps([asdict(device) for device in list_inputs()]))
+    found = [device for device in list_inputs() if device.name != sys.argv[1] or _opens(device)]
+    print(json.dumps([asdict(device) for device in found]))

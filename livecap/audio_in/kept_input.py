@@ -128,13 +128,12 @@ class KeptInput:
                 self._follow_default(capture)
 
     def _open(self, device: InputDevice) -> None:
-        self.adopt(open_capture(device, self._config, self._clock, self._portaudio))
+        self.adopt(open_capture(device, self._config, self._clock, self._portaudio, self._enumeration))
 
     def adopt(self, capture: Capture) -> None:
         """From now on this is the open device."""
         device = capture.device
         self._resampler = Resampler(device.default_rate, capture.n_channels)
-        self._enumeration.opened()
         self._capture = capture
         self._device = device
         self._list_is_old = False
@@ -173,18 +172,26 @@ class KeptInput:
         Raises:
             AudioError: it is still away.
         """
-        if self._old_list_may_do:
-            try:
-                return self._open(self._same(was, self._portaudio.list_inputs()))
-            except AudioError:
-                pass
+        if self._opens_by_old_list(was):
+            return
         if self._clock() < self._next_probe:
             raise AudioError(f'"{was.name}" is away.')
         self._next_probe = self._clock() + self._probe_seconds
-        self._same(was, self._portaudio.probe_inputs())
+        self._same(was, self._portaudio.probe_inputs(was.name))
+        if self._opens_by_old_list(was):  # it came back meanwhile
+            return
         self._probe_seconds = min(self._probe_seconds * 2, self._config.most_probe_seconds)
         self._enumeration.anew(self._portaudio.reinitialise, self._config.aside_seconds)
         self._open(self._same(was, self._portaudio.list_inputs()))
+
+    def _opens_by_old_list(self, was: InputDevice) -> bool:
+        if not self._old_list_may_do:
+            return False
+        try:
+            self._open(self._same(was, self._portaudio.list_inputs()))
+        except AudioError:
+            return False
+        return True
 
     def _same(self, was: InputDevice, inputs: list[InputDevice]) -> InputDevice:
         """The default where none was chosen; else never another device than the chosen one.

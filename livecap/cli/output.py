@@ -9,6 +9,7 @@ from livecap.text_safety import printable
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
+    ClockAnchored,
     Notice,
     Paused,
     Resumed,
@@ -41,22 +42,27 @@ class PlainOutput:
             case SessionStarted():
                 self._clock = SessionClock.of(item)
             case UtteranceEnded():
-                label = f"{item.track}: " if item.track else ""
-                self._print(self._out, item.start_sample, label + item.text)
+                self._print(self._out, item.start_sample, _label(item.track) + item.text, item.track)
             case AudioGap():
                 seconds = (item.end_sample - item.start_sample) / SAMPLE_RATE
-                self._print(self._err, item.start_sample, f"sound lost: {seconds:.1f} s")
+                self._print(
+                    self._err, item.start_sample, f"{_label(item.track)}sound lost: {seconds:.1f} s", item.track
+                )
             case Notice(severity="warning"):
                 self._print(self._err, item.sample, item.message)
-            case Paused() | Resumed():
+            case Paused() | Resumed() | ClockAnchored():
                 assert self._clock is not None
                 self._clock.note(item)
             case _:
                 return
 
-    def _print(self, file: TextIO, sample: int, text: str) -> None:
+    def _print(self, file: TextIO, sample: int, text: str, track: str = "") -> None:
         assert self._clock is not None, "a session starts with SessionStarted"
-        _print_line(f"[{self._clock.at(sample)}] {printable(text)}", file, self._on_closed)
+        _print_line(f"[{self._clock.at(sample, track)}] {printable(text)}", file, self._on_closed)
+
+
+def _label(track: str) -> str:
+    return f"{track}: " if track else ""
 
 
 class JsonOutput:

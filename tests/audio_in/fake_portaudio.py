@@ -77,7 +77,7 @@ class FakePortAudio:
     def awake_clock(self):
         return self.now - self.slept
 
-    def probe_inputs(self):
+    def probe_inputs(self, wanted):
         self.n_probed += 1
         return list(self.plugged)
 

@@ -125,9 +125,12 @@ def test_another_default_input_is_followed_only_where_none_was_chosen(ear):
         one.portaudio.plugged = [replace(MIC, is_default=False), replace(OTHER, is_default=True)]
         one.portaudio.default_name = OTHER.name
         for _ in range(30):
+            before = one.source.status.n_blocks
             one.portaudio.now += 0.1
-            if len(one.portaudio.streams) == 1:
-                one.hear(SOUND)
+            one.stream.hear(SOUND)
+            eventually(lambda: one.source.status.n_blocks > before or one.stream.closed or one.notices)  # noqa: B023
+            if one.notices:
+                break
         if followed:
             one.reopened(2)
         eventually(lambda: one.source.name == (OTHER.name if followed else "Yeti"))  # noqa: B023
@@ -238,3 +241,47 @@ def test_a_machine_without_portaudio_says_what_to_install(monkeypatch):
         devices.list_inputs()
     with pytest.raises(AudioError, match="Install PortAudio"):
         Microphone("Yeti", portaudio=devices)
+
+
+def test_the_devices_are_never_read_anew_under_a_stream_that_is_being_opened():
+    """PortAudio would free what the other thread then uses."""
+    enumeration, opening, may_open, order = Enumeration(), threading.Event(), threading.Event(), []
+
+    def open_slowly():
+        enumeration.opening(5)
+        opening.set()
+        may_open.wait(5)
+        order.append("opened")
+        enumeration.closed()
+
+    thread = threading.Thread(target=open_slowly)
+    thread.start()
+    opening.wait(5)
+    reader = threading.Thread(target=lambda: enumeration.anew(lambda: order.append("read"), 5))
+    reader.start()
+    eventually(lambda: enumeration.wanted)
+    may_open.set()
+    thread.join(5)
+    reader.join(5)
+    assert order == ["opened", "read"]
+
+
+def test_no_stream_is_opened_while_the_devices_are_read():
+    enumeration, reading, may_end, order = Enumeration(), threading.Event(), threading.Event(), []
+
+    def read_slowly():
+        reading.set()
+        may_end.wait(5)
+        order.append("read")
+
+    reader = threading.Thread(target=lambda: enumeration.anew(read_slowly, 5))
+    reader.start()
+    reading.wait(5)
+    opener = threading.Thread(target=lambda: (enumeration.opening(5), order.append("opened")))
+    opener.start()
+    with pytest.raises(AudioError, match="takes too long"):
+        enumeration.opening(0.01)
+    may_end.set()
+    reader.join(5)
+    opener.join(5)
+    assert order == ["read", "opened"] and enumeration.shared

@@ -406,6 +406,7 @@ def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
     one = ear()
     monkeypatch.setattr("livecap.audio_in.capture.portaudio", one.portaudio)
     monkeypatch.setattr("livecap.audio_in.capture.clock_through_sleep", one.portaudio.clock)
+    monkeypatch.setattr("livecap.audio_in.capture.OURS", one.enumeration)
     early = EarlyCapture("Yeti")
     eventually(lambda: one.portaudio.streams)
     one.stream.hear(ramp(0))

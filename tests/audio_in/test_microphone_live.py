@@ -54,7 +54,7 @@ def listen(mic):
 
     native = SimpleNamespace(
         list_inputs=lambda: [as_the_sink(device) for device in list_inputs()],
-        probe_inputs=lambda: [as_the_sink(device) for device in portaudio.probe_inputs()],
+        probe_inputs=lambda wanted: [as_the_sink(device) for device in portaudio.probe_inputs(wanted)],
         open_input=devices.open_input,
         reinitialise=devices.reinitialise,
         default_input_name=portaudio.default_input_name,
