@@ -1,5 +1,6 @@
 """The page of a session in a real browser: nothing escapes, nothing leaves, search and sound work."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.session.export import export_file
+from livecap.session.export import export_file, export_pieces
 from livecap.session.recorded import RecordedSession
 from livecap.transcript import AudioGap, Marked
 from tests.session.browser import Page, chromium
@@ -20,6 +21,17 @@ SEEK = """new Promise(done => {
   const sound = livecap.sounds[0];
   sound.onseeked = () => { sound.onseeked = null; livecap.seek(%s); done(); };
   livecap.seek(%s);
+})"""
+
+
+READ_CUES = """text => new Promise((done, failed) => {
+  const track = document.createElement('track');
+  track.src = URL.createObjectURL(new Blob([text], {type: 'text/vtt'}));
+  track.onerror = failed;
+  track.onload = () => done(
+    [...track.track.cues].map(cue => [cue.startTime, cue.endTime, cue.getCueAsHTML().textContent]));
+  document.querySelector('video').append(track);
+  track.track.mode = 'hidden';
 })"""
 
 
@@ -108,3 +120,17 @@ def test_light_and_dark_and_paper_are_legible(page: Page, tmp_path: Path, scheme
     page.call("Emulation.setEmulatedMedia", media="print")
     assert page.run("getComputedStyle(document.getElementById('bar')).display") == "none"
     assert page.call("Page.printToPDF")["data"].startswith("JVBERi0")
+
+
+def test_a_browser_shows_every_cue_of_webvtt_as_it_was_said(page: Page, tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "sessions", [*said(["Good morning everyone.", NASTY], "me"), *said(["夏天的預算。"], "them")]
+    )
+    text = "".join(export_pieces(RecordedSession(folder), "vtt"))
+    (tmp_path / "page.html").write_text("<!DOCTYPE html><video></video>")
+    page.open(tmp_path / "page.html")
+    cues = page.run(f"({READ_CUES})({json.dumps(text)})")
+    assert len(cues) == text.count(" --> ")
+    assert all(1 <= end - start <= 7 for start, end, _ in cues)
+    shown = " ".join(" ".join(line.split()) for _, _, line in cues)
+    assert "".join(NASTY.replace("\u202e", "").split()) in "".join(shown.split()) and "夏天的預算。" in shown
