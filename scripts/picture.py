@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from livecap.tui.app import LivecapApp  # noqa: E402
+from livecap.tui.live_screen import LiveScreen  # noqa: E402
 from livecap.tui.transcript_view import TranscriptView  # noqa: E402
 
 FONT = "Fira Code"
@@ -27,7 +28,7 @@ SIZE = (100, 28)
 
 async def picture(session: Any, path: Path, size: tuple[int, int], until: Callable[[LivecapApp], bool]) -> None:
     """Run the app with a session that is not started, and draw it once `until` says so."""
-    app = LivecapApp(session)
+    app = LivecapApp(LiveScreen(session))
     async with app.run_test(size=size) as pilot:
         while not until(app):
             if session.status.error:
@@ -82,7 +83,7 @@ def scripted(recording: Path) -> tuple[Any, Callable[[LivecapApp], bool]]:
         n_samples = int(4.6 * len(lines) * 16_000)
         session.becomes(arrived_samples=n_samples, decoded_samples=n_samples - 9_000, level=0.24, rtf=0.04)
         session.becomes(speaking=False, language="English")
-        app.call_later(app.poll)
+        app.call_later(app.get_default_screen().poll)
         return True
 
     return session, until

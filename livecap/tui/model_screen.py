@@ -29,7 +29,7 @@ class ModelScreen(Screen[str | None]):
         & #title { text-style: bold; padding: 0 0 1 0; }
         & ChooseList { height: auto; max-height: 1fr; }
         & #said { height: auto; max-height: 4; padding: 1 0 0 0; }
-        & ProgressBar { display: none; width: 1fr; padding: 1 0 0 0; }
+        & ProgressBar { display: none; width: 1fr; height: 1; margin: 1 0 0 0; }
         & Bar { width: 1fr; }
     }
     """

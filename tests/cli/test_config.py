@@ -1,0 +1,82 @@
+"""`livecap config` tells the truth about where each value came from, and the documents are made from the settings."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.config import settings_table, template
+from livecap.cli.main import run
+from livecap.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("LIVECAP_SETTINGS", str(path))
+    return path
+
+
+def test_every_value_stands_with_its_origin(file, capsys, monkeypatch):
+    monkeypatch.setenv("LIVECAP_SCREEN_THEME", "nord")
+    assert run(["config", "set", "language", "English"]) == 0
+    assert run(["config", "set", "keys.pause", "f5"]) == 0
+    assert run(["--context", "Priya", "config"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert 'language = "English" # the settings file' in lines
+    assert 'theme = "nord" # LIVECAP_SCREEN_THEME' in lines
+    assert 'context = "Priya" # a flag' in lines
+    assert "compact = false # default" in lines
+    assert 'pause = "f5" # the settings file' in lines
+    assert run(["config", "unset", "language"]) == 0
+    assert run(["config", "--json"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["language"] == {**rows["language"], "value": None, "origin": "default"}
+    assert rows["keys"]["value"] == {"pause": "f5"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["config", "set", "langage", "x"], "Did you mean 'language'?"),
+        (["config", "set", "screen.compact", "perhaps"], "true or false"),
+        (["config", "set", "keys.pauze", "p"], "Did you mean 'pause'?"),
+        (["config", "set", "keys.pause", "m"], "wanted by 'pause' and by 'mark'"),
+        (["config", "unset", "langage"], "Did you mean 'language'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_changes_nothing(file, capsys, arguments, sentence):
+    assert run(arguments) == 1
+    shown = capsys.readouterr()
+    assert sentence in shown.err and shown.err.count("\n") == 1 and shown.out == ""
+    assert not file.exists()
+
+
+def test_a_file_that_makes_no_sense_stops_every_command_with_one_line(file, capsys):
+    file.write_text("[screen]\ncolour = 'blue'\n")
+    assert run(["devices"]) == 1
+    assert "there is no setting 'screen.colour'" in capsys.readouterr().err
+
+
+def test_the_template_is_a_settings_file_that_changes_nothing(file, capsys):
+    assert run(["config", "template"]) == 0
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    assert load_settings({}).settings == load_settings({}, {"LIVECAP_SETTINGS": "no-such-file"}).settings
+
+
+def test_the_template_with_every_setting_made_active_is_valid(file):
+    active = re.sub(r"^# (\w+ = )", r"\1", template(), flags=re.MULTILINE)
+    file.write_text(active, encoding="utf-8")
+    assert load_settings({}).settings.language == "English"
+
+
+def test_the_documents_name_every_setting_and_every_key():
+    script = "from livecap.tui.keys import keys_table; print(keys_table())"  # Textual stays out of this process
+    keys = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert settings_table() in (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert keys in (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")

@@ -1,0 +1,114 @@
+"""The first start: three questions, each with what a person needs to answer it; a stopped download goes on."""
+
+import threading
+from contextlib import asynccontextmanager
+
+from textual.screen import Screen
+
+from livecap.tui.app import LivecapApp
+from livecap.tui.first_screen import FirstScreen
+from livecap.tui.model_screen import ModelScreen
+from tests.tui.machine import ScriptedMachine
+from tests.tui.shown import Shown
+
+
+class ModelAlone(Screen):
+    """Asks for a model and leaves with the answer."""
+
+    def __init__(self, machine, now):
+        super().__init__()
+        self._model = ModelScreen(machine, now)
+
+    def on_mount(self):
+        self.app.push_screen(self._model, self.app.exit)
+
+
+@asynccontextmanager
+async def opened(make):
+    machine, clock = ScriptedMachine(), [0.0]
+    app = LivecapApp(make(machine, lambda: clock[0]))
+    async with app.run_test(size=(100, 24)) as pilot:
+        shown = Shown(app, pilot)
+        shown.machine, shown.clock = machine, clock
+        yield shown
+
+
+async def test_three_answers_are_what_the_app_leaves_with():
+    async with opened(FirstScreen) as shown:
+        await shown.shows("1 of 3", "MacBook Pro Microphone", "dB")
+        await shown.press("enter")
+        await shown.shows("2 of 3", "recommended", "here")
+        await shown.press("enter")
+        await shown.shows("3 of 3", "Let the model say which")
+        await shown.pilot.press(*"jap", "enter")
+    assert shown.app.return_value == {
+        "device": "MacBook Pro Microphone",
+        "model": "Qwen/Qwen3-ASR-0.6B",
+        "language": "Japanese",
+    }
+    assert all(meter.closed for meter in shown.machine.meters)
+
+
+async def test_escape_goes_back_a_question_and_then_away():
+    async with opened(FirstScreen) as shown:
+        await shown.shows("1 of 3", "BlackHole")
+        await shown.press("enter")
+        await shown.shows("2 of 3", "1.9 GB")
+        await shown.press("escape")
+        await shown.shows("1 of 3", "BlackHole")
+        await shown.pilot.press("escape")
+    assert shown.app.return_value is None
+
+
+async def test_an_input_that_hears_nothing_says_so_after_three_seconds():
+    async with opened(FirstScreen) as shown:
+        await shown.shows("dB")
+        shown.machine.meters[0].level = 0.0
+        shown.app.screen.poll()
+        assert "Nothing is heard" not in shown.text
+        shown.clock[0] += 3.1
+        await shown.shows("Nothing is heard from this input")
+        shown.machine.meters[0].level = 0.5
+        await shown.shows("dB")
+        for _ in range(100):
+            if "Nothing is heard" not in shown.text:
+                break
+            await shown.settle()
+        assert "Nothing is heard" not in shown.text
+
+
+async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
+    begun, stopped = [], threading.Event()
+
+    def download(name, progress):
+        begun.append(name)
+        done = 500_000_000 * len(begun)
+        progress(done, 4_698_521_512)
+        shown.clock[0] += 10
+        progress(done + 100_000_000, 4_698_521_512)
+        if len(begun) == 1:
+            stopped.wait(20)
+            progress(done + 200_000_000, 4_698_521_512)
+
+    async with opened(ModelAlone) as shown:
+        shown.machine.on_download = download
+        await shown.shows("Qwen/Qwen3-ASR-1.7B")
+        await shown.press("down", "enter")
+        await shown.shows("600 MB of 4.7 GB, 10 MB/s, 7 min left", "%")
+        await shown.press("escape")
+        stopped.set()
+        await shown.shows("Stopped. What has come stays here")
+        await shown.pilot.press("enter")
+        for _ in range(200):
+            if len(begun) == 2:
+                break
+            await shown.pilot.pause(0.01)
+    assert begun == ["Qwen/Qwen3-ASR-1.7B"] * 2
+
+
+async def test_a_download_that_fails_is_a_sentence():
+    async with opened(ModelAlone) as shown:
+        await shown.shows("Qwen/Qwen3-ASR-1.7B")
+        await shown.press("down", "enter")
+        await shown.shows("No network.")
+        await shown.press("escape")
