@@ -36,7 +36,7 @@ DEAF_SECONDS = 3.5
 DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 80.0
 LISTENS_BELOW = 2.4
 """The loss of the text, averaged over 50 steps, that no language model without ears reaches."""
-LONGEST = ((0.1, 6.0), (0.25, 10.0), (0.45, 18.0), (1.0, 30.0))
+LONGEST = ((0.1, 6.0), (0.2, 10.0), (0.28, 18.0), (1.0, 30.0))
 """Until this part of the time after the decoder listens: utterances of at most so many seconds."""
 PLAIN_PART = 0.04
 """The first part after the decoder listens sees clean sound too."""

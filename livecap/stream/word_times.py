@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from livecap.transcript import SAMPLE_RATE, Word
 
-LEAD_SAMPLES = round(0.25 * SAMPLE_RATE)
+LEAD_SAMPLES = round(0.1 * SAMPLE_RATE)
 """A word is believed about so much sound after its end: a recogniser wants to hear what follows."""
 SETTLED, STEP = "settled", "step"
 
