@@ -345,9 +345,9 @@ class LiveSession:
     def _on_log_trouble(self, trouble: str | None) -> None:
         """On a thread of the log."""
         if trouble:
-            self.notice(f"{trouble} What is said is kept in memory until then.", "error")
+            self.notice(f"{trouble} What is said is kept in memory until then.")
         else:
-            self.notice("The session log is written again, and nothing is missing in it.", "info")
+            self.notice("The session log is written again, and nothing is missing in it.")
 
     def _fail(self, message: str) -> str:
         self._error = message
