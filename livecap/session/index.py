@@ -18,7 +18,7 @@ from livecap.errors import LogError
 from livecap.session.disk import Disk
 from livecap.session.recorded import RecordedSession
 from livecap.session.search_terms import fts_query, searchable, snippet
-from livecap.session.session_folder import EVENTS, read_title, saved_sounds
+from livecap.session.session_folder import EVENTS, is_being_written, read_title, saved_sounds
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
@@ -183,9 +183,10 @@ class Index:
         troubles = []
         for name in sorted(names - ended):  # the oldest first: rowids in order make a smaller index
             try:
-                stamp = _stamp(self.parent / name)
-                if known.get(name) != stamp:
-                    self.add(RecordedSession(self.parent / name), stamp)
+                folder, before = self.parent / name, known.get(name)
+                stamp = _stamp(folder)
+                if before != stamp and not (before and _hardly_grew(before, stamp) and is_being_written(folder)):
+                    self.add(RecordedSession(folder), stamp)
             except FileNotFoundError:
                 continue  # a folder of something else
             except (LogError, OSError) as error:
@@ -336,6 +337,12 @@ def _make_tables(db: sqlite3.Connection) -> None:
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {VERSION}")
     db.commit()
+
+
+def _hardly_grew(before: str, stamp: str) -> bool:
+    """A running session is taken in again when it is a hundredth longer: one of a day costs seconds, not every time."""
+    old_size, new_size = int(before.split()[0]), int(stamp.split()[0])
+    return old_size <= new_size < old_size * 1.01
 
 
 def _hit(row: tuple[str, str, int, int, str, int, str, str], title: str, query: str, prefix: bool) -> Hit:

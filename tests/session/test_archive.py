@@ -15,7 +15,7 @@ from livecap.session.index import INDEX, Index
 from livecap.session.log import SessionLog
 from livecap.session.search_terms import fts_query, snippet
 from livecap.session.session_folder import EVENTS, TRANSCRIPT
-from livecap.transcript import Marked, UtteranceSettled
+from livecap.transcript import Marked, UtteranceEnded, UtteranceSettled
 from tests.session.facts import SECOND, header, said, write
 from tests.session.when import STARTED
 
@@ -129,6 +129,19 @@ def test_a_running_session_is_found_and_what_it_adds_too(tmp_path: Path) -> None
     with pytest.raises(LogError, match="being written"):
         archive.delete(log.session)
     log.close()
+
+
+def test_a_long_running_session_is_taken_in_again_when_it_has_grown_by_some(tmp_path: Path) -> None:
+    log = SessionLog(tmp_path, STARTED)
+    log.append(header(log.session), 0.0)
+    for fact in said([f"Sentence number {n}." for n in range(100)]):
+        log.append(fact, 1.0)
+    archive = Archive(tmp_path)
+    assert archive.search("99")
+    log.append(UtteranceEnded("", 100, "Zebra.", 1, 2, "English"), 2.0)
+    assert not archive.search("zebra"), "less than a hundredth"
+    log.close()
+    assert archive.search("zebra"), "it is no longer written"
 
 
 def test_a_damaged_index_is_made_anew(archive: Archive) -> None:
