@@ -24,8 +24,8 @@ from livecap.session.session_folder import EVENTS, TRANSCRIPT, lock
 from livecap.session.transcript_lines import heading, line
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 
-PATIENCE_SECONDS = 0.05
-"""How long `append` waits for the system to take a line. A disk that hangs delays nothing longer."""
+PATIENCE_SECONDS = 0.5
+"""How long `append` waits for the system to take a line: once. A disk that hangs delays nothing any longer than that."""
 SYNC_SECONDS = 0.4
 """Between two syncs, so that a fact is on the disk within a second."""
 FULL_SYNC_SECONDS = 5.0
@@ -98,6 +98,8 @@ class SessionLog:
         self._ended = False
         self._n_facts = n_facts
         self._n_written = n_facts
+        self._hangs = False
+        """The system did not take a line in time, and has not taken one since."""
         self._told: str | None = None
         self._full_sync_due = False
         self._last_full_sync = time.monotonic()
@@ -137,7 +139,9 @@ class SessionLog:
             self._ended = isinstance(event, SessionEnded)
             self._full_sync_due |= isinstance(event, Paused | SessionEnded)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._n_written >= number or self.trouble, PATIENCE_SECONDS)
+            if not self._hangs:
+                is_out = self._changed.wait_for(lambda: self._n_written >= number or self.trouble, PATIENCE_SECONDS)
+                self._hangs = not is_out
 
     def flush(self, timeout: float) -> bool:
         """True when everything appended so far is on the disk within `timeout` seconds."""
@@ -197,6 +201,7 @@ class SessionLog:
         with self._changed:
             if trouble is None:
                 self._n_written = number
+                self._hangs = False
             self.trouble = trouble
             self._to_finish |= trouble is not None
             self._changed.notify_all()
