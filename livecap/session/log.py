@@ -25,7 +25,7 @@ from livecap.session.transcript_lines import heading, line
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 
 PATIENCE_SECONDS = 0.5
-"""How long `append` waits for the system to take a line: once. A disk that hangs delays nothing any longer than that."""
+"""How long `append` waits for the system to take a line: once. A disk that hangs delays nothing longer than that."""
 SYNC_SECONDS = 0.4
 """Between two syncs, so that a fact is on the disk within a second."""
 FULL_SYNC_SECONDS = 5.0
