@@ -37,6 +37,7 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	@mkdir -p docs/benchmarks
 	$(PYTHON) -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
 	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
+	$(PYTHON) -m livecap.bench.archive --out docs/benchmarks/archive.json
 
 soak:  ## a live session on a virtual microphone for MINUTES (1): what is lost, what grows (Linux)
 	@scripts/setup.sh test
