@@ -40,7 +40,7 @@ class SilenceNotices:
         is_loopback = any(part in device.name.casefold() for part in LOOPBACKS)
         self._zeros.hear(sound, device.default_rate)
         if not self._zeros.silent:
-            if self._told and not is_loopback:
+            if self._told and not is_loopback and sound.any():
                 self._told = False
                 self._on_notice(f'"{device.name}" is heard again.', "info")
             return None

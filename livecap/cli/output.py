@@ -89,7 +89,7 @@ def _print_line(line: str, file: TextIO, on_closed: Callable[[str | None], None]
     except BrokenPipeError:
         on_closed(None)  # `livecap ... | head`: end in order, with the log finished
     except OSError as error:
-        on_closed(f"Cannot write to {file.name}: {error.strerror or error}. The log has the text.")
+        on_closed(f"Cannot write the output: {error.strerror or error}. The log has the text.")
 
 
 def warn(message: str) -> None:

@@ -40,6 +40,13 @@ def run_session(settings: Settings) -> int:
 def _run(session: "SteeredSession", settings: Settings) -> int:
     if settings.output in ("screen", "inline"):
         return _on_screen(session, settings)
+    from livecap.session.native_prints import native_prints_to
+
+    with native_prints_to(session.log_folder / "native.log", for_screen=False) if is_live(settings) else nullcontext():
+        return _print_lines(session, settings)
+
+
+def _print_lines(session: "SteeredSession", settings: Settings) -> int:
     troubles: list[str] = []
 
     def on_closed(trouble: str | None) -> None:

@@ -4,7 +4,6 @@ PortAudio and ALSA write to file descriptors 1 and 2 behind Python's back, and T
 terminal. So the screen gets descriptors of its own, and 1 and 2 lead to a file while it is up.
 """
 
-import ctypes
 import gc
 import os
 import signal
@@ -12,10 +11,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecap.session.native_prints import native_prints_to
 from livecap.settings import Settings
 from livecap.text_safety import printable
 from livecap.tui.app import LivecapApp, Remember, forget
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from livecap.session.steered import SteeredSession
-
-STDOUT, STDERR = 1, 2
 
 
 def run_app(
@@ -80,48 +77,6 @@ def _tell_fault(app: LivecapApp, path: Path) -> None:
             path.write_text(app.fault, encoding="utf-8")
         last = printable(app.fault.strip().splitlines()[-1])
         print(f"livecap: the screen failed: {last}. Please report it, with {path}.", file=sys.stderr)
-
-
-@contextmanager
-def native_prints_to(path: Path) -> Iterator[None]:
-    """Lead descriptors 1 and 2 to a file; Python's own streams, and so Textual, keep the terminal.
-
-    The screen is drawn on the error output, or on the standard output where only that is a terminal.
-    """
-    _flush()
-    saved = [os.dup(STDOUT), os.dup(STDERR)]
-    screen = saved[1] if os.isatty(saved[1]) else saved[0]
-    before = (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
-    log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    out, err = _stream(saved[0]), _stream(screen)
-    try:
-        os.dup2(log, STDOUT)
-        os.dup2(log, STDERR)
-        sys.stdout = sys.__stdout__ = out  # type: ignore[misc]
-        sys.stderr = sys.__stderr__ = err  # type: ignore[misc]
-        yield
-    finally:
-        _flush()
-        os.dup2(saved[0], STDOUT)
-        os.dup2(saved[1], STDERR)
-        sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__ = before  # type: ignore[misc]
-        for stream in (out, err):
-            with suppress(OSError):
-                stream.close()
-        for descriptor in (*saved, log):
-            os.close(descriptor)
-
-
-def _stream(descriptor: int) -> TextIOWrapper:
-    return os.fdopen(os.dup(descriptor), "w", encoding="utf-8", errors="replace")
-
-
-def _flush() -> None:
-    """What Python and C hold back is written before a descriptor changes hands."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
-            stream.flush()
-    ctypes.CDLL(None).fflush(None)
 
 
 @contextmanager

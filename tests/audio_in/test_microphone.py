@@ -305,6 +305,20 @@ def test_zeros_for_three_seconds_are_told_once_and_so_is_the_sound_after_them(ea
     eventually(lambda: len(one.notices) == 3)
 
 
+def test_a_device_that_is_opened_anew_is_not_heard_before_there_is_sound(ear):
+    one = ear()
+    one.open()
+    for _ in range(3):
+        one.hear(np.zeros(SAMPLE_RATE))
+    eventually(lambda: len(one.notices) == 1)
+    one.stream.die()
+    one.reopened(2)
+    one.hear(np.zeros(SAMPLE_RATE))
+    assert not any("heard again" in notice for notice in one.notices)
+    one.hear(ramp(0))
+    eventually(lambda: "heard again" in one.notices[-1])
+
+
 def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatch):
     monkeypatch.setattr("livecap.audio_in.silence.sys.platform", "darwin")
     one = ear()
