@@ -10,6 +10,8 @@ from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import LivecapError
 from livecap.settings import Settings
 
+OFFERED = 100
+"""The newest sessions, among which a start looks for those that were cut off; `livecap recover` looks at all."""
 QUESTION = """\
   r      recover it: decode what was not transcribed yet
   k      keep it as it is
@@ -70,7 +72,7 @@ def offer(settings: Settings) -> None:
     from livecap.session.archive import Archive
 
     archive = Archive(sessions_folder(settings))
-    for name in archive.cut_off():
+    for name in archive.cut_off(OFFERED):
         folder = archive.parent / name
         try:
             answer = asked(f"{about(folder)}\n{QUESTION}")[:1]

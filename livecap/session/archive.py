@@ -202,11 +202,14 @@ class Archive:
         except sqlite3.DatabaseError:
             erase(folder.parent)  # damaged, or busy for long: without it no word is left either
 
-    def cut_off(self) -> list[str]:
-        """Sessions that have no end and that nobody writes, newest first. Looks at the last bytes of each log, so that a
-        start with thousands of sessions behind it is no slower."""
+    def cut_off(self, newest: int | None = None) -> list[str]:
+        """Sessions that have no end and that nobody writes, newest first. Looks at the last bytes of each log.
+
+        Args:
+            newest: look at so many sessions only; None at all of them.
+        """
         found = []
-        for name in self.names():
+        for name in self.names()[:newest]:
             folder = self.parent / name
             try:
                 if not _has_end(folder / EVENTS) and not is_being_written(folder):
