@@ -1,4 +1,4 @@
-"""When a token becomes stable: one small pure rule, chosen by figures (docs/decisions/0005-commit-policy.md).
+"""When a token becomes stable: one small pure rule, chosen by figures (docs/decisions/0008-commit-policy.md).
 
 A rule knows tokens and seconds of sound, no model. It counts words and seconds, never tokens or steps, since those
 differ from model to model and from chunk to chunk. The one exception is `rollback`, which is the official recipe.
