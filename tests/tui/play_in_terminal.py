@@ -23,7 +23,7 @@ class NoisySession(ScriptedSession):
 def main():
     folder = Path(sys.argv[1])
     session = NoisySession()
-    result = run_app(session, folder / "native.log")
+    result = run_app(session, folder / "native.log", inline="--inline" in sys.argv)
     unfinished = folder / "ended.part"
     unfinished.write_text(" ".join([result, *session.calls]))
     unfinished.rename(folder / "ended.txt")

@@ -88,6 +88,56 @@ def test_keys_are_typed_and_native_prints_stay_off_the_screen(terminal, tmp_path
     assert ended(tmp_path) == "finished start pause resume stop"
 
 
+def test_every_part_of_the_screen_is_reached_by_keys(terminal, tmp_path):
+    terminal.wait_for("the words of the session")
+    terminal.type("/")
+    terminal.wait_for("Search")
+    terminal.type("words")
+    terminal.wait_for("1 found")
+    terminal.type("Enter")
+    terminal.wait_for("1 of 1")
+    terminal.type("Escape")
+    terminal.wait_for("m Mark")
+    terminal.type("m")
+    terminal.wait_for("Note:")
+    terminal.type("legal")
+    terminal.wait_for("legal")
+    terminal.type("Enter")
+    terminal.wait_for("◆  legal")
+    terminal.type("c")
+    wait_until(lambda: "Mark" not in terminal.text, lambda: terminal.text)
+    terminal.wait_for("the words of the session perhaps")
+    terminal.type("c")
+    terminal.wait_for("m Mark")
+    terminal.type("i")
+    terminal.wait_for("Lag, seconds")
+    terminal.type("q")
+    terminal.wait_for("m Mark")
+    terminal.type("?")
+    terminal.wait_for("Stop listening")
+    terminal.type("q")
+    terminal.wait_for("m Mark")
+    terminal.type("q")
+    terminal.wait_for("left: finished")
+    calls = ended(tmp_path)
+    assert calls.startswith("finished start mark 'legal' at 0") and calls.endswith("stop")
+
+
+def test_captions_inline_leave_the_screen_as_it_was(tmp_path):
+    if shutil.which("tmux") is None:
+        pytest.skip("tmux is not installed")
+    player = f"env -u COLUMNS -u LINES {sys.executable} -m tests.tui.play_in_terminal {tmp_path} --inline"
+    terminal = Terminal(f"cd {ROOT} && echo before && {player}; sleep {WAIT_SECONDS}")
+    try:
+        shown = terminal.wait_for("the words of the session perhaps")
+        assert "before" in shown
+        terminal.type("q")
+        shown = terminal.wait_for("left: finished")
+        assert "before" in shown and "the words" not in shown
+    finally:
+        terminal.end()
+
+
 def test_a_closed_window_ends_the_session_in_order(terminal, tmp_path):
     terminal.wait_for("the words of the session")
     terminal.close_window()

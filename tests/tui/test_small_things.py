@@ -1,0 +1,72 @@
+"""Plots, strips, the clipboard, lengths and sizes."""
+
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.tui import clipboard
+from livecap.tui.level_strip import BARS, height
+from livecap.tui.plot import EIGHTHS, bars, nice_top
+from livecap.tui.spoken import length_of_time, size
+
+
+@given(st.lists(st.floats(0, 1e4), max_size=90), st.integers(1, 60), st.integers(1, 6))
+def test_a_plot_has_its_size_and_the_newest_value_at_the_right(values, width, n_rows):
+    rows = bars(values, width, n_rows, nice_top(values, 0.2))
+    assert [len(row) for row in rows] == [width] * n_rows
+    if values:
+        column = sum(EIGHTHS.index(row[-1]) for row in rows)
+        assert column == round(min(1.0, values[-1] / nice_top(values, 0.2)) * n_rows * 8)
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=5), st.floats(0.01, 100))
+def test_the_top_of_a_plot_is_round_and_not_below_any_value(values, least):
+    top = nice_top(values, least)
+    assert top >= max([least, *values]) * (1 - 1e-6) and top <= 10 * max([least, *values]) * (1 + 1e-6)
+    assert f"{top:.0e}"[0] in "125"
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_louder_is_never_lower_in_the_strip(one, other):
+    low, high = sorted((one, other))
+    assert 0 <= height(low) <= height(high) < len(BARS)
+
+
+@pytest.mark.parametrize(
+    ("platform", "environ", "programs", "expected"),
+    [
+        ("darwin", {}, {"pbcopy"}, "pbcopy"),
+        ("linux", {"WAYLAND_DISPLAY": "w"}, {"wl-copy", "xclip"}, "wl-copy"),
+        ("linux", {"DISPLAY": ":0"}, {"xsel"}, "xsel"),
+        ("linux", {}, {"xclip"}, None),
+        ("darwin", {"SSH_CONNECTION": "far"}, {"pbcopy"}, None),
+    ],
+)
+def test_the_clipboard_is_the_one_in_front_of_the_person(monkeypatch, platform, environ, programs, expected):
+    monkeypatch.setattr("shutil.which", lambda name: name if name in programs else None)
+    command = clipboard.clipboard_command(platform, environ)
+    assert (command[0] if command else None) == expected
+
+
+def test_a_clipboard_program_that_fails_is_no_fault(monkeypatch):
+    monkeypatch.setattr(clipboard, "clipboard_command", lambda: ("false",))
+    assert clipboard.copy("text") is False
+
+    def hangs(*arguments, **options):
+        raise subprocess.TimeoutExpired("xclip", 2)
+
+    monkeypatch.setattr("subprocess.run", hangs)
+    assert clipboard.copy("text") is False
+
+
+def test_lengths_and_sizes_as_people_say_them():
+    assert [length_of_time(seconds) for seconds in (4, 61, 3_900)] == ["4 s", "1 min", "1 h 5 min"]
+    assert [size(n) for n in (12, 8_100, 812_000, 1_876_091_704, 28e9)] == [
+        "12 B",
+        "8.1 kB",
+        "812 kB",
+        "1.9 GB",
+        "28 GB",
+    ]
