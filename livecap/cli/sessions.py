@@ -111,7 +111,7 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
         since=moment(options.since, now),
         until=moment(options.until, now),
         label=options.label,
-        language=_language(settings.language),
+        language=_language(options.language),  # not that of the settings, which is for what is heard
         session=archive.folder_of(options.session).name if options.session else None,
         limit=options.limit,
     )

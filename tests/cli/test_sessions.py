@@ -73,6 +73,12 @@ def test_a_search_prints_lines_or_json(livecap: Livecap) -> None:
     assert livecap("search", "budget", "--since", "2w").returncode in (0, 1)
 
 
+def test_a_forced_language_of_the_settings_narrows_no_search(livecap: Livecap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVECAP_LANGUAGE", "Chinese")
+    assert livecap("search", "budget").returncode == 0
+    assert livecap("search", "budget", "--language", "zh").returncode == 1
+
+
 def test_reindex_makes_the_index_anew(livecap: Livecap, logs: Path) -> None:
     out = livecap("reindex")
     assert out.returncode == 0 and out.stdout == "Indexed 2 sessions.\n"
