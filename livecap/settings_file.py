@@ -17,6 +17,9 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: the file cannot be written, or is so written that a setting cannot be changed in it.
     """
+    path = path.resolve()  # a link stays one, and what it leads to changes
+    if path.exists() and not path.is_file():
+        raise SettingsError(f"{path} is no file: settings cannot be written there. LIVECAP_SETTINGS names another.")
     values = read_file(path)
     try:
         text = path.read_text(encoding="utf-8")

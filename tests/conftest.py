@@ -1,12 +1,14 @@
 """Shared by all tests: how many examples a property gets, and what may be missing."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-os.environ["LIVECAP_SETTINGS"] = os.devnull  # nobody's own settings change what a test sees
+nobodys = tempfile.NamedTemporaryFile(prefix="livecap-", suffix=".toml")  # to the end of the run
+os.environ["LIVECAP_SETTINGS"] = nobodys.name  # nobody's own settings change what a test sees
 
 settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,5 +1,6 @@
 """Settings: three places, one order; every mistake is named with what was meant."""
 
+import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +133,20 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "occupied").write_text("")
     with pytest.raises(SettingsError, match="Cannot"):
         store(tmp_path / "occupied" / "settings.toml", {"model": "tiny"})
+
+
+def test_a_device_is_never_replaced_by_a_file():
+    with pytest.raises(SettingsError, match="no file"):
+        store(Path(os.devnull), {"model": "tiny"})
+    assert Path(os.devnull).is_char_device()
+
+
+def test_a_link_to_the_file_stays_a_link(file, tmp_path):
+    written(file, 'model = "tiny"\n')
+    link = tmp_path / "linked.toml"
+    link.symlink_to(file)
+    store(link, {"language": "en"})
+    assert link.is_symlink() and 'language = "en"' in file.read_text(encoding="utf-8")
 
 
 @given(st.text(), st.text())
