@@ -140,13 +140,14 @@ class Spool:
     # ---- the file
 
     def keep_in(self, path: Path) -> None:
-        """From now on in this new file, readable by its owner alone; what waits in memory goes there first.
+        """From now on in this new file, readable by its owner alone; what waits in memory goes there first. Before the
+        first `take`.
 
         A disk that does not let it is a notice, and the sound stays in memory.
         """
         trouble = None
         with self._lock:
-            assert self.path is None, "a spool has one file"
+            assert self.path is None and self._taken == 0, "a spool has one file, from its first sample on"
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)

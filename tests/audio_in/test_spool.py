@@ -45,7 +45,7 @@ def test_every_sample_is_taken_once_at_its_place(tmp_path_factory, script):
             end += n
         elif what == "take":
             heard += [chunk] if (chunk := spool.take()) else []
-        elif spool.path is None:
+        elif spool.path is None and spool.waiting_samples == spool.end_sample:
             spool.keep_in(folder / "sound.wav")
     heard += drained(spool)
     assert spool.end_sample == end and spool.waiting_samples <= end
