@@ -93,6 +93,9 @@ class SteeredSession(LiveSession):
     def diagnostics(self) -> dict[str, str]:
         """What somebody who looks for a fault wants to know, name to value, in the order to be shown."""
         facts: dict[str, str] = {}
+        if self._steps:
+            compute, sound = self._steps[-1]
+            facts["last step"] = f"{compute * 1e3:.0f} ms for {sound:.1f} s of sound"
         for track in self._tracks:
             name = f"{track.label} " if track.label else ""
             if track.transcriber is not None:

@@ -9,10 +9,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 BARS = " ▁▂▃▄▅▆▇█"
-FLOOR_DB = -45.0
+FLOOR_DB = -40.0
 """The lowest bar; higher than a meter's floor, so that speech moves."""
 BAR_SECONDS = 0.5
-"""Each bar is the loudest moment of so long."""
+"""Each bar is the mean of so long: its loudest moment is about the same in all speech."""
 MAX_BARS = 60
 
 
@@ -30,7 +30,7 @@ class LevelStrip(Widget):
         super().__init__(id=id)
         self._heights: deque[int] = deque(maxlen=MAX_BARS)
         self._began: float | None = None
-        self._loudest = 0.0
+        self._sum, self._n = 0.0, 0
 
     def show(self, level: float | None, now: float) -> None:
         """Note the level now.
@@ -42,12 +42,12 @@ class LevelStrip(Widget):
         if level is None:
             self._began = None
             return
-        self._loudest = max(self._loudest, level)
+        self._sum, self._n = self._sum + level, self._n + 1
         if self._began is None:
             self._began = now
         elif now - self._began >= BAR_SECONDS:
-            self._heights.append(height(self._loudest))
-            self._began, self._loudest = now, 0.0
+            self._heights.append(height(self._sum / self._n))
+            self._began, self._sum, self._n = now, 0.0, 0
             self.bars = tuple(self._heights)
 
     def render_line(self, y: int) -> Strip:
@@ -57,6 +57,6 @@ class LevelStrip(Widget):
 
 
 def height(level: float) -> int:
-    """The index of the bar for a peak of 0..1: equal steps of decibels."""
+    """The index of the bar for a level of 0..1: equal steps of decibels."""
     db = 20 * math.log10(level) if level > 0 else FLOOR_DB
     return max(0, min(len(BARS) - 1, math.ceil((db - FLOOR_DB) / -FLOOR_DB * (len(BARS) - 1))))
