@@ -113,6 +113,12 @@ class PromptWindow:
         statistics.n_runaways += runaway
         return decoded
 
+    def splits_word(self) -> bool:
+        """True where the open utterance begins with the rest of the last one's last word: a pause cannot lie there."""
+        hypothesis = self.hypothesis
+        begins = hypothesis.frontier == hypothesis.utterance_start and bool(hypothesis.prefix)
+        return begins and bool(hypothesis.partial_ids) and not self._text.starts_word(hypothesis.partial_ids[0])
+
     def wants_pause(self, quiet_samples: int) -> bool:
         """True where a pause of this length should be heard as one, since the prompt will soon be cut at a pause."""
         config = self._config

@@ -332,6 +332,10 @@ class StreamingTranscriber:
         """One pass of the model over the prompt's window."""
         start = self._clock()
         decoded = self._window.decode(end_sample, at_end)
+        if self._utterance is not None and self._utterance.at_pause and self._window.splits_word():
+            # The text before the pause misleads: the utterance is heard without it.
+            self._window.begin(self._utterance.start_sample)
+            decoded = self._window.decode(end_sample, at_end)
         self._step_length.note(self._clock() - start)
         if self._forced_language is None and self._window.hypothesis.prefix:
             # Text was committed in it: before that a language is a guess, and may be another one in the next step.

@@ -303,3 +303,39 @@ def test_a_language_counts_once_two_steps_have_heard_text_in_it() -> None:
     assert all(not update.stable for update in updates[:5]), "each guess takes back the text of the one before"
     assert {update.language for update in updates} == {None, "English"}
     assert final_text(updates) == all_words(words)
+
+
+class Misled(ScriptedRecogniser):
+    """Says the rest of a word first where the prefix ends in w2."""
+
+    def decode(self, header: Sequence[int], prefix: Sequence[int], *rest: Any) -> Decoded:
+        decoded = super().decode(header, prefix, *rest)
+        if prefix and prefix[-1] == 102:
+            return replace(decoded, ids=[99, *decoded.ids], margins=[9.0, *decoded.margins])
+        return decoded
+
+
+class WithHalfAWord(ScriptedTokenizer):
+    """Token 99 is "ir", the rest of a word."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join("ir" if token == 99 else ScriptedTokenizer.decode(self, [token]) for token in ids)
+
+    decode_whole_characters = decode
+
+
+def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
+    words = speech([0.3, 0.1, 0.1, 1.2, 0.1, 0.1])
+    transcriber = StreamingTranscriber(
+        Misled(words),  # type: ignore[arg-type]
+        WithHalfAWord(),  # type: ignore[arg-type]
+        StreamConfig(step_seconds=0.5),
+        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+    )
+    updates: list[TranscriptUpdate] = []
+    for at in range(0, words[-1].end + SECOND, SECOND // 10):
+        transcriber.accept(AudioChunk(at, np.zeros(SECOND // 10, np.float32)))
+        if transcriber.ready:
+            updates += transcriber.step()
+    updates += transcriber.finish()
+    assert [u.stable for u in updates if u.final] == ["w0 w1 w2", "w3 w4 w5"]
