@@ -88,7 +88,7 @@ def measure_search(n_hours: int, folder: Path) -> dict[str, Any]:
         write_hour(folder, speech, number)
     start = time.perf_counter()
     with Index(folder) as index:
-        assert index.refresh(archive.names()) == []
+        assert index.refresh(archive.names) == []
     index_seconds = time.perf_counter() - start
     middle = FIRST + timedelta(hours=5 * n_hours // 2)
     words = speech.words

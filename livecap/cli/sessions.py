@@ -157,7 +157,7 @@ def _reindex(options: argparse.Namespace, settings: Settings) -> int:
         raise LogError(f"No sessions in {archive.parent} yet.")
     erase(archive.parent)
     with Index(archive.parent) as index:
-        troubles = index.refresh(names)
+        troubles = index.refresh(lambda: names)
     for trouble in troubles:
         warn(trouble)
     print(f"Indexed {len(names) - len(troubles)} sessions.")

@@ -102,13 +102,12 @@ class Archive:
 
     def _ask(self, question: Callable[[Index], list[T]]) -> list[T]:
         """The answer of an index that knows everything; a damaged one is made anew once."""
-        folders = self._folders()
-        if not folders:
+        if not self.parent.is_dir():
             return []
         for attempt in range(2):
             try:
                 with Index(self.parent) as index:
-                    index.refresh(folders)
+                    index.refresh(self._folders)
                     return question(index)
             except sqlite3.OperationalError as error:
                 raise LogError(f"Cannot use the search index in {self.parent}: {error}.") from None

@@ -7,7 +7,8 @@ newest hits come first without sorting, and a search that is satisfied with fift
 
 import os
 import sqlite3
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,8 +23,10 @@ from livecap.session.session_folder import EVENTS, is_being_written, read_title,
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
-VERSION = 1
+VERSION = 2
 """Of the tables below; another one is thrown away and made anew."""
+SETTLED_NANOSECONDS = 1_000_000_000
+"""A folder that changed less long ago may have changed again within one tick of its clock."""
 BUSY_SECONDS = 10
 """How long another livecap that writes the index is waited for."""
 
@@ -37,6 +40,7 @@ CREATE TABLE utterances (
     id INTEGER PRIMARY KEY, session INTEGER NOT NULL, track TEXT NOT NULL, number INTEGER NOT NULL,
     start_sample INTEGER NOT NULL, at TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL
 );
+CREATE TABLE seen (folder_time INTEGER NOT NULL);
 CREATE INDEX utterances_of ON utterances (session);
 CREATE VIRTUAL TABLE words USING fts5 (text, track, language, content='', tokenize="unicode61 remove_diacritics 2");
 """
@@ -96,8 +100,7 @@ class Index:
         Raises:
             LogError: it can neither be read nor made.
         """
-        self.parent = parent
-        self.path = parent / INDEX
+        self.parent, self.path = parent, parent / INDEX
         self._db = self._open()
 
     def __enter__(self) -> "Index":
@@ -168,22 +171,37 @@ class Index:
 
     # ---- keeping up with the logs
 
-    def refresh(self, names: Iterable[str]) -> list[str]:
-        """Take in what is new or changed of these sessions, and forget all others. A session that has ended is not
-        looked at again.
+    def refresh(self, names: Callable[[], Iterable[str]]) -> list[str]:
+        """Take in what is new or changed, and forget what is gone. A session that has ended is not looked at again, and
+        folders are listed only when one came or went.
+
+        Args:
+            names: lists the folders that may be sessions.
 
         Returns:
             a line for each session that cannot be read.
         """
-        rows = self._db.execute("SELECT name, stamp, ended FROM sessions").fetchall()
-        known, ended = {name: stamp for name, stamp, _ in rows}, {name for name, _, ended in rows if ended}
-        names = set(names)
-        for gone in known.keys() - names:
+        running = dict(self._db.execute("SELECT name, stamp FROM sessions WHERE NOT ended"))
+        folder_time = os.stat(self.parent).st_mtime_ns
+        if self._db.execute("SELECT 1 FROM seen WHERE folder_time = ?", (folder_time,)).fetchone():
+            return self._take_in(sorted(running), running)
+        known = {name for (name,) in self._db.execute("SELECT name FROM sessions")}
+        there = set(names())
+        for gone in known - there:
             self.forget(gone)
+        troubles = self._take_in(sorted((there - known) | (there & running.keys())), running)
+        if time.time_ns() - folder_time > SETTLED_NANOSECONDS and not troubles:
+            with self._db:
+                self._db.execute("DELETE FROM seen")
+                self._db.execute("INSERT INTO seen VALUES (?)", (folder_time,))
+        return troubles
+
+    def _take_in(self, names: list[str], stamps: Mapping[str, str]) -> list[str]:
+        """The oldest first: rowids in order make a smaller index."""
         troubles = []
-        for name in sorted(names - ended):  # the oldest first: rowids in order make a smaller index
+        for name in names:
             try:
-                folder, before = self.parent / name, known.get(name)
+                folder, before = self.parent / name, stamps.get(name)
                 stamp = _stamp(folder)
                 if before != stamp and not (before and _hardly_grew(before, stamp) and is_being_written(folder)):
                     self.add(RecordedSession(folder), stamp)
@@ -282,6 +300,7 @@ class Index:
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
         try:
             db.execute("PRAGMA secure_delete = ON")
+            db.execute("PRAGMA journal_mode = TRUNCATE")  # a journal that comes and goes would change the folder's time
             db.execute("PRAGMA synchronous = NORMAL")
             db.execute("PRAGMA cache_size = -32768")
             if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
@@ -330,9 +349,8 @@ def _make_tables(db: sqlite3.Connection) -> None:
     """In one step, whoever else wants to."""
     db.execute("BEGIN IMMEDIATE")
     if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-        names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('sessions', 'utterances', 'words')"
-        for (name,) in db.execute(names).fetchall():
-            db.execute(f"DROP TABLE {name}")
+        for name in ("seen", "sessions", "utterances", "words"):
+            db.execute(f"DROP TABLE IF EXISTS {name}")
         for statement in TABLES.split(";"):
             db.execute(statement)
         db.execute(f"PRAGMA user_version = {VERSION}")

@@ -107,6 +107,8 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _bare(token: str) -> str:
     """Without case and accents, as the index compares."""
+    if token.isascii():
+        return token.lower()
     parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", token).casefold())
     return "".join(c for c in parts if not unicodedata.combining(c)) or token
 
