@@ -30,7 +30,7 @@ class StreamConfig:
     roll_pause_seconds: float = 0.12
     """A short pause: long enough to part words for certain."""
     forced_pause_seconds: float = 0.06
-    """What will do for a pause once the prompt has come half-way from `roll_seconds` to its bound."""
+    """What will do for a pause once the prompt holds `roll_seconds`."""
     keep_context_seconds: float = 8.0
     """How far back such a pause is looked for: at most so much sound goes on into the new prompt, with its words."""
     spoken_margin_seconds: float = 2.0

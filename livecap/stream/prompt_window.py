@@ -123,8 +123,8 @@ class PromptWindow:
         """True where a pause of this length should be heard as one, since the prompt will soon be cut at a pause."""
         config = self._config
         n_samples = self._sound.end_sample - self.start_sample
-        late = config.samples((config.roll_seconds + config.max_context_seconds) / 2)
-        least_seconds = config.forced_pause_seconds if n_samples >= late else config.roll_pause_seconds
+        late = n_samples >= config.samples(config.roll_seconds)
+        least_seconds = config.forced_pause_seconds if late else config.roll_pause_seconds
         if n_samples < config.samples(config.look_for_pause_seconds) or quiet_samples < config.samples(least_seconds):
             return False
         earliest = self.end_sample - config.samples(config.keep_context_seconds)
@@ -144,13 +144,16 @@ class PromptWindow:
             return True
         earliest = self.end_sample - config.samples(config.keep_context_seconds)
         latest = hypothesis.sample_at_frontier() - config.samples(config.spoken_margin_seconds)
-        pauses = [pause for pause in hypothesis.stable_pauses() if pause[1] >= earliest]
+        bound = n_samples > config.samples(config.max_context_seconds)
+        most_left = config.samples(config.max_context_seconds - config.spoken_margin_seconds)
+        oldest = end_sample - most_left if bound else earliest
+        pauses = [pause for pause in hypothesis.stable_pauses() if pause[1] >= oldest]
         if pauses:
             # Of those with some text behind them the latest, or else the first.
             n_tokens, sample = next((p for p in reversed(pauses) if p[1] <= latest), pauses[0])
             self._cut(self._middle_of_silence(sample), n_tokens)
             return True
-        if n_samples <= config.samples(config.max_context_seconds):
+        if not bound:
             return True
         return self._cut_somewhere(min(earliest, latest), latest)
 
