@@ -118,11 +118,10 @@ class Listening(ScriptedTranscriber):
         pass
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["sound", "gap", "silence", "speech", "end"]), st.integers(1, 3 * SECOND)), max_size=40
-    )
-)
+WHAT = st.sampled_from(["sound", "gap", "silence", "speech", "end"])
+
+
+@given(st.lists(st.tuples(WHAT, st.integers(1, 3 * SECOND)), max_size=40))
 def test_the_account_is_always_balanced(script: list[tuple[str, int]]) -> None:
     track = Track(TrackSource("", ScriptedSource([])))  # type: ignore[arg-type]
     transcriber = Listening()
