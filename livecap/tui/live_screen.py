@@ -29,6 +29,7 @@ from livecap.transcript import (
 )
 from livecap.tui.ask_line import AskLine
 from livecap.tui.captions import MOST_LINES, Captions
+from livecap.tui.live_words import LISTENING, OVER, PLACEHOLDERS, TINY_NOTICE
 from livecap.tui.machine import Change, Machine
 from livecap.tui.messages import SessionReported, TranscriptChanged
 from livecap.tui.reading_screen import ReadingScreen
@@ -45,17 +46,6 @@ Leaving = Literal["finished", "abandoned"]
 """How a person left: after the session ended in order, or at once, with sound still to decode."""
 
 FRAMES_PER_SECOND = 15
-TINY_NOTICE = "The demo model tiny understands clear synthetic English voices. Real use takes Qwen3-ASR."
-PLACEHOLDERS = {
-    State.LOADING: "Loading the model…",
-    State.LISTENING: "Listening…",
-    State.PAUSED: "Paused. Space goes on.",
-    State.FINISHING: "Finishing…",
-    State.ENDED: "Nothing was said.",
-    State.FAILED: "",
-}
-LISTENING = (State.LOADING, State.LISTENING)
-OVER = (State.ENDED, State.FAILED)
 
 
 class LiveScreen(ReadingScreen, inherit_bindings=False):
@@ -342,8 +332,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         """Change the session that runs, without keeping the screen waiting."""
         assert self._change is not None
         change = self._change
-        what = ", ".join(changes)
-        self.tell(f"Changing the {what}…")
+        self.tell(f"Changing the {', '.join(changes)}…")
 
         def work() -> None:
             try:

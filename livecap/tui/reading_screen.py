@@ -84,8 +84,8 @@ class ReadingScreen(Screen[Any]):
     # ---- search
 
     def action_search(self) -> None:
-        self._ask_line.ask("search", "Search", self._ask_line.text if self._view.is_searching else "")
-        self._hint_matches(len(self._view.matches))
+        self._ask_line.ask("search", "Search", self._ask_line.text if self._view.search.is_on else "")
+        self._hint_matches(len(self._view.search.matches))
 
     def on_ask_line_typed(self, message: AskLine.Typed) -> None:
         if message.purpose == "search":
@@ -106,15 +106,15 @@ class ReadingScreen(Screen[Any]):
         """What was typed into the ask line, search excepted; for the screen that asked."""
 
     def action_match(self, step: int) -> None:
-        if not self._view.is_searching:
+        if not self._view.search.is_on:
             return
         number = self._view.go_to_match(step)
-        total = len(self._view.matches)
+        total = len(self._view.search.matches)
         where = "nothing found" if number is None else f"{number + 1} of {total}   n next   N previous   esc close"
         self._ask_line.hint(where)
 
     def _hint_matches(self, total: int) -> None:
-        self._ask_line.hint("" if not self._view.is_searching else f"{total} found" if total else "nothing found")
+        self._ask_line.hint("" if not self._view.search.is_on else f"{total} found" if total else "nothing found")
 
     def _close_search(self) -> None:
         self._view.seek("")
@@ -124,7 +124,7 @@ class ReadingScreen(Screen[Any]):
         """Take the ask line away and give the keyboard back to the text."""
         self._ask_line.leave()
         self._view.focus()
-        if self._view.is_searching:
+        if self._view.search.is_on:
             self._view.seek("")
 
     # ---- other keys

@@ -87,9 +87,9 @@ class RowDrawing:
         n_stable = len(paragraph.stable)
         if end > n_stable:
             styles.append((max(start, n_stable) - start, end - start, self._style("partial")))
-        if self._view.pattern is not None:
+        if self._view.search.pattern is not None:
             found = self._style("found" if self._view.chosen == index else "match")
-            for match in self._view.pattern.finditer(paragraph.text):
+            for match in self._view.search.pattern.finditer(paragraph.text):
                 if match.end() > start and match.start() < end:
                     styles.append((max(match.start(), start) - start, min(match.end(), end) - start, found))
         selection = self._view.text_selection

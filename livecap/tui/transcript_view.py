@@ -1,11 +1,8 @@
 """TranscriptView: what was said, stable text bright, partial dim; follows the end until you scroll up."""
 
-import re
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
@@ -23,6 +20,7 @@ from livecap.tui.page import Form, Page
 from livecap.tui.paragraph import Kind, Paragraph
 from livecap.tui.row_drawing import RowDrawing
 from livecap.tui.times import Times, gutter_time
+from livecap.tui.transcript_search import TranscriptSearch
 
 GUTTER_WIDTH = 10
 """The longest time, `10:02:03` or `1:02:03`, and two columns of air."""
@@ -31,8 +29,6 @@ MAX_TEXT_WIDTH = 100
 """Longer rows are hard to read."""
 MIN_HEIGHT_FOR_AIR = 12
 """With fewer rows, utterances follow each other without an empty one."""
-MIN_MARKED_WIDTH = 2
-"""Columns of what is sought from which it is marked: a single letter is everywhere."""
 PIECE = 800
 """Paragraphs laid out at once after the width changed: some milliseconds."""
 
@@ -105,11 +101,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """(track, utterance) to the paragraph that may still change."""
         self._left_at = (0, 0)
         """The last paragraph when the view stopped following, and its height then."""
-        self._sought = ""
-        self.pattern: re.Pattern[str] | None = None
-        """What is marked."""
-        self.matches: list[int] = []
-        """The paragraphs that hold what is sought."""
+        self._search = TranscriptSearch(self._page)
 
     has_cursor = False
     """Up and down go from paragraph to paragraph."""
@@ -117,9 +109,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     # ---- what the app calls
 
     @property
-    def is_searching(self) -> bool:
-        """Something is sought."""
-        return bool(self._sought)
+    def search(self) -> TranscriptSearch:
+        """What is sought, and where it stands."""
+        return self._search
 
     @property
     def clock(self) -> SessionClock:
@@ -165,27 +157,17 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def seek(self, text: str) -> int:
         """Mark every place where `text` stands, in any case; nothing for an empty one. Returns how many paragraphs."""
-        self._sought = printable(text).casefold().strip()
-        shown = cell_len(self._sought) >= MIN_MARKED_WIDTH
-        self.pattern = re.compile(re.escape(printable(text).strip()), re.IGNORECASE) if shown else None
-        self.matches = self._page.find(self._sought) if self._sought else []
+        self._search = TranscriptSearch(self._page, text)
         self.chosen = None
         self.refresh()
-        return len(self.matches)
+        return len(self._search.matches)
 
     def go_to_match(self, step: int) -> int | None:
-        """Go to the next (1) or the previous (-1) match, around the end; returns its number from 0, None without any.
-
-        Without a match chosen, the first one above the bottom of the screen is the next.
-        """
-        if not self.matches:
-            return None
-        if self.chosen in self.matches:
-            number = (self.matches.index(self.chosen) + step) % len(self.matches)
-        else:
-            bottom = self._page.nearest(self.scroll_offset.y + self.size.height - 1)
-            number = max(0, bisect_left(self.matches, bottom + 1) - 1)
-        self.choose(self.matches[number])
+        """Go to the next (1) or the previous (-1) match; returns its number from 0, None without any."""
+        bottom = self._page.nearest(self.scroll_offset.y + self.size.height - 1)
+        number = self._search.number_after(step, self.chosen, bottom)
+        if number is not None:
+            self.choose(self._search.matches[number])
         return number
 
     def choose(self, index: int) -> None:
@@ -209,22 +191,12 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if update.final:
             del self._open[key]
         changed = self._page.change(index, update)
-        if self._sought:
-            self._match_again(index)
+        self._search.look_again(index)
         if changed is None:
             return self._page.top(index)
         for row in changed:
             self.refresh_line(row)
         return None
-
-    def _match_again(self, index: int) -> None:
-        at = bisect_left(self.matches, index)
-        known = at < len(self.matches) and self.matches[at] == index
-        holds = self._page.holds(index, self._sought)
-        if holds and not known:
-            insort(self.matches, index)
-        elif known and not holds:
-            del self.matches[at]
 
     def _moved(self, first_row: int) -> None:
         """Rows from this one on stand elsewhere."""
