@@ -189,3 +189,12 @@ def test_one_wrong_word_in_a_draft_does_not_spoil_the_rest() -> None:
     said = list(generate_drafted(model, cache, logits, wrong[len(accepted) :], 6))
     assert [token.id for token, _ in said] == text[3:]
     assert [guessed for _, guessed in said].count(False) <= 2
+
+
+def test_large_vocabularies_are_scored_alike_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = mx.array(np.random.default_rng(0).standard_normal((3, 700)).astype(np.float32) * 5)
+    exact = [np.array(column) for column in generate._best_rows(logits)]
+    monkeypatch.setattr(generate, "FEWEST_LOGITS", 0)
+    monkeypatch.setattr(generate, "on_cpu", True)
+    for ours, theirs in zip(generate._best_rows(logits), exact, strict=True):
+        np.testing.assert_allclose(np.array(ours), theirs, atol=1e-5)
