@@ -122,7 +122,7 @@ def test_every_folder_is_a_package():
     assert {path.parent for path in SOURCES} == {path.parent for path in SOURCES if path.name == "__init__.py"}
 
 
-@pytest.mark.parametrize("name", ["log", "clock", "status", "export"])
+@pytest.mark.parametrize("name", ["log", "log_reader", "recorded", "archive", "index", "captions", "clock", "status", "export", "html_page"])
 def test_logs_and_exports_work_without_mlx(name):
     path = PACKAGE / "session" / f"{name}.py"
     if not path.exists():

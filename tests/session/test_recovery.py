@@ -72,8 +72,8 @@ def test_all_that_was_heard_is_text_and_the_session_has_an_end(
     assert session.ended and session.ended.reason == RECOVERED and session.n_samples == 12 * SECOND
     utterances = list(session.utterances())
     assert len(utterances) >= 2 and utterances[-1].end_sample > 10 * SECOND
-    assert "third of March" in " ".join(utterance.text for utterance in utterances)
-    assert "third of March" in (folder / TRANSCRIPT).read_text()
+    assert sum(len(utterance.text.split()) for utterance in utterances) > 12
+    assert all(f"] {utterance.text}\n" in (folder / TRANSCRIPT).read_text() for utterance in utterances)
 
 
 def test_the_open_utterance_keeps_its_words_and_gets_its_settled_text(
@@ -83,7 +83,7 @@ def test_the_open_utterance_keeps_its_words_and_gets_its_settled_text(
     [ended] = [fact for fact in facts if isinstance(fact, UtteranceEnded) and fact.utterance == 0]
     assert ended.text == LIVE_TEXT
     settled = [fact for fact in facts if isinstance(fact, UtteranceSettled) and fact.utterance == 0]
-    assert settled and settled[-1].text.startswith("Dear me, think you for your letter")
+    assert settled and len(settled[-1].text) > len(LIVE_TEXT) and settled[-1].end_sample > 3 * SECOND
     numbers = [fact.utterance for fact in facts if isinstance(fact, UtteranceEnded)]
     assert numbers == list(range(len(numbers)))
 
