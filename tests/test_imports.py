@@ -122,7 +122,11 @@ def test_every_folder_is_a_package():
     assert {path.parent for path in SOURCES} == {path.parent for path in SOURCES if path.name == "__init__.py"}
 
 
-@pytest.mark.parametrize("name", ["log", "log_reader", "recorded", "archive", "index", "captions", "clock", "status", "export", "html_page"])
+LIGHT = "log log_reader recorded archive index captions clock status export html_page".split()
+"""Files of session/ that work on a machine without MLX, and quickly."""
+
+
+@pytest.mark.parametrize("name", LIGHT)
 def test_logs_and_exports_work_without_mlx(name):
     path = PACKAGE / "session" / f"{name}.py"
     if not path.exists():
