@@ -222,7 +222,12 @@ def main() -> None:
             sums = [0.0, 0.0, 0.0, 0]
         if spent - saved > 240 or spent >= total:
             saved = spent
-            state = {"network": network.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "average": average}
+            state = {
+                "network": network.state_dict(),
+                "muon": muon.state_dict(),
+                "adam": adam.state_dict(),
+                "average": average,
+            }
             torch.save(
                 {**state, "step": step, "spent": spent, "sound": sound, "listens_since": listens_since},
                 checkpoint.with_suffix(".part"),

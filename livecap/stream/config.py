@@ -38,7 +38,9 @@ class StreamConfig:
     split_seconds: float = 20.0
     """An utterance of unbroken speech that is so long is closed where its stable text ends at a short pause..."""
     max_utterance_seconds: float = 30.0
-    """...and one that is so long anywhere; its text and its prompt go on."""
+    """...and one that is so long between any two words; its text and its prompt go on..."""
+    latest_split_seconds: float = 36.0
+    """...and one that is so long in any case."""
     restart_seconds: float = 12.0
     """A prompt that holds this much begins anew when speech begins after a pause."""
     joined_pause_seconds: float = 2.0

@@ -232,6 +232,11 @@ class StreamingTranscriber:
         pause = self._window.short_pause_near(near)
         if pause is None and length < config.samples(config.max_utterance_seconds):
             return
+        following = hypothesis.partial_ids
+        if not (following and self._text.starts_word(following[0])) and length < config.samples(
+            config.latest_split_seconds
+        ):
+            return  # the next utterance would begin with a full stop, or with the rest of a word
         cut_sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
         yield self._close_utterance(cut_sample, at_pause=pause is not None)
         self._open_utterance(cut_sample, at_pause=pause is not None)
