@@ -36,6 +36,8 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	LIVECAP_PROVE=1 $(PYTEST)
 	@mkdir -p docs/benchmarks
 	$(PYTHON) -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
+	$(PYTHON) -m livecap.bench.word_times recordings/*.flac --out docs/benchmarks/word_times.json
+	$(PYTHON) -m livecap.bench.policies --minutes 120 --mode default --mode 0.5 --mode 1 --mode 2 --out docs/benchmarks/policies.json
 	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
 	$(PYTHON) -m livecap.bench.archive --out docs/benchmarks/archive.json
 

@@ -26,8 +26,8 @@ from livecap.shipped import demo_recording, reference_text
 from livecap.transcript import SAMPLE_RATE
 
 HOUR_SECONDS = 3600
-LEAST_TIMES_REAL_TIME = 1.0
-MOST_FIRST_WORDS_SECONDS = 5.0
+LEAST_TIMES_REAL_TIME = 20.0
+MOST_FIRST_WORDS_SECONDS = 4.0
 """From the start of the demo's process."""
 MOST_GROWTH_MB = 20
 """From the second quarter of an hour to the last: the first one is warming up."""
