@@ -230,11 +230,18 @@ class LiveSession:
                 replace_file(self._log.folder / "fault.txt", traceback.format_exc().encode())
         finally:
             try:
-                for track in self._tracks:
-                    if track.transcriber is not None:
-                        track.transcriber.close()
+                self._close_transcribers()
             finally:
                 self._end(reason)
+
+    def _close_transcribers(self) -> None:
+        transcribers = [track.transcriber for track in self._tracks if track.transcriber is not None]
+        for transcriber in transcribers:
+            transcriber.close()
+        if transcribers:
+            from livecap.stream.recogniser import leave_thread
+
+            leave_thread()
 
     def _begin(self) -> None:
         with self._publisher.lock:

@@ -64,9 +64,8 @@ class Recogniser:
         self._open.append(samples)
 
     def close(self) -> None:
-        """This thread runs the model no more. A thread that ends with MLX streams of its own can abort the process."""
+        """Called last: what is known of the sound is let go."""
         self._windows = None
-        mx.clear_streams()
 
     @property
     def start_sample(self) -> int:
@@ -138,3 +137,11 @@ class Recogniser:
 
 HEADER_TOKENS = 16
 """The longest `language X<asr_text>`, in tokens of a small vocabulary."""
+
+
+def leave_thread() -> None:
+    """Called by a thread that runs no model any more, just before it ends.
+
+    A thread that ends with MLX streams of its own can abort the process; one without them can run no model at all.
+    """
+    mx.clear_streams()

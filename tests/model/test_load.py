@@ -160,7 +160,7 @@ def test_a_model_runs_on_the_thread_that_loaded_it_and_on_another() -> None:
         embeddings = model.audio_tower(log_mel_spectrogram(case.samples))
         cache = model.new_cache()
         logits = prefill(model, cache, case.prompt("plain", embeddings))
-        found.append(list(generate_step(model, cache, logits, len(expected))))
+        found.append([token.id for token in generate_step(model, cache, logits, len(expected))])
 
     for work in (lambda: run(load(SOURCE).model), lambda: run(network())):
         thread = threading.Thread(target=work)
