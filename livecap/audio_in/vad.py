@@ -24,6 +24,9 @@ from livecap.transcript import SAMPLE_RATE
 FRAME_SAMPLES = SAMPLE_RATE // 50
 """20 ms, which webrtcvad accepts; 10 ms frames give seven times the false alarms."""
 
+FRAME_BYTES = 2 * FRAME_SAMPLES
+"""As 16-bit samples."""
+
 _BLOCK_FRAMES = 25
 """The noise floor's memory moves in steps of half a second."""
 
@@ -190,22 +193,27 @@ class SpeechDetector:
         n_frames = len(sound) // FRAME_SAMPLES
         self._waiting = sound[n_frames * FRAME_SAMPLES :].copy()
         frames = sound[: n_frames * FRAME_SAMPLES].reshape(n_frames, FRAME_SAMPLES)
+        levels_db = _band_levels_db(frames)
+        known_db = [self._levels.add(level_db) for level_db in levels_db]
+        loud = self._lifted(frames, [loudest_db for _, loudest_db in known_db])
         events: list[SpeechEvent] = []
-        for frame, level_db in zip(frames, _band_levels_db(frames), strict=True):
-            self._voiced.append(self._is_voice(frame, level_db))
+        for i, (level_db, (floor_db, _)) in enumerate(zip(levels_db, known_db, strict=True)):
+            # Asked about every frame, since webrtcvad learns from each what the noise is like.
+            like_a_voice: bool = self._vad.is_speech(loud[i * FRAME_BYTES : (i + 1) * FRAME_BYTES], SAMPLE_RATE)
+            self._voiced.append(like_a_voice and level_db > floor_db + self.config.margin_db)
             self._frame_start += FRAME_SAMPLES
             self._window.append(self._voiced[-1])
             if event := self._judge():
                 events.append(event)
         return events
 
-    def _is_voice(self, frame: NDArray[np.float32], level_db: float) -> bool:
-        floor_db, loudest_db = self._levels.add(level_db)
-        gain_db = min(max(self.config.target_db - loudest_db, 0.0), self.config.most_gain_db)
-        loud = frame * np.float32(32767 * 10 ** (gain_db / 20))
-        # Asked about every frame, since webrtcvad learns from each what the noise is like.
-        like_a_voice: bool = self._vad.is_speech(np.clip(loud, -32768, 32767).astype("<i2").tobytes(), SAMPLE_RATE)
-        return like_a_voice and level_db > floor_db + self.config.margin_db
+    def _lifted(self, frames: NDArray[np.float32], loudest_db: list[float]) -> bytes:
+        """16-bit samples of the frames, each with the gain that its loudest past asks for."""
+        config = self.config
+        gains_db = [min(max(config.target_db - db, 0.0), config.most_gain_db) for db in loudest_db]
+        gains = np.array([32767 * 10 ** (db / 20) for db in gains_db], np.float32)
+        lifted: bytes = np.clip(frames * gains[:, None], -32768, 32767).astype("<i2").tobytes()
+        return lifted
 
     def _judge(self) -> SpeechEvent | None:
         """What the frame that ends at `_frame_start` changes."""
@@ -244,6 +252,7 @@ class _LevelMemory:
         n_blocks = max(1, _n_frames(config.floor_seconds) // _BLOCK_FRAMES)
         self._blocks: deque[tuple[float, float]] = deque(maxlen=n_blocks)
         self._last: deque[float] = deque(maxlen=5)
+        self._quietest_block, self._loudest_block = math.inf, _NOTHING_DB  # of all blocks
         self._quietest, self._loudest = math.inf, _NOTHING_DB  # of the block now filled
         self._n_frames = 0
 
@@ -254,11 +263,13 @@ class _LevelMemory:
         self._loudest = max(self._loudest, smooth_db)
         if len(self._last) == self._last.maxlen:
             self._quietest = min(self._quietest, smooth_db)
-        floor_db = min([self._quietest, *(quiet for quiet, _ in self._blocks)])
-        loudest_db = max([self._loudest, *(loud for _, loud in self._blocks)])
+        floor_db = min(self._quietest, self._quietest_block)
+        loudest_db = max(self._loudest, self._loudest_block)
         self._n_frames += 1
         if self._n_frames % _BLOCK_FRAMES == 0:
             self._blocks.append((self._quietest, self._loudest))
+            self._quietest_block = min(quiet for quiet, _ in self._blocks)
+            self._loudest_block = max(loud for _, loud in self._blocks)
             self._quietest, self._loudest = math.inf, _NOTHING_DB
         if self._n_frames <= _n_frames(self._config.first_floor_seconds):
             floor_db = min(floor_db, self._config.first_floor_db)
