@@ -1,5 +1,6 @@
 """LivecapApp: what all screens share: colours, keys, the palette, help, the clipboard, the way out."""
 
+import gc
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -65,6 +66,7 @@ class LivecapApp(App[Any]):
 
     def on_mount(self) -> None:
         self._is_up = True
+        self.set_interval(TIDY_SECONDS, tidy)
 
     def _watch_theme(self, theme_name: str) -> None:
         super()._watch_theme(theme_name)
@@ -111,3 +113,16 @@ class LivecapApp(App[Any]):
             self.on_quit()
         else:
             self.exit("finished")
+
+
+TIDY_SECONDS = 20.0
+
+
+def tidy() -> None:
+    """What lives now, above all the transcript, is looked at by no later collection.
+
+    Those take 70 ms and more once 50,000 paragraphs are there, and come when a key is pressed. After each of these
+    calls the next one has only the last seconds to look at.
+    """
+    gc.collect()
+    gc.freeze()
