@@ -97,8 +97,12 @@ async def draw_compact(shown, session):
 async def draw_scrolled(shown, session):
     for number in range(40):
         session.say(f"number {number} of many", utterance=number, second=number * 5, final=True)
+    await shown.shows("number 39 of many")
     await shown.press("pageup")
+    while "number 39 of many" in shown.text:
+        await shown.settle()
     session.say("the newest words", utterance=40, second=300)
+    await shown.shows("1 new line")
 
 
 LIVE = {
