@@ -78,7 +78,8 @@ def make_session(settings: Settings) -> "SteeredSession":
     """A session that is ready to start: what could be wrong with the request has been found by now.
 
     Devices are opened first of all, and heard from then on: reading the model's code takes longer than people wait.
-    Only where the model has to be downloaded does that come first.
+    Only where the model has to be downloaded does that come first; a recording is opened even before that, since a wrong
+    name should be told at once.
 
     Raises:
         LivecapError: no such file, device, language or model, or a log folder that cannot be written.
@@ -91,11 +92,13 @@ def make_session(settings: Settings) -> "SteeredSession":
     parent = sessions_folder(settings)
     check_sound(settings)
     check_parent(parent)
+    recorded = open_sound(settings, notices) if settings.replay is not None else []
     if not is_here(settings.model):
         from livecap.cli.download import find_model
 
-        find_model(settings.model)
-    sound = open_sound(settings, notices)
+        with closed_on_failure(recorded):
+            find_model(settings.model)
+    sound = recorded or open_sound(settings, notices)
     with closed_on_failure(sound):
         remember(settings)
         from livecap.model.backend import mx

@@ -68,6 +68,11 @@ def test_json_output_has_all_that_the_screen_sees(clip: Path, tmp_path: Path) ->
     assert [line["type"] for line in lines if line["type"] != "update"] == [json.loads(line)["type"] for line in log]
 
 
+def test_a_missing_recording_is_told_before_a_model_is_looked_for(tmp_path: Path) -> None:
+    out = livecap("--replay", tmp_path / "nosuch.wav", "--model", "nobody/has-this", "--log-dir", tmp_path / "logs")
+    assert out.returncode == 1 and "nosuch.wav" in out.stderr and "nobody" not in out.stderr
+
+
 def bad_inputs(folder: Path) -> dict[str, list[str | Path]]:
     (folder / "empty.wav").write_bytes(b"")
     (folder / "text.wav").write_text("no sound at all\n" * 50)
