@@ -78,8 +78,8 @@ def make_session(settings: Settings) -> "SteeredSession":
     """A session that is ready to start: what could be wrong with the request has been found by now.
 
     Devices are opened first of all, and heard from then on: reading the model's code takes longer than people wait.
-    Only where the model has to be downloaded does that come first; a recording is opened even before that, since a wrong
-    name should be told at once.
+    Only where the model has to be downloaded does that come first; a recording is opened even before that, since a
+    wrong name should be told at once.
 
     Raises:
         LivecapError: no such file, device, language or model, or a log folder that cannot be written.
