@@ -24,8 +24,6 @@ MOST_GUESSED = 8
 """Tokens offered behind a new one: at the 0.6B's size eight verified together cost as much as one and a half."""
 GUESS_REACH = 6
 """How far on in the draft a new token is looked for."""
-FEWEST_LOGITS = 10_000
-"""With fewer, leaving MLX costs more than it saves."""
 PREFILL_SLICE = 512
 """Positions of one pass through the decoder: bounds the memory of attention scores."""
 
@@ -35,8 +33,6 @@ class GeneratedToken:
     """One token, and how sure the model was."""
 
     id: int
-    logprob: float
-    """Natural logarithm of its probability."""
     margin: float
     """How far its logit lies above the second best."""
 
@@ -83,9 +79,8 @@ def generate_drafted(
     """
     eos_ids = model.config.eos_token_ids
     rest = list(rest)
-    token = _token(_best(logits[-1]))
     n = 0
-    while rest and n < max_tokens and token.id not in eos_ids:
+    while rest and n < max_tokens and (token := _token(_best(logits[-1]))).id not in eos_ids:
         rest = _behind(token.id, rest)
         guess = rest[: min(MOST_GUESSED, max_tokens - n - 1)]
         hidden = model(model.embed(mx.array([token.id, *guess]))[None], cache)
@@ -96,7 +91,6 @@ def generate_drafted(
             yield guessed, True
         n += 1 + len(accepted)
         rest = rest[len(accepted) :]
-        token = _token(_best(logits[-1]))
     with closing(generate_step(model, cache, logits, max_tokens - n)) as tokens:
         for token in tokens:
             yield token, False
@@ -119,12 +113,12 @@ def _accept(cache: PromptCache, logits: mx.array, draft: Sequence[int]) -> tuple
     """
     if not draft:
         return [], logits
-    ids, logprobs, margins = (np.array(column) for column in _best_rows(logits[:-1]))  # waits: the host compares
+    ids, margins = (np.array(column) for column in _best_rows(logits[:-1]))  # waits: the host compares
     n = 0
     while n < len(draft) and ids[n] == draft[n]:
         n += 1
     cache.trim_to(len(cache.keys) - len(draft) + n)
-    accepted = [GeneratedToken(int(ids[i]), float(logprobs[i]), float(margins[i])) for i in range(n)]
+    accepted = [GeneratedToken(int(ids[i]), float(margins[i])) for i in range(n)]
     return accepted, logits[: n + 1]
 
 
@@ -172,34 +166,20 @@ def _extend(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, start: int, sto
     return hidden
 
 
-def _best(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-    """Id, log probability and margin of the best of logits [vocab], as arrays of one value."""
-    token, logprob, margin = _best_rows(logits[None])
-    return token[0], logprob[0], margin[0]
+def _best(logits: mx.array) -> tuple[mx.array, mx.array]:
+    """Id and margin of the best of logits [vocab], as arrays of one value."""
+    token, margin = _best_rows(logits[None])
+    return token[0], margin[0]
 
 
-def _best_rows(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-    """Ids, log probabilities and margins of the best of each row of logits [n, vocab], each [n]."""
+def _best_rows(logits: mx.array) -> tuple[mx.array, mx.array]:
+    """Ids and margins of the best of each row of logits [n, vocab], each [n]."""
     logits = logits.astype(mx.float32)
-    if on_cpu and logits.size >= FEWEST_LOGITS:
-        return _best_rows_by_numpy(logits)
     token = mx.argmax(logits, axis=-1)
-    best = logits.max(axis=-1)
     others = mx.where(mx.arange(logits.shape[-1]) == token[:, None], -mx.inf, logits)
-    return token, best - mx.logsumexp(logits, axis=-1), best - others.max(axis=-1)
+    return token, logits.max(axis=-1) - others.max(axis=-1)
 
 
-def _best_rows_by_numpy(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
-    """`_best_rows` where MLX takes exponentials one at a time: see `functions.py`. Waits for the logits."""
-    rows = np.array(logits)  # a copy, written over below
-    every = np.arange(len(rows))
-    ids = rows.argmax(axis=1)
-    best = rows[every, ids]
-    logsumexp = best + np.log(np.exp(rows - best[:, None]).sum(axis=1))
-    rows[every, ids] = -np.inf
-    return mx.array(ids), mx.array(best - logsumexp), mx.array(best - rows.max(axis=1))
-
-
-def _token(scored: tuple[mx.array, mx.array, mx.array]) -> GeneratedToken:
-    token, logprob, margin = scored
-    return GeneratedToken(int(number(token)), number(logprob), number(margin))
+def _token(scored: tuple[mx.array, mx.array]) -> GeneratedToken:
+    token, margin = scored
+    return GeneratedToken(int(number(token)), number(margin))

@@ -95,7 +95,7 @@ def test_no_more_tokens_come_than_the_budget_allows() -> None:
     assert len(text_of(model, 7)) == 7
 
 
-def test_a_token_tells_its_probability_and_margin() -> None:
+def test_a_token_tells_its_margin() -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
     logits = prefill(model, cache, PROMPT)
@@ -104,7 +104,6 @@ def test_a_token_tells_its_probability_and_margin() -> None:
     second, best = np.sort(values)[-2:]
     assert token.id == int(values.argmax())
     assert token.margin == pytest.approx(best - second, abs=1e-5)
-    assert token.logprob == pytest.approx(best - np.log(np.exp(values).sum()), abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
@@ -189,12 +188,3 @@ def test_one_wrong_word_in_a_draft_does_not_spoil_the_rest() -> None:
     said = list(generate_drafted(model, cache, logits, wrong[len(accepted) :], 6))
     assert [token.id for token, _ in said] == text[3:]
     assert [guessed for _, guessed in said].count(False) <= 2
-
-
-def test_large_vocabularies_are_scored_alike_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
-    logits = mx.array(np.random.default_rng(0).standard_normal((3, 700)).astype(np.float32) * 5)
-    exact = [np.array(column) for column in generate._best_rows(logits)]
-    monkeypatch.setattr(generate, "FEWEST_LOGITS", 0)
-    monkeypatch.setattr(generate, "on_cpu", True)
-    for ours, theirs in zip(generate._best_rows(logits), exact, strict=True):
-        np.testing.assert_allclose(np.array(ours), theirs, atol=1e-5)
