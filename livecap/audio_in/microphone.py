@@ -14,12 +14,11 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from livecap.audio_in import portaudio as real_portaudio
 from livecap.audio_in.capture import CaptureConfig, CaptureStatus, EarlyCapture
 from livecap.audio_in.devices import choose_input
 from livecap.audio_in.enumeration import OURS, Enumeration
+from livecap.audio_in.handover import Handover
 from livecap.audio_in.kept_input import KeptInput
 from livecap.audio_in.silence import OnNotice
 from livecap.audio_in.source import AudioChunk
@@ -65,12 +64,11 @@ class Microphone:
         self._config = config or CaptureConfig()
         self._portaudio = portaudio
         self.spool = spool or Spool()
+        self._handover = Handover(self.spool)
         self._changed = threading.Condition()
         # Guarded by it:
         self._paused = self._closed = False
         self._drained = False  # after close: nothing more will be appended
-        self._failure: AudioError | None = None
-        self._pause_told = False  # of the thread that takes
         self._early = early
 
         self._arrival = threading.Event()
@@ -94,8 +92,8 @@ class Microphone:
         if not answered:
             self.close()
             raise AudioError(f'"{self.name}" does not answer. Connect it anew, or choose another with --device.')
-        if self._failure is not None:
-            raise self._failure
+        if self._handover.failure is not None:
+            raise self._handover.failure
 
     @property
     def name(self) -> str:
@@ -131,22 +129,13 @@ class Microphone:
     def ended(self) -> bool:
         """Closed, or failed and told so, and all that was heard is taken."""
         with self._changed:
-            return self._drained and self._failure is None and not self.spool.waiting_samples
+            return self._handover.is_over(self._drained)
 
     def take(self) -> AudioChunk | None:
         """See `AudioSource`."""
         with self._changed:
             silenced, drained = self._paused and not self._input.is_open, self._drained
-        chunk = self.spool.take()
-        if chunk is not None:
-            return chunk
-        if drained and self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        if silenced == self._pause_told or drained:
-            return None
-        self._pause_told = silenced
-        return AudioChunk(self.spool.end_sample, np.zeros(0, np.float32)) if silenced else None
+        return self._handover.take(silenced, drained)
 
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
@@ -210,10 +199,10 @@ class Microphone:
                 self._wake.wait(self._config.poll_seconds)
                 self._wake.clear()
         except AudioError as error:
-            self._failure = error
+            self._handover.failure = error
         except Exception as error:  # a mistake of ours: the reader must not take it for the end
-            self._failure = AudioError(f"Capture failed: {error!r}")
-            self._failure.__cause__ = error
+            self._handover.failure = AudioError(f"Capture failed: {error!r}")
+            self._handover.failure.__cause__ = error
         finally:
             try:
                 kept.end()

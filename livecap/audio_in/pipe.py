@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.audio_in.handover import Handover
 from livecap.audio_in.pcm import PcmFormat, parse_header
 from livecap.audio_in.resample import Resampler
 from livecap.audio_in.source import AudioChunk, Level
@@ -60,13 +61,13 @@ class Pipe:
         self._descriptor = descriptor
         self._raw = raw or PcmFormat()
         self.spool = spool or Spool()
+        self._handover = Handover(self.spool)
         self._on_notice = on_notice or (lambda message: None)
         self._clock = clock
         self._level = Level()
         self._lock = threading.Lock()
         # Guarded by it:
-        self._paused = self._pause_told = self._closed = self._drained = False
-        self._failure: AudioError | None = None
+        self._paused = self._closed = self._drained = False
         self.forgotten_samples = 0
         """Came while listening paused."""
         self._arrival = threading.Event()
@@ -87,22 +88,13 @@ class Pipe:
     def ended(self) -> bool:
         """The pipe was closed at either end, and all that came is taken."""
         with self._lock:
-            return self._drained and self._failure is None and not self.spool.waiting_samples
+            return self._handover.is_over(self._drained)
 
     def take(self) -> AudioChunk | None:
         """See `AudioSource`."""
         with self._lock:
             paused, drained = self._paused, self._drained
-        chunk = self.spool.take()
-        if chunk is not None:
-            return chunk
-        if drained and self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-        if paused == self._pause_told or drained:
-            return None
-        self._pause_told = paused
-        return AudioChunk(self.spool.end_sample, np.zeros(0, np.float32)) if paused else None
+        return self._handover.take(paused, drained)
 
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
@@ -136,12 +128,12 @@ class Pipe:
         try:
             self._read()
         except AudioError as error:
-            self._failure = error
+            self._handover.failure = error
         except OSError as error:
-            self._failure = AudioError(f"Cannot read from {self.name}: {error.strerror or error}.")
+            self._handover.failure = AudioError(f"Cannot read from {self.name}: {error.strerror or error}.")
         except Exception as error:  # a mistake of ours: the session must not take it for the end
-            self._failure = AudioError(f"Reading {self.name} failed: {error!r}")
-            self._failure.__cause__ = error
+            self._handover.failure = AudioError(f"Reading {self.name} failed: {error!r}")
+            self._handover.failure.__cause__ = error
         finally:
             with self._lock:
                 self._drained = True
