@@ -2,7 +2,7 @@
 
 MLX's CPU build takes the exponential and the error function of one number at a time, tens of nanoseconds each: on
 that build these three functions were most of the time. So there, in float32 and unless there are few numbers, NumPy
-makes them in blocks that stay in the cache, at one to four nanoseconds a number: its exponential takes whole vectors,
+makes them in blocks that stay in the cache, at one to six nanoseconds a number: its exponential takes whole vectors,
 and the normal distribution function is a quotient of polynomials, fitted to float32's own accuracy (tests compare).
 That is far from the tanh form of GELU, which is another function.
 """
