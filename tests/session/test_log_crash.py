@@ -2,8 +2,6 @@
 
 import os
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,13 +15,13 @@ from livecap.session.log import SessionLog
 from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
 from livecap.session.session_folder import EVENTS, TRANSCRIPT
-from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, from_json
+from livecap.transcript import AudioGap, SessionEvent, TextCommitted, UtteranceEnded
 from tests.session.facts import header
+from tests.session.killed import Running
+from tests.session.victims import write_for_ever
 from tests.session.when import STARTED
 
-ROOT = Path(__file__).parents[2]
-RECORDING = ROOT / "recordings" / "dictation.flac"
-N_KILLS, N_REPLAYS = (1000, 20) if os.environ.get("LIVECAP_PROVE") else (24, 1)
+N_KILLS = 1000 if os.environ.get("LIVECAP_PROVE") else 24
 
 
 @pytest.mark.parametrize("lot", range(8))
@@ -43,47 +41,20 @@ def test_a_killed_process_loses_no_text_that_it_has_shown(tmp_path: Path, lot: i
 
 def kill_at_random(parent: Path, rng: random.Random) -> tuple[Path, list[str]]:
     """A session whose process was killed, and the lines that it had shown."""
-    command = [sys.executable, "-m", "tests.session.crash_writer", str(parent)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        folder = Path(process.stdout.readline().decode().strip())
-        lines = [process.stdout.readline() for _ in range(rng.randrange(1, 60))]
-        spinning = rng.randrange(3000)
-        while spinning:  # a moment between two lines, not the end of one
-            spinning -= 1
-        process.kill()
-        lines += process.stdout.read().splitlines(keepends=True)
+    running = Running(write_for_ever, parent)
+    folder = Path(running.line().decode().strip())
+    lines = [running.line() for _ in range(rng.randrange(1, 60))]
+    lines += running.kill(after_seconds=rng.random() / 300)  # a moment between two lines, not the end of one
     return folder, [line.decode().rstrip("\n") for line in lines if line.endswith(b"\n")]
 
 
-@pytest.mark.parametrize("number", range(N_REPLAYS))
-def test_a_killed_replay_has_told_nothing_that_is_not_in_its_log(tmp_path: Path, number: int) -> None:
-    rng = random.Random(number)
-    command = [sys.executable, "-m", "livecap", "--replay", str(RECORDING), "--pace", "20", "--model", "tiny", "--json"]
-    with subprocess.Popen([*command, "--log-dir", str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as process:
-        assert process.stdout is not None
-        told = [process.stdout.readline() for _ in range(rng.randrange(2, 40))]
-        process.kill()
-        told += process.stdout.read().splitlines(keepends=True)
-    [folder] = tmp_path.iterdir()
-    facts = [from_json(line.decode()) for line in told if line.endswith(b"\n")]
-    facts = [fact for fact in facts if not isinstance(fact, TranscriptUpdate)]
-    logged = [event for _, event in LogReader(folder / EVENTS).events()]
-    assert facts and logged[: len(facts)] == facts
-
-
 def test_sessions_that_start_together_never_share_a_folder(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.session.crash_writer", str(tmp_path)]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) for _ in range(6)]
-    folders = []
-    for process in started:
-        assert process.stdout is not None
-        folders.append(process.stdout.readline().decode().strip())
-    for process in started:
-        process.kill()
-        process.communicate()
+    started = [Running(write_for_ever, tmp_path) for _ in range(6)]
+    folders = [Path(running.line().decode().strip()) for running in started]
+    for running in started:
+        running.kill(after_seconds=0)
     assert len(set(folders)) == 6
-    assert all(not RecordedSession(Path(folder)).damages[1:] for folder in folders)
+    assert all(not RecordedSession(folder).damages[1:] for folder in folders)
 
 
 # ---- power

@@ -1,19 +1,17 @@
-"""A process that writes a session as fast as it can, says each fact that is written, and waits to be killed.
+"""Programs that are there to be killed."""
 
-python -m tests.session.crash_writer FOLDER
-"""
-
-import sys
 from itertools import count
 from pathlib import Path
 
+from livecap.cli.main import run
 from livecap.session.log import SessionLog
 from livecap.transcript import SessionStarted, TextCommitted, UtteranceEnded
 from tests.session.when import STARTED
 
 
-def main() -> None:
-    log = SessionLog(Path(sys.argv[1]), STARTED)
+def write_for_ever(parent: Path) -> None:
+    """Writes a session as fast as it can; prints its folder, and then each piece of text once it is logged."""
+    log = SessionLog(parent, STARTED)
     log.append(SessionStarted(log.session, "Mic", "tiny", "2026-03-01T10:02:03+01:00", True, None, "0.1.0"), 0.0)
     print(log.folder, flush=True)
     for number in count():
@@ -26,5 +24,6 @@ def main() -> None:
         log.append(UtteranceEnded("", number, text, number * 1000, number * 1000 + 5, "English"), 1.0)
 
 
-if __name__ == "__main__":
-    main()
+def replay(parent: Path, *arguments: str) -> None:
+    """The program as people start it, with the embedded model; prints every event and update."""
+    run(["--model", "tiny", "--json", "--log-dir", str(parent), *arguments])

@@ -1,0 +1,89 @@
+"""Programs to be killed: forked from a process that has imported everything, so that a thousand are affordable."""
+
+import fcntl
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+IMPORTED = [
+    "livecap.audio_in.pipe",
+    "livecap.audio_in.replay",
+    "livecap.cli.session",
+    "livecap.model.load",
+    "livecap.session.steered",
+    "livecap.stream.settling",
+    "livecap.stream.transcriber",
+    "pytest",  # which every process imports that is started by a test
+    "tests.session.victims",
+]
+"""By the process that forks. It starts no thread and computes nothing; each program loads its model itself."""
+PIPE_BYTES = 4096
+"""0.13 s of sound: what a program has taken is what it could keep, and no more."""
+
+
+class Running:
+    """One process that prints lines and may be killed at any moment."""
+
+    def __init__(self, program: Callable[..., None], *arguments: object, sound: bytes = b"") -> None:
+        """
+        Args:
+            program: a function of a module; what it prints is read here.
+            sound: what comes through its standard input.
+        """
+        processes: Any = multiprocessing.get_context("forkserver")
+        processes.set_forkserver_preload([__name__, *IMPORTED])
+        out, its_out = processes.Pipe(duplex=False)
+        its_in, into = processes.Pipe(duplex=False)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            fcntl.fcntl(into.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._process = processes.Process(target=_run, args=(its_in, its_out, program, arguments), daemon=True)
+        self._process.start()
+        its_out.close()
+        self._out, self._its_in, self._n_sound = out, its_in, len(sound)
+        self._lines = open(out.fileno(), "rb", closefd=False)
+        threading.Thread(target=_feed, args=(into, sound), daemon=True).start()
+
+    def line(self) -> bytes:
+        """The next line; b"" at the end."""
+        return self._lines.readline()
+
+    def kill(self, after_seconds: float) -> list[bytes]:
+        """kill -9, unless it has ended by then; the lines that it had printed and nobody had read."""
+        self._process.join(after_seconds)
+        self._process.kill()
+        self._process.join()
+        rest = self._lines.read().splitlines(keepends=True)
+        self._out.close()
+        return rest
+
+    @property
+    def was_killed(self) -> bool:
+        """It did not end by itself."""
+        return bool(self._process.exitcode)
+
+    def taken(self) -> int:
+        """Once it is dead: the bytes of its standard input that it had taken."""
+        n_left = 0
+        while data := os.read(self._its_in.fileno(), 1 << 16):
+            n_left += len(data)
+        self._its_in.close()
+        return self._n_sound - n_left
+
+
+def _feed(into: Connection, sound: bytes) -> None:
+    with open(into.fileno(), "wb", closefd=False) as file:
+        file.write(sound)
+    into.close()
+
+
+def _run(its_in: Connection, its_out: Connection, program: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    for connection, descriptor in ((its_in, 0), (its_out, 1)):
+        os.dup2(connection.fileno(), descriptor)
+        connection.close()
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+    program(*arguments)
+    sys.stdout.flush()

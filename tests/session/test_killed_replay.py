@@ -1,0 +1,115 @@
+"""kill -9 at any moment of a replay, by the real program with the embedded model: the log is readable, nothing that
+was shown is lost, and of the sound that waited at most a second."""
+
+import io
+import os
+import random
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from livecap.cli.session import recognition
+from livecap.session.log_reader import LogReader
+from livecap.session.recorded import RecordedSession
+from livecap.session.recovery import recover, seconds_to_decode
+from livecap.session.session_folder import EVENTS, TRANSCRIPT
+from livecap.settings import Settings
+from livecap.transcript import SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, from_json
+from tests.session.facts import SECOND
+from tests.session.killed import Running
+from tests.session.victims import replay
+
+RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
+CLIP_SECONDS = 8
+N_KILLS = 1000 if os.environ.get("LIVECAP_PROVE") else 6
+LOTS = 5
+MOST_LINES = 25
+"""That such a replay prints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """What is left of a replay that was killed."""
+
+    parent: Path
+    """Of its session's folder."""
+    told: list[SessionEvent | TranscriptUpdate]
+    taken_samples: int
+    """Came through its standard input."""
+
+
+def clip(rng: random.Random) -> bytes:
+    """Some seconds of a shipped recording, as WAV."""
+    path = rng.choice(RECORDINGS)
+    start = rng.randrange(soundfile.info(path).frames - CLIP_SECONDS * SECOND)
+    samples, rate = soundfile.read(path, dtype="int16", start=start, frames=CLIP_SECONDS * SECOND)
+    assert rate == SECOND
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV")
+    return file.getvalue()
+
+
+def kill_at_random(parent: Path, rng: random.Random, piped: bool) -> Killed | None:
+    """Kill a replay after a random number of lines and a random while; None where it had ended by then."""
+    sound = clip(rng)
+    if piped:
+        running = Running(replay, parent, "--stdin", sound=sound)
+    else:
+        (parent / "clip.wav").write_bytes(sound)
+        running = Running(replay, parent, "--replay", str(parent / "clip.wav"), "--pace", "max")
+    lines = [running.line() for _ in range(rng.randrange(MOST_LINES))]
+    lines += running.kill(after_seconds=rng.random() ** 3)
+    taken = running.taken()
+    told = [from_json(line.decode()) for line in lines if line.endswith(b"\n")]
+    return Killed(parent, told, max(0, taken - 44) // 2) if running.was_killed else None
+
+
+def check(killed: Killed) -> Path | None:
+    """The session's folder, which keeps all the promises; None where it had no log yet."""
+    facts = [item for item in killed.told if not isinstance(item, TranscriptUpdate)]
+    folder = next((path for path in killed.parent.iterdir() if path.is_dir()), None)
+    if folder is None or not (folder / EVENTS).exists() or not (folder / EVENTS).stat().st_size:
+        assert not facts, "nothing is told before it is logged"
+        return None
+    logged = [event for _, event in LogReader(folder / EVENTS).events()]
+    assert logged[: len(facts)] == facts
+    committed: dict[int, str] = defaultdict(str)
+    for event in logged:
+        if isinstance(event, TextCommitted):
+            committed[event.utterance] += event.text
+    for item in killed.told:
+        if isinstance(item, TranscriptUpdate):
+            assert committed[item.utterance].startswith(item.stable), "what is shown as stable is in the log"
+    session = RecordedSession(folder)
+    assert session.was_cut_off and len(session.damages) <= 1, "at most the line that was being written"
+    assert sum(len(utterance.text) for utterance in session.utterances()) >= sum(map(len, committed.values()))
+    transcript = (folder / TRANSCRIPT).read_text()
+    assert all(fact.text in transcript for fact in facts if isinstance(fact, UtteranceEnded))
+    if killed.taken_samples:
+        kept = soundfile.info(session.sounds[""]).frames
+        assert kept >= killed.taken_samples - SECOND, "at most a second of sound that came is lost"
+        heard = [item.end_sample for item in killed.told if isinstance(item, TranscriptUpdate)]
+        assert kept >= max(heard, default=0)
+    return folder
+
+
+@pytest.mark.parametrize("lot", range(LOTS))
+def test_a_killed_replay_loses_nothing_that_it_has_shown(tmp_path: Path, lot: int) -> None:
+    rng, n_killed, n_tried, folder = random.Random(lot), 0, 0, None
+    while n_killed < max(1, N_KILLS // LOTS):
+        n_tried += 1
+        parent = tmp_path / str(n_tried)
+        parent.mkdir()
+        killed = kill_at_random(parent, rng, piped=n_tried % 2 == 1)
+        if killed is not None:
+            n_killed += 1
+            folder = check(killed) or folder
+    if lot == 0 and folder is not None and seconds_to_decode(RecordedSession(folder)):
+        n_kept = soundfile.info(RecordedSession(folder).sounds[""]).frames
+        _, load_model = recognition(Settings(model="tiny"))
+        recover(folder, load_model)
+        recovered = RecordedSession(folder)
+        assert recovered.ended and recovered.n_samples >= n_kept
