@@ -5,6 +5,8 @@ opens every device, and fails where PortAudio is missing. PortAudio reads the de
 sees new ones.
 """
 
+import atexit
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +21,12 @@ _portaudio_lock = threading.Lock()
 
 LOCK_SECONDS = 5.0
 """PortAudio is waited for no longer: a device that hangs while it is opened must not take the others with it."""
+
+EXIT_SECONDS = 1.0
+"""The end of the program waits no longer for who uses PortAudio then."""
+
+_left_behind: list[Any] = []
+"""Streams that could not be closed: PortAudio may still call their callbacks, which must not be freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +197,34 @@ class _OpenStream:
         self._stream.abort()
 
     def close(self) -> None:
+        _left_behind.append(self._stream)
         with _one_at_a_time():
             self._stream.close()
+        _left_behind.remove(self._stream)
+
+
+def open_output(rate: int) -> Any:
+    """A running sounddevice.OutputStream of mono float32 on the default output. The caller's thread owns it; it closes
+    it with `close_output`.
+
+    Raises:
+        AudioError: it cannot be opened. PortAudio is missing.
+    """
+    sounddevice = _sounddevice()
+    try:
+        with _one_at_a_time():
+            stream = sounddevice.OutputStream(samplerate=rate, channels=1, dtype="float32")
+            stream.start()
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise AudioError(f"The sound cannot be played: {error}.") from None
+    return stream
+
+
+def close_output(stream: Any) -> None:
+    """Fall silent at once."""
+    with _one_at_a_time():
+        stream.abort(ignore_errors=True)
+        stream.close(ignore_errors=True)
 
 
 def reinitialise() -> None:
@@ -233,7 +267,20 @@ def _sounddevice() -> Any:
             f"Sound cannot be captured: {error}. Install PortAudio (Debian and Ubuntu: libportaudio2, "
             "Fedora: portaudio); a recording needs none: livecap --replay FILE."
         ) from None
+    # It would end PortAudio beside a thread that has just begun to read the devices anew: see `_end_portaudio`.
+    atexit.unregister(sounddevice._exit_handler)
     return sounddevice
+
+
+def _end_portaudio() -> None:
+    """At the end of the program, unless somebody uses PortAudio just then; nobody does afterwards."""
+    sounddevice = sys.modules.get("sounddevice")
+    if sounddevice is not None and _portaudio_lock.acquire(timeout=EXIT_SECONDS):  # for good
+        while sounddevice._initialized:
+            sounddevice._terminate()
+
+
+atexit.register(_end_portaudio)
 
 
 def _candidates(inputs: list[InputDevice]) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from livecap.audio_in.capture import CaptureConfig
+from livecap.audio_in.devices import close_output, open_output
+from livecap.audio_in.enumeration import OURS
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -25,7 +28,6 @@ class Player:
         Raises:
             AudioError: a file or an output cannot be opened.
         """
-        import sounddevice
         import soundfile
 
         self._files: list[Any] = []
@@ -34,11 +36,13 @@ class Player:
                 file = soundfile.SoundFile(path)
                 self._files.append(file)
                 file.seek(min(sample, len(file)))
-            self._stream = sounddevice.OutputStream(samplerate=SAMPLE_RATE, channels=1, dtype="float32")
-            self._stream.start()
-        except (soundfile.SoundFileError, sounddevice.PortAudioError, ValueError) as error:
+            self._stream = self._open()
+        except soundfile.SoundFileError as error:
             self._close_files()
             raise AudioError(f"The sound cannot be played: {error}.") from None
+        except AudioError:
+            self._close_files()
+            raise
         self.sample = sample
         """What is heard now."""
         self.ended = False
@@ -50,9 +54,18 @@ class Player:
         """Fall silent; returns at once."""
         self._stopping.set()
 
+    def _open(self) -> Any:
+        OURS.opening(CaptureConfig().aside_seconds)
+        try:
+            return open_output(SAMPLE_RATE)
+        except BaseException:
+            OURS.closed()
+            raise
+
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
+            # An input that comes back is worth more: the devices are read anew, which ends every stream.
+            while not (self._stopping.is_set() or OURS.wanted):
                 pieces = [file.read(BLOCK_SAMPLES, dtype="float32") for file in self._files]
                 longest = max(map(len, pieces), default=0)
                 if not longest:
@@ -64,9 +77,11 @@ class Player:
                 self.sample += longest
         finally:
             self.ended = True
-            self._stream.abort()
-            self._stream.close()
             self._close_files()
+            try:
+                close_output(self._stream)
+            finally:
+                OURS.closed()
 
     def _close_files(self) -> None:
         for file in self._files:

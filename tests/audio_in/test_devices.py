@@ -1,7 +1,9 @@
 """An input is found by what a person calls it, or a message says what there is."""
 
 import builtins
+import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,3 +101,27 @@ def test_missing_portaudio_names_the_package(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", no_portaudio)
     with pytest.raises(AudioError, match=r"PortAudio library not found\. .*libportaudio2"):
         devices.list_inputs()
+
+
+def test_the_end_of_the_program_leaves_portaudio_to_the_thread_that_uses_it(monkeypatch):
+    ended = []
+    fake = SimpleNamespace(_initialized=1, _terminate=lambda: ended.append("beside another thread"))
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    monkeypatch.setattr(devices, "EXIT_SECONDS", 0.0)
+    with devices._one_at_a_time():
+        devices._end_portaudio()
+    assert not ended
+
+
+def test_sounddevice_does_not_end_portaudio_unasked():
+    script = (
+        "import atexit, sys, types\n"
+        "fake = sys.modules['sounddevice'] = types.ModuleType('sounddevice')\n"
+        "fake._initialized = 0\n"
+        "fake._exit_handler = lambda: print('unguarded')\n"
+        "atexit.register(fake._exit_handler)\n"
+        "from livecap.audio_in import devices\n"
+        "devices._sounddevice()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == ""

@@ -1,0 +1,109 @@
+"""Two inputs heard side by side while one of them is unplugged and plugged in again, over and over (Linux).
+
+    python scripts/unplug.py --cycles 100
+
+Each cycle one of two virtual microphones dies, which PortAudio tells nobody, and returns; every other time it leaves
+the list of devices, too, so that the devices are read anew while the other input is heard. Fails where an input is not
+heard again, where the samples of the file are not those that were counted, or where the process does not live to the
+end of it: a fault of C code is printed with the Python line of every thread.
+"""
+
+import argparse
+import faulthandler
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from livecap.audio_in.microphone import Microphone  # noqa: E402
+from livecap.audio_in.spool import HEADER_BYTES, SAMPLE_BYTES, Spool  # noqa: E402
+from livecap.transcript import SAMPLE_RATE  # noqa: E402
+from tests.audio_in.virtual_mic import VirtualMic, missing  # noqa: E402
+
+NAMES = ("Microphone A", "Microphone B")
+DEFAULT = "Built-in"
+"""Stays: PulseAudio moves the streams of a default input that leaves to another one, and tells nobody."""
+WITHIN_SECONDS = 30.0
+
+
+def until(condition: Callable[[], bool], what: str) -> float:
+    """Seconds until it was so."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > WITHIN_SECONDS:
+            raise SystemExit(f"It never happened within {WITHIN_SECONDS:g} s: {what}.")
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+def unplug(mic: VirtualMic, folder: Path, cycles: int) -> dict[str, object]:
+    """All cycles; returns what was measured."""
+    sources: dict[str, Microphone] = {}
+    for name in NAMES:
+        spool = Spool()
+        spool.keep_in(folder / f"{name}.wav")
+        sources[name] = Microphone(name, spool=spool)
+    back: list[float] = []
+    for cycle in range(cycles):
+        name = NAMES[cycle % 2]
+        source = sources[name]
+        listed = cycle // 2 % 2 == 0
+        until(lambda source=source: source.trouble != "away", f"{name} is heard")
+        heard = source.arrived_samples
+        until(lambda source=source, heard=heard: source.arrived_samples > heard, f"sound comes from {name}")
+        if listed:
+            mic.vanish(name)
+        else:
+            mic.remove(name)
+        until(lambda source=source: source.trouble == "away", f"{name} is away")
+        if listed:
+            mic.restore(name)
+        else:
+            mic.add(name, SAMPLE_RATE, 1)
+        back.append(until(lambda source=source: source.trouble != "away", f"{name} is back"))
+        for source in sources.values():
+            chunk = source.take()
+            assert chunk is None or len(chunk.samples)
+        print(f"\r{cycle + 1} of {cycles}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    for name, source in sources.items():
+        source.close()
+        source.spool.close()
+        size = (folder / f"{name}.wav").stat().st_size
+        if size != HEADER_BYTES + source.arrived_samples * SAMPLE_BYTES:
+            raise SystemExit(f"{name}: {size} bytes are kept of {source.arrived_samples} samples.")
+    back.sort()
+    return {
+        "cycles": cycles,
+        "back_seconds": {"p50": round(back[len(back) // 2], 2), "most": round(back[-1], 2)},
+        "opened": {name: source.status.n_opened for name, source in sources.items()},
+    }
+
+
+def main() -> None:
+    """Run, and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, default=100)
+    options = parser.parse_args()
+    if reason := missing():
+        raise SystemExit(f"There is no virtual microphone here: {reason}.")
+    faulthandler.enable(all_threads=True)
+    mic = VirtualMic()
+    try:
+        for name in (DEFAULT, *NAMES):
+            mic.add(name, SAMPLE_RATE, 1)
+        os.environ.update(mic.env)
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(unplug(mic, Path(folder), options.cycles), indent=2))
+    finally:
+        mic.close()
+
+
+if __name__ == "__main__":
+    main()
