@@ -47,6 +47,8 @@ class OracleSession:
     n_accepted: int = 0
     n_begun: int = 0
     """Prompts that were begun: at pauses, and by rolling."""
+    n_rolls: int = 0
+    """Of them, those that went on in unbroken speech."""
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -112,7 +114,7 @@ def run_oracle(
     statistics = transcriber.statistics
     session.n_steps, session.n_drafted = statistics.n_steps, statistics.n_drafted
     session.n_accepted = statistics.n_accepted
-    session.n_begun = oracle.n_begun
+    session.n_begun, session.n_rolls = oracle.n_begun, statistics.n_rolls
     session.n_rewritten = oracle.n_rewritten
     return session
 
