@@ -18,8 +18,11 @@ class Steering:
         self._session = session
         self._settings = settings
 
-    def __call__(self, changes: Mapping[str, Any]) -> None:
+    def __call__(self, changes: Mapping[str, Any], track: str = "") -> None:
         """May take as long as a device needs to answer.
+
+        Args:
+            track: whose device.
 
         Raises:
             LivecapError: it cannot be changed so, and all goes on as before.
@@ -31,7 +34,7 @@ class Steering:
         wanted: dict[str, Any] = {name: usual.get(name) if value is None else value for name, value in changes.items()}
         settings = replace(self._settings, **wanted)
         if "device" in changes:
-            self._session.switch_input(settings.device)
+            self._session.switch_input(settings.device, track)
         if set(changes) - {"device"}:
             language, load_model = recognition(settings, self._session.kept_models)
             self._session.change_recognition(load_model, described_model(settings.model), language)

@@ -72,14 +72,17 @@ class SteeredSession(LiveSession):
         cannot be loaded, a notice tells, and all goes on as before."""
         self._ask(lambda: self._change_recognition(load_model, model, language))
 
-    def switch_input(self, device: str | int | None) -> None:
-        """Go on with another input; the time between the two is a gap.
+    def switch_input(self, device: str | int | None, label: str = "") -> None:
+        """A track goes on with another input; the time between the two is a gap.
+
+        Args:
+            label: of the track; of the first one without it.
 
         Raises:
             AudioError: no such input, or this session does not hear one.
         """
         for track in self._tracks:
-            if isinstance(track.source, Microphone):
+            if isinstance(track.source, Microphone) and label in ("", track.label):
                 track.source.switch_to(device)
                 return
         raise AudioError("This session hears no input that could be changed. Start another one: livecap --device NAME.")
@@ -132,7 +135,7 @@ class SteeredSession(LiveSession):
     def _end_utterances(self) -> None:
         for track in self._tracks:
             if track.transcriber is not None and not track.source.ended:
-                self._decode(track, track.transcriber.flush())
+                self._decode(track, track.step(closes=True))
 
     def _change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
         try:

@@ -2,40 +2,31 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.reactive import reactive
 from textual.widgets import Footer
 
 from livecap.errors import LivecapError
 from livecap.session.clock import SessionClock
 from livecap.session.status import State
-from livecap.transcript import (
-    SAMPLE_RATE,
-    AudioGap,
-    ClockAnchored,
-    Marked,
-    Notice,
-    Paused,
-    Resumed,
-    SessionEvent,
-    SessionStarted,
-    TranscriptUpdate,
-)
+from livecap.transcript import ClockAnchored, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
 from livecap.tui.ask_line import AskLine
+from livecap.tui.bindings import RUNNING
 from livecap.tui.captions import MOST_LINES, Captions
+from livecap.tui.live_changes import LiveChanges
 from livecap.tui.live_words import LISTENING, OVER, PLACEHOLDERS, TINY_NOTICE
 from livecap.tui.machine import Change, Machine
-from livecap.tui.messages import SessionReported, TranscriptChanged
+from livecap.tui.messages import Changed, SessionReported, TranscriptChanged
 from livecap.tui.reading_screen import ReadingScreen
+from livecap.tui.remarks import Remarks
 from livecap.tui.session_history import SessionHistory
 from livecap.tui.sound_line import SoundLine
-from livecap.tui.spoken import length_of_time
 from livecap.tui.status_bar import StatusBar
 from livecap.tui.transcript_view import TranscriptView
 
@@ -51,28 +42,7 @@ FRAMES_PER_SECOND = 15
 class LiveScreen(ReadingScreen, inherit_bindings=False):
     """Starts the session, shows it, and leaves when it has ended and a person wants to."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "pause", "Pause", tooltip="Stop listening; the clock of the session stands still", id="pause"),
-        Binding("space", "resume", "Resume", tooltip="Listen again", id="resume"),
-        Binding("m", "mark", "Mark", tooltip="Mark this moment; type a note if you like", id="mark"),
-        *ReadingScreen.BINDINGS,
-        Binding("c", "captions", "Captions", tooltip="A few large lines, for a second screen", id="captions"),
-        Binding("u", "mute", "Mute", show=False, tooltip="Hear nothing, but let the clock go on", id="mute"),
-        Binding("u", "unmute", "Unmute", show=False, tooltip="Hear again", id="unmute"),
-        Binding("enter", "paragraph", "New paragraph", show=False, tooltip="End this utterance now", id="paragraph"),
-        Binding("d", "device", "Device", show=False, tooltip="Listen to another device", id="device"),
-        Binding("M", "model", "Model", show=False, tooltip="Run another model", id="model"),
-        Binding("l", "language", "Language", show=False, tooltip="Force a language, or none", id="language"),
-        Binding("w", "context", "Words", show=False, tooltip="Name the words to expect", id="context"),
-        Binding("plus", "caption_lines(1)", "More lines", show=False, tooltip="One caption more", id="more-lines"),
-        Binding("minus", "caption_lines(-1)", "Fewer lines", show=False, tooltip="One caption less", id="fewer-lines"),
-        Binding("e", "export", "Export", show=False, tooltip="Write the transcript in another format", id="export"),
-        Binding(
-            "i", "diagnostics", "Diagnostics", show=False, tooltip="Latency, memory, gaps, the log", id="diagnostics"
-        ),
-        Binding("s", "sessions", "Sessions", show=False, tooltip="Past sessions", id="sessions"),
-        Binding("q", "quit", "Quit", tooltip="End the session in order, and leave", id="quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*RUNNING]
 
     state: reactive[State] = reactive(State.LOADING, init=False)
     stopping: reactive[bool] = reactive(False, init=False)
@@ -99,12 +69,12 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         status = session.status
         super().__init__(SessionClock(status.live, datetime.fromtimestamp(status.started_wall).astimezone()), clock)
         self._session = session
-        self._machine, self._change = machine, change
+        self._changes = LiveChanges(self, machine, change, clock)
         self._inline = inline
         self._fresh: dict[tuple[str, int], TranscriptUpdate] = {}
         """(track, utterance) to its newest update that is not drawn yet."""
         self._quit_requests: deque[None] = deque()
-        self._paused_at: dict[str, datetime] = {}
+        self._remarks = Remarks(status.live)
         self._mark_sample = 0
         self.history = SessionHistory()
         session.add_listener(self._hear)
@@ -175,31 +145,15 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         match message.event:
             case SessionStarted(wall_time=wall_time, live=live):
                 self._times = SessionClock(live, datetime.fromisoformat(wall_time))
+                self._remarks.live = live
                 self._view.set_clock(self._times)
-            case Paused(track=track, wall_time=wall_time):
-                self._paused_at[track] = datetime.fromisoformat(wall_time)
-            case Resumed(track=track, sample=sample, wall_time=wall_time):
-                self._resumed(track, sample, datetime.fromisoformat(wall_time))
-                self._times.note(message.event)
-            case ClockAnchored():
-                self._times.note(message.event)
-            case Marked(track=track, sample=sample, note=note):
-                self._remark(track, sample, note or "marked", "mark")
-            case AudioGap(track=track, start_sample=start, end_sample=end):
-                label = f"{track}: " if track else ""
-                self._remark(track, end, f"— {label}{(end - start) / SAMPLE_RATE:.1f} s of sound lost —")
             case Notice(message=sentence, severity=severity):
                 self.tell(sentence, severity)
-
-    def _resumed(self, track: str, sample: int, now: datetime) -> None:
-        before = self._paused_at.pop(track, now)
-        if self._times.live and not self._paused_at:
-            self._remark(track, sample, f"— paused for {length_of_time((now - before).total_seconds())} —")
-
-    def _remark(self, track: str, sample: int, sentence: str, kind: Literal["remark", "mark"] = "remark") -> None:
-        """Below what was said before it: that is drawn first."""
-        self._show_fresh()
-        self._view.remark(track, sample, sentence, kind)
+        if remark := self._remarks.of(message.event):
+            self._show_fresh()  # it stands below what was said before it
+            self._view.remark(remark)
+        if isinstance(message.event, Resumed | ClockAnchored):
+            self._times.note(message.event)
 
     def on_transcript_view_missed(self, message: TranscriptView.Missed) -> None:
         self._sound.n_missed = message.n_rows
@@ -242,7 +196,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             case "mark" | "paragraph":
                 return state not in OVER
             case "device" | "model" | "language" | "context":
-                return self._change is not None and state in (*LISTENING, State.PAUSED) and not stopping
+                return self._changes.are_possible and state in (*LISTENING, State.PAUSED) and not stopping
             case "caption_lines":
                 return self.captioned
             case "captions" | "sessions" | "export":
@@ -279,7 +233,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             sample, track, note = self._mark_sample, self._mark_track, message.text.strip()
             self._ask(lambda: self._session.mark(note, sample, track))
         elif message.purpose == "context":
-            self.change({"context": message.text.strip()})
+            self._changes.make({"context": message.text.strip()})
 
     def action_captions(self) -> None:
         self.captioned = not self.captioned
@@ -301,53 +255,26 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     # ---- other sound, another model
 
     def action_device(self) -> None:
-        from livecap.tui.device_screen import DeviceScreen
-
-        assert self._machine is not None
-        self.app.push_screen(DeviceScreen(self._machine, self._now), lambda name: self._chosen("device", name))
+        self._changes.ask_device(self._session.status.tracks)
 
     def action_model(self) -> None:
-        from livecap.tui.model_screen import ModelScreen
-
-        assert self._machine is not None
-        self.app.push_screen(ModelScreen(self._machine, self._now), lambda name: self._chosen("model", name))
+        self._changes.ask_model()
 
     def action_language(self) -> None:
-        from livecap.tui.language_screen import LanguageScreen
-
-        assert self._machine is not None
-        screen = LanguageScreen(self._machine.languages())
-        self.app.push_screen(screen, lambda name: self._chosen("language", name))
+        self._changes.ask_language()
 
     def action_context(self) -> None:
         now: str = self.app.settings.context  # type: ignore[attr-defined]
         self._ask_line.ask("context", "Words to expect:", now, hint="enter use   esc not")
 
-    def _chosen(self, name: str, value: str | None) -> None:
-        """None: nothing was chosen. An empty text: what is usual."""
-        if value is not None:
-            self.change({name: value or None})
-
-    def change(self, changes: Mapping[str, Any]) -> None:
-        """Change the session that runs, without keeping the screen waiting."""
-        assert self._change is not None
-        change = self._change
-        self.tell(f"Changing the {', '.join(changes)}…")
-
-        def work() -> None:
-            try:
-                change(changes)
-            except LivecapError as error:
-                self.app.call_from_thread(self.tell, str(error), "error")
-            else:
-                self.app.call_from_thread(self._changed, changes)
-
-        self.run_worker(work, thread=True, group="change", exclusive=True)
-
-    def _changed(self, changes: Mapping[str, Any]) -> None:
-        if "context" in changes:
+    def on_changed(self, message: Changed) -> None:
+        """What was asked for is done, or cannot be."""
+        if message.trouble:
+            self.tell(message.trouble, "error")
+            return
+        if "context" in message.changes:
             app = self.app
-            app.settings = replace(app.settings, context=changes["context"] or "")  # type: ignore[attr-defined]
+            app.settings = replace(app.settings, context=message.changes["context"] or "")  # type: ignore[attr-defined]
         self._notice.dismiss()
 
     # ---- what is kept
@@ -361,7 +288,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def action_sessions(self) -> None:
         from livecap.tui.sessions_screen import SessionsScreen
 
-        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self._now, self._machine))
+        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self._now, self._changes.machine))
 
     # ---- the way out
 

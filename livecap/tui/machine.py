@@ -100,6 +100,17 @@ class Machine(Protocol):
         ...
 
 
-Change = Callable[[Mapping[str, Any]], None]
-"""Changes settings of the session that runs: `device`, `model`, `language` or `context`. May take seconds; raises a
-LivecapError where it cannot be, and then all goes on as before."""
+class Change(Protocol):
+    """Changes settings of the session that runs."""
+
+    def __call__(self, changes: Mapping[str, Any], track: str = "") -> None:
+        """May take seconds.
+
+        Args:
+            changes: `device`, `model`, `language` or `context` to what it shall be; None for what is usual.
+            track: whose device, where there are several tracks.
+
+        Raises:
+            LivecapError: it cannot be, and all goes on as before.
+        """
+        ...

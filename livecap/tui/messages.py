@@ -1,6 +1,8 @@
 """Messages heard across the app."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from textual.message import Message
 
@@ -26,3 +28,13 @@ class SessionReported(Message):
     """The session has a new fact. Never dropped."""
 
     event: SessionEvent
+
+
+@dataclass
+class Changed(Message):
+    """What a person wanted changed in the session is changed, or cannot be."""
+
+    changes: Mapping[str, Any]
+    """Setting to value."""
+    trouble: str = ""
+    """Why not, in a sentence."""

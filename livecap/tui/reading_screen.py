@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer
 
 from livecap.session.clock import SessionClock
 from livecap.tui.ask_line import AskLine
+from livecap.tui.bindings import READING
 from livecap.tui.notice_line import NoticeLine
 from livecap.tui.times import Times, next_times
 from livecap.tui.transcript_view import TranscriptView
@@ -25,18 +26,7 @@ class ReadingScreen(Screen[Any]):
     """A transcript with search, copy and times; what else there is comes from the screen that is made of it."""
 
     AUTO_FOCUS = "TranscriptView"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash,ctrl+f", "search", "Search", key_display="/", tooltip="Search what was said", id="search"),
-        Binding("n", "match(1)", "Next", show=False, tooltip="Go to the next place that was found", id="next"),
-        Binding("N", "match(-1)", "Previous", show=False, tooltip="Go to the place found before", id="previous"),
-        Binding("y", "copy", "Copy", show=False, tooltip="Copy what is selected, or the last utterance", id="copy"),
-        Binding("t", "times", "Times", show=False, tooltip="Other times beside the text, or none", id="times"),
-        Binding("z", "compact", "Compact", show=False, tooltip="More text: no empty rows and no bars", id="compact"),
-        Binding("end,G", "follow", "Follow", show=False, tooltip="Go to the end, and stay there", id="follow"),
-        Binding(
-            "escape", "dismiss_one", "Dismiss", show=False, tooltip="Close a search, a question, a notice", id="dismiss"
-        ),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*READING]
 
     def __init__(self, clock: SessionClock, now: Callable[[], float]) -> None:
         """

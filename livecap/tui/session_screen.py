@@ -4,24 +4,26 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Footer, Static
 
 from livecap.errors import LivecapError
 from livecap.session.index import Hit
-from livecap.session.recorded import Fact, RecordedSession
+from livecap.session.recorded import RecordedSession
 from livecap.text_safety import printable
-from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, Resumed, UtteranceEnded, UtteranceSettled
+from livecap.transcript import UtteranceEnded, UtteranceSettled
+from livecap.tui.bindings import PAST
 from livecap.tui.machine import Machine, Playing
 from livecap.tui.paragraph import Paragraph
 from livecap.tui.reading_screen import ReadingScreen
+from livecap.tui.remarks import Remarks
 from livecap.tui.spoken import length_of_time
 from livecap.tui.transcript_view import TranscriptView
 
 PLACEHOLDER = "Nothing was said."
 
 
-class SessionScreen(ReadingScreen):
+class SessionScreen(ReadingScreen, inherit_bindings=False):
     """Up and down go from line to line; space plays the sound from there, where it was kept."""
 
     DEFAULT_CSS = """
@@ -29,11 +31,7 @@ class SessionScreen(ReadingScreen):
         & #head { height: 1; padding: 0 1; text-style: bold; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space,enter", "play", "Play", tooltip="Play from this line; again to stop", id="session.play"),
-        Binding("e", "export", "Export", tooltip="Write the session in another format", id="session.export"),
-        Binding("q", "leave", "Back", tooltip="Back to the list", id="session.back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*PAST]
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ class SessionScreen(ReadingScreen):
         super().on_mount()
         self._view.placeholder = PLACEHOLDER
         self._view.has_cursor = True
-        self._view.load(_paragraphs(self._session.facts()))
+        self._view.load(_paragraphs(self._session))
         if self._session.damages:
             self.tell(f"This log is damaged: {self._session.damages[0]}", "warning")
         elif self._session.was_cut_off:
@@ -154,23 +152,12 @@ class SessionScreen(ReadingScreen):
             self.app.exit("finished")
 
 
-def _paragraphs(facts: Iterator[Fact]) -> Iterator[Paragraph]:
+def _paragraphs(session: RecordedSession) -> Iterator[Paragraph]:
     """What is read of a session, in order."""
-    paused: set[str] = set()
-    for fact in facts:
-        match fact:
-            case UtteranceEnded() | UtteranceSettled() if fact.text.strip():
+    remarks = Remarks(session.clock.live)
+    for fact in session.facts():
+        if isinstance(fact, UtteranceEnded | UtteranceSettled):
+            if fact.text.strip():
                 yield Paragraph(fact.track, fact.start_sample, stable=printable(fact.text))
-            case Marked():
-                yield Paragraph(fact.track, fact.sample, stable=printable(fact.note) or "marked", kind="mark")
-            case AudioGap():
-                seconds = (fact.end_sample - fact.start_sample) / SAMPLE_RATE
-                yield Paragraph(
-                    fact.track, fact.start_sample, stable=f"— {seconds:.1f} s of sound lost —", kind="remark"
-                )
-            case Paused():
-                paused.add(fact.track)
-            case Resumed() if fact.track in paused:
-                paused.discard(fact.track)
-                if not paused:
-                    yield Paragraph(fact.track, fact.sample, stable="— paused —", kind="remark")
+        elif remark := remarks.of(fact):
+            yield remark

@@ -17,8 +17,9 @@ from livecap.session.clock import SessionClock
 from livecap.text_safety import printable
 from livecap.transcript import TranscriptUpdate
 from livecap.tui.page import Form, Page
-from livecap.tui.paragraph import Kind, Paragraph
+from livecap.tui.paragraph import Paragraph
 from livecap.tui.row_drawing import RowDrawing
+from livecap.tui.selected_text import selected_text
 from livecap.tui.times import Times, gutter_time
 from livecap.tui.transcript_search import TranscriptSearch
 
@@ -133,10 +134,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self.following = True
         self._settle()
 
-    def remark(self, track: str, sample: int, text: str, kind: Kind = "remark") -> None:
+    def remark(self, remark: Paragraph) -> None:
         """Show a sentence of livecap's own or a person's note, below all that was said so far."""
-        index = self._page.append(Paragraph(track, sample, stable=printable(text), kind=kind))
-        self._moved(self._page.top(index))
+        self._moved(self._page.top(self._page.append(remark)))
 
     def load(self, paragraphs: Iterable[Paragraph]) -> None:
         """Show a whole session that is over, from its beginning."""
@@ -315,22 +315,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The selected text, a line for each utterance, without the gutter and without the breaks of rows."""
-        lines: dict[int, tuple[int, int]] = {}
-        first = selection.start.y if selection.start else 0
-        last = selection.end.y if selection.end else self._page.n_rows
-        for row in range(first, min(last, self._page.n_rows) + 1):
-            found, span = self._page.at(row), selection.get_span(row)
-            if found is None or span is None:
-                continue
-            index, inner = found
-            start, end = self.paragraphs[index].span(inner)
-            begin = min(end, start + span[0])
-            stop = end if span[1] < 0 else min(end, start + span[1])
-            if stop > begin:
-                known = lines.get(index)
-                lines[index] = (known[0] if known else begin, stop)
-        texts = [self.paragraphs[index].text[begin:stop].strip() for index, (begin, stop) in lines.items()]
-        return "\n".join(text for text in texts if text), "\n"
+        return selected_text(self._page, selection), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()

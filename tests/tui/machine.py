@@ -61,3 +61,13 @@ class ScriptedMachine:
     def play(self, files, sample):
         self.played.append(ScriptedPlaying(files, sample))
         return self.played[-1]
+
+
+class ScriptedChange:
+    """Remembers what was asked for: (changes, track)."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, changes, track=""):
+        self.asked.append((changes, track))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.session.status import SessionStatus, State
+from livecap.session.status import SessionStatus, State, TrackStatus
 from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, TranscriptUpdate
 
 STARTED = "2026-03-02T10:02:00.000+01:00"
@@ -83,6 +83,14 @@ class ScriptedSession:
 
     def becomes(self, **changes):
         self.status = replace(self.status, **changes)
+
+    def has_tracks(self, **sources):
+        """Label to source."""
+        tracks = [
+            TrackStatus(label, source, 0, 0, 0.1, speaking=False, language=None, trouble=None)
+            for label, source in sources.items()
+        ]
+        self.becomes(tracks=tuple(tracks))
 
     def tell(self, item):
         for listener in self.listeners:

@@ -9,7 +9,7 @@ from livecap.tui.captions import Captions
 from livecap.tui.help_screen import HelpScreen
 from livecap.tui.keys import checked_keymap, commands
 from livecap.tui.times import Times
-from tests.tui.machine import ScriptedMachine
+from tests.tui.machine import ScriptedChange, ScriptedMachine
 from tests.tui.scripted_session import ScriptedSession
 
 
@@ -206,7 +206,7 @@ async def test_another_theme_is_remembered(show):
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
 async def test_help_names_every_key_and_closes(show, key):
-    async with show(machine=ScriptedMachine(), change=lambda changes: None, size=(100, 60)) as screen:
+    async with show(machine=ScriptedMachine(), change=ScriptedChange(), size=(100, 60)) as screen:
         await screen.press(key)
         assert isinstance(screen.app.screen, HelpScreen)
         await screen.shows(
@@ -232,8 +232,8 @@ async def test_i_shows_diagnostics_that_can_be_copied(show, monkeypatch):
 
 
 async def test_d_changes_the_device_and_w_the_words_while_running(show):
-    changes, machine = [], ScriptedMachine()
-    async with show(machine=machine, change=changes.append) as screen:
+    changes, machine = ScriptedChange(), ScriptedMachine()
+    async with show(machine=machine, change=changes) as screen:
         await screen.press("d")
         await screen.shows("MacBook Pro Microphone", "what this machine plays", "dB")
         await screen.press("down")
@@ -242,17 +242,35 @@ async def test_d_changes_the_device_and_w_the_words_while_running(show):
         await screen.shows("● 00:00:00")
         await screen.press("w", *"Priya", "enter")
         for _ in range(50):
-            if len(changes) == 2:
+            if len(changes.asked) == 2:
                 break
             await screen.settle()
-        assert changes == [{"device": "BlackHole 2ch"}, {"context": "Priya"}]
+        assert changes.asked == [({"device": "BlackHole 2ch"}, ""), ({"context": "Priya"}, "")]
         assert machine.meters[0].closed
         assert screen.app.settings.context == "Priya"
 
 
+async def test_with_two_tracks_d_changes_the_one_that_is_chosen_with_tab(show):
+    session, changes = ScriptedSession(), ScriptedChange()
+    session.has_tracks(me="MacBook Pro Microphone", them="BlackHole 2ch")
+    async with show(session, machine=ScriptedMachine(), change=changes) as screen:
+        await screen.press("d")
+        await screen.shows("for ▸me   them", "● me", "● them")
+        await screen.press("tab")
+        await screen.shows("for  me  ▸them")
+        await screen.press("enter")
+        await screen.shows("MacBook Pro Microphone is heard as me already")
+        await screen.press("down", "down", "enter")
+        for _ in range(50):
+            if changes.asked:
+                break
+            await screen.settle()
+        assert [(list(asked), track) for asked, track in changes.asked] == [(["device"], "them")]
+
+
 async def test_l_forces_a_language_and_M_changes_the_model(show):
-    changes = []
-    async with show(machine=ScriptedMachine(), change=changes.append) as screen:
+    changes = ScriptedChange()
+    async with show(machine=ScriptedMachine(), change=changes) as screen:
         await screen.press("l")
         await screen.shows("Let the model say which", "Japanese")
         await screen.press(*"germ", "enter")
@@ -261,14 +279,14 @@ async def test_l_forces_a_language_and_M_changes_the_model(show):
         await screen.press("enter")
         await screen.shows("● 00:00:00")
         for _ in range(50):
-            if len(changes) == 2:
+            if len(changes.asked) == 2:
                 break
             await screen.settle()
-        assert changes == [{"language": "German"}, {"model": "Qwen/Qwen3-ASR-0.6B"}]
+        assert changes.asked == [({"language": "German"}, ""), ({"model": "Qwen/Qwen3-ASR-0.6B"}, "")]
 
 
 async def test_a_change_that_cannot_be_is_a_sentence(show):
-    def refuse(changes):
+    def refuse(changes, track):
         raise SettingsError("Not possible now.")
 
     async with show(machine=ScriptedMachine(), change=refuse) as screen:
@@ -329,7 +347,7 @@ def test_every_command_has_a_key_a_name_and_a_sentence():
 
 
 async def test_the_palette_has_every_key_of_the_screen(show):
-    async with show(machine=ScriptedMachine(), change=lambda changes: None) as screen:
+    async with show(machine=ScriptedMachine(), change=ScriptedChange()) as screen:
         titles = {command.title for command in screen.app.get_system_commands(screen.app.screen)}
         assert titles >= {"Pause", "Mark", "Search", "Device", "Captions", "Export", "Help", "Quit", "Theme", "Copy"}
         assert isinstance(screen.app, LivecapApp)

@@ -25,7 +25,7 @@ from livecap.tui.model_screen import ModelScreen
 from livecap.tui.question_screen import QuestionScreen
 from livecap.tui.session_screen import SessionScreen
 from livecap.tui.sessions_screen import SessionsScreen
-from tests.tui.machine import ScriptedMachine
+from tests.tui.machine import ScriptedChange, ScriptedMachine
 from tests.tui.past_sessions import write_sessions
 from tests.tui.scripted_session import STARTED, ScriptedSession
 from tests.tui.shown import Shown
@@ -57,7 +57,7 @@ def talk(session, labelled=True):
 
 def live(session, **options):
     options.setdefault("machine", ScriptedMachine())
-    return LiveScreen(session, clock=lambda: 1000.0, change=lambda changes: None, **options)
+    return LiveScreen(session, clock=lambda: 1000.0, change=ScriptedChange(), **options)
 
 
 async def draw_live(shown, session):

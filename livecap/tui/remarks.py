@@ -1,0 +1,41 @@
+"""Remarks: what stands between utterances: pauses, lost sound, moments that a person marked."""
+
+from datetime import datetime
+
+from livecap.text_safety import printable
+from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, Resumed, SessionEvent
+from livecap.tui.paragraph import Paragraph
+from livecap.tui.spoken import length_of_time
+
+
+class Remarks:
+    """Of one session, told its events in their order."""
+
+    def __init__(self, live: bool = True) -> None:
+        """
+        Args:
+            live: a pause of a recording takes no time that means something.
+        """
+        self.live = live
+        self._paused_at: dict[str, datetime] = {}
+
+    def of(self, event: SessionEvent) -> Paragraph | None:
+        """What is shown of an event, below all that was said before it; None for most."""
+        match event:
+            case Marked(track=track, sample=sample, note=note):
+                return Paragraph(track, sample, stable=printable(note) or "marked", kind="mark")
+            case AudioGap(track=track, start_sample=start, end_sample=end):
+                label = f"{track}: " if track else ""
+                return _remark(track, start, f"{label}{(end - start) / SAMPLE_RATE:.1f} s of sound lost")
+            case Paused(track=track, wall_time=wall_time):
+                self._paused_at[track] = datetime.fromisoformat(wall_time)
+            case Resumed(track=track, sample=sample, wall_time=wall_time):
+                now = datetime.fromisoformat(wall_time)
+                before = self._paused_at.pop(track, now)
+                if self.live and not self._paused_at:
+                    return _remark(track, sample, f"paused for {length_of_time((now - before).total_seconds())}")
+        return None
+
+
+def _remark(track: str, sample: int, sentence: str) -> Paragraph:
+    return Paragraph(track, sample, stable=printable(f"— {sentence} —"), kind="remark")
