@@ -8,13 +8,14 @@ words were said before and which behind, so none is lost and none said twice. Th
 new prompt with just its words as the prefix, and the language header stays.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from livecap.audio_in.vad import SpeechDetector
 from livecap.stream.config import StreamConfig
 from livecap.stream.hypothesis import Hypothesis
 from livecap.stream.recogniser import Decoded, Recogniser
 from livecap.stream.sound import RecentSound
+from livecap.stream.stage_seconds import StageSeconds
 from livecap.stream.token_text import TokenText
 from livecap.transcript import SAMPLE_RATE
 
@@ -34,6 +35,8 @@ class StepStatistics:
     """Steps whose text was more than can have been said."""
     n_rolls: int = 0
     """Prompts that went on as another one in unbroken speech."""
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+    """Where the time went."""
 
 
 class PromptWindow:
@@ -111,6 +114,7 @@ class PromptWindow:
         statistics.n_accepted += decoded.n_accepted
         statistics.n_passes += decoded.n_passes
         statistics.n_runaways += runaway
+        statistics.seconds += decoded.seconds
         return decoded
 
     def splits_word(self) -> bool:

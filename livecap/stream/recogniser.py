@@ -3,7 +3,8 @@
 A scripted oracle or a remote engine can stand here: the transcriber above knows sound positions and token ids only.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from livecap.model.generate import generate_drafted, verify
 from livecap.model.load import LoadedModel
 from livecap.model.prompt import Prompt
 from livecap.stream.config import StreamConfig
+from livecap.stream.stage_seconds import StageSeconds
 from livecap.stream.windows import EncoderWindows
 
 
@@ -34,16 +36,26 @@ class Decoded:
     """How many tokens of the draft it said again."""
     n_passes: int = 0
     """Sequential passes through the decoder behind the prefill."""
+    seconds: StageSeconds = StageSeconds()
+    """Where the time went."""
 
 
 class Recogniser:
     """One model, one prompt at a time. Lives on the thread that loaded the model."""
 
-    def __init__(self, loaded: LoadedModel, context: str, language: str | None, config: StreamConfig) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        context: str,
+        language: str | None,
+        config: StreamConfig,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """
         Args:
             context: names and words to expect; goes into the system turn as plain text.
             language: a full language name that is forced, or None to let the model say it.
+            clock: seconds, by which stages are measured.
         """
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
@@ -51,12 +63,13 @@ class Recogniser:
         self._context = context
         self._language = language
         self._config = config
+        self._clock = clock
         self._cache = PromptCache(len(loaded.model.model.layers))
         self._windows: EncoderWindows | None = None
 
     def begin(self, start_sample: int) -> None:
         """A new prompt whose sound begins here; what was known of the old one is forgotten."""
-        self._windows = EncoderWindows(self._model.audio_tower, start_sample, self._config.reuse_encoder)
+        self._windows = EncoderWindows(self._model.audio_tower, start_sample, self._config.reuse_encoder, self._clock)
         mx.clear_cache()
 
     def append(self, samples: NDArray[np.float32]) -> None:
@@ -92,7 +105,10 @@ class Recogniser:
             max_tokens: the most text tokens to say after the prefix.
             pad_samples: silence heard after the sound.
         """
+        clock = self._clock
+        start = clock()
         audio = self._open.encode(pad_samples)
+        encoded = clock()
         forced = self._language is not None
         header = () if forced else tuple(header)
         given = [*header, *prefix] if prefix else []
@@ -104,10 +120,12 @@ class Recogniser:
         if not self._config.reuse_kv:
             self._cache.trim_to(0)
         said, logits = verify(self._model, self._cache, prompt, len(draft))
+        prefilled = clock() if draft else None
         rest = draft[len(said) :]
         n_passes, complete = 0, False
         budget = max_tokens + (0 if given or forced else HEADER_TOKENS)
         for token, guessed in generate_drafted(self._model, self._cache, logits, rest, max(1, budget - len(said))):
+            prefilled = clock() if prefilled is None else prefilled  # without a draft, the first token is what waits for the prompt
             if token.id in self._eos_ids:
                 complete = True
                 break
@@ -120,6 +138,8 @@ class Recogniser:
             header = tuple(ids[:n_header])
         text = said[n_header:]
         n_accepted = len(said) - n_passes
+        end = clock()
+        prefilled = end if prefilled is None else prefilled
         return Decoded(
             ids=[token.id for token in text],
             margins=[token.margin for token in text],
@@ -127,6 +147,12 @@ class Recogniser:
             complete=complete,
             n_accepted=n_accepted,
             n_passes=n_passes,
+            seconds=StageSeconds(
+                mel=audio.mel_seconds,
+                encoder=encoded - start - audio.mel_seconds,
+                prefill=prefilled - encoded,
+                generate=end - prefilled,
+            ),
         )
 
     @property

@@ -8,8 +8,9 @@ chunk that lies above the floor does not feel it; one that is clipped by it carr
 floor moves its name changes and only that is made again. Equal names mean equal embeddings, so no floats are compared.
 """
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +37,23 @@ class EncodedAudio:
     """One for each embedding; equal names, equal embeddings."""
     embeddings: mx.array
     """[n, output_dim]"""
+    mel_seconds: float = 0.0
+    """Of the time it took, what the log-mel frames did."""
 
 
 class EncoderWindows:
     """The sound of one prompt and what is known of it. Samples are counted on the session's clock."""
 
-    def __init__(self, encoder: AudioEncoder, start_sample: int, reuse: bool = True) -> None:
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        start_sample: int,
+        reuse: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._encoder = encoder
         self._reuse = reuse
+        self._clock = clock
         self._window_frames = encoder.window_frames
         self._chunks_per_window = self._window_frames // CHUNK_FRAMES
         self._samples: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -67,13 +77,16 @@ class EncoderWindows:
         """All sound in the prompt, followed by `pad_samples` of silence, as named embeddings."""
         n_heard = self.end_sample - self.start_sample
         pad_samples = max(pad_samples, MIN_SAMPLES - n_heard)
+        start = self._clock()
         frames, n_final = self._log_mel(n_heard, pad_samples)
+        mel_seconds = self._clock() - start
         floor = float(frames.max()) - MEL_DYNAMIC_RANGE
         n_chunks = n_final // CHUNK_FRAMES
         n_windows = n_chunks // self._chunks_per_window
         chunk_names = self._name_chunks(frames, n_chunks, floor)
         conv = self._conv(frames, chunk_names, floor)
-        return self._encode_windows(conv, chunk_names, n_windows, (self.end_sample, pad_samples, floor))
+        encoded = self._encode_windows(conv, chunk_names, n_windows, (self.end_sample, pad_samples, floor))
+        return replace(encoded, mel_seconds=mel_seconds)
 
     def _log_mel(self, n_heard: int, pad_samples: int) -> tuple[NDArray[np.float32], int]:
         """All frames [n, 128] of the sound and its padding, and how many of them will never change."""
