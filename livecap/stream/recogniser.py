@@ -125,7 +125,8 @@ class Recogniser:
         n_passes, complete = 0, False
         budget = max_tokens + (0 if given or forced else HEADER_TOKENS)
         for token, guessed in generate_drafted(self._model, self._cache, logits, rest, max(1, budget - len(said))):
-            prefilled = clock() if prefilled is None else prefilled  # without a draft, the first token is what waits for the prompt
+            if prefilled is None:  # without a draft, the first token is what waits for the prompt
+                prefilled = clock()
             if token.id in self._eos_ids:
                 complete = True
                 break
