@@ -2,8 +2,10 @@
 
 import argparse
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from livecap.cli import bench, config, demo, devices, doctor, eval, export, recover, replay, sessions
 from livecap.cli.arguments import channels, moment, pace, rate
@@ -73,8 +75,20 @@ def _run(options: argparse.Namespace) -> int:
     return run_session(settings)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, without all the options before it."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = re.match(r"argument (?:COMMAND)?: invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if unknown:
+            message = f"there is no command {unknown[1]!r}, but {unknown[2]}"
+            if self.prog == "livecap":
+                message += "; a recording is given with --replay FILE"
+        self.exit(2, f"{self.prog}: {message}. `{self.prog} --help` has the rest.\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="livecap",
         description="Realtime transcription on your own machine: sound becomes text while people speak.",
         epilog=EXAMPLES,
@@ -111,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     output.add_argument("--log-dir", metavar="DIR", type=Path, help="put the session's folder into DIR")
     output.add_argument("--save-audio", action="store_true", help="keep the sound beside the log, to replay it")
 
-    commands = parser.add_subparsers(dest="command", metavar="", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for group in GROUPS:
         group.add_commands(commands)
     return parser
