@@ -58,8 +58,7 @@ class Spool:
         """[start, end) of sound that was lost and is not passed yet."""
         self._blocks: deque[tuple[int, NDArray[np.int16]]] = deque()
         """(start_sample, samples) that are not in the file."""
-        self.muted = False
-        """Sound is kept as silence of its length."""
+        self._muted = False
         self.path: Path | None = None
         self._file: int | None = None
         self._file_end = 0
@@ -77,17 +76,20 @@ class Spool:
         """Appended and not taken yet. Any thread."""
         return self._end - self._taken
 
+    def mute(self, muted: bool) -> None:
+        """From now on what is appended is kept as silence of its length, or as it is again. Any thread."""
+        with self._lock:
+            self._muted = muted
+
     # ---- the writer
 
     def append(self, samples: NDArray[np.float32]) -> None:
         """Sound that follows `end_sample`: [n] float32 within -1..1, kept as 16 bits."""
         if not len(samples):
             return
-        if self.muted:
-            samples = np.zeros_like(samples)
         data = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
         with self._lock:
-            trouble = self._grow(data)
+            trouble = self._grow(np.zeros_like(data) if self._muted else data)
         if trouble:
             self._on_notice(trouble)
 

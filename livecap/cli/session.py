@@ -23,9 +23,11 @@ from livecap.session.log import check_parent
 from livecap.settings import Settings
 
 if TYPE_CHECKING:
+    from livecap.audio_in.source import AudioSource
     from livecap.model.load import LoadedModel
     from livecap.session.live import LiveSession, LoadModel, MakeTranscriber
     from livecap.session.steered import SteeredSession
+    from livecap.session.steps import Step
     from livecap.stream.config import StreamConfig
 
 
@@ -117,7 +119,7 @@ def make_session(settings: Settings) -> "SteeredSession":
         sound_folder = SoundFolder(log.folder, settings.save_audio)
         for label, spool in spools(sound):
             sound_folder.add(label, spool)
-        tracks = [TrackSource(label, source) for label, source in sound]
+        tracks = [TrackSource(label, source, steps_of(source, settings)) for label, source in sound]
         model = described_model(settings.model)
         session = SteeredSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
     session.settings = as_logged(settings)
@@ -201,21 +203,21 @@ REPLAY_STEP_COST_SECONDS = 1.0
 """A recording that is read as fast as it can be gets the same chunks on every machine: 2 s."""
 
 
-RECORDED_STEP_SECONDS = 0.2
-"""A recorded session is handed over in the pieces of its steps: each is a step again, however short."""
-
-
 def stream_config(settings: Settings) -> "StreamConfig":
     """How the stream is set."""
-    from livecap.session.sound_folder import step_ends
     from livecap.stream.config import StreamConfig
 
-    if settings.chunk_seconds is None and settings.replay is not None and step_ends(settings.replay):
-        return StreamConfig(step_seconds=RECORDED_STEP_SECONDS)
     cost = settings.step_cost_seconds
     if cost is None and settings.replay is not None and settings.pace is None:
         cost = REPLAY_STEP_COST_SECONDS
     return StreamConfig(step_seconds=settings.chunk_seconds, step_cost_seconds=cost)
+
+
+def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":
+    """The steps to make again: those of a recorded session, unless a person wants others."""
+    from livecap.session.rehearing import RecordedSound
+
+    return source.steps if isinstance(source, RecordedSound) and settings.chunk_seconds is None else ()
 
 
 def _on_screen(session: "SteeredSession", settings: Settings) -> int:

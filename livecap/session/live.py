@@ -6,8 +6,7 @@ sources ─▶ transcribers, one a track ─▶ log ─▶ listeners
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +15,15 @@ from typing import Any
 from livecap.audio_in.source import WAKE_SECONDS, AudioChunk
 from livecap.errors import LivecapError, LogError
 from livecap.session.clock import WallClock
+from livecap.session.commit_latency import CommitLatency
 from livecap.session.disk import replace_file
 from livecap.session.log import SessionLog
 from livecap.session.publish import Listener, Publisher
 from livecap.session.report import capture_report
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.status import SessionStatus, State
+from livecap.session.step_costs import StepCost, StepCosts
+from livecap.session.steps import Step
 from livecap.session.tracks import Track, TrackSource
 from livecap.session.versions import versions
 from livecap.stream.transcriber import StreamingTranscriber
@@ -33,7 +35,6 @@ from livecap.transcript import (
     Resumed,
     SessionEnded,
     SessionStarted,
-    TranscriptUpdate,
 )
 from livecap.version import VERSION
 
@@ -42,9 +43,6 @@ MakeTranscriber = Callable[[str], StreamingTranscriber]
 
 LoadModel = Callable[[Callable[[str], None]], MakeTranscriber]
 """Loads the model on the thread that calls it; gets what to call with a notice."""
-
-RTF_STEPS = 10
-"""Steps that the shown RTF is averaged over."""
 
 
 class LiveSession:
@@ -84,8 +82,9 @@ class LiveSession:
         self._stopping = False
         self._paused = False
         self._error: str | None = None
-        self._steps: deque[tuple[float, float]] = deque(maxlen=RTF_STEPS)
-        """(seconds of compute, seconds of sound)."""
+        self.costs = StepCosts()
+        self.latency = CommitLatency(lambda label: self._track(label).source.arrived_samples)
+        self._publisher.listeners.append(self.latency)
         self._wall_step = 0.0
         """How far the computer's clock was moved, as told so far."""
         self._unbalanced: set[str] = set()
@@ -97,8 +96,6 @@ class LiveSession:
         log.on_trouble = self._on_log_trouble
         self.load_seconds = 0.0
         """Until the model could run."""
-        self.decode_seconds = 0.0
-        """Compute time of all steps so far."""
 
     # ---- what other threads call
 
@@ -164,8 +161,6 @@ class LiveSession:
         """A snapshot; cheap enough to poll at 15 Hz."""
         tracks = tuple(track.status for track in self._tracks)
         latest = max(tracks, key=lambda track: track.lag_seconds)
-        compute = sum(seconds for seconds, _ in self._steps)
-        sound = sum(seconds for _, seconds in self._steps)
         state = self._state
         if state is State.LISTENING and self._paused:
             state = State.PAUSED
@@ -186,7 +181,7 @@ class LiveSession:
             speaking=any(track.speaking for track in tracks),
             language=languages[0] if languages else self._language,
             language_forced=self._language is not None,
-            rtf=compute / sound if sound else None,
+            rtf=self.costs.rtf,
             n_gaps=sum(track.n_gaps for track in self._tracks),
             gap_samples=sum(track.gap_samples for track in self._tracks),
             log_path=str(self._log.folder),
@@ -194,6 +189,9 @@ class LiveSession:
             log_trouble=self._log.trouble,
             tracks=tracks,
         )
+
+    def _track(self, label: str) -> Track:
+        return next(track for track in self._tracks if track.label == label)
 
     @property
     def _arrived_samples(self) -> int:
@@ -290,20 +288,15 @@ class LiveSession:
         return False
 
     def _hear(self, track: Track, chunk: AudioChunk) -> None:
-        transcriber = track.transcriber
-        assert transcriber is not None
-        if gap := track.accept(chunk):
-            self._publisher.publish(gap)
-        self._anchor(track)
-        if not len(chunk.samples):  # listening pauses: see AudioSource
-            self._decode(track, transcriber.flush())
-        elif transcriber.ready:
-            self._decode(track, transcriber.step())
+        for piece in track.pieces(chunk):
+            if gap := track.accept(piece):
+                self._publisher.publish(gap)
+            self._anchor(track)
+            for step in track.due(piece):
+                self._decode(track, step)
 
     def _finish(self, track: Track) -> None:
-        transcriber = track.transcriber
-        assert transcriber is not None
-        self._decode(track, transcriber.finish())
+        self._decode(track, track.step(closes=True))
         account = track.account()
         if account.waiting:
             self._tell_unbalanced(track, f"{account.waiting} were never decoded")
@@ -311,20 +304,26 @@ class LiveSession:
             if gap := track.close_gap(track.source.arrived_samples):
                 self._publisher.publish(gap)
 
-    def _decode(self, track: Track, updates: Iterable[TranscriptUpdate]) -> None:
+    def _decode(self, track: Track, step: Step) -> None:
         transcriber = track.transcriber
         assert transcriber is not None
-        before, start = transcriber.decoded_samples, time.perf_counter()
-        for update in updates:
+        waited_samples = max(0, track.source.arrived_samples - transcriber.due_until)
+        before, stages, start = transcriber.decoded_samples, transcriber.statistics.seconds, time.perf_counter()
+        if self._sound_folder is not None:
+            self._sound_folder.note_step(track.label, step)
+        for update in transcriber.flush(step.step_samples) if step.closes else transcriber.step(step.step_samples):
             track.note(update)
             self._publisher.publish_update(update)
-        if self._sound_folder is not None:
-            self._sound_folder.note_step(track.label, track.end_sample)
-        sound = (transcriber.decoded_samples - before) / SAMPLE_RATE
-        compute = time.perf_counter() - start
-        self.decode_seconds += compute
-        if sound > 0:
-            self._steps.append((compute, sound))
+        self.costs.note(
+            StepCost(
+                at_seconds=track.source.arrived_samples / SAMPLE_RATE,
+                track=track.label,
+                sound_seconds=(transcriber.decoded_samples - before) / SAMPLE_RATE,
+                compute_seconds=time.perf_counter() - start,
+                waited_seconds=waited_samples / SAMPLE_RATE,
+                stages=transcriber.statistics.seconds - stages,
+            )
+        )
         account = track.account()
         if not account.balanced:
             self._tell_unbalanced(track, str(account))

@@ -8,8 +8,15 @@ from livecap.audio_in.source import AudioSource
 from livecap.errors import AudioError
 from livecap.session.log_reader import LogReader
 from livecap.session.session_folder import EVENTS, saved_sounds
-from livecap.session.sound_folder import step_ends
+from livecap.session.steps import Step, recorded_steps
 from livecap.transcript import AudioGap
+
+
+class RecordedSound(Replay):
+    """The sound of one track of a recorded session, in the pieces of its steps."""
+
+    steps: tuple[Step, ...] = ()
+    """That were made with it, where that was recorded."""
 
 
 def open_session(
@@ -35,22 +42,23 @@ def open_session(
     for _, event in reader.events():
         if isinstance(event, AudioGap):
             gaps.setdefault(event.track, []).append((event.start_sample, event.end_sample))
-    ends = step_ends(folder)
+    steps = recorded_steps(folder)
     # In the order of the session, the microphone first.
     labels = [label for label in reader.started.tracks if label in sounds]
     labels += [label for label in sorted(sounds) if label not in labels]
     opened: list[tuple[str, AudioSource]] = []
     try:
         for label in labels:
-            replay = Replay(
+            replay = RecordedSound(
                 sounds[label],
                 pace,
                 start_seconds=start_seconds,
                 end_seconds=end_seconds,
-                cuts=ends.get(label, ()),
+                cuts=[step.end_sample for step in steps.get(label, ())],
                 gaps=gaps.get(label, ()),
                 on_notice=on_notice,
             )
+            replay.steps = steps.get(label, ())
             opened.append((label, replay))
     except BaseException:
         for _, source in opened:

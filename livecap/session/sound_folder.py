@@ -4,26 +4,23 @@ It is there while the session runs, so that a slow decoder can be late and a cra
 deleted, unless the person wants to keep it; what a crash leaves behind is kept for seven days.
 
     sound.wav       16 bit, 16 kHz, mono, from sample 0; plays as it is, whenever the program was killed
-    steps.jsonl     where steps ended, so that a replay hears the same pieces (only of sound that is kept)
+    steps.jsonl     the steps that were made, so that a replay makes the same (only of sound that is kept)
     unsaved         there unless the sound is to be kept: whoever finds it after seven days may delete the folder
 """
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
-from io import TextIOWrapper
 from pathlib import Path
 
 from livecap.audio_in.spool import Spool
-from livecap.session.session_folder import EVENTS, is_being_written
+from livecap.session.session_folder import AUDIO, EVENTS, is_being_written
+from livecap.session.steps import Step, StepsFile
 
-AUDIO = "audio"
 UNSAVED = "unsaved"
-STEPS = "steps.jsonl"
 SINGLE = "sound"
 KEPT_SECONDS = timedelta(days=7).total_seconds()
 
@@ -39,7 +36,7 @@ class SoundFolder:
         self.folder = session_folder / AUDIO
         self._save = save
         self._spools: list[Spool] = []
-        self._steps: TextIOWrapper | None = None
+        self._steps = StepsFile(self.folder)
 
     def add(self, label: str, spool: Spool) -> None:
         """From now on the sound of this track is kept here. A disk that does not let it is a notice of the spool's."""
@@ -53,37 +50,20 @@ class SoundFolder:
     def mute(self, muted: bool) -> None:
         """From now on the sound of all tracks is kept as silence, or as it is again."""
         for spool in self._spools:
-            spool.muted = muted
+            spool.mute(muted)
 
-    def note_step(self, track: str, end_sample: int) -> None:
-        """A step was made with the sound up to here."""
-        if not self._save:
-            return
-        with suppress(OSError):  # a replay is then cut by the clock
-            if self._steps is None:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-                self._steps = open(os.open(self.folder / STEPS, flags, 0o600), "a", encoding="utf-8")
-            self._steps.write(json.dumps({"track": track, "end_sample": end_sample}) + "\n")
+    def note_step(self, track: str, step: Step) -> None:
+        """This step is made with the sound of a track."""
+        if self._save:
+            self._steps.note(track, step)
 
     def close(self, clean: bool) -> None:
         """The session is over; after a clean end unsaved sound goes."""
-        with suppress(OSError):
-            if self._steps is not None:
-                self._steps.close()
+        self._steps.close()
         for spool in self._spools:
             spool.close()
         if clean and not self._save:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def step_ends(session_folder: Path) -> dict[str, list[int]]:
-    """Of each track, where its steps ended, ascending; empty where that was not recorded."""
-    ends: dict[str, list[int]] = {}
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a line that was cut off ends the list
-        for line in (session_folder / AUDIO / STEPS).read_text(encoding="utf-8").splitlines():
-            step = json.loads(line)
-            ends.setdefault(str(step["track"]), []).append(int(step["end_sample"]))
-    return ends
 
 
 def left_behind(parent: Path) -> Iterator[Path]:

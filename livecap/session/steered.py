@@ -43,10 +43,10 @@ class SteeredSession(LiveSession):
             if self._muted or not self._publisher.running:
                 return
             self._muted = True
+            if self._sound_folder is not None:  # first: what is heard is what is kept
+                self._sound_folder.mute(True)
             for track in self._tracks:
                 self._silences[track.label].append((track.source.arrived_samples, None))
-        if self._sound_folder is not None:
-            self._sound_folder.mute(True)
         self.notice("Muted: what is said now is not heard.", "info")
 
     def unmute(self) -> None:
@@ -96,14 +96,14 @@ class SteeredSession(LiveSession):
     def diagnostics(self) -> dict[str, str]:
         """What somebody who looks for a fault wants to know, name to value, in the order to be shown."""
         facts: dict[str, str] = {}
-        if self._steps:
-            compute, sound = self._steps[-1]
-            facts["last step"] = f"{compute * 1e3:.0f} ms for {sound:.1f} s of sound"
+        if last := self.costs.last:
+            facts["last step"] = f"{last.compute_seconds * 1e3:.0f} ms for {last.sound_seconds:.1f} s of sound"
         for track in self._tracks:
             name = f"{track.label} " if track.label else ""
             if track.transcriber is not None:
                 done = track.transcriber.statistics
-                facts[f"{name}step of sound"] = f"{track.transcriber.step_seconds:.2f} s, {done.n_steps} steps so far"
+                step_seconds = track.transcriber.step_samples / SAMPLE_RATE
+                facts[f"{name}step of sound"] = f"{step_seconds:.2f} s, {done.n_steps} steps so far"
                 if done.n_drafted:
                     facts[f"{name}draft accepted"] = (
                         f"{done.n_accepted / done.n_drafted:.0%} of {done.n_drafted} tokens"

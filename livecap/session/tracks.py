@@ -5,10 +5,15 @@
 holds after every step for all sound that was taken, and at the end for all there was.
 """
 
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from livecap.audio_in.source import AudioChunk, AudioSource
 from livecap.session.status import TrackStatus
+from livecap.session.steps import Step
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, AudioGap, TranscriptUpdate
 
@@ -23,6 +28,8 @@ class TrackSource:
     label: str
     """"me", "them"; "" where there is one track."""
     source: AudioSource
+    steps: tuple[Step, ...] = ()
+    """That were made when this sound was recorded; they are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,8 @@ class Track:
         """None until the model is loaded."""
         self.end_sample = given.source.first_sample
         """Of what was taken."""
+        self._accepted_from = self.end_sample  # with the last chunk, and the gap before it
+        self._steps = given.steps
         self.n_gaps = 0
         self.gap_samples = 0
         self._heard = 0  # samples handed to the transcriber
@@ -67,11 +76,37 @@ class Track:
     def accept(self, chunk: AudioChunk) -> AudioGap | None:
         """Hand sound to the transcriber; returns what is missing before it."""
         assert self.transcriber is not None and chunk.start_sample >= self.end_sample, "sound given twice"
+        self._accepted_from = self.end_sample
         gap = self.close_gap(chunk.start_sample)
         self.end_sample = chunk.end_sample
         self._heard += len(chunk.samples)
         self.transcriber.accept(chunk)
         return gap
+
+    def pieces(self, chunk: AudioChunk) -> Iterator[AudioChunk]:
+        """The chunk, and before it the lost sound alone where a step was made when that was all that was known."""
+        if self.end_sample < chunk.start_sample and self._recorded(self.end_sample, chunk.start_sample):
+            yield AudioChunk(chunk.start_sample, np.zeros(0, np.float32))
+        yield chunk
+
+    def due(self, chunk: AudioChunk) -> Sequence[Step]:
+        """What to ask the transcriber for, now that it has accepted `chunk`: what it was asked for when this sound was
+        recorded, and where nobody knows that, a step if one is worth its cost, or the end at a pause."""
+        if self._steps and self._accepted_from < self._steps[-1].end_sample:
+            return self._recorded(self._accepted_from, self.end_sample)
+        assert self.transcriber is not None
+        pauses = not len(chunk.samples)  # see AudioSource
+        return [self.step(closes=pauses)] if pauses or self.transcriber.ready else []
+
+    def step(self, closes: bool = False) -> Step:
+        """What may be asked for now."""
+        assert self.transcriber is not None
+        return Step(self.end_sample, self.transcriber.step_samples, closes)
+
+    def _recorded(self, start_sample: int, end_sample: int) -> Sequence[Step]:
+        """Of (start_sample, end_sample]."""
+        ends = (bisect_right(self._steps, at, key=lambda step: step.end_sample) for at in (start_sample, end_sample))
+        return self._steps[slice(*ends)]
 
     def close_gap(self, end_sample: int) -> AudioGap | None:
         """Sound from where it was taken last up to here is missing; None where that is nothing."""

@@ -99,11 +99,16 @@ class StreamingTranscriber:
         if any(self._matters(event) for event in self._events):
             return True
         if self._utterance is None and self._events:
-            return self._sound.end_sample - self._events[0].sample >= self._step_length.samples
-        return self._is_due
+            return self._sound.end_sample - self._events[0].sample >= self.step_samples
+        return self._is_due(self.step_samples)
 
-    def step(self) -> Iterator[TranscriptUpdate]:
-        """One round over all that has arrived; each update is handed over as soon as it is known."""
+    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        """One round over all that has arrived; each update is handed over as soon as it is known.
+
+        Args:
+            step_samples: in place of `self.step_samples`: so much new sound is decoded though speech goes on.
+        """
+        due_samples = self.step_samples if step_samples is None else step_samples
         while self._events:
             event = self._events.popleft()
             if isinstance(event, SpeechStarted):
@@ -113,12 +118,16 @@ class StreamingTranscriber:
                 yield from self._end_utterance()
             elif self._matters(event) and self._last_voiced_sample <= event.sample:
                 yield from self._hear_the_end(event.sample)
-        if self._is_due:
+        if self._is_due(due_samples):
             yield from self._decode_until(self._sound.end_sample)
 
-    def flush(self) -> Iterator[TranscriptUpdate]:
-        """Listening pauses: what was heard is decoded, and all of it becomes stable. Sound may follow."""
-        yield from self.step()
+    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        """Listening pauses: what was heard is decoded, and all of it becomes stable. Sound may follow.
+
+        Args:
+            step_samples: as in `step`.
+        """
+        yield from self.step(step_samples)
         yield from self._hear_the_end(self._sound.end_sample)
         yield from self._end_utterance()
         self._heard_until = self._sound.end_sample
@@ -171,12 +180,12 @@ class StreamingTranscriber:
     def due_until(self) -> int:
         """Sound up to here is decoded, or waits for a step that is not due; lag is counted from it."""
         waiting = self._sound.end_sample - self._heard_until
-        return self._heard_until + min(waiting, self._step_length.samples)
+        return self._heard_until + min(waiting, self.step_samples)
 
     @property
-    def step_seconds(self) -> float:
-        """New sound that makes a step now."""
-        return self._step_length.seconds
+    def step_samples(self) -> int:
+        """New sound that makes a step worth its cost now."""
+        return self._step_length.samples
 
     @property
     def statistics(self) -> StepStatistics:
@@ -283,15 +292,14 @@ class StreamingTranscriber:
             return breath or (self._utterance is not None and self._window.wants_pause(event.quiet_samples))
         return isinstance(event, SpeechEnded)
 
-    @property
-    def _is_due(self) -> bool:
-        """Enough new sound has come, and somebody spoke in it."""
+    def _is_due(self, step_samples: int) -> bool:
+        """So much new sound has come, and somebody spoke in it."""
         if self._utterance is None:
             return False
         heard = self._window.end_sample
         if self._end_is_heard and self._last_voiced_sample <= heard:
             return False
-        return self._sound.end_sample - heard >= self._step_length.samples
+        return self._sound.end_sample - heard >= step_samples
 
     @property
     def _last_voiced_sample(self) -> int:

@@ -60,9 +60,9 @@ def test_while_paused_the_other_input_is_opened_when_listening_goes_on(ear):
 
 def test_muted_sound_is_kept_as_silence_of_its_length(ear):
     source = ear.open()
-    source.spool.muted = True
+    source.spool.mute(True)
     ear.hear(np.full(320, 0.5))
-    source.spool.muted = False
+    source.spool.mute(False)
     ear.hear(np.full(320, 0.5))
     source.close()
     [chunk] = list(chunks(source))

@@ -11,6 +11,7 @@ from livecap.session.disk import Disk
 from livecap.session.live import LiveSession
 from livecap.session.log import SessionLog
 from livecap.session.tracks import TrackSource
+from livecap.stream.prompt_window import StepStatistics
 from livecap.transcript import SessionEvent, TranscriptUpdate
 from tests.session.when import STARTED
 
@@ -79,6 +80,8 @@ class ScriptedTranscriber:
     language = "English"
     speaking = True
     n_unsettled = 0
+    step_samples = SECOND
+    statistics = StepStatistics()
 
     def __init__(self, fault: Exception | None = None, track: str = "") -> None:
         self.decoded_samples = 0
@@ -98,12 +101,12 @@ class ScriptedTranscriber:
         self._n += 1
         self.decoded_samples = chunk.end_sample
 
-    def step(self) -> Iterator[TranscriptUpdate]:
+    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         if self._fault is not None and self._n == 2:
             raise self._fault
         yield self._update(self._n - 1, final=False)
 
-    def flush(self) -> Iterator[TranscriptUpdate]:
+    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         yield self._update(self._n, final=True)
 
     finish = flush

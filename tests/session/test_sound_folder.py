@@ -1,11 +1,9 @@
 """The sound of a session is kept while it runs, afterwards only if it is wanted, and not for ever after a crash."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +13,16 @@ import soundfile
 from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioChunk, chunks
 from livecap.audio_in.spool import Spool
-from livecap.cli.session import make_session
 from livecap.errors import AudioError
 from livecap.session.log import SessionLog
 from livecap.session.rehearing import open_session
-from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, step_ends, tidy
-from livecap.settings import Settings
-from livecap.transcript import AudioGap, SessionEnded, SessionStarted, TextCommitted
+from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, tidy
+from livecap.session.steps import Step, recorded_steps
+from livecap.transcript import AudioGap, SessionEnded, SessionStarted
 from tests.session.when import STARTED
 
 SECOND = 16_000
+STEPS = (Step(7000, 6400), Step(50_000, 16_000, closes=True))
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
 
@@ -49,8 +47,8 @@ def recorded(parent: Path, save: bool, clean: bool = True) -> Path:
     spools["me"].append(sound(SECOND, 1))
     spools["them"].append(sound(5 * SECOND, 2))
     log.append(AudioGap("me", 3 * SECOND, 4 * SECOND), 4.0)
-    for at in (7000, 50_000):
-        folder.note_step("me", at)
+    for step in STEPS:
+        folder.note_step("me", step)
     if clean:
         log.append(SessionEnded(5 * SECOND, "stopped"), 5.0)
     log.close()
@@ -69,7 +67,7 @@ def test_sound_goes_at_a_clean_end_and_stays_where_it_is_wanted_or_after_a_fault
 
 def test_a_session_is_heard_again_as_it_was(tmp_path: Path) -> None:
     folder = recorded(tmp_path, save=True)
-    assert step_ends(folder) == {"me": [7000, 50_000]}
+    assert recorded_steps(folder) == {"me": STEPS}
     (label, me), (other, them) = open_session(folder, None)
     assert (label, other) == ("me", "them")
     heard = list(chunks(me))
@@ -140,27 +138,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path
     folder, spool = SoundFolder(tmp_path, True), Spool(on_notice=notices.append)
     folder.add("", spool)
     spool.append(sound(100))
-    folder.note_step("", 100)
+    folder.note_step("", Step(100, 100))
     assert len(notices) == 1 and isinstance(spool.take(), AudioChunk)
     folder.close(True)
     tmp_path.chmod(0o700)
-
-
-def test_a_session_replayed_in_its_own_pieces_says_the_same(tmp_path: Path) -> None:
-    """Chunks of a third of a second as from a device; then its folder, as fast as it goes."""
-    samples, rate = soundfile.read(RECORDING, dtype="int16", frames=6 * SECOND)
-    soundfile.write(tmp_path / "clip.wav", samples, rate)
-    settings = Settings(replay=tmp_path / "clip.wav", pace=None, model="tiny", log_dir=tmp_path, chunk_seconds=1.0)
-    live = make_session(settings)
-    live._tracks[0].source._max_chunk_samples = 5000  # type: ignore[attr-defined]
-    live._sound_folder = SoundFolder(live.log_folder, True)
-    live._sound_folder.folder.mkdir()
-    shutil.copy(tmp_path / "clip.wav", live._sound_folder.folder / "sound.wav")
-    said: list[list[TextCommitted]] = []
-    for session in (live, None):
-        session = session or make_session(replace(settings, replay=live.log_folder))
-        said.append([])
-        session.add_listener(lambda item: said[-1].append(item) if isinstance(item, TextCommitted) else None)
-        session.start()
-        assert session.wait(120)
-    assert said[0] == said[1] and said[0]
