@@ -135,7 +135,7 @@ def _selftest(model: str) -> dict[str, Any]:
         "recording": recording.name,
         "sound_seconds": round(sound_seconds, 1),
         "wer": round(word_error_rate(reference_text(recording), " ".join(utterances)), 4),
-        "rtf": round(session.decode_seconds / sound_seconds, 4),
+        "rtf": round(session.costs.compute_seconds / sound_seconds, 4),
         "load_seconds": round(session.load_seconds, 2),
         "peak_memory_mb": round(_peak_memory_bytes() / 1e6),
     }

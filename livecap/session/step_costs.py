@@ -16,7 +16,7 @@ class StepCost:
     """One step of one track."""
 
     at_seconds: float
-    """When it ended, from the session's start."""
+    """When it ended, on the sample clock of its track."""
     track: str
     sound_seconds: float
     """What it heard anew."""

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from livecap.session.status import SessionStatus
 from livecap.text_safety import printable
 from livecap.transcript import SAMPLE_RATE
-from livecap.tui.plot import bars, nice_top
+from livecap.tui.diagnostics_plots import Axis, cost_rows, lag_rows, latency_rows, rtf_rows, stage_rows
 from livecap.tui.session_history import SessionHistory
 from livecap.tui.spoken import length_of_time, size
 from livecap.version import VERSION
@@ -22,7 +22,6 @@ from livecap.version import VERSION
 if TYPE_CHECKING:
     from livecap.session.steered import SteeredSession
 
-PLOT_HEIGHT = 4
 REDRAW_SECONDS = 0.5
 
 
@@ -74,23 +73,24 @@ class DiagnosticsScreen(Screen[None]):
 
     def text(self, width: int) -> str:
         """The whole screen as plain text, plots `width` columns wide."""
-        status = self._session.status
-        lines = [f"livecap {VERSION}", ""]
-        lines += [f"{name:<20} {value}" for name, value in self._facts(status) if value]
-        moments = list(self._history.moments)
-        for title, values, unit, least in (
-            ("Lag, seconds", [moment.lag_seconds for moment in moments], "s", 1.0),
-            ("Compute a second of sound (RTF)", [moment.rtf or 0.0 for moment in moments], "", 0.2),
-        ):
-            top = nice_top(values, least)
-            lines += ["", f"{title}, the last {length_of_time(min(len(values), width - 8))}"]
-            for number, row in enumerate(bars(values, width - 8, PLOT_HEIGHT, top)):
-                mark = f"{top:g} {unit}".strip() if number == 0 else "0" if number == PLOT_HEIGHT - 1 else ""
-                lines.append(f"{mark:>6} ┤{row}")
-        return "\n".join(lines)
+        session = self._session
+        status = session.status
+        axis = Axis.until(status.arrived_samples / SAMPLE_RATE, width)
+        moments, steps = list(self._history.moments), session.costs.recent
+        parts = [
+            [f"livecap {VERSION}"],
+            [f"{name:<20} {value}" for name, value in self._facts(status) if value],
+            latency_rows(session.latency.recent, axis),
+            cost_rows(steps, axis),
+            stage_rows(steps, width),
+            lag_rows(moments, axis),
+            rtf_rows(moments, axis),
+        ]
+        return "\n\n".join("\n".join(rows) for rows in parts if rows)
 
     def _facts(self, status: SessionStatus) -> list[tuple[str, str]]:
         session = self._session
+        steps = session.costs.recent
         facts = [
             ("source", printable(status.source)),
             ("model", printable(status.model)),
@@ -98,7 +98,7 @@ class DiagnosticsScreen(Screen[None]):
             ("loaded in", f"{session.load_seconds:.1f} s" if session.load_seconds else ""),
             ("lag", f"{status.lag_seconds:.1f} s"),
             ("RTF, last steps", f"{status.rtf:.3f}" if status.rtf is not None else ""),
-            ("decoding, in all", length_of_time(session.decode_seconds) if session.decode_seconds else ""),
+            ("decoding, in all", length_of_time(session.costs.compute_seconds) if steps else ""),
             ("gaps", f"{status.n_gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost"),
             *((f"{name}", value) for name, value in session.diagnostics.items()),
         ]

@@ -1,24 +1,47 @@
-"""A plot of numbers in braille dots or bars: rows of text, no colour needed."""
+"""Plots of numbers as rows of text: bars of eighths, shades for what lies above them. No colour needed."""
 
 import math
 from collections.abc import Sequence
 
 EIGHTHS = " ▁▂▃▄▅▆▇█"
+PARTS = " ▏▎▍▌▋▊▉█"
+SHADE = "░"
 
 
-def bars(values: Sequence[float], width: int, height: int, top: float) -> list[str]:
-    """The newest `width` values as columns; `top` fills a column.
+def columns(
+    values: Sequence[float | None], height: int, top: float, above: Sequence[float | None] | None = None
+) -> list[str]:
+    """A column for each value; `top` fills a column, and None is nothing.
+
+    Args:
+        above: a second series that is never below the first: a shade reaches up to it.
 
     Returns:
-        `height` rows of `width` characters, the highest first. Older columns are empty where there are too few values.
+        `height` rows, the highest first.
     """
-    shown = list(values[-width:])
-    columns = [0.0] * (width - len(shown)) + [min(1.0, max(0.0, value / top)) if top > 0 else 0.0 for value in shown]
-    eighths = [round(column * height * 8) for column in columns]
+    full = [_scaled(value, top, height * 8) for value in values]
+    shade = [_scaled(value, top, height) for value in above] if above is not None else [0] * len(full)
     rows = []
     for row in range(height - 1, -1, -1):
-        rows.append("".join(EIGHTHS[max(0, min(8, eighth - 8 * row))] for eighth in eighths))
+        cells = []
+        for eighths, shaded in zip(full, shade, strict=True):
+            bar = EIGHTHS[max(0, min(8, eighths - 8 * row))]
+            cells.append(SHADE if bar == " " and shaded > row else bar)
+        rows.append("".join(cells))
     return rows
+
+
+def bar(value: float, top: float, width: int) -> str:
+    """A horizontal bar, `width` characters; `top` fills it."""
+    eighths = _scaled(value, top, width * 8)
+    return ("█" * (eighths // 8) + PARTS[eighths % 8]).strip().ljust(width)[:width]
+
+
+def _scaled(value: float | None, top: float, steps: int) -> int:
+    """0 only for nothing: what is small is still seen."""
+    if value is None or value <= 0 or top <= 0:
+        return 0
+    return max(1, min(steps, round(value / top * steps)))
 
 
 def nice_top(values: Sequence[float], least: float) -> float:

@@ -4,6 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from livecap.session.status import SessionStatus
+from livecap.transcript import SAMPLE_RATE
 
 NOTE_SECONDS = 1.0
 KEPT_SECONDS = 600
@@ -13,6 +14,8 @@ KEPT_SECONDS = 600
 class Moment:
     """One second of a session; each number is the worst of it."""
 
+    at_seconds: float
+    """On the session's clock."""
     lag_seconds: float
     rtf: float | None
     level: float
@@ -33,5 +36,6 @@ class SessionHistory:
         if self._began is None:
             self._began = now
         elif now - self._began >= NOTE_SECONDS:
-            self.moments.append(Moment(self._lag, status.rtf, self._level))
+            at_seconds = status.arrived_samples / SAMPLE_RATE
+            self.moments.append(Moment(at_seconds, self._lag, status.rtf, self._level))
             self._began, self._lag, self._level = now, 0.0, 0.0

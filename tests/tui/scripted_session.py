@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from livecap.session.commit_latency import CommitLatency
 from livecap.session.status import SessionStatus, State, TrackStatus
+from livecap.session.step_costs import StepCosts
 from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, TranscriptUpdate
 
 STARTED = "2026-03-02T10:02:00.000+01:00"
@@ -14,7 +16,9 @@ class ScriptedSession:
 
     def __init__(self, live=True, model="Qwen3-ASR-0.6B", ends_on_stop=True, source="Built-in Microphone"):
         self.log_folder = Path("no-such-folder")
-        self.load_seconds, self.decode_seconds = 0.5, 12.0
+        self.load_seconds = 0.5
+        self.costs = StepCosts()
+        self.latency = CommitLatency(lambda track: self.status.arrived_samples)
         self.diagnostics = {"xruns": "0 overflows, 0 flags"}
         self.listeners = []
         self.calls = []

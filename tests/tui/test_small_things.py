@@ -8,17 +8,26 @@ from hypothesis import strategies as st
 
 from livecap.tui import clipboard
 from livecap.tui.level_strip import BARS, height
-from livecap.tui.plot import EIGHTHS, bars, nice_top
+from livecap.tui.plot import EIGHTHS, SHADE, bar, columns, nice_top
 from livecap.tui.spoken import length_of_time, size
 
 
-@given(st.lists(st.floats(0, 1e4), max_size=90), st.integers(1, 60), st.integers(1, 6))
-def test_a_plot_has_its_size_and_the_newest_value_at_the_right(values, width, n_rows):
-    rows = bars(values, width, n_rows, nice_top(values, 0.2))
-    assert [len(row) for row in rows] == [width] * n_rows
-    if values:
-        column = sum(EIGHTHS.index(row[-1]) for row in rows)
-        assert column == round(min(1.0, values[-1] / nice_top(values, 0.2)) * n_rows * 8)
+@given(st.lists(st.none() | st.floats(0, 1e4), min_size=1, max_size=90), st.integers(1, 6))
+def test_a_plot_has_its_size_and_a_column_for_each_value(values, n_rows):
+    top = nice_top([value for value in values if value is not None], 0.2)
+    rows = columns(values, n_rows, top, above=[None if value is None else 2 * value for value in values])
+    assert [len(row) for row in rows] == [len(values)] * n_rows
+    for place, value in enumerate(values):
+        cells = "".join(row[place] for row in rows)
+        assert cells.lstrip(" ").lstrip(SHADE).lstrip(EIGHTHS[1:8]).strip("█") == ""
+        filled = sum(EIGHTHS.index(cell) for cell in cells if cell != SHADE)
+        assert filled == (max(1, round(value / top * n_rows * 8)) if value else 0)
+
+
+@given(st.floats(0, 10), st.integers(1, 50))
+def test_a_bar_has_its_width_and_is_seen_where_there_is_anything(value, width):
+    drawn = bar(value, 10.0, width)
+    assert len(drawn) == width and (drawn.strip() == "") == (value == 0)
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=5), st.floats(0.01, 100))

@@ -1,0 +1,79 @@
+"""The diagnostics say what is true now, and their plots show what was."""
+
+from livecap.session.commit_latency import CommittedWord
+from livecap.session.step_costs import StepCost
+from livecap.stream.stage_seconds import StageSeconds
+from livecap.tui.diagnostics_plots import Axis, cost_rows, latency_rows, p95, stage_rows
+from livecap.tui.session_history import Moment, SessionHistory
+
+WIDTH = 68
+
+
+def step(at=1.0, waited=0.0):
+    return StepCost(at, "", 0.5, 0.1, waited, StageSeconds(mel=0.002, encoder=0.03, prefill=0.05, generate=0.01))
+
+
+def test_the_axis_ends_now_and_holds_ten_minutes_at_most():
+    axis = Axis.until(100.0, WIDTH)
+    assert (axis.n_columns, axis.column_seconds, axis.about) == (60, 2.0, "the last 2 min")
+    assert Axis.until(20.0, WIDTH).about == "the last 20 s"
+    assert Axis.until(100_000.0, WIDTH).about == "the last 10 min"
+    spread = axis.spread([(100.0, 1.0), (97.9, 2.0), (-19.0, 3.0), (-21.0, 4.0)])
+    assert spread[-1] == [1.0] and spread[-2] == [2.0] and spread[0] == [3.0]
+    assert sum(map(len, spread)) == 3
+
+
+def test_the_plot_of_latency_tells_its_median_and_its_p95():
+    words = [CommittedWord(at, 0.5 if at % 10 else 2.0) for at in range(1, 61)]
+    rows = latency_rows(words, Axis.until(60.0, WIDTH))
+    assert "p50 0.50" in rows[0] and "p95 2.00" in rows[0] and "60 words" in rows[0]
+    plot = rows[1:]
+    assert len({len(row) for row in plot}) == 1 and plot[0].startswith("     2 ┤") and plot[-1].startswith("     0 ┤")
+    assert plot[0].count("█") == 6 and plot[-1].rstrip().endswith("█")
+
+
+def test_before_the_first_utterance_no_latency_is_told():
+    assert latency_rows([], Axis.until(0.0, WIDTH)) == ["Word to stable: told when the first utterance has ended"]
+    assert cost_rows([], Axis.until(0.0, WIDTH)) == ["Cost of a step: none yet"]
+    assert stage_rows([], WIDTH) == []
+
+
+def test_the_wait_stands_above_the_cost_as_a_shade():
+    rows = cost_rows([step(at=1.0), step(at=5.0, waited=0.4)], Axis.until(5.0, WIDTH))
+    assert [row[-1] for row in rows[1:]] == ["░", "░", "░", "▆"]
+    assert rows[-1][-5] in "▁▂▃▄▅▆▇█" and rows[1][-5] == " "
+
+
+def test_every_stage_has_a_row_in_milliseconds():
+    rows = stage_rows([step() for _ in range(70)], WIDTH)
+    assert "last 60 steps" in rows[0]
+    named = {row.split()[0]: row.split() for row in rows[1:]}
+    assert list(named) == ["mel", "encoder", "prefill+verify", "generate", "host", "waited"]
+    assert named["prefill+verify"][-2:] == ["50.0", "50.0"] and named["host"][-2:] == ["8.0", "8.0"]
+    assert named["waited"][-2:] == ["0.0", "0.0"]
+    assert all(len(row) <= WIDTH for row in rows)
+
+
+def test_p95_of_few_values_is_one_of_theirs_or_between():
+    assert p95([3.0]) == 3.0 and 1.0 <= p95([1.0, 2.0]) <= 2.0
+
+
+def test_history_keeps_the_worst_of_each_second():
+    class Status:
+        lag_seconds, level, rtf, arrived_samples = 0.5, 0.1, 0.2, 16_000
+
+    history = SessionHistory()
+    for now, lag in [(0.0, 0.5), (0.4, 3.0), (0.8, 0.1), (1.0, 0.2)]:
+        Status.lag_seconds = lag
+        history.note(Status, now)
+    assert list(history.moments) == [Moment(1.0, 3.0, 0.2, 0.1)]
+
+
+async def test_the_screen_shows_stages_and_latency_of_the_session(show):
+    async with show(size=(100, 60)) as screen:
+        screen.session.becomes(arrived_samples=60 * 16_000)
+        for second in range(1, 60):
+            screen.session.costs.note(step(at=float(second)))
+        screen.session.latency._words.extend(CommittedWord(float(at), 0.7) for at in range(1, 60))
+        await screen.press("i")
+        await screen.shows("p50 0.70", "prefill+verify", "Cost of a step", "the last 1 min")
