@@ -45,8 +45,11 @@ style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-
 <div id="bar">
 <input id="search" type="search" placeholder="Search" aria-label="Search the transcript" autocomplete="off">
 <span id="count" role="status"></span>
-<button id="play" type="button" hidden>Play</button>
-<canvas id="wave" hidden aria-label="Waveform; click to listen" data-peaks="{_peaks(list(sounds.values()))}"></canvas>
+<div id="player" hidden>
+<button id="play" type="button">Play</button>
+<canvas id="wave" aria-label="Waveform; click to listen" data-peaks="{_peaks(list(sounds.values()))}"></canvas>
+<span id="clock"></span>
+</div>
 </div>
 <main>
 """

@@ -97,7 +97,7 @@ def test_sound_and_words_go_together(page: Page, tmp_path: Path) -> None:
     ready = "new Promise(d => { const a = livecap.sounds[0]; a.readyState ? d() : a.onloadedmetadata = d; })"
     page.run(ready)
     assert page.run("livecap.sounds[0].duration") == pytest.approx(20, abs=0.1)
-    assert page.run("!document.getElementById('play').hidden && !document.getElementById('wave').hidden")
+    assert page.run("!document.getElementById('player').hidden")
     said_at = "document.querySelector('.text > span.current')?.textContent"
     page.run(SEEK % (0.1, 0.1))
     assert page.run(said_at) == "Good"
@@ -107,6 +107,15 @@ def test_sound_and_words_go_together(page: Page, tmp_path: Path) -> None:
     page.run("document.querySelectorAll('.text > span')[1].click()")
     assert page.run("livecap.sounds[0].currentTime") == pytest.approx(4 / 7, abs=0.3)
     assert page.complaints == []
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, tmp_path: Path) -> None:
+    page.open(page_of(tmp_path, sound=True))
+    page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
+    page.run("new Promise(d => { const a = livecap.sounds[0]; a.readyState ? d() : a.onloadedmetadata = d; })")
+    page.run(SEEK % (4.5, 4.5))
+    assert page.run("document.getElementById('clock').textContent") == "0:04 / 0:20"
+    assert page.run("document.documentElement.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -119,6 +128,8 @@ def test_light_and_dark_and_paper_are_legible(page: Page, tmp_path: Path, scheme
     assert (text < back) == (scheme == "light") and abs(text - back) > 450
     page.call("Emulation.setEmulatedMedia", media="print")
     assert page.run("getComputedStyle(document.getElementById('bar')).display") == "none"
+    ink = page.run("getComputedStyle(document.querySelector('.mark .text')).color")
+    assert ink == "rgb(0, 0, 0)", "paper is white, whatever the screen is"
     assert page.call("Page.printToPDF")["data"].startswith("JVBERi0")
 
 

@@ -61,6 +61,7 @@
     chosen = chosen < 0 ? (step > 0 ? 0 : hits.length - 1) : (chosen + step + hits.length) % hits.length;
     hits[chosen].classList.add("chosen");
     hits[chosen].scrollIntoView({ block: "center" });
+    count.textContent = `line ${chosen + 1} of ${hits.length}`;
   }
 
   field.addEventListener("input", search);
@@ -76,7 +77,7 @@
     element.textContent = "";
     return new Audio(URL.createObjectURL(new Blob([bytes], { type: element.dataset.type })));
   });
-  const first = sounds[0], button = $("play"), wave = $("wave");
+  const first = sounds[0], button = $("play"), wave = $("wave"), clock = $("clock");
   window.livecap = { sounds, seek, search };
 
   function seek(seconds) {
@@ -118,14 +119,23 @@
     }
   }
 
+  function spoken(seconds) {
+    const two = (n) => String(Math.floor(n) % 60).padStart(2, "0");
+    return seconds < 3600 ? `${Math.floor(seconds / 60)}:${two(seconds)}`
+      : `${Math.floor(seconds / 3600)}:${two(seconds / 60)}:${two(seconds)}`;
+  }
+
+  const peaks = wave.dataset.peaks.split(",").map(Number), loudest = Math.max(...peaks, 1);
+
   function draw() {
-    const peaks = wave.dataset.peaks.split(",").map(Number), scale = devicePixelRatio || 1;
+    if (first.duration) clock.textContent = `${spoken(first.currentTime)} / ${spoken(first.duration)}`;
+    const scale = devicePixelRatio || 1;
     const width = wave.width = wave.clientWidth * scale, height = wave.height = wave.clientHeight * scale;
     const pen = wave.getContext("2d"), step = width / peaks.length;
     const played = first.duration ? first.currentTime / first.duration : 0;
     pen.fillStyle = getComputedStyle(wave).color;
     peaks.forEach((peak, i) => {
-      const tall = Math.max(1, peak / 100 * height);
+      const tall = Math.max(1, peak / loudest * height);
       pen.globalAlpha = i / peaks.length < played ? 1 : 0.45;
       pen.fillRect(i * step, (height - tall) / 2, Math.max(1, step * 0.8), tall);
     });
@@ -133,7 +143,7 @@
 
   if (first) {
     document.body.classList.add("sounding");
-    button.hidden = wave.hidden = false;
+    $("player").hidden = false;
     button.addEventListener("click", toggle);
     const state = () => { button.textContent = first.paused ? "Play" : "Pause"; };
     for (const name of ["play", "pause", "ended"]) first.addEventListener(name, state);
@@ -162,6 +172,8 @@
     if (event.key === "/") { event.preventDefault(); field.focus(); }
     if (event.key === "n") choose(1);
     if (event.key === "N") choose(-1);
+    if (event.key === "ArrowLeft" && first) seek(Math.max(0, first.currentTime - 5));
+    if (event.key === "ArrowRight" && first) seek(Math.min(first.duration, first.currentTime + 5));
     if (event.key === " " && first && event.target.tagName !== "BUTTON") { event.preventDefault(); toggle(); }
   });
 })();
