@@ -1,6 +1,7 @@
 """One session from the command line: check everything first, then listen, show, log and end in order."""
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 def run_session(settings: Settings) -> int:
     """Run until the source ends or a person stops it; returns the exit status."""
     offer(settings)
+    # What the model warns of is a notice of the session; without a handler Python prints it as well.
+    logging.getLogger("livecap.model").addHandler(logging.NullHandler())
     session = make_session(settings)
     with kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)

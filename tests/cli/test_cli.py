@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,16 @@ def test_bad_input_is_one_clear_line(name: str, tmp_path: Path) -> None:
     assert out.stdout == ""
     assert out.stderr.startswith("livecap: ") and out.stderr.count("\n") == 1 and len(out.stderr) > 40
     assert not (tmp_path / "logs").exists() or not any((tmp_path / "logs").iterdir())
+
+
+def test_what_a_model_lacks_is_told_once(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(ROOT / "livecap" / "tiny", folder)
+    config = json.loads((folder / "config.json").read_text())
+    del config["thinker_config"]["text_config"]["rope_theta"]
+    (folder / "config.json").write_text(json.dumps(config))
+    out = livecap("--replay", clip, "--pace", "max", "--model", folder, "--plain", "--log-dir", tmp_path / "logs")
+    assert out.returncode == 0 and out.stderr.count("rope_theta") == out.stderr.count("\n") == 1
 
 
 def start_replay(tmp_path: Path) -> subprocess.Popen[str]:
