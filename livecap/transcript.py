@@ -163,6 +163,18 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Jumped:
+    """A person went to another place of a recording. What lies between was neither heard nor lost; what lies behind a
+    place farther back is heard again, and counts as it was heard last."""
+
+    track: str
+    from_sample: int
+    """Sound was heard up to here."""
+    to_sample: int
+    """It goes on here, and so does the sample clock."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClockAnchored:
     """Where the sample clock stood by the session's wall clock: every minute of a live session, and when somebody moved
     the computer's clock."""
@@ -232,6 +244,7 @@ SessionEvent = (
     | AudioGap
     | Paused
     | Resumed
+    | Jumped
     | ClockAnchored
     | Notice
     | CaptureReport
@@ -248,6 +261,7 @@ _TYPE_NAMES: dict[type, str] = {
     AudioGap: "audio_gap",
     Paused: "paused",
     Resumed: "resumed",
+    Jumped: "jumped",
     ClockAnchored: "clock_anchored",
     Notice: "notice",
     CaptureReport: "capture_report",

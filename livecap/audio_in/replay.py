@@ -12,11 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
 
-from livecap.audio_in.recording import open_recording
-from livecap.audio_in.resample import Resampler
+from livecap.audio_in.recorded_seconds import RecordedSeconds
 from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioChunk
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
@@ -83,26 +80,27 @@ class Replay:
         self._cuts = list(cuts)
         self._gaps = list(gaps)
         self._started = self._closed = self._paused = self._pause_told = self._at_end = False
-        self._failure: AudioError | None = None
         self._running_since: float | None = None  # None: the clock stands
         self._ran_seconds = 0.0  # before that
         self.first_sample = round(start_seconds * SAMPLE_RATE)
         self._end = None if end_seconds is None else round(end_seconds * SAMPLE_RATE)
+        self._went_on_at = self.first_sample  # where the clock began to count
         self._arrived = self._handed = self.first_sample  # end of what was handed over
         self._read = 0  # end of what was read, >= _handed
         self._recent = np.zeros(0, np.float32)  # up to _read: 100 ms that were handed over, and what waits
-        self._notices: list[str] = []  # for the reader's thread to tell
 
-        self._file = open_recording(self._path)
-        self._frames_read = 0
-        self._broken = False  # cannot be read on
-        self._resampler = Resampler(self._file.samplerate, self._file.channels)
+        self._file = RecordedSeconds(self._path)
         try:
             self._read_to(1)
             if self.first_sample:
+                # From the beginning: so a file that is shorter than its header says is told.
                 self._skip_to(self.first_sample)
-            if self._failure is not None:
-                raise self._failure
+                if self._read <= self.first_sample:
+                    raise SettingsError(
+                        f"{self.name} is {self._read / SAMPLE_RATE:.1f} s long: it has no sound at {start_seconds:g} s."
+                    )
+            if self._file.failure is not None:
+                raise self._file.failure
             if self._read == 0:
                 raise AudioError(f"Cannot replay {self._path}: there is not one sample in it.")
         except BaseException:
@@ -117,8 +115,14 @@ class Replay:
     @property
     def duration_seconds(self) -> float | None:
         """What the file's header says; None where it does not. A file cut short is shorter."""
-        frames = self._file.frames
-        return frames / self._file.samplerate if 0 < frames < 2**62 else None
+        return self._file.duration_seconds
+
+    @property
+    def end_sample(self) -> int | None:
+        """Where the part that is heard ends, as far as that is known before."""
+        seconds = self.duration_seconds
+        ends = [self._end, None if seconds is None else int(seconds * SAMPLE_RATE)]
+        return min((end for end in ends if end is not None), default=None)
 
     @property
     def arrived_samples(self) -> int:
@@ -162,7 +166,7 @@ class Replay:
     def ended(self) -> bool:
         """At the end of the file or of the wanted part, or closed and all that was due taken."""
         with self._lock:
-            return self._finished and self._failure is None
+            return self._finished and self._file.failure is None
 
     def take(self) -> AudioChunk | None:
         """See `AudioSource`."""
@@ -172,11 +176,11 @@ class Replay:
                 if not (self._paused or self._closed):
                     self._running_since = self._clock()
             chunk = self._take()
-            notices, self._notices = self._notices, []
+            notices, self._file.notices = self._file.notices, []
             pause_told, self._pause_told = self._pause_told, self._paused
-            failure = self._failure if chunk is None and self._finished else None
+            failure = self._file.failure if chunk is None and self._finished else None
             if failure is not None:
-                self._failure = None
+                self._file.failure = None
             if self._finished:
                 self._stop_clock()
                 self._file.close()
@@ -193,6 +197,34 @@ class Replay:
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
         self._wakes = event
+
+    def seek(self, sample: int) -> int:
+        """Go on at another place of the part that is heard, paused or not. Not during a `take`.
+
+        Returns:
+            Where that is: within the part, and within the file.
+
+        Raises:
+            AudioError: the file cannot be read there.
+        """
+        with self._lock:
+            if self._closed:
+                return self._handed
+            end = self.end_sample
+            sample = max(self.first_sample, sample if end is None else min(sample, end))
+            second = max(0, sample // SAMPLE_RATE - 1)  # before it: the filter of the resampler hears its way in
+            self._file.seek(second)
+            self._read, self._recent, self._at_end = second * SAMPLE_RATE, np.zeros(0, np.float32), False
+            self._skip_to(sample)
+            self._handed = self._arrived = self._went_on_at = min(sample, self._read)
+            self._ran_seconds = 0.0
+            if self._running_since is not None:
+                self._running_since = self._clock()
+            elif self._started and not self._paused:  # it had ended
+                self._running_since = self._clock()
+            self._pause_told = self._paused
+        self._wakes.set()
+        return self._handed
 
     def pause(self) -> None:
         """The recording stands still."""
@@ -237,7 +269,7 @@ class Replay:
         seconds = self._ran_seconds
         if self._running_since is not None:
             seconds += self._clock() - self._running_since
-        return self.first_sample + int(seconds * self._pace * SAMPLE_RATE)
+        return self._went_on_at + int(seconds * self._pace * SAMPLE_RATE)
 
     def _take(self) -> AudioChunk | None:
         """The chunk that is due, or None."""
@@ -273,12 +305,14 @@ class Replay:
 
     def _hand_over(self, end: int) -> AudioChunk | None:
         """Sound up to `end`, the file's end or the next gap; what was lost is passed over."""
-        while self._gaps and self._gaps[0][0] <= self._handed:
-            gap_end = self._gaps.pop(0)[1]
-            self._read_to(gap_end)
-            self._handed = min(max(self._handed, gap_end), self._read)
-        if self._gaps:
-            end = min(end, self._gaps[0][0])
+        gap = self._next_gap()
+        while gap is not None and gap[0] <= self._handed:
+            self._read_to(gap[1])
+            if self._read <= self._handed:
+                return None  # the file ends in it
+            self._handed = min(gap[1], self._read)
+            gap = self._next_gap()
+        end = end if gap is None else min(end, gap[0])
         self._read_to(end)
         start, end = self._handed, min(end, self._read)
         if end <= start:
@@ -290,27 +324,23 @@ class Replay:
         self._arrived = max(self._arrived, end)
         return chunk
 
-    def _skip_to(self, sample: int) -> None:
-        """Read and forget what is before it. The resampler hears it too, so that what follows is the same as ever.
+    def _next_gap(self) -> tuple[int, int] | None:
+        """The first one that ends behind what was handed over."""
+        i = bisect_right(self._gaps, self._handed, key=lambda gap: gap[1])
+        return self._gaps[i] if i < len(self._gaps) else None
 
-        Raises:
-            SettingsError: the recording is not so long.
-        """
+    def _skip_to(self, sample: int) -> None:
+        """Read and forget what is before it. The resampler hears it too, so that what follows is the same as ever."""
         while self._read <= sample and not self._at_end:
             self._read_to(self._read + SAMPLE_RATE)
             self._recent = self._recent[-2 * SAMPLE_RATE :]
-        if self._read <= sample:
-            seconds = self._read / SAMPLE_RATE
-            raise SettingsError(f"{self.name} is {seconds:.1f} s long: it has no sound at {sample / SAMPLE_RATE:g} s.")
 
     def _read_to(self, end: int) -> None:
         """Read until `end` is in memory, or the file ends. Faults are kept for the reader's thread."""
         pieces = [self._recent]
         while self._read < end and not self._at_end and not self._file.closed:
-            piece = self._read_second()
-            if piece is None:
-                self._at_end = True
-                piece = self._resampler.flush()
+            piece = self._file.read()
+            self._at_end = self._file.ended
             if self._end is not None and self._read + len(piece) >= self._end:
                 self._at_end = True
                 piece = piece[: max(0, self._end - self._read)]
@@ -318,37 +348,3 @@ class Replay:
             self._read += len(piece)
         if len(pieces) > 1:
             self._recent = np.concatenate(pieces)
-
-    def _read_second(self) -> NDArray[np.float32] | None:
-        """The next second at 16 kHz mono, or None at the end of the file or where it cannot be read on."""
-        if self._broken:
-            return None
-        sound = np.full((self._file.samplerate, self._file.channels), np.nan, np.float32)
-        try:
-            sound = self._file.read(out=sound)
-        except soundfile.LibsndfileError as error:
-            self._broken = True
-            filled = np.flatnonzero(~np.isnan(sound).all(axis=1))
-            sound = sound[: filled[-1] + 1 if len(filled) else 0]
-            if self.duration_seconds is not None:  # else that is how libsndfile meets the end
-                self._notices.append(
-                    f"{self.name} is damaged: it ends at {self._position(len(sound))}. {error.error_string}"
-                )
-        if len(sound) == 0:
-            if not self._broken and self.duration_seconds is not None and self._frames_read < self._file.frames:
-                self._notices.append(f"{self.name} is cut short: it ends at {self._position()}.")
-            return None
-        bad = np.flatnonzero(~np.isfinite(sound).all(axis=1))
-        if len(bad):
-            self._broken = True
-            self._failure = AudioError(
-                f"Cannot replay {self._path}: its sample at {self._position(int(bad[0]))} is not a number "
-                "(NaN or infinite). Whatever wrote the file went wrong there."
-            )
-            sound = sound[: bad[0]]
-        self._frames_read += len(sound)
-        return self._resampler.process(sound)
-
-    def _position(self, frames_ahead: int = 0) -> str:
-        seconds = (self._frames_read + frames_ahead) / self._file.samplerate
-        return f"{int(seconds // 60)}:{seconds % 60:06.3f}"

@@ -26,6 +26,12 @@ class Resampler:
         # Equal rates pass through untouched, bit for bit.
         self._stream = None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
 
+    def renewed(self) -> "Resampler":
+        """A new one for another part of the same sound: it knows which channels are live."""
+        resampler = Resampler(self.rate_in, self.n_channels)
+        resampler._channel_is_live = self._channel_is_live
+        return resampler
+
     def process(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next 16 kHz mono samples, [n] float32 within -1..1; n may be 0.
 

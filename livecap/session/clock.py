@@ -100,6 +100,11 @@ def short_elapsed(n_samples: int) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def iso_time(unix_time: float) -> str:
+    """ISO 8601 with milliseconds, in this computer's time zone."""
+    return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")
+
+
 def steady_seconds() -> float:
     """Seconds that only grow, and go on while the computer sleeps (`time.monotonic` stands still then)."""
     if sys.platform == "linux":

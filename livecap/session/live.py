@@ -8,13 +8,12 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from livecap.audio_in.source import WAKE_SECONDS, AudioChunk
 from livecap.errors import LivecapError, LogError
-from livecap.session.clock import WallClock
+from livecap.session.clock import WallClock, iso_time
 from livecap.session.commit_latency import CommitLatency
 from livecap.session.disk import replace_file
 from livecap.session.log import SessionLog
@@ -69,7 +68,10 @@ class LiveSession:
         """
         assert tracks and len({track.label for track in tracks}) == len(tracks)
         self._tracks = [Track(track) for track in tracks]
+        self._listening = list(self._tracks)
+        """Tracks whose sound has not ended; the decode thread's."""
         self._load_model = load_model
+        self._make_transcriber: MakeTranscriber
         self._log = log
         self._model = model
         self._language = language
@@ -212,9 +214,9 @@ class LiveSession:
         try:
             self._begin()
             start = time.perf_counter()
-            make_transcriber = self._load_model(self.notice)
+            self._make_transcriber = self._load_model(self.notice)
             for track in self._tracks:
-                track.transcriber = make_transcriber(track.label)
+                track.transcriber = self._make_transcriber(track.label)
             self.load_seconds = time.perf_counter() - start
             self._state = State.LISTENING
             self._listen()
@@ -247,7 +249,7 @@ class LiveSession:
             for track in self._tracks:
                 if track.source.live and track.source.started_wall is not None:
                     wall = max(track.source.started_wall, self._wall.started)
-                    self._publisher.publish(ClockAnchored(track.label, 0, _iso(wall)))
+                    self._publisher.publish(ClockAnchored(track.label, 0, iso_time(wall)))
             self._publisher.running = True
         for message, severity in self.early_notices:
             self.notice(message, severity)
@@ -256,22 +258,21 @@ class LiveSession:
         """Serve all tracks in turn until their sources have ended."""
         for track in self._tracks:
             track.source.wake(self._arrival)
-        tracks = list(self._tracks)
-        while tracks:
+        while self._listening:
             self._arrival.clear()
             self._between_rounds()
             busy = False
-            for track in tracks:
+            for track in self._listening:
                 chunk = track.source.take()
                 if chunk is not None:
                     busy = True
                     self._hear(track, chunk)
-            for track in [track for track in tracks if track.source.ended]:
-                tracks.remove(track)
-                self._state = self._state if tracks else State.FINISHING
+            for track in [track for track in self._listening if track.source.ended]:
+                self._listening.remove(track)
+                self._state = self._state if self._listening else State.FINISHING
                 self._finish(track)
             idle = not busy or not self._is_live  # nobody waits for the steps of a recording
-            if not (idle and self._settle(self._tracks)) and not busy and tracks:
+            if not (idle and self._settle(self._tracks)) and not busy and self._listening:
                 self._arrival.wait(WAKE_SECONDS)
         while self._settle(self._tracks):
             pass
@@ -370,7 +371,7 @@ class LiveSession:
                 for track in self._tracks:
                     if track.transcriber is not None:
                         self._publisher.publish(capture_report(track))
-                n_samples = max(track.source.arrived_samples - track.source.first_sample for track in self._tracks)
+                n_samples = max(track.heard_samples for track in self._tracks)
                 self._publisher.publish(SessionEnded(n_samples, reason))
             self._log.close()
         except LogError as error:
@@ -385,7 +386,7 @@ class LiveSession:
             session=self._log.session,
             source=self._source_name,
             model=self._model,
-            wall_time=_iso(self._wall.started),
+            wall_time=iso_time(self._wall.started),
             live=self._is_live,
             language=self._language,
             version=VERSION,
@@ -393,7 +394,3 @@ class LiveSession:
             versions=versions(),
             tracks=tuple(track.label for track in self._tracks),
         )
-
-
-def _iso(unix_time: float) -> str:
-    return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")

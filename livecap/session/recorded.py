@@ -7,6 +7,7 @@ for fact in session.facts(): ...                         # utterances, marks, ga
 
 import heapq
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from livecap.errors import LogError
@@ -16,6 +17,7 @@ from livecap.session.session_folder import EVENTS, is_being_written, read_title,
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
+    Jumped,
     Marked,
     Notice,
     Paused,
@@ -73,6 +75,8 @@ class RecordedSession:
         self.languages: list[str] = []
         self.first_words = ""
         self._open_words = ""
+        self._stretches: dict[str, list[_Stretch]] = {}
+        """Of each track that jumped: what was heard after each jump."""
         clock = SessionClock.of(self.started)
         self._survey(clock)
         self.clock = clock.corrected()
@@ -91,6 +95,8 @@ class RecordedSession:
                 self._learn(event)
             elif isinstance(event, TextCommitted):
                 self._learn(event)
+            elif isinstance(event, Jumped):
+                self._jump(offset, event)
             elif isinstance(event, SessionEnded):
                 self.ended = event
             else:
@@ -103,9 +109,26 @@ class RecordedSession:
         self.wall_seconds = self._reader.wall_seconds
         """From its start to its last fact, by the clock."""
 
+    def _jump(self, offset: int, event: Jumped) -> None:
+        stretches = self._stretches.setdefault(event.track, [])
+        for before in stretches[-1:]:
+            before.end_sample = event.from_sample
+        stretches.append(_Stretch(offset, event.to_sample, event.to_sample))
+
+    def _was_heard_again(self, offset: int, utterance: Utterance) -> bool:
+        """Somebody went back after its line was written, and all of its sound was heard once more."""
+        return any(
+            stretch.offset > offset
+            and stretch.start_sample <= utterance.start_sample
+            and utterance.end_sample <= stretch.end_sample
+            for stretch in self._stretches.get(utterance.track, ())
+        )
+
     def _learn(self, event: UtteranceEnded | TextCommitted) -> None:
         if event.track not in self.tracks:
             self.tracks.append(event.track)
+        for stretch in self._stretches.get(event.track, [])[-1:]:
+            stretch.end_sample = max(stretch.end_sample, event.end_sample)
         if isinstance(event, UtteranceEnded):
             self._open_words = ""
             self.first_words = f"{self.first_words} {event.text}".strip()[:FIRST_WORDS]
@@ -147,19 +170,20 @@ class RecordedSession:
         return (fact for fact in self.facts() if isinstance(fact, UtteranceEnded | UtteranceSettled))
 
     def facts(self) -> Iterator[Fact]:
-        """Everything that people read, ordered by where it begins."""
+        """Everything that people read, ordered by where it begins. Sound that was heard again counts as it was heard
+        last."""
         waiting: list[tuple[int, int, Fact]] = []
         for number, fact in enumerate(self._unordered()):
             begin = fact.sample if isinstance(fact, Marked | Paused | Resumed | Notice) else fact.start_sample
             heapq.heappush(waiting, (begin, number, fact))
-            while waiting[0][0] < begin - ORDER_SECONDS * SAMPLE_RATE:
+            while not self._stretches and waiting[0][0] < begin - ORDER_SECONDS * SAMPLE_RATE:
                 yield heapq.heappop(waiting)[2]
         while waiting:
             yield heapq.heappop(waiting)[2]
 
     def _unordered(self) -> Iterator[Fact]:
         open_utterances: dict[tuple[str, int], list[TextCommitted]] = {}
-        for _, event in self._tail if self._tail is not None else self._reader.events(self._offset):
+        for offset, event in self._tail if self._tail is not None else self._reader.events(self._offset):
             if (position(event) or 0) < self._since_sample:
                 continue
             if isinstance(event, TextCommitted):
@@ -168,7 +192,8 @@ class RecordedSession:
                 open_utterances.pop((event.track, event.utterance), None)
                 for key in [key for key in open_utterances if key[0] == event.track and key[1] < event.utterance]:
                     yield joined(open_utterances.pop(key))  # the line that closed it is damaged
-                yield self._best(event)
+                if not self._was_heard_again(offset, event):
+                    yield self._best(event)
             elif isinstance(event, UtteranceSettled):
                 if open_utterances.pop((event.track, event.utterance), None):
                     yield event
@@ -184,6 +209,17 @@ class RecordedSession:
         settled = self._reader.event_at(offset)
         assert isinstance(settled, UtteranceSettled)
         return settled
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """Sound between two jumps."""
+
+    offset: int
+    """In the log, of the jump before it."""
+    start_sample: int
+    end_sample: int
+    """As far as text tells."""
 
 
 def joined(pieces: list[TextCommitted]) -> UtteranceEnded:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioChunk
 from livecap.errors import AudioError, LivecapError
 from livecap.session.live import LiveSession, LoadModel
@@ -27,6 +28,8 @@ class SteeredSession(LiveSession):
         self._silences: dict[str, list[tuple[int, int | None]]] = {track.label: [] for track in self._tracks}
         """Of each track: [start, end) of what a person did not want to be heard; the last may be open."""
         self._muted = False
+        self._sought: int | None = None
+        """Where a person wants the recording to go on; guarded by the publisher's lock."""
         self.kept_models: Any = None
         """What was loaded, for who makes `load_model` anew; nothing here looks into it."""
         self.measure_memory: Callable[[], Mapping[str, int]] | None = None
@@ -71,6 +74,31 @@ class SteeredSession(LiveSession):
         """From the next utterance on, another model, language or context hears. Sound waits meanwhile. Where the model
         cannot be loaded, a notice tells, and all goes on as before."""
         self._ask(lambda: self._change_recognition(load_model, model, language))
+
+    def seek(self, seconds: float) -> None:
+        """A recording goes on so many seconds later, or earlier below 0, within what there is of it. Asked for again
+        before it was done, it goes so much farther.
+
+        Raises:
+            AudioError: this session hears no recording.
+        """
+        recordings = [track.source for track in self._tracks if isinstance(track.source, Replay)]
+        if not recordings:
+            raise AudioError("This session hears what happens now: it can only be gone back in a recording.")
+        with self._publisher.lock:
+            if self._stopping or not self._publisher.running:
+                return
+            asked = self._sought
+            here = self._arrived_samples if asked is None else asked
+            there = max(here + round(seconds * SAMPLE_RATE), min(source.first_sample for source in recordings))
+            ends = [source.end_sample for source in recordings if source.end_sample is not None]
+            if seconds > 0 and ends:  # the last second stays to be heard, since the session ends with the sound
+                there = max(here, min(there, max(ends) - SAMPLE_RATE))
+            if there == here:
+                return
+            self._sought = there
+        if asked is None:
+            self._ask(self._jump)
 
     def switch_input(self, device: str | int | None, label: str = "") -> None:
         """A track goes on with another input; the time between the two is a gap.
@@ -137,21 +165,46 @@ class SteeredSession(LiveSession):
             if track.transcriber is not None and not track.source.ended:
                 self._decode(track, track.step(closes=True))
 
-    def _change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
-        try:
-            make_transcriber = load_model(self.notice)
-        except LivecapError as error:
-            self.notice(f"{error} The session goes on as before.", "error")
-            return
+    def _jump(self) -> None:
+        with self._publisher.lock:
+            sample, self._sought = self._sought, None
+        self._close_utterances()
+        for track in self._tracks:
+            assert isinstance(track.source, Replay) and sample is not None
+            try:
+                there = track.source.seek(sample)
+            except LivecapError as error:
+                self.notice(str(error), "error")
+                continue
+            self._renew_transcriber(track, there)
+            self._publisher.publish(track.jump(there))
+            self._silences[track.label] = [(there, None)] if self._muted else []
+            if track not in self._listening and not track.source.ended:
+                self._listening.append(track)
+
+    def _close_utterances(self) -> None:
+        """All that was heard is said and settled."""
         self._end_utterances()
         while self._settle(self._tracks):
             pass
+
+    def _renew_transcriber(self, track: Track, sample: int | None = None) -> None:
+        """Another one goes on, where it stopped or at `sample`."""
+        old = track.transcriber
+        assert old is not None, "requests are carried out once the model is loaded"
+        track.transcriber = self._make_transcriber(track.label)
+        track.transcriber.go_on_from(old, sample)
+        old.close()
+
+    def _change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
+        try:
+            self._make_transcriber = load_model(self.notice)
+        except LivecapError as error:
+            self.notice(f"{error} The session goes on as before.", "error")
+            return
+        self._close_utterances()
         for track in self._tracks:
-            old = track.transcriber
-            assert old is not None, "requests are carried out once the model is loaded"
-            track.transcriber = make_transcriber(track.label)
-            track.transcriber.go_on_from(old)
-            old.close()
+            self._renew_transcriber(track)
         self._model, self._language = model, language
         self.notice(f"From here on: {model}, {language or 'any language'}.", "info")
 

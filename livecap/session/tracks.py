@@ -15,7 +15,7 @@ from livecap.audio_in.source import AudioChunk, AudioSource
 from livecap.session.status import TrackStatus
 from livecap.session.steps import Step
 from livecap.stream.transcriber import StreamingTranscriber
-from livecap.transcript import SAMPLE_RATE, AudioGap, TranscriptUpdate
+from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, TranscriptUpdate
 
 GAPS_SAMPLES = 120 * SAMPLE_RATE
 """Gaps are remembered for so long: more than an utterance may last and a chunk may hold."""
@@ -63,6 +63,8 @@ class Track:
         """None until the model is loaded."""
         self.end_sample = given.source.first_sample
         """Of what was taken."""
+        self._begin_sample = self.end_sample  # of what was heard without a jump
+        self._jumped = 0  # samples, forward above 0, in all
         self._accepted_from = self.end_sample  # with the last chunk, and the gap before it
         self._steps = given.steps
         self.n_gaps = 0
@@ -119,6 +121,20 @@ class Track:
         self._gaps.append((start, self.end_sample))
         return AudioGap(self.label, start, self.end_sample)
 
+    def jump(self, sample: int) -> Jumped:
+        """Sound goes on at another place, for a transcriber that has heard nothing yet."""
+        jumped = Jumped(self.label, self.end_sample, sample)
+        self._jumped += sample - self.end_sample
+        self.end_sample = self._begin_sample = self._accepted_from = self._last_end = sample
+        self._open = None
+        self._gaps.clear()
+        return jumped
+
+    @property
+    def heard_samples(self) -> int:
+        """Of the sound that arrived, gaps included; what was jumped over is none."""
+        return self.source.arrived_samples - self.source.first_sample - self._jumped
+
     def note(self, update: TranscriptUpdate) -> None:
         """Learn how far the sound of an utterance goes. A gap inside it is no sound."""
         span = (max(update.start_sample, self._last_end), update.end_sample)  # the margins of two may overlap
@@ -131,9 +147,9 @@ class Track:
     def account(self) -> Account:
         """Up to now."""
         assert self.transcriber is not None
-        captured = self.end_sample - self.source.first_sample
+        captured = self.end_sample - self.source.first_sample - self._jumped
         decoded = self._in_utterances + (self._sound_in(*self._open) if self._open else 0)
-        looked_at = max(self.transcriber.decoded_samples, self.source.first_sample)
+        looked_at = max(self.transcriber.decoded_samples, self._begin_sample)
         waiting = self._sound_in(looked_at, self.end_sample)
         return Account(
             captured=captured,

@@ -160,10 +160,14 @@ class StreamingTranscriber:
             words=carry_over(texts, utterance.words, within, utterance.voiced),
         )
 
-    def go_on_from(self, other: "StreamingTranscriber") -> None:
-        """Take the place of another transcriber of this track, which was flushed: counts go on where it stopped."""
+    def go_on_from(self, other: "StreamingTranscriber", sample: int | None = None) -> None:
+        """Take the place of another transcriber of this track, which was flushed: utterances are counted on.
+
+        Args:
+            sample: where the sound goes on; None: where it stopped.
+        """
         self._n_utterances = other._n_utterances
-        self._heard_until = other._heard_until
+        self._heard_until = other._heard_until if sample is None else sample
 
     def close(self) -> None:
         """Called last, on the thread that made the transcriber."""

@@ -1,0 +1,285 @@
+"""A person who goes back and forth in a recording hears just what is there, and every sample is accounted for."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.audio_in.replay import Replay
+from livecap.errors import AudioError
+from livecap.session.log import SessionLog
+from livecap.session.log_reader import LogReader
+from livecap.session.recorded import RecordedSession
+from livecap.session.steered import SteeredSession
+from livecap.session.tracks import TrackSource
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import (
+    CaptureReport,
+    Jumped,
+    Notice,
+    Resumed,
+    SessionEnded,
+    SessionEvent,
+    TextCommitted,
+    TranscriptUpdate,
+    UtteranceEnded,
+)
+from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber
+from tests.session.when import STARTED
+
+N_SECONDS = 120
+Told = list[SessionEvent | TranscriptUpdate]
+
+
+class Hears(ScriptedTranscriber):
+    """The n-th second of the recording is the word `n`."""
+
+    def __init__(self, track: str = "", first: int = 0) -> None:
+        super().__init__(track=track)
+        self._words: list[str] = []
+        self._index = first
+        self._begin = 0
+
+    def go_on_from(self, other: "Hears", sample: int | None = None) -> None:
+        self._index = other._index
+        self.decoded_samples = other.decoded_samples if sample is None else sample
+
+    def accept(self, chunk):  # type: ignore[no-untyped-def]
+        if not self._words:
+            self._begin = chunk.start_sample
+        self._words += [str(round(value * 1000)) for value in chunk.samples[-chunk.start_sample % SECOND :: SECOND]]
+        self.decoded_samples = chunk.end_sample
+
+    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        yield self._said(False)
+
+    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        if self.decoded_samples > self._begin and self._words:
+            yield self._said(True)
+            self._words, self._index, self._begin = [], self._index + 1, self.decoded_samples
+
+    finish = flush
+
+    def _said(self, final: bool) -> TranscriptUpdate:
+        text, partial = " ".join(self._words), "" if final else " "
+        return TranscriptUpdate(self.track, self._index, text, partial, self._begin, self.decoded_samples, "en", final)
+
+
+def recording(folder: Path, n_seconds: int = N_SECONDS, name: str = "talk.wav") -> Path:
+    """The n-th second is n thousandths loud."""
+    samples = np.repeat(np.arange(n_seconds) / 1000, SECOND).astype(np.float32)
+    soundfile.write(folder / name, samples, SECOND, subtype="FLOAT")
+    return folder / name
+
+
+class Listening:
+    """A session over recordings, at a pace that only `passes` moves."""
+
+    def __init__(self, folder: Path, *paths: Path, pace: float | None = 1.0, **options: float) -> None:
+        self.now = 0.0
+        self.sources = [Replay(path, pace, clock=lambda: self.now, **options) for path in paths]
+        labels = ["me", "them"] if len(paths) == 2 else [""]
+        self.told: Told = []
+        tracks = [TrackSource(label, source) for label, source in zip(labels, self.sources, strict=True)]
+        self.session = SteeredSession(
+            tracks,
+            lambda notice: lambda track: Hears(track),  # type: ignore[arg-type,return-value]
+            SessionLog(folder, STARTED),
+            "scripted",
+            None,
+        )
+        self.session.add_listener(self.told.append)
+        self.session.start()
+        self.until(lambda: self.session._publisher.running)
+        self.passes(0)
+
+    def until(self, condition: Callable[[], object]) -> None:
+        never = threading.Event()
+        for _ in range(5000):
+            if condition():
+                return
+            never.wait(0.002)
+        raise AssertionError("it never happened")
+
+    def passes(self, seconds: float) -> None:
+        """Time, and all that is due is decoded."""
+        self.until(lambda: all(source._started for source in self.sources))
+        self.now += seconds
+        tracks = self.session._tracks
+        self.until(
+            lambda: all(track.end_sample == track.source.arrived_samples or track.source.ended for track in tracks)
+        )
+
+    def seek(self, seconds: float) -> None:
+        n = len(self.all(Jumped))
+        self.session.seek(seconds)
+        self.until(lambda: len(self.all(Jumped)) == n + len(self.sources))
+
+    def all(self, kind: type) -> list:  # type: ignore[type-arg]
+        return [item for item in self.told if isinstance(item, kind)]
+
+    def end(self) -> Told:
+        self.session.stop()
+        assert self.session.wait(20) and self.session.status.error is None
+        return self.told
+
+
+def words(told: Told) -> list[str]:
+    return [event.text for event in told if isinstance(event, UtteranceEnded)]
+
+
+def span(first: int, last: int) -> str:
+    """Of seconds, as they are said."""
+    return " ".join(map(str, range(first, last)))
+
+
+def balanced(told: Told) -> bool:
+    reports = [event for event in told if isinstance(event, CaptureReport)]
+    assert not [event for event in told if isinstance(event, Notice) and event.severity == "error"]
+    return all(each.captured_samples == each.decoded_samples + each.silence_samples for each in reports)
+
+
+def test_on_and_back_hears_what_is_there_and_the_clock_tells_the_place(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(10)
+    heard.seek(30)
+    assert heard.session.status.arrived_samples == 40 * SECOND
+    heard.passes(5)
+    heard.seek(-20)
+    assert heard.session.status.arrived_samples == 25 * SECOND and heard.session.status.lag_seconds == 0
+    heard.passes(3)
+    told = heard.end()
+    assert words(told) == [span(0, 10), span(40, 45), span(25, 28)]
+    assert [event.utterance for event in told if isinstance(event, UtteranceEnded)] == [0, 1, 2]
+    assert heard.all(Jumped) == [Jumped("", 10 * SECOND, 40 * SECOND), Jumped("", 45 * SECOND, 25 * SECOND)]
+    assert balanced(told)
+    [report], [ended] = heard.all(CaptureReport), heard.all(SessionEnded)
+    assert report.captured_samples == ended.n_samples == 18 * SECOND and report.n_gaps == 0
+
+
+def test_what_was_said_stays_and_the_log_has_the_jump_behind_it(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(3)
+    heard.seek(5)
+    told = heard.end()
+    [_, *logged] = [event for _, event in LogReader(heard.session.log_folder / "session.jsonl").events()]
+    kinds = [type(event) for event in logged]
+    assert kinds[kinds.index(Jumped) - 1] is UtteranceEnded
+    assert "".join(e.text for e in told if isinstance(e, TextCommitted)) == span(0, 3)
+
+
+def test_keys_that_are_pressed_fast_add_up_to_one_jump(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(2)
+    with heard.session._publisher.lock:  # the decode thread waits here
+        for _ in range(4):
+            heard.session.seek(5)
+        heard.session.seek(-10)
+    heard.until(lambda: heard.all(Jumped))
+    heard.end()
+    assert heard.session.status.arrived_samples == 12 * SECOND
+
+
+def test_both_ends_are_walls_and_only_the_end_itself_ends_the_session(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path), start_seconds=20.0, end_seconds=60.0)
+    heard.passes(4)
+    heard.seek(-30)
+    assert heard.session.status.arrived_samples == 20 * SECOND
+    heard.session.seek(-5)  # nowhere to go
+    heard.seek(600)
+    assert heard.session.status.arrived_samples == 59 * SECOND
+    heard.session.seek(5)
+    heard.passes(0.5)
+    heard.now += 1
+    assert heard.session.wait(20)
+    assert words(heard.told) == [span(20, 24), "59"] and len(heard.all(Jumped)) == 2 and balanced(heard.told)
+    assert heard.all(SessionEnded)[0].reason == "end of source"
+
+
+def test_a_paused_recording_goes_on_where_a_person_went_meanwhile(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(5)
+    heard.session.pause()
+    heard.until(lambda: words(heard.told))
+    heard.seek(30)
+    heard.seek(-5)
+    assert heard.session.status.arrived_samples == 30 * SECOND
+    heard.now += 100
+    heard.session.resume()
+    heard.passes(2)
+    assert words(heard.end()) == [span(0, 5), span(30, 32)] and balanced(heard.told)
+    assert heard.all(Resumed)[0].sample == 30 * SECOND
+
+
+def test_both_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path), recording(tmp_path, 10, "short.wav"))
+    heard.passes(15)
+    heard.until(lambda: len(heard.session._listening) == 1)
+    heard.seek(-8)
+    heard.passes(2)
+    told = heard.end()
+    assert [(e.track, e.text) for e in told if isinstance(e, UtteranceEnded)] == [
+        ("them", span(0, 10)), ("me", span(0, 15)), ("me", span(7, 9)), ("them", span(7, 9)),
+    ]  # fmt: skip
+    assert balanced(told)
+
+
+def test_a_live_session_cannot_be_gone_back_in(tmp_path: Path) -> None:
+    source = TrackSource("", ScriptedSource([]))  # type: ignore[arg-type]
+    session = SteeredSession([source], lambda notice: None, SessionLog(tmp_path, STARTED), "m", None)  # type: ignore[arg-type,return-value]
+    with pytest.raises(AudioError, match="in a recording"):
+        session.seek(-5)
+    session._log.close()
+
+
+def test_the_transcript_has_sound_that_was_heard_again_once(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(10)
+    heard.seek(50)
+    heard.passes(4)
+    heard.seek(-64)
+    heard.passes(11)  # all of the first ten seconds again
+    heard.seek(51)
+    heard.passes(1)  # not all of what was heard there before
+    heard.end()
+    session = RecordedSession(heard.session.log_folder)
+    assert [utterance.text for utterance in session.utterances()] == [span(0, 11), span(60, 64), "62"]
+
+
+@pytest.mark.parametrize("rate", [SECOND, 44_100])
+def test_a_recording_sounds_the_same_from_any_place(tmp_path: Path, rate: int) -> None:
+    rng = np.random.default_rng(1)
+    path = tmp_path / "noise.wav"
+    soundfile.write(path, rng.uniform(-0.5, 0.5, (rate * 9, 2)), rate, subtype="PCM_16")
+    whole = np.concatenate([chunk.samples for chunk in Replay(path, None)])
+    source = Replay(path, None, max_chunk_samples=5000)
+    for place in [70_000, 12_345, 0, len(whole) - 7, 100_000, 99_999]:
+        source.take()
+        assert source.seek(place) == place
+        chunk = source.take()
+        assert chunk is not None and chunk.start_sample == place
+        # Equal but for the rounding of the resampler, which takes its blocks elsewhere.
+        assert np.abs(chunk.samples - whole[place : chunk.end_sample]).max() < (1e-6 if rate == SECOND else 1e-4)
+    source.close()
+
+
+def test_lost_sound_is_lost_again_wherever_one_comes_from(tmp_path: Path) -> None:
+    path = recording(tmp_path, 10)
+    gaps = [(2 * SECOND, 3 * SECOND), (5 * SECOND, 6 * SECOND)]
+    source = Replay(path, None, gaps=gaps, cuts=[SECOND, 4 * SECOND, 7 * SECOND])
+    for place, expected in [(5 * SECOND + 9, (6, 7)), (2 * SECOND, (3, 4)), (0, (0, 1))]:
+        source.seek(place)
+        chunk = source.take()
+        assert chunk is not None and (chunk.start_sample, chunk.end_sample) == tuple(at * SECOND for at in expected)
+    source.close()
+
+
+def test_a_new_transcriber_counts_on_and_begins_at_the_place() -> None:
+    """What a session asks of the real one, which needs no model for it."""
+    one, two = (StreamingTranscriber.__new__(StreamingTranscriber) for _ in range(2))
+    one._n_utterances, one._heard_until = 3, 500
+    two.go_on_from(one, 40)
+    assert two._n_utterances == 3 and two.decoded_samples == 40
