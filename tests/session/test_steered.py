@@ -23,7 +23,7 @@ class Counting(ScriptedTranscriber):
 
     first = 0
 
-    def go_on_from(self, other):
+    def go_on_from(self, other, sample=None):
         self.first = other.first + 1
 
     def _update(self, n_stable, final):
