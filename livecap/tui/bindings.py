@@ -41,6 +41,12 @@ RUNNING = [
     command("mute", "u", "Mute", "Hear nothing, but let the clock go on"),
     command("unmute", "u", "Unmute", "Hear again"),
     command("paragraph", "enter", "New paragraph", "End this utterance now"),
+    command("seek-back", "left", "Back 5 s", "Go 5 s back in a recording", action="seek(-5)"),
+    command("seek-on", "right", "On 5 s", "Go 5 s on in a recording", action="seek(5)"),
+    command(
+        "seek-far-back", "shift+left,less_than_sign", "Back 30 s", "Go 30 s back in a recording", action="seek(-30)"
+    ),
+    command("seek-far-on", "shift+right,greater_than_sign", "On 30 s", "Go 30 s on in a recording", action="seek(30)"),
     command("device", "d", "Device", "Listen to another device"),
     command("model", "M", "Model", "Run another model"),
     command("language", "l", "Language", "Force a language, or none"),

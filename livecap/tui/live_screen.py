@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.reactive import reactive
-from textual.widgets import Footer
 
 from livecap.errors import LivecapError
 from livecap.session.clock import SessionClock
@@ -19,6 +18,7 @@ from livecap.transcript import ClockAnchored, Notice, Resumed, SessionEvent, Ses
 from livecap.tui.ask_line import AskLine
 from livecap.tui.bindings import RUNNING
 from livecap.tui.captions import MOST_LINES, Captions
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.live_changes import LiveChanges
 from livecap.tui.live_words import LISTENING, OVER, PLACEHOLDERS, TINY_NOTICE
 from livecap.tui.machine import Change, Machine
@@ -91,7 +91,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         yield from self.compose_reading()
         yield SoundLine(id="sound")
         yield StatusBar(id="status")
-        yield Footer()
+        yield KeyHints()
 
     def on_mount(self) -> None:
         self._sound = self.query_one(SoundLine)
@@ -170,6 +170,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def watch_captioned(self, captioned: bool) -> None:
         self.show_parts()
+        if not captioned:
+            self._view.focus()  # what is hidden has lost it
 
     def show_parts(self) -> None:
         """Captions take the place of everything but the status."""
@@ -178,7 +180,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._captions.display = self.captioned
         self._view.display = plain
         self._sound.display = plain and self.has_room
-        self.query_one(Footer).display = plain and self.has_room
+        self.query_one(KeyHints).display = plain and self.has_room
 
     # ---- keys
 
@@ -197,6 +199,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 return state not in OVER
             case "device" | "model" | "language" | "context":
                 return self._changes.are_possible and state in (*LISTENING, State.PAUSED) and not stopping
+            case "seek":
+                return not self._session.status.live and state in (*LISTENING, State.PAUSED) and not stopping
             case "caption_lines":
                 return self.captioned
             case "captions" | "sessions" | "export":
@@ -219,6 +223,9 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def action_paragraph(self) -> None:
         self._ask(self._session.end_utterance)
+
+    def action_seek(self, seconds: int) -> None:
+        self._ask(lambda: self._session.seek(seconds))
 
     def action_mark(self) -> None:
         self._ask_for_note(self._session.status.arrived_samples, "")

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
+from livecap.session.clock import elapsed
 from livecap.text_safety import printable
-from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, Resumed, SessionEvent
+from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
 from livecap.tui.paragraph import Paragraph
 from livecap.tui.spoken import length_of_time
 
@@ -18,6 +19,8 @@ class Remarks:
         """
         self.live = live
         self._paused_at: dict[str, datetime] = {}
+        self._jumping_track: str | None = None
+        """The first one that jumped: the others do so with it."""
 
     def of(self, event: SessionEvent) -> Paragraph | None:
         """What is shown of an event, below all that was said before it; None for most."""
@@ -27,6 +30,10 @@ class Remarks:
             case AudioGap(track=track, start_sample=start, end_sample=end):
                 label = f"{track}: " if track else ""
                 return _remark(track, start, f"{label}{(end - start) / SAMPLE_RATE:.1f} s of sound lost")
+            case Jumped(track=track, from_sample=start, to_sample=end):
+                self._jumping_track = track if self._jumping_track is None else self._jumping_track
+                if track == self._jumping_track:
+                    return _remark(track, end, f"from {elapsed(start)} to {elapsed(end)}")
             case Paused(track=track, wall_time=wall_time):
                 self._paused_at[track] = datetime.fromisoformat(wall_time)
             case Resumed(track=track, sample=sample, wall_time=wall_time):

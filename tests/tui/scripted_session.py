@@ -73,6 +73,9 @@ class ScriptedSession:
         self.calls.append(f"mark {note!r} at {sample}")
         self.tell(Marked(track, sample, note, STARTED))
 
+    def seek(self, seconds):
+        self.calls.append(f"seek {seconds}")
+
     def end_utterance(self):
         self.calls.append("end_utterance")
 

@@ -4,6 +4,7 @@ import pytest
 
 from livecap.errors import SettingsError
 from livecap.settings import ScreenSettings, Settings
+from livecap.transcript import Jumped
 from livecap.tui.app import LivecapApp
 from livecap.tui.captions import Captions
 from livecap.tui.help_screen import HelpScreen
@@ -53,6 +54,23 @@ async def test_a_click_on_a_time_marks_that_utterance(show):
         await screen.settle()
         await screen.press("enter")
         assert screen.session.calls[-1] == "mark '' at 0"
+
+
+async def test_arrows_go_back_and_forth_in_a_recording_and_say_so(show):
+    async with show(ScriptedSession(live=False, source="talk.wav")) as screen:
+        await screen.press("left", "right", "shift+left", "greater_than_sign")
+        assert screen.session.calls[-4:] == ["seek -5", "seek 5", "seek -30", "seek 30"]
+        said(screen, "first")
+        screen.session.tell(Jumped("", 16_000 * 12, 16_000 * 80))
+        await screen.shows("first", "— from 0:00:12 to 0:01:20 —")
+
+
+async def test_what_happens_now_cannot_be_gone_back_in(show):
+    async with show() as screen:
+        await screen.press("left", "right")
+        assert not any(call.startswith("seek") for call in screen.session.calls)
+        await screen.press("question_mark")
+        assert "Go 5 s back" not in screen.text
 
 
 async def test_enter_ends_the_utterance(show):
@@ -266,6 +284,22 @@ async def test_with_two_tracks_d_changes_the_one_that_is_chosen_with_tab(show):
                 break
             await screen.settle()
         assert [(list(asked), track) for asked, track in changes.asked] == [(["device"], "them")]
+
+
+async def test_a_click_on_a_hint_is_its_key(show):
+    async with show() as screen:
+        await screen.shows("space Pause  m Mark", "^p palette")
+        await screen.pilot.click(offset=(screen.lines[-1].index("Mark"), 27))
+        await screen.shows("Mark at")
+
+
+async def test_after_captions_the_keys_of_the_text_work_again(show):
+    async with show(size=(80, 20)) as screen:
+        said(screen, *(f"number {number} of many" for number in range(40)))
+        await screen.press("c", "c")
+        assert screen.view.has_focus
+        await screen.press("home")
+        await screen.shows("number 0 of many")
 
 
 async def test_l_forces_a_language_and_M_changes_the_model(show):
