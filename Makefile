@@ -2,6 +2,7 @@
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
+JOBS = $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -34,7 +35,7 @@ types: setup  ## mypy, strict
 prove:  ## the suite with full counts, and the benchmarks, whose figures go to docs/benchmarks/
 	@scripts/setup.sh test
 	LIVECAP_PROVE=1 $(PYTEST)
-	@mkdir -p docs/benchmarks
+	$(PYTHON) -m livecap.bench.oracle_counts --jobs $(JOBS) --out docs/benchmarks/oracle.json
 	$(PYTHON) -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
 	$(PYTHON) -m livecap.bench.word_times recordings/*.flac --out docs/benchmarks/word_times.json
 	$(PYTHON) -m livecap.bench.policies --minutes 120 --mode default --mode 0.5 --mode 1 --mode 2 --out docs/benchmarks/policies.json
