@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -34,8 +34,10 @@ from livecap.tui.transcript_view import TranscriptView
 
 WORDS = "we agreed to move the launch to the second week of march and nobody sees a problem with that date".split()
 """Said in random order: rows of many widths."""
-BOUNDS = {"update_ms_p95": 5.0, "key_ms_max": 50.0}
+BOUNDS = {"update_ms_p95": 5.0, "key_ms_p95": 50.0}
 """What the screen promises, with the most lines."""
+PRESSES = 20
+"""Of each key; the first ones are slower than those that follow."""
 
 
 class DrawingApp(LivecapApp):
@@ -134,18 +136,18 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
             await pilot.pause(0)
 
         keys: dict[str, list[float]] = {}
-        for key in ("up", "pageup", "home", "pagedown", "end", "t", "t", "t", "t", "c", "c", "z", "z", "up", "end"):
-            for _ in range(3):
-                keys.setdefault(key, []).append(await pressed(pilot, key))
-        await pilot.press("slash")
-        for character in "second":
+        for key in ("up", "pageup", "home", "pagedown", "end", "t", "c", "z"):
+            keys[key] = [await pressed(pilot, key) for _ in range(PRESSES)]
+        typed, entered = [], []
+        for _ in range(3):
+            await pilot.press("slash")
             line = screen.query_one("#ask-input", Input)
-            typed = await took(pilot, partial(line.insert_text_at_cursor, character))
-            keys.setdefault("a letter to search", []).append(typed)
-        keys.setdefault("enter in search", []).append(await pressed(pilot, "enter"))
-        for _ in range(5):
-            keys.setdefault("n", []).append(await pressed(pilot, "n"))
-        await pilot.press("escape")
+            typed += [await took(pilot, partial(line.insert_text_at_cursor, letter)) for letter in "second"]
+            entered.append(await pressed(pilot, "enter"))
+            for key in ("n", "N"):
+                keys.setdefault(key, []).extend([await pressed(pilot, key) for _ in range(PRESSES)])
+            await pilot.press("escape")
+        keys |= {"a letter to search": typed, "enter in search": entered}
         before = time.process_time()
         await pilot.resize_terminal(90, 40)
         await pilot.pause()
@@ -154,18 +156,13 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
         "n_utterances": n_utterances,
         "n_rows": view._page.n_rows,
         "load_seconds": round(loading, 2),
-        "update_ms": vars_of(Measured.of(updates)),
-        "key_ms_max": {key: round(1e3 * max(seconds), 1) for key, seconds in keys.items()},
+        "update_ms": asdict(Measured.of(updates)),
+        "key_ms": {key: asdict(Measured.of(seconds)) for key, seconds in keys.items()},
         "resize_ms": round(1e3 * resized, 1),
         "resident_mb_max": round(
             resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
         ),
     }
-
-
-def vars_of(measured: Measured) -> dict[str, float]:
-    """Name to value."""
-    return {"p50": measured.p50, "p95": measured.p95, "max": measured.max}
 
 
 async def pressed(pilot: Any, key: str) -> float:
@@ -198,10 +195,8 @@ def main() -> int:
     if options.out:
         options.out.write_text(text + "\n", encoding="utf-8")
     last = figures[-1]
-    broken = (
-        last["update_ms"]["p95"] > BOUNDS["update_ms_p95"] or max(last["key_ms_max"].values()) > BOUNDS["key_ms_max"]
-    )
-    return int(broken)
+    slowest_key = max(key["p95"] for key in last["key_ms"].values())
+    return int(last["update_ms"]["p95"] > BOUNDS["update_ms_p95"] or slowest_key > BOUNDS["key_ms_p95"])
 
 
 if __name__ == "__main__":

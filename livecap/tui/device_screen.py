@@ -8,11 +8,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from livecap.errors import LivecapError
 from livecap.text_safety import printable
 from livecap.tui.choose_list import ChooseList
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.level_meter import LevelMeter
 from livecap.tui.machine import InputChoice, Machine, Meter
 
@@ -65,7 +66,7 @@ class DeviceScreen(Screen[str | None]):
         yield ChooseList(id="inputs")
         yield LevelMeter(id="level")
         yield Static(id="trouble", markup=False)
-        yield Footer()
+        yield KeyHints()
 
     @property
     def track(self) -> str:

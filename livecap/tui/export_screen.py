@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 
 from livecap.errors import LivecapError
 from livecap.session.export import export_file
@@ -15,6 +15,7 @@ from livecap.session.recorded import RecordedSession
 from livecap.text_safety import printable
 from livecap.tui.choose_list import ChooseList
 from livecap.tui.clean_input import CleanInput
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.question_screen import QuestionScreen
 
 FORMS = {
@@ -60,7 +61,7 @@ class ExportScreen(Screen[str | None]):
         yield Static("into the folder", id="where", markup=False)
         yield CleanInput(str(Path.cwd()), compact=True, id="folder")
         yield Static(id="trouble", markup=False)
-        yield Footer()
+        yield KeyHints()
 
     def on_mount(self) -> None:
         self.query_one(ChooseList).fill([(form, Text(f"{form:<6}{about}")) for form, about in FORMS.items()])

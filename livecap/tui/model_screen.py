@@ -7,11 +7,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, ProgressBar, Static
+from textual.widgets import OptionList, ProgressBar, Static
 
 from livecap.errors import LivecapError
 from livecap.text_safety import printable
 from livecap.tui.choose_list import ChooseList
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.machine import Machine, ModelChoice
 from livecap.tui.spoken import length_of_time, size
 
@@ -59,7 +60,7 @@ class ModelScreen(Screen[str | None]):
         yield ChooseList(id="models")
         yield ProgressBar(show_eta=False)
         yield Static(id="said", markup=False)
-        yield Footer()
+        yield KeyHints()
 
     def on_mount(self) -> None:
         self.run_worker(self._list, thread=True, group="list", exclusive=True)

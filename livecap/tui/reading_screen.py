@@ -5,21 +5,18 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.events import Resize
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from livecap.session.clock import SessionClock
 from livecap.tui.ask_line import AskLine
 from livecap.tui.bindings import READING
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.notice_line import NoticeLine
 from livecap.tui.times import Times, next_times
 from livecap.tui.transcript_view import TranscriptView
 
 MIN_HEIGHT = 15
 """Fewer rows have no meter and no key hints."""
-MIN_WIDTH = 72
-"""Fewer columns have no hint of the palette."""
 
 
 class ReadingScreen(Screen[Any]):
@@ -53,13 +50,12 @@ class ReadingScreen(Screen[Any]):
         self._view.set_reactive(TranscriptView.compact, look.compact)
         self.show_parts()
 
-    def on_resize(self, event: Resize) -> None:
-        self.set_class(event.size.width < MIN_WIDTH, "-narrow")
+    def on_resize(self) -> None:
         self.show_parts()
 
     def show_parts(self) -> None:
         """Show what has room and is wanted. By widget: a class on the screen would have all styles found anew."""
-        self.query_one(Footer).display = self.has_room
+        self.query_one(KeyHints).display = self.has_room
         self._view.styles.padding = (1, 0) if self.has_room else 0
 
     @property

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from livecap.errors import LivecapError
 from livecap.session.index import Hit
@@ -13,6 +13,7 @@ from livecap.session.recorded import RecordedSession
 from livecap.text_safety import printable
 from livecap.transcript import UtteranceEnded, UtteranceSettled
 from livecap.tui.bindings import PAST
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.machine import Machine, Playing
 from livecap.tui.paragraph import Paragraph
 from livecap.tui.reading_screen import ReadingScreen
@@ -58,7 +59,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         head = f"{title}{session.clock.date}   {length_of_time(session.seconds)}   {session.started.source}"
         yield Static(printable(head), id="head", markup=False)
         yield from self.compose_reading()
-        yield Footer()
+        yield KeyHints()
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 
 from livecap.errors import LivecapError
 from livecap.session.archive import Archive
@@ -17,6 +17,7 @@ from livecap.session.index import Hit, SessionSummary
 from livecap.text_safety import printable
 from livecap.tui.ask_line import AskLine
 from livecap.tui.choose_list import ChooseList
+from livecap.tui.key_hints import KeyHints
 from livecap.tui.machine import Machine
 from livecap.tui.notice_line import NoticeLine
 from livecap.tui.question_screen import QuestionScreen
@@ -78,7 +79,7 @@ class SessionsScreen(Screen[Any]):
         yield AskLine(id="ask")
         yield ChooseList(id="sessions")
         yield NoticeLine(id="notice")
-        yield Footer()
+        yield KeyHints()
 
     def on_mount(self) -> None:
         self._list = self.query_one(ChooseList)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
 from textual.geometry import Size
@@ -103,6 +104,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self._left_at = (0, 0)
         """The last paragraph when the view stopped following, and its height then."""
         self._search = TranscriptSearch(self._page)
+        self._base_style: Style | None = None
 
     has_cursor = False
     """Up and down go from paragraph to paragraph."""
@@ -211,6 +213,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         left = self._gutter_width or 1
         width = max(1, min(MAX_TEXT_WIDTH, self.scrollable_content_region.width - left - 1))
         form = Form(width, self._gutter_width > 0, self._air)
+        if form == self._page.form and self._page.is_laid_out:  # only shown again, or higher: all rows are right
+            self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
+            self._settle()
+            return
         self.screen.clear_selection()
         self._keeping_the_place(lambda: self._change_form(form))
         self._lay_out_seen()
@@ -279,7 +285,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
-        width, base = self.scrollable_content_region.width, self.rich_style
+        if self._base_style is None:
+            self._base_style = self.rich_style  # asks every ancestor: dear for each of forty rows
+        width, base = self.scrollable_content_region.width, self._base_style
         found = self._page.at(row)
         if not self._page.n_rows:
             segments = self._placeholder_row(y)
@@ -342,6 +350,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             super().action_scroll_up()
 
     # ---- what changes
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._base_style = None
 
     def _scroll_to(
         self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any

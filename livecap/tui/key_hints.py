@@ -1,0 +1,90 @@
+"""KeyHints: the last row: what the most wanted keys do, now."""
+
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.events import Click
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
+
+BETWEEN = "  "
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One key."""
+
+    key: str
+    shown: str
+    """As people read it."""
+    label: str
+
+    @property
+    def width(self) -> int:
+        return cell_len(self.shown) + 1 + cell_len(self.label)
+
+
+class KeyHints(Widget):
+    """`space Pause  m Mark  / Search`, as many as fit; a click on one is its key.
+
+    One widget, drawn again only where its text changed: Textual's Footer makes a widget for each key anew whenever the
+    focus moves, which takes longer than all the rest that a key does.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES = {"key-hints--key", "key-hints--label"}
+    DEFAULT_CSS = """
+    KeyHints { dock: bottom; height: 1; width: 1fr; }
+    """
+
+    hints: reactive[tuple[Hint, ...]] = reactive(())
+    palette: reactive[Hint | None] = reactive(None)
+    """Stands at the right end, where there is room."""
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._look)
+        self._look(self.screen)
+
+    def _look(self, screen: Screen[object]) -> None:
+        if screen is not self.screen:
+            return
+        hints: dict[str, Hint] = {}
+        for active in screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.enabled:
+                shown = self.app.get_key_display(binding)
+                hints.setdefault(binding.action, Hint(binding.key, shown, binding.description))
+            elif binding.id == "palette":
+                self.palette = Hint(binding.key, self.app.get_key_display(binding), binding.description)
+        self.hints = tuple(hints.values())
+
+    def _placed(self) -> list[tuple[int, Hint]]:
+        """(column, hint) of those that fit."""
+        column, placed = 1, []
+        for hint in self.hints:
+            if column + hint.width > self.size.width:
+                break
+            placed.append((column, hint))
+            column += hint.width + len(BETWEEN)
+        if self.palette is not None and column + self.palette.width + 1 <= self.size.width:
+            placed.append((self.size.width - 1 - self.palette.width, self.palette))
+        return placed
+
+    def render_line(self, y: int) -> Strip:
+        style = self.get_component_rich_style
+        segments, column = [], 0
+        for start, hint in self._placed():
+            segments.append(Segment(" " * (start - column)))
+            segments.append(Segment(hint.shown, style("key-hints--key")))
+            segments.append(Segment(f" {hint.label}", style("key-hints--label")))
+            column = start + hint.width
+        base = self.rich_style
+        return Strip(segments).adjust_cell_length(self.size.width, base).apply_style(base)
+
+    def on_click(self, event: Click) -> None:
+        for column, hint in self._placed():
+            if column <= event.x < column + hint.width:
+                self.app.simulate_key(hint.key)
