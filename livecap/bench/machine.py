@@ -27,18 +27,18 @@ def machine() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Of the checkout; None for an installed package."""
+    """Of the checkout, "-dirty" where the program differs from it; None for an installed package."""
+    program = Path(__file__).parents[1]
     try:
-        out = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            cwd=Path(__file__).parent,
-            check=True,
-        )
+        commit = _git("describe", "--always", cwd=program)
+        changes = _git("status", "--porcelain", "--", ".", cwd=program)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return out.stdout.strip()
+    return commit + ("-dirty" if changes else "")
+
+
+def _git(*arguments: str, cwd: Path) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=cwd, check=True).stdout.strip()
 
 
 def _processor() -> str:
