@@ -1,0 +1,40 @@
+"""Commands that the documents print run as printed."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.main import _parser
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+REMARK = re.compile(r"\s{3,}\S.*|\s+#.*")
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words behind `livecap` in each line of code, without remarks and without the program it is piped to."""
+    lines = re.findall(r"^ {4}(?:.*\| )?(livecap(?: .*)?)$", text, re.MULTILINE)
+    found = [shlex.split(REMARK.sub("", line).partition(" | ")[0].replace("[SESSION]", "SESSION")) for line in lines]
+    return [words[1:] for words in found if words[:1] == ["livecap"]]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_printed_command_is_one(document: Path) -> None:
+    for words in commands(document.read_text()):
+        try:
+            _parser().parse_args(words)
+        except SystemExit as left:
+            assert left.code == 0, f"livecap {shlex.join(words)}"
+
+
+def test_commands_are_found() -> None:
+    assert len(commands((ROOT / "README.md").read_text())) > 10
+
+
+def test_what_make_is_said_to_do_it_does() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in DOCUMENTS:
+        said = set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", document.read_text(), re.MULTILINE))
+        assert said <= targets, document.name
