@@ -132,10 +132,8 @@ class SteeredSession(LiveSession):
                 done = track.transcriber.statistics
                 step_seconds = track.transcriber.step_samples / SAMPLE_RATE
                 facts[f"{name}step of sound"] = f"{step_seconds:.2f} s, {done.n_steps} steps so far"
-                if done.n_drafted:
-                    facts[f"{name}draft accepted"] = (
-                        f"{done.n_accepted / done.n_drafted:.0%} of {done.n_drafted} tokens"
-                    )
+                if n_tokens := done.n_accepted + done.n_passes:
+                    facts[f"{name}guessed right"] = f"{done.n_accepted / n_tokens:.0%} of {n_tokens} tokens"
                 facts[f"{name}passes"] = f"{done.n_passes / max(1, done.n_steps):.1f} a step"
             if isinstance(track.source, Microphone):
                 status = track.source.status

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from livecap.session.steered import SteeredSession
 
 REDRAW_SECONDS = 0.5
+MIN_COLUMN_WIDTH = 44
 
 
 def resident_bytes() -> int | None:
@@ -79,7 +81,7 @@ class DiagnosticsScreen(Screen[None]):
         moments, steps = list(self._history.moments), session.costs.recent
         parts = [
             [f"livecap {VERSION}"],
-            [f"{name:<20} {value}" for name, value in self._facts(status) if value],
+            _in_columns([f"{name:<20} {value}" for name, value in self._facts(status) if value], width),
             latency_rows(session.latency.recent, axis),
             cost_rows(steps, axis),
             stage_rows(steps, width),
@@ -122,3 +124,17 @@ class DiagnosticsScreen(Screen[None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+def _in_columns(rows: list[str], width: int) -> list[str]:
+    """Two columns where there is room: the short rows side by side, long ones below them."""
+    half = width // 2 - 1
+    short = [row for row in rows if cell_len(row) <= half]
+    if half < MIN_COLUMN_WIDTH:
+        return rows
+    n = (len(short) + 1) // 2
+    left, right = short[:n], [*short[n:], ""]
+    pairs = [
+        f"{one}{' ' * (half + 2 - cell_len(one))}{other}".rstrip() for one, other in zip(left, right, strict=False)
+    ]
+    return [*pairs, *(row for row in rows if cell_len(row) > half)]

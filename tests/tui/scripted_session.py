@@ -20,7 +20,7 @@ class ScriptedSession:
         self.costs = StepCosts()
         self.latency = CommitLatency(lambda track: self.status.arrived_samples)
         self.diagnostics = {"xruns": "0 overflows, 0 flags"}
-        self.listeners = []
+        self.listeners = [self.latency]
         self.calls = []
         self.ends_on_stop = ends_on_stop
         self.status = SessionStatus(

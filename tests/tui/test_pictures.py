@@ -12,8 +12,10 @@ import pytest
 from textual.widgets import Input
 
 from livecap.session.archive import Archive
+from livecap.session.step_costs import StepCost
 from livecap.settings import Settings
-from livecap.transcript import AudioGap, Marked, Notice
+from livecap.stream.stage_seconds import StageSeconds
+from livecap.transcript import AudioGap, Marked, Notice, TextCommitted, UtteranceEnded, Word
 from livecap.tui.app import LivecapApp
 from livecap.tui.device_screen import DeviceScreen
 from livecap.tui.diagnostics_screen import DiagnosticsScreen
@@ -121,11 +123,19 @@ def other_screens(folder):
     """Name to screen, of those without a session that runs, and what must be seen before the picture."""
     machine, now = ScriptedMachine(), lambda: 1000.0
     session = ScriptedSession()
-    session.becomes(arrived_samples=872 * SECOND, decoded_samples=870 * SECOND, rtf=0.21, log_path="sessions/2020")
+    session.becomes(log_path="sessions/2020")
     screen = live(session)
-    for second in range(60):
-        session.becomes(decoded_samples=(872 - second % 7) * SECOND, rtf=0.1 + second % 5 / 20)
+    for second in range(300, 873):
+        lag = second % 70 // 10
+        session.becomes(arrived_samples=second * SECOND, decoded_samples=(second - lag) * SECOND, rtf=0.1 + lag / 20)
         screen.history.note(session.status, float(second))
+        compute = 0.1 + lag / 50
+        stages = StageSeconds(mel=0.01, encoder=0.3 * compute, prefill=0.4 * compute, generate=0.2 * compute)
+        session.costs.note(StepCost(float(second), "", 0.8, compute, lag / 20, stages))
+        session.tell(TextCommitted("", second, "word", 0, second * SECOND))
+        said = (second * 10 - 7 - lag) * SECOND // 10
+        word = Word("word", said - SECOND, said, "step")
+        session.tell(UtteranceEnded("", second, "word", 0, second * SECOND, "English", (word,)))
     return {
         "device": (DeviceScreen(machine, now), "dB"),
         "model": (ModelScreen(machine, now), "1.9 GB"),
