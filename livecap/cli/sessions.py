@@ -103,10 +103,11 @@ def _delete(archive: Any, wanted: list[str], sure: bool) -> int:
 
 def _search(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.session.archive import Archive
+    from livecap.session.search import Query
 
     archive = Archive(sessions_folder(settings))
     now = datetime.now().astimezone()
-    hits = archive.search(
+    query = Query(
         " ".join(options.query),
         since=moment(options.since, now),
         until=moment(options.until, now),
@@ -115,6 +116,7 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
         session=archive.folder_of(options.session).name if options.session else None,
         limit=options.limit,
     )
+    hits = archive.search(query)
     if options.as_json or options.json:
         for hit in hits:
             print(json.dumps(_as_json(hit), ensure_ascii=False))

@@ -16,15 +16,15 @@ import sqlite3
 import stat
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 from livecap.errors import LogError
 from livecap.session.disk import replace_file
-from livecap.session.index import INDEX, Hit, Index, SessionSummary, erase
+from livecap.session.index import INDEX, Index, SessionSummary, erase
 from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
+from livecap.session.search import Hit, Query
 from livecap.session.session_folder import EVENTS, TITLE, is_being_written, read_title
 from livecap.text_safety import printable
 
@@ -70,35 +70,13 @@ class Archive:
         """
         return self._ask(Index.sessions)
 
-    def search(
-        self,
-        query: str,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        label: str | None = None,
-        language: str | None = None,
-        session: str | None = None,
-        limit: int = 50,
-        prefix: bool = False,
-    ) -> list[Hit]:
-        """The newest utterances with all words of `query`, in all sessions or one; arguments as `Index.search` has.
+    def search(self, query: Query) -> list[Hit]:
+        """The newest utterances that are as `query` wants them, in all sessions or one.
 
         Raises:
             LogError: the index cannot be made beside the sessions.
         """
-        return self._ask(
-            lambda index: index.search(
-                query,
-                since=since,
-                until=until,
-                label=label,
-                language=language,
-                session=session,
-                limit=limit,
-                prefix=prefix,
-            )
-        )
+        return self._ask(lambda index: index.search(query))
 
     def _ask(self, question: Callable[[Index], list[T]]) -> list[T]:
         """The answer of an index that knows everything; a damaged one is made anew once."""
@@ -197,7 +175,7 @@ class Archive:
     def _forget(self, folder: Path) -> None:
         try:
             with Index(folder.parent) as index:
-                index.forget(folder.name)
+                index.forget([folder.name])
         except sqlite3.DatabaseError:
             erase(folder.parent)  # damaged, or busy for long: without it no word is left either
 

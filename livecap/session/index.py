@@ -8,8 +8,8 @@ newest hits come first without sorting, and a search that is satisfied with fift
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,15 +18,18 @@ from types import TracebackType
 from livecap.errors import LogError
 from livecap.session.disk import Disk
 from livecap.session.recorded import RecordedSession
-from livecap.session.search_terms import fts_query, searchable, snippet
+from livecap.session.search import Hit, Query, find, milliseconds
+from livecap.session.search_terms import pairs, searchable
 from livecap.session.session_folder import EVENTS, is_being_written, read_title, saved_sounds
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
-VERSION = 2
+VERSION = 3
 """Of the tables below; another one is thrown away and made anew."""
 SETTLED_NANOSECONDS = 1_000_000_000
 """A folder that changed less long ago may have changed again within one tick of its clock."""
+AT_ONCE = 50
+"""Sessions that are taken in before others may write: many at once are quicker, and one of an hour takes 20 ms."""
 BUSY_SECONDS = 10
 """How long another livecap that writes the index is waited for."""
 
@@ -42,7 +45,9 @@ CREATE TABLE utterances (
 );
 CREATE TABLE seen (folder_time INTEGER NOT NULL);
 CREATE INDEX utterances_of ON utterances (session);
-CREATE VIRTUAL TABLE words USING fts5 (text, track, language, content='', tokenize="unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE words USING fts5 (
+    text, pairs, track, language, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3 4'
+);
 """
 
 
@@ -69,26 +74,6 @@ class SessionSummary:
     """What its files hold."""
     has_sound: bool
     """Its sound was kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """An utterance that a search found."""
-
-    session: str
-    title: str
-    track: str
-    utterance: int
-    start_sample: int
-    at: str
-    """10:02:03 by the wall, or 0:12:03 since the start of a recording."""
-    started: datetime
-    """When the utterance began."""
-    language: str | None
-    text: str
-    """All of it."""
-    snippet: tuple[tuple[str, bool], ...]
-    """A part of the text around the found words: pieces, and whether each was found. Joined they read as text."""
 
 
 class Index:
@@ -124,50 +109,9 @@ class Index:
         )
         return [self._summary(row) for row in rows]
 
-    def search(
-        self,
-        query: str,
-        *,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        label: str | None = None,
-        language: str | None = None,
-        session: str | None = None,
-        limit: int = 50,
-        prefix: bool = False,
-    ) -> list[Hit]:
-        """The newest utterances that have all words of `query`; words in quotes stand together.
-
-        Args:
-            since, until: when the utterance began.
-            label: the track, exactly.
-            language: as the model names it, such as English; case does not count.
-            session: the name of one.
-            prefix: the last word may be the beginning of one, as while somebody types.
-        """
-        terms = fts_query(query, prefix=prefix, track=label, language=language)
-        if terms is None:
-            return []
-        conditions = ["words MATCH :terms", "words.rowid >= :low", "words.rowid < :high"]
-        if session is not None:
-            conditions.append("u.session = (SELECT id FROM sessions WHERE name = :session)")
-        if label is not None:
-            conditions.append("u.track = :label")
-        if language is not None:
-            conditions.append("u.language = :language COLLATE NOCASE")
-        low = _milliseconds(since) if since else 0
-        high = _milliseconds(until) if until else 2**62
-        rows = self._db.execute(
-            "SELECT s.name, u.track, u.number, u.start_sample, u.at, u.id, u.language, u.text "
-            "FROM words JOIN utterances u ON u.id = words.rowid JOIN sessions s ON s.id = u.session "
-            f"WHERE {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT :limit",
-            {
-                "terms": terms, "low": low, "high": high, "session": session, "label": label, "language": language,
-                "limit": limit,
-            },
-        ).fetchall()  # fmt: skip
-        titles = {name: read_title(self.parent / name) for name in {row[0] for row in rows}}
-        return [_hit(row, titles[row[0]], query, prefix) for row in rows]
+    def search(self, query: Query) -> list[Hit]:
+        """The newest utterances that are as `query` wants them, as of the last `refresh`."""
+        return find(self._db, self.parent, query)
 
     # ---- keeping up with the logs
 
@@ -187,59 +131,69 @@ class Index:
             return self._take_in(sorted(running), running)
         known = {name for (name,) in self._db.execute("SELECT name FROM sessions")}
         there = set(names())
-        for gone in known - there:
+        if gone := known - there:
             self.forget(gone)
         troubles = self._take_in(sorted((there - known) | (there & running.keys())), running)
         if time.time_ns() - folder_time > SETTLED_NANOSECONDS and not troubles:
-            with self._db:
+            with self._writing():
                 self._db.execute("DELETE FROM seen")
                 self._db.execute("INSERT INTO seen VALUES (?)", (folder_time,))
         return troubles
 
     def _take_in(self, names: list[str], stamps: Mapping[str, str]) -> list[str]:
         """The oldest first: rowids in order make a smaller index."""
-        troubles = []
+        changed: dict[str, str] = {}
         for name in names:
-            try:
+            with suppress(FileNotFoundError):  # a folder of something else
                 folder, before = self.parent / name, stamps.get(name)
                 stamp = _stamp(folder)
                 if before != stamp and not (before and _hardly_grew(before, stamp) and is_being_written(folder)):
-                    self.add(RecordedSession(folder), stamp)
-            except FileNotFoundError:
-                continue  # a folder of something else
-            except (LogError, OSError) as error:
-                troubles.append(str(error))
+                    changed[name] = stamp
+        troubles: list[str] = []
+        waiting = list(changed.items())
+        while waiting:
+            some, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
+            with self._writing():
+                for name, stamp in some:
+                    try:
+                        self._add(RecordedSession(self.parent / name), stamp)
+                    except (LogError, OSError) as error:
+                        self._remove(name)
+                        troubles.append(str(error))
         return troubles
 
-    def add(self, session: RecordedSession, stamp: str | None = None) -> None:
+    def add(self, session: RecordedSession) -> None:
         """Take in a session, in place of what was known of it."""
-        stamp = stamp or _stamp(session.folder)
-        with self._db:
-            self._remove(session.name)
-            started = session.clock.started
-            cursor = self._db.execute(
-                "INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    session.name,
-                    stamp,
-                    started.isoformat(),
-                    _storable(session.started.source),
-                    _storable(session.started.model),
-                    session.started.live,
-                    session.n_samples,
-                    session.n_utterances,
-                    _storable(session.first_words),
-                    _storable("\n".join(session.tracks)),
-                    _storable("\n".join(session.languages)),
-                    session.ended is not None,
-                ),
-            )
-            self._insert(cursor.lastrowid or 0, session)
+        with self._writing():
+            self._add(session, _stamp(session.folder))
+
+    def _add(self, session: RecordedSession, stamp: str) -> None:
+        known = self._db.execute("SELECT stamp FROM sessions WHERE name = ?", (session.name,)).fetchone()
+        if known == (stamp,):
+            return  # another livecap was quicker
+        self._remove(session.name)
+        cursor = self._db.execute(
+            "INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                session.name,
+                stamp,
+                session.clock.started.isoformat(),
+                _storable(session.started.source),
+                _storable(session.started.model),
+                session.started.live,
+                session.n_samples,
+                session.n_utterances,
+                _storable(session.first_words),
+                _storable("\n".join(session.tracks)),
+                _storable("\n".join(session.languages)),
+                session.ended is not None,
+            ),
+        )
+        self._insert(cursor.lastrowid or 0, session)
 
     def _insert(self, session_id: int, session: RecordedSession) -> None:
         for utterance in session.utterances():
-            wall = session.clock.wall(utterance.start_sample, utterance.track)
-            rowid = self._free_id(_milliseconds(wall))
+            rowid = self._free_id(milliseconds(session.clock.wall(utterance.start_sample, utterance.track)))
             text, track, language = (
                 _storable(part) for part in (utterance.text, utterance.track, utterance.language or "")
             )
@@ -249,8 +203,8 @@ class Index:
                 (rowid, session_id, track, utterance.utterance, utterance.start_sample, at, language, text),
             )
             self._db.execute(
-                "INSERT INTO words (rowid, text, track, language) VALUES (?, ?, ?, ?)",
-                (rowid, searchable(text), searchable(track), searchable(language)),
+                "INSERT INTO words (rowid, text, pairs, track, language) VALUES (?, ?, ?, ?, ?)",
+                (rowid, *_indexed(text, track, language)),
             )
 
     def _free_id(self, wanted: int) -> int:
@@ -258,25 +212,33 @@ class Index:
             wanted += 1
         return wanted
 
-    def forget(self, name: str) -> None:
-        """No word of the session is left in the index, its freed pages included."""
-        with self._db:
-            self._remove(name)
+    def forget(self, names: Iterable[str]) -> None:
+        """No word of these sessions is left in the index, its freed pages included."""
+        with self._writing():
+            for name in names:
+                self._remove(name)
             self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
 
     def _remove(self, name: str) -> None:
         row = self._db.execute("SELECT id FROM sessions WHERE name = ?", (name,)).fetchone()
         if row is None:
             return
-        for rowid, text, track, language in self._db.execute(
+        for rowid, *said in self._db.execute(
             "SELECT id, text, track, language FROM utterances WHERE session = ?", row
         ).fetchall():
             self._db.execute(
-                "INSERT INTO words (words, rowid, text, track, language) VALUES ('delete', ?, ?, ?, ?)",
-                (rowid, searchable(text), searchable(track), searchable(language)),
+                "INSERT INTO words (words, rowid, text, pairs, track, language) VALUES ('delete', ?, ?, ?, ?, ?)",
+                (rowid, *_indexed(*said)),
             )
         self._db.execute("DELETE FROM utterances WHERE session = ?", row)
         self._db.execute("DELETE FROM sessions WHERE id = ?", row)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """All of it or nothing, and no other livecap in between."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            yield
 
     # ---- the file
 
@@ -363,20 +325,9 @@ def _hardly_grew(before: str, stamp: str) -> bool:
     return old_size <= new_size < old_size * 1.01
 
 
-def _hit(row: tuple[str, str, int, int, str, int, str, str], title: str, query: str, prefix: bool) -> Hit:
-    session, track, number, start_sample, at, milliseconds, language, text = row
-    return Hit(
-        session=session,
-        title=title,
-        track=track,
-        utterance=number,
-        start_sample=start_sample,
-        at=at,
-        started=datetime.fromtimestamp(milliseconds / 1000).astimezone(),
-        language=language or None,
-        text=text,
-        snippet=snippet(text, query, prefix),
-    )
+def _indexed(text: str, track: str, language: str) -> tuple[str, str, str, str]:
+    """What an utterance is found by; of the table's columns `text`, `pairs`, `track` and `language`."""
+    return searchable(text), pairs(text), searchable(track), searchable(language)
 
 
 def _stamp(folder: Path) -> str:
@@ -389,10 +340,6 @@ def _n_bytes(folder: Path) -> int:
     with os.scandir(folder) as entries:
         files = [entry for entry in entries if not entry.is_symlink()]
     return sum(_n_bytes(Path(file.path)) if file.is_dir() else file.stat().st_size for file in files)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return max(0, round(moment.timestamp() * 1000))
 
 
 def _storable(text: str) -> str:

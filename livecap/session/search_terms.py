@@ -1,11 +1,14 @@
 """What somebody types into a search, as FTS5 understands it, and where it stands in a text.
 
 Scripts that put no spaces between words (Chinese, Japanese, Thai ...) are indexed character by character, and a run of
-them is searched as a phrase: any part of a sentence is found, down to one character.
+them is searched as a phrase: any part of a sentence is found, down to one character. Neighbours that are both short
+(such characters, and words like "to be") are indexed as pairs too: each alone is nearly everywhere, and a phrase of
+them would be looked for in nearly all that was ever said.
 """
 
 import re
 import unicodedata
+from itertools import pairwise
 
 _SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -17,6 +20,13 @@ _TOKEN = re.compile(f"[{_SPACELESS}]|(?:(?![{_SPACELESS}])[^\\W_])+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Ends a string of SQLite, or is no text."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
+
+SHORT = 3
+"""Characters of a word that is short. The commonest words of most languages are."""
+_JOINT = "\ue000"
+"""Between the two of a pair: for FTS5 a part of a word, and in no text."""
+_BREAK = " 0 "
+"""Between two runs of pairs, which are no neighbours."""
 
 BEFORE, AFTER = 50, 110
 """Characters of a snippet before the first found word, and from it on."""
@@ -32,18 +42,37 @@ def searchable(text: str) -> str:
     return _SPACELESS_CHARACTER.sub(r" \1 ", unicodedata.normalize("NFKC", _UNSTORABLE.sub(" ", text)))
 
 
+def pairs(text: str) -> str:
+    """The neighbours in a text that are both short, as they are indexed."""
+    runs: list[list[str]] = [[]]
+    for token in _tokens(text):
+        if len(token) <= SHORT:
+            runs[-1].append(token)
+        elif runs[-1]:
+            runs.append([])
+    return _BREAK.join(_joined_pairs(run) for run in runs if len(run) > 1)
+
+
 def fts_query(query: str, *, prefix: bool = False, track: str | None = None, language: str | None = None) -> str | None:
     """An FTS5 expression in which everything that was typed is quoted; None where nothing can be searched for."""
-    phrases = [_phrase(term) for term in _terms(query)]
-    if not phrases:
+    terms = _terms(query)
+    if not terms:
         return None
-    if prefix and not query.endswith((" ", '"')):
-        phrases[-1] += " *"
-    expression = f"text : ({' AND '.join(phrases)})"
+    is_open = prefix and not query.endswith((" ", '"'))
+    parts = [_wanted(term, is_open and number == len(terms)) for number, term in enumerate(terms, 1)]
     for column, wanted in (("track", track), ("language", language)):
         if wanted and _TOKEN.search(wanted):
-            expression += f" AND {column} : {_phrase(wanted)}"
-    return expression
+            parts.append(f"{column} : {_phrase(wanted)}")
+    return " AND ".join(parts)
+
+
+def _wanted(term: str, is_open: bool) -> str:
+    """A word or a phrase; the last word of an open one may go on."""
+    tokens = _tokens(term)
+    is_open = is_open and not _SPACELESS_CHARACTER.fullmatch(tokens[-1])
+    if len(tokens) > 1 and not is_open and all(len(token) <= SHORT for token in tokens):
+        return f'pairs : "{_joined_pairs(tokens)}"'
+    return f"text : {_phrase(term)}" + (" *" if is_open else "")
 
 
 def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
@@ -73,9 +102,17 @@ def found_spans(text: str, query: str) -> list[tuple[int, int]]:
     return _found(text, query, prefix=False)
 
 
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
+
+
+def _joined_pairs(tokens: list[str]) -> str:
+    return " ".join(left + _JOINT + right for left, right in pairwise(tokens))
+
+
 def _terms(query: str) -> list[str]:
     terms = [quoted or word for quoted, word in _TERM.findall(query)]
-    return [term for term in terms if _TOKEN.search(unicodedata.normalize("NFKC", term))]
+    return [term for term in terms if _tokens(term)]
 
 
 def _phrase(term: str) -> str:
@@ -84,7 +121,7 @@ def _phrase(term: str) -> str:
 
 def _found(text: str, query: str, prefix: bool) -> list[tuple[int, int]]:
     tokens = [(match.start(), match.end(), _bare(match[0])) for match in _TOKEN.finditer(text)]
-    wanted = [[_bare(token) for token in _TOKEN.findall(unicodedata.normalize("NFKC", term))] for term in _terms(query)]
+    wanted = [[_bare(token) for token in _tokens(term)] for term in _terms(query)]
     spans: list[tuple[int, int]] = []
     for number, phrase in enumerate(wanted):
         is_open = prefix and number == len(wanted) - 1 and not query.endswith((" ", '"'))

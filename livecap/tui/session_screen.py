@@ -8,8 +8,8 @@ from textual.binding import BindingType
 from textual.widgets import Static
 
 from livecap.errors import LivecapError
-from livecap.session.index import Hit
 from livecap.session.recorded import RecordedSession
+from livecap.session.search import Hit
 from livecap.text_safety import printable
 from livecap.transcript import UtteranceEnded, UtteranceSettled
 from livecap.tui.bindings import PAST

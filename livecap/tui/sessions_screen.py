@@ -13,7 +13,8 @@ from textual.widgets import OptionList, Static
 
 from livecap.errors import LivecapError
 from livecap.session.archive import Archive
-from livecap.session.index import Hit, SessionSummary
+from livecap.session.index import SessionSummary
+from livecap.session.search import Hit, Query
 from livecap.text_safety import printable
 from livecap.tui.ask_line import AskLine
 from livecap.tui.choose_list import ChooseList
@@ -162,7 +163,7 @@ class SessionsScreen(Screen[Any]):
             self.show_sessions(self._sessions)
             self._ask_line.hint("")
         else:
-            self._in_background(lambda: self._archive.search(query, limit=HITS, prefix=True), self.show_hits)
+            self._in_background(lambda: self._archive.search(Query(query, limit=HITS, prefix=True)), self.show_hits)
 
     def on_ask_line_answered(self, message: AskLine.Answered) -> None:
         self._list.focus()

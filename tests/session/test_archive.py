@@ -1,6 +1,7 @@
 """Past sessions: found, searched, named, and deleted without a trace."""
 
 import os
+import sqlite3
 import stat
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,8 @@ from livecap.errors import LogError
 from livecap.session.archive import Archive, file_name
 from livecap.session.index import INDEX, Index
 from livecap.session.log import SessionLog
-from livecap.session.search_terms import fts_query, snippet
+from livecap.session.search import Query
+from livecap.session.search_terms import fts_query, pairs, searchable, snippet
 from livecap.session.session_folder import EVENTS, TRANSCRIPT
 from livecap.transcript import Marked, UtteranceEnded, UtteranceSettled
 from tests.session.facts import SECOND, header, said, write
@@ -51,53 +53,66 @@ def test_sessions_are_listed_newest_first_with_what_people_know_them_by(archive:
 
 def test_all_words_are_found_whatever_their_case_and_accents(archive: Archive) -> None:
     english, _, _ = names(archive)
-    hits = archive.search("BUDGET")
+    hits = archive.search(Query("BUDGET"))
     assert {(hit.session, hit.track, hit.at) for hit in hits} == {
         (english, "me", "10:02:03"),
         (english, "them", "10:02:03"),
     }
-    assert [hit.track for hit in archive.search("budget summer")] == ["me"]
-    assert archive.search("budget nosuchword") == []
-    assert [piece for piece, found in archive.search("budget", label="them")[0].snippet if found] == ["búdget"]
+    assert [hit.track for hit in archive.search(Query("budget summer"))] == ["me"]
+    assert archive.search(Query("budget nosuchword")) == []
+    assert [piece for piece, found in archive.search(Query("budget", label="them"))[0].snippet if found] == ["búdget"]
 
 
 def test_chinese_and_japanese_are_found_by_any_part_of_a_sentence(archive: Archive, tmp_path: Path) -> None:
     _, chinese, _ = names(archive)
     for part in ("預算", "算", "討論預算", "時間表"):
-        [hit] = archive.search(part)
+        [hit] = archive.search(Query(part))
         assert hit.session == chinese
         assert part in [piece for piece, found in hit.snippet if found]
-    assert archive.search("算預") == []
+    assert archive.search(Query("算預")) == []
 
 
 def test_a_search_is_narrowed_by_label_language_session_and_date(archive: Archive) -> None:
     english, chinese, _ = names(archive)
-    assert {hit.track for hit in archive.search("budget", label="me")} == {"me"}
-    assert archive.search("budget", label="m") == []
-    assert archive.search("預算", language="chinese") and not archive.search("預算", language="English")
-    assert archive.search("budget", session=english) and not archive.search("budget", session=chinese)
+    assert {hit.track for hit in archive.search(Query("budget", label="me"))} == {"me"}
+    assert archive.search(Query("budget", label="m")) == []
+    assert archive.search(Query("預算", language="chinese")) and not archive.search(Query("預算", language="English"))
+    assert archive.search(Query("budget", session=english)) and not archive.search(Query("budget", session=chinese))
     moment = datetime.fromisoformat(header().wall_time)
-    assert len(archive.search("left")) == 1
-    assert not archive.search("left", since=moment + timedelta(minutes=1))
-    assert not archive.search("left", until=moment) and archive.search("left", since=moment)
+    assert len(archive.search(Query("left"))) == 1
+    assert not archive.search(Query("left", since=moment + timedelta(minutes=1)))
+    assert not archive.search(Query("left", until=moment)) and archive.search(Query("left", since=moment))
 
 
 def test_while_somebody_types_the_last_word_may_be_a_part_of_one(archive: Archive) -> None:
-    assert archive.search("bud", prefix=True) and not archive.search("bud")
-    assert not archive.search("bud ", prefix=True)
-    assert archive.search("summer off", prefix=True) and not archive.search("off summer", prefix=True)
+    assert archive.search(Query("bud", prefix=True)) and not archive.search(Query("bud"))
+    assert not archive.search(Query("bud ", prefix=True))
+    assert archive.search(Query("summer off", prefix=True)) and not archive.search(Query("off summer", prefix=True))
 
 
 @given(st.text(max_size=40))
 def test_nothing_that_is_typed_is_syntax(query: str) -> None:
-    import sqlite3
-
     db = sqlite3.connect(":memory:")
-    db.execute("CREATE VIRTUAL TABLE words USING fts5 (text, track, language)")
+    db.execute("CREATE VIRTUAL TABLE words USING fts5 (text, pairs, track, language)")
     for prefix in (False, True):
         if expression := fts_query(query, prefix=prefix, track=query, language=query):
             db.execute("SELECT * FROM words WHERE words MATCH ?", (expression,)).fetchall()
     db.close()
+
+
+tokens = st.lists(st.sampled_from([*"預算我", "to", "be", "or", "à", "king", "Kings", "they're"]), max_size=8)
+
+
+@given(tokens, tokens.filter(bool))
+def test_a_phrase_is_found_where_its_words_stand_together_and_nowhere_else(said: list[str], wanted: list[str]) -> None:
+    db = sqlite3.connect(":memory:")
+    db.execute('CREATE VIRTUAL TABLE words USING fts5 (text, pairs, tokenize="unicode61 remove_diacritics 2")')
+    text, phrase = " ".join(said), " ".join(wanted)
+    db.execute("INSERT INTO words VALUES (?, ?)", (searchable(text), pairs(text)))
+    expression = fts_query(f'"{phrase}"')
+    found = db.execute("SELECT count(*) FROM words WHERE words MATCH ?", (expression,)).fetchone()[0]
+    db.close()
+    assert bool(found) == (f" {phrase} ".replace("'", " ") in f" {text} ".replace("'", " "))
 
 
 @given(st.text(max_size=300), st.text(max_size=10))
@@ -112,7 +127,7 @@ def test_settled_text_is_what_is_found(tmp_path: Path) -> None:
     settled = UtteranceSettled("", 0, "Good evening.", 0, 4 * SECOND, "English")
     write(tmp_path, [*said(["Good mourning."]), settled])
     archive = Archive(tmp_path)
-    assert archive.search("evening") and not archive.search("mourning")
+    assert archive.search(Query("evening")) and not archive.search(Query("mourning"))
 
 
 def test_a_running_session_is_found_and_what_it_adds_too(tmp_path: Path) -> None:
@@ -122,10 +137,10 @@ def test_a_running_session_is_found_and_what_it_adds_too(tmp_path: Path) -> None
     for fact in facts[:4]:
         log.append(fact, 1.0)
     archive = Archive(tmp_path)
-    assert archive.search("alpha") and not archive.search("beta")
+    assert archive.search(Query("alpha")) and not archive.search(Query("beta"))
     for fact in facts[4:]:
         log.append(fact, 1.0)
-    assert len(archive.search("alpha")) == 1 and archive.search("beta")
+    assert len(archive.search(Query("alpha"))) == 1 and archive.search(Query("beta"))
     with pytest.raises(LogError, match="being written"):
         archive.delete(log.session)
     log.close()
@@ -137,29 +152,29 @@ def test_a_long_running_session_is_taken_in_again_when_it_has_grown_by_some(tmp_
     for fact in said([f"Sentence number {n}." for n in range(100)]):
         log.append(fact, 1.0)
     archive = Archive(tmp_path)
-    assert archive.search("99")
+    assert archive.search(Query("99"))
     log.append(UtteranceEnded("", 100, "Zebra.", 1, 2, "English"), 2.0)
-    assert not archive.search("zebra"), "less than a hundredth"
+    assert not archive.search(Query("zebra")), "less than a hundredth"
     log.close()
-    assert archive.search("zebra"), "it is no longer written"
+    assert archive.search(Query("zebra")), "it is no longer written"
 
 
 def test_a_damaged_index_is_made_anew(archive: Archive) -> None:
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
     (archive.parent / INDEX).write_bytes(b"SQLite format 3\0" + os.urandom(5000))
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
     (archive.parent / INDEX).write_bytes(b"no database at all")
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
 
 
 def test_an_index_that_is_damaged_inside_is_made_anew(archive: Archive) -> None:
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
     path = archive.parent / INDEX
     data = bytearray(path.read_bytes())
     for start in range(4096, len(data), 512):
         data[start : start + 256] = os.urandom(256)
     path.write_bytes(data)
-    assert archive.search("budget") and archive.sessions()
+    assert archive.search(Query("budget")) and archive.sessions()
     path.write_bytes(data)
     archive.delete("last")
     assert len(archive.sessions()) == 2
@@ -169,25 +184,33 @@ def test_an_index_that_another_livecap_writes_is_waited_for_and_told(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livecap.session.index.BUSY_SECONDS", 0.01)
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
     write(archive.parent, said(["A new one."]))
     with Index(archive.parent) as index:
         index._db.execute("BEGIN IMMEDIATE")
         with pytest.raises(LogError, match="locked"):
-            archive.search("new")
-    assert archive.search("new")
+            archive.search(Query("new"))
+    assert archive.search(Query("new"))
+
+
+def test_two_livecaps_may_take_in_the_same_sessions(archive: Archive) -> None:
+    with Index(archive.parent) as one, Index(archive.parent) as other:
+        names = archive.names()
+        assert one._take_in(names, {}) == other._take_in(names, {}) == []
+        assert len(other.sessions()) == 3
+    assert len(archive.search(Query("budget"))) == 2
 
 
 def test_an_index_of_another_version_is_made_anew(archive: Archive) -> None:
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
     with Index(archive.parent) as index:
         index._db.execute("PRAGMA user_version = 99")
-    assert archive.search("budget")
+    assert archive.search(Query("budget"))
 
 
 def test_a_deleted_session_leaves_no_trace(archive: Archive) -> None:
     english, chinese, _ = names(archive)
-    archive.search("budget")
+    archive.search(Query("budget"))
     (archive.parent / english / "audio").mkdir()
     (archive.parent / english / "audio" / "me.wav").write_bytes(bytes(100))
     outside = archive.parent.parent / "outside.txt"
@@ -195,7 +218,7 @@ def test_a_deleted_session_leaves_no_trace(archive: Archive) -> None:
     (archive.parent / english / "link").symlink_to(outside)
     assert archive.delete(english) > 0
     assert not (archive.parent / english).exists() and outside.read_text() == "stays"
-    assert archive.search("budget") == [] and archive.search("預算")
+    assert archive.search(Query("budget")) == [] and archive.search(Query("預算"))
     left = b"".join(path.read_bytes() for path in archive.parent.rglob("*") if path.is_file())
     for word in (b"budget", b"offsite", b"eleven", b"Eleven"):
         assert word not in left
@@ -230,7 +253,7 @@ def test_everything_is_its_owners_alone_from_the_start(archive: Archive) -> None
     before = os.umask(0)
     try:
         archive.rename("last", "A title")
-        archive.search("budget")
+        archive.search(Query("budget"))
     finally:
         os.umask(before)
     for path in archive.parent.rglob("*"):
@@ -247,7 +270,7 @@ def test_no_link_is_followed_when_writing(archive: Archive, tmp_path: Path) -> N
     assert not (folder / "title.txt").is_symlink() and archive.open("last").title == "A title"
     (archive.parent / INDEX).symlink_to(outside)
     with pytest.raises(LogError):
-        archive.search("budget")
+        archive.search(Query("budget"))
     assert outside.read_text() == "stays"
 
 
@@ -256,7 +279,7 @@ def test_a_folder_that_is_no_session_is_passed_over(archive: Archive) -> None:
     (archive.parent / "strange").mkdir()
     (archive.parent / "strange" / EVENTS).write_text("of another program\n")
     assert len(archive.sessions()) == 3
-    assert archive.search("budget") and len(archive.cut_off()) == 1
+    assert archive.search(Query("budget")) and len(archive.cut_off()) == 1
 
 
 @given(st.text(max_size=300))
