@@ -21,6 +21,7 @@ BLAS_PACKAGE = "libopenblas0"
 BLAS_VARIABLE = "LIVECAP_BLAS"
 """Environment variable: a path or a library name to try before all others, `none` to try nothing."""
 BLAS_LIBRARIES = ("libopenblas.so.0", "libopenblas.so", "libmkl_rt.so.2", "libmkl_rt.so")
+THREAD_SETTERS = ("openblas_set_num_threads", "MKL_Set_Num_Threads")
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,23 @@ def _load_fast_blas() -> str | None:
     """The library that was loaded, or None. Must run before the first import of MLX."""
     for name in _blas_candidates():
         try:
-            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+            library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue  # not on this machine: the next candidate
+        _keep_to_one_core(library)
         return name
     return None
+
+
+def _keep_to_one_core(library: ctypes.CDLL) -> None:
+    """Small products gain little from a second core, and lose a turn of the scheduler each where it is taken.
+
+    On two cores with one other program on each, OpenBLAS's threads made products of 5 rows and 256 columns fifty
+    times slower. Large products go to NumPy (`livecap.model.linear`), which uses all cores.
+    """
+    for name in THREAD_SETTERS:
+        if (setter := getattr(library, name, None)) is not None:
+            setter(ctypes.c_int(1))
 
 
 _needs_blas = platform.system() == "Linux"

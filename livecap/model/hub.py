@@ -3,6 +3,7 @@
 Without telemetry. A model that is in the cache is used without a word to the network.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import cast
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read by the client when it is imported
 
 from huggingface_hub import snapshot_download  # noqa: E402
+from huggingface_hub.constants import HF_HUB_CACHE  # noqa: E402
 from huggingface_hub.errors import (  # noqa: E402
     GatedRepoError,
     HfHubHTTPError,
@@ -21,6 +23,7 @@ from huggingface_hub.errors import (  # noqa: E402
 from huggingface_hub.utils.tqdm import tqdm  # noqa: E402
 
 from livecap.errors import ModelError  # noqa: E402
+from livecap.model.large_files import bring_large_files  # noqa: E402
 from livecap.model.weights import weight_files  # noqa: E402
 
 REVISIONS = {
@@ -61,8 +64,9 @@ def _cached(repository: str, revision: str) -> Path | None:
 
 
 def _downloaded(repository: str, revision: str, progress: Progress | None) -> Path:
-    bar = _bar(progress)
     try:
+        told = bring_large_files(repository, revision, FILES, progress)
+        bar = _bar(None if told else progress)
         return Path(snapshot_download(repository, revision=revision, allow_patterns=FILES, tqdm_class=bar))
     except (RepositoryNotFoundError, GatedRepoError) as error:
         raise ModelError(
@@ -72,6 +76,10 @@ def _downloaded(repository: str, revision: str, progress: Progress | None) -> Pa
     except RevisionNotFoundError as error:
         raise ModelError(f"The repository {repository} has no revision {revision}.") from error
     except TRANSPORT_ERRORS as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise ModelError(
+                f"The disk is full: {repository} goes to {HF_HUB_CACHE}. What has come stays there. Make room and try again."
+            ) from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
             f"{repository} is not in the cache and cannot be downloaded ({reason}). "
