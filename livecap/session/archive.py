@@ -25,15 +25,13 @@ from livecap.session.index import INDEX, Index, SessionSummary, erase
 from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
 from livecap.session.search import Hit, Query
-from livecap.session.session_folder import EVENTS, TITLE, is_being_written, read_title
+from livecap.session.session_folder import EVENTS, TITLE, has_end, is_being_written, read_title
 from livecap.text_safety import printable
 
 T = TypeVar("T")
 
 MAX_TITLE = 200
 """Characters of a title."""
-END_BYTES = 16 << 10
-"""The end of a log, with what may stand behind the end of its session."""
 
 
 class Archive:
@@ -189,19 +187,12 @@ class Archive:
         for name in self.names()[:newest]:
             folder = self.parent / name
             try:
-                if not _has_end(folder / EVENTS) and not is_being_written(folder):
+                if not has_end(folder / EVENTS) and not is_being_written(folder):
                     LogReader(folder / EVENTS)
                     found.append(name)
             except (LogError, OSError):
                 continue  # not readable as a session: nothing to offer
         return found
-
-
-def _has_end(path: Path) -> bool:
-    with open(path, "rb", buffering=0) as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - END_BYTES))
-        return b'{"type": "session_ended"' in file.read(END_BYTES)
 
 
 def size_bytes(folder: Path) -> int:
