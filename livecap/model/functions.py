@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.backend import mx, on_cpu
+from livecap.model.cores import share_out
 from livecap.model.nn import gelu as exact_gelu
 
 BLOCK = 16_384
 """Numbers of one block: its few copies fit into the second-level cache."""
 FEWEST_NUMBERS = 10_000
 """With fewer, leaving MLX costs more than it saves."""
+FEWEST_SHARED = 16 * BLOCK
+"""Numbers that are worth waking another core for."""
 
 NORMAL_LIMIT = 5.5
 """Beyond this the normal distribution function is 0 or 1 to float32."""
@@ -59,8 +62,13 @@ def in_blocks(function: Callable[[Numbers, Numbers], None], x: mx.array) -> mx.a
     """`function` of every number of a float32 array. It is given a block and where to write its values."""
     numbers = np.array(x, copy=False).reshape(-1)  # a door: waits for x
     out = np.empty_like(numbers)
-    for start in range(0, numbers.size, BLOCK):
-        function(numbers[start : start + BLOCK], out[start : start + BLOCK])
+
+    def fill(first: int, last: int) -> None:
+        for start in range(first, last, BLOCK):
+            stop = min(start + BLOCK, last)
+            function(numbers[start:stop], out[start:stop])
+
+    share_out(fill, numbers.size, BLOCK, FEWEST_SHARED)
     return mx.array(out).reshape(x.shape)
 
 

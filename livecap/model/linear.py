@@ -7,14 +7,11 @@ rows the weights go there in blocks of rows that count as small, shared out amon
 NumPy's is the newer of the two, and shares its work out without losing a turn whenever another program runs.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.backend import mx, on_cpu
+from livecap.model.cores import share_out
 
 MOST_MULTIPLICATIONS = 1_000_000
 """Of one block: OpenBLAS takes matrices up to this as small (its `SMALL_MATRIX_OPT`)."""
@@ -51,15 +48,11 @@ def product(x: Numbers, weight: Numbers) -> Numbers:
     if len(x) == 1 or block == 0:
         np.matmul(weight, x.T, out=out)  # its BLAS shares it out by itself
         return out.T
-    n_shares = min(_cores(), len(x) * weight.size // FEWEST_SHARED) or 1
-    share = -(-len(weight) // (n_shares * block)) * block
-    waiting = [
-        _others().submit(_multiply, weight[first : first + share], x, out[first : first + share], block)
-        for first in range(share, len(weight), share)
-    ]
-    _multiply(weight[:share], x, out[:share], block)
-    for work in waiting:
-        work.result()
+
+    def multiply(start: int, stop: int) -> None:
+        _multiply(weight[start:stop], x, out[start:stop], block)
+
+    share_out(multiply, len(weight), block, FEWEST_SHARED // x.size + 1)
     return out.T
 
 
@@ -78,15 +71,3 @@ def _multiply(weight: Numbers, x: Numbers, out: Numbers, block: int) -> None:
     np.matmul(weight[:whole].reshape(-1, block, n_inner), x.T, out=out[:whole].reshape(-1, block, len(x)))
     if whole < n_columns:
         np.matmul(weight[whole:], x.T, out=out[whole:])
-
-
-@cache
-def _cores() -> int:
-    """Cores that this process may use, or as many as OpenBLAS was told to use."""
-    told = os.environ.get("OPENBLAS_NUM_THREADS", "")
-    return int(told) if told.isdecimal() and int(told) > 0 else len(os.sched_getaffinity(0))
-
-
-@cache
-def _others() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_cores() - 1, thread_name_prefix="livecap-product")

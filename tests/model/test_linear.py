@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from livecap.model import cores, nn
 from livecap.model import linear as linear_module
-from livecap.model import nn
 from livecap.model.backend import mx
 from livecap.model.linear import MOST_MULTIPLICATIONS, block_rows, linear, product
 from tests.model.parity import farthest
@@ -16,7 +16,7 @@ from tests.model.parity import farthest
 def everything_by_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_module, "FEWEST_WEIGHTS", 0)
     monkeypatch.setattr(linear_module, "FEWEST_SHARED", 1)
-    monkeypatch.setattr(linear_module, "_cores", lambda: 3)
+    monkeypatch.setattr(cores, "n_cores", lambda: 3)
 
 
 @settings(max_examples=60, deadline=None)

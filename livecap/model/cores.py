@@ -1,0 +1,34 @@
+"""Work on NumPy arrays, shared out among the processor's cores."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+
+def share_out(work: Callable[[int, int], None], n: int, piece: int, fewest: int = 1) -> None:
+    """Calls `work(start, stop)` for stretches that cover range(n), on several cores at once; waits for all.
+
+    Args:
+        work: something that spends its time where Python's lock is free, as NumPy's loops do.
+        piece: every stretch but the last is a multiple of it.
+        fewest: no core is woken for less.
+    """
+    n_shares = max(1, min(n_cores(), n // fewest))
+    share = -(-n // (n_shares * piece)) * piece
+    others = [_others().submit(work, start, min(start + share, n)) for start in range(share, n, share)]
+    work(0, min(share, n))
+    for other in others:
+        other.result()
+
+
+@cache
+def n_cores() -> int:
+    """Cores that this process may use, or as many as OpenBLAS was told to use."""
+    told = os.environ.get("OPENBLAS_NUM_THREADS", "")
+    return int(told) if told.isdecimal() and int(told) > 0 else len(os.sched_getaffinity(0))
+
+
+@cache
+def _others() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, n_cores() - 1), thread_name_prefix="livecap-core")
