@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livecap.audio_in import portaudio
-from livecap.audio_in.devices import InputDevice, InputStream, choose_input
+from livecap.audio_in.devices import InputDevice, InputStream
 from livecap.audio_in.enumeration import OURS, Enumeration
 from livecap.audio_in.ring_buffer import RingBuffer
 from livecap.audio_in.watch import DriftWatch, RateWatch, clock_through_sleep
@@ -214,7 +214,7 @@ class EarlyCapture:
 
     def _run(self) -> None:
         try:
-            device = choose_input(self._query, portaudio.list_inputs())
+            device = portaudio.find_input(self._query)
             self._capture = open_capture(device, CaptureConfig(), clock_through_sleep, portaudio, OURS)
         except AudioError:
             pass  # said by who fetches nothing

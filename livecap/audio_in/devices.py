@@ -60,8 +60,11 @@ OnBlock = Callable[[Any, int, Any, Any], None]
 """sounddevice's callback: a buffer of float32 [n, n_channels], n, times, flags. On PortAudio's thread."""
 
 
-def list_inputs() -> list[InputDevice]:
+def list_inputs(monitors: bool = True) -> list[InputDevice]:
     """All inputs, in PortAudio's order; empty where there is none.
+
+    Args:
+        monitors: also what this machine plays; another program has to be asked for that.
 
     Raises:
         AudioError: PortAudio is missing or does not start.
@@ -86,6 +89,8 @@ def list_inputs() -> list[InputDevice]:
         for device in found
         if device["max_input_channels"] > 0
     ]
+    if not monitors:
+        return inputs
     return inputs + _monitors(inputs, n_devices=len(found), apis=[api["name"] for api in apis])
 
 
@@ -108,7 +113,10 @@ def find_input(query: str | int | None = None) -> InputDevice:
     Raises:
         AudioError: none or several; lists the candidates. PortAudio is missing.
     """
-    return choose_input(query, list_inputs())
+    try:
+        return choose_input(query, list_inputs(monitors=False))
+    except AudioError:
+        return choose_input(query, list_inputs())  # a monitor is meant, or the candidates should be all there are
 
 
 def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDevice:

@@ -5,6 +5,7 @@ delivers zeros, changes its rate, is not the default any more, or the machine sl
 a gap.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
@@ -320,6 +321,8 @@ class KeptInput:
             return
         sound = np.frombuffer(data, np.float32).reshape(-1, capture.n_channels)
         rate = capture.device.default_rate
+        if self._spool.end_sample == 0 and capture.heard_from is not None:
+            self.started_wall = time.time() - (self._clock() - capture.heard_from)
         n_lost = start - capture.expected
         capture.expected = start + len(sound)
         if self._lost_at is not None:

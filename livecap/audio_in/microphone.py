@@ -107,7 +107,7 @@ class Microphone:
 
     @property
     def started_wall(self) -> float | None:
-        """When the device was opened first: Unix time of sample 0."""
+        """Unix time of sample 0; before the first block came, of the first opening."""
         return self._input.started_wall
 
     @property

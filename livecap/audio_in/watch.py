@@ -5,7 +5,6 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # slow to load, and capture begins before it
@@ -148,6 +147,8 @@ class DriftWatch:
         if last is not None and best[0] - last[0] >= self.window_seconds / 2:
             self._slopes.append((best[1] - last[1]) / (best[0] - last[0]))
         if len(self._slopes) >= self.least_windows:
+            from statistics import median  # slow to load, and capture begins before it
+
             self.ppm = -median(self._slopes) * 1e6
 
 

@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import platformdirs
-
 from livecap.settings import Settings
 
 
@@ -31,11 +29,11 @@ def recall(settings: Settings) -> tuple[Settings, str | None]:
         return settings, None
     if not isinstance(device, str):
         return settings, None
-    from livecap.audio_in.devices import choose_input, list_inputs
+    from livecap.audio_in.devices import find_input
     from livecap.errors import AudioError
 
     try:
-        name = choose_input(device, list_inputs()).name
+        name = find_input(device).name
     except AudioError:
         return settings, f'"{device}", the input used last, is not here: listening to the default input.'
     both = "the default input and " if mic is True else ""
@@ -44,4 +42,6 @@ def recall(settings: Settings) -> tuple[Settings, str | None]:
 
 
 def _path() -> Path:
+    import platformdirs
+
     return Path(platformdirs.user_state_dir("livecap", appauthor=False)) / "last_device.json"

@@ -68,7 +68,11 @@ def offer(settings: Settings) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
-    from livecap.cli.output import warn
+    from livecap.session.session_folder import all_have_ends
+
+    if all_have_ends(sessions_folder(settings), OFFERED):
+        return
+    from livecap.cli.output import warn  # slow to load, and a person waits for the microphone
     from livecap.session.archive import Archive
 
     archive = Archive(sessions_folder(settings))

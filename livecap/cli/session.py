@@ -1,26 +1,22 @@
-"""One session from the command line: check everything first, then listen, show, log and end in order."""
+"""One session from the command line: check everything first, then listen, show, log and end in order.
+
+What is not needed to open a device is imported once it is open: people speak as soon as they have pressed return.
+"""
 
 import io
-import logging
 import os
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livecap.cli.awake import kept_awake
 from livecap.cli.folders import sessions_folder
 from livecap.cli.last_device import recall, remember
 from livecap.cli.model_here import is_here
-from livecap.cli.output import JsonOutput, PlainOutput, warn
 from livecap.cli.recover import offer
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, spools
-from livecap.cli.steering import Steering, described_model
-from livecap.session.clock import WallClock
-from livecap.session.log import check_parent
 from livecap.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,9 +31,13 @@ if TYPE_CHECKING:
 def run_session(settings: Settings) -> int:
     """Run until the source ends or a person stops it; returns the exit status."""
     offer(settings)
+    session = make_session(settings)
+    import logging
+
+    from livecap.cli.awake import kept_awake
+
     # What the model warns of is a notice of the session; without a handler Python prints it as well.
     logging.getLogger("livecap.model").addHandler(logging.NullHandler())
-    session = make_session(settings)
     with kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
 
@@ -52,6 +52,8 @@ def _run(session: "SteeredSession", settings: Settings) -> int:
 
 
 def _print_lines(session: "SteeredSession", settings: Settings) -> int:
+    from livecap.cli.output import JsonOutput, PlainOutput, warn
+
     troubles: list[str] = []
 
     def on_closed(trouble: str | None) -> None:
@@ -89,25 +91,32 @@ def make_session(settings: Settings) -> "SteeredSession":
     Raises:
         LivecapError: no such file, device, language or model, or a log folder that cannot be written.
     """
-    wall = WallClock()
+    began = time.time()
     notices = _Notices()
     settings, sentence = recall(settings)
     if sentence:
         notices(sentence, "info")
     parent = sessions_folder(settings)
     check_sound(settings)
-    check_parent(parent)
     recorded = open_sound(settings, notices) if settings.replay is not None else []
     if not is_here(settings.model):
         from livecap.cli.download import find_model
+        from livecap.session.log import check_parent
 
         with closed_on_failure(recorded):
+            check_parent(parent)
             find_model(settings.model)
     sound = recorded or open_sound(settings, notices)
     with closed_on_failure(sound):
         remember(settings)
+        from datetime import datetime
+
+        from livecap.cli.steering import described_model
+        from livecap.session.clock import WallClock
+        from livecap.session.log import SessionLog, check_parent
+
+        check_parent(parent)
         from livecap.model.backend import mx
-        from livecap.session.log import SessionLog
         from livecap.session.sound_folder import SoundFolder, tidy
         from livecap.session.steered import SteeredSession
         from livecap.session.tracks import TrackSource
@@ -124,6 +133,7 @@ def make_session(settings: Settings) -> "SteeredSession":
             sound_folder.add(label, spool)
         tracks = [TrackSource(label, source, steps_of(source, settings)) for label, source in sound]
         model = described_model(settings.model)
+        wall = WallClock(began)
         session = SteeredSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
     session.settings = as_logged(settings)
     session.kept_models = kept
@@ -225,6 +235,7 @@ def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":
 
 def _on_screen(session: "SteeredSession", settings: Settings) -> int:
     from livecap.cli.machine import ThisMachine
+    from livecap.cli.steering import Steering
     from livecap.settings import settings_path
     from livecap.settings_file import store
     from livecap.tui.terminal import run_app
@@ -246,6 +257,8 @@ def _on_screen(session: "SteeredSession", settings: Settings) -> int:
 
 
 def _exit_status(session: "LiveSession") -> int:
+    from livecap.cli.output import warn
+
     error = session.status.error
     if error is None:
         return 0
@@ -256,6 +269,8 @@ def _exit_status(session: "LiveSession") -> int:
 @contextmanager
 def _signals_stop(stop: Callable[[], None]) -> Iterator[None]:
     """Ctrl-C, SIGTERM and a closed window decode the rest and end in order; a second Ctrl-C leaves at once."""
+    import signal
+
     asked = False
 
     def on_signal(number: int, frame: object) -> None:

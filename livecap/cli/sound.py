@@ -74,10 +74,9 @@ def check_sound(settings: Settings) -> None:
                 "For example: ffmpeg -i talk.m4a -f s16le -ac 1 -ar 16000 - | livecap --stdin"
             )
         return
-    from livecap.audio_in.devices import choose_input, list_inputs
+    from livecap.audio_in.devices import find_input
 
-    inputs = list_inputs()
-    chosen = [choose_input(query, inputs) for query in _queries(settings)]
+    chosen = [find_input(query) for query in _queries(settings)]
     labels_of(settings, len(chosen))
     if len(chosen) == 2 and chosen[0].index == chosen[1].index:
         raise SettingsError(f'--mic and --device are both "{chosen[0].name}": two tracks need two inputs.')

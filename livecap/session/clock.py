@@ -115,17 +115,24 @@ def steady_seconds() -> float:
 class WallClock:
     """The time of day of a session: set once from the computer's clock, then never steps. Any thread may ask."""
 
-    def __init__(self, system: Callable[[], float] = time.time, steady: Callable[[], float] = steady_seconds) -> None:
+    def __init__(
+        self,
+        began: float | None = None,
+        system: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_seconds,
+    ) -> None:
         """
         Args:
+            began: Unix time of a session that started a moment ago; None: it starts now.
             system: Unix time by the computer's clock, which people and servers move.
             steady: seconds that only grow.
         """
+        now = system()
         self._system = system
         self._steady = steady
-        self.started = system()
+        self.started = now if began is None else began
         """Unix time of the session's start."""
-        self._started_steady = steady()
+        self._started_steady = steady() - (now - self.started)
         self._zone = datetime.fromtimestamp(self.started).astimezone().tzinfo
         self._anchored: dict[str, tuple[float, float]] = {}
         """Of each track: (elapsed, step) of its newest anchor."""

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from livecap.audio_in.capture import CaptureConfig
-from livecap.audio_in.devices import InputDevice
+from livecap.audio_in.devices import InputDevice, choose_input
 from livecap.audio_in.enumeration import Enumeration
 from livecap.audio_in.microphone import Microphone
 from livecap.errors import AudioError
@@ -86,6 +86,9 @@ class FakePortAudio:
 
     def list_inputs(self):
         return list(self.listed)
+
+    def find_input(self, query):
+        return choose_input(query, self.list_inputs())
 
     def reinitialise(self):
         assert all(stream.closed for stream in self.streams), "a stream was open"

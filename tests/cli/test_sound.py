@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+import platformdirs
 import pytest
 import soundfile
 
@@ -45,7 +45,7 @@ def raw(seconds: int) -> bytes:
 
 @pytest.fixture
 def two_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "list_inputs", lambda: [MIC, LOOPBACK])
+    monkeypatch.setattr(devices, "list_inputs", lambda monitors=True: [MIC, LOOPBACK])
 
 
 def test_text_appears_while_a_pipe_stays_open(tmp_path: Path) -> None:
@@ -135,10 +135,8 @@ def test_two_inputs_are_two_tracks_with_labels() -> None:
 
 def test_the_input_used_last_is_used_again_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = [MIC, LOOPBACK]
-    monkeypatch.setattr(devices, "list_inputs", lambda: inputs)
-    monkeypatch.setattr(
-        last_device, "platformdirs", SimpleNamespace(user_state_dir=lambda *a, **k: str(tmp_path / "s"))
-    )
+    monkeypatch.setattr(devices, "list_inputs", lambda monitors=True: inputs)
+    monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path / "s"))
     assert last_device.recall(Settings()) == (Settings(), None)
     last_device.remember(Settings(device="blackhole"))
     recalled, sentence = last_device.recall(Settings())

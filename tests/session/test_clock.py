@@ -28,7 +28,7 @@ class Clocks:
         self.steady += seconds
 
     def wall(self) -> WallClock:
-        return WallClock(lambda: self.system, lambda: self.steady)
+        return WallClock(None, lambda: self.system, lambda: self.steady)
 
 
 def test_times_after_a_pause_are_wall_times() -> None:
