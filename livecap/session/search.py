@@ -27,7 +27,7 @@ class Query:
     """The name of one."""
     limit: int = 50
     prefix: bool = False
-    """The last word may be the beginning of one, as while somebody types."""
+    """The last word may be the beginning of one, as while somebody types: two letters or more."""
 
 
 @dataclass(frozen=True, slots=True)

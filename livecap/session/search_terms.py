@@ -67,9 +67,9 @@ def fts_query(query: str, *, prefix: bool = False, track: str | None = None, lan
 
 
 def _wanted(term: str, is_open: bool) -> str:
-    """A word or a phrase; the last word of an open one may go on."""
+    """A word or a phrase; the last word of an open one may go on, from its second letter on."""
     tokens = _tokens(term)
-    is_open = is_open and not _SPACELESS_CHARACTER.fullmatch(tokens[-1])
+    is_open = is_open and len(tokens[-1]) > 1
     if len(tokens) > 1 and not is_open and all(len(token) <= SHORT for token in tokens):
         return f'pairs : "{_joined_pairs(tokens)}"'
     return f"text : {_phrase(term)}" + (" *" if is_open else "")
@@ -124,7 +124,7 @@ def _found(text: str, query: str, prefix: bool) -> list[tuple[int, int]]:
     wanted = [[_bare(token) for token in _tokens(term)] for term in _terms(query)]
     spans: list[tuple[int, int]] = []
     for number, phrase in enumerate(wanted):
-        is_open = prefix and number == len(wanted) - 1 and not query.endswith((" ", '"'))
+        is_open = prefix and number == len(wanted) - 1 and not query.endswith((" ", '"')) and len(phrase[-1]) > 1
         for i in range(len(tokens) - len(phrase) + 1):
             words = [token for _, _, token in tokens[i : i + len(phrase)]]
             if words == phrase or is_open and words[:-1] == phrase[:-1] and words[-1].startswith(phrase[-1]):

@@ -87,6 +87,7 @@ def test_a_search_is_narrowed_by_label_language_session_and_date(archive: Archiv
 def test_while_somebody_types_the_last_word_may_be_a_part_of_one(archive: Archive) -> None:
     assert archive.search(Query("bud", prefix=True)) and not archive.search(Query("bud"))
     assert not archive.search(Query("bud ", prefix=True))
+    assert archive.search(Query("bu", prefix=True)) and not archive.search(Query("b", prefix=True))
     assert archive.search(Query("summer off", prefix=True)) and not archive.search(Query("off summer", prefix=True))
 
 
