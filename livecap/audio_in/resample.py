@@ -62,8 +62,9 @@ class Resampler:
         if len(sound):
             self._channel_is_live = live[-1].copy()
         live[~live.any(axis=1)] = True  # none yet: all
-        mixed: NDArray[np.float32] = (sound * live).sum(axis=1, dtype=np.float32) / live.sum(axis=1, dtype=np.float32)
-        return mixed
+        total: NDArray[np.float32] = (sound * live).sum(axis=1, dtype=np.float32)
+        n_live: NDArray[np.float32] = live.sum(axis=1, dtype=np.float32)
+        return total / n_live
 
     def _resample(self, mono: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
         if self._stream is None:

@@ -108,7 +108,7 @@ class EncoderWindows:
         return frames, n_final
 
     def _name_chunks(self, frames: NDArray[np.float32], n_chunks: int, floor: float) -> list[Hashable]:
-        lowest = frames[: n_chunks * CHUNK_FRAMES].reshape(n_chunks, -1).min(axis=1) if n_chunks else []
+        lowest = frames[: n_chunks * CHUNK_FRAMES].reshape(n_chunks, -1).min(axis=1) if n_chunks else np.zeros(0)
         chunk_samples = CHUNK_FRAMES * HOP_LENGTH
         return [(self.start_sample + i * chunk_samples, floor if low < floor else None) for i, low in enumerate(lowest)]
 
