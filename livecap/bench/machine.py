@@ -8,19 +8,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from livecap.bench.processor import memory_bytes, processor
 from livecap.model.backend import backend_report
 from livecap.version import VERSION
 
 
 def machine() -> dict[str, Any]:
-    """Processor, system, versions and commit, as plain values."""
+    """Processor, memory, system, versions and commit, as plain values."""
     return {
         "date": date.today().isoformat(),
         "livecap": VERSION,
         "commit": _commit(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
+        "memory_gb": round(memory_bytes() / 1e9),
         "python": platform.python_version(),
         "mlx": asdict(backend_report()),
     }
@@ -39,12 +41,3 @@ def _commit() -> str | None:
 
 def _git(*arguments: str, cwd: Path) -> str:
     return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=cwd, check=True).stdout.strip()
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

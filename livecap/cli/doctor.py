@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import os
 import platform
 import resource
 import sys
@@ -48,6 +49,7 @@ def _seconds(text: str) -> float:
 
 def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float | None, as_json: bool) -> int:
     """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
+    from livecap.bench.processor import memory_bytes, processor
     from livecap.cli.capture_check import last_session, listen
     from livecap.cli.folders import sessions_folder
 
@@ -55,6 +57,11 @@ def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float
         "livecap": VERSION,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "machine": {
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "memory_gb": round(memory_bytes() / 1e9),
+        },
         "mlx": _mlx(),
         "capture": _capture(),
         "models": _models(),
@@ -100,7 +107,7 @@ def _capture() -> dict[str, Any]:
 def _models() -> dict[str, Any]:
     from livecap.cli.download import cached_models, models_folder
 
-    return {"folder": str(models_folder()), "here": cached_models()}
+    return {"folder": str(models_folder()), "downloaded": cached_models(), "embedded": "tiny"}
 
 
 def _selftest(model: str) -> dict[str, Any]:
@@ -153,6 +160,6 @@ def _print(report: dict[str, Any]) -> None:
             print(f"{name:13} {part}")
             continue
         for i, (key, value) in enumerate(part.items()):
-            shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else value
+            shown = (", ".join(map(str, value)) if isinstance(value, list) else value) or "none"
             mark = "!" if key == "problem" else " "
             print(f"{name if i == 0 else '':13}{mark}{key.replace('_', ' '):26} {shown}")
