@@ -9,7 +9,8 @@ and computation-aware, where a step takes its time and the next begins when it h
   WER, CER stable    the same for the text that was committed live
   WER, CER final     the same for the text that is exported: settled, where settling ran
   seams              prompts that began anew in unbroken speech; WER of words that begin within 2 s of one, and its
-                     ratio to the WER elsewhere
+                     ratio to the WER elsewhere, to that elsewhere in the same recording, and the latter for the offline
+                     text, which has no seams there: what is over that is the seams'
   first partial      onset of speech after a pause of 1 s or more, to the first text of its utterance
   partial latency    how far the newest right word on screen is behind what has been said: when a display comes, and
                      just before the next one; silence does not count

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from livecap.bench.machine import machine
-from livecap.bench.measured import Measured, measure, measure_offline, total
+from livecap.bench.measured import Measured, measure, total
 from livecap.bench.modes import Mode, parse_mode
+from livecap.bench.offline import transcribe
 from livecap.bench.reference import read_reference
 from livecap.bench.scores import figures, streaming_gap
 from livecap.model.load import LoadedModel, load
@@ -82,7 +83,7 @@ def _loaded(model: str) -> LoadedModel:
 
 def _recording(loaded: LoadedModel, plan: Plan, path: Path) -> list[Measured]:
     reference = read_reference(path)
-    offline = measure_offline(loaded, reference) if plan.offline else None
+    offline = transcribe(loaded, reference.samples) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
     measured = [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
     for part in measured if not plan.keep_words else []:

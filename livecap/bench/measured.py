@@ -8,7 +8,6 @@ from livecap.bench.counted import CountedRecogniser, DecodeCounts
 from livecap.bench.emission import Emission, emissions, final_texts
 from livecap.bench.latency import Samples, latencies
 from livecap.bench.modes import Mode
-from livecap.bench.offline import transcribe
 from livecap.bench.reference import Reference
 from livecap.bench.seams import SeamErrors, seam_errors
 from livecap.bench.stability import Stability, stability
@@ -68,6 +67,8 @@ class Measured:
     """Recordings without word times, which have no latencies."""
     stable_text: str = ""
     seams: SeamErrors = field(default_factory=SeamErrors)
+    seams_offline: SeamErrors = field(default_factory=SeamErrors)
+    """The same words in the offline text, which has no seams there: how hard they are in any case."""
     words: list[Emission] = field(default_factory=list)
 
 
@@ -84,21 +85,19 @@ def errors(reference: str, heard: str) -> Errors:
 
 
 def measure(
-    loaded: LoadedModel, reference: Reference, mode: Mode, offline: Errors | None, step_cost: float | None = None
+    loaded: LoadedModel, reference: Reference, mode: Mode, offline: str | None, step_cost: float | None = None
 ) -> Measured:
-    """One recording in one mode. `offline` is measured by `measure_offline`, once for all modes."""
+    """One recording in one mode. `offline` is its text by `offline.transcribe`, made once for all modes."""
     recogniser = CountedRecogniser(loaded, "", None, mode.config)
     settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config)
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     timeline = play(transcriber, reference.samples, step_cost)
-    measured = assess(reference, timeline, mode.name, recogniser.counts, offline)
+    offline_errors = None if offline is None else errors(reference.text, offline)
+    measured = assess(reference, timeline, mode.name, recogniser.counts, offline_errors)
     measured.seams = seam_errors(reference, measured.stable_text, recogniser.seams)
+    if offline is not None:
+        measured.seams_offline = seam_errors(reference, offline, recogniser.seams)
     return measured
-
-
-def measure_offline(loaded: LoadedModel, reference: Reference) -> Errors:
-    """Pieces of at most 28 s cut at pauses, each decoded alone: what streaming is held against."""
-    return errors(reference.text, transcribe(loaded, reference.samples))
 
 
 def assess(
@@ -145,6 +144,7 @@ def total(parts: Sequence[Measured]) -> Measured:
         settle_seconds=sum(part.settle_seconds for part in parts),
         n_skipped=sum(part.n_skipped for part in parts),
         seams=sum((part.seams for part in parts), SeamErrors()),
+        seams_offline=sum((part.seams_offline for part in parts), SeamErrors()),
     )
     for part in parts:
         out.decodes.add(part.decodes)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from livecap.bench.measured import Measured
+from livecap.bench.seams import SeamErrors
 
 PERCENTILES = (50, 95, 99)
 RESAMPLES = 2000
@@ -33,13 +34,7 @@ def figures(measured: Measured) -> dict[str, Any]:
             }
             for name, samples in measured.latencies.items()
         },
-        "seams": {
-            "n": measured.seams.n_seams,
-            "words_near": measured.seams.near_words,
-            "wer_near": round(measured.seams.near_wer, 4),
-            "wer_elsewhere": round(measured.seams.other_wer, 4),
-            "ratio": None if measured.seams.ratio is None else round(measured.seams.ratio, 3),
-        },
+        "seams": _seams(measured.seams) | {"offline": _seams(measured.seams_offline)},
         "committed_revisions": stability.n_revisions,
         "unstable_partial_word_ratio": round(stability.unstable_ratio, 4),
         "normalized_erasure": round(stability.normalized_erasure, 4),
@@ -89,6 +84,21 @@ def bootstrap(
     chance = random.Random(seed)
     values = sorted(figure(chance.choices(parts, k=len(parts))) for _ in range(RESAMPLES))
     return values[round(0.025 * (RESAMPLES - 1))], values[round(0.975 * (RESAMPLES - 1))]
+
+
+def _seams(errors: SeamErrors) -> dict[str, Any]:
+    return {
+        "n": errors.n_seams,
+        "words_near": errors.near_words,
+        "wer_near": round(errors.near_wer, 4),
+        "wer_elsewhere": round(errors.other_wer, 4),
+        "ratio": _rounded_or_none(errors.ratio),
+        "ratio_within": _rounded_or_none(errors.ratio_within),
+    }
+
+
+def _rounded_or_none(value: float | None) -> float | None:
+    return None if value is None else _rounded(value)
 
 
 def _rounded(value: float) -> float:

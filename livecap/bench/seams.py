@@ -21,6 +21,8 @@ class SeamErrors:
     near_errors: int = 0
     other_words: int = 0
     other_errors: int = 0
+    expected: float = 0.0
+    """Errors that the words near seams would have, were each recording's as often wrong there as elsewhere in it."""
 
     def __add__(self, other: "SeamErrors") -> "SeamErrors":
         return SeamErrors(
@@ -29,6 +31,7 @@ class SeamErrors:
             self.near_errors + other.near_errors,
             self.other_words + other.other_words,
             self.other_errors + other.other_errors,
+            self.expected + other.expected,
         )
 
     @property
@@ -45,6 +48,11 @@ class SeamErrors:
         if not self.near_words or not self.other_errors:
             return None
         return self.near_wer / self.other_wer
+
+    @property
+    def ratio_within(self) -> float | None:
+        """Near over elsewhere in the same recording: a recording that is hard and rolls often does not count for it."""
+        return self.near_errors / self.expected if self.expected else None
 
 
 def seam_errors(reference: Reference, text: str, seams: Sequence[int]) -> SeamErrors:
@@ -63,10 +71,13 @@ def seam_errors(reference: Reference, text: str, seams: Sequence[int]) -> SeamEr
         errors[at] += i is None or j is None or expected[i] != heard[j]
     reach = round(NEAR_SECONDS * SAMPLE_RATE)
     near = [any(abs(word.start_sample - seam) <= reach for seam in seams) for word in reference.words]
+    near_errors = sum(n for n, is_near in zip(errors, near, strict=True) if is_near)
+    other_words, other_errors = len(near) - sum(near), sum(errors) - near_errors
     return SeamErrors(
         n_seams=len(seams),
         near_words=sum(near),
-        near_errors=sum(n for n, is_near in zip(errors, near, strict=True) if is_near),
-        other_words=len(near) - sum(near),
-        other_errors=sum(n for n, is_near in zip(errors, near, strict=True) if not is_near),
+        near_errors=near_errors,
+        other_words=other_words,
+        other_errors=other_errors,
+        expected=sum(near) * other_errors / max(other_words, 1),
     )

@@ -25,7 +25,7 @@ def table(columns: Sequence[Mapping[str, Any]]) -> str:
             row(f"{rate.upper()} {text}", [_percent(column[rate].get(text)) for column in columns])
     for text in ("stable", "final"):
         row(f"WER {text} - offline", [_gap(column.get("wer_gap", {}).get(text)) for column in columns])
-    row("seams, WER near, ratio", [_seams(column["seams"]) for column in columns])
+    row("seams, WER near, ratios", [_seams(column["seams"]) for column in columns])
     for key, name in LATENCIES.items():
         for clock in ("unaware", "aware"):
             values = [column["latency_seconds"].get(key, {}).get(clock) for column in columns]
@@ -74,8 +74,9 @@ def _gap(value: Mapping[str, float] | None) -> str:
 
 
 def _seams(value: Mapping[str, Any]) -> str:
-    ratio = "-" if value["ratio"] is None else f"{value['ratio']:.2f}"
-    return f"{value['n']}, {value['wer_near']:.2%}, {ratio}"
+    ratios = value["ratio"], value["ratio_within"], value["offline"]["ratio_within"]
+    shown = " / ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+    return f"{value['n']}, {value['wer_near']:.2%}, {shown}"
 
 
 def _percentiles(value: Mapping[str, float] | None) -> str:
