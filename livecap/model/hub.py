@@ -11,8 +11,7 @@ from typing import cast
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read by the client when it is imported
 
-from huggingface_hub import snapshot_download  # noqa: E402
-from huggingface_hub.constants import HF_HUB_CACHE  # noqa: E402
+from huggingface_hub import constants, snapshot_download  # noqa: E402
 from huggingface_hub.errors import (  # noqa: E402
     GatedRepoError,
     HfHubHTTPError,
@@ -78,7 +77,8 @@ def _downloaded(repository: str, revision: str, progress: Progress | None) -> Pa
     except TRANSPORT_ERRORS as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise ModelError(
-                f"The disk is full: {repository} goes to {HF_HUB_CACHE}. What has come stays there. Make room and try again."
+                f"The disk of {constants.HF_HUB_CACHE} is full, and {repository} is not all there. What has come stays: "
+                "make room and try again."
             ) from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(

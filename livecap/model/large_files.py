@@ -1,23 +1,25 @@
 """The large files of a repository, brought into the hub's cache so that a stopped download goes on where it stopped.
 
-The hub's client throws an unfinished file away, and a model is one file of gigabytes. Here it grows under a name of its
-own beside the place where the client looks for finished ones, and moves there once it is whole; the client then finds it.
+The hub's client throws an unfinished file away, and a model is one file of gigabytes. Here it grows under a name of
+its own beside the place where the client looks for finished ones, and moves there once it is whole.
 """
 
 import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO
 
 from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.file_download import http_get, repo_folder_name
-from huggingface_hub.utils import build_hf_headers
-from huggingface_hub.utils.tqdm import tqdm
+from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.file_download import repo_folder_name
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from livecap.errors import ModelError
 
@@ -25,6 +27,15 @@ LARGE_BYTES = 4_000_000
 """Smaller files are left to the client: they come in one breath."""
 SPARE_BYTES = 50_000_000
 """Of the disk, left free."""
+CHUNK_BYTES = 1 << 18
+"""After each, a person may stop."""
+TRIES = 5
+"""Of a connection that breaks, without a byte between."""
+WAIT_SECONDS = 1.0
+SHA256_DIGITS = 64
+
+TransportError = HfHubHTTPError.__bases__[0]
+"""Of whichever HTTP library the client uses."""
 
 Progress = Callable[[int, int], None]
 """Told (bytes so far, bytes in all). What it raises stops the download and is raised."""
@@ -103,53 +114,40 @@ def _bring(file: _File, told: Callable[[int], None]) -> None:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ModelError("Another livecap downloads this model already: wait for it.") from None
-        told(file.n_here)
-        http_get(
-            file.url,
-            _Counted(part, file.n_here, told),  # type: ignore[arg-type]
-            resume_size=file.n_here,
-            headers=build_hf_headers(),
-            expected_size=file.size,
-            tqdm_class=_Silent,
-        )
-        part.flush()
+        tries_left = TRIES
+        while (before := file.n_here) < file.size:
+            told(before)
+            try:
+                _receive(file, part, told)
+            except HfHubHTTPError:  # it is reached, and says no
+                raise
+            except TransportError:
+                tries_left = TRIES if file.n_here > before else tries_left - 1
+                if not tries_left:
+                    raise
+                time.sleep(WAIT_SECONDS)
         os.fsync(part.fileno())
-        if len(file.etag) == 64 and _sha256(file.part) != file.etag:
+        if len(file.etag) == SHA256_DIGITS and _sha256(file.part) != file.etag:
             file.part.unlink()
             raise OSError("what came is damaged, and was thrown away: try again")
         file.part.rename(file.blob)
 
 
-class _Counted:
-    """A file that tells how long it is after each write; as much of a file as the client needs."""
-
-    def __init__(self, file: BinaryIO, n_bytes: int, told: Callable[[int], None]) -> None:
-        self._file, self._n_bytes, self._told = file, n_bytes, told
-
-    def write(self, data: bytes) -> int:
-        self._file.write(data)
-        self._n_bytes += len(data)
-        self._told(self._n_bytes)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._n_bytes
-
-    def seek(self, position: int) -> int:
-        """The server knows no ranges: all comes again. Appended files are written at their end, wherever they are."""
-        self._n_bytes = position
-        return position
-
-    def truncate(self) -> int:
-        self._file.truncate(self._n_bytes)
-        return self._n_bytes
-
-
-class _Silent(tqdm):
-    """Draws nothing."""
-
-    def __init__(self, *arguments: object, **options: object) -> None:
-        super().__init__(*arguments, **{**options, "disable": True})  # type: ignore[no-untyped-call]
+def _receive(file: _File, part: BinaryIO, told: Callable[[int], None]) -> None:
+    """Append what is missing, as far as the connection holds."""
+    n_bytes = file.n_here
+    headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={n_bytes}-"}
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", file.url, headers=headers, timeout=timeout, follow_redirects=True) as response:
+        hf_raise_for_status(response)
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:  # the server knows no ranges: all comes again
+            part.truncate(0)
+            n_bytes = 0
+        for data in response.iter_bytes(CHUNK_BYTES):
+            part.write(data)
+            part.flush()
+            n_bytes += len(data)
+            told(n_bytes)
 
 
 def _sha256(path: Path) -> str:

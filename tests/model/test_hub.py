@@ -44,6 +44,7 @@ def client(monkeypatch: pytest.MonkeyPatch):
     def make(cached: Path | None, online: Path | Exception) -> Client:
         client = Client(cached, online)
         monkeypatch.setattr(hub, "snapshot_download", client)
+        monkeypatch.setattr(hub, "bring_large_files", lambda *arguments: False)  # see test_download.py
         return client
 
     return make

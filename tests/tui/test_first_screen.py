@@ -1,13 +1,16 @@
 """The first start: three questions, each with what a person needs to answer it; a stopped download goes on."""
 
+import itertools
 import threading
 from contextlib import asynccontextmanager
 
 from textual.screen import Screen
 
+from livecap.cli.machine import ThisMachine
 from livecap.tui.app import LivecapApp
 from livecap.tui.first_screen import FirstScreen
 from livecap.tui.model_screen import ModelScreen
+from tests.model.hub_server import serving
 from tests.tui.machine import ScriptedMachine
 from tests.tui.shown import Shown
 
@@ -104,6 +107,37 @@ async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
                 break
             await shown.pilot.pause(0.01)
     assert begun == ["Qwen/Qwen3-ASR-1.7B"] * 2
+
+
+class DownloadingMachine(ScriptedMachine):
+    """Brings models as this machine does."""
+
+    def download(self, name, progress):
+        ThisMachine().download(name, progress)
+
+
+async def test_a_real_download_stops_mid_file_and_the_rest_comes_later(tmp_path, monkeypatch):
+    name = "Qwen/Qwen3-ASR-1.7B"
+    with serving(name, tmp_path, monkeypatch) as server:
+        server.holds_at = 4_000_000
+        seconds = itertools.count()
+        async with opened(lambda _, now: ModelAlone(DownloadingMachine(), lambda: float(next(seconds)))) as shown:
+            await shown.shows(name)
+            await shown.press("down", "enter")
+            await shown.shows("3.9 MB of 9.1 MB")
+            await shown.press("escape")
+            server.go.set()
+            await shown.shows("Stopped. What has come stays here")
+            [part] = tmp_path.rglob("*.livecap-part")
+            n_here = part.stat().st_size
+            assert 3_900_000 < n_here < 5_000_000
+            await shown.pilot.press("enter")
+            for _ in range(3000):
+                if shown.app.return_value:
+                    break
+                await shown.pilot.pause(0.02)
+        assert shown.app.return_value == name
+        assert server.weights_served()[-1][0] == n_here
 
 
 async def test_a_download_that_fails_is_a_sentence():
