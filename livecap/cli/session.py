@@ -101,10 +101,13 @@ def make_session(settings: Settings) -> "SteeredSession":
     recorded = open_sound(settings, notices) if settings.replay is not None else []
     if not is_here(settings.model):
         from livecap.cli.download import find_model
+        from livecap.model.prompt import parse_language
         from livecap.session.log import check_parent
 
         with closed_on_failure(recorded):
             check_parent(parent)
+            if settings.language:
+                parse_language(settings.language)
             find_model(settings.model)
     sound = recorded or open_sound(settings, notices)
     with closed_on_failure(sound):
