@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from livecap.bench.arithmetic import arithmetic
 from livecap.bench.machine import machine
 from livecap.bench.measured import errors
 from livecap.bench.memory import memory_mb, peak_mb
@@ -141,8 +142,9 @@ def beginning(reference: Reference, seconds: float) -> Reference:
 
 
 def report(model: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Everything as plain values, with where it was measured."""
-    return {"machine": machine(), "model": model, "runs": [run.figures for run in runs]}
+    """Everything as plain values, with where it was measured and how fast that multiplies."""
+    here = machine() | {"arithmetic": arithmetic()}
+    return {"machine": here, "model": model, "runs": [run.figures for run in runs]}
 
 
 def write_trace(path: Path, run: Run) -> None:

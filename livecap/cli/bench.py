@@ -77,7 +77,7 @@ def _bench(options: argparse.Namespace, settings: Settings) -> int:
     name = f"{options.bench_model} as {options.geometry}" if options.geometry else options.bench_model
     result = report(name, runs)
     text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text if options.json else "\n\n".join(_lines(run) for run in runs))
+    print(text if options.json else "\n\n".join([*map(_lines, runs), _arithmetic(result["machine"]["arithmetic"])]))
     if options.out:
         write_file(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
     if options.trace:
@@ -95,6 +95,12 @@ def _model(model: str, geometry: str | None, keep: Path | None, folder: Path) ->
     if geometry is None:
         return load(model)
     return load_grown(write_grown(keep or folder, geometry, model), model)
+
+
+def _arithmetic(speed: dict[str, float]) -> str:
+    return "this machine: {gigaflops:.0f} GFLOP/s for many rows, {weights_gb_per_second:.0f} GB/s for one".format(
+        **speed
+    )
 
 
 def _lines(run: "Run") -> str:

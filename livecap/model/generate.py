@@ -50,11 +50,10 @@ def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1
     cache.trim_to(done)
     while n - done > max(PREFILL_SLICE, n_last):
         stop = done + min(PREFILL_SLICE, n - done - n_last)
-        _extend(model, cache, prompt, done, stop)
+        _extend(model, cache, prompt, done, stop, 1)
         mx.eval(cache.arrays())  # waits: the next slice would only make the graph, and its memory, larger
         done = stop
-    hidden = _extend(model, cache, prompt, done, n)
-    return model.logits(hidden[0, -n_last:])
+    return model.logits(_extend(model, cache, prompt, done, n, n_last)[0])
 
 
 def verify(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_draft: int) -> tuple[list[GeneratedToken], mx.array]:
@@ -159,9 +158,9 @@ def generate_step(
         cache.trim_layers()
 
 
-def _extend(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, start: int, stop: int) -> mx.array:
-    """Hidden states [1, stop - start, hidden] of the prompt's positions, which the cache holds afterwards."""
-    hidden = model(prompt.embeddings(model, start, stop), cache)
+def _extend(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, start: int, stop: int, n_last: int) -> mx.array:
+    """Hidden states [1, n_last, hidden] of the last of the prompt's positions; the cache holds them all afterwards."""
+    hidden = model(prompt.embeddings(model, start, stop), cache, n_last)
     cache.keys.extend(prompt.keys[start:stop])
     return hidden
 

@@ -27,9 +27,13 @@ class Qwen3ASR(nn.Module):
         if not config.text.tie_word_embeddings:
             self.lm_head = nn.Linear(config.text.hidden_size, config.text.vocab_size, bias=False)
 
-    def __call__(self, embeddings: mx.array, cache: PromptCache) -> mx.array:
-        """Hidden states [1, L, hidden] of embeddings [1, L, hidden] that follow what `cache` holds."""
-        return self.model(embeddings, cache.layers)
+    def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
+        """Hidden states [1, n_last, hidden] of the last of embeddings [1, L, hidden] that follow what `cache` holds.
+
+        Args:
+            n_last: None for all L.
+        """
+        return self.model(embeddings, cache.layers, n_last)
 
     def embed(self, token_ids: mx.array) -> mx.array:
         """Embeddings [n, hidden] of token ids [n]."""

@@ -19,15 +19,18 @@ class Rotation:
             dtype: of what will be rotated.
         """
         self.offset = offset
+        self.length = length
         self.width = width
         self.base = base
         self._table = _sines(offset, length, width, base) if on_cpu and dtype == mx.float32 else None
 
     def __call__(self, x: mx.array) -> mx.array:
-        """Heads [B, H, length, D], each position rotated by its own angles."""
+        """Heads [B, H, n, D] of the last n positions, each rotated by its own angles."""
+        skipped = self.length - x.shape[2]
         if self._table is None:
-            return mx.fast.rope(x, self.width, traditional=False, base=self.base, scale=1.0, offset=self.offset)
-        cos, sin = self._table
+            offset = self.offset + skipped
+            return mx.fast.rope(x, self.width, traditional=False, base=self.base, scale=1.0, offset=offset)
+        cos, sin = (table[skipped:] for table in self._table)
         return x * cos + mx.roll(x, self.width // 2, -1) * sin
 
 

@@ -33,14 +33,16 @@ class Attention(nn.Module):
         self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation) -> mx.array:
+    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation, n_last: int) -> mx.array:
+        """What the last `n_last` positions see, [B, n_last, hidden]; the cache takes all L."""
         B, L, _ = x.shape
-        queries = self.q_norm(self.q_proj(x).reshape(B, L, self.n_heads, self.head_dim)).transpose(0, 2, 1, 3)
+        queries = self.q_proj(x[:, L - n_last :]).reshape(B, n_last, self.n_heads, self.head_dim)
+        queries = self.q_norm(queries).transpose(0, 2, 1, 3)
         keys = self.k_norm(self.k_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
         values = self.v_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim).transpose(0, 2, 1, 3)
         keys, values = cache.update_and_fetch(rotation(keys), values)
         out = attention(rotation(queries), keys, values, scale=self.head_dim**-0.5, causal=True)
-        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, L, -1))
+        return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, n_last, -1))
 
 
 class MLP(nn.Module):
@@ -64,8 +66,8 @@ class DecoderLayer(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation) -> mx.array:
-        x = x + self.self_attn(self.input_layernorm(x), cache, rotation)
+    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation, n_last: int) -> mx.array:
+        x = x[:, x.shape[1] - n_last :] + self.self_attn(self.input_layernorm(x), cache, rotation, n_last)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -80,14 +82,18 @@ class TextDecoder(nn.Module):
         self.layers = [DecoderLayer(config) for _ in range(config.num_hidden_layers)]
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, embeddings: mx.array, caches: list[KVCache]) -> mx.array:
-        """Hidden states [1, L, hidden] of embeddings [1, L, hidden] that follow what `caches` hold.
+    def __call__(self, embeddings: mx.array, caches: list[KVCache], n_last: int | None = None) -> mx.array:
+        """Hidden states [1, n_last, hidden] of embeddings [1, L, hidden] that follow what `caches` hold.
 
-        The caches hold these positions too afterwards. The same call prefills, steps, and runs all at once.
+        The caches hold all L positions afterwards. The same call prefills, steps, and runs all at once.
+
+        Args:
+            n_last: positions that are asked for, the last ones; None for all. The last layer leaves the others out.
         """
-        x = embeddings
-        rotation = Rotation(caches[0].offset, x.shape[1], self.head_dim, self.rope_theta, x.dtype)
+        x, n = embeddings, embeddings.shape[1]
+        rotation = Rotation(caches[0].offset, n, self.head_dim, self.rope_theta, x.dtype)
         for layer, cache in zip(self.layers, caches, strict=True):
-            x = layer(x, cache, rotation)
+            is_last = layer is self.layers[-1]
+            x = layer(x, cache, rotation, n if n_last is None or not is_last else n_last)
         hidden: mx.array = self.norm(x)
         return hidden

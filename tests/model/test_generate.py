@@ -44,6 +44,22 @@ def test_steps_are_passes_over_the_whole_text(seed: int, lookahead: bool) -> Non
     assert text_of(model, 12, lookahead) == by_hand(model, 12)
 
 
+@pytest.mark.parametrize("n_held", [1, 3])
+@pytest.mark.parametrize("n_last", [1, 2, 5])
+def test_what_nobody_asks_for_is_left_out_and_changes_nothing(n_held: int, n_last: int) -> None:
+    model = small_model()
+    asked, whole = model.new_cache(), model.new_cache()
+    for cache in (asked, whole):
+        mx.eval(model(model.embed(mx.array(KEYS[:n_held]))[None], cache))
+    rest = model.embed(mx.array(KEYS[n_held:]))[None]
+    got, expected = model(rest, asked, n_last), model(rest, whole)
+    assert got.shape[1] == n_last
+    assert farthest(got, np.array(expected[:, -n_last:])) < 1e-5
+    assert len(asked.layers) == len(whole.layers) and asked.layers[-1].offset == len(KEYS)
+    for mine, theirs in zip(asked.arrays(), whole.arrays(), strict=True):
+        assert farthest(mine[:, :, : len(KEYS)], np.array(theirs[:, :, : len(KEYS)])) < 1e-5
+
+
 @both_ways
 def test_the_end_of_the_text_is_handed_out_and_not_kept(lookahead: bool) -> None:
     ids = text_of(small_model(eos=(1000,)), 12)
