@@ -83,7 +83,8 @@ def _list(archive: Any, as_json: bool) -> int:
         end = "" if summary.ended else "  [no end]"
         print(f"{summary.name}  {length(summary.seconds):>9}  {size(summary.n_bytes):>8}  {printable(said)[:80]}{end}")
     total = sum(summary.seconds for summary in summaries)
-    print(f"\n{len(summaries)} sessions, {length(total)}, in {archive.parent}")
+    n = len(summaries)
+    print(f"\n{n} session{'s' if n != 1 else ''}, {length(total)}, in {archive.parent}")
     return 0
 
 
