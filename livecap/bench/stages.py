@@ -116,10 +116,10 @@ def watched(keeps_spans: bool = False) -> Iterator[Stages]:
     # What these two files import from the model: their names there are what is called.
     mel, verify = vars(windows)["log_mel_slice"], vars(recogniser)["verify"]
 
-    def watched_forward(self: Qwen3ASR, embeddings: mx.array, cache: Any) -> mx.array:
+    def watched_forward(self: Qwen3ASR, embeddings: mx.array, cache: Any, n_last: int | None = None) -> mx.array:
         n = embeddings.shape[1]
         stage = "prefill" if stages.in_prompt else "verify" if n > 1 else "generate"
-        return stages.timed(stage, n, (n,), lambda: forward(self, embeddings, cache))
+        return stages.timed(stage, n, (n,), lambda: forward(self, embeddings, cache, n_last))
 
     def watched_logits(self: Qwen3ASR, hidden: mx.array) -> mx.array:
         n = hidden.shape[0] if hidden.ndim > 1 else 1
