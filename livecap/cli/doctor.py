@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import logging
 import os
 import platform
 import resource
@@ -83,6 +84,8 @@ def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float
 def _mlx() -> dict[str, Any]:
     if importlib.util.find_spec("mlx") is None:
         return {"problem": "MLX is not installed; it needs an Apple-silicon Mac with macOS 14 or Linux."}
+    # What the backend warns of stands in the report; without a handler Python prints it as well.
+    logging.getLogger("livecap.model").addHandler(logging.NullHandler())
     from livecap.model.backend import backend_report
 
     report = asdict(backend_report())
