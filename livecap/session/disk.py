@@ -1,8 +1,14 @@
 """Disk: what the log asks of the operating system, so that tests can cut its power. Files are their owner's alone."""
 
+import errno
+import fcntl
 import os
-import sys
 from pathlib import Path
+
+FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
+"""macOS alone has it: there fsync leaves the data in the drive's own cache."""
+NO_FULL_SYNC = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
+"""What network drives and foreign file systems answer to it."""
 
 
 class Disk:
@@ -37,12 +43,14 @@ class Disk:
 
     def sync(self, descriptor: int, full: bool) -> None:
         """Everything written so far is on the disk; `full` also empties the drive's own cache on macOS."""
-        if full and sys.platform == "darwin":
-            import fcntl
-
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-        else:
-            os.fsync(descriptor)
+        if full and FULL_SYNC is not None:
+            try:
+                fcntl.fcntl(descriptor, FULL_SYNC)
+                return
+            except OSError as error:
+                if error.errno not in NO_FULL_SYNC:
+                    raise
+        os.fsync(descriptor)
 
     def sync_folder(self, path: Path) -> None:
         """The names in a folder are on the disk."""

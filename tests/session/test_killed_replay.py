@@ -23,10 +23,10 @@ from tests.session.killed import Running
 from tests.session.victims import replay
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
-CLIP_SECONDS = 8
+CLIP_SECONDS = 5
 N_KILLS = 1000 if os.environ.get("LIVECAP_PROVE") else 6
 LOTS = 5
-MOST_LINES = 25
+MOST_LINES = 16
 """That such a replay prints."""
 
 
@@ -84,7 +84,8 @@ def check(killed: Killed) -> Path | None:
         if isinstance(item, TranscriptUpdate):
             assert committed[item.utterance].startswith(item.stable), "what is shown as stable is in the log"
     session = RecordedSession(folder)
-    assert session.was_cut_off and len(session.damages) <= 1, "at most the line that was being written"
+    assert not session.is_running
+    assert len(session.damages) <= 1, "at most the line that was being written"
     assert sum(len(utterance.text) for utterance in session.utterances()) >= sum(map(len, committed.values()))
     transcript = (folder / TRANSCRIPT).read_text()
     assert all(fact.text in transcript for fact in facts if isinstance(fact, UtteranceEnded))
@@ -107,7 +108,12 @@ def test_a_killed_replay_loses_nothing_that_it_has_shown(tmp_path: Path, lot: in
         if killed is not None:
             n_killed += 1
             folder = check(killed) or folder
-    if lot == 0 and folder is not None and seconds_to_decode(RecordedSession(folder)):
+    if (
+        lot == 0
+        and folder is not None
+        and RecordedSession(folder).was_cut_off
+        and seconds_to_decode(RecordedSession(folder))
+    ):
         n_kept = soundfile.info(RecordedSession(folder).sounds[""]).frames
         _, load_model = recognition(Settings(model="tiny"))
         recover(folder, load_model)

@@ -3,27 +3,19 @@
 import errno
 import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from livecap.errors import LogError
-from livecap.session.disk import Disk
 from livecap.session.log import SessionLog
-from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
 from livecap.session.session_folder import EVENTS, TRANSCRIPT, is_being_written
-from livecap.transcript import AudioGap, SessionEnded, SessionEvent, UtteranceEnded, UtteranceSettled
-from tests.session.facts import header, said, write
-from tests.session.when import STARTED
-
-PATIENCE = 20.0
-"""Far more than any of these waits takes."""
+from livecap.transcript import AudioGap, Paused, SessionEnded, UtteranceSettled
+from tests.session.facts import WALL, said, write
+from tests.session.faulty import PATIENCE, FaultyDisk, ForgetfulDisk, begin, events_of, gaps, until
 
 
 @pytest.fixture(autouse=True)
@@ -31,70 +23,6 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log looks more often than it has to."""
     monkeypatch.setattr("livecap.session.log.SYNC_SECONDS", 0.01)
     monkeypatch.setattr("livecap.session.log.WATCH_SECONDS", 0.01)
-
-
-class FaultyDisk(Disk):
-    """A real disk that fails when it is told to."""
-
-    def __init__(self) -> None:
-        self.fault: int | None = None
-        self.sync_fault: int | None = None
-        self.write_limit: int | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-        self.n_syncs = 0
-        self.full_syncs: list[bool] = []
-
-    def write(self, descriptor: int, data: bytes) -> int:
-        assert self.gate.wait(PATIENCE)
-        if self.write_limit is not None:
-            if not self.write_limit:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            data = data[: self.write_limit]
-            self.write_limit -= len(data)
-        elif self.fault:
-            raise OSError(self.fault, os.strerror(self.fault))
-        return super().write(descriptor, data)
-
-    def sync(self, descriptor: int, full: bool) -> None:
-        self.n_syncs += 1
-        self.full_syncs.append(full)
-        if fault := self.fault or self.sync_fault:
-            raise OSError(fault, os.strerror(fault))
-        super().sync(descriptor, full)
-
-
-def gaps(start: int, n: int) -> list[AudioGap]:
-    return [AudioGap("", i, i + 1) for i in range(start, start + n)]
-
-
-def begin(parent: Path, disk: Disk | None = None) -> tuple[SessionLog, "Troubles"]:
-    log = SessionLog(parent, STARTED, disk)
-    troubles = Troubles()
-    log.on_trouble = troubles
-    log.append(header(log.session), 0.0)
-    return log, troubles
-
-
-class Troubles:
-    """What the log told, and a way to wait for the next."""
-
-    def __init__(self) -> None:
-        self.told: list[str | None] = []
-        self._come = threading.Semaphore(0)
-
-    def __call__(self, trouble: str | None) -> None:
-        self.told.append(trouble)
-        self._come.release()
-
-    def wait(self) -> str | None:
-        assert self._come.acquire(timeout=PATIENCE)
-        return self.told[-1]
-
-
-def events_of(folder: Path) -> tuple[list[SessionEvent], list[str]]:
-    reader = LogReader(folder / EVENTS)
-    return [event for _, event in reader.events()][1:], [str(damage) for damage in reader.damages]
 
 
 def test_a_fact_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
@@ -112,6 +40,17 @@ def test_everything_is_synced_soon_and_completely_at_the_end(tmp_path: Path) -> 
     log.append(SessionEnded(0, "stopped"), 1.0)
     log.close()
     assert disk.full_syncs[-1], "the drive's own cache is emptied at the end"
+
+
+def test_a_pause_empties_the_cache_of_the_drive_and_a_word_does_not(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    log, _ = begin(tmp_path, disk)
+    log.append(AudioGap("", 0, 1), 1.0)
+    until(lambda: bool(disk.full_syncs))
+    assert not any(disk.full_syncs)
+    log.append(Paused("", 1, WALL), 2.0)
+    until(lambda: any(disk.full_syncs))
+    log.close()
 
 
 def test_a_full_disk_is_told_and_leaves_no_hole(tmp_path: Path) -> None:
@@ -159,30 +98,6 @@ def test_a_line_that_cannot_be_taken_back_is_ended(tmp_path: Path) -> None:
     log.close()
     found, damages = events_of(log.folder)
     assert found == gaps(0, 1) and len(damages) == 1
-
-
-class ForgetfulDisk(FaultyDisk):
-    """When a sync fails, what was written since the last one is zeros, as with Linux's page cache."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.paths: dict[int, Path] = {}
-        self.n_synced: dict[int, int] = {}
-
-    def create(self, path: Path) -> int:
-        descriptor = super().create(path)
-        self.paths[descriptor] = path
-        return descriptor
-
-    def sync(self, descriptor: int, full: bool) -> None:
-        try:
-            super().sync(descriptor, full)
-        except OSError:
-            with self.paths[descriptor].open("r+b") as file:
-                file.seek(self.n_synced.get(descriptor, 0))
-                file.write(bytes(self.size(descriptor) - file.tell()))
-            raise
-        self.n_synced[descriptor] = self.size(descriptor)
 
 
 def test_facts_of_a_failed_sync_are_written_again(tmp_path: Path) -> None:
@@ -317,70 +232,3 @@ def test_files_that_wait_as_links_are_not_written_through(tmp_path: Path) -> Non
     with pytest.raises(LogError):
         SessionLog.reopen(folder, session.n_facts, session.clock)
     assert target.read_bytes() == before
-
-
-# ---- a real small file system
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if sys.platform != "linux" or os.geteuid() != 0:
-        pytest.skip("only root on Linux may mount a small file system")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "livecap-test", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def remount(folder: Path, how: str) -> None:
-    done = subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot remount: {done.stderr.decode().strip()}")
-
-
-def fill(folder: Path) -> Path:
-    path = folder / "filler"
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1024))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-    return path
-
-
-def long_utterances(n: int) -> list[UtteranceEnded]:
-    return [UtteranceEnded("", i, f"{i} " + "word " * 200, i, i + 1, "English") for i in range(n)]
-
-
-def test_a_real_full_disk_costs_nothing_once_there_is_room(small_disk: Path) -> None:
-    log, troubles = begin(small_disk)
-    facts = long_utterances(40)
-    for fact in facts[:10]:
-        log.append(fact, 1.0)
-    filler = fill(small_disk)
-    for fact in facts[10:30]:
-        log.append(fact, 2.0)
-    assert "No space left" in (troubles.wait() or "")
-    filler.unlink()
-    assert troubles.wait() is None
-    for fact in facts[30:]:
-        log.append(fact, 3.0)
-    log.append(SessionEnded(40, "stopped"), 4.0)
-    log.close()
-    assert events_of(log.folder) == ([*facts, SessionEnded(40, "stopped")], [])
-    assert all(f"] {i} word" in (log.folder / TRANSCRIPT).read_text() for i in range(40))
-
-
-def test_a_really_read_only_disk_is_one_clear_line(small_disk: Path) -> None:
-    remount(small_disk, "ro")
-    with pytest.raises(LogError, match="Read-only file system.*--log-dir"):
-        SessionLog(small_disk, STARTED)
