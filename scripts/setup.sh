@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 ROOT=$(pwd)
 
 PYTHONS='>=3.11,<3.15'
+LEAST_GLIBC_MINOR=35
 UV_WANTED='uv>=0.8'
 PIP_OPTIONS='--quiet --disable-pip-version-check'
 UV=
@@ -199,6 +200,12 @@ python_packages() { # LOCK
 
 if [ "$(uname -s)" = Darwin ] && [ "$(uname -m)" != arm64 ]; then
     fail 'MLX needs an Apple-silicon Mac with macOS 14 or newer; this one has an Intel processor.'
+fi
+if [ "$(uname -s)" = Linux ]; then
+    glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || glibc='none (musl?)'
+    minor=${glibc#glibc 2.}
+    [ "${minor%%.*}" -ge "$LEAST_GLIBC_MINOR" ] 2>/dev/null ||
+        fail "MLX needs glibc 2.$LEAST_GLIBC_MINOR or newer (Debian 12, Ubuntu 22.04, Fedora 36); here is $glibc."
 fi
 unset VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX
 case ${1:-env} in
