@@ -14,6 +14,7 @@ from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
 BLOCK_SAMPLES = SAMPLE_RATE // 20
+SPARE_SECONDS = 0.1
 
 
 class Player:
@@ -69,6 +70,9 @@ class Player:
                 pieces = [file.read(BLOCK_SAMPLES, dtype="float32") for file in self._files]
                 longest = max(map(len, pieces), default=0)
                 if not longest:
+                    # Falling silent at once would cut what the output still holds.
+                    held = round((self._stream.latency + SPARE_SECONDS) * SAMPLE_RATE)
+                    self._stream.write(np.zeros((held, 1), np.float32))
                     break
                 mixed = np.zeros((longest, 1), np.float32)
                 for piece in pieces:

@@ -1,0 +1,122 @@
+"""What is played from a sample on is heard from there, and to its end: recorded from a real output."""
+
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.audio_in import devices
+from livecap.audio_in.player import Player
+from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
+from tests.audio_in import virtual_mic
+from tests.audio_in.virtual_mic import VirtualMic
+
+WAIT_SECONDS = 30.0
+PIECE = SAMPLE_RATE // 25
+COMMAND = ["parec", "--device=vmic_Speakers.monitor", f"--rate={SAMPLE_RATE}", "--channels=1", "--format=float32le"]
+
+
+class Speakers:
+    """An output, and all that was heard from it."""
+
+    def __init__(self, virtual):
+        self._virtual, self._heard = virtual, bytearray()
+        self._recorder = subprocess.Popen([*COMMAND, "--latency-msec=20"], stdout=subprocess.PIPE)
+        threading.Thread(target=self._record, daemon=True).start()
+        wait_until(lambda: self._heard)
+
+    def _record(self):
+        while data := self._recorder.stdout.read1(1 << 14):
+            self._heard.extend(data)
+
+    @property
+    def heard(self):
+        """Between the silences around it."""
+        sound = np.frombuffer(bytes(self._heard[: len(self._heard) // 4 * 4]), np.float32)
+        loud = np.nonzero(np.abs(sound) > 1e-4)[0]
+        return sound[loud[0] : loud[-1] + 1] if len(loud) else sound[:0]
+
+    def close(self):
+        self._recorder.terminate()
+        self._recorder.wait()
+        self._recorder.stdout.close()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def speakers(monkeypatch):
+    if trouble := virtual_mic.missing():
+        pytest.skip(trouble)
+    virtual = VirtualMic()
+    speakers = None
+    try:
+        virtual.add("Speakers", 48_000, 2)
+        for name, value in virtual.env.items():
+            monkeypatch.setenv(name, value)
+        try:
+            devices.reinitialise()
+        except AudioError as error:
+            pytest.skip(str(error))
+        speakers = Speakers(virtual)
+        yield speakers
+    finally:
+        if speakers is not None:
+            speakers.close()
+        virtual.close()
+
+
+def place(piece, track):
+    """The sample of a track where a piece of what was heard begins, and how alike the two are: 1 is the same."""
+    n = len(piece)
+    alike = np.correlate(track, piece, "valid")
+    at = int(alike.argmax())
+    there = track[at : at + n]
+    return at, float(alike[at] / np.sqrt(np.dot(piece, piece) * np.dot(there, there)))
+
+
+@pytest.mark.mic
+def test_sound_is_heard_from_the_sample_on_and_to_its_end(speakers, tmp_path):
+    chance = np.random.default_rng(1)
+    noise = chance.uniform(-1.0, 1.0, (2, 3 * SAMPLE_RATE))
+    tracks = [np.convolve(each, np.ones(20) / 20, "same").astype(np.float32) for each in noise]
+    files = []
+    for number, track in enumerate(tracks):
+        files.append(tmp_path / f"{number}.flac")
+        soundfile.write(files[-1], track, SAMPLE_RATE)
+    start = 2 * SAMPLE_RATE + 1234
+    player = Player(files, start)
+    wait_until(lambda: player.ended)
+    n_wanted = len(tracks[0]) - start
+    wait_until(lambda: len(speakers.heard) > n_wanted - SAMPLE_RATE // 4)
+    time.sleep(0.3)  # what the output holds
+    heard, mixed = speakers.heard, tracks[0] + tracks[1]
+    first, alike = place(heard[:PIECE], mixed)  # short, and not too like: a busy machine makes gaps
+    assert abs(first - start) < SAMPLE_RATE // 200 and alike > 0.5
+    last, alike = place(heard[-PIECE:], mixed)
+    assert abs(last + PIECE - len(mixed)) < SAMPLE_RATE // 200 and alike > 0.5
+
+
+@pytest.mark.mic
+def test_closing_is_silence(speakers, tmp_path):
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.full(60 * SAMPLE_RATE, 0.25, np.float32), SAMPLE_RATE)
+    player = Player([path], 0)
+    wait_until(lambda: len(speakers.heard) > SAMPLE_RATE // 4)
+    player.close()
+    wait_until(lambda: player.ended)
+    assert player.sample < 30 * SAMPLE_RATE
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(AudioError, match="cannot be played"):
+        Player([tmp_path / "nothing.flac"], 0)
