@@ -134,8 +134,8 @@ class Microphone:
     def take(self) -> AudioChunk | None:
         """See `AudioSource`."""
         with self._changed:
-            silenced, drained = self._paused and not self._input.is_open, self._drained
-        return self._handover.take(silenced, drained)
+            drained = self._drained
+        return self._handover.take(drained)
 
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
@@ -145,9 +145,11 @@ class Microphone:
     def pause(self) -> None:
         """Close the device; what was heard until now still arrives."""
         with self._changed:
-            self._paused = True
+            was_paused, self._paused = self._paused, True
             self._wake.set()
             self._changed.wait_for(lambda: not self._input.is_open or self._drained, self._config.close_seconds)
+            if not was_paused:
+                self._handover.pause()
         self._arrival.set()
 
     def resume(self) -> None:

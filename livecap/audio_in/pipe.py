@@ -93,8 +93,8 @@ class Pipe:
     def take(self) -> AudioChunk | None:
         """See `AudioSource`."""
         with self._lock:
-            paused, drained = self._paused, self._drained
-        return self._handover.take(paused, drained)
+            drained = self._drained
+        return self._handover.take(drained)
 
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
@@ -104,7 +104,9 @@ class Pipe:
     def pause(self) -> None:
         """What comes through the pipe from now on is not heard: it is read and forgotten."""
         with self._lock:
-            self._paused = True
+            was_paused, self._paused = self._paused, True
+        if not was_paused:
+            self._handover.pause()
         self._arrival.set()
 
     def resume(self) -> None:

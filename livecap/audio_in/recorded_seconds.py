@@ -42,7 +42,9 @@ class RecordedSeconds:
 
     def close(self) -> None:
         """Read no more. Twice is harmless."""
-        self._file.close()
+        if not self._file.closed:
+            self._file.close()
+            self._resampler = self._resampler.renewed()
 
     def seek(self, second: int) -> None:
         """`read` goes on here; also behind the end of the file and after `close`.

@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -79,7 +80,8 @@ class Replay:
 
         self._cuts = list(cuts)
         self._gaps = list(gaps)
-        self._started = self._closed = self._paused = self._pause_told = self._at_end = False
+        self._started = self._closed = self._paused = self._at_end = False
+        self._pauses: deque[int] = deque()  # where the reader was not told of yet
         self._running_since: float | None = None  # None: the clock stands
         self._ran_seconds = 0.0  # before that
         self.first_sample = round(start_seconds * SAMPLE_RATE)
@@ -177,7 +179,10 @@ class Replay:
                     self._running_since = self._clock()
             chunk = self._take()
             notices, self._file.notices = self._file.notices, []
-            pause_told, self._pause_told = self._pause_told, self._paused
+            paused_at = None
+            if chunk is None and self._pauses and (self._handed >= self._pauses[0] or self._at_end):
+                paused_at = self._handed
+                self._pauses.popleft()
             failure = self._file.failure if chunk is None and self._finished else None
             if failure is not None:
                 self._file.failure = None
@@ -188,11 +193,7 @@ class Replay:
             self._on_notice(notice)
         if failure is not None:
             raise failure
-        if chunk is None and self._paused and not pause_told:
-            return AudioChunk(self._handed, np.zeros(0, np.float32))
-        if chunk is not None:
-            self._pause_told = False
-        return chunk
+        return chunk if paused_at is None else AudioChunk(paused_at, np.zeros(0, np.float32))
 
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
@@ -222,15 +223,17 @@ class Replay:
                 self._running_since = self._clock()
             elif self._started and not self._paused:  # it had ended
                 self._running_since = self._clock()
-            self._pause_told = self._paused
+            self._pauses.clear()
         self._wakes.set()
         return self._handed
 
     def pause(self) -> None:
         """The recording stands still."""
         with self._lock:
-            self._paused = True
+            was_paused, self._paused = self._paused, True
             self._stop_clock()
+            if not was_paused:
+                self._pauses.append(self._handed if self._next_cut() is not None else self._due())
         self._wakes.set()
 
     def resume(self) -> None:
@@ -278,9 +281,13 @@ class Replay:
                 return None
             return self._hand_over(self._next_cut() or self._handed + self._max_chunk_samples)
         due = self._due()
+        if self._pauses:
+            return self._hand_over(min(self._pauses[0], self._handed + MAX_AHEAD_SAMPLES))
         cut = self._next_cut()
-        if cut is not None and not (self._closed or self._at_end):
-            return self._hand_over(cut) if cut <= due else None
+        if cut is not None and cut <= due:
+            return self._hand_over(cut)
+        if cut is not None and not (self._closed or (self._at_end and cut > self._read)):
+            return None
         if due - self._handed >= self._step_samples or self._closed or self._at_end:
             return self._hand_over(min(due, self._handed + MAX_AHEAD_SAMPLES))
         return None

@@ -50,8 +50,9 @@ class Resampler:
     def flush(self) -> NDArray[np.float32]:
         """What was held back: the end of the stream, [n] float32."""
         assert not self._flushed, "flush twice"
-        self._flushed = True
-        return self._resample(np.zeros(0, np.float32), last=True)
+        rest = self._resample(np.zeros(0, np.float32), last=True)
+        self._flushed, self._stream = True, None  # soxr complains of what lives at the end of the program
+        return rest
 
     def _mix(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """[n] from [n, n_channels]. Which channels count may change at any sample, never at the edge of a call."""

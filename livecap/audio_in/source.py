@@ -76,8 +76,8 @@ class AudioSource(Protocol):
 
     def take(self) -> AudioChunk | None:
         """All that has arrived since the last time, so that a late reader gets more at once, up to the next gap and
-        at most 30 s; None where there is nothing now. An empty chunk tells, once, that listening pauses and all sound
-        before the pause was taken.
+        at most 30 s; None where there is nothing now. An empty chunk tells, once, that listening paused here: all sound
+        before that was taken, and what follows came after it.
 
         Raises:
             AudioError: the source failed; what arrived before was handed over.

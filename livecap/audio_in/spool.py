@@ -107,8 +107,11 @@ class Spool:
 
     # ---- the reader
 
-    def take(self) -> AudioChunk | None:
+    def take(self, before_sample: int | None = None) -> AudioChunk | None:
         """All that was appended since the last time, up to the next gap and at most 30 s; None where there is nothing.
+
+        Args:
+            before_sample: sound from here on stays.
 
         Raises:
             AudioError: the file is not what was written.
@@ -118,6 +121,7 @@ class Spool:
                 self._taken = max(self._taken, self._gaps.popleft()[1])
             start = self._taken
             end = min(self._gaps[0][0] if self._gaps else self._end, start + MAX_CHUNK_SAMPLES)
+            end = end if before_sample is None else min(end, before_sample)
             if end <= start:
                 return None
             out = np.zeros(end - start, "<i2")

@@ -92,7 +92,7 @@ class LiveSession:
         self._unbalanced: set[str] = set()
         """Tracks whose samples do not add up, as told so far."""
         self.early_notices: list[tuple[str, str]] = []
-        """(message, severity), told once the session has started; set before `start`."""
+        """(message, severity), told once the session has started."""
         self.settings: Mapping[str, Any] = {}
         """What the person chose, for the log; set before `start`."""
         log.on_trouble = self._on_log_trouble
@@ -142,7 +142,11 @@ class LiveSession:
 
     def notice(self, message: str, severity: str = "warning") -> None:
         """Log and show something a person should know, such as a device that left."""
-        self._publisher.publish_while_running(Notice(message, self._arrived_samples, severity))
+        with self._publisher.lock:
+            if self._publisher.running:
+                self._publisher.publish(Notice(message, self._arrived_samples, severity))
+            elif self._state is State.LOADING:
+                self.early_notices.append((message, severity))
 
     def wait(self, timeout: float | None = None) -> bool:
         """True when the session has ended (or failed) within `timeout` seconds, and its thread with it."""
@@ -251,8 +255,8 @@ class LiveSession:
                     wall = max(track.source.started_wall, self._wall.started)
                     self._publisher.publish(ClockAnchored(track.label, 0, iso_time(wall)))
             self._publisher.running = True
-        for message, severity in self.early_notices:
-            self.notice(message, severity)
+            for message, severity in self.early_notices:
+                self.notice(message, severity)
 
     def _listen(self) -> None:
         """Serve all tracks in turn until their sources have ended."""

@@ -28,6 +28,8 @@ class SteeredSession(LiveSession):
         self._silences: dict[str, list[tuple[int, int | None]]] = {track.label: [] for track in self._tracks}
         """Of each track: [start, end) of what a person did not want to be heard; the last may be open."""
         self._muted = False
+        self._ends: dict[str, deque[int]] = {track.label: deque() for track in self._tracks}
+        """Of each track: where a person wants an utterance to end, in sound that is not decoded yet."""
         self._sought: int | None = None
         """Where a person wants the recording to go on; guarded by the publisher's lock."""
         self.kept_models: Any = None
@@ -67,8 +69,10 @@ class SteeredSession(LiveSession):
         self.notice(f"Heard again after {(self._arrived_samples - start) / SAMPLE_RATE:.0f} s of silence.", "info")
 
     def end_utterance(self) -> None:
-        """What is said now ends here; what follows is a new utterance."""
-        self._ask(self._end_utterances)
+        """What is said now ends here, however late it is decoded; what follows is a new utterance."""
+        for track in self._tracks:
+            self._ends[track.label].append(track.source.arrived_samples)
+        self._arrival.set()
 
     def change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
         """From the next utterance on, another model, language or context hears. Sound waits meanwhile. Where the model
@@ -154,9 +158,26 @@ class SteeredSession(LiveSession):
     def _between_rounds(self) -> None:
         while self._requests:
             self._requests.popleft()()
+        for track in self._listening:
+            self._end_here(track)
 
     def _hear(self, track: Track, chunk: AudioChunk) -> None:
-        super()._hear(track, silenced(chunk, self._silences[track.label]))
+        chunk = silenced(chunk, self._silences[track.label])
+        ends = self._ends[track.label]
+        while ends and chunk.start_sample < ends[0] < chunk.end_sample:
+            n = ends[0] - chunk.start_sample
+            super()._hear(track, AudioChunk(chunk.start_sample, chunk.samples[:n]))
+            self._end_here(track)
+            chunk = AudioChunk(chunk.start_sample + n, chunk.samples[n:])
+        super()._hear(track, chunk)
+        self._end_here(track)
+
+    def _end_here(self, track: Track) -> None:
+        """The utterance, where a person wanted that and all before it is taken."""
+        ends = self._ends[track.label]
+        while ends and ends[0] <= track.end_sample:
+            ends.popleft()
+            self._decode(track, track.step(closes=True))
 
     def _end_utterances(self) -> None:
         for track in self._tracks:
@@ -176,6 +197,7 @@ class SteeredSession(LiveSession):
                 continue
             self._renew_transcriber(track, there)
             self._publisher.publish(track.jump(there))
+            self._ends[track.label].clear()
             self._silences[track.label] = [(there, None)] if self._muted else []
             if track not in self._listening and not track.source.ended:
                 self._listening.append(track)

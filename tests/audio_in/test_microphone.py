@@ -230,7 +230,8 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     one.reopened(2)
     one.hear(ramp(640))
     source.close()
-    assert [(chunk.start_sample, chunk.end_sample) for chunk in chunks(source)] == [(0, 960)]
+    spans = [(chunk.start_sample, chunk.end_sample) for chunk in chunks(source)]
+    assert spans == [(0, 640), (640, 640), (640, 960)], "the pause is told where it was, to a late reader too"
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
 
@@ -265,7 +266,8 @@ def test_a_device_that_left_during_the_pause_is_waited_for(ear):
     one.reopened(2)
     one.hear(ramp(320))
     source.close()
-    assert [chunk.start_sample for chunk in chunks(source)] == [0, 320 + 2 * SAMPLE_RATE]
+    spans = [(chunk.start_sample, chunk.end_sample) for chunk in chunks(source)]
+    assert spans == [(0, 320), (320, 320), (320 + 2 * SAMPLE_RATE, 640 + 2 * SAMPLE_RATE)]
 
 
 def test_a_loss_before_the_pause_counts_no_pause(ear):

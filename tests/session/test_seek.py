@@ -227,6 +227,42 @@ def test_both_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None
     assert balanced(told)
 
 
+def test_an_utterance_ends_where_the_key_was_pressed_though_it_is_decoded_later(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(2)
+    with heard.session._publisher.lock:  # the decode thread waits here
+        heard.now += 5
+        heard.session.end_utterance()
+        heard.now += 4
+    heard.passes(0)
+    assert words(heard.end()) == [span(0, 7), span(7, 11)] and balanced(heard.told)
+
+
+def test_a_pause_ends_what_was_said_though_it_is_decoded_later(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(2)
+    with heard.session._publisher.lock:
+        heard.now += 5
+        heard.session.pause()
+        heard.now += 60
+        heard.session.resume()
+        heard.now += 4
+    heard.passes(0)
+    assert words(heard.end()) == [span(0, 7), span(7, 11)] and balanced(heard.told)
+
+
+def test_what_is_told_before_the_session_starts_is_told_by_it(tmp_path: Path) -> None:
+    source = TrackSource("", Replay(recording(tmp_path, 1), None))
+    log = SessionLog(tmp_path, STARTED)
+    session = SteeredSession([source], lambda notice: lambda track: Hears(track), log, "m", None)  # type: ignore[arg-type,return-value]
+    told: Told = []
+    session.add_listener(told.append)
+    session.notice("The microphone is gone.")
+    session.start()
+    assert session.wait(20)
+    assert [event.message for event in told if isinstance(event, Notice)] == ["The microphone is gone."]
+
+
 def test_a_live_session_cannot_be_gone_back_in(tmp_path: Path) -> None:
     source = TrackSource("", ScriptedSource([]))  # type: ignore[arg-type]
     session = SteeredSession([source], lambda notice: None, SessionLog(tmp_path, STARTED), "m", None)  # type: ignore[arg-type,return-value]

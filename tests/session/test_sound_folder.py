@@ -127,6 +127,12 @@ def test_replaying_with_recorded_cuts_hands_over_just_those_pieces(tmp_path: Pat
     for pace in (None, 50.0):
         ends = [chunk.end_sample for chunk in Replay(path, pace, cuts=cuts)]
         assert ends[:3] == cuts and ends[-1] == 3 * SECOND
+    now = 0.0
+    late = Replay(path, 1.0, cuts=cuts, clock=lambda: now)
+    late.take()
+    now = 60.0
+    assert late.arrived_samples == 3 * SECOND  # all of it is in memory
+    assert [chunk.end_sample for chunk in chunks(late)] == [*cuts, 3 * SECOND]
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path) -> None:
