@@ -92,22 +92,29 @@ def silu_block(x: Numbers, out: Numbers) -> None:
 
 
 def attention_by_numpy(queries: mx.array, keys: mx.array, values: mx.array, scale: float, causal: bool) -> mx.array:
-    """`attention` with NumPy's exponential; float32."""
+    """`attention` by NumPy alone, with its exponential; float32."""
     B, H, L, D = queries.shape
     H_kv, S = keys.shape[1:3]
+    q, k, v = (np.array(x, copy=False) for x in (queries, keys, values))  # a door: waits for them
     # the queries of all heads that share keys, one below another: fewer and larger products
-    grouped = (queries * scale).reshape(B, H_kv, H // H_kv * L, D)
-    scores = grouped @ keys.swapaxes(2, 3)  # [B, H_kv, H / H_kv * L, S]
+    scores = np.matmul((q * np.float32(scale)).reshape(B, H_kv, -1, D), k.swapaxes(2, 3))  # [B, H_kv, H / H_kv * L, S]
     if causal and L > 1:
-        later = mx.triu(mx.full((L, S), -np.inf), k=S - L + 1)
-        scores = (scores.reshape(B, H, L, S) + later).reshape(scores.shape)
-    weights = in_blocks(_exp_block, scores - scores.max(axis=-1, keepdims=True))
-    out = (weights @ values) / weights.sum(axis=-1, keepdims=True)
-    return out.reshape(B, H, L, D)
+        scores.reshape(B, H, L, S)[..., S - L :] += np.triu(np.full((L, L), -np.inf, np.float32), k=1)
+    rows = scores.reshape(-1, S)
+    sums = np.empty((len(rows), 1), np.float32)
+    piece = max(1, BLOCK // S)
 
+    def exponentials(first: int, last: int) -> None:
+        for start in range(first, last, piece):
+            block = rows[start : min(start + piece, last)]
+            block -= block.max(axis=1, keepdims=True)
+            np.exp(block, out=block)
+            block.sum(axis=1, keepdims=True, out=sums[start : start + len(block)])
 
-def _exp_block(x: Numbers, out: Numbers) -> None:
-    np.exp(x, out=out)
+    share_out(exponentials, len(rows), piece, FEWEST_SHARED // S)
+    out = np.matmul(scores, v)
+    out /= sums.reshape(*scores.shape[:-1], 1)
+    return mx.array(out.reshape(B, H, L, D))
 
 
 def _by_numpy(x: mx.array, n_numbers: int) -> bool:
