@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -90,11 +91,21 @@ def soak(seconds: float, model: str) -> dict[str, Any]:
         "notices": [event["message"] for event in events if event["type"] == "notice"],
         "utterances": sum(event["type"] == "utterance_ended" for event in events),
         "capture": {key: value for key, value in report.items() if key not in ("type", "wall_seconds", "seq", "crc")},
-        "after_warming": {
-            name: {"first": warm[0][name], "last": warm[-1][name], "most": max(each[name] for each in warm)}
-            for name in warm[0]
-        },
+        "after_warming": {name: course([each[name] for each in warm]) for name in warm[0]},
+        "resident_mb_by_minute": [
+            round(statistics.median(each["resident_mb"] for each in samples[at : at + 60]), 1)
+            for at in range(0, len(samples), 60)
+        ],
+        "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def course(values: list[float]) -> dict[str, float]:
+    """How something went: its middle value in the first and in the last fifth, and its most. One moment says little of
+    memory, which comes and goes with each step."""
+    fifth = max(1, len(values) // 5)
+    first, last = (statistics.median(part) for part in (values[:fifth], values[-fifth:]))
+    return {"first": round(first, 1), "last": round(last, 1), "most": round(max(values), 1)}
 
 
 def troubles(result: dict[str, Any]) -> list[str]:

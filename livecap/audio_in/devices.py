@@ -8,7 +8,7 @@ sees new ones.
 import atexit
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -152,7 +152,7 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
             return matches[0]
         if matches:
             raise AudioError(f'More than one input matches "{text}". {_candidates(matches)} Choose by index.')
-    raise AudioError(f'No input named "{text}". {_candidates(inputs)} {_blackhole_hint(text) or _SEE_DEVICES}')
+    raise AudioError(f'No input named "{text}". {_candidates(inputs)} {_blackhole_hint(text, inputs) or _SEE_DEVICES}')
 
 
 def open_input(
@@ -295,8 +295,10 @@ def _candidates(inputs: list[InputDevice]) -> str:
     return f"Found: {', '.join(f'{device.index} {device.name}' for device in inputs)}."
 
 
-def _blackhole_hint(query: str | int | None) -> str | None:
-    if "blackhole" not in str(query).casefold().replace(" ", ""):
+def _blackhole_hint(query: str | int | None, inputs: Sequence[InputDevice] = ()) -> str | None:
+    names = [str(query), *(device.name for device in inputs)]
+    wanted, *here = ("blackhole" in name.casefold().replace(" ", "") for name in names)
+    if not wanted or any(here):
         return None
     return (
         "BlackHole is not installed: brew install blackhole-2ch, restart, then make a Multi-Output Device of it and "

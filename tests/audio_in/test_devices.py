@@ -103,6 +103,13 @@ def test_missing_portaudio_names_the_package(monkeypatch):
         devices.list_inputs()
 
 
+def test_blackhole_is_only_missing_where_none_of_its_kind_is_here():
+    with pytest.raises(AudioError, match="See `livecap devices`"):
+        choose_input("BlackHole 64ch", INPUTS)
+    with pytest.raises(AudioError, match="brew install blackhole-2ch"):
+        choose_input("BlackHole 64ch", INPUTS[:1])
+
+
 def test_the_end_of_the_program_leaves_portaudio_to_the_thread_that_uses_it(monkeypatch):
     ended = []
     fake = SimpleNamespace(_initialized=1, _terminate=lambda: ended.append("beside another thread"))
