@@ -56,7 +56,8 @@ class AudioSource(Protocol):
 
     @property
     def arrived_samples(self) -> int:
-        """Where the sound there is up to now ends, handed over or not. Never falls. Lag is counted from it."""
+        """Where the sound there is up to now ends, handed over or not. Lag is counted from it.
+        Never falls, but where a person goes back in a recording."""
         ...
 
     @property
