@@ -130,7 +130,11 @@ def read_config(folder: Path) -> ModelConfig:
     Raises:
         ModelError: no config.json, or one that is damaged or describes no Qwen3-ASR.
     """
-    config = ModelConfig.from_dict(read_json(folder / "config.json"))
+    said = read_json(folder / "config.json")
+    try:
+        config = ModelConfig.from_dict(said)
+    except ModelError as error:
+        raise ModelError(f"{folder} holds no model that livecap reads: {error}") from None
     generation = read_json(folder / "generation_config.json", required=False)
     return replace(config, eos_token_ids=eos_ids_of(generation))
 
