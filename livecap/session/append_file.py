@@ -122,6 +122,8 @@ class AppendFile:
                     offset += len(data)
                     while data:
                         data = data[self._disk.write(descriptor, data) :]
+                self._disk.sync(descriptor, full=False)
+                self._disk.sync_folder(self.path.parent)
             except OSError:
                 self.path.unlink(missing_ok=True)
                 self._disk.close(descriptor)

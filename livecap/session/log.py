@@ -101,7 +101,10 @@ class SessionLog:
         self._hangs = False
         """The system did not take a line in time, and has not taken one since."""
         self._told: str | None = None
-        self._full_sync_due = False
+        self._full_wanted = n_facts
+        """So many facts are to be under a full sync."""
+        self._full_synced = n_facts
+        """So many are."""
         self._last_full_sync = time.monotonic()
         self._closing = False
         self._closed = False
@@ -137,7 +140,8 @@ class SessionLog:
             self._n_facts += 1
             number = self._n_facts
             self._ended = isinstance(event, SessionEnded)
-            self._full_sync_due |= isinstance(event, Paused | SessionEnded)
+            if isinstance(event, Paused | SessionEnded):
+                self._full_wanted = number
             self._changed.notify_all()
             if not self._hangs:
                 is_out = self._changed.wait_for(lambda: self._n_written >= number or self.trouble, PATIENCE_SECONDS)
@@ -147,7 +151,7 @@ class SessionLog:
         """True when everything appended so far is on the disk within `timeout` seconds."""
         self._hurry.set()
         with self._changed:
-            self._full_sync_due = True
+            self._full_wanted = self._n_facts
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._is_dirty, timeout)
 
@@ -162,7 +166,7 @@ class SessionLog:
                 return
             self._closing = True
             self._hurry.set()
-            self._full_sync_due = True
+            self._full_wanted = self._n_facts
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._is_dirty, END_SECONDS)
             self._closed = True
@@ -241,7 +245,8 @@ class SessionLog:
     def _sync(self) -> None:
         if self.trouble or not self._is_dirty:
             return
-        full = self._full_sync_due or time.monotonic() - self._last_full_sync >= FULL_SYNC_SECONDS
+        n_written = self._n_written  # before the sync: what comes meanwhile may not be under it
+        full = self._full_is_due or time.monotonic() - self._last_full_sync >= FULL_SYNC_SECONDS
         try:
             for file in (self._events, self._transcript):
                 file.sync(full)
@@ -250,7 +255,7 @@ class SessionLog:
             return
         with self._changed:
             if full:
-                self._full_sync_due, self._last_full_sync = False, time.monotonic()
+                self._full_synced, self._last_full_sync = n_written, time.monotonic()
             self._changed.notify_all()
 
     def _tell(self) -> None:
@@ -270,8 +275,12 @@ class SessionLog:
         return bool(self._events.n_waiting or self._transcript.n_waiting)
 
     @property
+    def _full_is_due(self) -> bool:
+        return self._full_wanted > self._full_synced
+
+    @property
     def _is_dirty(self) -> bool:
-        return self._events.is_dirty or self._transcript.is_dirty
+        return self._full_is_due or self._events.is_dirty or self._transcript.is_dirty
 
 
 def check_parent(parent: Path) -> None:

@@ -36,10 +36,19 @@ def test_a_fact_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
 def test_everything_is_synced_soon_and_completely_at_the_end(tmp_path: Path) -> None:
     disk = FaultyDisk()
     log, _ = begin(tmp_path, disk)
-    assert log.flush(PATIENCE) and disk.n_syncs
+    assert log.flush(PATIENCE) and disk.full_syncs[-1]
     log.append(SessionEnded(0, "stopped"), 1.0)
     log.close()
     assert disk.full_syncs[-1], "the drive's own cache is emptied at the end"
+
+
+def test_the_end_is_under_a_full_sync_whichever_thread_is_quicker(tmp_path: Path) -> None:
+    for number in range(30):
+        disk = FaultyDisk()
+        log, _ = begin(tmp_path / str(number), disk)
+        log.append(SessionEnded(0, "stopped"), 1.0)
+        log.close()
+        assert disk.full_syncs[-1], "the drive's own cache is emptied at the end"
 
 
 def test_a_pause_empties_the_cache_of_the_drive_and_a_word_does_not(tmp_path: Path) -> None:
@@ -47,9 +56,10 @@ def test_a_pause_empties_the_cache_of_the_drive_and_a_word_does_not(tmp_path: Pa
     log, _ = begin(tmp_path, disk)
     log.append(AudioGap("", 0, 1), 1.0)
     until(lambda: bool(disk.full_syncs))
-    assert not any(disk.full_syncs)
+    n_full = sum(disk.full_syncs)
+    assert n_full == 0 or n_full < len(disk.full_syncs)
     log.append(Paused("", 1, WALL), 2.0)
-    until(lambda: any(disk.full_syncs))
+    until(lambda: sum(disk.full_syncs) > n_full)
     log.close()
 
 
