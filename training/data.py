@@ -25,6 +25,10 @@ PUNCTUATION_SECONDS = 0.15
 """Punctuation is heard as a pause: text that ends sooner after its last word has none."""
 
 
+MOST_HOURS = 60.0
+"""Speech in memory; shards beyond it are not heard."""
+
+
 @dataclass(frozen=True)
 class Example:
     wave: np.ndarray
@@ -36,7 +40,7 @@ class Example:
 class Pool:
     """All utterances there are so far; new shards join as they appear."""
 
-    def __init__(self, folder: Path, most_hours: float = 60) -> None:
+    def __init__(self, folder: Path, most_hours: float = MOST_HOURS) -> None:
         self._folder = folder
         self._known: set[Path] = set()
         self._most_shards = round(most_hours * 3)

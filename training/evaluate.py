@@ -14,6 +14,7 @@ import numpy as np
 from livecap.bench.offline import transcribe
 from livecap.bench.wer import edit_distance, normalise
 from livecap.model.load import LoadedModel, load
+from training.data import MOST_HOURS
 from training.synth import read_shard
 from training.voices import Spoken
 
@@ -26,7 +27,8 @@ def main() -> None:
     options = parser.parse_args()
     loaded = load(options.model)
     results = json.loads((options.work / "progress.json").read_text())
-    results["hours_of_speech"] = round(len(list((options.work / "shards").glob("*.pickle"))) / 3, 1)
+    n_shards = len(list((options.work / "shards").glob("*.pickle")))
+    results["hours_of_speech"] = round(min(n_shards / 3, MOST_HOURS), 1)
     for voices in ("seen", "unseen"):
         test = read_shard(options.work / f"held_out_{voices}.pickle")
         results[f"sentences_{voices}"] = len(test)
