@@ -14,7 +14,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import fftconvolve
 
 from training.network import CHARACTERS
-from training.synth import read_shard
+from training.synth import MOST_HOURS, read_shard
 from training.voices import RATE, Spoken
 
 CUT_TOLERANCE = 0.02
@@ -23,10 +23,6 @@ NOISE_SHARE, ROOM_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.4, 0.15, 0.45, 0.06
 """Of the augmented examples: with noise added, in a room, played faster or slower, without any speech."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation is heard as a pause: text that ends sooner after its last word has none."""
-
-
-MOST_HOURS = 60.0
-"""Speech in memory; shards beyond it are not heard."""
 
 
 @dataclass(frozen=True)

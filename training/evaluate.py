@@ -14,8 +14,7 @@ import numpy as np
 from livecap.bench.offline import transcribe
 from livecap.bench.wer import edit_distance, normalise
 from livecap.model.load import LoadedModel, load
-from training.data import MOST_HOURS
-from training.synth import read_shard
+from training.synth import MOST_HOURS, read_shard
 from training.voices import Spoken
 
 

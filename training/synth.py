@@ -14,6 +14,10 @@ from training.voices import RATE, Speakers, Spoken
 SHARD_SECONDS = 1200
 
 
+MOST_HOURS = 60.0
+"""Speech that a trainer keeps in memory; shards beyond it are not heard."""
+
+
 def write_shard(path: Path, utterances: list[Spoken]) -> None:
     """Whole or not at all."""
     part = path.with_suffix(".part")
