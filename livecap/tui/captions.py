@@ -22,19 +22,23 @@ MOST_LINES = 8
 class Captions(Widget):
     """Newest at the bottom; lines are filled and move up as a whole, never word by word."""
 
-    COMPONENT_CLASSES = {"captions--stable", "captions--partial", "captions--label"}
+    COMPONENT_CLASSES = {"captions--stable", "captions--partial", "captions--label", "captions--placeholder"}
     DEFAULT_CSS = """
     Captions {
         height: 1fr;
         & .captions--stable { text-style: bold; }
         & .captions--partial { text-style: italic; }
         & .captions--label { text-style: bold; }
+        & .captions--placeholder { text-style: dim; }
     }
     """
 
     n_lines: reactive[int] = reactive(3)
     with_partial: reactive[bool] = reactive(True, layout=True)
     """Text that may still change is shown, too."""
+
+    placeholder: reactive[str] = reactive("")
+    """Shown while nothing was said."""
 
     def __init__(self, n_lines: int = 3, with_partial: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -84,14 +88,15 @@ class Captions(Widget):
             self._width = width
             for _, paragraph in self._paragraphs:
                 paragraph.lay_out(width)
+            self.refresh()
 
     def render_line(self, y: int) -> Strip:
         lines, width, step = self.lines, self.size.width, 2 if self._spaced else 1
         bottom = self.size.height - 1 - (1 if self.size.height > step * self.n_lines + 1 else 0)
         from_bottom = bottom - y
-        if from_bottom < 0 or from_bottom % step or from_bottom // step >= len(lines):
+        if from_bottom < 0 or from_bottom % step or from_bottom // step >= max(1, len(lines)):
             return Strip.blank(width, self.rich_style)
-        label, stable, partial = lines[-1 - from_bottom // step]
+        label, stable, partial = lines[-1 - from_bottom // step] if lines else ("", "", "")
         left = max(0, (width - self._width) // 2)
         style = self.get_component_rich_style
         segments = [
@@ -99,5 +104,6 @@ class Captions(Widget):
             Segment(label, style("captions--label")),
             Segment(stable, style("captions--stable")),
             Segment(partial, style("captions--partial")),
+            Segment("" if lines else self.placeholder, style("captions--placeholder")),
         ]
         return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)

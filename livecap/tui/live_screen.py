@@ -99,7 +99,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._captions = self.query_one(Captions)
         super().on_mount()
         self.app.on_quit = self.quit_now  # type: ignore[attr-defined]
-        self._view.placeholder = PLACEHOLDERS[self.state]
+        self._view.placeholder = self._captions.placeholder = PLACEHOLDERS[self.state]
         self.captioned = self._inline
         if self._session.status.model == "tiny" and not self._inline:
             self.tell(TINY_NOTICE)
@@ -162,7 +162,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._ask_for_note(message.sample, message.track)
 
     def watch_state(self, state: State) -> None:
-        self._view.placeholder = PLACEHOLDERS[state]
+        self._view.placeholder = self._captions.placeholder = PLACEHOLDERS[state]
         error = self._session.status.error
         if state is State.FAILED and error:
             self.tell(error, "error")

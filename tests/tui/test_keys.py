@@ -302,6 +302,22 @@ async def test_after_captions_the_keys_of_the_text_work_again(show):
         await screen.shows("number 0 of many")
 
 
+async def test_captions_that_were_hidden_are_laid_out_for_the_screen(show):
+    async with show(size=(60, 15)) as screen:
+        screen.session.say("The support team had forty two open tickets at the end of", " the month", track="me")
+        await screen.settle()
+        await screen.press("c")
+        await screen.shows("  me: The support team had forty two open tickets at the", "  end of the month")
+
+
+async def test_captions_say_what_happens_while_nothing_was_said(show):
+    async with show(inline=True) as screen:
+        await screen.shows("Listening…")
+        screen.session.say("now")
+        await screen.settle()
+        assert "Listening…" not in screen.text
+
+
 async def test_l_forces_a_language_and_M_changes_the_model(show):
     changes = ScriptedChange()
     async with show(machine=ScriptedMachine(), change=changes) as screen:
