@@ -46,7 +46,7 @@ class Archive:
 
     def names(self) -> list[str]:
         """Every session, newest first."""
-        found = (name for name in self._folders() if os.path.isfile(f"{self.parent}/{name}/{EVENTS}"))
+        found = (name for name in self._folders() if _has_begun(f"{self.parent}/{name}/{EVENTS}"))
         return sorted(found, key=_by_time, reverse=True)
 
     def _folders(self) -> list[str]:
@@ -193,6 +193,15 @@ class Archive:
             except (LogError, OSError):
                 continue  # not readable as a session: nothing to offer
         return found
+
+
+def _has_begun(log: str) -> bool:
+    """A livecap that was killed before its first fact leaves an empty log."""
+    try:
+        status = os.stat(log)
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size > 0
 
 
 def size_bytes(folder: Path) -> int:

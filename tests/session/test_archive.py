@@ -275,6 +275,14 @@ def test_no_link_is_followed_when_writing(archive: Archive, tmp_path: Path) -> N
     assert outside.read_text() == "stays"
 
 
+def test_a_session_that_was_killed_before_its_first_fact_is_none(archive: Archive) -> None:
+    newest = archive.names()[0]
+    (archive.parent / "2030-01-01_10-00-00").mkdir()
+    (archive.parent / "2030-01-01_10-00-00" / EVENTS).touch()
+    assert archive.folder_of("last").name == newest
+    assert len(archive.sessions()) == 3 and archive.cut_off() == [newest]
+
+
 def test_a_folder_that_is_no_session_is_passed_over(archive: Archive) -> None:
     (archive.parent / "notes").mkdir()
     (archive.parent / "strange").mkdir()

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.errors import LogError
+from livecap.session.export import FORMS, export_pieces
+from livecap.session.index import Index
 from livecap.session.log_format import DamagedLine, decode_line, encode_line
 from livecap.session.log_reader import LogReader
 from livecap.session.recorded import RecordedSession
+from livecap.session.recovery import keep
 from livecap.session.session_folder import EVENTS
 from livecap.transcript import (
     AudioGap,
     Marked,
     Notice,
+    Paused,
     SessionEnded,
     SessionEvent,
     SessionStarted,
@@ -186,37 +191,64 @@ def test_a_log_without_its_header_still_has_its_text(tmp_path: Path) -> None:
     assert session.damages
 
 
+def fuzzed(rng: random.Random, number: int) -> bytes:
+    """A log with a few or many changes; every third of the first format, which has no checksums."""
+    mark = Marked("", 5, "x", header().wall_time)
+    said_once = [header(), *said(["Good morning to you.", "And good night."]), mark, Paused("", 9, header().wall_time)]
+    if number % 3:
+        data = bytearray(b"".join(encode_line(fact, 1.0, n) for n, fact in enumerate(said_once)))
+    else:
+        data = bytearray(b"".join(to_json(fact, 1.0).encode() + b"\n" for fact in said_once))
+    for _ in range(rng.choice([1, 1, 2, 5, 40])):
+        place = rng.randrange(len(data))
+        match rng.randrange(5):
+            case 0:
+                data[place] = rng.randrange(256)
+            case 1:
+                data = data[:place] + data[place + rng.randrange(1, 200) :] or bytearray(b" ")
+            case 2:
+                data[place:place] = bytes(rng.choices(b'{}[]",:0123456789e-\n\\u\x00\xff', k=rng.randrange(1, 30)))
+            case 3:
+                data[place:place] = bytes(rng.choices(b"0123456789", k=rng.randrange(1, 30)))
+            case 4:
+                data = data[:place] or bytearray(b" ")
+    return bytes(data)
+
+
 def test_fuzzed_logs_are_read_or_refused_and_never_changed(tmp_path: Path) -> None:
-    rng = random.Random(5)
-    folder = write(
-        tmp_path, [*said(["Good morning to you.", "And good night."]), Marked("", 5, "x", header().wall_time)]
-    )
-    whole = (folder / EVENTS).read_bytes()
-    old = b"".join(to_json(fact, 1.0).encode() + b"\n" for fact in [header(), *said(["One two three."])])
-    n_read = 0
+    rng, n_read = random.Random(5), 0
     for number in range(N_FUZZED):
-        data = bytearray(old if number % 3 == 0 else whole)
-        for _ in range(rng.choice([1, 1, 2, 5, 40])):
-            place = rng.randrange(len(data))
-            match rng.randrange(4):
-                case 0:
-                    data[place] = rng.randrange(256)
-                case 1:
-                    data = data[:place] + data[place + rng.randrange(1, 200) :] or bytearray(b" ")
-                case 2:
-                    data[place:place] = bytes(rng.choices(b'{}[]",:0123456789e-\n\\u\x00\xff', k=rng.randrange(1, 30)))
-                case 3:
-                    data = data[:place] or bytearray(b" ")
-        (folder / EVENTS).write_bytes(data)
+        data = fuzzed(rng, number)
+        (tmp_path / EVENTS).write_bytes(data)
         try:
-            session = RecordedSession(folder)
+            session = RecordedSession(tmp_path)
             list(session.facts())
             session.clock.at(session.n_samples)
             n_read += 1
         except LogError as error:
             assert "\n" not in str(error)
-        assert (folder / EVENTS).read_bytes() == data
+        assert (tmp_path / EVENTS).read_bytes() == data
     assert n_read > N_FUZZED // 2
+
+
+def test_fuzzed_logs_are_exported_searched_and_ended_or_refused(tmp_path: Path) -> None:
+    rng = random.Random(6)
+    folder = tmp_path / "2026-03-01_10-02-03"
+    folder.mkdir()
+    with Index(tmp_path) as index:
+        for number in range(N_FUZZED // 10):
+            (folder / EVENTS).write_bytes(fuzzed(rng, number))
+            try:
+                session = RecordedSession(folder)
+            except LogError:
+                continue
+            for form in FORMS:
+                assert all(isinstance(piece, str) for piece in export_pieces(session, form))
+            index.add(session)
+            assert len(index.sessions()) == 1
+            with suppress(LogError):  # it has an end
+                keep(folder)
+                assert RecordedSession(folder).ended
 
 
 def test_an_endless_line_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +262,9 @@ def test_an_endless_line_is_not_read_into_memory(tmp_path: Path, monkeypatch: py
 
 
 def test_the_last_hour_is_all_that_is_read_of_a_long_log(tmp_path: Path) -> None:
-    folder = write(tmp_path, said([f"This is sentence number {n}." for n in range(2000)]))
+    folder = tmp_path
+    sentences = said([f"This is sentence number {n}." for n in range(2000)])
+    log_of(folder, [*sentences, SessionEnded(9999 * 16_000, "stopped")])
     session = RecordedSession(folder, last_seconds=100)
     texts = [utterance.text for utterance in session.utterances()]
     assert texts[-20:] == [f"This is sentence number {n}." for n in range(1980, 2000)] and len(texts) <= 21
