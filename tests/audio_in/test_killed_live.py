@@ -61,11 +61,13 @@ def is_part_of(kept: np.ndarray, played: np.ndarray) -> bool:
     """The sound in `kept` is a piece of `played`, without a seam; not bit for bit: on its way it had another rate."""
     if np.abs(kept).max() < 100:
         return True  # killed before anything was played
-    padded = np.concatenate([np.zeros(len(kept)), played]).astype(np.float64)
-    n = len(padded) + len(kept)
-    match = np.fft.irfft(np.fft.rfft(padded, n) * np.conj(np.fft.rfft(kept.astype(np.float64), n)), n)
-    start = int(match[: len(played)].argmax())
-    return float(np.corrcoef(kept, padded[start : start + len(kept)])[0, 1]) > 0.98
+    padded = np.concatenate([np.zeros(len(kept)), played[: len(kept)]]).astype(np.float64)  # played from its beginning
+    n = 1 << (len(padded) + len(kept)).bit_length()
+    products = np.fft.irfft(np.fft.rfft(padded, n) * np.conj(np.fft.rfft(kept.astype(np.float64), n)), n)
+    energy = np.concatenate([[0.0], np.cumsum(padded**2)])
+    energies = energy[len(kept) :] - energy[: -len(kept)]  # of as much sound as was kept, from each place on
+    likeness = products[: len(energies)] / np.sqrt(np.maximum(energies, 1.0) * np.square(kept.astype(np.float64)).sum())
+    return float(likeness.max()) > 0.98
 
 
 def test_a_live_session_that_is_killed_has_its_sound_on_the_disk(tmp_path: Path) -> None:
