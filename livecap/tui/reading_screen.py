@@ -113,6 +113,10 @@ class ReadingScreen(Screen[Any]):
         if self._view.search.is_on:
             self._view.seek("")
 
+    def text_select_all(self) -> None:
+        """Three clicks select what two do."""
+        self._view.text_select_all()
+
     # ---- other keys
 
     def action_copy(self) -> None:

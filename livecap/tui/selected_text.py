@@ -1,5 +1,6 @@
-"""The text of a page that somebody selected with the mouse."""
+"""What somebody selects with the mouse on a page, and the text of it."""
 
+from textual.geometry import Offset
 from textual.selection import Selection
 
 from livecap.tui.page import Page
@@ -23,3 +24,14 @@ def selected_text(page: Page, selection: Selection) -> str:
             lines[index] = (known[0] if known else begin, stop)
     texts = [page.paragraphs[index].text[begin:stop].strip() for index, (begin, stop) in lines.items()]
     return "\n".join(text for text in texts if text)
+
+
+def utterance_at(page: Page, row: int) -> Selection | None:
+    """All of the paragraph at a row; None beside all of them."""
+    found = page.at(row)
+    if found is None:
+        return None
+    index, _ = found
+    n_rows = len(page.paragraphs[index].rows.starts)
+    start, end = page.paragraphs[index].span(n_rows - 1)
+    return Selection(Offset(0, page.top(index)), Offset(end - start, page.top(index) + n_rows - 1))

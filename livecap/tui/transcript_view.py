@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.events import Click, Resize
+from textual.events import Click, MouseDown, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
@@ -20,7 +20,7 @@ from livecap.transcript import TranscriptUpdate
 from livecap.tui.page import Form, Page
 from livecap.tui.paragraph import Paragraph
 from livecap.tui.row_drawing import RowDrawing
-from livecap.tui.selected_text import selected_text
+from livecap.tui.selected_text import selected_text, utterance_at
 from livecap.tui.times import Times, gutter_time
 from livecap.tui.transcript_search import TranscriptSearch
 
@@ -87,9 +87,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     times: reactive[Times] = reactive(Times.QUIET, init=False)
     compact: reactive[bool] = reactive(False, init=False)
     """No empty rows between utterances."""
-    following: reactive[bool] = reactive(True, init=False)
+    following: reactive[bool] = reactive(True, init=False, repaint=False)
     """The last row stays in sight."""
-    n_missed: reactive[int] = reactive(0, init=False)
+    n_missed: reactive[int] = reactive(0, init=False, repaint=False)
     """Rows that came since the view stopped following."""
     chosen: reactive[int | None] = reactive(None, init=False)
     """The paragraph a person is at: the current match of a search, or the line to play from."""
@@ -105,6 +105,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """The last paragraph when the view stopped following, and its height then."""
         self._search = TranscriptSearch(self._page)
         self._base_style: Style | None = None
+        self._clicked_row = 0
 
     has_cursor = False
     """Up and down go from paragraph to paragraph."""
@@ -325,6 +326,14 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """The selected text, a line for each utterance, without the gutter and without the breaks of rows."""
         return selected_text(self._page, selection), "\n"
 
+    def text_select_all(self) -> None:
+        """Two clicks select the utterance below them, not hours of text."""
+        if selection := utterance_at(self._page, self._clicked_row):
+            self.screen.selections = {self: selection}
+
+    def on_mouse_down(self, event: MouseDown) -> None:
+        self._clicked_row = self.scroll_offset.y + event.y - self.styles.padding.top
+
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
 
@@ -381,14 +390,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     def watch_n_missed(self, n_rows: int) -> None:
         self.post_message(self.Missed(n_rows))
 
-    def watch_times(self) -> None:
-        self.refresh()
-
     def watch_compact(self) -> None:
         self._take_form()
-
-    def watch_chosen(self) -> None:
-        self.refresh()
 
     def watch_placeholder(self) -> None:
         if not self._page.n_rows:

@@ -156,6 +156,16 @@ async def test_y_copies_what_the_mouse_selected_without_the_gutter(show, monkeyp
         assert copied == ["first utterance\nthe seco"] or copied == ["first utterance\nthe secon"]
 
 
+async def test_two_clicks_select_the_utterance_and_nothing_else(show):
+    async with show(size=(60, 20)) as screen:
+        said(screen, "the first utterance", "the second one, which is so long that it needs another row", "the third")
+        await screen.settle()
+        row = next(number for number, line in enumerate(screen.lines) if "the second" in line)
+        await screen.pilot.click(offset=(16, row), times=2)
+        await screen.settle()
+        assert screen.app.screen.get_selected_text() == "the second one, which is so long that it needs another row"
+
+
 async def test_without_a_program_for_it_the_terminal_copies(show, monkeypatch):
     monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: False)
     async with show() as screen:
