@@ -43,6 +43,11 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        from livecap.cli.output import warn
+
+        warn(f"Cannot read or write {error.filename or 'the output'}: {error.strerror or error}.")
+        return 1
 
 
 def _run(options: argparse.Namespace) -> int:

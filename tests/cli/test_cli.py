@@ -194,6 +194,27 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(clip: Path, tmp_path
     assert (folder_of(tmp_path / "logs") / "transcript.md").exists()
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_told_by_every_command(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "livecap", "config", "template"]
+        environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        out = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, cwd=ROOT, env=environment
+        )
+    assert out.returncode == 1
+    assert out.stderr.startswith("livecap: Cannot ") and out.stderr.count("\n") == 1 and "No space" in out.stderr
+
+
+def test_a_reader_that_leaves_is_no_error_of_any_command() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = [sys.executable, "-m", "livecap", "config", "template"]
+    out = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=120, cwd=ROOT)
+    os.close(write_end)
+    assert (out.returncode, out.stderr) == (0, "")
+
+
 def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     script = f"trap '' HUP; exec {sys.executable} -m livecap --replay {RECORDING} --pace 20 --model tiny --json"
     command = ["sh", "-c", f"{script} --log-dir {tmp_path}"]
