@@ -32,6 +32,8 @@ WARM_SHARE = 0.3
 """What grows is looked for behind this part of the run: caches fill before."""
 MOST_GROWTH_MB = 8.0
 MOST_CALLBACK_MS = 1.0
+FINISHING_SECONDS = 900.0
+"""A decoder that had too little of the machine is late, and what waits is decoded to its end."""
 
 
 def sample(pid: int) -> dict[str, float]:
@@ -78,7 +80,7 @@ def soak(seconds: float, model: str) -> dict[str, Any]:
                 samples.append(sample(process.pid))
             player.join()
             process.send_signal(signal.SIGTERM)
-            status = process.wait(120)
+            status = process.wait(FINISHING_SECONDS)
             [log] = Path(folder).glob("*/session.jsonl")
             events = [json.loads(line) for line in log.read_text().splitlines()]
     finally:
