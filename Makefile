@@ -36,7 +36,8 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	@scripts/setup.sh test
 	LIVECAP_PROVE=1 $(PYTEST)
 	$(PYTHON) -m livecap.bench.oracle_counts --jobs $(JOBS) --out docs/benchmarks/oracle.json
-	$(PYTHON) -m livecap.bench.quality --model tiny recordings/*.flac --out docs/benchmarks/quality.json
+	.venv/bin/livecap eval recordings/*.flac --mode default --chunk 2 --step-cost 0.1 \
+		--require "wer_gap.stable.gap <= 0.02" --out docs/benchmarks/recordings.json
 	$(PYTHON) -m livecap.bench.word_times recordings/*.flac --out docs/benchmarks/word_times.json
 	$(PYTHON) -m livecap.bench.policies --minutes 120 --mode default --mode 0.5 --mode 1 --mode 2 --out docs/benchmarks/policies.json
 	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json

@@ -13,7 +13,6 @@ from training.voices import RATE, Speakers, Spoken
 
 SHARD_SECONDS = 1200
 
-
 MOST_HOURS = 60.0
 """Speech that a trainer keeps in memory; shards beyond it are not heard."""
 

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from livecap.bench.evaluation import Plan, evaluate
 from livecap.bench.offline import MOST_SAMPLES, cut_at_pauses
-from livecap.bench.quality import measure
-from livecap.model.load import load
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
 QUICK = ("dictation", "continuous", "turns")
 
 
-def test_streaming_is_at_most_two_points_worse_than_offline() -> None:
-    tiny = load("tiny")
+def test_live_text_is_at_most_two_points_worse_than_offline() -> None:
     paths = [path for path in RECORDINGS if os.environ.get("LIVECAP_PROVE") or path.stem in QUICK]
-    rows = [measure(tiny, path) for path in paths]
-    n_words = sum(row["words"] for row in rows)
-    offline, streaming = (sum(row[f"{mode}_errors"] for row in rows) / n_words for mode in ("offline", "streaming"))
-    assert streaming <= offline + 0.02, rows
+    figures, _ = evaluate(Plan("tiny", ("default", "2"), step_cost=0.1), paths)
+    worse = {f"{column['mode']}, all": column["wer"] for column in figures["all"]}
+    worse |= {row["recording"]: row["wer"] for row in figures["recordings"] if row["mode"] == "2 s"}
+    assert len(worse) == len(paths) + 2
+    for name, wer in worse.items():
+        assert wer["stable"] <= wer["offline"] + 0.02, name
 
 
 @settings(max_examples=10)
