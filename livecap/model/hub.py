@@ -77,8 +77,8 @@ def _downloaded(repository: str, revision: str, progress: Progress | None) -> Pa
     except TRANSPORT_ERRORS as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise ModelError(
-                f"The disk of {constants.HF_HUB_CACHE} is full, and {repository} is not all there. What has come stays: "
-                "make room and try again."
+                f"The disk of {constants.HF_HUB_CACHE} is full, and {repository} is not all there. What has come "
+                "stays: make room and try again."
             ) from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from http import HTTPStatus
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
 from livecap.errors import ModelError
 
@@ -34,7 +34,7 @@ TRIES = 5
 WAIT_SECONDS = 1.0
 SHA256_DIGITS = 64
 
-TransportError = HfHubHTTPError.__bases__[0]
+TransportError = cast(type[Exception], HfHubHTTPError.__bases__[0])
 """Of whichever HTTP library the client uses."""
 
 Progress = Callable[[int, int], None]
@@ -83,9 +83,13 @@ def bring_large_files(repository: str, revision: str, patterns: Sequence[str], p
     total = sum(each.size or 0 for each in wanted)
     _check_room(files, repository)
     for file in files:
-        before = sum(other.n_here for other in files if other is not file)
+
+        def told(n: int, others: int = sum(other.n_here for other in files if other is not file)) -> None:
+            if progress:
+                progress(others + n, total)
+
         if not file.blob.exists():
-            _bring(file, lambda n, before=before: progress(before + n, total) if progress else None)
+            _bring(file, told)
     return True
 
 
