@@ -32,7 +32,7 @@ RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
 CLIP_SECONDS = 5
 N_KILLS = 1000 if os.environ.get("LIVECAP_PROVE") else 5
 LOTS = 5
-MOST_LINES = 16
+MOST_LINES = 12
 """That such a replay prints."""
 
 
