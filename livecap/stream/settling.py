@@ -25,6 +25,8 @@ class ClosedUtterance:
     index: int
     start_sample: int
     end_sample: int
+    header: tuple[int, ...]
+    """`language X<asr_text>` of the prompt that it was heard in."""
     ids: tuple[int, ...]
     words: tuple[Word, ...]
     voiced: tuple[Span, ...]
@@ -67,7 +69,7 @@ class Settling:
         utterance = self._waiting.popleft()
         if not self._joins(utterance):
             self._recogniser.begin(utterance.start_sample)
-            self._header, self._prefix = (), []
+            self._header, self._prefix = utterance.header, []
         prefix = self._prefix
         assert prefix is not None
         heard = self._recogniser.end_sample

@@ -268,7 +268,9 @@ class StreamingTranscriber:
         heard_by = [hypothesis.heard_by(n) for _, n in texts]
         words = place_words([text for text, _ in texts], heard_by, within, voiced)
         if self._settling and voiced and utterance.at_pause and at_pause:
-            closed = ClosedUtterance(utterance.index, *within, tuple(ids), words, voiced, self.language)
+            closed = ClosedUtterance(
+                utterance.index, *within, self._window.header, tuple(ids), words, voiced, self.language
+            )
             self._settling.add(closed)
         update = replace(self._update(final=True, end_sample=end_sample), words=words)
         hypothesis.close_utterance()
