@@ -1,5 +1,6 @@
 """What a model costs: every stage of every step, memory, shapes; with the error rate of the same run beside it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
 
 PERIOD_SECONDS = 600
-"""The first and the last ten minutes of a long run are held against each other."""
+"""At least so much of the beginning and of the end of a long run is held against each other: the same sound."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +38,20 @@ class Run:
 
 
 def measure_costs(
-    loaded: LoadedModel, reference: Reference, mode: Mode, *, settle: bool = False, trace: bool = False
+    loaded: LoadedModel,
+    reference: Reference,
+    mode: Mode,
+    *,
+    settle: bool = False,
+    trace: bool = False,
+    comes_round_seconds: float = PERIOD_SECONDS,
 ) -> Run:
     """The sound through the stream, as fast as it goes.
 
     Args:
         settle: closed utterances are heard again.
         trace: keep every span, for `write_trace`.
+        comes_round_seconds: after so long the same sound comes again.
     """
     mx.reset_peak_memory()
     recogniser = Recogniser(loaded, "", None, mode.config)
@@ -51,7 +59,8 @@ def measure_costs(
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     with watched(trace) as stages:
         timeline = play(transcriber, reference.samples)
-    return Run(_figures(reference, mode, stages, timeline), stages, timeline)
+    figures = _figures(reference, mode, stages, timeline)
+    return Run(figures | {"growth": _growth(timeline, stages, comes_round_seconds)}, stages, timeline)
 
 
 def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timeline) -> dict[str, Any]:
@@ -86,22 +95,24 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
         },
         "distinct_shapes": {stage: len(shapes) for stage, shapes in sorted(stages.shapes.items())},
         "memory_mb": memory_mb() | peak_mb(),
-        "growth": _growth(timeline, stages, sound),
     }
 
 
-def _growth(timeline: Timeline, stages: Stages, sound: float) -> dict[str, float] | None:
-    """Last ten minutes against first ten; None for less than half an hour."""
-    if sound < 3 * PERIOD_SECONDS:
+def _growth(timeline: Timeline, stages: Stages, round_seconds: float) -> dict[str, float] | None:
+    """The last rounds against the first, ten minutes and more of each; None for less than three times that."""
+    period = math.ceil(PERIOD_SECONDS / round_seconds) * round_seconds
+    sound = timeline.sound_seconds
+    if sound < 3 * period:
         return None
     at_of_step = {moment.step: moment.heard_seconds for moment in timeline.moments}
     costs = [(at_of_step[i], cost) for i, cost in enumerate(timeline.step_seconds) if i in at_of_step]
-    first = [cost for at, cost in costs if at < PERIOD_SECONDS]
-    last = [cost for at, cost in costs if at >= sound - PERIOD_SECONDS]
+    first = [cost for at, cost in costs if at < period]
+    last = [cost for at, cost in costs if at >= sound - period]
     resident = [decode.resident_mb for decode in stages.decodes]
-    n = max(1, round(len(resident) * PERIOD_SECONDS / sound))
+    n = max(1, round(len(resident) * period / sound))
     early, late = max(resident[:n], default=0.0), max(resident[-n:], default=0.0)
     return {
+        "seconds_compared": round(period, 1),
         "step_cost_ratio": round(_mean(last) / max(_mean(first), 1e-9), 4),
         "resident_mb": round(late - early),
     }
@@ -111,8 +122,13 @@ def _mean(values: Sequence[float]) -> float:
     return round(float(np.mean(values)), 4) if values else 0.0
 
 
+def round_seconds(references: Sequence[Reference]) -> float:
+    """How long `repeated` takes to come round."""
+    return sum(len(reference.samples) / SAMPLE_RATE + 1 for reference in references)
+
+
 def repeated(references: Sequence[Reference], seconds: float) -> Reference:
-    """All recordings, over and over, a second apart, until so much sound has come; the last one is cut at a pause."""
+    """All recordings, over and over, a second apart, until so much sound has come."""
     pieces: list[Any] = []
     words: list[SpokenWord] = []
     texts: list[str] = []

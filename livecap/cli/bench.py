@@ -56,7 +56,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _bench(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.bench.bounds import missed, parse_bound
-    from livecap.bench.costs import beginning, measure_costs, repeated, report, write_trace
+    from livecap.bench.costs import beginning, measure_costs, repeated, report, round_seconds, write_trace
     from livecap.bench.figures_file import write_file
     from livecap.bench.modes import parse_mode
     from livecap.bench.reference import read_reference
@@ -68,9 +68,10 @@ def _bench(options: argparse.Namespace, settings: Settings) -> int:
     references = [read_reference(path) for path in options.recordings or [demo_recording()]]
     if options.seconds:
         references = [beginning(reference, options.seconds) for reference in references]
+    kept: dict[str, Any] = {"settle": options.settle, "trace": options.trace is not None}
     if options.minutes:
+        kept["comes_round_seconds"] = round_seconds(references)
         references = [repeated(references, options.minutes * 60)]
-    kept = {"settle": options.settle, "trace": options.trace is not None}
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         loaded = _model(options.bench_model, options.geometry, options.keep, Path(folder))
         runs = [measure_costs(loaded, reference, mode, **kept) for reference in references for mode in modes]
@@ -125,7 +126,7 @@ def _lines(run: "Run") -> str:
     lines.append("memory in MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in figures["memory_mb"].items()))
     if figures["growth"]:
         lines.append(
-            "last ten minutes against first: step cost times {step_cost_ratio:.3f}, {resident_mb:+.0f} MB".format(
+            "last {seconds_compared:.0f} s against first: steps times {step_cost_ratio:.3f}, {resident_mb:+.0f} MB".format(
                 **figures["growth"]
             )
         )

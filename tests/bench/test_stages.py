@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from livecap.bench.costs import Run, beginning, measure_costs, repeated
+from livecap.bench.costs import Run, _growth, beginning, measure_costs, repeated
 from livecap.bench.modes import parse_mode
 from livecap.bench.reference import read_reference
 from livecap.bench.stages import STAGES
@@ -78,3 +79,13 @@ def test_recordings_over_and_over_keep_their_word_times() -> None:
     assert len(twice.words) == 2 * n
     shift = twice.words[n].start_sample - whole.words[0].start_sample
     assert (twice.samples[shift : shift + len(whole.samples)] == whole.samples).all()
+
+
+def test_the_end_of_a_long_run_is_held_against_the_same_sound_at_its_beginning() -> None:
+    """Steps of the second half of each round cost twice those of the first: nothing grows."""
+    moments = [SimpleNamespace(step=i, heard_seconds=float(i)) for i in range(2300)]
+    costs = [1.0 if i % 250 < 125 else 2.0 for i in range(2300)]
+    timeline = SimpleNamespace(moments=moments, step_seconds=costs, sound_seconds=2300.0)
+    stages = SimpleNamespace(decodes=[SimpleNamespace(resident_mb=100.0)] * 2300)
+    growth = _growth(timeline, stages, 250.0)  # type: ignore[arg-type]
+    assert growth == {"seconds_compared": 750, "step_cost_ratio": 1, "resident_mb": 0}
