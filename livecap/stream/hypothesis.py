@@ -219,7 +219,7 @@ class Hypothesis:
 
     def _cut_before(self, n: int, lowest: int) -> int:
         """The last place in [lowest, n] where text may be cut: between words, or at least between characters."""
-        for place in range(n, max(n - FRONTIER_SEARCH, lowest), -1):
+        for place in range(n, max(n - FRONTIER_SEARCH, lowest - 1), -1):
             if place == len(self._tokens) or self._starts_word(self._tokens[place].id):
                 return place
         while n > lowest and not self._is_whole(self.ids[lowest:n]):

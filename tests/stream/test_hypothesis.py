@@ -89,6 +89,16 @@ def test_the_last_word_waits_for_what_follows() -> None:
     assert belief.partial_ids == [6]
 
 
+def test_a_word_becomes_stable_as_a_whole_though_its_beginning_was_agreed_upon() -> None:
+    """Also the first word, with nothing stable before it."""
+    belief = make()
+    say(belief, [3, 4, 5, 6, 7, 9], SECOND)
+    say(belief, [3, 4, 8, 6, 7, 9], 2 * SECOND)
+    assert belief.frontier == 0
+    say(belief, [3, 4, 8, 6, 7, 9], 3 * SECOND)
+    assert belief.ids[: belief.frontier] == [3, 4, 8, 6, 7]
+
+
 def test_a_doubtful_word_waits_longer() -> None:
     sure, doubtful = make(), make()
     for belief, margin in ((sure, 9.0), (doubtful, 0.2)):
