@@ -1,6 +1,7 @@
 """Work on NumPy arrays, shared out among the processor's cores."""
 
 import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -15,7 +16,7 @@ def share_out(work: Callable[[int, int], None], n: int, piece: int, fewest: int 
         fewest: no core is woken for less.
     """
     n_shares = max(1, min(n_cores(), n // fewest))
-    share = -(-n // (n_shares * piece)) * piece
+    share = max(1, -(-n // (n_shares * piece))) * piece
     others = [_others().submit(work, start, min(start + share, n)) for start in range(share, n, share)]
     work(0, min(share, n))
     for other in others:
@@ -26,7 +27,9 @@ def share_out(work: Callable[[int, int], None], n: int, piece: int, fewest: int 
 def n_cores() -> int:
     """Cores that this process may use, or as many as OpenBLAS was told to use."""
     told = os.environ.get("OPENBLAS_NUM_THREADS", "")
-    return int(told) if told.isdecimal() and int(told) > 0 else len(os.sched_getaffinity(0))
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 @cache
