@@ -28,7 +28,7 @@ from textual.widgets import Input
 from livecap.bench.machine import machine
 from livecap.session.status import SessionStatus, State
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
-from livecap.tui.app import LivecapApp, tidy
+from livecap.tui.app import LivecapApp, Tidying
 from livecap.tui.live_screen import LiveScreen
 from livecap.tui.transcript_view import TranscriptView
 
@@ -121,7 +121,7 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
         await pilot.pause()
         loading = time.process_time() - began
 
-        tidy()  # what was made at once here a session makes in hours, with many of these between
+        Tidying()()  # what was made at once here a session makes in hours, with many of these between
         updates, text = [], ""
         number = n_utterances
         for step in range(n_updates):

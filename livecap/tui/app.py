@@ -66,7 +66,7 @@ class LivecapApp(App[Any]):
 
     def on_mount(self) -> None:
         self._is_up = True
-        self.set_interval(TIDY_SECONDS, tidy)
+        self.set_interval(TIDY_SECONDS, Tidying())
 
     def _watch_theme(self, theme_name: str) -> None:
         super()._watch_theme(theme_name)
@@ -116,13 +116,24 @@ class LivecapApp(App[Any]):
 
 
 TIDY_SECONDS = 20.0
+THOROUGH_EVERY = 45
+"""Calls: a quarter of an hour."""
 
 
-def tidy() -> None:
-    """What lives now, above all the transcript, is looked at by no later collection.
+class Tidying:
+    """What lives at a call, above all the transcript, is looked at by no later collection but the thorough ones.
 
-    Those take 70 ms and more once 50,000 paragraphs are there, and come when a key is pressed. After each of these
-    calls the next one has only the last seconds to look at.
+    A collection of everything takes 70 ms and more once 50,000 paragraphs are there, and comes when a key is pressed.
+    After each of these calls the next one has only the last seconds to look at. What was dropped since then, such as a
+    screen that was closed, is freed by a thorough one.
     """
-    gc.collect()
-    gc.freeze()
+
+    def __init__(self) -> None:
+        self._n_calls = 0
+
+    def __call__(self) -> None:
+        self._n_calls += 1
+        if self._n_calls % THOROUGH_EVERY == 0:
+            gc.unfreeze()
+        gc.collect()
+        gc.freeze()
