@@ -10,10 +10,10 @@ That is far from the tanh form of GELU, which is another function.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from livecap.model.backend import mx, on_cpu
 from livecap.model.cores import share_out
+from livecap.model.linear import Numbers
 from livecap.model.nn import gelu as exact_gelu
 
 BLOCK = 16_384
@@ -28,8 +28,6 @@ NORMAL_LIMIT = 5.5
 NORMAL_NUMERATOR = (0.398941986, 0.0351418508, 0.00476157364, 0.000182849361, 6.53030316e-06, 2.22142737e-08)
 NORMAL_DENOMINATOR = (1.0, 0.254751152, 0.0293983792, 0.00196239482, 7.86052134e-05, 1.19531515e-06)
 """(normal(x) - 1/2) / x as a quotient of polynomials in x**2, minimax, error 2e-8."""
-
-Numbers = NDArray[np.float32]
 
 
 def gelu(x: mx.array) -> mx.array:
