@@ -3,7 +3,6 @@
 import argparse
 import importlib.util
 import json
-import logging
 import os
 import platform
 import resource
@@ -12,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from livecap.cli.model_here import told_elsewhere
 from livecap.errors import LivecapError
 from livecap.settings import Settings
 from livecap.shipped import demo_recording, reference_text
@@ -84,8 +84,7 @@ def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float
 def _mlx() -> dict[str, Any]:
     if importlib.util.find_spec("mlx") is None:
         return {"problem": "MLX is not installed; it needs an Apple-silicon Mac with macOS 14 or Linux."}
-    # What the backend warns of stands in the report; without a handler Python prints it as well.
-    logging.getLogger("livecap.model").addHandler(logging.NullHandler())
+    told_elsewhere()  # it stands in the report
     from livecap.model.backend import backend_report
 
     report = asdict(backend_report())

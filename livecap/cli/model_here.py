@@ -22,6 +22,13 @@ def folder_of(name: str) -> Path | None:
     return next((folder for folder in folders if any(folder.glob("*.safetensors"))), None)
 
 
+def told_elsewhere() -> None:
+    """What the model's code warns of is told by who calls this; without a handler Python prints it as well."""
+    import logging
+
+    logging.getLogger("livecap.model").addHandler(logging.NullHandler())
+
+
 def _cache() -> Path:
     """Where Hugging Face's client keeps what it downloads."""
     if cache := os.environ.get("HF_HUB_CACHE"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from livecap.cli.folders import sessions_folder
 from livecap.cli.last_device import recall, remember
-from livecap.cli.model_here import is_here
+from livecap.cli.model_here import is_here, told_elsewhere
 from livecap.cli.recover import offer
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, spools
 from livecap.settings import Settings
@@ -32,12 +32,9 @@ def run_session(settings: Settings) -> int:
     """Run until the source ends or a person stops it; returns the exit status."""
     offer(settings)
     session = make_session(settings)
-    import logging
-
     from livecap.cli.awake import kept_awake
 
-    # What the model warns of is a notice of the session; without a handler Python prints it as well.
-    logging.getLogger("livecap.model").addHandler(logging.NullHandler())
+    told_elsewhere()  # as notices of the session
     with kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
 
