@@ -1,4 +1,5 @@
-"""Whether a model is on this machine, told without loading anything: capture begins before the model's code is read."""
+"""What is said of a model without loading anything: whether it is on this machine, and who tells its warnings. Capture
+begins before the model's code is read."""
 
 import os
 from pathlib import Path
