@@ -5,7 +5,6 @@ python -m livecap.bench.archive --hours 10000 --out docs/benchmarks/archive.json
 
 import argparse
 import json
-import math
 import random
 import resource
 import sys
@@ -17,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from livecap.bench.machine import machine
+from livecap.bench.scores import percentiles
 from livecap.session.archive import Archive
 from livecap.session.export import export_pieces
 from livecap.session.index import INDEX, Index
@@ -230,11 +230,9 @@ def _times(call: Callable[[], object], n: int) -> list[float]:
 
 
 def _percentiles(times: list[float]) -> dict[str, float]:
-    ordered = sorted(times)
-    return {
-        "p50_ms": round(ordered[len(ordered) // 2] * 1000, 1),
-        "p95_ms": round(ordered[math.ceil(len(ordered) * 0.95) - 1] * 1000, 1),
-    }
+    found = percentiles([1000 * seconds for seconds in times])
+    assert found is not None
+    return {"p50_ms": found["p50"], "p95_ms": found["p95"]}
 
 
 def main() -> None:
