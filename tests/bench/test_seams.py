@@ -12,7 +12,7 @@ TEXT = "a b c d e f g h i j k l m n o p q r s t"
 def test_an_error_belongs_to_the_word_it_happened_to() -> None:
     seam = 16_000 * 5  # near are the words from 3 s to 7 s: e to m, nine of twenty
     near = seam_errors(said(TEXT), TEXT.replace("g", "x"), [seam])
-    assert (near.near_words, near.near_errors, near.other_words, near.other_errors) == (9, 1, 11, 0)
+    assert near == SeamErrors(n_seams=1, near_words=9, near_errors=1, other_words=11, other_errors=0, expected=0)
     far = seam_errors(said(TEXT), TEXT.replace("s ", ""), [seam])
     assert (far.near_errors, far.other_errors, far.ratio) == (0, 1, 0.0)
 
