@@ -11,7 +11,9 @@ def main() -> None:
     try:
         status = run(sys.argv[1:])
     except SystemExit as left:  # --help, or a wrong option
-        status = left.code if isinstance(left.code, int) else 0
+        if isinstance(left.code, str):
+            raise  # Python says it, with status 1
+        status = left.code or 0
     sys.exit(_with_output_written(status))
 
 
