@@ -242,6 +242,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="for the logs, some gigabytes; default: the system's temporary one")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    if options.folder:
+        options.folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=options.folder) as name:
         day = measure_day(Path(name) / "day")
         search = measure_search(options.hours, Path(name) / "search")
