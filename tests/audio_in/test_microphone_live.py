@@ -17,6 +17,7 @@ from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in import virtual_mic
+from tests.audio_in.portaudio_here import show_portaudio
 from tests.audio_in.virtual_mic import VirtualMic
 
 pytestmark = [
@@ -32,12 +33,7 @@ def mic(monkeypatch):
     try:
         virtual.add("BlackHole 2ch", 48_000, 2)
         virtual.add("MacBook Pro Microphone", SAMPLE_RATE, 1)
-        for name, value in virtual.env.items():
-            monkeypatch.setenv(name, value)
-        try:
-            devices.reinitialise()
-        except AudioError as error:
-            pytest.skip(str(error))
+        show_portaudio(virtual, monkeypatch)
         yield virtual
     finally:
         virtual.close()

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.audio_in import devices
 from livecap.audio_in.player import Player
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in import virtual_mic
+from tests.audio_in.portaudio_here import show_portaudio
 from tests.audio_in.virtual_mic import VirtualMic
 
 WAIT_SECONDS = 30.0
@@ -61,12 +61,7 @@ def speakers(monkeypatch):
     speakers = None
     try:
         virtual.add("Speakers", 48_000, 2)
-        for name, value in virtual.env.items():
-            monkeypatch.setenv(name, value)
-        try:
-            devices.reinitialise()
-        except AudioError as error:
-            pytest.skip(str(error))
+        show_portaudio(virtual, monkeypatch)
         speakers = Speakers(virtual)
         yield speakers
     finally:
