@@ -1,5 +1,6 @@
 """RecordedSeconds: a recording second by second at 16 kHz mono, from any second on."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,11 @@ from numpy.typing import NDArray
 from livecap.audio_in.recording import open_recording
 from livecap.audio_in.resample import Resampler
 from livecap.errors import AudioError
+
+PROMISED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile says of a header whose sound ends before its time: bytes there should be, bytes there are."""
+PLACEHOLDER_BYTES = 0x7FFF0000
+"""What writes into a pipe cannot know the length, and promises this or more."""
 
 
 class RecordedSeconds:
@@ -22,6 +28,7 @@ class RecordedSeconds:
         self._path = path
         self._file = open_recording(path)
         self._resampler = Resampler(self._file.samplerate, self._file.channels)
+        self._promised_frames = promised_frames(self._file)
         self._frames_read = 0
         self._broken = False
         self.ended = False
@@ -87,7 +94,7 @@ class RecordedSeconds:
                     f"{self._path.name} is damaged: it ends at {self._position(len(sound))}. {error.error_string}"
                 )
         if len(sound) == 0:
-            if not self._broken and self.duration_seconds is not None and self._frames_read < self._file.frames:
+            if not self._broken and self._frames_read < self._promised_frames:
                 self.notices.append(f"{self._path.name} is cut short: it ends at {self._position()}.")
             return None
         bad = np.flatnonzero(~np.isfinite(sound).all(axis=1))
@@ -104,3 +111,16 @@ class RecordedSeconds:
     def _position(self, frames_ahead: int = 0) -> str:
         seconds = (self._frames_read + frames_ahead) / self._file.samplerate
         return f"{int(seconds // 60)}:{seconds % 60:06.3f}"
+
+
+def promised_frames(file: soundfile.SoundFile) -> int:
+    """What the header of an open file says; 0 where it does not know.
+
+    Of a file that ends before its header says so, libsndfile tells the frames there are, and the promise in its log.
+    """
+    frames = int(file.frames)
+    if not 0 < frames < 2**62:
+        return 0
+    said = PROMISED.search(file.extra_info)
+    promised, found = (int(number) for number in said.groups()) if said else (0, 1)
+    return frames * promised // found if found < promised < PLACEHOLDER_BYTES else frames
