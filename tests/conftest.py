@@ -11,9 +11,20 @@ from hypothesis import HealthCheck, settings
 nobodys = tempfile.NamedTemporaryFile(prefix="livecap-", suffix=".toml")  # to the end of the run
 os.environ["LIVECAP_SETTINGS"] = nobodys.name  # nobody's own settings change what a test sees
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So a shell starts what it runs in the background, and every program that a test starts would inherit it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it runs in the background with signals ignored, nohup does, and whatever runs a suite unattended
+# may: every program that a test starts would inherit it.
+USUAL = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+    signal.SIGQUIT: signal.SIG_DFL,
+    signal.SIGTSTP: signal.SIG_DFL,
+    signal.SIGWINCH: signal.SIG_DFL,
+}
+for number, usual in USUAL.items():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, USUAL)
 
 settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])

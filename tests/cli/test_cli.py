@@ -158,10 +158,10 @@ def test_a_signal_decodes_the_rest_and_finishes_the_log(tmp_path: Path, number: 
 
 def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
     never_ends = """
-import signal, threading
+import os, threading
 from livecap.cli.session import _signals_stop
-with _signals_stop(lambda: print("stopping", flush=True)):
-    print("ready", flush=True)
+with _signals_stop(lambda: os.write(1, b"stopping\\n")):
+    os.write(1, b"ready\\n")
     threading.Event().wait()
 """
     with subprocess.Popen([sys.executable, "-c", never_ends], stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
