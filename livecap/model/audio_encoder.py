@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model import nn
-from livecap.model.backend import mx, on_cpu
+from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, halved_three_times
-from livecap.model.functions import attention, gelu
+from livecap.model.cpu.encoder import CPUEncoder
 
-CHUNKS_PER_PASS = 2 if on_cpu else 8
-"""Chunks convolved at once: bounds memory, changes nothing. On the CPU what fits its caches is fastest."""
+CHUNKS_PER_PASS = 8
+"""Chunks convolved at once: bounds memory, changes nothing."""
 WINDOWS_PER_PASS = 8
 """Windows attended at once: bounds memory, changes nothing."""
 
@@ -62,7 +62,8 @@ class EncoderAttention(nn.Module):
         def heads(x: mx.array) -> mx.array:
             return x.reshape(-1, window, self.n_heads, self.head_dim).transpose(0, 2, 1, 3)
 
-        out = attention(heads(queries), heads(keys), heads(values), scale=self.head_dim**-0.5)
+        q, k, v = heads(queries), heads(keys), heads(values)
+        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5)
         return out.transpose(0, 2, 1, 3).reshape(queries.shape)
 
 
@@ -77,7 +78,7 @@ class EncoderLayer(nn.Module):
 
     def __call__(self, x: mx.array) -> mx.array:
         x = x + self.self_attn(self.self_attn_layer_norm(x))
-        return x + self.fc2(gelu(self.fc1(self.final_layer_norm(x))))
+        return x + self.fc2(nn.gelu(self.fc1(self.final_layer_norm(x))))
 
 
 class AudioEncoder(nn.Module):
@@ -98,6 +99,13 @@ class AudioEncoder(nn.Module):
         self.proj2 = nn.Linear(config.d_model, config.output_dim)
         # the underscore keeps it out of the parameters; made from NumPy, it is usable from any thread
         self._positions = mx.array(sinusoids(config.chunk_tokens, config.d_model))
+        self._cpu: CPUEncoder | None = None
+
+    def to_cpu(self) -> None:
+        """For good: from now on NumPy computes, in float32, with copies of the weights. MLX's own are let go."""
+        self._cpu = CPUEncoder(self, self.config)
+        for name in self.children():  # type: ignore[no-untyped-call]
+            del self[name]
 
     @property
     def window_frames(self) -> int:
@@ -152,9 +160,12 @@ class AudioEncoder(nn.Module):
 
     def _convolved(self, chunks: mx.array) -> mx.array:
         """Tokens [n_chunks * n_steps, d_model] of chunks [n_chunks, n_frames, n_mels] of one length."""
+        if self._cpu is not None:
+            table = np.array(self._positions, copy=False)
+            return mx.array(self._cpu.convolved(np.array(chunks, copy=False), table))
         x = chunks.swapaxes(1, 2)[..., None].astype(self.conv2d1.weight.dtype)  # [n_chunks, n_mels, n_frames, 1]
         for conv in (self.conv2d1, self.conv2d2, self.conv2d3):
-            x = gelu(conv(x))
+            x = nn.gelu(conv(x))
         # [n_chunks, 16, n_steps, channels] to [n_chunks, n_steps, channels, 16]: channel major
         x = x.transpose(0, 2, 3, 1).flatten(2)
         x = self.conv_out(x)
@@ -162,10 +173,12 @@ class AudioEncoder(nn.Module):
         return x.flatten(0, 1)
 
     def _transformed(self, tokens: mx.array) -> mx.array:
+        if self._cpu is not None:
+            return mx.array(self._cpu.transformed(np.array(tokens, copy=False)))
         x = tokens
         for layer in self.layers:
             x = layer(x)
-        return self.proj2(gelu(self.proj1(self.ln_post(x))))
+        return self.proj2(nn.gelu(self.proj1(self.ln_post(x))))
 
 
 def sinusoids(length: int, width: int) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ Forgetting is moving an integer: `trim_to` frees nothing and copies nothing; wha
 """
 
 from collections.abc import Hashable, Sequence
+from typing import Any, Protocol
 
 from livecap.model.backend import mx
 
@@ -41,6 +42,20 @@ class KVCache:
         assert 0 <= n <= self.offset, (n, self.offset)
         self.offset = n
 
+    def arrays(self) -> list[mx.array]:
+        """The storage, to evaluate."""
+        return [array for array in (self.keys, self.values) if array is not None]
+
+
+class LayerCache(Protocol):
+    """What one layer remembers: a KVCache, or whatever else its arithmetic writes into."""
+
+    offset: int
+
+    def trim_to(self, n: int) -> None: ...
+
+    def arrays(self) -> list[mx.array]: ...
+
 
 class PromptCache:
     """The KV caches of all layers, and the names of the positions in them.
@@ -49,8 +64,9 @@ class PromptCache:
     agree whenever nobody is inside a forward pass.
     """
 
-    def __init__(self, n_layers: int) -> None:
-        self.layers = [KVCache() for _ in range(n_layers)]
+    def __init__(self, layers: Sequence[LayerCache]) -> None:
+        self.layers: Sequence[Any] = layers
+        """Of one kind, which the arithmetic that writes into them knows."""
         self.keys: list[Hashable] = []
 
     @property
@@ -79,7 +95,7 @@ class PromptCache:
 
     def arrays(self) -> list[mx.array]:
         """The storage of all layers, to evaluate."""
-        return [a for layer in self.layers for a in (layer.keys, layer.values) if a is not None]
+        return [array for layer in self.layers for array in layer.arrays()]
 
 
 def _grown(storage: mx.array | None, n: int, like: mx.array) -> mx.array:

@@ -74,7 +74,9 @@ def load(
     path = resolve(name_or_path, revision, progress=progress)
     tokenizer = Tokenizer.from_folder(path)
     model, quantization = load_model(path, dtype=dtype)
-    config = model.config
+    config, computes_in = model.config, model.model.norm.weight.dtype
+    if on_cpu and computes_in == mx.float32:
+        model.to_cpu()
     if tokenizer.vocab_size > config.text.vocab_size:
         raise ModelError(f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}.")
     blas_notice = backend_report().notice
@@ -85,7 +87,7 @@ def load(
         path=path,
         name=str(name_or_path),
         quantization=quantization,
-        dtype=model.model.norm.weight.dtype,
+        dtype=computes_in,
         notices=config.notices + ((blas_notice,) if blas_notice else ()),
     )
 

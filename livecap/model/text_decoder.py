@@ -8,12 +8,12 @@ index, and that is ordinary half-rotation RoPE. The head is not here: it is dear
 positions one asks about.
 """
 
+from collections.abc import Sequence
+
 from livecap.model import nn
 from livecap.model.backend import mx
 from livecap.model.cache import KVCache
 from livecap.model.config import TextConfig
-from livecap.model.functions import attention, silu
-from livecap.model.rotary import Rotation
 
 
 class Attention(nn.Module):
@@ -30,19 +30,28 @@ class Attention(nn.Module):
         self.k_proj = nn.Linear(config.hidden_size, kv_width, bias=False)
         self.v_proj = nn.Linear(config.hidden_size, kv_width, bias=False)
         self.o_proj = nn.Linear(query_width, config.hidden_size, bias=False)
+        self.rope_theta = config.rope_theta
         self.q_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation, n_last: int) -> mx.array:
+    def __call__(self, x: mx.array, cache: KVCache, n_last: int) -> mx.array:
         """What the last `n_last` positions see, [B, n_last, hidden]; the cache takes all L."""
         B, L, _ = x.shape
+        offset = cache.offset
         queries = self.q_proj(x[:, L - n_last :]).reshape(B, n_last, self.n_heads, self.head_dim)
         queries = self.q_norm(queries).transpose(0, 2, 1, 3)
         keys = self.k_norm(self.k_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim)).transpose(0, 2, 1, 3)
         values = self.v_proj(x).reshape(B, L, self.n_kv_heads, self.head_dim).transpose(0, 2, 1, 3)
-        keys, values = cache.update_and_fetch(rotation(keys), values)
-        out = attention(rotation(queries), keys, values, scale=self.head_dim**-0.5, causal=True)
+        keys, values = cache.update_and_fetch(self._rotated(keys, offset), values)
+        queries = self._rotated(queries, offset + L - n_last)
+        mask = "causal" if n_last > 1 else None
+        out = mx.fast.scaled_dot_product_attention(queries, keys, values, scale=self.head_dim**-0.5, mask=mask)
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, n_last, -1))
+
+    def _rotated(self, heads: mx.array, offset: int) -> mx.array:
+        """Heads [B, H, n, D] at positions [offset, offset + n): pairs (x[i], x[i + D/2]) by position times
+        theta**(-2i/D). The three position axes of MRoPE are all the plain index for speech."""
+        return mx.fast.rope(heads, self.head_dim, traditional=False, base=self.rope_theta, scale=1.0, offset=offset)
 
 
 class MLP(nn.Module):
@@ -55,7 +64,7 @@ class MLP(nn.Module):
         self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(nn.silu(self.gate_proj(x)) * self.up_proj(x))
 
 
 class DecoderLayer(nn.Module):
@@ -66,8 +75,8 @@ class DecoderLayer(nn.Module):
         self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
         self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, x: mx.array, cache: KVCache, rotation: Rotation, n_last: int) -> mx.array:
-        x = x[:, x.shape[1] - n_last :] + self.self_attn(self.input_layernorm(x), cache, rotation, n_last)
+    def __call__(self, x: mx.array, cache: KVCache, n_last: int) -> mx.array:
+        x = x[:, x.shape[1] - n_last :] + self.self_attn(self.input_layernorm(x), cache, n_last)
         return x + self.mlp(self.post_attention_layernorm(x))
 
 
@@ -76,13 +85,11 @@ class TextDecoder(nn.Module):
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
-        self.head_dim = config.head_dim
-        self.rope_theta = config.rope_theta
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = [DecoderLayer(config) for _ in range(config.num_hidden_layers)]
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
-    def __call__(self, embeddings: mx.array, caches: list[KVCache], n_last: int | None = None) -> mx.array:
+    def __call__(self, embeddings: mx.array, caches: Sequence[KVCache], n_last: int | None = None) -> mx.array:
         """Hidden states [1, n_last, hidden] of embeddings [1, L, hidden] that follow what `caches` hold.
 
         The caches hold all L positions afterwards. The same call prefills, steps, and runs all at once.
@@ -91,9 +98,8 @@ class TextDecoder(nn.Module):
             n_last: positions that are asked for, the last ones; None for all. The last layer leaves the others out.
         """
         x, n = embeddings, embeddings.shape[1]
-        rotation = Rotation(caches[0].offset, n, self.head_dim, self.rope_theta, x.dtype)
         for layer, cache in zip(self.layers, caches, strict=True):
             is_last = layer is self.layers[-1]
-            x = layer(x, cache, rotation, n if n_last is None or not is_last else n_last)
+            x = layer(x, cache, n if n_last is None or not is_last else n_last)
         hidden: mx.array = self.norm(x)
         return hidden

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.backend import mx
-from livecap.model.cache import PromptCache
 from livecap.model.generate import generate_drafted, verify
 from livecap.model.load import LoadedModel
 from livecap.model.prompt import Prompt
@@ -64,7 +63,7 @@ class Recogniser:
         self._language = language
         self._config = config
         self._clock = clock
-        self._cache = PromptCache(len(loaded.model.model.layers))
+        self._cache = loaded.model.new_cache()
         self._windows: EncoderWindows | None = None
 
     def begin(self, start_sample: int) -> None:

@@ -1,0 +1,201 @@
+"""The text decoder's layers by NumPy: what `livecap.model.text_decoder` says, [features, positions] throughout.
+
+Queries, keys and values come from one product, gate and up from another. Keys and values are kept as [D, positions] of
+each head: a new position is a new column, and both products of attention read them as they lie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from livecap.model import nn
+from livecap.model.backend import mx
+from livecap.model.cache import STEP
+from livecap.model.config import TextConfig
+from livecap.model.cpu.functions import attend, rms_norm, swiglu
+from livecap.model.cpu.products import Numbers, Scratch, own, product
+from livecap.model.text_decoder import DecoderLayer, TextDecoder
+
+
+class KVColumns:
+    """Keys and values of one layer, for one sequence; written in place."""
+
+    def __init__(self, n_heads: int, width: int) -> None:
+        """
+        Args:
+            n_heads: of keys and values.
+            width: D, of one.
+        """
+        self.keys = np.empty((n_heads, width, 0), np.float32)
+        """[H_kv, D, capacity]; only the first `offset` positions mean anything."""
+        self.values = self.keys
+        self.offset = 0
+
+    @property
+    def capacity(self) -> int:
+        """Positions there is storage for."""
+        return self.keys.shape[2]
+
+    def append(self, n: int) -> tuple[Numbers, Numbers]:
+        """Room for `n` more positions, to be written: keys and values [H_kv, D, n]."""
+        start, self.offset = self.offset, self.offset + n
+        if self.offset > self.capacity:
+            self.keys, self.values = (self._grown(held, start) for held in (self.keys, self.values))
+        return self.keys[:, :, start : self.offset], self.values[:, :, start : self.offset]
+
+    def held(self) -> tuple[Numbers, Numbers]:
+        """All keys and values [H_kv, D, offset]."""
+        return self.keys[:, :, : self.offset], self.values[:, :, : self.offset]
+
+    def trim_to(self, n: int) -> None:
+        """Forgets all positions from `n` on. Costs nothing."""
+        assert 0 <= n <= self.offset, (n, self.offset)
+        self.offset = n
+
+    def arrays(self) -> list[mx.array]:
+        """Nothing that MLX would have to evaluate."""
+        return []
+
+    def _grown(self, held: Numbers, n_held: int) -> Numbers:
+        grown = np.empty((*held.shape[:2], -(-self.offset // STEP) * STEP), np.float32)
+        grown[:, :, :n_held] = held[:, :, :n_held]
+        return grown
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The weights of one layer: matrices [out, in], norms [features, 1]."""
+
+    attention_norm: Numbers
+    query_key_value: Numbers
+    query_norm: Numbers
+    """Times the scale of attention."""
+    key_norm: Numbers
+    out: Numbers
+    mlp_norm: Numbers
+    gate_up: Numbers
+    down: Numbers
+
+    @classmethod
+    def of(cls, layer: DecoderLayer) -> "Layer":
+        """Copies of MLX's."""
+        attention, mlp = layer.self_attn, layer.mlp
+        query_norm = column(attention.q_norm.weight)
+        query_norm *= np.float32(attention.head_dim**-0.5)
+        return cls(
+            attention_norm=column(layer.input_layernorm.weight),
+            query_key_value=own(attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight),
+            query_norm=query_norm,
+            key_norm=column(attention.k_norm.weight),
+            out=own(attention.o_proj.weight),
+            mlp_norm=column(layer.post_attention_layernorm.weight),
+            gate_up=own(mlp.gate_proj.weight, mlp.up_proj.weight),
+            down=own(mlp.down_proj.weight),
+        )
+
+
+class CPUDecoder:
+    """All layers, the embedding table, the final norm and the head."""
+
+    def __init__(self, decoder: TextDecoder, head: nn.Linear | None, config: TextConfig) -> None:
+        """
+        Args:
+            decoder: whose weights are copied and taken away, layer by layer: both together need not fit into memory.
+            head: None where the embedding table is the head, too.
+        """
+        self._config = config
+        self.layers: list[Layer] = []
+        while decoder.layers:
+            self.layers.append(Layer.of(decoder.layers[0]))
+            del decoder.layers[0]
+        self.embeddings = own(decoder.embed_tokens.weight)
+        """[vocab, hidden]"""
+        self._norm = column(decoder.norm.weight)
+        self._head = self.embeddings if head is None else own(head.weight)
+        self._scratch = Scratch()
+
+    def new_layers(self) -> list[KVColumns]:
+        """An empty cache for each layer."""
+        config = self._config
+        return [KVColumns(config.num_key_value_heads, config.head_dim) for _ in self.layers]
+
+    def __call__(self, embeddings: Numbers, caches: Sequence[KVColumns], n_last: int | None = None) -> Numbers:
+        """Hidden states [n_last, hidden] of embeddings [L, hidden] that follow what `caches` hold.
+
+        The caches hold all L positions afterwards.
+
+        Args:
+            n_last: positions that are asked for, the last ones; None for all. The last layer leaves the others out.
+        """
+        config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
+        x = embeddings.T.copy()  # ours, to add to
+        n = x.shape[1]
+        sines = _sines(caches[0].offset, n, config.head_dim, config.rope_theta)
+        for layer, cache in zip(self.layers, caches, strict=True):
+            normed = rms_norm(x, layer.attention_norm, eps, scratch.take("normed", *x.shape))
+            n_asked = n if n_last is None or layer is not self.layers[-1] else n_last
+            seen = self._attention(layer, normed, cache, sines, n_asked)
+            if n_asked < n:
+                x = np.ascontiguousarray(x[:, n - n_asked :])
+            x += product(layer.out, seen, scratch.take("added", *x.shape))
+            normed = rms_norm(x, layer.mlp_norm, eps, scratch.take("normed", *x.shape))
+            gate_up = product(layer.gate_up, normed, scratch.take("gate_up", len(layer.gate_up), n_asked))
+            x += product(layer.down, swiglu(gate_up), scratch.take("added", *x.shape))
+        return rms_norm(x, self._norm, eps, x).T
+
+    def logits(self, hidden: Numbers) -> Numbers:
+        """Logits [n, vocab] of hidden states [n, hidden]."""
+        x = np.ascontiguousarray(hidden.T)
+        return product(self._head, x, self._scratch.take("logits", len(self._head), x.shape[1])).T
+
+    def _attention(
+        self, layer: Layer, x: Numbers, cache: KVColumns, sines: tuple[Numbers, Numbers], n_last: int
+    ) -> Numbers:
+        """What the heads of the last `n_last` positions see, [H * D, n_last], of all n of x [hidden, n]."""
+        config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
+        n, D, n_kv_heads = x.shape[1], config.head_dim, config.num_key_value_heads
+        n_group = config.num_attention_heads // n_kv_heads
+        cos, sin = sines
+        all_three = product(layer.query_key_value, x, scratch.take("qkv", len(layer.query_key_value), n))
+        heads = all_three.reshape(-1, D, n)
+        queries, keys, values = np.split(heads, [n_kv_heads * n_group, n_kv_heads * (n_group + 1)])
+        new_keys, new_values = cache.append(n)
+        rotate(rms_norm(keys, layer.key_norm, eps, keys), cos, sin, new_keys)
+        new_values[:] = values
+        if n_last < n:
+            queries, cos, sin = (np.ascontiguousarray(each[..., n - n_last :]) for each in (queries, cos, sin))
+        rotated = scratch.take("rotated", n_kv_heads, n_group, D, n_last)
+        rotate(rms_norm(queries, layer.query_norm, eps, queries), cos, sin, rotated.reshape(queries.shape))
+        held_keys, held_values = cache.held()
+        scores = scratch.take("scores", n_kv_heads, n_group, cache.offset, n_last)
+        np.matmul(held_keys.swapaxes(1, 2)[:, None], rotated, out=scores)
+        seen = scratch.take("seen", n_kv_heads, n_group, D, n_last)
+        attend(scores, held_values, seen, causal=True)
+        return seen.reshape(-1, n_last)
+
+
+def column(array: mx.array) -> Numbers:
+    """A vector [K] as [K, 1], ours to change."""
+    return np.array(array, np.float32)[:, None]
+
+
+def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> None:
+    """RoPE: pairs (x[i], x[i + D/2]) of heads x [H, D, n], by angles whose cosines and sines are [D/2, n].
+
+    Args:
+        out: another array of the shape of x.
+    """
+    half = x.shape[1] // 2
+    first, second = x[:, :half], x[:, half:]
+    np.multiply(first, cos, out=out[:, :half])
+    out[:, :half] -= second * sin
+    np.multiply(second, cos, out=out[:, half:])
+    out[:, half:] += first * sin
+
+
+def _sines(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
+    """Cosines and sines [width / 2, length] of positions [offset, offset + length) times base**(-2i/width)."""
+    frequencies = base ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
+    angles = np.outer(frequencies, np.arange(offset, offset + length))
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
