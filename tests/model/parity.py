@@ -11,6 +11,7 @@ from livecap.model.backend import mx
 from livecap.model.load import load_model
 from livecap.model.prompt import Prompt
 from livecap.model.qwen3_asr import Qwen3ASR
+from tests.model import small_models
 
 DATA = Path(__file__).parent / "data"
 SHARED = Path(__file__).parents[3] / "shared"
@@ -87,9 +88,15 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-@cache
 def network(folder: Path = DATA, name: str = "asr") -> Qwen3ASR:
-    model, _ = load_model(folder / name, dtype=mx.float32)
+    return _network(folder / name, small_models.on_cpu)
+
+
+@cache
+def _network(path: Path, on_cpu: bool) -> Qwen3ASR:
+    model, _ = load_model(path, dtype=mx.float32)
+    if on_cpu:
+        model.to_cpu()
     return model
 
 

@@ -5,6 +5,9 @@ from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
 from livecap.model.qwen3_asr import Qwen3ASR
 
+on_cpu = False
+"""Whether they compute by NumPy; see conftest.py."""
+
 AUDIO = dict(
     num_mel_bins=128,
     d_model=16,
@@ -29,6 +32,8 @@ def small_encoder(seed: int = 0, **changes: int) -> AudioEncoder:
     mx.random.seed(seed)
     encoder = AudioEncoder(AudioConfig(**{**AUDIO, **changes}))
     mx.eval(encoder.parameters())
+    if on_cpu:
+        encoder.to_cpu()
     return encoder
 
 
@@ -37,4 +42,6 @@ def small_model(seed: int = 0, eos: tuple[int, ...] = (38, 39), **text_changes: 
     config = ModelConfig(audio=AudioConfig(**AUDIO), text=TextConfig(**{**TEXT, **text_changes}), eos_token_ids=eos)
     model = Qwen3ASR(config)
     mx.eval(model.parameters())
+    if on_cpu:
+        model.to_cpu()
     return model

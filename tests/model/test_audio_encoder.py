@@ -12,6 +12,7 @@ from livecap.model.backend import mx
 from tests.model.parity import DATA, farthest
 from tests.model.small_models import small_encoder
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
 FUNCTIONS = json.loads((DATA / "functions.json").read_text())
 
 

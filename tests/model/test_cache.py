@@ -7,18 +7,25 @@ from hypothesis import strategies as st
 
 from livecap.model.backend import mx
 from livecap.model.cache import STEP, KVCache, PromptCache
+from livecap.model.cpu.decoder import KVColumns
 from livecap.model.generate import generate_step, prefill
 from livecap.model.prompt import Prompt
+from livecap.model.qwen3_asr import Qwen3ASR
 from tests.model.parity import farthest
 from tests.model.small_models import small_model
 
-MODEL = small_model()
+pytestmark = pytest.mark.usefixtures("arithmetic")
 N_AUDIO = 6
 AUDIO = mx.array(np.random.default_rng(3).standard_normal((N_AUDIO, 16)).astype(np.float32))
 
 
 def new_keys(n: int) -> mx.array:
     return mx.arange(2 * n * 4, dtype=mx.float32).reshape(1, 2, n, 4)
+
+
+@pytest.fixture(scope="module")
+def model(arithmetic: None) -> Qwen3ASR:
+    return small_model()
 
 
 def prompt_of(keys: list[int]) -> Prompt:
@@ -56,17 +63,33 @@ def test_what_was_fetched_does_not_change_later() -> None:
     assert farthest(before, np.array(new_keys(3))) == 0
 
 
+def test_columns_grow_in_steps_and_keep_what_they_held() -> None:
+    cache = KVColumns(2, 4)
+    whole = np.random.default_rng(0).standard_normal((2, 4, 3 * STEP + 1)).astype(np.float32)
+    at = 0
+    for n in (3, STEP - 3, 1, 2 * STEP):
+        keys, values = cache.append(n)
+        keys[:], values[:] = whole[:, :, at : at + n], -whole[:, :, at : at + n]
+        at += n
+    keys, values = cache.held()
+    assert np.array_equal(keys, whole) and np.array_equal(values, -whole)
+    assert cache.offset == 3 * STEP + 1 and cache.capacity == 4 * STEP
+    cache.trim_to(5)
+    cache.append(1)[0][:] = 7
+    assert np.array_equal(cache.held()[0][:, :, :5], whole[:, :, :5]) and (cache.held()[0][:, :, 5:] == 7).all()
+
+
+@pytest.mark.parametrize("cache", [KVCache(), KVColumns(2, 4)])
 @pytest.mark.parametrize("n", [-1, 4])
-def test_a_trim_beyond_what_is_held_is_our_mistake(n: int) -> None:
-    cache = KVCache()
-    cache.update_and_fetch(new_keys(3), new_keys(3))
+def test_a_trim_beyond_what_is_held_is_our_mistake(cache: KVCache | KVColumns, n: int) -> None:
+    cache.offset = 3
     with pytest.raises(AssertionError):
         cache.trim_to(n)
 
 
 @given(st.lists(st.integers(0, 2), max_size=8), st.lists(st.integers(0, 2), max_size=8))
 def test_the_common_prefix_is_the_longest_one(held: list[int], wanted: list[int]) -> None:
-    cache = PromptCache(1)
+    cache = PromptCache([KVCache()])
     cache.keys = list(held)
     n = cache.common_prefix(wanted)
     assert held[:n] == wanted[:n]
@@ -75,13 +98,13 @@ def test_the_common_prefix_is_the_longest_one(held: list[int], wanted: list[int]
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 39 + N_AUDIO), min_size=2, max_size=14), min_size=1, max_size=5))
-def test_reuse_by_name_is_a_fresh_prefill(prompts: list[list[int]]) -> None:
-    cache = MODEL.new_cache()
+def test_reuse_by_name_is_a_fresh_prefill(model: Qwen3ASR, prompts: list[list[int]]) -> None:
+    cache = model.new_cache()
     for n, keys in enumerate(prompts):
         prompt = prompt_of(keys)
         n_last = 1 + n % 2
-        reused = prefill(MODEL, cache, prompt, n_last)
-        fresh = prefill(MODEL, MODEL.new_cache(), prompt, n_last)
+        reused = prefill(model, cache, prompt, n_last)
+        fresh = prefill(model, model.new_cache(), prompt, n_last)
         assert farthest(reused, np.array(fresh)) < 1e-5
         assert tuple(cache.keys) == prompt.keys
         assert [layer.offset for layer in cache.layers] == [len(keys)] * 2
@@ -95,20 +118,20 @@ def test_reuse_by_name_is_a_fresh_prefill(prompts: list[list[int]]) -> None:
     st.booleans(),
 )
 def test_text_after_reuse_is_text_after_a_fresh_start(
-    keys: list[int], n_generated: int, n_kept: int, extend: bool
+    model: Qwen3ASR, keys: list[int], n_generated: int, n_kept: int, extend: bool
 ) -> None:
-    cache = MODEL.new_cache()
-    tokens = generate_step(MODEL, cache, prefill(MODEL, cache, prompt_of(keys)), n_generated)
-    said = [token.id for token in tokens if token.id not in MODEL.config.eos_token_ids]
+    cache = model.new_cache()
+    tokens = generate_step(model, cache, prefill(model, cache, prompt_of(keys)), n_generated)
+    said = [token.id for token in tokens if token.id not in model.config.eos_token_ids]
     second = prompt_of([*keys[:n_kept], *said] if extend else [*keys, *said])
-    again = [token.id for token in generate_step(MODEL, cache, prefill(MODEL, cache, second), 5)]
-    fresh_cache = MODEL.new_cache()
-    fresh = [token.id for token in generate_step(MODEL, fresh_cache, prefill(MODEL, fresh_cache, second), 5)]
+    again = [token.id for token in generate_step(model, cache, prefill(model, cache, second), 5)]
+    fresh_cache = model.new_cache()
+    fresh = [token.id for token in generate_step(model, fresh_cache, prefill(model, fresh_cache, second), 5)]
     assert again == fresh
     assert cache.keys == fresh_cache.keys
 
 
 def test_a_longer_tail_is_another_name() -> None:
-    cache = PromptCache(1)
+    cache = PromptCache([KVCache()])
     cache.keys = [1, (0, 16_000, 0), (0, 16_000, 1), 2]
     assert cache.common_prefix([1, (0, 32_000, 0), (0, 32_000, 1), 2]) == 1

@@ -185,7 +185,7 @@ def test_a_missing_setting_takes_the_released_value_and_is_named(folder: Path, c
     for key in ("n_window = 50", "n_window_infer = 800", "rope_theta = 1", "rms_norm_eps = 1e-06"):
         assert key in notice
     assert len([record for record in caplog.records if "config.json" in record.message]) == 1
-    assert farthest(last_logits(loaded.model), last_logits(network())) == 0
+    assert farthest(last_logits(loaded.model), last_logits(load(SOURCE).model)) == 0
 
 
 def test_what_ends_a_text_has_a_released_value_too(folder: Path) -> None:

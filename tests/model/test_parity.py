@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from livecap.model.backend import mx
+from livecap.model.cpu.decoder import rotate, sines
 from livecap.model.generate import generate_step, prefill
 from livecap.model.load import load_model
 from livecap.model.mel import log_mel_spectrogram
-from livecap.model.rotary import Rotation
 from tests.model.parity import (
     CONV_TOKENS,
     DATA,
@@ -24,6 +24,7 @@ from tests.model.parity import (
     set_params,
 )
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
 every_case = pytest.mark.parametrize("case", case_params())
 
 
@@ -146,17 +147,8 @@ def test_plain_rope_is_mrope_with_equal_positions(folder) -> None:
     turned = np.concatenate([-x[..., width // 2 :], x[..., : width // 2]], axis=-1)
     for position, c, s in zip(positions.tolist(), cos, sin, strict=True):
         tolerance = 1e-5 + 4e-7 * position  # the official angles are float32 themselves
-        rotation = Rotation(position, 1, width, 1e6, mx.float32)
-        assert farthest(rotation(mx.array(x)), x * c + turned * s) < tolerance
         mlx = mx.fast.rope(mx.array(x), width, traditional=False, base=1e6, scale=1.0, offset=position)
         assert farthest(mlx, x * c + turned * s) < tolerance
-
-
-@pytest.mark.parametrize("offset", [0, 5, 300])
-def test_rotation_by_sines_made_once_is_mlxs_rope(offset: int) -> None:
-    x = mx.array(np.random.default_rng(6).standard_normal((1, 3, 7, 16)).astype(np.float32))
-    ours = Rotation(offset, 7, 16, 1e6, mx.float32)(x)
-    mlx = mx.fast.rope(x, 16, traditional=False, base=1e6, scale=1.0, offset=offset)
-    assert farthest(ours, np.array(mlx)) < 1e-4
-    half = Rotation(offset, 7, 16, 1e6, mx.bfloat16)(x.astype(mx.bfloat16))
-    assert half.dtype == mx.bfloat16
+        by_numpy = np.empty((1, width, 1), np.float32)
+        rotate(x.reshape(1, width, 1), *sines(position, 1, width, 1e6), out=by_numpy)
+        assert farthest(by_numpy.reshape(x.shape), x * c + turned * s) < tolerance

@@ -1,4 +1,9 @@
-"""The text decoder's layers by NumPy: what `livecap.model.text_decoder` says, [features, positions] throughout.
+"""The text decoder's layers by NumPy: what `livecap.model.text_decoder` says, where there is only a processor.
+
+MLX is made for Macs and CUDA. Its CPU build takes a number at a time through exp and erf, copies what it reshapes, and
+plans each small array anew: at the 0.6B's size two fifths of a pass went by beside the products. Here activations are
+feature-major, [features, positions], so that a product leaves what the next one reads; buffers are kept; weights lie in
+large pages; work is shared out among the cores. The fixtures of the official code hold for both.
 
 Queries, keys and values come from one product, gate and up from another. Keys and values are kept as [D, positions] of
 each head: a new position is a new column, and both products of attention read them as they lie.
@@ -131,11 +136,11 @@ class CPUDecoder:
         config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
         x = embeddings.T.copy()  # ours, to add to
         n = x.shape[1]
-        sines = _sines(caches[0].offset, n, config.head_dim, config.rope_theta)
+        angles = sines(caches[0].offset, n, config.head_dim, config.rope_theta)
         for layer, cache in zip(self.layers, caches, strict=True):
             normed = rms_norm(x, layer.attention_norm, eps, scratch.take("normed", *x.shape))
             n_asked = n if n_last is None or layer is not self.layers[-1] else n_last
-            seen = self._attention(layer, normed, cache, sines, n_asked)
+            seen = self._attention(layer, normed, cache, angles, n_asked)
             if n_asked < n:
                 x = np.ascontiguousarray(x[:, n - n_asked :])
             x += product(layer.out, seen, scratch.take("added", *x.shape))
@@ -150,13 +155,13 @@ class CPUDecoder:
         return product(self._head, x, self._scratch.take("logits", len(self._head), x.shape[1])).T
 
     def _attention(
-        self, layer: Layer, x: Numbers, cache: KVColumns, sines: tuple[Numbers, Numbers], n_last: int
+        self, layer: Layer, x: Numbers, cache: KVColumns, angles: tuple[Numbers, Numbers], n_last: int
     ) -> Numbers:
         """What the heads of the last `n_last` positions see, [H * D, n_last], of all n of x [hidden, n]."""
         config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
         n, D, n_kv_heads = x.shape[1], config.head_dim, config.num_key_value_heads
         n_group = config.num_attention_heads // n_kv_heads
-        cos, sin = sines
+        cos, sin = angles
         all_three = product(layer.query_key_value, x, scratch.take("qkv", len(layer.query_key_value), n))
         heads = all_three.reshape(-1, D, n)
         queries, keys, values = np.split(heads, [n_kv_heads * n_group, n_kv_heads * (n_group + 1)])
@@ -194,7 +199,7 @@ def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> None:
     out[:, half:] += first * sin
 
 
-def _sines(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
+def sines(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
     """Cosines and sines [width / 2, length] of positions [offset, offset + length) times base**(-2i/width)."""
     frequencies = base ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
     angles = np.outer(frequencies, np.arange(offset, offset + length))

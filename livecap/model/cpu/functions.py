@@ -91,18 +91,22 @@ def attend(scores: Numbers, values: Numbers, out: Numbers, causal: bool) -> None
         causal: the queries are the last n of the S positions, and see no later one.
     """
     n_kv_heads, n_group, S, n = scores.shape
-    if causal and n > 1:
-        scores[:, :, S - n :] += np.tril(np.full((n, n), -np.inf, np.float32), k=-1)
+    later = np.tril(np.full((n, n), -np.inf, np.float32), k=-1) if causal and n > 1 else None
+    sums = np.empty((n_kv_heads, n_group, 1, n), np.float32)
 
     def heads(first: int, last: int) -> None:
         for head in range(first, last):
-            mine = scores[head // n_group, head % n_group]
+            place = divmod(head, n_group)
+            mine = scores[place]
+            if later is not None:
+                mine[S - n :] += later
             mine -= mine.max(axis=0)
             np.exp(mine, out=mine)
+            mine.sum(axis=0, keepdims=True, out=sums[place])
 
     share_out(heads, n_kv_heads * n_group, 1, FEWEST_SHARED // (S * n) + 1)
     np.matmul(values[:, None], scores, out=out)
-    out /= scores.sum(axis=2, keepdims=True)
+    out /= sums
 
 
 def _gelu_block(x: Numbers) -> None:

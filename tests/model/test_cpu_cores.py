@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.model import cores
-from livecap.model.cores import share_out
+from livecap.model.cpu import cores
+from livecap.model.cpu.cores import share_out
 
 
 @pytest.fixture
