@@ -99,7 +99,7 @@ def _model(model: str, geometry: str | None, keep: Path | None, folder: Path) ->
 
 
 def _arithmetic(speed: dict[str, float]) -> str:
-    return "this machine: {gigaflops:.0f} GFLOP/s for many rows, {weights_gb_per_second:.0f} GB/s for one".format(
+    return "this machine: {gigaflops:.0f} GFLOP/s for many positions, {weights_gb_per_second:.0f} GB/s for one".format(
         **speed
     )
 
