@@ -23,9 +23,9 @@ class StreamConfig:
     """When text becomes stable."""
     max_context_seconds: float = 30.0
     """The most sound one prompt may hold."""
-    look_for_pause_seconds: float = 16.0
+    look_for_pause_seconds: float = 11.0
     """From here on a prompt takes a step at brief pauses, too, to know what was said before them."""
-    roll_seconds: float = 22.0
+    roll_seconds: float = 16.0
     """In unbroken speech a prompt that holds this much begins anew at a pause in what is stable."""
     roll_pause_seconds: float = 0.12
     """A short pause: long enough to part words for certain."""

@@ -41,6 +41,8 @@ class CommitPolicy:
     """A token is sure whose logit always lay so far above the second best."""
     shown_margin: float = 1.0
     """A token that no step heard before is shown if its logit lies so far above the second best."""
+    pause_margin: float = 0.03
+    """The same at a pause, where no word can be half heard: all is shown but a toss of a coin, and what follows it."""
     believed_margin: float = 1.0
     """One token with this margin makes the text of short sound believable."""
     hold_display: bool = True
@@ -91,15 +93,17 @@ class CommitPolicy:
         """How many of `tokens` are shown: what is doubtful and new waits for one more step, so that nothing flickers.
 
         Args:
-            at_pause: nobody speaks at `end_sample`: no word can be half heard, and all is shown.
+            at_pause: nobody speaks at `end_sample`: no word can be half heard.
             first: nothing of the utterance was shown so far, and people wait for a word.
         """
-        if at_pause or not self.hold_display:
+        if not self.hold_display:
             return len(tokens)
+        least_margin = self.pause_margin if at_pause else self.shown_margin
         n = frontier
-        while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= self.shown_margin):
+        while n < len(tokens) and (tokens[n].since_sample < end_sample or tokens[n].margin >= least_margin):
             n += 1
-        if n == len(tokens) and n > frontier and not first and tokens[-1].since_sample == end_sample:
+        held = not (at_pause or first)
+        if n == len(tokens) and n > frontier and held and tokens[-1].since_sample == end_sample:
             n -= 1  # the sound may end inside the last word: it is shown when it was heard twice
         while n > frontier and n < len(tokens) and not starts_word(tokens[n].id):
             n -= 1

@@ -18,11 +18,19 @@ QUICK = ("dictation", "continuous", "turns")
 def test_live_text_is_at_most_two_points_worse_than_offline() -> None:
     paths = [path for path in RECORDINGS if os.environ.get("LIVECAP_PROVE") or path.stem in QUICK]
     figures, _ = evaluate(Plan("tiny", ("default", "2"), step_cost=0.1), paths)
-    worse = {f"{column['mode']}, all": column["wer"] for column in figures["all"]}
-    worse |= {row["recording"]: row["wer"] for row in figures["recordings"] if row["mode"] == "2 s"}
-    assert len(worse) == len(paths) + 2
-    for name, wer in worse.items():
-        assert wer["stable"] <= wer["offline"] + 0.02, name
+    assert {column["mode"] for column in figures["all"]} == {"default", "2 s"}
+    for column in figures["all"]:
+        assert column["wer"]["stable"] <= column["wer"]["offline"] + 0.02, column["mode"]
+    by_recording = {row["recording"]: row["wer"] for row in figures["recordings"] if row["mode"] == "2 s"}
+    assert len(by_recording) == len(paths)
+    for name, wer in by_recording.items():
+        a_word = 1 / n_words(name)  # the shortest have a hundred: two words more or less are chance
+        assert wer["stable"] <= wer["offline"] + 0.02 + 2 * a_word, name
+
+
+def n_words(name: str) -> int:
+    [path] = [path for path in RECORDINGS if path.stem == name]
+    return len(path.with_suffix(".txt").read_text(encoding="utf-8").split())
 
 
 @settings(max_examples=10)
