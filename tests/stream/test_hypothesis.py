@@ -214,7 +214,14 @@ def test_the_last_word_and_what_is_doubtful_are_shown_when_heard_twice() -> None
     assert belief.shown_ids == [0, 1, 3, 4, 6]
 
 
-def test_all_is_shown_at_a_pause() -> None:
+def test_a_toss_of_a_coin_is_not_shown_at_a_pause_either() -> None:
+    belief = make()
+    belief.revise([0], [9], SECOND)
+    belief.revise([0, 1, 3, 4, 6], [9, 9, 0.01, 9, 9], SECOND + SECOND // 8, at_pause=True)
+    assert belief.shown_ids == [0, 1]
+
+
+def test_all_else_is_shown_at_a_pause() -> None:
     belief = make()
     belief.revise([0], [9], SECOND)
     belief.revise([0, 1, 3, 4, 6], [0.1] * 5, SECOND + SECOND // 8, at_pause=True)
