@@ -16,6 +16,9 @@ PROMISED = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\
 PLACEHOLDER_BYTES = 0x7FFF0000
 """What writes into a pipe cannot know the length, and promises this or more."""
 
+MOST_PADDING_SECONDS = 0.01
+"""Some writers count the header, or what fills up the last block, as sound."""
+
 
 class RecordedSeconds:
     """One file. What is wrong with it is told in `notices`, what ends it at once in `failure`."""
@@ -123,4 +126,7 @@ def promised_frames(file: soundfile.SoundFile) -> int:
         return 0
     said = PROMISED.search(file.extra_info)
     promised, found = (int(number) for number in said.groups()) if said else (0, 1)
-    return frames * promised // found if found < promised < PLACEHOLDER_BYTES else frames
+    if not found < promised < PLACEHOLDER_BYTES:
+        return frames
+    missing = frames * promised // found - frames
+    return frames + missing if missing > MOST_PADDING_SECONDS * file.samplerate else frames

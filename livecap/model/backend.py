@@ -61,7 +61,7 @@ def _keep_to_one_core(library: ctypes.CDLL) -> None:
     """Small products gain little from a second core, and lose a turn of the scheduler each where it is taken.
 
     On two cores with one other program on each, OpenBLAS's threads made products of 5 rows and 256 columns fifty
-    times slower. Large products go to NumPy (`livecap.model.linear`), which uses all cores.
+    times slower. Large products go to NumPy (`livecap.model.cpu`), which uses all cores.
     """
     for name in THREAD_SETTERS:
         if (setter := getattr(library, name, None)) is not None:

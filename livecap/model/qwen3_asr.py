@@ -20,7 +20,7 @@ OFFICIAL_PREFIX = "thinker."
 
 
 class Qwen3ASR(nn.Module):
-    """The whole network. Holds weights and no state: caches are arguments."""
+    """The whole network. Holds weights and no state: caches are arguments. By NumPy it is one thread's at a time."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

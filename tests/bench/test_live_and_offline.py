@@ -15,7 +15,7 @@ RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
 QUICK = ("dictation", "continuous", "turns")
 
 
-def test_live_text_is_at_most_two_points_worse_than_offline() -> None:
+def test_live_text_is_at_most_two_points_worse_than_offline_and_no_recording_two_words_more() -> None:
     paths = [path for path in RECORDINGS if os.environ.get("LIVECAP_PROVE") or path.stem in QUICK]
     figures, _ = evaluate(Plan("tiny", ("default", "2"), step_cost=0.1), paths)
     assert {column["mode"] for column in figures["all"]} == {"default", "2 s"}

@@ -51,7 +51,7 @@ def test_the_clocks_change_no_text_and_go_away(run: Run, tiny: LoadedModel) -> N
 
 def test_memory_and_shapes_are_told(run: Run) -> None:
     memory = run.figures["memory_mb"]
-    assert 0 <= memory["mlx_active"] <= memory["mlx_peak"] <= memory["resident_peak"]
+    assert 0 <= memory["mlx_active"] <= memory["mlx_peak"]
     assert 0 < memory["resident"] <= memory["resident_peak"]
     assert all(n >= 1 for n in run.figures["distinct_shapes"].values())
 

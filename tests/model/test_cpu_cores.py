@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,21 @@ def test_a_fault_on_another_core_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
     with pytest.raises(AssertionError, match="second half"):
         share_out(work, 2, 1)
+
+
+def test_after_a_fault_here_nobody_works_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "n_cores", lambda: 2)
+    ended = []
+
+    def work(start: int, stop: int) -> None:
+        if start == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        ended.append(start)
+
+    with pytest.raises(KeyboardInterrupt):
+        share_out(work, 2, 1)
+    assert ended == [1]
 
 
 @pytest.mark.usefixtures("asked_anew")

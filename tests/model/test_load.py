@@ -12,7 +12,7 @@ import pytest
 
 from livecap.errors import ModelError
 from livecap.model import load as loading
-from livecap.model.backend import mx
+from livecap.model.backend import mx, on_cpu
 from livecap.model.generate import generate_step, prefill
 from livecap.model.load import load, load_model, resolve
 from livecap.model.mel import log_mel_spectrogram
@@ -115,6 +115,13 @@ def test_a_tied_head_may_be_missing(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.pop("thinker.lm_head.weight"))
     model, _ = load_model(folder, dtype=mx.float32)
     assert farthest(last_logits(network()), last_logits(model)) == 0
+
+
+def test_float32_on_a_processor_is_numpys_and_the_rest_mlxs() -> None:
+    by_numpy, by_mlx = load(SOURCE, dtype=mx.float32), load(SOURCE, dtype=mx.bfloat16)
+    assert by_numpy.dtype == mx.float32 and by_mlx.dtype == mx.bfloat16
+    assert bool(by_numpy.model.parameter_arrays()) is not on_cpu, "moved there, and MLX's weights let go"
+    assert by_mlx.model.parameter_arrays()
 
 
 @pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16, mx.float16])

@@ -8,6 +8,7 @@ from livecap.model.cpu.decoder import rotate, sines
 from livecap.model.generate import generate_step, prefill
 from livecap.model.load import load_model
 from livecap.model.mel import log_mel_spectrogram
+from tests.model import small_models
 from tests.model.parity import (
     CONV_TOKENS,
     DATA,
@@ -120,6 +121,10 @@ def test_quantised_checkpoints_compute_what_their_numbers_say(folder, bits: int,
         pytest.skip("only the full set has this width")
     model, description = load_model(path, dtype=mx.float32, unpack=unpack)
     assert description == f"{bits} bit"
+    if small_models.on_cpu:
+        if not unpack:
+            pytest.skip("packed layers are MLX's alone")
+        model.to_cpu()
     expected = np.load(path / "expected.npz")
     row = model.embed(mx.array([3]))[0]
     assert farthest(row, expected["embed_row_3_dequantised"]) < 1e-6

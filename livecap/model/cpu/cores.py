@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 
@@ -18,7 +18,10 @@ def share_out(work: Callable[[int, int], None], n: int, piece: int, fewest: int 
     n_shares = max(1, min(n_cores(), n // fewest))
     share = max(1, -(-n // (n_shares * piece))) * piece
     others = [_others().submit(work, start, min(start + share, n)) for start in range(share, n, share)]
-    work(0, min(share, n))
+    try:
+        work(0, min(share, n))
+    finally:
+        wait(others)  # whatever happens here, nobody writes on once this has ended
     for other in others:
         other.result()
 

@@ -19,7 +19,7 @@ from livecap.model.backend import mx
 from livecap.model.cache import STEP
 from livecap.model.config import TextConfig
 from livecap.model.cpu.functions import attend, rms_norm, swiglu
-from livecap.model.cpu.products import Numbers, Scratch, own, product
+from livecap.model.cpu.products import Numbers, Scratch, column, own, product
 from livecap.model.text_decoder import DecoderLayer, TextDecoder
 
 
@@ -101,7 +101,7 @@ class Layer:
 
 
 class CPUDecoder:
-    """All layers, the embedding table, the final norm and the head."""
+    """All layers, the embedding table, the final norm and the head. One thread at a time: buffers are kept."""
 
     def __init__(self, decoder: TextDecoder, head: nn.Linear | None, config: TextConfig) -> None:
         """
@@ -112,8 +112,7 @@ class CPUDecoder:
         self._config = config
         self.layers: list[Layer] = []
         while decoder.layers:
-            self.layers.append(Layer.of(decoder.layers[0]))
-            del decoder.layers[0]
+            self.layers.append(Layer.of(decoder.layers.pop(0)))
         self.embeddings = own(decoder.embed_tokens.weight)
         """[vocab, hidden]"""
         self._norm = column(decoder.norm.weight)
@@ -178,11 +177,6 @@ class CPUDecoder:
         seen = scratch.take("seen", n_kv_heads, n_group, D, n_last)
         attend(scores, held_values, seen, causal=True)
         return seen.reshape(-1, n_last)
-
-
-def column(array: mx.array) -> Numbers:
-    """A vector [K] as [K, 1], ours to change."""
-    return np.array(array, np.float32)[:, None]
 
 
 def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> None:

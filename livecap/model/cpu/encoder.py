@@ -1,18 +1,18 @@
 """The audio encoder by NumPy: what `livecap.model.audio_encoder` says, [features, positions] throughout."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from livecap.model import nn
 from livecap.model.config import AudioConfig
 from livecap.model.cpu.cores import share_out
-from livecap.model.cpu.decoder import column
 from livecap.model.cpu.functions import FEWEST_SHARED, attend, gelu, layer_norm
-from livecap.model.cpu.products import Numbers, Scratch, own, product
+from livecap.model.cpu.products import Numbers, Scratch, column, own, product
 
-EPS = 1e-5
-"""Of every LayerNorm."""
+if TYPE_CHECKING:
+    from livecap.model.audio_encoder import AudioEncoder, EncoderLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,18 @@ class Affine:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A LayerNorm's weight and bias [K, 1]."""
+    """A LayerNorm: weight and bias [K, 1]."""
 
     weight: Numbers
     bias: Numbers
+    eps: float
 
     @classmethod
     def of(cls, layer: nn.LayerNorm) -> "Norm":
-        return cls(column(layer["weight"]), column(layer["bias"]))
+        return cls(column(layer["weight"]), column(layer["bias"]), layer.eps)
 
     def __call__(self, x: Numbers, out: Numbers) -> Numbers:
-        return layer_norm(x, self.weight, self.bias, EPS, out)
+        return layer_norm(x, self.weight, self.bias, self.eps, out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +62,34 @@ class Layer:
     fc1: Affine
     fc2: Affine
 
+    @classmethod
+    def of(cls, layer: "EncoderLayer") -> "Layer":
+        """Copies of MLX's."""
+        attention = layer.self_attn
+        return cls(
+            attention_norm=Norm.of(layer.self_attn_layer_norm),
+            query_key_value=Affine.of(attention.q_proj, attention.k_proj, attention.v_proj),
+            out=Affine.of(attention.out_proj),
+            mlp_norm=Norm.of(layer.final_layer_norm),
+            fc1=Affine.of(layer.fc1),
+            fc2=Affine.of(layer.fc2),
+        )
+
 
 class CPUEncoder:
-    """Conv stem, windowed transformer, projection to the decoder's width."""
+    """Conv stem, windowed transformer, projection to the decoder's width. One thread at a time: buffers are kept."""
 
-    def __init__(self, encoder: nn.Module, config: AudioConfig) -> None:
+    def __init__(self, encoder: "AudioEncoder", config: AudioConfig) -> None:
         """
         Args:
-            encoder: an AudioEncoder, whose weights are copied.
+            encoder: whose weights are copied, and its layers taken away: both together need not fit into memory.
         """
         self._config = config
         self._convolutions = [Affine.of(conv) for conv in (encoder.conv2d1, encoder.conv2d2, encoder.conv2d3)]
         self._conv_out = own(encoder.conv_out.weight)
-        self._layers = [
-            Layer(
-                attention_norm=Norm.of(layer.self_attn_layer_norm),
-                query_key_value=Affine.of(*(layer.self_attn[name] for name in ("q_proj", "k_proj", "v_proj"))),
-                out=Affine.of(layer.self_attn.out_proj),
-                mlp_norm=Norm.of(layer.final_layer_norm),
-                fc1=Affine.of(layer.fc1),
-                fc2=Affine.of(layer.fc2),
-            )
-            for layer in encoder.layers
-        ]
+        self._layers: list[Layer] = []
+        while encoder.layers:
+            self._layers.append(Layer.of(encoder.layers.pop(0)))
         self._norm, self._proj1, self._proj2 = (
             Norm.of(encoder.ln_post),
             Affine.of(encoder.proj1),

@@ -57,6 +57,7 @@ def own(*arrays: mx.array) -> Numbers:
     """A copy of MLX's arrays, one below another, in NumPy's memory: that asks for large pages, in which a matrix-vector
     product reads two fifths faster."""
     first, *others = arrays
+    assert all(array.dtype == mx.float32 for array in arrays), "packed or half precision is MLX's"
     out = np.empty((sum(len(array) for array in arrays), *first.shape[1:]), np.float32)
     start = 0
     for array in (first, *others):
@@ -65,8 +66,13 @@ def own(*arrays: mx.array) -> Numbers:
     return out
 
 
+def column(array: mx.array) -> Numbers:
+    """A copy of a vector [K] as [K, 1]."""
+    return own(array)[:, None]
+
+
 class Scratch:
-    """Buffers that are kept: fresh memory costs more than the sum that is written into it."""
+    """Buffers that are kept: fresh memory costs more than the sum that is written into it. Of one thread at a time."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, Numbers] = {}
