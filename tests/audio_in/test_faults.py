@@ -63,6 +63,7 @@ def becomes_inactive(one):
 
 @pytest.mark.parametrize("fault", [vanishes, falls_silent, sleeps, becomes_inactive], ids=lambda fault: fault.__name__)
 def test_the_session_outlives_it_a_hundred_times(ear, fault):
+    n_threads = threading.active_count()
     one = ear()
     one.open()
     began = one.portaudio.now
@@ -75,7 +76,7 @@ def test_the_session_outlives_it_a_hundred_times(ear, fault):
     n_heard, n_lost = account(one)
     assert n_heard == (TIMES + 1) * len(SOUND)
     assert n_heard + n_lost == pytest.approx((ended - began) * SAMPLE_RATE, abs=TIMES * 2)
-    assert threading.active_count() < 10
+    assert threading.active_count() <= n_threads + 2, "its own, and perhaps one that closes a device"
 
 
 def test_sleep_is_a_gap_of_its_length(ear):
