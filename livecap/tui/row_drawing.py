@@ -1,8 +1,9 @@
 """RowDrawing: one row of the transcript as styled pieces: gutter, text, what is sought, what is selected."""
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, set_cell_size, split_graphemes
 from rich.segment import Segment
 from rich.style import Style
 
@@ -97,7 +98,8 @@ class RowDrawing:
         if span is not None:
             stop = len(text) if span[1] < 0 else span[1]
             styles.append((span[0], stop, self._view.screen.get_component_rich_style("screen--selection")))
-        cuts = sorted({0, len(text), *(min(len(text), cut) for first, last, _ in styles for cut in (first, last))})
+        styles = [(*whole_characters(text, first, last), style) for first, last, style in styles]
+        cuts = sorted({0, len(text), *(cut for first, last, _ in styles for cut in (first, last))})
         segments = []
         for first, last in zip(cuts, cuts[1:], strict=False):
             style = plain
@@ -107,3 +109,14 @@ class RowDrawing:
             offset = Style.from_meta({"offset": (first, row)})
             segments.append(Segment(text[first:last], style + offset))
         return segments or [Segment("", plain)]
+
+
+def whole_characters(text: str, first: int, last: int) -> tuple[int, int]:
+    """The part [first, last) of a text, made larger where it begins or ends inside what is drawn as one character, such
+    as a letter and its accents: in two pieces it would be wider."""
+    first, last = min(first, len(text)), min(last, len(text))
+    if text.isascii():
+        return first, last
+    ends = [end for _, end, _ in split_graphemes(text)[0]]
+    begins = [0, *ends]
+    return begins[bisect_right(begins, first) - 1], begins[bisect_left(begins, last)]

@@ -3,6 +3,7 @@
 import os
 from datetime import datetime
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -79,7 +80,9 @@ async def test_what_a_model_and_a_device_say(texts, size):
             await shown.pilot.pause()
             screen.poll()
             await shown.press("slash")
-            shown.app.screen.query_one("#ask-input").value = text[:20]
+            shown.app.screen.query_one("#ask-input").value = text[:20].rstrip(
+                "\u200d"
+            )  # half a character is nothing that people type
             await shown.pilot.pause()
             check(shown, size[0])
             await shown.press("enter", "escape")
@@ -87,6 +90,25 @@ async def test_what_a_model_and_a_device_say(texts, size):
 
     screen = LiveScreen(session, clock=lambda: 0.0)
     await seen(screen, size, act)
+
+
+@pytest.mark.parametrize("sought", ["a \U0001f469\u200d", "d \U0001f469", "and e"])
+async def test_what_is_sought_may_end_inside_a_character(sought):
+    session = ScriptedSession()
+
+    async def act(shown):
+        session.say("a \U0001f469\u200d\U0001f467 and \U0001f469\u200d\U0001f467e\u0301", final=True)
+        screen.poll()
+        await shown.press("slash")
+        shown.app.screen.query_one("#ask-input").value = sought
+        await shown.pilot.pause()
+        [row] = [strip for strip in shown.strips if "10:02" in "".join(segment.text for segment in strip)]
+        assert len(row) > 3, "it is marked"
+        assert cell_len("".join(segment.text for segment in row)) == sum(segment.cell_length for segment in row) == 100
+        await shown.press("enter", "escape")
+
+    screen = LiveScreen(session, clock=lambda: 0.0)
+    await seen(screen, (100, 28), act)
 
 
 @few
