@@ -54,6 +54,8 @@ class Hypothesis:
         self.frontier = 0
         self.prompt_start = 0
         self.utterance_start = 0
+        self._joints: list[int] = []
+        """Places where a prompt began without words."""
 
     @property
     def ids(self) -> list[int]:
@@ -69,6 +71,11 @@ class Hypothesis:
     def stable_ids(self) -> list[int]:
         """Of the open utterance."""
         return self.ids[self.utterance_start : self.frontier]
+
+    @property
+    def joints(self) -> list[int]:
+        """Behind so many ids of the open utterance a prompt began without words."""
+        return [place - self.utterance_start for place in self._joints if place > self.utterance_start]
 
     @property
     def partial_ids(self) -> list[int]:
@@ -186,13 +193,13 @@ class Hypothesis:
         """Sound before `before_sample` leaves the prompt, and the text that was spoken in it, as far as is known."""
         spoken = min(self._tokens_by(before_sample), self.frontier)
         self.prompt_start = self._cut_before(spoken, self.prompt_start)
-        self._shed()
+        self._go_on()
 
     def forget_tokens(self, n_tokens: int) -> None:
         """The first ids leave the prompt with their sound: so many as `stable_pauses` says."""
         assert self.prompt_start <= n_tokens <= self.frontier
         self.prompt_start = n_tokens
-        self._shed()
+        self._go_on()
 
     def sample_at_frontier(self) -> int:
         """About where in the sound the frontier is: all that was said before is stable."""
@@ -226,6 +233,12 @@ class Hypothesis:
             n -= 1
         return max(n, lowest)
 
+    def _go_on(self) -> None:
+        """In another prompt: the model begins its text anew where there is none to go on with."""
+        if self.prompt_start == self.frontier:
+            self._joints.append(self.frontier)
+        self._shed()
+
     def _shed(self) -> None:
         """Drop ids that neither the prompt nor the open utterance needs, so that an hour of speech stays small."""
         n = min(self.prompt_start, self.utterance_start)
@@ -235,6 +248,7 @@ class Hypothesis:
         self.frontier -= n
         self.prompt_start -= n
         self.utterance_start -= n
+        self._joints = [place - n for place in self._joints if place > n]
         self._pauses = [(tokens - n, sample) for tokens, sample in self._pauses if tokens > n]
         milestones = [(tokens - n, sample) for tokens, sample in self._milestones]
         first = max(i for i, (tokens, _) in enumerate(milestones) if i == 0 or tokens <= 0)

@@ -1,6 +1,7 @@
 """TokenText: where token ids may be cut, and what they say. The only place of the stream that knows characters."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from livecap.model.tokenizer import Tokenizer
 
@@ -19,12 +20,12 @@ class TokenText:
             self._starts[token] = bool(text) and (text[0].isspace() or _is_own_word(text[0]))
         return self._starts[token]
 
-    def words(self, ids: Sequence[int]) -> list[tuple[str, int]]:
-        """Each word of the text, as written, and how many of the ids it ends behind."""
+    def words(self, ids: Sequence[int], joints: Sequence[int] = ()) -> list[tuple[str, int]]:
+        """Each word of the text, as written, and how many of the ids it ends behind; `joints` as in `decode`."""
         words: list[tuple[str, int]] = []
         start = 0
         for end in range(1, len(ids) + 1):
-            if end == len(ids) or self.starts_word(ids[end]):
+            if end == len(ids) or self.starts_word(ids[end]) or end in joints:
                 if text := self._tokenizer.decode_whole_characters(ids[start:end]).strip():
                     words.append((text, end))
                 start = end
@@ -34,11 +35,24 @@ class TokenText:
         """False where the ids end inside a character."""
         return self._tokenizer.ends_whole(ids)
 
-    def decode(self, stable_ids: Sequence[int], partial_ids: Sequence[int]) -> tuple[str, str]:
-        """Stable and partial text of one utterance. Stable text never ends in a space: it only grows."""
-        stable = self._tokenizer.decode_whole_characters(stable_ids).strip()
-        text = self._tokenizer.decode_whole_characters([*stable_ids, *partial_ids]).strip()
-        return stable, text[len(stable) :]
+    def decode(
+        self, stable_ids: Sequence[int], partial_ids: Sequence[int], joints: Sequence[int] = ()
+    ) -> tuple[str, str]:
+        """Stable and partial text of one utterance. Stable text never ends in a space: it only grows.
+
+        Args:
+            joints: behind so many ids a prompt began without words: its first one came without the space before it.
+        """
+        stable = self._joined(stable_ids, joints)
+        return stable, self._joined([*stable_ids, *partial_ids], joints)[len(stable) :]
+
+    def _joined(self, ids: Sequence[int], joints: Sequence[int]) -> str:
+        text = ""
+        for start, end in pairwise([0, *(joint for joint in joints if joint < len(ids)), len(ids)]):
+            piece = self._tokenizer.decode_whole_characters(ids[start:end])
+            apart = bool(piece) and piece[0].isalnum() and not _is_own_word(piece[0])
+            text += f" {piece}" if text and apart and not text[-1].isspace() else piece
+        return text.strip()
 
 
 def _is_own_word(character: str) -> bool:

@@ -264,7 +264,7 @@ class StreamingTranscriber:
         assert utterance is not None
         ids, within = hypothesis.stable_ids, (utterance.start_sample, end_sample)
         voiced = tuple(self._detector.voiced_spans(*within))
-        texts = self._text.words(ids)
+        texts = self._text.words(ids, hypothesis.joints)
         heard_by = [hypothesis.heard_by(n) for _, n in texts]
         words = place_words([text for text, _ in texts], heard_by, within, voiced)
         if self._settling and voiced and utterance.at_pause and at_pause:
@@ -373,7 +373,7 @@ class StreamingTranscriber:
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
         partial_ids = [] if final else hypothesis.shown_ids
-        stable, partial = self._text.decode(hypothesis.stable_ids, partial_ids)
+        stable, partial = self._text.decode(hypothesis.stable_ids, partial_ids, hypothesis.joints)
         assert stable.startswith(utterance.shown), "stable text changed"
         utterance.shown = stable
         return TranscriptUpdate(

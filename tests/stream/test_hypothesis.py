@@ -226,3 +226,19 @@ def test_all_else_is_shown_at_a_pause() -> None:
     belief.revise([0], [9], SECOND)
     belief.revise([0, 1, 3, 4, 6], [0.1] * 5, SECOND + SECOND // 8, at_pause=True)
     assert belief.shown_ids == [0, 1, 3, 4, 6]
+
+
+def test_a_prompt_that_begins_without_words_is_a_joint_of_the_open_utterance() -> None:
+    belief = make()
+    say(belief, [0, 3, 6], SECOND)
+    say(belief, [0, 3, 6], 2 * SECOND)
+    belief.settle(2 * SECOND)
+    belief.forget_tokens(2)
+    assert belief.prefix == [6] and belief.joints == []
+    belief.forget_tokens(belief.frontier)
+    assert belief.prefix == [] and belief.joints == [3]
+    revise(belief, [9, 12], 3 * SECOND)
+    assert belief.stable_ids == [0, 3, 6] and belief.joints == [3]
+    belief.settle(SECOND)
+    belief.close_utterance()
+    assert belief.joints == []

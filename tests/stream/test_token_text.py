@@ -1,0 +1,37 @@
+"""Text of token ids: what two prompts said of one utterance is joined as people write it."""
+
+import pytest
+
+from livecap.model.load import resolve
+from livecap.model.tokenizer import Tokenizer
+from livecap.stream.token_text import TokenText
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.from_folder(resolve("tiny"))
+
+
+@pytest.mark.parametrize(
+    "first, second, joined",
+    [
+        ("a mixed affair.", "The support team", "a mixed affair. The support team"),
+        ("a mixed affair.", " The support team", "a mixed affair. The support team"),
+        ("a mixed affair", ", they said", "a mixed affair, they said"),
+        ("会议", "开始", "会议开始"),
+        ("a mixed affair.", "", "a mixed affair."),
+    ],
+)
+def test_two_prompts_make_one_text(tokenizer: Tokenizer, first: str, second: str, joined: str) -> None:
+    text, before, behind = TokenText(tokenizer), tokenizer.encode(first), tokenizer.encode(second)
+    joints = [len(before)]
+    assert text.decode([*before, *behind], [], joints) == (joined, "")
+    for n in range(len(before) + len(behind) + 1):
+        stable, partial = text.decode([*before, *behind][:n], [*before, *behind][n:], joints)
+        assert stable + partial == joined, "stable text only grows, wherever it ends"
+
+
+def test_a_word_ends_where_a_prompt_begins(tokenizer: Tokenizer) -> None:
+    before, behind = tokenizer.encode("an affair."), tokenizer.encode("The team")
+    words = [word for word, _ in TokenText(tokenizer).words([*before, *behind], [len(before)])]
+    assert words == ["an", "affair.", "The", "team"]
