@@ -1,20 +1,32 @@
 """`livecap` and `python -m livecap`."""
 
 import os
+import signal
 import sys
 
-from livecap.cli.main import run
+usual = signal.getsignal(signal.SIGINT)
+if usual is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while code is loaded, Ctrl-C ends it without a traceback
+
+from livecap.cli.main import run  # noqa: E402
+
+INTERRUPTED = 130
+"""The exit status after Ctrl-C where there was nothing to end in order."""
 
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
+    signal.signal(signal.SIGINT, usual)
     try:
         status = run(sys.argv[1:])
     except SystemExit as left:  # --help, or a wrong option
         if isinstance(left.code, str):
             raise  # Python says it, with status 1
         status = left.code or 0
-    sys.exit(_with_output_written(status))
+    status = _with_output_written(status)
+    if status == INTERRUPTED:
+        os._exit(status)  # native libraries complain of what Python had no time to free
+    sys.exit(status)
 
 
 def _with_output_written(status: int) -> int:

@@ -12,10 +12,12 @@ def remember(settings: Settings) -> None:
     """After a session's devices were opened: the device that was chosen, or that none was."""
     if settings.replay is not None or settings.stdin:
         return
+    from livecap.session.disk import replace_file
+
     path = _path()
     with suppress(OSError):  # a convenience, no more
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(json.dumps({"device": settings.device, "mic": settings.mic}) + "\n", encoding="utf-8")
+        replace_file(path, (json.dumps({"device": settings.device, "mic": settings.mic}) + "\n").encode())
 
 
 def recall(settings: Settings) -> tuple[Settings, str | None]:

@@ -31,9 +31,8 @@ examples:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status. Trouble is one line on standard error."""
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return _run(_parser().parse_args(arguments))
     except LivecapError as error:
         from livecap.cli.output import warn
 

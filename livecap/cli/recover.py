@@ -9,6 +9,7 @@ from livecap.cli.asking import asked
 from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import LivecapError
 from livecap.settings import Settings
+from livecap.text_safety import printable
 
 OFFERED = 100
 """The newest sessions, among which a start looks for those that were cut off; `livecap recover` looks at all."""
@@ -49,8 +50,7 @@ def _recover(options: argparse.Namespace, settings: Settings) -> int:
             if options.list:
                 print(about(folder))
             elif options.delete:
-                archive.delete(name)
-                print(f"Deleted {name}.")
+                print(printable(f"Deleted {name}.{archive.delete(name).stays}"))
             elif options.keep:
                 _keep(folder)
             else:
@@ -85,8 +85,7 @@ def offer(settings: Settings) -> None:
             elif answer == "k":
                 _keep(folder)
             elif answer == "d":
-                archive.delete(name)
-                print(f"Deleted {name}.")
+                print(printable(f"Deleted {name}.{archive.delete(name).stays}"))
         except LivecapError as error:
             warn(str(error))
 
@@ -96,7 +95,6 @@ def about(folder: Path) -> str:
     from livecap.cli.sessions import length
     from livecap.session.recorded import RecordedSession
     from livecap.session.recovery import seconds_to_decode
-    from livecap.text_safety import printable
 
     session = RecordedSession(folder)
     waiting = seconds_to_decode(session)

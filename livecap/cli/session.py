@@ -6,13 +6,15 @@ What is not needed to open a device is imported once it is open: people speak as
 import io
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livecap.cli.folders import sessions_folder
+from livecap.cli.interrupts import signals_stop
 from livecap.cli.last_device import recall, remember
 from livecap.cli.model_here import is_here, told_elsewhere
 from livecap.cli.recover import offer
@@ -35,7 +37,7 @@ def run_session(settings: Settings) -> int:
     from livecap.cli.awake import kept_awake
 
     told_elsewhere()  # as notices of the session
-    with kept_awake() if is_live(settings) else nullcontext():
+    with signals_stop(session.stop), kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
 
 
@@ -62,10 +64,9 @@ def _print_lines(session: "SteeredSession", settings: Settings) -> int:
         session.add_listener(JsonOutput(sys.stdout, lambda: session.wall_seconds, on_closed))
     else:
         session.add_listener(PlainOutput(sys.stdout, sys.stderr, on_closed))
-    with _signals_stop(session.stop):
-        session.start()
-        while not session.wait(0.2):
-            pass
+    session.start()
+    while not session.wait(0.2):
+        pass
     for trouble in troubles:
         warn(trouble)
     return _exit_status(session) or int(bool(troubles))
@@ -107,7 +108,8 @@ def make_session(settings: Settings) -> "SteeredSession":
                 parse_language(settings.language)
             find_model(settings.model)
     sound = recorded or open_sound(settings, notices)
-    with closed_on_failure(sound):
+    stopped = threading.Event()
+    with closed_on_failure(sound), signals_stop(stopped.set):  # from here on there is sound to be decoded
         remember(settings)
         from datetime import datetime
 
@@ -139,6 +141,8 @@ def make_session(settings: Settings) -> "SteeredSession":
     session.kept_models = kept
     session.measure_memory = lambda: {"MLX": mx.get_active_memory(), "MLX cache": mx.get_cache_memory()}
     notices.lead_to(session)
+    if stopped.is_set():
+        session.stop()
     return session
 
 
@@ -240,16 +244,21 @@ def _on_screen(session: "SteeredSession", settings: Settings) -> int:
     from livecap.settings_file import store
     from livecap.tui.terminal import run_app
 
-    result = run_app(
-        session,
-        session.log_folder / "native.log",
-        settings,
-        remember=lambda name, value: store(settings_path(), {name: value}),
-        machine=ThisMachine(),
-        change=Steering(session, settings),
-        inline=settings.output == "inline",
-    )
-    if result == "abandoned":
+    if session.is_stopping:  # by Ctrl-C, while the screen was being loaded
+        session.start()
+        session.wait()
+    elif (
+        run_app(
+            session,
+            session.log_folder / "native.log",
+            settings,
+            remember=lambda name, value: store(settings_path(), {name: value}),
+            machine=ThisMachine(),
+            change=Steering(session, settings),
+            inline=settings.output == "inline",
+        )
+        == "abandoned"
+    ):
         os._exit(130)
     status = _exit_status(session)
     print(f"Transcript: {session.log_folder / 'transcript.md'}")
@@ -264,29 +273,3 @@ def _exit_status(session: "LiveSession") -> int:
         return 0
     warn(error)
     return 1
-
-
-@contextmanager
-def _signals_stop(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed window decode the rest and end in order; a second Ctrl-C leaves at once."""
-    import signal
-
-    asked = False
-
-    def on_signal(number: int, frame: object) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
-            os._exit(130)
-        asked = True
-        stop()
-
-    # A signal that is ignored stays so: nohup, and a shell's background jobs, count on it.
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    for number in heard:
-        signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, before[number])

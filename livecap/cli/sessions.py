@@ -72,12 +72,17 @@ def _list(archive: Any, as_json: bool) -> int:
     from livecap.cli.output import warn
 
     summaries = archive.sessions()
+    troubles = archive.unreadable(summary.name for summary in summaries)
+    for trouble in troubles:
+        warn(trouble)
+    status = int(bool(troubles))
     if as_json:
         print(json.dumps([_as_json(summary) for summary in summaries], ensure_ascii=False, indent=2))
-        return 0
+        return status
     if not summaries:
-        warn(f"No sessions in {archive.parent} yet.")
-        return 0
+        if not troubles:
+            warn(f"No sessions in {archive.parent} yet.")
+        return status
     for summary in summaries:
         said = summary.title or summary.first_words or "(nothing was said)"
         end = "" if summary.ended else "  [no end]"
@@ -85,21 +90,28 @@ def _list(archive: Any, as_json: bool) -> int:
     total = sum(summary.seconds for summary in summaries)
     n = len(summaries)
     print(f"\n{n} session{'s' if n != 1 else ''}, {length(total)}, in {archive.parent}")
-    return 0
+    return status
 
 
 def _delete(archive: Any, wanted: list[str], sure: bool) -> int:
+    from livecap.cli.output import warn
+
     folders = [archive.folder_of(name) for name in wanted]
     if not sure:
         if not sys.stdin.isatty():
             raise SettingsError("Nobody can be asked here: add --yes to delete without a question.")
         names = ", ".join(folder.name for folder in folders)
-        if asked(f"Delete {names} with everything in it? There is no way back. [y/N] ") not in ("y", "yes"):
+        if asked(f"Delete {names} with sound and text? There is no way back. [y/N] ") not in ("y", "yes"):
             return 1
+    status = 0
     for folder in folders:
-        freed = archive.delete(str(folder))
-        print(f"Deleted {folder.name}, {size(freed)}.")
-    return 0
+        try:
+            deleted = archive.delete(str(folder))
+            print(printable(f"Deleted {folder.name}, {size(deleted.n_bytes)}.{deleted.stays}"))
+        except LogError as error:
+            warn(str(error))
+            status = 1
+    return status
 
 
 def _search(options: argparse.Namespace, settings: Settings) -> int:
@@ -121,9 +133,24 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
     if options.as_json or options.json:
         for hit in hits:
             print(json.dumps(_as_json(hit), ensure_ascii=False))
-    else:
+    elif hits:
         _print_hits(hits)
+    else:
+        _tell_nothing_found(archive, query)
     return 0 if hits else 1
+
+
+def _tell_nothing_found(archive: Any, query: Any) -> None:
+    from livecap.cli.output import warn
+
+    if not archive.parent.is_dir():
+        warn(f"Nothing to search: there is no folder {archive.parent}.")
+        return
+    names = [summary.name for summary in archive.sessions()]
+    for trouble in archive.unreadable(names):
+        warn(trouble)
+    n = 1 if query.session else len(names)
+    warn(f"Nothing found for {query.words!r} in {n} session{'s' if n != 1 else ''}.")
 
 
 def _language(name: str | None) -> str | None:

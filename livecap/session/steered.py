@@ -120,6 +120,11 @@ class SteeredSession(LiveSession):
         raise AudioError("This session hears no input that could be changed. Start another one: livecap --device NAME.")
 
     @property
+    def is_stopping(self) -> bool:
+        """It was told to end; that may be before it started."""
+        return self._stopping
+
+    @property
     def status(self) -> SessionStatus:
         """As LiveSession has it."""
         return replace(super().status, muted=self._muted)

@@ -159,8 +159,8 @@ def test_a_signal_decodes_the_rest_and_finishes_the_log(tmp_path: Path, number: 
 def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
     never_ends = """
 import os, threading
-from livecap.cli.session import _signals_stop
-with _signals_stop(lambda: os.write(1, b"stopping\\n")):
+from livecap.cli.interrupts import signals_stop
+with signals_stop(lambda: os.write(1, b"stopping\\n")):
     os.write(1, b"ready\\n")
     threading.Event().wait()
 """
@@ -171,6 +171,39 @@ with _signals_stop(lambda: os.write(1, b"stopping\\n")):
         assert process.stdout.readline() == "stopping\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
+
+
+@pytest.mark.parametrize(
+    "module, status",
+    [
+        ("livecap.cli.main", -signal.SIGINT),  # while code is loaded
+        ("livecap.cli.sound", 130),  # while the request is read
+        ("livecap.model.backend", 0),  # sound is open: what was heard is decoded and logged
+    ],
+)
+def test_an_interrupt_while_the_program_starts_is_no_traceback(
+    tmp_path: Path, clip: Path, module: str, status: int
+) -> None:
+    interrupted = f"""
+import builtins, os, signal, sys
+load = builtins.__import__
+def interrupted(name, *rest, **named):
+    if name == {module!r}:
+        builtins.__import__ = load
+        os.kill(os.getpid(), signal.SIGINT)
+    return load(name, *rest, **named)
+builtins.__import__ = interrupted
+from livecap.__main__ import main
+main()
+"""
+    arguments = ["--replay", str(clip), "--model", "tiny", "--plain", "--log-dir", str(tmp_path / "logs")]
+    out = subprocess.run(
+        [sys.executable, "-c", interrupted, *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert (out.returncode, out.stderr) == (status, "")
+    if status == 0:
+        log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
+        assert json.loads(log[-1])["type"] == "session_ended"
 
 
 def test_a_reader_that_leaves_ends_the_session_in_order(tmp_path: Path) -> None:
