@@ -107,7 +107,7 @@ def make_session(settings: Settings) -> "SteeredSession":
             if settings.language:
                 parse_language(settings.language)
             find_model(settings.model)
-    sound = recorded or open_sound(settings, notices)
+    sound = recorded or _opened(settings, notices)
     stopped = threading.Event()
     with closed_on_failure(sound), signals_stop(stopped.set):  # from here on there is sound to be decoded
         remember(settings)
@@ -144,6 +144,16 @@ def make_session(settings: Settings) -> "SteeredSession":
     if stopped.is_set():
         session.stop()
     return session
+
+
+def _opened(settings: Settings, notices: "_Notices") -> "list[tuple[str, AudioSource]]":
+    """As `open_sound`. What PortAudio and ALSA print of a device that cannot be opened, the error says in one line."""
+    if not is_live(settings) or settings.stdin:
+        return open_sound(settings, notices)
+    from livecap.session.native_prints import native_prints_to
+
+    with native_prints_to(Path(os.devnull), for_screen=False):
+        return open_sound(settings, notices)
 
 
 def as_logged(settings: Settings) -> dict[str, object]:

@@ -4,6 +4,7 @@ between the lines of a screen or into somebody's JSON. While sound is captured t
 
 import ctypes
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ def native_prints_to(path: Path, for_screen: bool = True) -> Iterator[None]:
     """Lead descriptors 1 and 2 to a file; Python's own streams, and so Textual, keep what they lead to.
 
     Args:
-        path: of the file, which is removed where nothing was printed.
+        path: of the file, which is removed where nothing was printed; or of a device such as /dev/null, which is not.
         for_screen: the screen is drawn on the error output, or on the standard output where only that is a terminal.
     """
     _flush()
@@ -41,10 +42,10 @@ def native_prints_to(path: Path, for_screen: bool = True) -> Iterator[None]:
         for stream in (out, err):
             with suppress(OSError):
                 stream.close()
-        printed = os.fstat(log).st_size > 0
+        left = os.fstat(log)
         for descriptor in (*saved, log):
             os.close(descriptor)
-        if not printed:
+        if stat.S_ISREG(left.st_mode) and left.st_size == 0:
             path.unlink(missing_ok=True)
 
 

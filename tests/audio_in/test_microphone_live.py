@@ -1,8 +1,11 @@
 """The same for real: PortAudio, ALSA and PulseAudio, with a player at the other end of a virtual microphone."""
 
 import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -260,6 +263,26 @@ def test_a_listed_device_that_cannot_be_opened_is_told(mic, listen):
     mic.vanish("BlackHole 2ch")
     with pytest.raises(AudioError, match='"BlackHole 2ch" could not be opened'):
         listen("BlackHole 2ch")
+
+
+def test_what_portaudio_prints_of_a_device_that_cannot_be_opened_is_one_line(mic, tmp_path):
+    config = tmp_path / "alsa.conf"
+    config.write_text(
+        'pcm_type.pulse { }\npcm.Dead { type pulse device "nosuch.monitor" }\n'
+        'pcm.default { type pulse device "nosuch.monitor" }\nctl.default { type pulse }\n'
+    )
+    command = [sys.executable, "-m", "livecap", "--device", "Dead", "--model", "tiny", "--plain", "--log-dir", tmp_path]
+    out = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | mic.env | {"ALSA_CONFIG_PATH": str(config), "XDG_STATE_HOME": str(tmp_path)},
+    )
+    assert out.returncode == 1 and out.stdout == ""
+    [line] = out.stderr.splitlines()
+    assert line.startswith("livecap: ") and "Dead" in line
 
 
 def test_closing_a_suspended_device_returns_soon(mic, listen):

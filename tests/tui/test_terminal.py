@@ -161,6 +161,15 @@ def test_descriptors_are_led_to_a_file_and_back(tmp_path, capfd):
     assert "after" in shown.out and "python" in shown.out + shown.err and "fd" not in shown.out + shown.err
 
 
+def test_a_file_without_prints_is_removed_and_a_device_never(tmp_path):
+    device = tmp_path / "null"
+    device.symlink_to(os.devnull)  # run as root, /dev/null itself could be removed
+    for path in (tmp_path / "native.log", device):
+        with native_prints_to(path):
+            pass
+    assert not (tmp_path / "native.log").exists() and device.is_symlink()
+
+
 def test_descriptors_come_back_after_an_exception(tmp_path, capfd):
     with pytest.raises(ZeroDivisionError), native_prints_to(tmp_path / "native.log"):
         raise ZeroDivisionError
