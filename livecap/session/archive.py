@@ -5,21 +5,21 @@ archive.names()                      every session, newest first; quick
 archive.folder_of("last")            a session by its name, a part of it, its title, a path, or "last"
 archive.open(name)                   a RecordedSession
 archive.rename(name, "Budget")       a title for people; the folder keeps its name
-archive.delete(name)                 every trace of it, index included
+archive.delete(name)                 every trace of it, index included; what is not livecap's stays
 archive.cut_off()                    sessions that a crash left unfinished
 """
 
 import os
 import re
-import shutil
 import sqlite3
 import stat
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from livecap.errors import LogError
+from livecap.session.deleting import Deleted, delete, to_delete
 from livecap.session.disk import replace_file
 from livecap.session.index import INDEX, Index, SessionSummary, erase
 from livecap.session.log_reader import LogReader
@@ -67,6 +67,22 @@ class Archive:
             LogError: the index cannot be made beside the sessions.
         """
         return self._ask(Index.sessions)
+
+    def unreadable(self, readable: Iterable[str]) -> list[str]:
+        """A line for each log that cannot be read: of another program, or of a later livecap.
+
+        Args:
+            readable: the names of those that can, as `sessions` told.
+        """
+        troubles = []
+        for name in sorted(set(self.names()) - set(readable)):
+            try:
+                RecordedSession(self.parent / name)
+            except LogError as error:
+                troubles.append(str(error))
+            except OSError as error:
+                troubles.append(f"Cannot read {self.parent / name / EVENTS}: {error.strerror or error}.")
+        return troubles
 
     def search(self, query: Query) -> list[Hit]:
         """The newest utterances that are as `query` wants them, in all sessions or one.
@@ -148,27 +164,23 @@ class Archive:
         except OSError as error:
             raise LogError(f"Cannot rename the session {folder.name}: {error.strerror or error}.") from None
 
-    def delete(self, wanted: str) -> int:
-        """Remove a session's folder, sound and everything else in it, and its words from the index. A link in it
-        is removed and what it leads to stays.
-
-        Returns:
-            how many bytes it took on the disk.
+    def delete(self, wanted: str) -> Deleted:
+        """Remove what livecap wrote into a session's folder, sound and all, and its words from the index. What else is
+        in the folder stays, and the folder with it; no link is followed.
 
         Raises:
-            LogError: no such session, a livecap writes it, or it cannot be removed.
+            LogError: no such session, a folder of another program, a livecap writes it, or it cannot be removed.
         """
         folder = self.folder_of(wanted)
         try:
             if is_being_written(folder):
                 raise LogError(f"The session {folder.name} is being written. End it first.")
-            size = size_bytes(folder)
+            contents = to_delete(folder)
             if (folder.parent / INDEX).exists():
                 self._forget(folder)
-            shutil.rmtree(folder)
+            return delete(folder, contents)
         except OSError as error:
             raise LogError(f"Cannot delete {folder}: {error.strerror or error}.") from None
-        return size
 
     def _forget(self, folder: Path) -> None:
         try:
@@ -202,16 +214,6 @@ def _has_begun(log: str) -> bool:
     except OSError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size > 0
-
-
-def size_bytes(folder: Path) -> int:
-    """What the files in a folder take on the disk."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            status = os.lstat(os.path.join(root, name))
-            total += status.st_blocks * 512 if stat.S_ISREG(status.st_mode) else 0
-    return total
 
 
 def file_name(title: str, otherwise: str) -> str:

@@ -224,11 +224,11 @@ class SessionsScreen(Screen[Any]):
 
     def _delete(self, name: str) -> None:
         try:
-            freed = self._archive.delete(name)
+            deleted = self._archive.delete(name)
         except LivecapError as error:
             self.tell(str(error), "error")
         else:
-            self.tell(f"Deleted {name}: {size(freed)} are free again.")
+            self.tell(f"Deleted {name}: {size(deleted.n_bytes)} are free again.{printable(deleted.stays)}")
         self._query = ""
         self._ask_line.leave()
         self.action_refresh_list()

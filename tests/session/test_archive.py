@@ -27,7 +27,7 @@ def archive(tmp_path: Path) -> Archive:
     """Three sessions: an English one of two people, a Chinese one, and one that was cut off."""
     both = [*said(["The budget for the summer offsite.", "Eleven thousand left."], "me")]
     both += said(["Can the búdget carry that?"], "them")
-    write(tmp_path, both)
+    write(tmp_path, both, header("s", tracks=("me", "them")))
     write(tmp_path, said(["我們今天先討論預算，然後再看時間表。"], language="Chinese"))
     write(tmp_path, said(["Good morning everyone."]), end=False)
     return Archive(tmp_path)
@@ -214,11 +214,13 @@ def test_a_deleted_session_leaves_no_trace(archive: Archive) -> None:
     archive.search(Query("budget"))
     (archive.parent / english / "audio").mkdir()
     (archive.parent / english / "audio" / "me.wav").write_bytes(bytes(100))
-    outside = archive.parent.parent / "outside.txt"
-    outside.write_text("stays")
-    (archive.parent / english / "link").symlink_to(outside)
-    assert archive.delete(english) > 0
-    assert not (archive.parent / english).exists() and outside.read_text() == "stays"
+    for name in ("title.txt", "transcript.md.new", "fault.txt", "screen-fault.txt", "native.log", ".DS_Store"):
+        (archive.parent / english / name).write_text("budget")
+    for name in ("unsaved", "steps.jsonl", "sound.wav"):
+        (archive.parent / english / "audio" / name).touch()
+    deleted = archive.delete(english)
+    assert deleted.n_bytes > 0 and not deleted.stays
+    assert not (archive.parent / english).exists()
     assert archive.search(Query("budget")) == [] and archive.search(Query("預算"))
     left = b"".join(path.read_bytes() for path in archive.parent.rglob("*") if path.is_file())
     for word in (b"budget", b"offsite", b"eleven", b"Eleven"):

@@ -108,6 +108,15 @@ async def test_a_session_is_deleted_after_a_question_only(browse):
         assert not folder.exists()
 
 
+async def test_what_is_not_livecaps_stays_when_a_session_is_deleted(browse):
+    async with browse() as shown:
+        folder = shown.folder / shown.names[2]
+        (folder / "notes.txt").write_text("mine")
+        await shown.press("delete", "y")
+        await shown.shows("2 sessions", "did not write stays")
+        assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 async def test_a_session_is_exported_and_nothing_is_overwritten_unasked(browse, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with browse() as shown:
