@@ -162,17 +162,27 @@ class Track:
     @property
     def status(self) -> TrackStatus:
         """A snapshot, from any thread."""
-        transcriber = self.transcriber
+        transcriber, arrived = self.transcriber, self.source.arrived_samples
         return TrackStatus(
             label=self.label,
             source=self.source.name,
-            arrived_samples=self.source.arrived_samples,
-            decoded_samples=transcriber.due_until if transcriber else self.source.first_sample,
+            arrived_samples=arrived,
+            decoded_samples=self._decoded_until(transcriber, arrived),
             level=self.source.level,
             speaking=transcriber.speaking if transcriber else False,
             language=transcriber.language if transcriber else None,
             trouble=self.source.trouble,
         )
+
+    def _decoded_until(self, transcriber: StreamingTranscriber | None, arrived: int) -> int:
+        """Sound up to here is decoded, or need not be yet; lag is counted from it.
+
+        Sound of a recorded session is handed over where a step was made: until that is due, nothing is late.
+        """
+        decoded = max(transcriber.due_until if transcriber else 0, self._begin_sample)
+        due = bisect_right(self._steps, arrived, key=lambda step: step.end_sample)
+        waits = 0 < len(self._steps) and due < len(self._steps)
+        return arrived if waits and (due == 0 or self._steps[due - 1].end_sample <= decoded) else decoded
 
     def _sound_in(self, start: int, end: int) -> int:
         """Samples in [start, end) that were heard."""

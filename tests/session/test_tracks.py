@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.audio_in.source import AudioChunk
+from livecap.session.steps import Step
 from livecap.session.tracks import Track, TrackSource
 from livecap.transcript import (
     AudioGap,
@@ -166,3 +168,15 @@ def test_the_first_fact_names_the_tracks(tmp_path: Path, n_tracks: int) -> None:
     session.start()
     assert session.wait(20)
     assert isinstance(told[0], SessionStarted) and told[0].tracks == tuple(sources)
+
+
+def test_sound_that_waits_for_a_recorded_step_is_not_late() -> None:
+    source = ScriptedSource([i * SECOND for i in range(20)])
+    track = Track(TrackSource("me", source, (Step(8 * SECOND, SECOND, False), Step(15 * SECOND, SECOND, False))))
+    lags = {}
+    for arrived, decoded in [(3, 0), (7, 0), (9, 0), (9, 8), (14, 8), (16, 8), (16, 15), (18, 15)]:
+        source.arrived_samples = arrived * SECOND
+        track.transcriber = SimpleNamespace(due_until=decoded * SECOND, speaking=False, language=None)
+        lags[arrived, decoded] = track.status.lag_seconds
+    late = {(9, 0): 9.0, (16, 8): 8.0, (16, 15): 1.0, (18, 15): 3.0}
+    assert lags == {(3, 0): 0, (7, 0): 0, (9, 8): 0, (14, 8): 0} | late
