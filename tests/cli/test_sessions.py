@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -99,6 +100,54 @@ def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) 
     assert [path.name for path in logs.iterdir() if path.is_dir()] == ["2026-03-01_10-02-03"]
 
 
+def test_a_refused_deletion_is_one_line_and_the_others_are_deleted(livecap: Livecap, logs: Path) -> None:
+    (logs / "project").mkdir()
+    (logs / "project" / "session.jsonl").write_text('{"a": 1}\n')
+    (logs / "2026-03-01_10-02-03" / "notes.txt").write_text("mine")
+    out = livecap("sessions", "delete", "project", "2026-03-01_10-02-03", "2026-03-01_10-02-03-2", "--yes")
+    assert out.returncode == 1 and (logs / "project" / "session.jsonl").exists()
+    assert len(out.stderr.splitlines()) == 1 and "Not deleted" in out.stderr
+    assert out.stdout.count("Deleted ") == 2 and out.stdout.count("did not write stays in") == 1
+    assert [path.name for path in logs.glob("2026*/*")] == ["notes.txt"]
+
+
+def test_logs_that_cannot_be_read_are_named_beside_those_that_can(livecap: Livecap, logs: Path, tmp_path: Path) -> None:
+    later = (logs / "2026-03-01_10-02-03" / "session.jsonl").read_bytes().splitlines()[0]
+    body = later.replace(b'"log": 2', b'"log": 3').rpartition(b', "crc": "')[0]
+    for name, log in (
+        ("other", b'{"a": 1}\n'),
+        ("new", body + b', "crc": "%08x"}\n' % zlib.crc32(body)),
+        ("none", b""),
+    ):
+        (logs / name).mkdir()
+        (logs / name / "session.jsonl").write_bytes(log)
+    for arguments in (("sessions",), ("sessions", "--json")):
+        out = livecap(*arguments)
+        assert out.returncode == 1 and out.stdout.count("2026-03-01_10-02-03-2") == 1
+        assert ["new" in line and "Update livecap" in line for line in out.stderr.splitlines()] == [True, False]
+        assert "other" in out.stderr and "no session log of livecap" in out.stderr
+    nothing = livecap("search", "nosuchword").stderr.splitlines()
+    assert len(nothing) == 3 and nothing[-1] == "livecap: Nothing found for 'nosuchword' in 2 sessions."
+    for name in ("2026-03-01_10-02-03", "2026-03-01_10-02-03-2"):
+        livecap("sessions", "delete", name, "--yes")
+    out = livecap("sessions")
+    assert out.returncode == 1 and not out.stdout and "No sessions" not in out.stderr
+    assert len(out.stderr.splitlines()) == 2
+
+
+def test_a_search_without_a_hit_says_so_to_people(livecap: Livecap, logs: Path) -> None:
+    out = livecap("search", "nosuchword")
+    assert (out.returncode, out.stdout) == (1, "")
+    assert out.stderr == "livecap: Nothing found for 'nosuchword' in 2 sessions.\n"
+    out = livecap("search", "nosuchword", "--session", "last")
+    assert out.stderr == "livecap: Nothing found for 'nosuchword' in 1 session.\n"
+    assert livecap("search", "nosuchword", "--json") == Out(1, "", "")
+    logs.rename(logs.with_name("elsewhere"))
+    out = livecap("search", "budget")
+    assert (out.returncode, out.stdout) == (1, "") and f"there is no folder {logs}" in out.stderr
+    assert len(out.stderr.splitlines()) == 1
+
+
 def test_two_sessions_are_compared(livecap: Livecap) -> None:
     out = livecap("replay", "last", "--against", "2026-03-01_10-02-03")
     assert out.returncode == 0, out.stderr
@@ -138,6 +187,14 @@ def test_cut_off_sessions_are_listed_and_kept(livecap: Livecap, logs: Path) -> N
     out = livecap("recover", "--keep")
     assert out.returncode == 0 and RecordedSession(folder).ended
     assert "No session" in livecap("recover").stdout
+
+
+def test_a_cut_off_session_is_deleted_but_for_what_is_not_livecaps(livecap: Livecap, logs: Path) -> None:
+    folder = write(logs, said(["Good morning."]), end=False)
+    (folder / "notes.txt").write_text("mine")
+    out = livecap("recover", "--delete")
+    assert out.returncode == 0 and f"Deleted {folder.name}." in out.stdout and "notes.txt" in out.stdout
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) -> None:

@@ -151,6 +151,21 @@ def test_the_input_used_last_is_used_again_and_said(tmp_path: Path, monkeypatch:
     assert last_device.recall(Settings()) == (Settings(), None)
 
 
+def test_the_input_used_last_is_its_owners_to_read_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path))
+    before = os.umask(0)
+    try:
+        (tmp_path / "last_device.json").touch(mode=0o644)
+        for device in ("yeti", "blackhole"):
+            last_device.remember(Settings(device=device))
+            assert (tmp_path / "last_device.json").stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+    assert [path.name for path in tmp_path.iterdir()] == ["last_device.json"]
+
+
 def test_a_model_is_known_to_be_here_without_loading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     assert is_here("tiny") and is_here(str(tmp_path)) and not is_here("0.6b")
