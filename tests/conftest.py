@@ -1,6 +1,7 @@
 """Shared by all tests: how many examples a property gets, and what may be missing."""
 
 import os
+import runpy
 import signal
 import tempfile
 from pathlib import Path
@@ -26,6 +27,13 @@ for number, usual in USUAL.items():
         signal.signal(number, usual)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, USUAL)
 
+# The network is denied to the tests and to every Python program that they start, and what they try is noted.
+network_notes = tempfile.NamedTemporaryFile(prefix="livecap-network-", suffix=".txt")
+os.environ["LIVECAP_NETWORK_NOTES"] = network_notes.name
+no_network = str(Path(__file__).parent / "no_network")
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [no_network, os.environ.get("PYTHONPATH")]))
+runpy.run_path(os.path.join(no_network, "sitecustomize.py"))
+
 settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
@@ -39,3 +47,10 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder shared/ beside the checkout")
     return folder
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run in which anything reached beyond this machine has failed, whatever came of it."""
+    if tried := Path(network_notes.name).read_text(encoding="utf-8").splitlines():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print(f"\nThe network was tried, which no test may: {', '.join(sorted(set(tried)))}")
