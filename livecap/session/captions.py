@@ -1,5 +1,8 @@
 """Captions: utterances as subtitle cues that people can read: two lines of 42 cells, 1 to 7 seconds, cut where speakers
-pause and sentences end, never two at a time.
+pause and sentences end, never two at a time. Where two people speak at once, each has a line of the same cue.
+
+The words of all tracks lie in one row, by the time they were said; a cue is some of them that follow each other. Of all
+ways to cut the row the cheapest is taken.
 """
 
 import re
@@ -7,7 +10,7 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 from livecap.session.recorded import Utterance
 from livecap.text_safety import printable
@@ -24,6 +27,7 @@ PAUSE_SAMPLES = 4 * SAMPLE_RATE // 10
 """A pause as long as this is a good place for a cut."""
 APART_SAMPLES = 3 * SAMPLE_RATE // 2
 """Words further apart than this are not shown together."""
+MAX_LABEL_CELLS = MAX_CELLS // 3
 
 _SPACELESS = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
@@ -58,7 +62,9 @@ class Cue:
     start_sample: int
     end_sample: int
     lines: tuple[str, ...]
-    track: str
+    """With their labels or dashes."""
+    tracks: tuple[str, ...]
+    """Who says each line."""
 
 
 def units_of(utterance: Utterance) -> list[Unit]:
@@ -104,44 +110,73 @@ def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utteran
 
 
 def cues(utterances: Iterable[Utterance], labels: bool) -> Iterator[Cue]:
-    """The cues of a session, in order, none overlapping another.
+    """The cues of a session by time, none overlapping another.
 
     Args:
-        labels: name the track in the text where the speaker changes; else a cue is of one track.
+        labels: name the track in the text where the speaker changes or two speak; else two in one cue have dashes.
     """
-    yield from _timed(_merged(_cut(utterances, labels), labels))
+    row = _row(utterances, labels)
+    cuts = _Cuts(row, labels)
+    yield from _timed(cuts.cue(begin, end) for begin, end in cuts.best())
 
 
-def _cut(utterances: Iterable[Utterance], labels: bool) -> Iterator[Cue]:
-    previous: str | None = None
-    for utterance in utterances:
-        units = [part for unit in units_of(utterance) for part in _narrow(_clean(unit)) if part.text.strip()]
-        if not units:
-            continue
-        if labels and utterance.track and utterance.track != previous:
-            label = Unit(
-                f"{printable(utterance.track)[: MAX_CELLS // 2]}: ", units[0].start_sample, units[0].start_sample
-            )
-            units[0] = replace(units[0], text=label.text + units[0].text.lstrip())
-            units[:1] = _narrow(units[0])
-        previous = utterance.track
-        for some in _groups(units):
-            lines = _lines(some)
-            assert lines is not None
-            yield Cue(some[0].start_sample, some[-1].end_sample, lines, utterance.track)
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A unit in the row of all that was said."""
+
+    unit: Unit
+    track: str
+    cut_cost: float
+    """Of a cut of its track behind it."""
+    join_cost: float
+    """Of what its track says next in the same cue, where it speaks alone."""
+
+
+def _row(utterances: Iterable[Utterance], labels: bool) -> list[_Piece]:
+    """The units of all tracks by time, each track's in the order of its text, none wider than a line has room for."""
+    said = sorted(utterances, key=lambda utterance: utterance.start_sample)
+    is_labelled = labels or len({utterance.track for utterance in said}) > 1
+    spoken: dict[str, list[tuple[Unit, bool]]] = {}
+    """Of each track: units, and whether an utterance ends with it."""
+    for utterance in said:
+        units = spoken.setdefault(utterance.track, [])
+        widest = MAX_CELLS - is_labelled * cells(_label(utterance.track, labels))
+        found = [part for unit in units_of(utterance) for part in _narrow(_clean(unit), widest) if part.text.strip()]
+        for number, unit in enumerate(found):
+            text = unit.text if number else " " + unit.text.lstrip()
+            start = max(unit.start_sample, units[-1][0].start_sample if units else 0)
+            units.append((Unit(text, start, max(start, unit.end_sample)), number == len(found) - 1))
+    row = []
+    for track, units in spoken.items():
+        for number, (unit, is_last) in enumerate(units):
+            cost = 0.0 if is_last else _break_cost(unit.text)
+            if not is_last and units[number + 1][0].start_sample - unit.end_sample >= PAUSE_SAMPLES:
+                cost /= 2
+            row.append(_Piece(unit, track, cost, 2.0 * is_last))
+    return sorted(row, key=lambda piece: piece.unit.start_sample)
+
+
+def _label(track: str, labels: bool) -> str:
+    """What stands before the words of a track where it must be told who speaks."""
+    if not labels or not track:
+        return "- "
+    name = printable(track)
+    while cells(name) > MAX_LABEL_CELLS:
+        name = name[:-1]
+    return f"{name}: "
 
 
 def _clean(unit: Unit) -> Unit:
     return replace(unit, text=re.sub(r"\s+", " ", printable(unit.text)))
 
 
-def _narrow(unit: Unit) -> list[Unit]:
-    """A unit that is wider than a line, in parts that are not."""
-    if cells(unit.text.strip()) <= MAX_CELLS:
+def _narrow(unit: Unit, widest: int) -> list[Unit]:
+    """A unit that is wider than that, in parts that are not."""
+    if cells(unit.text.strip()) <= widest:
         return [unit]
     parts, part = [], ""
     for character in unit.text:
-        if cells((part + character).strip()) > MAX_CELLS:
+        if cells((part + character).strip()) > widest:
             parts.append(part)
             part = ""
         part += character
@@ -151,50 +186,102 @@ def _narrow(unit: Unit) -> list[Unit]:
     return [Unit(text, at[i], at[i + 1]) for i, text in enumerate(parts)]
 
 
-def _groups(units: list[Unit]) -> list[list[Unit]]:
-    """The best way to cut an utterance into cues."""
-    fits = _Fitting(units)
-    best: list[tuple[float, int]] = [(0.0, 0)]
-    """For each number of units: the least cost to show so many, and where their last cue begins."""
-    for end in range(1, len(units) + 1):
-        following = units[end] if end < len(units) else None
-        choices = []
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The best way found to show the row up to a place."""
+
+    cost: float
+    begin: int
+    """Where its last cue begins in the row."""
+    shown_from: int
+    """The sample at which that cue appears."""
+    speaker: str | None
+    """Who speaks in it; None for two."""
+
+
+class _Cuts:
+    """Where the row of all that was said is cut into cues."""
+
+    def __init__(self, row: list[_Piece], labels: bool) -> None:
+        self._row = row
+        self._labels = labels
+        self._label_cells = {piece.track: cells(_label(piece.track, labels)) for piece in row}
+        self._cells = [cells(piece.unit.text) for piece in row]
+        self._blank = [_blank(piece.unit.text) for piece in row]
+        self._until = [0, *accumulate(self._cells)]
+        """Cells before each place."""
+        self._ended = [0, *accumulate((piece.unit.end_sample for piece in row), max)]
+        """When all before each place was said."""
+        self._ways = [_Way(0.0, 0, -MIN_SAMPLES, None)]
+
+    def best(self) -> list[tuple[int, int]]:
+        """Begin and end of each cue in the row."""
+        for end in range(1, len(self._row) + 1):
+            self._ways.append(min(self._ways_to(end), key=lambda way: way.cost))
+        found, end = [], len(self._row)
+        while end:
+            found.append((self._ways[end].begin, end))
+            end = self._ways[end].begin
+        return found[::-1]
+
+    def _ways_to(self, end: int) -> Iterator[_Way]:
+        widths: dict[str, int] = {}
+        """Of each track: cells of its words, without the first space."""
+        spaces: dict[str, int] = {}
+        """Of each track: cells of that space."""
+        cut_cost, join_cost, is_apart = 0.0, 0.0, False
         for begin in range(end - 1, -1, -1):
-            if begin < end - 1 and not fits(begin, end):
-                break
-            choices.append((best[begin][0] + _cost(units[begin:end], following), begin))
-        best.append(min(choices))
-    groups, end = [], len(units)
-    while end:
-        begin = best[end][1]
-        groups.append(units[begin:end])
-        end = begin
-    return groups[::-1]
+            piece = self._row[begin]
+            track = piece.track
+            if track in widths:
+                join_cost += piece.join_cost
+            else:
+                cut_cost += piece.cut_cost
+            space = self._blank[begin]
+            widths[track] = widths.get(track, 0) + spaces.get(track, 0) + self._cells[begin] - space
+            spaces[track] = space
+            if begin < end - 1:
+                is_apart |= self._row[begin + 1].unit.start_sample - self._ended[begin + 1] > APART_SAMPLES
+                if self._ended[end] - piece.unit.start_sample > MAX_SAMPLES or not self._fits(begin, end, widths, 0):
+                    return
+            before = self._ways[begin]
+            label = self._label_cells[track] if self._labels and before.speaker != track else 0
+            if label and not self._fits(begin, end, widths, label):
+                continue
+            speaker = track if len(widths) == 1 else None
+            shown_from = max(piece.unit.start_sample, before.shown_from + MIN_SAMPLES)
+            cost = before.cost + 2.0 + cut_cost + (join_cost if speaker is not None else 3.0) + 6.0 * is_apart
+            cost += 8.0 * (shown_from - piece.unit.start_sample) / SAMPLE_RATE
+            if end < len(self._row):
+                room = max(MIN_SAMPLES, self._row[end].unit.start_sample - shown_from)
+                cost += max(0.0, sum(widths.values()) / READING_CELLS_A_SECOND - room / SAMPLE_RATE)
+            yield _Way(cost, begin, shown_from, speaker)
 
-
-class _Fitting:
-    """Whether some units in a row may be one cue: `_lines` would say the same, and slowly."""
-
-    def __init__(self, units: list[Unit]) -> None:
-        self._units = units
-        self._blank = [_blank(unit.text) for unit in units]
-        self._until = [0, *accumulate(cells(unit.text) for unit in units)]
-
-    def __call__(self, begin: int, end: int) -> bool:
-        if self._units[end - 1].end_sample - self._units[begin].start_sample > MAX_SAMPLES:
-            return False
-        upper = bisect_right(self._until, self._until[begin] + self._blank[begin] + MAX_CELLS) - 1
+    def _fits(self, begin: int, end: int, widths: dict[str, int], label: int) -> bool:
+        """Whether these words may be one cue: a line for each of two speakers, or two lines for one."""
+        if len(widths) > 1:
+            return len(widths) <= MAX_LINES and all(
+                width + self._label_cells[track] <= MAX_CELLS for track, width in widths.items()
+            )
+        upper = bisect_right(self._until, self._until[begin] + self._blank[begin] + MAX_CELLS - label) - 1
         return upper >= end or self._until[end] - self._until[upper] - self._blank[upper] <= MAX_CELLS
 
-
-def _cost(units: list[Unit], following: Unit | None) -> float:
-    length = units[-1].end_sample - units[0].start_sample
-    apart = max((b.start_sample - a.end_sample for a, b in pairwise(units)), default=0)
-    cost = 2.0 + 4.0 * (length < MIN_SAMPLES) + 6.0 * (apart > APART_SAMPLES)
-    if following is not None:
-        pause = following.start_sample - units[-1].end_sample
-        cost += 0.5 * _break_cost(units[-1].text) if pause >= PAUSE_SAMPLES else _break_cost(units[-1].text)
-    return cost
+    def cue(self, begin: int, end: int) -> Cue:
+        """The cue of these words, as long as they were said."""
+        some = self._row[begin:end]
+        tracks = list(dict.fromkeys(piece.track for piece in some))
+        if len(tracks) > 1:
+            lines = tuple(
+                _label(track, self._labels) + "".join(piece.unit.text for piece in some if piece.track == track).strip()
+                for track in tracks
+            )
+            return Cue(some[0].unit.start_sample, self._ended[end], lines, tuple(tracks))
+        is_named = self._labels and self._ways[begin].speaker != tracks[0]
+        texts = [piece.unit.text for piece in some]
+        if is_named:
+            texts[0] = _label(tracks[0], True) + texts[0].lstrip()
+        lines = _lines(texts)
+        return Cue(some[0].unit.start_sample, some[-1].unit.end_sample, lines, (tracks[0],) * len(lines))
 
 
 def _break_cost(text: str) -> float:
@@ -204,40 +291,17 @@ def _break_cost(text: str) -> float:
     return 1.0 if _CLAUSE_END.search(text) else 4.0
 
 
-def _lines(units: list[Unit]) -> tuple[str, ...] | None:
-    """One line, or two of about the same length cut at a good place; None where they do not fit."""
-    texts = [unit.text for unit in units]
+def _lines(texts: list[str]) -> tuple[str, ...]:
+    """One line, or two of about the same length cut at a good place."""
     whole = "".join(texts).strip()
     if cells(whole) <= MAX_CELLS:
         return (whole,)
-    if cells(whole) > MAX_LINES * MAX_CELLS + 1:
-        return None
     choices = []
     for i in range(1, len(texts)):
         upper, lower = "".join(texts[:i]).strip(), "".join(texts[i:]).strip()
         if max(cells(upper), cells(lower)) <= MAX_CELLS:
             choices.append((abs(cells(upper) - cells(lower)) / 6 + _break_cost(upper), upper, lower))
-    return min(choices)[1:] if choices else None
-
-
-def _merged(cues: Iterable[Cue], labels: bool) -> Iterator[Cue]:
-    """Short cues that follow each other at once become one of two lines."""
-    held: Cue | None = None
-    for cue in cues:
-        if (
-            held is not None
-            and (labels or cue.track == held.track)
-            and cue.start_sample - held.start_sample < MIN_SAMPLES
-            and len(held.lines) + len(cue.lines) <= MAX_LINES
-            and cue.end_sample - held.start_sample <= MAX_SAMPLES
-        ):
-            held = replace(held, end_sample=max(held.end_sample, cue.end_sample), lines=held.lines + cue.lines)
-            continue
-        if held is not None:
-            yield held
-        held = cue
-    if held is not None:
-        yield held
+    return min(choices)[1:]
 
 
 def _timed(cues: Iterable[Cue]) -> Iterator[Cue]:

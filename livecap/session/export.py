@@ -15,7 +15,7 @@ from typing import Any
 
 from livecap.errors import LogError
 from livecap.session.archive import file_name
-from livecap.session.captions import cues
+from livecap.session.captions import Cue, cues
 from livecap.session.disk import Disk
 from livecap.session.html_page import html_pieces
 from livecap.session.recorded import Fact, RecordedSession
@@ -87,9 +87,7 @@ def to_vtt(session: RecordedSession) -> Iterator[str]:
     for cue in cues(session.utterances(), labels=False):
         while marks and marks[0].sample <= cue.start_sample:
             yield _vtt_note(marks.pop(0))
-        voice = f"<v {_vtt(cue.track)}>" if cue.track else ""
-        text = "\n".join(_vtt(line) for line in cue.lines)
-        yield f"{_time(cue.start_sample, '.')} --> {_time(cue.end_sample, '.')}\n{voice}{text}\n\n"
+        yield f"{_time(cue.start_sample, '.')} --> {_time(cue.end_sample, '.')}\n{_vtt_text(cue)}\n\n"
     for mark in marks:
         yield _vtt_note(mark)
 
@@ -149,6 +147,15 @@ def _subrip(line: str) -> str:
 
 def _vtt(text: str) -> str:
     return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _vtt_text(cue: Cue) -> str:
+    """A voice for the cue, or for each line where two speak."""
+    voices = [f"<v {_vtt(track)}>" if track else "" for track in cue.tracks]
+    lines = [_vtt(line) for line in cue.lines]
+    if len(set(voices)) > 1:
+        return "\n".join(f"{voice}{line}</v>" if voice else line for voice, line in zip(voices, lines, strict=True))
+    return voices[0] + "\n".join(lines)
 
 
 def _vtt_note(mark: Marked) -> str:
