@@ -55,10 +55,14 @@ class _Said:
 
 
 def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
-    """What `heard` has different from `expected`, after the normaliser that every figure uses."""
+    """What `heard` has different from `expected`, after the normaliser that every figure uses.
+
+    Each track is compared by itself: where two speak at once, the order of their words is nobody's error.
+    """
     n_words = n_substituted = n_missing = n_invented = 0
     changes: list[Change] = []
-    for expected_part, heard_part in _parts(expected, heard):
+    parts = (part for tracks in _track_groups(expected, heard) for part in _parts(expected, heard, tracks))
+    for expected_part, heard_part in parts:
         pairs = align([said.word for said in expected_part], [said.word for said in heard_part])
         n_words += len(expected_part)
         run: list[tuple[_Said | None, _Said | None]] = []
@@ -74,7 +78,15 @@ def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
             n_invented += left is None
             n_substituted += left is not None and right is not None
             run.append((left, right))
+    changes.sort(key=lambda change: change.sample)
     return Comparison(n_words, n_substituted, n_missing, n_invented, tuple(changes))
+
+
+def _track_groups(one: RecordedSession, other: RecordedSession) -> list[set[str]]:
+    """Tracks that are compared: each that both have, and last those with other labels, as if they were one."""
+    common = [track for track in one.tracks if track in other.tracks]
+    rest = {*one.tracks, *other.tracks} - {*common}
+    return [{track} for track in common] + [rest] * bool(rest)
 
 
 def _change(
@@ -92,18 +104,18 @@ def _change(
     )
 
 
-def _parts(one: RecordedSession, other: RecordedSession) -> Iterator[tuple[list[_Said], list[_Said]]]:
-    """Both in parts that belong together."""
-    cuts = _common_pauses(one, other)
-    parts = _cut(one, cuts), _cut(other, cuts)
+def _parts(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> Iterator[tuple[list[_Said], list[_Said]]]:
+    """What was said in some tracks of both, in parts that belong together."""
+    cuts = _common_pauses(one, other, tracks)
+    parts = _cut(one, tracks, cuts), _cut(other, tracks, cuts)
     for _ in range(len(cuts) + 1):
         yield next(parts[0]), next(parts[1])
 
 
-def _common_pauses(one: RecordedSession, other: RecordedSession) -> list[int]:
+def _common_pauses(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> list[int]:
     """Samples at which nobody speaks in either, at least PART_SAMPLES apart."""
     spans = sorted(
-        (utterance.start_sample, utterance.end_sample) for session in (one, other) for utterance in session.utterances()
+        (utterance.start_sample, utterance.end_sample) for session in (one, other) for utterance in _of(session, tracks)
     )
     cuts: list[int] = []
     until = last = 0
@@ -115,10 +127,14 @@ def _common_pauses(one: RecordedSession, other: RecordedSession) -> list[int]:
     return cuts
 
 
-def _cut(session: RecordedSession, cuts: list[int]) -> Iterator[list[_Said]]:
+def _of(session: RecordedSession, tracks: set[str]) -> Iterator[Utterance]:
+    return (utterance for utterance in session.utterances() if utterance.track in tracks)
+
+
+def _cut(session: RecordedSession, tracks: set[str], cuts: list[int]) -> Iterator[list[_Said]]:
     said: list[_Said] = []
     waiting = list(reversed(cuts))
-    for utterance in sorted(session.utterances(), key=_order):
+    for utterance in sorted(_of(session, tracks), key=_order):
         while waiting and utterance.start_sample >= waiting[-1]:
             waiting.pop()
             yield said

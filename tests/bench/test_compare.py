@@ -33,6 +33,34 @@ def test_a_session_differs_from_itself_in_nothing(tmp_path: Path) -> None:
     assert found.changes == () and found.word_error_rate == 0 and found.n_words == 180
 
 
+def overlapping(parent: Path, first: str, rest: str, labels: tuple[str, str] = ("me", "them")) -> RecordedSession:
+    """Two tracks; the words of the first are two utterances, cut anywhere."""
+    mine = said([first, rest], labels[0])
+    return RecordedSession(write(parent, [*mine, *said(["What did the customer say about it?"], labels[1])]))
+
+
+def test_words_of_two_who_speak_at_once_are_compared_for_each(tmp_path: Path) -> None:
+    expected = overlapping(tmp_path / "a", "The report is red.", "I have three small questions for you.")
+    heard = overlapping(tmp_path / "b", "The report is red. I have three small", "questions for two.")
+    found = compare(heard, expected)
+    [change] = found.changes
+    assert (change.track, change.expected, change.heard) == ("me", ("you",), ("two",))
+    assert found.n_words == 18 and found.word_error_rate == 1 / 18
+
+
+def test_a_track_that_was_called_otherwise_is_compared_all_the_same(tmp_path: Path) -> None:
+    expected = overlapping(tmp_path / "a", "One.", "Yes.")
+    assert compare(overlapping(tmp_path / "b", "One.", "Yes.", ("Anna", "them")), expected).changes == ()
+
+
+def test_changes_of_all_tracks_are_in_order_of_time(tmp_path: Path) -> None:
+    expected = RecordedSession(write(tmp_path / "a", [*said(["Yes."] * 3, "me"), *said(["Yes."] * 3, "them")]))
+    mine, theirs = said(["Yes.", "Yes.", "No."], "me"), said(["No.", "Yes."], "them")
+    found = compare(RecordedSession(write(tmp_path / "b", [*mine, *theirs])), expected)
+    assert [change.track for change in found.changes] == ["them", "me"]
+    assert (found.n_substituted, found.n_missing, found.n_invented) == (2, 1, 0)
+
+
 texts = st.lists(st.lists(st.sampled_from("a b c d".split()), max_size=6).map(" ".join), max_size=60)
 
 
