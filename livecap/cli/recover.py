@@ -112,10 +112,9 @@ def _keep(folder: Path) -> None:
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     from livecap.cli.session import recognition
-    from livecap.session.recorded import RecordedSession
-    from livecap.session.recovery import recover
+    from livecap.session.recovery import cut_off, recover
 
-    chosen = RecordedSession(folder).started.settings
+    chosen = cut_off(folder).started.settings  # before a model is looked for
     model = model or str(chosen.get("model") or settings.model)
     settings = replace(
         settings,

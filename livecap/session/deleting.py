@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from livecap.audio_in.spool import HEADER_BYTES, wav_header
 from livecap.errors import LogError
 from livecap.session.log_format import DamagedLine, LogLine, decode_line
 from livecap.session.log_reader import MAX_LINE_BYTES, LogReader
-from livecap.session.session_folder import AUDIO, EVENTS, TITLE, TRANSCRIPT
-from livecap.session.sound_folder import SINGLE, UNSAVED
+from livecap.session.session_folder import AUDIO, EVENTS, SINGLE, TITLE, TRANSCRIPT, UNSAVED
 from livecap.session.steps import STEPS
 from livecap.transcript import SessionStarted
 
@@ -156,6 +154,8 @@ def _sort_audio(audio: int, line: LogLine | None, found: Contents) -> None:
 
 
 def _is_our_sound(name: str, audio: int) -> bool:
+    from livecap.audio_in.spool import HEADER_BYTES, wav_header  # late: it needs numpy
+
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=audio)
     try:
         head = os.read(descriptor, HEADER_BYTES)

@@ -17,8 +17,7 @@ from livecap.session.log import SessionLog
 from livecap.session.log_reader import LogReader
 from livecap.session.publish import Listener, Publisher
 from livecap.session.recorded import RecordedSession, joined
-from livecap.session.session_folder import AUDIO, EVENTS
-from livecap.session.sound_folder import UNSAVED
+from livecap.session.session_folder import AUDIO, EVENTS, UNSAVED
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
     SAMPLE_RATE,
@@ -100,7 +99,7 @@ def keep(folder: Path) -> None:
     Raises:
         LogError: it has an end, a livecap writes it, or it cannot be read or written.
     """
-    session = _cut_off(folder)
+    session = cut_off(folder)
     ends = track_ends(session)
     log = SessionLog.reopen(folder, session.n_facts, session.clock)
     publisher = _publisher(log, session)
@@ -119,7 +118,7 @@ def recover(folder: Path, load_model: LoadModel, listener: Listener = lambda ite
     Raises:
         LivecapError: the session is not cut off, or the model cannot be loaded; then it can be recovered later.
     """
-    session = _cut_off(folder)
+    session = cut_off(folder)
     ends = track_ends(session)
     log = SessionLog.reopen(folder, session.n_facts, session.clock)
     tracks: list[_Track] = []
@@ -204,7 +203,12 @@ class _Track:
                 )  # fmt: skip
 
 
-def _cut_off(folder: Path) -> RecordedSession:
+def cut_off(folder: Path) -> RecordedSession:
+    """The session in a folder, which a crash cut off.
+
+    Raises:
+        LogError: it has an end, or is still written.
+    """
     session = RecordedSession(folder)
     if session.ended is not None:
         raise LogError(f"The session {folder.name} has an end; there is nothing to recover.")

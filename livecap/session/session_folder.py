@@ -10,6 +10,10 @@ EVENTS = "session.jsonl"
 TRANSCRIPT = "transcript.md"
 TITLE = "title.txt"
 AUDIO = "audio"
+UNSAVED = "unsaved"
+"""In `audio/`: its sound is not to be kept."""
+SINGLE = "sound"
+"""In `audio/`: the file of a track without a label."""
 END_BYTES = 16 << 10
 """The end of a log, with what may stand behind the end of its session."""
 

@@ -17,11 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from livecap.audio_in.spool import Spool
-from livecap.session.session_folder import AUDIO, EVENTS, is_being_written
+from livecap.session.session_folder import AUDIO, EVENTS, SINGLE, UNSAVED, is_being_written
 from livecap.session.steps import Step, StepsFile
 
-UNSAVED = "unsaved"
-SINGLE = "sound"
 KEPT_SECONDS = timedelta(days=7).total_seconds()
 
 
