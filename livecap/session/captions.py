@@ -19,6 +19,8 @@ from livecap.transcript import SAMPLE_RATE
 MAX_CELLS = 42
 """Of a line; a Chinese or Japanese character takes two."""
 MAX_LINES = 2
+MOST_WAITING = 200
+"""Utterances that are laid out together, at most: a quarter of an hour."""
 MIN_SAMPLES = 1 * SAMPLE_RATE
 MAX_SAMPLES = 7 * SAMPLE_RATE
 READING_CELLS_A_SECOND = 20
@@ -115,9 +117,29 @@ def cues(utterances: Iterable[Utterance], labels: bool) -> Iterator[Cue]:
     Args:
         labels: name the track in the text where the speaker changes or two speak; else two in one cue have dashes.
     """
-    row = _row(utterances, labels)
-    cuts = _Cuts(row, labels)
-    yield from _timed(cuts.cue(begin, end) for begin, end in cuts.best())
+    yield from _timed(cue for stretch in _stretches(utterances) for cue in _laid_out(stretch, labels))
+
+
+def _laid_out(utterances: list[Utterance], labels: bool) -> Iterator[Cue]:
+    cuts = _Cuts(_row(utterances, labels), labels)
+    return (cuts.cue(begin, end) for begin, end in cuts.best())
+
+
+def _stretches(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
+    """By time, in stretches that are laid out apart, so that a day takes no more memory than a quarter of an hour.
+
+    Each ends before the longest silence in the second quarter of what waits: what comes later may have begun earlier.
+    """
+    waiting: list[Utterance] = []
+    for utterance in utterances:
+        waiting.append(utterance)
+        if len(waiting) == MOST_WAITING:
+            waiting.sort(key=lambda each: each.start_sample)
+            ended = [*accumulate((each.end_sample for each in waiting), max)]
+            cut = max(range(MOST_WAITING // 4, MOST_WAITING // 2), key=lambda n: waiting[n].start_sample - ended[n - 1])
+            yield waiting[:cut]
+            waiting = waiting[cut:]
+    yield sorted(waiting, key=lambda each: each.start_sample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +154,12 @@ class _Piece:
     """Of what its track says next in the same cue, where it speaks alone."""
 
 
-def _row(utterances: Iterable[Utterance], labels: bool) -> list[_Piece]:
+def _row(utterances: list[Utterance], labels: bool) -> list[_Piece]:
     """The units of all tracks by time, each track's in the order of its text, none wider than a line has room for."""
-    said = sorted(utterances, key=lambda utterance: utterance.start_sample)
-    is_labelled = labels or len({utterance.track for utterance in said}) > 1
+    is_labelled = labels or len({utterance.track for utterance in utterances}) > 1
     spoken: dict[str, list[tuple[Unit, bool]]] = {}
     """Of each track: units, and whether an utterance ends with it."""
-    for utterance in said:
+    for utterance in utterances:
         units = spoken.setdefault(utterance.track, [])
         widest = MAX_CELLS - is_labelled * cells(_label(utterance.track, labels))
         found = [part for unit in units_of(utterance) for part in _narrow(_clean(unit), widest) if part.text.strip()]

@@ -1,12 +1,13 @@
 """Subtitles of a session: readable, in time, nothing lost, also where two people speak at once."""
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.session.captions import MAX_CELLS, Cue, cells, cues, units_of
+from livecap.session.captions import MAX_CELLS, MOST_WAITING, Cue, cells, cues, units_of
 from livecap.transcript import UtteranceEnded, Word
 from tests.session.facts import SECOND, said
 
@@ -173,3 +174,21 @@ def test_a_wide_character_takes_two_cells() -> None:
     [utterance] = [fact for fact in said(["預" * 60]) if isinstance(fact, UtteranceEnded)]
     found: list[Cue] = list(cues([utterance], labels=False))
     assert all(len(line) <= 21 for cue in found for line in cue.lines)
+
+
+def test_a_day_is_laid_out_while_it_is_read() -> None:
+    n_read = 0
+
+    def day() -> Iterator[UtteranceEnded]:
+        nonlocal n_read
+        for number in range(2000):
+            n_read += 1
+            at = number * 3 * SECOND
+            text = f"This is number {number} of all that was said."
+            yield UtteranceEnded("me" if number % 3 else "them", number, text, at, at + 2 * SECOND, None, ())
+
+    shown = cues(day(), labels=True)
+    first = next(shown)
+    assert n_read <= MOST_WAITING + 1, "a day does not wait in memory"
+    rest = list(shown)
+    assert_readable([first, *rest], list(day()), labels=True)
