@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 
-usual = signal.getsignal(signal.SIGINT)
-if usual is signal.default_int_handler:
+interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while code is loaded, Ctrl-C ends it without a traceback
 
 from livecap.cli.main import run  # noqa: E402
@@ -16,7 +16,8 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
-    signal.signal(signal.SIGINT, usual)
+    if interrupts:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = run(sys.argv[1:])
     except SystemExit as left:  # --help, or a wrong option

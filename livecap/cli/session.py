@@ -109,7 +109,8 @@ def make_session(settings: Settings) -> "SteeredSession":
             find_model(settings.model)
     sound = recorded or _opened(settings, notices)
     stopped = threading.Event()
-    with closed_on_failure(sound), signals_stop(stopped.set):  # from here on there is sound to be decoded
+    kept_signals = signals_stop(stopped.set) if is_live(settings) else nullcontext()  # from here on there is sound
+    with closed_on_failure(sound), kept_signals:
         remember(settings)
         from datetime import datetime
 
@@ -257,19 +258,23 @@ def _on_screen(session: "SteeredSession", settings: Settings) -> int:
     if session.is_stopping:  # by Ctrl-C, while the screen was being loaded
         session.start()
         session.wait()
-    elif (
-        run_app(
-            session,
-            session.log_folder / "native.log",
-            settings,
-            remember=lambda name, value: store(settings_path(), {name: value}),
-            machine=ThisMachine(),
-            change=Steering(session, settings),
-            inline=settings.output == "inline",
-        )
-        == "abandoned"
-    ):
+        return _left(session)
+    result = run_app(
+        session,
+        session.log_folder / "native.log",
+        settings,
+        remember=lambda name, value: store(settings_path(), {name: value}),
+        machine=ThisMachine(),
+        change=Steering(session, settings),
+        inline=settings.output == "inline",
+    )
+    if result == "abandoned":
         os._exit(130)
+    return _left(session)
+
+
+def _left(session: "SteeredSession") -> int:
+    """Where the text of a session is that has ended, and the exit status."""
     status = _exit_status(session)
     print(f"Transcript: {session.log_folder / 'transcript.md'}")
     return status
