@@ -7,11 +7,25 @@ from hypothesis import strategies as st
 
 from livecap.model.backend import mx
 from livecap.model.cpu import cores, products
-from livecap.model.cpu.products import MOST_MULTIPLICATIONS, Numbers, Scratch, block_rows, own, product
+from livecap.model.cpu.products import (
+    COLUMNS,
+    DEPTH,
+    MOST_MULTIPLICATIONS,
+    Numbers,
+    Scratch,
+    block_rows,
+    own,
+    product,
+)
 
 
 def random(seed: int, *shape: int) -> Numbers:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+
+
+@pytest.fixture(autouse=True, params=[products.FEW_COLUMNS, products.MOST_COLUMNS])
+def most_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "most_columns", lambda: request.param)
 
 
 def multiplied(weight: Numbers, x: Numbers) -> Numbers:
@@ -19,9 +33,11 @@ def multiplied(weight: Numbers, x: Numbers) -> Numbers:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 300), st.integers(1, 400), st.integers(0, 99))
+@given(st.integers(1, 170), st.integers(1, 300), st.integers(1, 400), st.integers(0, 99))
 @example(n_columns=9, n_rows=16 * 3 + 1, n_inner=64, seed=0)
 @example(n_columns=48, n_rows=200, n_inner=1302, seed=0)
+@example(n_columns=130, n_rows=1100, n_inner=2049, seed=0)
+@example(n_columns=3, n_rows=513, n_inner=3072, seed=0)
 def test_a_product_has_every_row_and_column(n_columns: int, n_rows: int, n_inner: int, seed: int) -> None:
     weight, x = random(seed, n_rows, n_inner), random(seed + 1, n_inner, n_columns)
     exact = weight.astype(np.float64) @ x.astype(np.float64)
@@ -37,9 +53,9 @@ def test_work_shared_out_among_cores_is_the_same(n_columns: int, n_rows: int, mo
     np.testing.assert_allclose(multiplied(weight, x), weight @ x, atol=1e-4)
 
 
-@given(st.integers(1, 500), st.integers(1, 20_000))
+@given(st.integers(1, COLUMNS), st.integers(1, DEPTH))
 def test_blocks_count_as_small(n_columns: int, n_inner: int) -> None:
-    assert block_rows(n_columns, n_inner) * n_columns * n_inner <= MOST_MULTIPLICATIONS
+    assert 8 <= block_rows(n_columns, n_inner) <= MOST_MULTIPLICATIONS // (n_columns * n_inner)
 
 
 def test_weights_are_copied_one_below_another() -> None:

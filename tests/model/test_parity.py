@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livecap.model.backend import mx
-from livecap.model.cpu.decoder import rotate, sines
+from livecap.model.cpu.decoder import angles_of, rotate
 from livecap.model.generate import generate_step, prefill
 from livecap.model.load import load_model
 from livecap.model.mel import log_mel_spectrogram
@@ -154,6 +154,6 @@ def test_plain_rope_is_mrope_with_equal_positions(folder) -> None:
         tolerance = 1e-5 + 4e-7 * position  # the official angles are float32 themselves
         mlx = mx.fast.rope(mx.array(x), width, traditional=False, base=1e6, scale=1.0, offset=position)
         assert farthest(mlx, x * c + turned * s) < tolerance
-        by_numpy = np.empty((1, width, 1), np.float32)
-        rotate(x.reshape(1, width, 1), *sines(position, 1, width, 1e6), out=by_numpy)
+        heads = x.reshape(1, width, 1)
+        by_numpy = rotate(heads, *angles_of(position, 1, width, 1e6), np.empty_like(heads))
         assert farthest(by_numpy.reshape(x.shape), x * c + turned * s) < tolerance

@@ -70,15 +70,12 @@ class KVColumns:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The weights of one layer: matrices [out, in], norms [features, 1]."""
+    """The weights of one layer: matrices [out, in]. The weight of a norm is in the matrix behind it."""
 
-    attention_norm: Numbers
     query_key_value: Numbers
-    query_norm: Numbers
-    """Times the scale of attention."""
-    key_norm: Numbers
+    head_norms: Numbers
+    """[H + H_kv, D, 1]: of query heads, times the scale of attention, and of key heads."""
     out: Numbers
-    mlp_norm: Numbers
     gate_up: Numbers
     down: Numbers
 
@@ -86,16 +83,17 @@ class Layer:
     def of(cls, layer: DecoderLayer) -> "Layer":
         """Copies of MLX's."""
         attention, mlp = layer.self_attn, layer.mlp
-        query_norm = column(attention.q_norm.weight)
-        query_norm *= np.float32(attention.head_dim**-0.5)
+        query_norm = column(attention.q_norm.weight) * np.float32(attention.head_dim**-0.5)
+        norms = [query_norm] * attention.n_heads + [column(attention.k_norm.weight)] * attention.n_kv_heads
+        query_key_value = own(attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
+        query_key_value *= own(layer.input_layernorm.weight)
+        gate_up = own(mlp.gate_proj.weight, mlp.up_proj.weight)
+        gate_up *= own(layer.post_attention_layernorm.weight)
         return cls(
-            attention_norm=column(layer.input_layernorm.weight),
-            query_key_value=own(attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight),
-            query_norm=query_norm,
-            key_norm=column(attention.k_norm.weight),
+            query_key_value=query_key_value,
+            head_norms=np.stack(norms),
             out=own(attention.o_proj.weight),
-            mlp_norm=column(layer.post_attention_layernorm.weight),
-            gate_up=own(mlp.gate_proj.weight, mlp.up_proj.weight),
+            gate_up=gate_up,
             down=own(mlp.down_proj.weight),
         )
 
@@ -135,18 +133,18 @@ class CPUDecoder:
         config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
         x = embeddings.T.copy()  # ours, to add to
         n = x.shape[1]
-        angles = sines(caches[0].offset, n, config.head_dim, config.rope_theta)
+        angles = angles_of(caches[0].offset, n, config.head_dim, config.rope_theta)
         for layer, cache in zip(self.layers, caches, strict=True):
-            normed = rms_norm(x, layer.attention_norm, eps, scratch.take("normed", *x.shape))
+            normed = rms_norm(x, eps, scratch.take("normed", *x.shape))
             n_asked = n if n_last is None or layer is not self.layers[-1] else n_last
             seen = self._attention(layer, normed, cache, angles, n_asked)
             if n_asked < n:
                 x = np.ascontiguousarray(x[:, n - n_asked :])
             x += product(layer.out, seen, scratch.take("added", *x.shape))
-            normed = rms_norm(x, layer.mlp_norm, eps, scratch.take("normed", *x.shape))
+            normed = rms_norm(x, eps, scratch.take("normed", *x.shape))
             gate_up = product(layer.gate_up, normed, scratch.take("gate_up", len(layer.gate_up), n_asked))
             x += product(layer.down, swiglu(gate_up), scratch.take("added", *x.shape))
-        return rms_norm(x, self._norm, eps, x).T
+        return (rms_norm(x, eps, x) * self._norm).T
 
     def logits(self, hidden: Numbers) -> Numbers:
         """Logits [n, vocab] of hidden states [n, hidden]."""
@@ -158,43 +156,38 @@ class CPUDecoder:
     ) -> Numbers:
         """What the heads of the last `n_last` positions see, [H * D, n_last], of all n of x [hidden, n]."""
         config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
-        n, D, n_kv_heads = x.shape[1], config.head_dim, config.num_key_value_heads
-        n_group = config.num_attention_heads // n_kv_heads
-        cos, sin = angles
+        n, D, n_heads, n_kv_heads = x.shape[1], config.head_dim, config.num_attention_heads, config.num_key_value_heads
         all_three = product(layer.query_key_value, x, scratch.take("qkv", len(layer.query_key_value), n))
         heads = all_three.reshape(-1, D, n)
-        queries, keys, values = np.split(heads, [n_kv_heads * n_group, n_kv_heads * (n_group + 1)])
+        turning = heads[: n_heads + n_kv_heads]
+        rms_norm(turning, eps, turning)
+        turning *= layer.head_norms
+        rotated = rotate(turning, *angles, scratch.take("rotated", *turning.shape))
         new_keys, new_values = cache.append(n)
-        rotate(rms_norm(keys, layer.key_norm, eps, keys), cos, sin, new_keys)
-        new_values[:] = values
-        if n_last < n:
-            queries, cos, sin = (np.ascontiguousarray(each[..., n - n_last :]) for each in (queries, cos, sin))
-        rotated = scratch.take("rotated", n_kv_heads, n_group, D, n_last)
-        rotate(rms_norm(queries, layer.query_norm, eps, queries), cos, sin, rotated.reshape(queries.shape))
-        held_keys, held_values = cache.held()
-        scores = scratch.take("scores", n_kv_heads, n_group, cache.offset, n_last)
-        np.matmul(held_keys.swapaxes(1, 2)[:, None], rotated, out=scores)
-        seen = scratch.take("seen", n_kv_heads, n_group, D, n_last)
-        attend(scores, held_values, seen, causal=True)
+        new_keys[:] = rotated[n_heads:]
+        new_values[:] = heads[n_heads + n_kv_heads :]
+        queries = rotated[:n_heads, :, n - n_last :].reshape(n_kv_heads, -1, D, n_last)
+        seen = attend(queries, *cache.held(), scratch, causal=True)
         return seen.reshape(-1, n_last)
 
 
-def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> None:
-    """RoPE: pairs (x[i], x[i + D/2]) of heads x [H, D, n], by angles whose cosines and sines are [D/2, n].
+def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> Numbers:
+    """RoPE of heads x [H, D, n]: (x[i], x[i + D/2]) is a pair. Angles as `angles_of` gives them.
 
     Args:
-        out: another array of the shape of x.
+        out: another array of the shape of x; is returned.
     """
-    half = x.shape[1] // 2
-    first, second = x[:, :half], x[:, half:]
-    np.multiply(first, cos, out=out[:, :half])
-    out[:, :half] -= second * sin
-    np.multiply(second, cos, out=out[:, half:])
-    out[:, half:] += first * sin
+    n_heads, D, n = x.shape
+    other = x.reshape(n_heads, 2, D // 2, n)[:, ::-1] * sin.reshape(2, D // 2, n)
+    np.multiply(x, cos, out=out)
+    out += other.reshape(x.shape)
+    return out
 
 
-def sines(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
-    """Cosines and sines [width / 2, length] of positions [offset, offset + length) times base**(-2i/width)."""
+def angles_of(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
+    """Cosines and sines [width, length] of positions [offset, offset + length) times base**(-2i/width), for i below
+    width / 2 and once more; sines negative at first, as the first of a pair takes them."""
     frequencies = base ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
     angles = np.outer(frequencies, np.arange(offset, offset + length))
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.concatenate([cos, cos]).astype(np.float32), np.concatenate([-sin, sin]).astype(np.float32)

@@ -131,20 +131,15 @@ class CPUEncoder:
 
     def _attention(self, all_three: Numbers) -> Numbers:
         """What each position sees in its window, [d_model, n], of queries, keys and values [3 d_model, n]."""
-        n_heads, n = self._config.encoder_attention_heads, all_three.shape[1]
+        scratch, n_heads, n = self._scratch, self._config.encoder_attention_heads, all_three.shape[1]
         queries, keys, values = all_three.reshape(3, n_heads, -1, n)
         width = queries.shape[1]
         queries *= np.float32(width**-0.5)
-        out = self._scratch.take("seen", n_heads, 1, width, n)
+        out = scratch.take("all seen", n_heads, 1, width, n)
         for start in range(0, n, self._config.window_tokens):
             window = slice(start, min(start + self._config.window_tokens, n))
-            q, k, v = (np.ascontiguousarray(each[:, :, window]) for each in (queries, keys, values))
-            size = q.shape[2]
-            scores = self._scratch.take("scores", n_heads, 1, size, size)
-            np.matmul(k.swapaxes(1, 2)[:, None], q[:, None], out=scores)
-            seen = self._scratch.take("seen here", n_heads, 1, width, size)
-            attend(scores, v, seen, causal=False)
-            out[..., window] = seen
+            q, k, v = queries[:, None, :, window], keys[:, :, window], values[:, :, window]
+            out[..., window] = attend(q, k, v, scratch, causal=False)
         return out.reshape(-1, n)
 
     def _stem(self, chunk: Numbers) -> Numbers:

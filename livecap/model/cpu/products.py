@@ -1,10 +1,12 @@
-"""Weights [N, K] times activations [K, n]: NumPy's product, in the shape in which its BLAS is fastest.
+"""Weights [N, K] times activations [K, n]: NumPy's products, in the shapes in which its BLAS is fastest.
 
-A decoder that says one token, or verifies a few, multiplies a few columns by every weight there is: reading the weights
-once is all that it should cost. One column is a matrix-vector product, which does that. For a few, BLAS would first
-copy the weights into an order of its own, which costs several times the reading; but small matrices it multiplies in
-place. So there the weights go in blocks of rows that count as small, shared out among the processor's cores.
+One column, a token, is a matrix-vector product: reading the weights once is all that it costs. For more, BLAS copies
+the weights into an order of its own first, which for a few columns costs several times the reading, and for a prompt of
+a hundred still a tenth. But what it counts as small it multiplies in place. So the weights go in blocks that count as
+small, pieces that stay in the cache, and the work is shared out among the processor's cores.
 """
+
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,17 @@ from livecap.model.cpu.cores import share_out
 
 MOST_MULTIPLICATIONS = 1_000_000
 """Of one block: OpenBLAS takes matrices up to this as small (its `SMALL_MATRIX_OPT`)."""
-MOST_COLUMNS = 48
-"""Of activations: with more, copying pays."""
+COLUMNS = 64
+"""Of one block: four registers of 16 numbers."""
+DEPTH = 1024
+"""The most inner numbers of one block: with the columns they fill a quarter of the second-level cache."""
 MOST_BLOCK_ROWS = 64
-FEWEST_BLOCK_ROWS = 16
+PIECE_ROWS = 512
+"""Rows of the weights that all columns are multiplied by before the next come."""
+MOST_COLUMNS = 160
+"""Of activations: for more, copying the weights is nothing."""
+FEW_COLUMNS = 16
+"""The same for a processor without AVX-512, for which OpenBLAS has no kernels for small matrices."""
 FEWEST_SHARED = 1 << 20
 """Multiplications that are worth waking another core for."""
 
@@ -27,30 +36,49 @@ Numbers = NDArray[np.float32]
 def product(weight: Numbers, x: Numbers, out: Numbers) -> Numbers:
     """Writes weight [N, K] times x [K, n] into out [N, n], all in C order; returns it."""
     n_inner, n_columns = x.shape
-    block = 0 if n_columns == 1 else block_rows(n_columns, n_inner)
-    if block == 0:
+    if n_columns == 1 or n_columns > most_columns():
         return np.matmul(weight, x, out=out)  # its BLAS shares it out by itself
+    depth = -(-n_inner // -(-n_inner // DEPTH))
 
-    def multiply(start: int, stop: int) -> None:
-        whole = start + (stop - start) // block * block
-        blocks, results = (
-            weight[start:whole].reshape(-1, block, n_inner),
-            out[start:whole].reshape(-1, block, n_columns),
-        )
-        np.matmul(blocks, x, out=results)
-        if whole < stop:
-            np.matmul(weight[whole:stop], x, out=out[whole:stop])
+    def multiply(first: int, last: int) -> None:
+        added = np.empty((min(PIECE_ROWS, last - first), n_columns), np.float32)
+        for start in range(first, last, PIECE_ROWS):
+            rows = slice(start, min(start + PIECE_ROWS, last))
+            for at in range(0, n_inner, depth):
+                inner = slice(at, at + depth)
+                result = added[: rows.stop - start] if at else out[rows]
+                for left in range(0, n_columns, COLUMNS):
+                    columns = slice(left, left + COLUMNS)
+                    _multiply_in_blocks(weight[rows, inner], x[inner, columns], result[:, columns])
+                if at:
+                    out[rows] += result
 
-    share_out(multiply, len(weight), block, FEWEST_SHARED // x.size + 1)
+    share_out(multiply, len(weight), MOST_BLOCK_ROWS, FEWEST_SHARED // x.size + 1)
     return out
 
 
+@cache
+def most_columns() -> int:
+    """Of activations that are multiplied by blocks of weights here."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    return MOST_COLUMNS if {"AVX512_SKX", "X86_V4"} & set(found) else FEW_COLUMNS
+
+
+def _multiply_in_blocks(weight: Numbers, x: Numbers, out: Numbers) -> None:
+    """The product of parts of matrices; neither is copied."""
+    (n_rows, n_inner), n_columns = weight.shape, x.shape[1]
+    block = block_rows(n_columns, n_inner)
+    whole = n_rows - n_rows % block
+    if whole:
+        np.matmul(weight[:whole].reshape(-1, block, n_inner), x, out=out[:whole].reshape(-1, block, n_columns))
+    if whole < n_rows:
+        np.matmul(weight[whole:], x, out=out[whole:])
+
+
 def block_rows(n_columns: int, n_inner: int) -> int:
-    """Rows of the weights in a small product with `n_columns` columns of `n_inner` numbers; 0: there is none."""
-    if n_columns > MOST_COLUMNS:
-        return 0
+    """Rows of the weights in a small product with up to COLUMNS columns of up to DEPTH numbers: a power of two."""
     most = min(MOST_MULTIPLICATIONS // (n_columns * n_inner), MOST_BLOCK_ROWS)
-    return 1 << most.bit_length() - 1 if most >= FEWEST_BLOCK_ROWS else 0
+    return 1 << most.bit_length() - 1
 
 
 def own(*arrays: mx.array) -> Numbers:
