@@ -17,6 +17,7 @@ from livecap.bench.reference import Reference, SpokenWord
 from livecap.bench.scores import percentiles
 from livecap.bench.stages import STAGES, Stages, watched
 from livecap.bench.timeline import Timeline, play
+from livecap.bench.yardstick import Yardstick
 from livecap.model.backend import mx
 from livecap.model.load import LoadedModel
 from livecap.stream.recogniser import Recogniser
@@ -24,6 +25,8 @@ from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
 
+STEPS_A_YARDSTICK = 4
+"""Steps of a long run between two looks at how fast the machine is."""
 PERIOD_SECONDS = 600
 """At least so much of the beginning and of the end of a long run is held against each other: the same sound."""
 
@@ -51,16 +54,31 @@ def measure_costs(
     Args:
         settle: closed utterances are heard again.
         trace: keep every span, for `write_trace`.
-        comes_round_seconds: after so long the same sound comes again.
+        comes_round_seconds: after so long the same sound comes again. Three such rounds and more, of ten minutes at
+            least, say whether steps grow dearer.
     """
     mx.reset_peak_memory()
     recogniser = Recogniser(loaded, "", None, mode.config)
     settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config) if settle else None
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
-    with watched(trace) as stages:
-        timeline = play(transcriber, reference.samples)
-    figures = _figures(reference, mode, stages, timeline)
-    return Run(figures | {"growth": _growth(timeline, stages, comes_round_seconds)}, stages, timeline)
+    period = math.ceil(PERIOD_SECONDS / comes_round_seconds) * comes_round_seconds
+    if reference.seconds < 3 * period:
+        with watched(trace) as stages:
+            timeline = play(transcriber, reference.samples)
+        return Run(_figures(reference, mode, stages, timeline) | {"growth": None}, stages, timeline)
+    machine_costs: list[tuple[float, float]] = []
+    n_steps = 0
+
+    def look(heard_seconds: float) -> None:
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps % STEPS_A_YARDSTICK == 0:
+            machine_costs.append((heard_seconds, yardstick.measure()))
+
+    with Yardstick() as yardstick, watched(trace) as stages:
+        timeline = play(transcriber, reference.samples, after_step=look)
+    growth = _growth(timeline, stages, period, machine_costs)
+    return Run(_figures(reference, mode, stages, timeline) | {"growth": growth}, stages, timeline)
 
 
 def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timeline) -> dict[str, Any]:
@@ -98,22 +116,32 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
     }
 
 
-def _growth(timeline: Timeline, stages: Stages, round_seconds: float) -> dict[str, float] | None:
-    """The last rounds against the first, ten minutes and more of each; None for less than three times that."""
-    period = math.ceil(PERIOD_SECONDS / round_seconds) * round_seconds
+def _growth(
+    timeline: Timeline, stages: Stages, period: float, machine_costs: Sequence[tuple[float, float]]
+) -> dict[str, float]:
+    """The last `period` seconds against the first.
+
+    Args:
+        machine_costs: when, on the sound's clock, the yardstick was laid on, and what it said.
+    """
     sound = timeline.sound_seconds
-    if sound < 3 * period:
-        return None
     at_of_step = {moment.step: moment.heard_seconds for moment in timeline.moments}
     costs = [(at_of_step[i], cost) for i, cost in enumerate(timeline.step_seconds) if i in at_of_step]
-    first = [cost for at, cost in costs if at < period]
-    last = [cost for at, cost in costs if at >= sound - period]
+
+    def ratio(timed: Sequence[tuple[float, float]]) -> float:
+        first = [cost for at, cost in timed if at < period]
+        last = [cost for at, cost in timed if at >= sound - period]
+        return float(np.mean(last) / np.mean(first))
+
     resident = [decode.resident_mb for decode in stages.decodes]
     n = max(1, round(len(resident) * period / sound))
     early, late = max(resident[:n], default=0.0), max(resident[-n:], default=0.0)
+    steps, here = ratio(costs), ratio(machine_costs)
     return {
         "seconds_compared": round(period, 1),
-        "step_cost_ratio": round(_mean(last) / max(_mean(first), 1e-9), 4),
+        "measured_ratio": round(steps, 4),
+        "machine_ratio": round(here, 4),
+        "step_cost_ratio": round(steps / here, 4),
         "resident_mb": round(late - early),
     }
 

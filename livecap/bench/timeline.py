@@ -52,6 +52,7 @@ def play(
     samples: NDArray[np.float32],
     step_cost: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    after_step: Callable[[float], None] = lambda heard_seconds: None,
 ) -> Timeline:
     """What the transcriber says about [n] samples at 16 kHz that arrive one after the other.
 
@@ -60,6 +61,7 @@ def play(
 
     Args:
         step_cost: seconds that a step takes on the second clock; None takes what it did cost.
+        after_step: called between steps, off the clocks, with how much sound had arrived.
     """
     timeline = Timeline(sound_seconds=len(samples) / SAMPLE_RATE)
     free_at = 0.0
@@ -89,6 +91,7 @@ def play(
         transcriber.accept(chunk)
         if transcriber.ready:
             take(transcriber.step(), chunk.end_sample / SAMPLE_RATE)
+            after_step(chunk.end_sample / SAMPLE_RATE)
         elif transcriber.n_unsettled:
             settle()
     take(transcriber.finish(), timeline.sound_seconds)

@@ -126,8 +126,7 @@ def _lines(run: "Run") -> str:
     lines.append("memory in MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in figures["memory_mb"].items()))
     if figures["growth"]:
         lines.append(
-            "last {seconds_compared:.0f} s to first: steps times {step_cost_ratio:.3f}, {resident_mb:+.0f} MB".format(
-                **figures["growth"]
-            )
+            "last {seconds_compared:.0f} s to first: steps times {measured_ratio:.3f}, the machine itself times "
+            "{machine_ratio:.3f}, so {step_cost_ratio:.3f}; {resident_mb:+.0f} MB".format(**figures["growth"])
         )
     return "\n".join(lines)

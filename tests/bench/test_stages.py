@@ -11,6 +11,7 @@ from livecap.bench.modes import parse_mode
 from livecap.bench.reference import read_reference
 from livecap.bench.stages import STAGES
 from livecap.bench.timeline import play
+from livecap.bench.yardstick import Yardstick
 from livecap.model.backend import on_cpu
 from livecap.model.load import LoadedModel, load
 from livecap.model.qwen3_asr import Qwen3ASR
@@ -83,11 +84,20 @@ def test_recordings_over_and_over_keep_their_word_times() -> None:
     assert (twice.samples[shift : shift + len(whole.samples)] == whole.samples).all()
 
 
-def test_the_end_of_a_long_run_is_held_against_the_same_sound_at_its_beginning() -> None:
-    """Steps of the second half of each round cost twice those of the first: nothing grows."""
+def test_the_end_of_a_long_run_is_held_against_the_same_sound_and_the_machine_at_its_beginning() -> None:
+    """Steps of the second half of each round cost twice those of the first, and the machine slows down by a half."""
     moments = [SimpleNamespace(step=i, heard_seconds=float(i)) for i in range(2300)]
-    costs = [1.0 if i % 250 < 125 else 2.0 for i in range(2300)]
+    slower = [1 + i / 2300 for i in range(2300)]
+    costs = [cost * (1.0 if i % 250 < 125 else 2.0) for i, cost in enumerate(slower)]
     timeline = SimpleNamespace(moments=moments, step_seconds=costs, sound_seconds=2300.0)
-    stages = SimpleNamespace(decodes=[SimpleNamespace(resident_mb=100.0)] * 2300)
-    growth = _growth(timeline, stages, 250.0)  # type: ignore[arg-type]
-    assert growth == {"seconds_compared": 750, "step_cost_ratio": 1, "resident_mb": 0}
+    stages = SimpleNamespace(decodes=[SimpleNamespace(resident_mb=100.0 + i // 1000) for i in range(2300)])
+    growth = _growth(timeline, stages, 750.0, list(enumerate(slower)))  # type: ignore[arg-type]
+    assert growth["measured_ratio"] > 1.5
+    assert growth["step_cost_ratio"] == pytest.approx(1, abs=0.03)
+    assert (growth["seconds_compared"], growth["resident_mb"]) == (750, 2)
+
+
+def test_the_yardstick_is_a_process_that_answers_and_ends() -> None:
+    with Yardstick() as yardstick:
+        assert yardstick.measure() > 0 and yardstick.measure() > 0
+    assert yardstick._process.returncode == 0

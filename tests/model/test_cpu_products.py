@@ -26,6 +26,7 @@ def random(seed: int, *shape: int) -> Numbers:
 @pytest.fixture(autouse=True, params=[products.FEW_COLUMNS, products.MOST_COLUMNS])
 def most_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "most_columns", lambda: request.param)
+    monkeypatch.setattr(products, "FEWEST_NUMBERS", 0)
 
 
 def multiplied(weight: Numbers, x: Numbers) -> Numbers:

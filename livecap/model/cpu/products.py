@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from livecap.model.backend import mx
 from livecap.model.cpu.cores import share_out
 
+FEWEST_NUMBERS = 1 << 19
+"""Of the weights: fewer stay in the cache anyway, and copying them costs little."""
 MOST_MULTIPLICATIONS = 1_000_000
 """Of one block: OpenBLAS takes matrices up to this as small (its `SMALL_MATRIX_OPT`)."""
 COLUMNS = 64
@@ -36,7 +38,7 @@ Numbers = NDArray[np.float32]
 def product(weight: Numbers, x: Numbers, out: Numbers) -> Numbers:
     """Writes weight [N, K] times x [K, n] into out [N, n], all in C order; returns it."""
     n_inner, n_columns = x.shape
-    if n_columns == 1 or n_columns > most_columns():
+    if n_columns == 1 or n_columns > most_columns() or weight.size < FEWEST_NUMBERS:
         return np.matmul(weight, x, out=out)  # its BLAS shares it out by itself
     depth = -(-n_inner // -(-n_inner // DEPTH))
 
