@@ -13,17 +13,18 @@ class StepLength:
         self._config = config
         self._cost_seconds = config.step_cost_seconds or 0.0
 
-    @property
-    def seconds(self) -> float:
-        """Of new sound for the next step."""
-        config = self._config
-        if config.step_seconds is not None:
-            return config.step_seconds
-        return min(max(self._cost_seconds / config.load, config.least_step_seconds), config.most_step_seconds)
+    def samples(self, nothing_shown: bool = False) -> int:
+        """New sound for the next step.
 
-    @property
-    def samples(self) -> int:
-        return self._config.samples(self.seconds)
+        Args:
+            nothing_shown: somebody speaks, and no word of it is shown yet. Then a fixed length is only a bound: the
+                first words come as soon as the cost of steps allows.
+        """
+        config = self._config
+        seconds = min(max(self._cost_seconds / config.load, config.least_step_seconds), config.most_step_seconds)
+        if config.step_seconds is not None:
+            seconds = min(config.step_seconds, seconds) if nothing_shown else config.step_seconds
+        return config.samples(seconds)
 
     def note(self, cost_seconds: float) -> None:
         """A step took so long."""

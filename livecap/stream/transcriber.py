@@ -36,6 +36,8 @@ class _Utterance:
     """It begins at a pause, however short."""
     shown: str = ""
     """Stable text so far; the next update must begin with it."""
+    is_shown: bool = False
+    """Some of it was shown, stable or not."""
 
 
 class StreamingTranscriber:
@@ -189,7 +191,7 @@ class StreamingTranscriber:
     @property
     def step_samples(self) -> int:
         """New sound that makes a step worth its cost now."""
-        return self._step_length.samples
+        return self._step_length.samples(nothing_shown=self._utterance is None or not self._utterance.is_shown)
 
     @property
     def statistics(self) -> StepStatistics:
@@ -376,6 +378,7 @@ class StreamingTranscriber:
         stable, partial = self._text.decode(hypothesis.stable_ids, partial_ids, hypothesis.joints)
         assert stable.startswith(utterance.shown), "stable text changed"
         utterance.shown = stable
+        utterance.is_shown = utterance.is_shown or bool(stable or partial)
         return TranscriptUpdate(
             track=self._track,
             utterance=utterance.index,

@@ -23,7 +23,7 @@ def session(cost: float, step_cost: float | None = None) -> Timeline:
     transcriber = StreamingTranscriber(
         oracle,  # type: ignore[arg-type]
         tokenizer,
-        StreamConfig(step_seconds=1.0),
+        StreamConfig(step_seconds=1.0, step_cost_seconds=0.5),
         make_detector=lambda: ScriptDetector(WORDS),  # type: ignore[arg-type,return-value]
         clock=clock,
     )

@@ -99,7 +99,7 @@ def test_the_default_faults_reproduce_what_was_published() -> None:
     words = speak(4000, seed=1)
     tokens = sum(len(tokenizer().encode(f" {word.text}")) for word in words)
     assert tokens / len(words) == pytest.approx(1.27, abs=0.03)
-    windows = "look_for_pause_seconds=16;roll_seconds=22"
+    windows = "look_for_pause_seconds=16;roll_seconds=22;step_cost_seconds=1"
     session = run(words, f"published:step_seconds=2;commit.rule=rollback;commit.hold_display=false;{windows}")
     assert session.acceptance == pytest.approx(0.74, abs=0.03)
     assert session.rewrite_rate == pytest.approx(0.65, abs=0.03)

@@ -29,7 +29,7 @@ RECORDINGS = sorted((ROOT / "recordings").glob("*.flac"))
 RANDOM_CHECKPOINT = ROOT / "tests" / "model" / "data" / "asr"
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 SECOND = 16_000
-CONFIG = StreamConfig(step_seconds=1.0)
+CONFIG = StreamConfig(step_seconds=1.0, step_cost_seconds=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +75,11 @@ def test_random_checkpoints_say_the_same_without_a_cache(seed: int) -> None:
     samples, _ = soundfile.read(
         RECORDINGS[seed % len(RECORDINGS)], dtype="float32", frames=(42 if PROVE else 26) * SECOND
     )
-    with_caches = updates(random_model, samples, StreamConfig(step_seconds=2.0))
+    config = StreamConfig(step_seconds=2.0, step_cost_seconds=0.1)
+    with_caches = updates(random_model, samples, config)
     assert with_caches
     for off in OFF:
-        assert updates(random_model, samples, replace(StreamConfig(step_seconds=2.0), **off)) == with_caches, off
+        assert updates(random_model, samples, replace(config, **off)) == with_caches, off
 
 
 def sound(seed: int, n: int) -> NDArray[np.float32]:

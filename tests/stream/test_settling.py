@@ -26,7 +26,8 @@ class Watched(Recogniser):
 
 def test_live_text_is_a_draft_of_the_settled_text_from_its_language_on() -> None:
     tiny = load("tiny")
-    config = StreamConfig(step_seconds=2, settled_prompt_seconds=0)  # every utterance in a prompt of its own
+    # Every utterance in a prompt of its own.
+    config = StreamConfig(step_seconds=2, step_cost_seconds=0.1, settled_prompt_seconds=0)
     again = Watched(tiny, "", None, config)
     live = StreamingTranscriber(
         Recogniser(tiny, "", None, config), tiny.tokenizer, config, settling=Settling(again, config)
