@@ -13,18 +13,18 @@ class StepLength:
         self._config = config
         self._cost_seconds = config.step_cost_seconds or 0.0
 
-    def samples(self, nothing_shown: bool = False) -> int:
+    def samples(self, awaits_words: bool = False) -> int:
         """New sound for the next step.
 
         Args:
-            nothing_shown: somebody speaks, and no word of it is shown yet. Then a fixed length is only a bound: the
-                first words come as soon as the cost of steps allows.
+            awaits_words: somebody began to speak, and no word of it is shown yet. Then a fixed length is only a bound:
+                the first words come as soon as the cost of steps allows.
         """
         config = self._config
-        seconds = min(max(self._cost_seconds / config.load, config.least_step_seconds), config.most_step_seconds)
-        if config.step_seconds is not None:
-            seconds = min(config.step_seconds, seconds) if nothing_shown else config.step_seconds
-        return config.samples(seconds)
+        by_cost = min(self._cost_seconds / config.load, config.most_step_seconds)
+        fixed = config.step_seconds
+        seconds = max(by_cost, config.least_step_seconds) if fixed is None else fixed
+        return config.samples(min(max(by_cost, config.first_step_seconds), seconds) if awaits_words else seconds)
 
     def note(self, cost_seconds: float) -> None:
         """A step took so long."""

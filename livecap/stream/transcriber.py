@@ -191,7 +191,12 @@ class StreamingTranscriber:
     @property
     def step_samples(self) -> int:
         """New sound that makes a step worth its cost now."""
-        return self._step_length.samples(nothing_shown=self._utterance is None or not self._utterance.is_shown)
+        utterance, config = self._utterance, self._config
+        awaits_words = utterance is None or not (
+            utterance.is_shown
+            or self._sound.end_sample - utterance.start_sample > config.samples(config.first_words_seconds)
+        )
+        return self._step_length.samples(awaits_words)
 
     @property
     def statistics(self) -> StepStatistics:
