@@ -1,6 +1,7 @@
 """Work that is shared out is done once, all of it, on any system."""
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -56,6 +57,15 @@ def test_after_a_fault_here_nobody_works_on(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(KeyboardInterrupt):
         share_out(work, 2, 1)
     assert ended == [1]
+
+
+@pytest.mark.parametrize("set_before", [None, "26"])
+def test_openblas_is_told_not_to_wait_on_a_core_before_numpy_loads_it(set_before: str | None) -> None:
+    rest = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    environment = rest | ({"OPENBLAS_THREAD_TIMEOUT": set_before} if set_before else {})
+    code = "import os, sys, livecap; print(os.environ['OPENBLAS_THREAD_TIMEOUT'], 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [set_before or "20", "False"]
 
 
 @pytest.mark.usefixtures("asked_anew")
