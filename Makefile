@@ -39,7 +39,6 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	.venv/bin/livecap eval recordings/*.flac --mode default --chunk 2 --step-cost 0.1 \
 		--require "wer_gap.stable.gap <= 0.02" --out docs/benchmarks/recordings.json
 	$(PYTHON) -m livecap.bench.word_times recordings/*.flac --out docs/benchmarks/word_times.json
-	$(PYTHON) -m livecap.bench.policies --minutes 120 --mode default --mode 0.5 --mode 1 --mode 2 --out docs/benchmarks/policies.json
 	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
 	$(PYTHON) -m livecap.bench.archive --out docs/benchmarks/archive.json
 

@@ -1,6 +1,7 @@
 """Modes of the stream over the oracle: exact figures of policy, without a model, at thousands of steps a second.
 
-    python -m livecap.bench.policies --minutes 120 --mode default --mode "old:step_seconds=2;commit.rule=rollback"
+    python -m livecap.bench.policies --minutes 120 --tokenizer DIR
+    python -m livecap.bench.policies --mode default --mode "mine:step_seconds=2;commit.rule=rollback"
 
 Sound is silence with words in it; the recogniser knows them, and is as unsteady as real models are, or --steady.
 """
@@ -34,6 +35,12 @@ from livecap.model.tokenizer import Tokenizer
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
 
+RULES = ("rollback", "agreement", "confidence")
+CHUNKS = ("0.5", "1", "2")
+COMPARED = [f"{rule} {chunk}:step_seconds={chunk};commit.rule={rule}" for rule in RULES for chunk in CHUNKS] + [
+    "default"
+]
+"""What decision 0008 compares."""
 SESSION_WORDS = 1200
 """About ten minutes."""
 STYLES = (
@@ -79,7 +86,9 @@ def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: To
 def main() -> int:
     """Measure, print a table, store; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mode", dest="modes", action="append", help="as in livecap eval; give several")
+    parser.add_argument(
+        "--mode", dest="modes", action="append", help="as in livecap eval (default: all rules and chunks)"
+    )
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--cost", type=float, default=0.1, help="seconds of a step (default: 0.1)")
     parser.add_argument("--token-cost", type=float, default=0.01, help="and of each token not foretold (default: 0.01)")
@@ -90,7 +99,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         bounds = [parse_bound(text) for text in options.require]
-        modes = [parse_mode(text) for text in options.modes or ["default", "0.5", "2"]]
+        modes = [parse_mode(text) for text in options.modes or COMPARED]
         faults = Faults() if options.steady else PUBLISHED
         faults = replace(faults, cost_seconds=options.cost, cost_per_token_seconds=options.token_cost)
         tokenizer = Tokenizer.from_folder(options.tokenizer or resolve("tiny"))

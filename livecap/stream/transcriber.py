@@ -250,6 +250,8 @@ class StreamingTranscriber:
             return
         near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
         pause = self._window.short_pause_near(near)
+        if pause is not None and self._last_voiced_sample < pause[1]:
+            pause = None  # what is not stable was said before it
         if pause is None and length < config.samples(config.max_utterance_seconds):
             return
         following = hypothesis.partial_ids
