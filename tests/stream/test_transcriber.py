@@ -221,7 +221,7 @@ def test_the_last_words_are_shown_soon_after_speech_and_the_endpoint_needs_no_st
     assert transcriber.statistics.n_steps == len([u for u in updates if not u.final])
 
 
-@pytest.mark.parametrize(("cost_seconds", "after_seconds"), [(0.1, (0.2, 0.5)), (0.6, (1.9, 2.1))])
+@pytest.mark.parametrize(("cost_seconds", "after_seconds"), [(0.1, (0.2, 0.5)), (0.6, (1.6, 2.1))])
 def test_the_first_words_do_not_wait_for_a_long_chunk_unless_steps_are_dear(
     cost_seconds: float, after_seconds: tuple[float, float]
 ) -> None:
