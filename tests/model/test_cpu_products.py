@@ -23,6 +23,9 @@ def random(seed: int, *shape: int) -> Numbers:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
+MOST_COLUMNS_HERE = products.most_columns
+
+
 @pytest.fixture(autouse=True, params=[products.FEW_COLUMNS, products.MOST_COLUMNS])
 def most_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "most_columns", lambda: request.param)
@@ -57,6 +60,23 @@ def test_work_shared_out_among_cores_is_the_same(n_columns: int, n_rows: int, mo
 @given(st.integers(1, COLUMNS), st.integers(1, DEPTH))
 def test_blocks_count_as_small(n_columns: int, n_inner: int) -> None:
     assert 8 <= block_rows(n_columns, n_inner) <= MOST_MULTIPLICATIONS // (n_columns * n_inner)
+
+
+@pytest.mark.parametrize(
+    ("config", "most"),
+    [
+        ({"SIMD Extensions": {"found": ["X86_V3", "X86_V4"]}}, products.MOST_COLUMNS),
+        ({"SIMD Extensions": {"found": ["AVX512F", "AVX512_SKX"]}}, products.MOST_COLUMNS),
+        ({"SIMD Extensions": {"found": ["X86_V3"]}}, products.FEW_COLUMNS),
+        ({"SIMD Extensions": {"baseline": ["NEON"]}}, products.FEW_COLUMNS),
+        ({}, products.FEW_COLUMNS),
+    ],
+)
+def test_small_products_of_many_columns_are_for_processors_that_have_kernels_for_them(
+    config: dict[str, dict[str, list[str]]], most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(np, "show_config", lambda mode: config)
+    assert MOST_COLUMNS_HERE.__wrapped__() == most
 
 
 def test_weights_are_copied_one_below_another() -> None:

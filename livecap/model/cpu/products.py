@@ -62,7 +62,7 @@ def product(weight: Numbers, x: Numbers, out: Numbers) -> Numbers:
 @cache
 def most_columns() -> int:
     """Of activations that are multiplied by blocks of weights here."""
-    found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])  # NumPy leaves out what is empty
     return MOST_COLUMNS if {"AVX512_SKX", "X86_V4"} & set(found) else FEW_COLUMNS
 
 
