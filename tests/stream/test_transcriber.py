@@ -234,6 +234,15 @@ def test_the_first_words_do_not_wait_for_a_long_chunk_unless_steps_are_dear(
         assert min(np.diff(ends[:3])) >= 1.9 * SECOND, "what follows keeps to the chunk"
 
 
+def test_a_voice_that_says_no_word_is_not_waited_for_in_short_steps_for_ever() -> None:
+    words = speech([0.3] + [0.02] * 40)
+    config = StreamConfig(step_seconds=2.0, step_cost_seconds=0.1)
+    updates, _ = run(words, ScriptedRecogniser([]), (0.05,), config=config)
+    ends = [u.end_sample / SECOND for u in updates if not u.final]
+    assert sum(end < 2.5 for end in ends) > 4
+    assert min(np.diff([end for end in ends if end >= 2.5][:4])) >= 1.9
+
+
 def test_speech_that_goes_on_after_a_breath_is_one_utterance() -> None:
     words = speech([0.3, 0.1, 0.1, 0.4, 0.1, 0.1])
     updates, _ = run(words, chunk_seconds=(0.05,))
