@@ -4,12 +4,15 @@ A machine that others use is not as fast after an hour as it was before, by more
 grows in that process, so what its decode costs says how fast the machine is, and nothing else.
 """
 
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from livecap.bench.reference import read_reference
+from livecap.errors import LivecapError
 from livecap.model.load import load
 from livecap.shipped import demo_recording
 from livecap.stream.config import StreamConfig
@@ -35,14 +38,23 @@ class Yardstick:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate()
+        with suppress(OSError):  # it has ended before
+            self._process.communicate()
 
     def measure(self) -> float:
-        """Seconds of one decode, just now. Whoever asks should do nothing meanwhile."""
+        """Seconds of one decode, just now. Whoever asks should do nothing meanwhile.
+
+        Raises:
+            LivecapError: the process has ended.
+        """
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        try:
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
+            return float(self._process.stdout.readline())
+        except (OSError, ValueError):
+            status = self._process.wait()
+            raise LivecapError(f"The process that says how fast the machine is ended with status {status}.") from None
 
 
 def main() -> None:
@@ -50,6 +62,7 @@ def main() -> None:
     loaded, config = load("tiny"), StreamConfig()
     recogniser = Recogniser(loaded, "", None, config)
     sound = read_reference(demo_recording()).samples[: SOUND_SECONDS * SAMPLE_RATE]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks; then the pipe closes
     for _ in sys.stdin:
         began = time.perf_counter()
         recogniser.begin(0)

@@ -12,6 +12,7 @@ from livecap.bench.reference import read_reference
 from livecap.bench.stages import STAGES
 from livecap.bench.timeline import play
 from livecap.bench.yardstick import Yardstick
+from livecap.errors import LivecapError
 from livecap.model.backend import on_cpu
 from livecap.model.load import LoadedModel, load
 from livecap.model.qwen3_asr import Qwen3ASR
@@ -101,3 +102,11 @@ def test_the_yardstick_is_a_process_that_answers_and_ends() -> None:
     with Yardstick() as yardstick:
         assert yardstick.measure() > 0 and yardstick.measure() > 0
     assert yardstick._process.returncode == 0
+
+
+def test_a_yardstick_that_died_is_told_in_a_line() -> None:
+    with Yardstick() as yardstick:
+        yardstick._process.kill()
+        yardstick._process.wait()
+        with pytest.raises(LivecapError, match=r"ended with status -9\.$"):
+            yardstick.measure()
