@@ -18,7 +18,7 @@ class StreamConfig:
     most_step_seconds: float = 4.0
     """Between these the length of a step follows its cost."""
     first_step_seconds: float = 0.3
-    """The least instead, whatever a step is set to, until an utterance shows its first words..."""
+    """The least instead, with a fixed length too if steps are cheap, until an utterance shows its first words..."""
     first_words_seconds: float = 2.0
     """...or holds so much sound: then it may be none that anybody spoke."""
     load: float = 0.5
