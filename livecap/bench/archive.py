@@ -15,16 +15,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from livecap.archive.archive import Archive
+from livecap.archive.folder import EVENTS
+from livecap.archive.index import INDEX, Index
+from livecap.archive.line import encode_line
+from livecap.archive.log import SessionLog
+from livecap.archive.recorded import RecordedSession
+from livecap.archive.search import Query
 from livecap.bench.machine import machine
 from livecap.bench.scores import percentiles
-from livecap.session.archive import Archive
-from livecap.session.export import export_pieces
-from livecap.session.index import INDEX, Index
-from livecap.session.log import SessionLog
-from livecap.session.log_format import encode_line
-from livecap.session.recorded import RecordedSession
-from livecap.session.search import Query
-from livecap.session.session_folder import EVENTS
+from livecap.export.formats import export_pieces
 from livecap.transcript import (
     SAMPLE_RATE,
     SessionEnded,

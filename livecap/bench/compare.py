@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from livecap.archive.recorded import RecordedSession, Utterance
 from livecap.bench.alignment import align
 from livecap.bench.wer import normalise
-from livecap.session.recorded import RecordedSession, Utterance
 from livecap.transcript import SAMPLE_RATE
 
 PART_SAMPLES = 120 * SAMPLE_RATE

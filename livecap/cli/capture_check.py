@@ -46,8 +46,8 @@ def listen(settings: Settings, seconds: float) -> dict[str, Any]:
 
 def last_session(parent: Path) -> dict[str, Any] | None:
     """What the newest live session below `parent` reported of its tracks; None where there is none."""
-    from livecap.session.log_reader import LogReader
-    from livecap.session.session_folder import EVENTS
+    from livecap.archive.folder import EVENTS
+    from livecap.archive.reader import LogReader
     from livecap.transcript import SAMPLE_RATE, CaptureReport
 
     for log in sorted(parent.glob(f"*/{EVENTS}"), reverse=True):

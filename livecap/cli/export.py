@@ -32,9 +32,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _export(options: argparse.Namespace, settings: Settings) -> int:
+    from livecap.archive.archive import Archive
     from livecap.cli.output import warn
-    from livecap.session.archive import Archive
-    from livecap.session.export import export_file, export_pieces
+    from livecap.export.formats import export_file, export_pieces
 
     session = Archive(sessions_folder(settings)).open(options.session)
     for damage in session.damages:

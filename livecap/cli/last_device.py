@@ -12,7 +12,7 @@ def remember(settings: Settings) -> None:
     """After a session's devices were opened: the device that was chosen, or that none was."""
     if settings.replay is not None or settings.stdin:
         return
-    from livecap.session.disk import replace_file
+    from livecap.archive.disk import replace_file
 
     path = _path()
     with suppress(OSError):  # a convenience, no more

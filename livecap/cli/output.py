@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
-from livecap.session.clock import SessionClock
+from livecap.archive.clock import SessionClock
 from livecap.text_safety import printable
 from livecap.transcript import (
     SAMPLE_RATE,

@@ -35,8 +35,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _recover(options: argparse.Namespace, settings: Settings) -> int:
+    from livecap.archive.archive import Archive
     from livecap.cli.output import warn
-    from livecap.session.archive import Archive
 
     archive = Archive(sessions_folder(settings))
     names = [archive.folder_of(name).name for name in options.session] or archive.cut_off()
@@ -68,12 +68,12 @@ def offer(settings: Settings) -> None:
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
-    from livecap.session.session_folder import all_have_ends
+    from livecap.archive.folder import all_have_ends
 
     if all_have_ends(sessions_folder(settings), OFFERED):
         return
+    from livecap.archive.archive import Archive
     from livecap.cli.output import warn  # slow to load, and a person waits for the microphone
-    from livecap.session.archive import Archive
 
     archive = Archive(sessions_folder(settings))
     for name in archive.cut_off(OFFERED):
@@ -92,8 +92,8 @@ def offer(settings: Settings) -> None:
 
 def about(folder: Path) -> str:
     """What is known of a session that was cut off, in one line."""
+    from livecap.archive.recorded import RecordedSession
     from livecap.cli.sessions import length
-    from livecap.session.recorded import RecordedSession
     from livecap.session.recovery import seconds_to_decode
 
     session = RecordedSession(folder)

@@ -22,11 +22,11 @@ from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_soun
 from livecap.settings import Settings
 
 if TYPE_CHECKING:
+    from livecap.archive.steps import Step
     from livecap.audio_in.source import AudioSource
     from livecap.model.load import LoadedModel
     from livecap.session.live import LiveSession, LoadModel, MakeTranscriber
-    from livecap.session.steered import SteeredSession
-    from livecap.session.steps import Step
+    from livecap.session.requests import SteeredSession
     from livecap.stream.config import StreamConfig
 
 
@@ -98,9 +98,9 @@ def make_session(settings: Settings) -> "SteeredSession":
     check_sound(settings)
     recorded = open_sound(settings, notices) if settings.replay is not None else []
     if not is_here(settings.model):
+        from livecap.archive.log import check_parent
         from livecap.cli.download import find_model
         from livecap.model.prompt import parse_language
-        from livecap.session.log import check_parent
 
         with closed_on_failure(recorded):
             check_parent(parent)
@@ -114,14 +114,14 @@ def make_session(settings: Settings) -> "SteeredSession":
         remember(settings)
         from datetime import datetime
 
+        from livecap.archive.clock import WallClock
+        from livecap.archive.log import SessionLog, check_parent
         from livecap.cli.steering import described_model
-        from livecap.session.clock import WallClock
-        from livecap.session.log import SessionLog, check_parent
 
         check_parent(parent)
         from livecap.model.backend import mx
+        from livecap.session.requests import SteeredSession
         from livecap.session.sound_folder import SoundFolder, tidy
-        from livecap.session.steered import SteeredSession
         from livecap.session.tracks import TrackSource
 
         kept: dict[Path, LoadedModel] = {}
@@ -243,7 +243,7 @@ def stream_config(settings: Settings) -> "StreamConfig":
 
 def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":
     """The steps to make again: those of a recorded session, unless a person wants others."""
-    from livecap.session.rehearing import RecordedSound
+    from livecap.session.recorded_source import RecordedSound
 
     return source.steps if isinstance(source, RecordedSound) and settings.chunk_seconds is None else ()
 

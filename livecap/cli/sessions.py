@@ -52,7 +52,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _sessions(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.session.archive import Archive
+    from livecap.archive.archive import Archive
 
     archive = Archive(sessions_folder(settings))
     if options.action == "rename":
@@ -115,8 +115,8 @@ def _delete(archive: Any, wanted: list[str], sure: bool) -> int:
 
 
 def _search(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.session.archive import Archive
-    from livecap.session.search import Query
+    from livecap.archive.archive import Archive
+    from livecap.archive.search import Query
 
     archive = Archive(sessions_folder(settings))
     now = datetime.now().astimezone()
@@ -177,9 +177,9 @@ def _print_hits(hits: list[Any]) -> None:
 
 
 def _reindex(options: argparse.Namespace, settings: Settings) -> int:
+    from livecap.archive.archive import Archive
+    from livecap.archive.index import Index, erase
     from livecap.cli.output import warn
-    from livecap.session.archive import Archive
-    from livecap.session.index import Index, erase
 
     archive = Archive(sessions_folder(settings))
     names = archive.names()

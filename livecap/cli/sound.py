@@ -145,7 +145,7 @@ def _open_recording(settings: Settings, path: Path, on_notice: OnNotice) -> Soun
     from livecap.audio_in.replay import Replay
 
     if path.is_dir():
-        from livecap.session.rehearing import open_session
+        from livecap.session.recorded_source import open_session
 
         sound = open_session(path, settings.pace, settings.start_seconds, settings.end_seconds, on_notice)
         if settings.labels:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from livecap.settings import Settings
 
 if TYPE_CHECKING:
-    from livecap.session.steered import SteeredSession
+    from livecap.session.requests import SteeredSession
 
 
 class Steering:

@@ -11,18 +11,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from livecap.archive.clock import WallClock, iso_time
+from livecap.archive.disk import replace_file
+from livecap.archive.log import SessionLog
+from livecap.archive.steps import Step
 from livecap.audio_in.source import WAKE_SECONDS, AudioChunk
 from livecap.errors import LivecapError, LogError
-from livecap.session.clock import WallClock, iso_time
+from livecap.session.capture_report import capture_report
 from livecap.session.commit_latency import CommitLatency
-from livecap.session.disk import replace_file
-from livecap.session.log import SessionLog
 from livecap.session.publish import Listener, Publisher
-from livecap.session.report import capture_report
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.status import SessionStatus, State
 from livecap.session.step_costs import StepCost, StepCosts
-from livecap.session.steps import Step
 from livecap.session.tracks import Track, TrackSource
 from livecap.session.versions import versions
 from livecap.stream.transcriber import StreamingTranscriber

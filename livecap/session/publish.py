@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from livecap.session.log import SessionLog
+from livecap.archive.log import SessionLog
 from livecap.transcript import SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded
 
 Listener = Callable[[SessionEvent | TranscriptUpdate], None]

@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from livecap.archive.folder import AUDIO, EVENTS, UNSAVED
+from livecap.archive.log import SessionLog
+from livecap.archive.reader import LogReader
+from livecap.archive.recorded import RecordedSession, joined
 from livecap.audio_in.replay import Replay
 from livecap.errors import LivecapError, LogError
 from livecap.session.live import LoadModel
-from livecap.session.log import SessionLog
-from livecap.session.log_reader import LogReader
 from livecap.session.publish import Listener, Publisher
-from livecap.session.recorded import RecordedSession, joined
-from livecap.session.session_folder import AUDIO, EVENTS, UNSAVED
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
     SAMPLE_RATE,

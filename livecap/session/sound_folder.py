@@ -16,9 +16,9 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from livecap.archive.folder import AUDIO, EVENTS, SINGLE, UNSAVED, is_being_written
+from livecap.archive.steps import Step, StepsFile
 from livecap.audio_in.spool import Spool
-from livecap.session.session_folder import AUDIO, EVENTS, SINGLE, UNSAVED, is_being_written
-from livecap.session.steps import Step, StepsFile
 
 KEPT_SECONDS = timedelta(days=7).total_seconds()
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from livecap.archive.steps import Step
 from livecap.audio_in.source import AudioChunk, AudioSource
 from livecap.session.status import TrackStatus
-from livecap.session.steps import Step
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, TranscriptUpdate
 

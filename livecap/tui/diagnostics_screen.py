@@ -21,7 +21,7 @@ from livecap.tui.spoken import length_of_time, size
 from livecap.version import VERSION
 
 if TYPE_CHECKING:
-    from livecap.session.steered import SteeredSession
+    from livecap.session.requests import SteeredSession
 
 REDRAW_SECONDS = 0.5
 MIN_COLUMN_WIDTH = 44

@@ -9,9 +9,9 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 
+from livecap.archive.recorded import RecordedSession
 from livecap.errors import LivecapError
-from livecap.session.export import export_file
-from livecap.session.recorded import RecordedSession
+from livecap.export.formats import export_file
 from livecap.text_safety import printable
 from livecap.tui.choose_list import ChooseList
 from livecap.tui.clean_input import CleanInput

@@ -11,8 +11,8 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.reactive import reactive
 
+from livecap.archive.clock import SessionClock
 from livecap.errors import LivecapError
-from livecap.session.clock import SessionClock
 from livecap.session.status import State
 from livecap.transcript import ClockAnchored, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
 from livecap.tui.ask_line import AskLine
@@ -31,7 +31,7 @@ from livecap.tui.status_bar import StatusBar
 from livecap.tui.transcript_view import TranscriptView
 
 if TYPE_CHECKING:
-    from livecap.session.steered import SteeredSession  # it loads MLX, which the screen can do without
+    from livecap.session.requests import SteeredSession  # it loads MLX, which the screen can do without
 
 Leaving = Literal["finished", "abandoned"]
 """How a person left: after the session ended in order, or at once, with sound still to decode."""

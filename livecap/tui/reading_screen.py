@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
 
-from livecap.session.clock import SessionClock
+from livecap.archive.clock import SessionClock
 from livecap.tui.ask_line import AskLine
 from livecap.tui.bindings import READING
 from livecap.tui.key_hints import KeyHints

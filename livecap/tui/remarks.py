@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from livecap.session.clock import elapsed
+from livecap.archive.clock import elapsed
 from livecap.text_safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
 from livecap.tui.paragraph import Paragraph

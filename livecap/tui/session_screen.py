@@ -7,9 +7,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
+from livecap.archive.recorded import RecordedSession
+from livecap.archive.search import Hit
 from livecap.errors import LivecapError
-from livecap.session.recorded import RecordedSession
-from livecap.session.search import Hit
 from livecap.text_safety import printable
 from livecap.transcript import UtteranceEnded, UtteranceSettled
 from livecap.tui.bindings import PAST

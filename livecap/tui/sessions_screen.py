@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
+from livecap.archive.archive import Archive
+from livecap.archive.index import SessionSummary
+from livecap.archive.search import Hit, Query
 from livecap.errors import LivecapError
-from livecap.session.archive import Archive
-from livecap.session.index import SessionSummary
-from livecap.session.search import Hit, Query
 from livecap.text_safety import printable
 from livecap.tui.ask_line import AskLine
 from livecap.tui.choose_list import ChooseList

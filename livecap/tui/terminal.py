@@ -24,7 +24,7 @@ from livecap.tui.machine import Change, Machine
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from livecap.session.steered import SteeredSession
+    from livecap.session.requests import SteeredSession
 
 
 def run_app(

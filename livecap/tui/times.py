@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from livecap.session.clock import SessionClock, short_elapsed
+from livecap.archive.clock import SessionClock, short_elapsed
 
 
 class Times(Enum):

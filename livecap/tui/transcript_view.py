@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from livecap.session.clock import SessionClock
+from livecap.archive.clock import SessionClock
 from livecap.text_safety import printable
 from livecap.transcript import TranscriptUpdate
 from livecap.tui.page import Form, Page

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap.archive.reader import LogReader
+from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
 from livecap.cli.session import recognition
-from livecap.session.log_reader import LogReader
-from livecap.session.recorded import RecordedSession
 from livecap.session.recovery import recover
 from livecap.settings import Settings
 from livecap.transcript import SAMPLE_RATE, ClockAnchored, TranscriptUpdate, from_json

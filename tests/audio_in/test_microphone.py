@@ -447,7 +447,7 @@ def test_a_device_that_cannot_be_opened_early_is_tried_again(ear, monkeypatch):
 
 
 def test_capture_begins_without_slow_libraries():
-    late = "numpy mlx soundfile statistics sqlite3 logging livecap.transcript livecap.session.log".split()
+    late = "numpy mlx soundfile statistics sqlite3 logging livecap.transcript livecap.archive.log".split()
     script = f"import sys, livecap.audio_in.capture, livecap.cli.session; print({{*{late}}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import TempPathFactory, approx
 
+from livecap.archive.recorded import RecordedSession
 from livecap.bench.compare import compare
 from livecap.bench.wer import normalise, word_error_rate
-from livecap.session.recorded import RecordedSession
-from tests.session.facts import said, write
+from tests.archive.facts import said, write
 
 
 def session(parent: Path, texts: list[str]) -> RecordedSession:

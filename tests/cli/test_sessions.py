@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
 from livecap.cli.sessions import length, moment, size
 from livecap.errors import SettingsError
-from livecap.session.recorded import RecordedSession
 from livecap.transcript import UtteranceSettled
-from tests.session.facts import SECOND, said, write
+from tests.archive.facts import SECOND, said, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,11 +14,11 @@ IMPORTED = [
     "livecap.audio_in.replay",
     "livecap.cli.session",
     "livecap.model.load",
-    "livecap.session.steered",
+    "livecap.session.requests",
     "livecap.stream.settling",
     "livecap.stream.transcriber",
     "pytest",  # which every process imports that is started by a test
-    "tests.session.victims",
+    "tests.archive.victims",
 ]
 """By the process that forks. It starts no thread and computes nothing; each program loads its model itself."""
 PIPE_BYTES = 4096

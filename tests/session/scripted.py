@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from livecap.archive.disk import Disk
+from livecap.archive.log import SessionLog
 from livecap.audio_in.source import AudioChunk
-from livecap.session.disk import Disk
 from livecap.session.live import LiveSession
-from livecap.session.log import SessionLog
 from livecap.session.tracks import TrackSource
 from livecap.stream.prompt_window import StepStatistics
 from livecap.transcript import SessionEvent, TranscriptUpdate
-from tests.session.when import STARTED
+from tests.archive.when import STARTED
 
 SECOND = 16_000
 

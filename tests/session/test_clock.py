@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.session.clock import ANCHOR_SECONDS, SessionClock, WallClock, elapsed, short_elapsed
+from livecap.archive.clock import ANCHOR_SECONDS, SessionClock, WallClock, elapsed, short_elapsed
 from livecap.transcript import ClockAnchored, Resumed, SessionStarted
 
 LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from livecap.archive.folder import EVENTS, TRANSCRIPT
+from livecap.archive.reader import LogReader
+from livecap.archive.recorded import RecordedSession
 from livecap.cli.session import recognition
-from livecap.session.log_reader import LogReader
-from livecap.session.recorded import RecordedSession
 from livecap.session.recovery import recover, seconds_to_decode
-from livecap.session.session_folder import EVENTS, TRANSCRIPT
 from livecap.settings import Settings
 from livecap.transcript import (
     SessionEvent,
@@ -24,9 +24,9 @@ from livecap.transcript import (
     UtteranceSettled,
     from_json,
 )
-from tests.session.facts import SECOND
+from tests.archive.facts import SECOND
+from tests.archive.victims import replay
 from tests.session.killed import Running
-from tests.session.victims import replay
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
 CLIP_SECONDS = 5

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
+from livecap.archive.log import SessionLog
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.spool import Spool
 from livecap.session.live import LiveSession
-from livecap.session.log import SessionLog
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import TrackSource
 from livecap.transcript import AudioGap, CaptureReport, Notice, SessionEvent, TranscriptUpdate
+from tests.archive.when import STARTED
 from tests.audio_in.fake_portaudio import MIC, Ear
 from tests.session.scripted import ScriptedTranscriber
-from tests.session.when import STARTED
 
 SECOND = 16_000
 MINUTES_10 = 600

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from livecap.archive.disk import Disk
 from livecap.errors import AudioError
-from livecap.session.disk import Disk
 from livecap.session.status import State
 from livecap.transcript import (
     AudioGap,

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from livecap.archive.folder import EVENTS, TRANSCRIPT
+from livecap.archive.log import SessionLog
+from livecap.archive.reader import LogReader
+from livecap.archive.recorded import RecordedSession
 from livecap.cli.session import recognition
 from livecap.errors import LogError
-from livecap.session.log import SessionLog
-from livecap.session.log_reader import LogReader
-from livecap.session.recorded import RecordedSession
 from livecap.session.recovery import CUT_OFF, RECOVERED, keep, recover, seconds_to_decode
-from livecap.session.session_folder import EVENTS, TRANSCRIPT
 from livecap.settings import Settings
 from livecap.transcript import SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
-from tests.session.facts import SECOND, header, said, write
-from tests.session.when import STARTED
+from tests.archive.facts import SECOND, header, said, write
+from tests.archive.when import STARTED
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 LIVE_TEXT = "Dear me, think you"

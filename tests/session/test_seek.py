@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap.archive.log import SessionLog
+from livecap.archive.reader import LogReader
+from livecap.archive.recorded import RecordedSession
 from livecap.audio_in.replay import Replay
 from livecap.errors import AudioError
-from livecap.session.log import SessionLog
-from livecap.session.log_reader import LogReader
-from livecap.session.recorded import RecordedSession
-from livecap.session.steered import SteeredSession
+from livecap.session.requests import SteeredSession
 from livecap.session.tracks import TrackSource
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
@@ -27,8 +27,8 @@ from livecap.transcript import (
     TranscriptUpdate,
     UtteranceEnded,
 )
+from tests.archive.when import STARTED
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber
-from tests.session.when import STARTED
 
 N_SECONDS = 120
 Told = list[SessionEvent | TranscriptUpdate]

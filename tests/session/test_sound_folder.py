@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap.archive.log import SessionLog
+from livecap.archive.steps import Step, recorded_steps
 from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioChunk, chunks
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
-from livecap.session.log import SessionLog
-from livecap.session.rehearing import open_session
+from livecap.session.recorded_source import open_session
 from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, tidy
-from livecap.session.steps import Step, recorded_steps
 from livecap.transcript import AudioGap, SessionEnded, SessionStarted
-from tests.session.when import STARTED
+from tests.archive.when import STARTED
 
 SECOND = 16_000
 STEPS = (Step(7000, 6400), Step(50_000, 16_000, closes=True))
@@ -102,7 +102,7 @@ def test_the_sound_of_a_running_session_is_left_alone(tmp_path: Path) -> None:
         "import sys, datetime\n"
         "from pathlib import Path\n"
         "from livecap.audio_in.spool import Spool\n"
-        "from livecap.session.log import SessionLog\n"
+        "from livecap.archive.log import SessionLog\n"
         "from livecap.session.sound_folder import SoundFolder\n"
         "log = SessionLog(Path(sys.argv[1]), datetime.datetime(2026, 3, 1))\n"
         "SoundFolder(log.folder, False).add('', Spool())\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.archive.steps import Step
 from livecap.audio_in.source import AudioChunk
-from livecap.session.steps import Step
 from livecap.session.tracks import Track, TrackSource
 from livecap.transcript import (
     AudioGap,

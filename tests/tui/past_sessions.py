@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from livecap.session.log import SessionLog
+from livecap.archive.log import SessionLog
 from livecap.transcript import (
     AudioGap,
     Marked,

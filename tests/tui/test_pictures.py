@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from livecap.session.archive import Archive
+from livecap.archive.archive import Archive
 from livecap.session.step_costs import StepCost
 from livecap.settings import Settings
 from livecap.stream.stage_seconds import StageSeconds

@@ -8,8 +8,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from livecap.archive.index import SessionSummary
 from livecap.errors import AudioError
-from livecap.session.index import SessionSummary
 from livecap.transcript import Marked, Notice
 from livecap.tui.app import LivecapApp
 from livecap.tui.device_screen import DeviceScreen

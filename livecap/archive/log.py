@@ -1,0 +1,333 @@
+"""SessionLog: what was said, on disk before it is shown. One folder a session:
+
+session.jsonl    every fact, a line each, appended; what other programs read (docs/log-format.md)
+transcript.md    a line for each utterance, as people read it
+
+any thread ─append─▶ memory ─writer─▶ the system ─keeper─▶ the disk
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from livecap.archive.append_file import AppendFile
+from livecap.archive.clock import SessionClock
+from livecap.archive.disk import Disk
+from livecap.archive.finished_transcript import finish_transcript
+from livecap.archive.folder import EVENTS, TRANSCRIPT, lock
+from livecap.archive.line import encode_line
+from livecap.archive.transcript_file import heading, line
+from livecap.errors import LogError
+from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
+
+PATIENCE_SECONDS = 0.5
+"""How long `append` waits for the system to take a line: once. A disk that hangs delays nothing longer than that."""
+SYNC_SECONDS = 0.4
+"""Between two syncs, so that a fact is on the disk within a second."""
+FULL_SYNC_SECONDS = 5.0
+"""Between two syncs that also empty the drive's own cache, on macOS; they are slow."""
+WATCH_SECONDS = 0.3
+"""Between two looks at whether the folder is still there, and two tries to write again."""
+END_SECONDS = 2.0
+"""How long the end waits for a disk in trouble."""
+
+OnTrouble = Callable[[str | None], None]
+"""Told in one line that the log cannot be written, and with None that it can be again and has everything."""
+
+
+class SessionLog:
+    """Appends the facts of one session. Any thread may call; two threads of its own write and sync."""
+
+    def __init__(self, parent: Path, started: datetime, disk: Disk | None = None) -> None:
+        """Makes a folder below `parent` that no other session has, readable by its owner alone.
+
+        Raises:
+            LogError: the folder cannot be made or written.
+        """
+        self._disk = disk or Disk()
+        self.folder = _new_folder(self._disk, parent, f"{started:%Y-%m-%d_%H-%M-%S}")
+        try:
+            self._events = AppendFile(self._disk, self.folder / EVENTS)
+            self._transcript = AppendFile(self._disk, self.folder / TRANSCRIPT)
+            for folder in (self.folder, parent):
+                self._disk.sync_folder(folder)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from None
+        self._begin(n_facts=0, clock=None)
+
+    @classmethod
+    def reopen(cls, folder: Path, n_facts: int, clock: SessionClock) -> "SessionLog":
+        """The log of a session that was cut off, to go on behind its last whole fact.
+
+        Args:
+            n_facts: the number of the next fact.
+            clock: knows all that the log says about times.
+
+        Raises:
+            LogError: the session runs, or its files cannot be written.
+        """
+        log = cls.__new__(cls)
+        log._disk = Disk()
+        log.folder = folder
+        try:
+            log._events = AppendFile(log._disk, folder / EVENTS, reopen=True)
+            there = (folder / TRANSCRIPT).exists()
+            log._transcript = AppendFile(log._disk, folder / TRANSCRIPT, reopen=there)
+        except OSError as error:
+            raise _unwritable(folder, error) from None
+        if not lock(log._events.descriptor):
+            log._events.close()
+            log._transcript.close()
+            raise LogError(f"The session {folder.name} is being written by another livecap. End that one first.")
+        log._begin(n_facts, clock)
+        return log
+
+    def _begin(self, n_facts: int, clock: SessionClock | None) -> None:
+        lock(self._events.descriptor)
+        self._clock = clock
+        self.trouble: str | None = None
+        """Why the log cannot be written now, in one line; the facts wait in memory."""
+        self.on_trouble: OnTrouble = lambda trouble: None
+        """Called on a thread of the log. Set before the first `append`."""
+        self._to_finish = n_facts > 0
+        """transcript.md is not what it should be at the end: there is settled text, or trouble left a hole in it."""
+        self._ended = False
+        self._n_facts = n_facts
+        self._n_written = n_facts
+        self._hangs = False
+        """The system did not take a line in time, and has not taken one since."""
+        self._told: str | None = None
+        self._full_wanted = n_facts
+        """So many facts are to be under a full sync."""
+        self._full_synced = n_facts
+        """So many are."""
+        self._last_full_sync = time.monotonic()
+        self._closing = False
+        self._closed = False
+        self._changed = threading.Condition()
+        """Guards what stands above, and wakes whoever waits for a change of it."""
+        self._hurry = threading.Event()
+        """Somebody waits for the next sync."""
+        self._writer = threading.Thread(target=self._write, name="log writer", daemon=True)
+        self._keeper = threading.Thread(target=self._keep, name="log keeper", daemon=True)
+        self._writer.start()
+        self._keeper.start()
+
+    @property
+    def session(self) -> str:
+        """The session's name: its folder's."""
+        return self.folder.name
+
+    def append(self, event: SessionEvent, wall_seconds: float) -> None:
+        """Returns when the operating system has the fact, so that the end of this process cannot lose it; or, with a
+        disk that hangs or fails, when memory has it. On the disk within a second."""
+        with self._changed:
+            assert not self._closing, "a fact after the end of its log"
+            if isinstance(event, SessionStarted):
+                self._clock = SessionClock.of(event)
+                self._transcript.add(heading(event, self._clock).encode())
+            assert self._clock is not None, "a session starts with SessionStarted"
+            self._clock.note(event)
+            self._events.add(encode_line(event, wall_seconds, self._n_facts))
+            if isinstance(event, UtteranceSettled):
+                self._to_finish = True
+            elif text := line(event, self._clock):
+                self._transcript.add(text.encode())
+            self._n_facts += 1
+            number = self._n_facts
+            self._ended = isinstance(event, SessionEnded)
+            if isinstance(event, Paused | SessionEnded):
+                self._full_wanted = number
+            self._changed.notify_all()
+            if not self._hangs:
+                is_out = self._changed.wait_for(lambda: self._n_written >= number or self.trouble, PATIENCE_SECONDS)
+                self._hangs = not is_out
+
+    def flush(self, timeout: float) -> bool:
+        """True when everything appended so far is on the disk within `timeout` seconds."""
+        self._hurry.set()
+        with self._changed:
+            self._full_wanted = self._n_facts
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not self._is_dirty, timeout)
+
+    def close(self) -> None:
+        """Everything is on the disk when this returns, and transcript.md has the settled text. Twice is harmless.
+
+        Raises:
+            LogError: the disk is still in trouble; tells where the rest is.
+        """
+        with self._changed:
+            if self._closing:
+                return
+            self._closing = True
+            self._hurry.set()
+            self._full_wanted = self._n_facts
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._is_dirty, END_SECONDS)
+            self._closed = True
+            self._hurry.set()
+            self._changed.notify_all()
+        for thread in (self._writer, self._keeper):
+            thread.join(END_SECONDS)  # a disk that hangs holds them for ever
+        rest, trouble = self._events.unwritten(), self.trouble
+        if self._writer.is_alive() or self._keeper.is_alive():
+            raise LogError(f"The disk of {self.folder} does not answer. The end of the session may be missing there.")
+        for file in (self._events, self._transcript):
+            file.close()
+        if rest:
+            raise LogError(f"{trouble or 'The session log could not be written.'} {_rescue(self.session, rest)}")
+        if self._ended and (self._to_finish or self._clock and self._clock.step_seconds):
+            finish_transcript(self.folder)
+
+    # ---- the writer
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._waits and not self.trouble)
+                if self._closed and (self.trouble or not self._waits):
+                    return
+            self._try_to_write()
+
+    def _try_to_write(self) -> None:
+        """Everything that waits, or trouble."""
+        number, trouble = self._n_facts, None
+        try:
+            self._events.write()
+            self._transcript.write()
+        except OSError as error:
+            trouble = str(_unwritable(self.folder, error))
+        with self._changed:
+            if trouble is None:
+                self._n_written = number
+                self._hangs = False
+            self.trouble = trouble
+            self._to_finish |= trouble is not None
+            self._changed.notify_all()
+
+    # ---- the keeper
+
+    def _keep(self) -> None:
+        """Sync what was written, heal what was broken, tell of both."""
+        watched = time.monotonic()
+        while not self._closed:
+            self._hurry.wait(SYNC_SECONDS)
+            self._hurry.clear()
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed or self._is_dirty, WATCH_SECONDS)
+            if self.trouble or time.monotonic() - watched >= WATCH_SECONDS:
+                self._heal()
+                watched = time.monotonic()
+            self._sync()
+            self._tell()
+
+    def _heal(self) -> None:
+        """A removed file is made anew; with that, or with room again, what waits is written."""
+        try:
+            for file in (self._events, self._transcript):
+                if file.is_removed():
+                    self._set_trouble(f"The session's folder {self.folder} was removed. Its text is kept in memory.")
+                    self._tell()
+                    self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    file.make_anew()
+                    lock(self._events.descriptor)
+        except OSError as error:
+            self._set_trouble(str(_unwritable(self.folder, error)))
+            return
+        if self.trouble:
+            self._try_to_write()
+
+    def _sync(self) -> None:
+        if self.trouble or not self._is_dirty:
+            return
+        n_written = self._n_written  # before the sync: what comes meanwhile may not be under it
+        full = self._full_is_due or time.monotonic() - self._last_full_sync >= FULL_SYNC_SECONDS
+        try:
+            for file in (self._events, self._transcript):
+                file.sync(full)
+        except OSError as error:
+            self._set_trouble(str(_unwritable(self.folder, error)))
+            return
+        with self._changed:
+            if full:
+                self._full_synced, self._last_full_sync = n_written, time.monotonic()
+            self._changed.notify_all()
+
+    def _tell(self) -> None:
+        trouble = self.trouble
+        if (trouble is None) != (self._told is None):
+            self._told = trouble
+            self.on_trouble(trouble)
+
+    def _set_trouble(self, trouble: str) -> None:
+        with self._changed:
+            self.trouble = trouble
+            self._to_finish = True
+            self._changed.notify_all()
+
+    @property
+    def _waits(self) -> bool:
+        return bool(self._events.n_waiting or self._transcript.n_waiting)
+
+    @property
+    def _full_is_due(self) -> bool:
+        return self._full_wanted > self._full_synced
+
+    @property
+    def _is_dirty(self) -> bool:
+        return self._full_is_due or self._events.is_dirty or self._transcript.is_dirty
+
+
+def check_parent(parent: Path) -> None:
+    """Make the folder that sessions go into, long before the first one is written.
+
+    Raises:
+        LogError: it cannot be made or written.
+    """
+    try:
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unwritable(parent, error) from None
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise LogError(f"Cannot write the session log in {parent}: no permission. Choose another with --log-dir.")
+
+
+def _new_folder(disk: Disk, parent: Path, name: str) -> Path:
+    try:
+        for n in range(1, 1000):
+            folder = parent / (name if n == 1 else f"{name}-{n}")
+            try:
+                disk.make_folder(folder)
+                return folder
+            except FileExistsError:
+                if not parent.is_dir():
+                    raise
+    except OSError as error:
+        raise _unwritable(parent, error) from None
+    raise LogError(f"Cannot start a session in {parent}: a thousand began in this second. Try again.")
+
+
+def _rescue(session: str, rest: bytes) -> str:
+    """Facts that their own disk did not take go to the system's temporary folder; returns the sentence that says so."""
+    import tempfile
+
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"livecap-{session}-"))
+        with open(os.open(folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(rest)
+    except OSError:
+        print(rest.decode(), file=sys.stderr)
+        return "The facts that are missing there were printed instead."
+    return f"The facts that are missing there are in {folder / EVENTS}."
+
+
+def _unwritable(path: Path, error: OSError) -> LogError:
+    return LogError(
+        f"Cannot write the session log in {path}: {error.strerror or error}. "
+        "Free the disk or choose another folder with --log-dir."
+    )

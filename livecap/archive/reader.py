@@ -1,0 +1,202 @@
+"""Reads session.jsonl of any version ever released, whole, torn or damaged (docs/log-format.md).
+
+What is whole is read; what is not is reported and skipped. Nothing here writes.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from livecap.archive.line import LOG_FORMAT, DamagedLine, LogLine, decode_line
+from livecap.errors import LogError
+from livecap.transcript import (
+    SAMPLE_RATE,
+    AudioGap,
+    ClockAnchored,
+    Marked,
+    Notice,
+    Paused,
+    Resumed,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+    TextCommitted,
+    UtteranceEnded,
+)
+
+MAX_LINE_BYTES = 8 << 20
+"""No utterance is as long: more is not one of our lines, and is not read into memory."""
+TAIL_BYTES = 64 << 10
+"""Read at once from the end of a log."""
+MARGIN_SECONDS = 120
+"""Read before the asked position: tracks are not quite in step, and a clock anchor is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something that is missing or wrong in a log."""
+
+    offset: int
+    """The byte where the line begins."""
+    reason: str
+
+    def __str__(self) -> str:
+        return f"byte {self.offset}: {self.reason}"
+
+
+class LogReader:
+    """One session.jsonl. Each iteration opens it anew and reads what is there at that time."""
+
+    def __init__(self, path: Path) -> None:
+        """
+        Raises:
+            LogError: there is no such file, no line of it is ours, or a later livecap wrote it.
+        """
+        self.path = path
+        self.damages: list[Damage] = []
+        """Found by the last iteration, in order."""
+        self.n_facts = 0
+        """After an iteration to the end: the number of the next fact."""
+        self.wall_seconds = 0.0
+        """After an iteration to the end: when its last fact was written."""
+        self.is_torn = False
+        """After an iteration to the end: the last line has no end."""
+        self.log_format: int | None = None
+        """1 or 2; None where the first line is lost."""
+        self._may_lack_checksums = True
+        self.started = self._header()
+
+    def events(self, offset: int = 0) -> Iterator[tuple[int, SessionEvent]]:
+        """(byte offset, event) of every whole fact from the first line that begins at or behind `offset`, each once."""
+        self.damages = []
+        next_seq = 0 if offset == 0 else None
+        for at, line in self._lines(offset):
+            if line.seq is not None:
+                if next_seq is not None and line.seq < next_seq:
+                    continue  # written again after a disk error
+                if next_seq is not None and line.seq > next_seq:
+                    self.damages.append(Damage(at, f"{line.seq - next_seq} facts before this line are missing"))
+                next_seq = line.seq + 1
+                self.n_facts = next_seq
+            self.wall_seconds = max(self.wall_seconds, line.wall_seconds)
+            if line.event is not None:
+                yield at, line.event
+
+    def event_at(self, offset: int) -> SessionEvent:
+        """The event of the line that begins at `offset`, as `events` told.
+
+        Raises:
+            LogError: the file has changed since.
+        """
+        with self._open() as file:
+            file.seek(offset)
+            try:
+                event = decode_line(file.readline(MAX_LINE_BYTES)).event
+            except DamagedLine:
+                event = None
+        if event is None:
+            raise LogError(f"The log {self.path} was changed while it was read. Try again.")
+        return event
+
+    def last_events(self) -> list[SessionEvent]:
+        """The whole facts in the last part of the log, oldest first; cheap for a log of any length."""
+        size = self.path.stat().st_size
+        return [event for _, event in self.events(max(0, size - TAIL_BYTES))]
+
+    def offset_of(self, sample: int) -> int:
+        """A byte offset behind which `events` tells everything that was heard from `sample` on, and little before."""
+        sample -= MARGIN_SECONDS * SAMPLE_RATE
+        low, high = 0, self.path.stat().st_size
+        while sample > 0 and high - low > TAIL_BYTES:
+            middle = (low + high) // 2
+            found = next((at for _, event in self.events(middle) if (at := position(event)) is not None), None)
+            if found is None or found >= sample:
+                high = middle
+            else:
+                low = middle
+        return low
+
+    # ---- lines
+
+    def _open(self) -> BinaryIO:
+        try:
+            return open(self.path, "rb")
+        except OSError as error:
+            raise LogError(f"Cannot read the session log {self.path}: {error.strerror or error}.") from None
+
+    def _lines(self, offset: int) -> Iterator[tuple[int, LogLine]]:
+        self.is_torn = False
+        with self._open() as file:
+            if offset:
+                file.seek(offset - 1)
+                _skip_line(file)
+            while True:
+                at = file.tell()
+                data = file.readline(MAX_LINE_BYTES)
+                if not data:
+                    return
+                self.is_torn = not data.endswith(b"\n")
+                if self.is_torn and len(data) == MAX_LINE_BYTES:
+                    _skip_line(file)
+                    self.damages.append(Damage(at, "this line is longer than any of ours"))
+                elif data.strip(b"\0\r\n "):
+                    try:
+                        yield at, self._checked(decode_line(data))
+                    except DamagedLine as error:
+                        reason = "this last line is torn" if self.is_torn else f"this line is damaged: {error}"
+                        self.damages.append(Damage(at, reason))
+
+    def _checked(self, line: LogLine) -> LogLine:
+        if line.seq is None and not self._may_lack_checksums:
+            raise DamagedLine("it has no checksum")
+        return line
+
+    # ---- the first line
+
+    def _header(self) -> SessionStarted:
+        first = next(self._lines(0), None)
+        if first is None or first[1].event is None and first[1].seq is None:
+            raise LogError(f"{self.path} is no session log of livecap: no line in it is whole.")
+        line = first[1]
+        if line.log_format is not None and line.log_format > LOG_FORMAT:
+            raise LogError(
+                f"{self.path} was written by a later livecap: its format is {line.log_format}, this one reads up to "
+                f"{LOG_FORMAT}. Update livecap."
+            )
+        if isinstance(line.event, SessionStarted):
+            self.log_format = line.log_format or (1 if line.seq is None else LOG_FORMAT)
+            self._may_lack_checksums = self.log_format == 1
+            return line.event
+        return _guess(self.path)
+
+
+def position(event: SessionEvent) -> int | None:
+    """Up to where sound had been heard when a fact was written; None where a fact does not tell."""
+    match event:
+        case TextCommitted() | UtteranceEnded() | AudioGap():
+            return event.end_sample
+        case Paused() | Resumed() | ClockAnchored() | Marked() | Notice():
+            return event.sample
+        case SessionEnded():
+            return event.n_samples
+        case _:
+            return None
+
+
+def _skip_line(file: BinaryIO) -> None:
+    while (data := file.readline(MAX_LINE_BYTES)) and not data.endswith(b"\n"):
+        pass
+
+
+def _guess(path: Path) -> SessionStarted:
+    """A header in place of a lost one: the folder's name has the time."""
+    name = path.parent.name
+    try:
+        started = datetime.strptime(name[:19], "%Y-%m-%d_%H-%M-%S")
+    except ValueError:
+        started = datetime.fromtimestamp(os.stat(path).st_mtime)
+    wall_time = started.astimezone().isoformat()
+    return SessionStarted(name, "unknown source", "unknown model", wall_time, True, None, "unknown")

@@ -1,0 +1,114 @@
+"""What is asked of the index, and what it answers: utterances, the newest first."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from livecap.archive.folder import read_title
+from livecap.archive.search_terms import Pieces, fts_query, snippet
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What somebody looks for in past sessions."""
+
+    words: str
+    """All of them must be in one utterance; those in quotes stand together."""
+    since: datetime | None = None
+    """When the utterance began, at the earliest."""
+    until: datetime | None = None
+    """It began before."""
+    label: str | None = None
+    """The track, exactly."""
+    language: str | None = None
+    """As the model names it, such as English; case does not count."""
+    session: str | None = None
+    """The name of one."""
+    limit: int = 50
+    prefix: bool = False
+    """The last word may be the beginning of one, as while somebody types: two letters or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """An utterance that a search found."""
+
+    session: str
+    title: str
+    track: str
+    utterance: int
+    start_sample: int
+    at: str
+    """10:02:03 by the wall, or 0:12:03 since the start of a recording."""
+    started: datetime
+    """When the utterance began."""
+    language: str | None
+    text: str
+    """All of it."""
+    snippet: Pieces
+    """A part of the text around the found words: pieces, and whether each was found. Joined they read as text."""
+
+
+def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
+    """The newest utterances that are as `query` wants them.
+
+    Args:
+        db: an index of the sessions in `parent`.
+    """
+    terms = fts_query(query.words, prefix=query.prefix, track=query.label, language=query.language)
+    if terms is None:
+        return []
+    low = milliseconds(query.since) if query.since else 0
+    high = milliseconds(query.until) if query.until else 2**62
+    conditions = ["words MATCH :terms", "words.rowid >= :low", "words.rowid < :high"]
+    values: dict[str, object] = {"terms": terms, "limit": query.limit}
+    if query.session is not None:
+        # Of a session only its own time is searched: a common word has a million hits elsewhere.
+        first, last, values["session"] = _span(db, query.session)
+        low, high = max(low, first), min(high, last + 1)
+        conditions.append("u.session = :session")
+    if query.label is not None:
+        conditions.append("u.track = :label")
+        values["label"] = query.label
+    if query.language is not None:
+        conditions.append("u.language = :language COLLATE NOCASE")
+        values["language"] = query.language
+    rows = db.execute(
+        "SELECT s.name, u.track, u.number, u.start_sample, u.at, u.id, u.language, u.text "
+        "FROM words JOIN utterances u ON u.id = words.rowid JOIN sessions s ON s.id = u.session "
+        f"WHERE {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT :limit",
+        values | {"low": low, "high": high},
+    ).fetchall()
+    titles = {name: read_title(parent / name) for name in {row[0] for row in rows}}
+    return [_hit(row, titles[row[0]], query) for row in rows]
+
+
+def milliseconds(moment: datetime) -> int:
+    """Since 1970: the number under which the index has an utterance that began then."""
+    return max(0, round(moment.timestamp() * 1000))
+
+
+def _span(db: sqlite3.Connection, session: str) -> tuple[int, int, int]:
+    """(first, last) number of the utterances of a session, and its own; nothing lies between where it has none."""
+    first, last, number = db.execute(
+        "SELECT min(u.id), max(u.id), s.id FROM sessions s LEFT JOIN utterances u ON u.session = s.id WHERE s.name = ?",
+        (session,),
+    ).fetchone()
+    return (1, 0, 0) if first is None else (first, last, number)
+
+
+def _hit(row: tuple[str, str, int, int, str, int, str, str], title: str, query: Query) -> Hit:
+    session, track, number, start_sample, at, began, language, text = row
+    return Hit(
+        session=session,
+        title=title,
+        track=track,
+        utterance=number,
+        start_sample=start_sample,
+        at=at,
+        started=datetime.fromtimestamp(began / 1000).astimezone(),
+        language=language or None,
+        text=text,
+        snippet=snippet(text, query.words, query.prefix),
+    )

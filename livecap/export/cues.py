@@ -1,0 +1,361 @@
+"""Captions: utterances as subtitle cues that people can read: two lines of 42 cells, 1 to 7 seconds, cut where speakers
+pause and sentences end, never two at a time. Where two people speak at once, each has a line of the same cue.
+
+The words of all tracks lie in one row, by the time they were said; a cue is some of them that follow each other. Of all
+ways to cut the row the cheapest is taken.
+"""
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from livecap.archive.recorded import Utterance
+from livecap.text_safety import printable
+from livecap.transcript import SAMPLE_RATE
+
+MAX_CELLS = 42
+"""Of a line; a Chinese or Japanese character takes two."""
+MAX_LINES = 2
+MOST_WAITING = 200
+"""Utterances that are laid out together, at most: a quarter of an hour."""
+MIN_SAMPLES = 1 * SAMPLE_RATE
+MAX_SAMPLES = 7 * SAMPLE_RATE
+READING_CELLS_A_SECOND = 20
+"""A cue stays so long where nothing follows."""
+PAUSE_SAMPLES = 4 * SAMPLE_RATE // 10
+"""A pause as long as this is a good place for a cut."""
+APART_SAMPLES = 3 * SAMPLE_RATE // 2
+"""Words further apart than this are not shown together."""
+MAX_LABEL_CELLS = MAX_CELLS // 3
+
+_SPACELESS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # kana, Han
+)
+_OPENING = "「『（〔［｛〈《【“‘("
+_CLOSING = (
+    "、。，．！？：；」』）〕］｝〉》】”’…,.!?;:)ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ\u0e30-\u0e3a\u0e40-\u0e4e"
+)
+_UNIT = re.compile(
+    rf"\s*(?:[{_OPENING}]*[{_SPACELESS}][{_CLOSING}]*|(?:(?![{_SPACELESS}{_OPENING}])\S|[{_OPENING}](?![{_SPACELESS}]))+|\S)"
+)
+"""What is never cut, with the space before it: a word and its punctuation, or a character of a spaceless script."""
+_SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
+_CLAUSE_END = re.compile(r"[,;:、，；：—–][\"'”’」』)）]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece of text that is never cut, and when it was said."""
+
+    text: str
+    """With the space before it, if any: joined, units are the text."""
+    start_sample: int
+    end_sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """What stands on a picture for a while."""
+
+    start_sample: int
+    end_sample: int
+    lines: tuple[str, ...]
+    """With their labels or dashes."""
+    tracks: tuple[str, ...]
+    """Who says each line."""
+
+
+def units_of(utterance: Utterance) -> list[Unit]:
+    """The text of an utterance in pieces with times: its words' where they are known, else by their length."""
+    text = utterance.text
+    spans = _word_spans(utterance)
+    units: list[Unit] = []
+    for match in _UNIT.finditer(text):
+        inner = [span for span in spans if span[0] < match.end() and span[1] > match.start() + _blank(match[0])]
+        if inner:
+            start, end = inner[0][2], inner[-1][3]
+        else:
+            start, end = (_between(spans, at, utterance) for at in (match.start(), match.end()))
+        start = max(start, units[-1].end_sample if units else utterance.start_sample)
+        units.append(Unit(match[0], start, max(start, end)))
+    return units
+
+
+def _blank(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def _word_spans(utterance: Utterance) -> list[tuple[int, int, int, int]]:
+    """(start, end) in the text and (start, end) in samples of every word that is found there, in order."""
+    spans, at = [], 0
+    for word in utterance.words:
+        found = utterance.text.find(word.text, at) if word.text else -1
+        if found >= 0:
+            at = found + len(word.text)
+            spans.append((found, at, word.start_sample, word.end_sample))
+    return spans
+
+
+def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utterance) -> int:
+    """The time of a place in the text where no word is known: on a line between those around it."""
+    before = max((span for span in spans if span[1] <= at), default=(0, 0, 0, utterance.start_sample))
+    after = min(
+        (span for span in spans if span[0] >= at),
+        default=(len(utterance.text), 0, max(utterance.end_sample, before[3]), 0),
+    )
+    share = (at - before[1]) / max(after[0] - before[1], 1)
+    return round(before[3] + share * max(0, after[2] - before[3]))
+
+
+def cues(utterances: Iterable[Utterance], labels: bool) -> Iterator[Cue]:
+    """The cues of a session by time, none overlapping another.
+
+    Args:
+        labels: name the track in the text where the speaker changes or two speak; else two in one cue have dashes.
+    """
+    yield from _timed(cue for stretch in _stretches(utterances) for cue in _laid_out(stretch, labels))
+
+
+def _laid_out(utterances: list[Utterance], labels: bool) -> Iterator[Cue]:
+    cuts = _Cuts(_row(utterances, labels), labels)
+    return (cuts.cue(begin, end) for begin, end in cuts.best())
+
+
+def _stretches(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
+    """By time, in stretches that are laid out apart, so that a day takes no more memory than a quarter of an hour.
+
+    Each ends before the longest silence in the second quarter of what waits: what comes later may have begun earlier.
+    """
+    waiting: list[Utterance] = []
+    for utterance in utterances:
+        waiting.append(utterance)
+        if len(waiting) == MOST_WAITING:
+            waiting.sort(key=lambda each: each.start_sample)
+            ended = [*accumulate((each.end_sample for each in waiting), max)]
+            cut = max(range(MOST_WAITING // 4, MOST_WAITING // 2), key=lambda n: waiting[n].start_sample - ended[n - 1])
+            yield waiting[:cut]
+            waiting = waiting[cut:]
+    yield sorted(waiting, key=lambda each: each.start_sample)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A unit in the row of all that was said."""
+
+    unit: Unit
+    track: str
+    cut_cost: float
+    """Of a cut of its track behind it."""
+    join_cost: float
+    """Of what its track says next in the same cue, where it speaks alone."""
+
+
+def _row(utterances: list[Utterance], labels: bool) -> list[_Piece]:
+    """The units of all tracks by time, each track's in the order of its text, none wider than a line has room for."""
+    is_labelled = labels or len({utterance.track for utterance in utterances}) > 1
+    spoken: dict[str, list[tuple[Unit, bool]]] = {}
+    """Of each track: units, and whether an utterance ends with it."""
+    for utterance in utterances:
+        units = spoken.setdefault(utterance.track, [])
+        widest = MAX_CELLS - is_labelled * cells(_label(utterance.track, labels))
+        found = [part for unit in units_of(utterance) for part in _narrow(_clean(unit), widest) if part.text.strip()]
+        for number, unit in enumerate(found):
+            text = unit.text if number else " " + unit.text.lstrip()
+            start = max(unit.start_sample, units[-1][0].start_sample if units else 0)
+            units.append((Unit(text, start, max(start, unit.end_sample)), number == len(found) - 1))
+    row = []
+    for track, units in spoken.items():
+        for number, (unit, is_last) in enumerate(units):
+            cost = 0.0 if is_last else _break_cost(unit.text)
+            if not is_last and units[number + 1][0].start_sample - unit.end_sample >= PAUSE_SAMPLES:
+                cost /= 2
+            row.append(_Piece(unit, track, cost, 2.0 * is_last))
+    return sorted(row, key=lambda piece: piece.unit.start_sample)
+
+
+def _label(track: str, labels: bool) -> str:
+    """What stands before the words of a track where it must be told who speaks."""
+    if not labels or not track:
+        return "- "
+    name = printable(track)
+    while cells(name) > MAX_LABEL_CELLS:
+        name = name[:-1]
+    return f"{name}: "
+
+
+def _clean(unit: Unit) -> Unit:
+    return replace(unit, text=re.sub(r"\s+", " ", printable(unit.text)))
+
+
+def _narrow(unit: Unit, widest: int) -> list[Unit]:
+    """A unit that is wider than that, in parts that are not."""
+    if cells(unit.text.strip()) <= widest:
+        return [unit]
+    parts, part = [], ""
+    for character in unit.text:
+        if cells((part + character).strip()) > widest:
+            parts.append(part)
+            part = ""
+        part += character
+    parts.append(part)
+    length = unit.end_sample - unit.start_sample
+    at = [unit.start_sample + length * i // len(parts) for i in range(len(parts) + 1)]
+    return [Unit(text, at[i], at[i + 1]) for i, text in enumerate(parts)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The best way found to show the row up to a place."""
+
+    cost: float
+    begin: int
+    """Where its last cue begins in the row."""
+    shown_from: int
+    """The sample at which that cue appears."""
+    speaker: str | None
+    """Who speaks in it; None for two."""
+
+
+class _Cuts:
+    """Where the row of all that was said is cut into cues."""
+
+    def __init__(self, row: list[_Piece], labels: bool) -> None:
+        self._row = row
+        self._labels = labels
+        self._label_cells = {piece.track: cells(_label(piece.track, labels)) for piece in row}
+        self._cells = [cells(piece.unit.text) for piece in row]
+        self._blank = [_blank(piece.unit.text) for piece in row]
+        self._until = [0, *accumulate(self._cells)]
+        """Cells before each place."""
+        self._ended = [0, *accumulate((piece.unit.end_sample for piece in row), max)]
+        """When all before each place was said."""
+        self._ways = [_Way(0.0, 0, -MIN_SAMPLES, None)]
+
+    def best(self) -> list[tuple[int, int]]:
+        """Begin and end of each cue in the row."""
+        for end in range(1, len(self._row) + 1):
+            self._ways.append(min(self._ways_to(end), key=lambda way: way.cost))
+        found, end = [], len(self._row)
+        while end:
+            found.append((self._ways[end].begin, end))
+            end = self._ways[end].begin
+        return found[::-1]
+
+    def _ways_to(self, end: int) -> Iterator[_Way]:
+        widths: dict[str, int] = {}
+        """Of each track: cells of its words, without the first space."""
+        spaces: dict[str, int] = {}
+        """Of each track: cells of that space."""
+        cut_cost, join_cost, is_apart = 0.0, 0.0, False
+        for begin in range(end - 1, -1, -1):
+            piece = self._row[begin]
+            track = piece.track
+            if track in widths:
+                join_cost += piece.join_cost
+            else:
+                cut_cost += piece.cut_cost
+            space = self._blank[begin]
+            widths[track] = widths.get(track, 0) + spaces.get(track, 0) + self._cells[begin] - space
+            spaces[track] = space
+            if begin < end - 1:
+                is_apart |= self._row[begin + 1].unit.start_sample - self._ended[begin + 1] > APART_SAMPLES
+                if self._ended[end] - piece.unit.start_sample > MAX_SAMPLES or not self._fits(begin, end, widths, 0):
+                    return
+            before = self._ways[begin]
+            label = self._label_cells[track] if self._labels and before.speaker != track else 0
+            if label and not self._fits(begin, end, widths, label):
+                continue
+            speaker = track if len(widths) == 1 else None
+            shown_from = max(piece.unit.start_sample, before.shown_from + MIN_SAMPLES)
+            cost = before.cost + 2.0 + cut_cost + (join_cost if speaker is not None else 3.0) + 6.0 * is_apart
+            cost += 8.0 * (shown_from - piece.unit.start_sample) / SAMPLE_RATE
+            if end < len(self._row):
+                room = max(MIN_SAMPLES, self._row[end].unit.start_sample - shown_from)
+                cost += max(0.0, sum(widths.values()) / READING_CELLS_A_SECOND - room / SAMPLE_RATE)
+            yield _Way(cost, begin, shown_from, speaker)
+
+    def _fits(self, begin: int, end: int, widths: dict[str, int], label: int) -> bool:
+        """Whether these words may be one cue: a line for each of two speakers, or two lines for one."""
+        if len(widths) > 1:
+            return len(widths) <= MAX_LINES and all(
+                width + self._label_cells[track] <= MAX_CELLS for track, width in widths.items()
+            )
+        upper = bisect_right(self._until, self._until[begin] + self._blank[begin] + MAX_CELLS - label) - 1
+        return upper >= end or self._until[end] - self._until[upper] - self._blank[upper] <= MAX_CELLS
+
+    def cue(self, begin: int, end: int) -> Cue:
+        """The cue of these words, as long as they were said."""
+        some = self._row[begin:end]
+        tracks = list(dict.fromkeys(piece.track for piece in some))
+        if len(tracks) > 1:
+            lines = tuple(
+                _label(track, self._labels) + "".join(piece.unit.text for piece in some if piece.track == track).strip()
+                for track in tracks
+            )
+            return Cue(some[0].unit.start_sample, self._ended[end], lines, tuple(tracks))
+        is_named = self._labels and self._ways[begin].speaker != tracks[0]
+        texts = [piece.unit.text for piece in some]
+        if is_named:
+            texts[0] = _label(tracks[0], True) + texts[0].lstrip()
+        lines = _lines(texts)
+        return Cue(some[0].unit.start_sample, some[-1].unit.end_sample, lines, (tracks[0],) * len(lines))
+
+
+def _break_cost(text: str) -> float:
+    """Of a cut behind a piece of text."""
+    if _SENTENCE_END.search(text):
+        return 0.0
+    return 1.0 if _CLAUSE_END.search(text) else 4.0
+
+
+def _lines(texts: list[str]) -> tuple[str, ...]:
+    """One line, or two of about the same length cut at a good place."""
+    whole = "".join(texts).strip()
+    if cells(whole) <= MAX_CELLS:
+        return (whole,)
+    choices = []
+    for i in range(1, len(texts)):
+        upper, lower = "".join(texts[:i]).strip(), "".join(texts[i:]).strip()
+        if max(cells(upper), cells(lower)) <= MAX_CELLS:
+            choices.append((abs(cells(upper) - cells(lower)) / 6 + _break_cost(upper), upper, lower))
+    return min(choices)[1:]
+
+
+def _timed(cues: Iterable[Cue]) -> Iterator[Cue]:
+    """One at a time, each long enough to be read and no longer than 7 s."""
+    held: Cue | None = None
+    free_from = 0
+    for cue in cues:
+        if held is not None:
+            held = _placed(held, free_from, cue.start_sample)
+            free_from = held.end_sample
+            yield held
+        held = cue
+    if held is not None:
+        yield _placed(held, free_from, None)
+
+
+def _placed(cue: Cue, free_from: int, next_sample: int | None) -> Cue:
+    start = max(cue.start_sample, free_from)
+    reading = sum(cells(line) for line in cue.lines) * SAMPLE_RATE // READING_CELLS_A_SECOND
+    end = min(max(cue.end_sample, start + MIN_SAMPLES, start + reading), start + MAX_SAMPLES)
+    if next_sample is not None and end > next_sample:
+        end = max(next_sample, start + MIN_SAMPLES)
+    return replace(cue, start_sample=start, end_sample=end)
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal or a caption a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells_of(character) for character in text)
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1

@@ -1,0 +1,190 @@
+"""A recorded session in the forms that other programs and people want. Everything is written piece by piece.
+
+for piece in export_pieces(session, "srt"): ...
+export_file(session, "srt", folder)          → the path
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from livecap.archive.archive import file_name
+from livecap.archive.disk import Disk
+from livecap.archive.recorded import Fact, RecordedSession
+from livecap.archive.transcript_file import lines
+from livecap.errors import LogError
+from livecap.export.cues import Cue, cues
+from livecap.export.html_page import html_pieces
+from livecap.text_safety import printable
+from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, UtteranceEnded, UtteranceSettled, to_json
+
+
+def export_pieces(session: RecordedSession, form: str) -> Iterator[str]:
+    """The text of an export, piece by piece; `form` is one of FORMS."""
+    return FORMS[form](session)
+
+
+def export_file(session: RecordedSession, form: str, folder: Path, overwrite: bool = False) -> Path:
+    """Write an export into `folder`, named after the session's title or the session, mode 0600; whole or not at all.
+
+    Returns:
+        its path.
+
+    Raises:
+        LogError: there is a file of that name already, or it cannot be written.
+    """
+    path = folder / f"{file_name(session.title, session.name)}.{form}"
+    if not overwrite and os.path.lexists(path):
+        raise LogError(f"{path} is there already. Choose another folder with -o, or add --overwrite.")
+    new, disk = path.with_name(f".{path.name}.new"), Disk()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new.unlink(missing_ok=True)
+        with open(disk.create(new), "w", encoding="utf-8", errors="replace", newline="") as file:
+            file.writelines(export_pieces(session, form))
+        os.replace(new, path)
+    except OSError as error:
+        raise LogError(f"Cannot write {path}: {error.strerror or error}.") from None
+    finally:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+    return path
+
+
+def to_txt(session: RecordedSession) -> Iterator[str]:
+    """What was said, a line for each utterance, without times."""
+    for fact in session.facts():
+        match fact:
+            case UtteranceEnded() | UtteranceSettled() if fact.text.strip():
+                label = f"{fact.track}: " if fact.track else ""
+                yield printable(label + fact.text.strip()) + "\n"
+            case Marked():
+                yield printable(f"★ {fact.note}".rstrip()) + "\n"
+
+
+def to_md(session: RecordedSession) -> Iterator[str]:
+    """transcript.md as it is at the end of a session; what Markdown gives a meaning to is escaped."""
+    for number, text in enumerate(lines(session.started, session.clock, session.facts(), session.title)):
+        yield _markdown_line(text) if number else "#" + _markdown(text[1:])
+
+
+def to_srt(session: RecordedSession) -> Iterator[str]:
+    """SubRip subtitles. Marks have no place in them."""
+    for number, cue in enumerate(cues(session.utterances(), labels=len(session.tracks) > 1), 1):
+        text = "\n".join(_subrip(line) for line in cue.lines)
+        yield f"{number}\n{_time(cue.start_sample, ',')} --> {_time(cue.end_sample, ',')}\n{text}\n\n"
+
+
+def to_vtt(session: RecordedSession) -> Iterator[str]:
+    """WebVTT subtitles; marks are notes."""
+    yield "WEBVTT\n\n"
+    marks = [fact for fact in session.facts() if isinstance(fact, Marked)]
+    for cue in cues(session.utterances(), labels=False):
+        while marks and marks[0].sample <= cue.start_sample:
+            yield _vtt_note(marks.pop(0))
+        yield f"{_time(cue.start_sample, '.')} --> {_time(cue.end_sample, '.')}\n{_vtt_text(cue)}\n\n"
+    for mark in marks:
+        yield _vtt_note(mark)
+
+
+def to_tsv(session: RecordedSession) -> Iterator[str]:
+    """Start and end in milliseconds, label, text; a mark has no length and begins with a star."""
+    yield "start\tend\tlabel\ttext\n"
+    for fact in session.facts():
+        match fact:
+            case UtteranceEnded() | UtteranceSettled() if fact.text.strip():
+                yield _row(fact.start_sample, fact.end_sample, fact.track, fact.text.strip())
+            case Marked():
+                yield _row(fact.sample, fact.sample, fact.track, f"★ {fact.note}".rstrip())
+
+
+def to_json_document(session: RecordedSession) -> Iterator[str]:
+    """One object: the session, and its facts as docs/events.md has them, with times beside the samples."""
+    head: dict[str, Any] = {
+        "session": session.name,
+        "title": session.title,
+        "started": session.clock.started.isoformat(timespec="milliseconds"),
+        "seconds": round(session.seconds, 3),
+        "header": asdict(session.started),
+        "damages": [str(damage) for damage in session.damages],
+    }
+    yield json.dumps(head, ensure_ascii=False, indent=2)[:-2] + ',\n  "facts": ['
+    for number, fact in enumerate(session.facts()):
+        record = json.loads(to_json(fact)) | _times(session, fact)
+        yield ("," if number else "") + "\n    " + json.dumps(record, ensure_ascii=False)
+    yield "\n  ]\n}\n"
+
+
+FORMS: dict[str, Callable[[RecordedSession], Iterator[str]]] = {
+    "txt": to_txt,
+    "md": to_md,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "tsv": to_tsv,
+    "json": to_json_document,
+    "html": html_pieces,
+}
+"""What a session can be exported to."""
+
+
+def _time(sample: int, point: str) -> str:
+    """00:12:03,450"""
+    milliseconds = sample * 1000 // SAMPLE_RATE
+    seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{milliseconds:03}"
+
+
+def _subrip(line: str) -> str:
+    """SubRip has no escapes: what would be a tag or an arrow is written with a look-alike."""
+    line = re.sub(r"<(?=[/!a-zA-Z])", "‹", line.replace("-->", "→"))
+    return re.sub(r"\{(?=\\)", "(", line)
+
+
+def _vtt(text: str) -> str:
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _vtt_text(cue: Cue) -> str:
+    """A voice for the cue, or for each line where two speak."""
+    voices = [f"<v {_vtt(track)}>" if track else "" for track in cue.tracks]
+    lines = [_vtt(line) for line in cue.lines]
+    if len(set(voices)) > 1:
+        return "\n".join(f"{voice}{line}</v>" if voice else line for voice, line in zip(voices, lines, strict=True))
+    return voices[0] + "\n".join(lines)
+
+
+def _vtt_note(mark: Marked) -> str:
+    return f"NOTE {_time(mark.sample, '.')} ★ {_vtt(mark.note)}".rstrip() + "\n\n"
+
+
+def _row(start_sample: int, end_sample: int, track: str, text: str) -> str:
+    start, end = (sample * 1000 // SAMPLE_RATE for sample in (start_sample, end_sample))
+    return f"{start}\t{end}\t{printable(track)}\t{printable(text)}\n"
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", text)
+
+
+def _markdown_line(text: str) -> str:
+    """The time in brackets is ours; the rest was said."""
+    time, space, rest = text.partition("] ")
+    return f"{time}{space}{_markdown(rest)}" if space else text
+
+
+def _times(session: RecordedSession, fact: Fact) -> dict[str, Any]:
+    times: dict[str, Any] = {}
+    match fact:
+        case UtteranceEnded() | UtteranceSettled() | AudioGap():
+            times["start_seconds"] = round(fact.start_sample / SAMPLE_RATE, 3)
+            times["end_seconds"] = round(fact.end_sample / SAMPLE_RATE, 3)
+            times["at"] = session.clock.at(fact.start_sample, fact.track)
+        case Marked():
+            times["seconds"] = round(fact.sample / SAMPLE_RATE, 3)
+            times["at"] = session.clock.at(fact.sample, fact.track)
+    return times

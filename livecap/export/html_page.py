@@ -1,0 +1,173 @@
+"""One page with everything in it: transcript, search, and, where the sound was kept, its waveform and the sound itself,
+word by word. It needs no network, and a policy in its head forbids it any.
+"""
+
+import base64
+import hashlib
+import html
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from livecap.archive.recorded import Fact, RecordedSession, Utterance
+from livecap.export.cues import units_of
+from livecap.text_safety import printable
+from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, UtteranceEnded, UtteranceSettled
+
+N_PEAKS = 600
+"""Columns of the waveform."""
+CHUNK_BYTES = 3 << 18
+"""Of sound at once; a multiple of 3, as base64 wants it."""
+
+
+def html_pieces(session: RecordedSession) -> Iterator[str]:
+    """The page, piece by piece."""
+    style, script = _resource("page.css"), _resource("page.js")
+    sounds = session.sounds
+    title = session.title or session.clock.date
+    yield f"""<!DOCTYPE html>
+<html lang="{_language(session)}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="livecap">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; media-src blob:; \
+style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'">
+<title>{_text(title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<header>
+<h1>{_text(title)}</h1>
+<p class="about">{_text(_about(session))}</p>
+</header>
+<div id="bar">
+<input id="search" type="search" placeholder="Search" aria-label="Search the transcript" autocomplete="off">
+<span id="count" role="status"></span>
+<div id="player" hidden>
+<button id="play" type="button">Play</button>
+<canvas id="wave" aria-label="Waveform; click to listen" data-peaks="{_peaks(list(sounds.values()))}"></canvas>
+<span id="clock"></span>
+</div>
+</div>
+<main>
+"""
+    for fact in session.facts():
+        yield _fact(session, fact, bool(sounds))
+    yield "</main>\n"
+    for track, path in sounds.items():
+        yield f'<script class="sound" type="text/plain" data-type="audio/flac" data-track="{_text(track)}">'
+        yield from _base64(path)
+        yield "</script>\n"
+    yield f"<script>{script}</script>\n</body>\n</html>\n"
+
+
+def _fact(session: RecordedSession, fact: Fact, with_sound: bool) -> str:
+    match fact:
+        case UtteranceEnded() | UtteranceSettled():
+            if not fact.text.strip():
+                return ""
+            label = f'<span class="label">{_text(fact.track)}</span>' if fact.track else ""
+            language = _lang_attribute(fact.language)
+            text = _words(fact) if with_sound else _text(fact.text.strip())
+            # The label stands outside of the text, so that it is no word.
+            body = f'<span>{label}<span class="text"{language} dir="auto">{text}</span></span>'
+            return _paragraph(session, fact.start_sample, fact.track, "", body)
+        case Marked():
+            note = _text(f"★ {fact.note}".rstrip())
+            return _paragraph(session, fact.sample, fact.track, "mark", f'<span class="text" dir="auto">{note}</span>')
+        case AudioGap():
+            seconds = (fact.end_sample - fact.start_sample) / SAMPLE_RATE
+            return _remark(session, fact.start_sample, fact.track, f"— {seconds:.1f} s of sound lost —")
+        case Paused():
+            return _remark(session, fact.sample, fact.track, "— paused —")
+        case _:
+            return ""
+
+
+def _paragraph(session: RecordedSession, sample: int, track: str, name: str, body: str) -> str:
+    milliseconds = sample * 1000 // SAMPLE_RATE
+    anchor = f"{track}-{sample}" if track else str(sample)
+    time = f'<a class="time" href="#{_text(anchor)}">{session.clock.at(sample, track)}</a>'
+    kind = f' class="{name}"' if name else ""
+    return f'<p id="{_text(anchor)}"{kind} data-s="{milliseconds}">{time}{body}</p>\n'
+
+
+def _remark(session: RecordedSession, sample: int, track: str, text: str) -> str:
+    time = f'<span class="time">{session.clock.at(sample, track)}</span>'
+    return f'<div class="remark">{time}<span class="text">{_text(text)}</span></div>\n'
+
+
+def _words(utterance: Utterance) -> str:
+    pieces: list[str] = []
+    for unit in units_of(utterance):
+        start, end = (sample * 1000 // SAMPLE_RATE for sample in (unit.start_sample, unit.end_sample))
+        word = unit.text.lstrip()
+        space = " " if len(word) < len(unit.text) and pieces else ""
+        pieces.append(f'{space}<span data-s="{start}" data-e="{end}">{_text(word)}</span>')
+    return "".join(pieces)
+
+
+def _text(text: str) -> str:
+    """Safe between tags and inside of a quoted attribute."""
+    return html.escape(printable(text), quote=True)
+
+
+def _about(session: RecordedSession) -> str:
+    minutes = round(session.seconds / 60)
+    length = f"{session.seconds:.0f} s" if session.seconds < 60 else f"{minutes} min"
+    parts = [session.clock.date if session.title else "", length, session.started.source, session.started.model]
+    return " · ".join(part for part in parts if part)
+
+
+def _language(session: RecordedSession) -> str:
+    return _code(session.languages[0]) if session.languages else "und"
+
+
+def _lang_attribute(language: str | None) -> str:
+    return f' lang="{_code(language)}"' if language else ""
+
+
+_CODES = {
+    "Arabic": "ar", "Cantonese": "yue", "Chinese": "zh", "Czech": "cs", "Danish": "da", "Dutch": "nl", "English": "en",
+    "Filipino": "fil", "Finnish": "fi", "French": "fr", "German": "de", "Greek": "el", "Hindi": "hi", "Hungarian": "hu",
+    "Indonesian": "id", "Italian": "it", "Japanese": "ja", "Korean": "ko", "Macedonian": "mk", "Malay": "ms",
+    "Persian": "fa", "Polish": "pl", "Portuguese": "pt", "Romanian": "ro", "Russian": "ru", "Spanish": "es",
+    "Swedish": "sv", "Thai": "th", "Turkish": "tr", "Vietnamese": "vi",
+}  # fmt: skip
+"""Names of languages, as the model writes them, to those of HTML: they choose fonts, hyphens and voices."""
+
+
+def _code(language: str) -> str:
+    return _CODES.get(language, "und")
+
+
+def _resource(name: str) -> str:
+    return (resources.files("livecap.export") / "page" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _peaks(sounds: list[Path]) -> str:
+    if not sounds:
+        return ""
+    from livecap.audio_in.waveform import peaks
+
+    together = [max(column) for column in zip(*(peaks(path, N_PEAKS) for path in sounds), strict=True)]
+    return ",".join(map(str, together))
+
+
+def _base64(sound: Path) -> Iterator[str]:
+    from livecap.audio_in.waveform import write_flac
+
+    with TemporaryDirectory(prefix="livecap-") as folder:
+        path = sound
+        if sound.suffix != ".flac":
+            path = Path(folder) / "sound.flac"
+            write_flac(sound, path)
+        with open(path, "rb") as file:
+            while data := file.read(CHUNK_BYTES):
+                yield base64.b64encode(data).decode()

@@ -1,0 +1,90 @@
+"""What a session leaves on disk."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.archive.log import SessionLog
+from livecap.errors import LogError
+from livecap.transcript import (
+    AudioGap,
+    Notice,
+    SessionEnded,
+    SessionStarted,
+    TextCommitted,
+    TranscriptUpdate,
+    UtteranceEnded,
+    from_json,
+    to_json,
+)
+from tests.archive.when import STARTED
+
+LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
+
+
+def test_two_sessions_of_one_second_have_two_folders(tmp_path: Path) -> None:
+    logs = [SessionLog(tmp_path, STARTED) for _ in range(3)]
+    assert len({log.folder for log in logs}) == 3
+    for log in logs:
+        log.close()
+
+
+def test_only_the_owner_may_read(tmp_path: Path) -> None:
+    log = SessionLog(tmp_path / "sessions", STARTED)
+    log.close()
+    assert stat.S_IMODE(log.folder.stat().st_mode) == 0o700
+    for file in log.folder.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_every_fact_is_on_disk_at_once(tmp_path: Path) -> None:
+    log = SessionLog(tmp_path, STARTED)
+    log.append(LIVE, 0.0)
+    log.append(UtteranceEnded("me", 0, "Good morning.", 16_000, 32_000, "English"), 1.0)
+    assert (log.folder / "session.jsonl").read_text().count("\n") == 2
+    assert "[10:02:04] me: Good morning.\n" in (log.folder / "transcript.md").read_text()
+    log.close()
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LogError, match="--log-dir"):
+        SessionLog(tmp_path / "file", STARTED)
+
+
+text = st.text()
+samples = st.integers(0, 2**48)
+items = st.one_of(
+    st.builds(TranscriptUpdate, text, samples, text, text, samples, samples, st.none() | text, st.booleans()),
+    st.builds(TextCommitted, text, samples, text, samples, samples),
+    st.builds(UtteranceEnded, text, samples, text, samples, samples, st.none() | text),
+    st.builds(AudioGap, text, samples, samples),
+    st.builds(Notice, text, samples, text),
+    st.builds(SessionEnded, samples, text),
+)
+
+
+@given(items)
+def test_json_says_the_whole_of_it_in_one_line(item: TextCommitted) -> None:
+    line = to_json(item, 1.5)
+    assert len(line.splitlines()) == 1 or all(c not in line for c in "\n\r")
+    assert from_json(line) == item
+
+
+@pytest.mark.parametrize("line", ["", "{}", "[]", '{"type": "x"}', '{"type": "audio_gap"}', "null", '"update"'])
+def test_what_is_no_event_is_refused(line: str) -> None:
+    with pytest.raises(ValueError):
+        from_json(line)
+
+
+def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    os.symlink(target, tmp_path / f"{STARTED:%Y-%m-%d_%H-%M-%S}")
+    log = SessionLog(tmp_path, STARTED)
+    log.close()
+    assert not list(target.iterdir())

@@ -1,0 +1,244 @@
+"""The log outlives its disk: full, read-only, hanging, or removed under it. Nothing is lost and nothing is doubled."""
+
+import errno
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from livecap.archive.folder import EVENTS, TRANSCRIPT, is_being_written
+from livecap.archive.log import SessionLog
+from livecap.archive.recorded import RecordedSession
+from livecap.errors import LogError
+from livecap.transcript import AudioGap, Paused, SessionEnded, UtteranceSettled
+from tests.archive.facts import WALL, said, write
+from tests.archive.faulty import PATIENCE, FaultyDisk, ForgetfulDisk, begin, events_of, gaps, until
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log looks more often than it has to."""
+    monkeypatch.setattr("livecap.archive.log.SYNC_SECONDS", 0.01)
+    monkeypatch.setattr("livecap.archive.log.WATCH_SECONDS", 0.01)
+
+
+def test_a_fact_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
+    log, _ = begin(tmp_path)
+    for n, gap in enumerate(gaps(0, 50), 2):
+        log.append(gap, 1.0)
+        assert (log.folder / EVENTS).read_bytes().count(b"\n") == n
+    log.close()
+
+
+def test_everything_is_synced_soon_and_completely_at_the_end(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    log, _ = begin(tmp_path, disk)
+    assert log.flush(PATIENCE) and disk.full_syncs[-1]
+    log.append(SessionEnded(0, "stopped"), 1.0)
+    log.close()
+    assert disk.full_syncs[-1], "the drive's own cache is emptied at the end"
+
+
+def test_the_end_is_under_a_full_sync_whichever_thread_is_quicker(tmp_path: Path) -> None:
+    for number in range(30):
+        disk = FaultyDisk()
+        log, _ = begin(tmp_path / str(number), disk)
+        log.append(SessionEnded(0, "stopped"), 1.0)
+        log.close()
+        assert disk.full_syncs[-1], "the drive's own cache is emptied at the end"
+
+
+def test_a_pause_empties_the_cache_of_the_drive_and_a_word_does_not(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    log, _ = begin(tmp_path, disk)
+    log.append(AudioGap("", 0, 1), 1.0)
+    until(lambda: bool(disk.full_syncs))
+    n_full = sum(disk.full_syncs)
+    assert n_full == 0 or n_full < len(disk.full_syncs)
+    log.append(Paused("", 1, WALL), 2.0)
+    until(lambda: sum(disk.full_syncs) > n_full)
+    log.close()
+
+
+def test_a_full_disk_is_told_and_leaves_no_hole(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    log, troubles = begin(tmp_path, disk)
+    disk.write_limit = 40  # the next line is torn
+    for gap in gaps(0, 30):
+        log.append(gap, 1.0)
+    told = troubles.wait()
+    assert told and "No space left" in told and log.trouble
+    assert events_of(log.folder) == ([], []), "no half line stays behind"
+    disk.write_limit = None
+    assert troubles.wait() is None and log.trouble is None
+    log.append(AudioGap("", 30, 31), 2.0)
+    log.close()
+    assert events_of(log.folder) == (gaps(0, 31), [])
+
+
+@pytest.mark.parametrize("fault", [errno.EROFS, errno.EDQUOT, errno.EIO, errno.ESTALE], ids=errno.errorcode.get)
+def test_whatever_is_wrong_with_the_disk_ends_nothing(tmp_path: Path, fault: int) -> None:
+    disk = FaultyDisk()
+    log, troubles = begin(tmp_path, disk)
+    disk.fault = fault
+    for gap in gaps(0, 5):
+        log.append(gap, 1.0)
+    assert os.strerror(fault) in (troubles.wait() or "")
+    disk.fault = None
+    assert troubles.wait() is None
+    log.close()
+    assert events_of(log.folder) == (gaps(0, 5), [])
+
+
+def test_a_line_that_cannot_be_taken_back_is_ended(tmp_path: Path) -> None:
+    class NoTruncation(FaultyDisk):
+        def truncate(self, descriptor: int, size: int) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+    disk = NoTruncation()
+    log, troubles = begin(tmp_path, disk)
+    disk.write_limit = 40
+    log.append(AudioGap("", 0, 1), 1.0)
+    assert troubles.wait()
+    disk.write_limit = None
+    assert troubles.wait() is None
+    log.close()
+    found, damages = events_of(log.folder)
+    assert found == gaps(0, 1) and len(damages) == 1
+
+
+def test_facts_of_a_failed_sync_are_written_again(tmp_path: Path) -> None:
+    disk = ForgetfulDisk()
+    log, troubles = begin(tmp_path, disk)
+    assert log.flush(PATIENCE)
+    disk.sync_fault = errno.EIO
+    for gap in gaps(0, 3):
+        log.append(gap, 1.0)
+    told = troubles.wait()
+    assert told and "Input/output error" in told
+    while b"\0" not in (log.folder / EVENTS).read_bytes():
+        pass  # until the disk has forgotten something
+    disk.sync_fault = None
+    while troubles.told[-1] is not None:
+        troubles.wait()
+    log.append(AudioGap("", 3, 4), 2.0)
+    log.close()
+    assert events_of(log.folder) == (gaps(0, 4), [])
+
+
+def test_a_removed_folder_comes_back_with_all_that_was_in_it(tmp_path: Path) -> None:
+    log, troubles = begin(tmp_path / "sessions")
+    log.append(AudioGap("", 0, 1), 1.0)
+    shutil.rmtree(tmp_path / "sessions")
+    assert "removed" in (troubles.wait() or "")
+    assert troubles.wait() is None
+    log.append(AudioGap("", 1, 2), 2.0)
+    log.append(SessionEnded(2, "stopped"), 3.0)
+    assert is_being_written(log.folder)
+    log.close()
+    assert events_of(log.folder) == ([*gaps(0, 2), SessionEnded(2, "stopped")], [])
+    assert (log.folder / TRANSCRIPT).read_text().startswith("# 2026-03-01 10:02\n")
+    assert (log.folder / EVENTS).stat().st_mode & 0o777 == 0o600
+    assert log.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_disk_that_hangs_delays_no_one_for_long(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    log, _ = begin(tmp_path, disk)
+    disk.gate.clear()
+    began = time.monotonic()
+    for gap in gaps(0, 5):
+        log.append(gap, 1.0)
+    assert time.monotonic() - began < PATIENCE / 4, "append waits for a bounded time"
+    disk.gate.set()
+    log.close()
+    assert events_of(log.folder) == (gaps(0, 5), [])
+
+
+def test_what_a_full_disk_never_took_is_saved_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecap.archive.log.END_SECONDS", 0.3)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    disk = FaultyDisk()
+    log, troubles = begin(tmp_path / "sessions", disk)
+    assert log.flush(PATIENCE)
+    disk.write_limit = 0
+    log.append(AudioGap("", 0, 1), 1.0)
+    assert troubles.wait()
+    with pytest.raises(LogError, match="No space left.*are in"):
+        log.close()
+    [rescued] = tmp_path.glob(f"livecap-*/{EVENTS}")
+    assert b'"audio_gap"' in rescued.read_bytes()
+    assert rescued.stat().st_mode & 0o777 == 0o600 and rescued.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_transcript_is_only_appended_to_until_the_end_and_then_has_the_settled_text(tmp_path: Path) -> None:
+    log, _ = begin(tmp_path)
+    seen = ""
+    for event in said(["Good mourning.", "And good night."]):
+        log.append(event, 1.0)
+        now = (log.folder / TRANSCRIPT).read_text()
+        assert now.startswith(seen)
+        seen = now
+    log.append(UtteranceSettled("", 0, "Good morning!", 0, 64_000, "English"), 2.0)
+    assert (log.folder / TRANSCRIPT).read_text() == seen
+    log.append(SessionEnded(160_000, "stopped"), 3.0)
+    log.close()
+    text = (log.folder / TRANSCRIPT).read_text()
+    assert "Good morning!" in text and "mourning" not in text and "And good night." in text
+    assert not list(log.folder.glob("*.new"))
+
+
+def test_threads_may_all_append(tmp_path: Path) -> None:
+    log, _ = begin(tmp_path)
+
+    def run(track: int) -> None:
+        for n in range(100):
+            log.append(AudioGap(str(track), n, n + 1), 1.0)
+
+    threads = [threading.Thread(target=run, args=(track,)) for track in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    found, damages = events_of(log.folder)
+    assert not damages
+    for track in range(4):
+        of_track = [event.start_sample for event in found if isinstance(event, AudioGap) and event.track == str(track)]
+        assert of_track == list(range(100))
+
+
+def test_a_session_has_one_writer(tmp_path: Path) -> None:
+    log, _ = begin(tmp_path)
+    assert is_being_written(log.folder)
+    with pytest.raises(LogError, match="being written"):
+        SessionLog.reopen(log.folder, 1, RecordedSession(log.folder).clock)
+    log.close()
+    assert not is_being_written(log.folder)
+
+
+def test_a_torn_line_is_ended_before_a_log_goes_on(tmp_path: Path) -> None:
+    folder = write(tmp_path, said(["Good morning."]), end=False)
+    path = folder / EVENTS
+    path.write_bytes(path.read_bytes()[:-30])
+    session = RecordedSession(folder)
+    log = SessionLog.reopen(folder, session.n_facts, session.clock)
+    log.append(AudioGap("", 5, 6), 1.0)
+    log.close()
+    found, damages = events_of(folder)
+    assert found[-1] == AudioGap("", 5, 6) and len(damages) == 1
+
+
+def test_files_that_wait_as_links_are_not_written_through(tmp_path: Path) -> None:
+    folder = write(tmp_path, said(["Good morning."]), end=False)
+    session = RecordedSession(folder)
+    target = tmp_path / "target"
+    (folder / EVENTS).rename(target)
+    (folder / EVENTS).symlink_to(target)
+    before = target.read_bytes()
+    with pytest.raises(LogError):
+        SessionLog.reopen(folder, session.n_facts, session.clock)
+    assert target.read_bytes() == before

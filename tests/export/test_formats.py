@@ -1,0 +1,131 @@
+"""What a session becomes in other programs: settled text, labels, marks; nothing that was said is taken for syntax."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from livecap.archive.recorded import RecordedSession
+from livecap.errors import LogError
+from livecap.export.formats import FORMS, export_file, export_pieces
+from livecap.transcript import Marked, UtteranceSettled
+from tests.archive.facts import SECOND, header, said, write
+
+NASTY = 'A --> B </script> <i>x</i> \ttab & "quote" {\\an8} *bold* `code`'
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> RecordedSession:
+    facts = [*said(["Good mourning.", NASTY, "And good night."], "me"), *said(["One.", "我們今天先討論預算。"], "them")]
+    facts.append(UtteranceSettled("me", 0, "Good morning!", 0, 4 * SECOND, "English"))
+    facts.append(Marked("me", 2 * SECOND, "ask --> finance", header().wall_time))
+    return RecordedSession(write(tmp_path / "sessions", facts))
+
+
+def text_of(session: RecordedSession, form: str) -> str:
+    return "".join(export_pieces(session, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_has_the_settled_text_labels_and_other_scripts(session: RecordedSession, form: str) -> None:
+    text = text_of(session, form)
+    assert "Good morning!" in text or "morning!</span>" in text
+    assert "mourning" not in text
+    assert "them" in text and "me" in text
+    assert "討論" in re.sub(r"<[^>]*>", "", text)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS.keys() - {"srt"}))
+def test_marks_are_kept_where_the_form_has_a_place_for_them(session: RecordedSession, form: str) -> None:
+    text = text_of(session, form)
+    assert "★ ask" in text or "marked" in text
+
+
+def test_tables_have_as_many_columns_in_every_row(session: RecordedSession) -> None:
+    rows = [line.split("\t") for line in text_of(session, "tsv").splitlines()]
+    assert rows[0] == ["start", "end", "label", "text"]
+    assert all(len(row) == 4 for row in rows) and rows[1][:3] == ["0", "4000", "me"]
+
+
+def test_json_is_one_document_with_samples_and_seconds(session: RecordedSession) -> None:
+    document = json.loads(text_of(session, "json"))
+    facts = document["facts"]
+    assert document["header"]["model"] == "tiny" and len(facts) == 6
+    assert facts[0]["type"] == "utterance_settled" and facts[0]["start_seconds"] == 0.0
+    nasty = next(fact for fact in facts if fact["text" if "text" in fact else "note"] == NASTY)
+    assert nasty["at"] == "10:02:08" and nasty["words"]
+
+
+def test_markdown_shows_what_was_said(session: RecordedSession) -> None:
+    text = text_of(session, "md")
+    assert r"\*bold\*" in text and r"\<i\>x\</i\>" in text and "[10:02:03] me: Good morning!" in text
+
+
+def test_subtitles_have_neither_tags_nor_arrows_of_speech(session: RecordedSession) -> None:
+    srt = text_of(session, "srt")
+    assert not re.search(r"<[/a-z]|\{\\", srt)
+    assert srt.count("-->") == len(re.findall(r"^\d\d:\d\d:\d\d,\d{3} --> \d\d:\d\d:\d\d,\d{3}$", srt, re.MULTILINE))
+    vtt = text_of(session, "vtt")
+    assert vtt.startswith("WEBVTT\n\n")
+    assert vtt.count("-->") == len(re.findall(r"^[\d:.]{12} --> [\d:.]{12}$", vtt, re.MULTILINE))
+    assert "<v them>" in vtt and "&lt;/script&gt;" in vtt
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_players_read_every_cue(session: RecordedSession, tmp_path: Path, form: str) -> None:
+    ffprobe = shutil.which("ffprobe")
+    if ffprobe is None:
+        pytest.skip("needs ffmpeg")
+    path = export_file(session, form, tmp_path)
+    command = [ffprobe, "-v", "error", "-show_entries", "packet=pts_time,duration_time", "-of", "json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    packets = json.loads(done.stdout)["packets"]
+    assert done.stderr == "" and len(packets) == path.read_text().count(" --> ")
+    times = [(float(packet["pts_time"]), float(packet["duration_time"])) for packet in packets]
+    assert all(a + length <= b + 0.002 for (a, length), (b, _) in pairwise(times))
+
+
+def test_webvtt_is_valid_by_its_grammar(session: RecordedSession) -> None:
+    blocks = text_of(session, "vtt").rstrip("\n").split("\n\n")
+    assert blocks[0] == "WEBVTT"
+    for block in blocks[1:]:
+        first, *rest = block.split("\n")
+        if first.startswith("NOTE"):
+            assert "-->" not in block
+            continue
+        assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} --> \d\d:\d\d:\d\d\.\d{3}", first)
+        assert rest and all(line.strip() and "-->" not in line for line in rest)
+        body = re.sub(r"^<v [^>\n]+>(.*)</v>$", r"\1", "\n".join(rest), flags=re.MULTILINE)
+        body = re.sub(r"^<v [^>\n]+>", "", body)
+        assert "<" not in body and not re.search(r"&(?!amp;|lt;|gt;)", body)
+
+
+def test_an_export_is_private_whole_and_overwrites_nothing(session: RecordedSession, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        path = export_file(session, "txt", tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(LogError, match="there already"):
+        export_file(session, "txt", tmp_path)
+    path.unlink()
+    outside = tmp_path / "outside"
+    outside.write_text("stays")
+    path.symlink_to(outside)
+    with pytest.raises(LogError, match="there already"):
+        export_file(session, "txt", tmp_path)
+    export_file(session, "txt", tmp_path, overwrite=True)
+    assert outside.read_text() == "stays" and not path.is_symlink()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"outside", "sessions", path.name}
+
+
+def test_an_export_is_called_after_the_title(session: RecordedSession, tmp_path: Path) -> None:
+    (session.folder / "title.txt").write_text("../Budget: part 2")
+    assert export_file(session, "md", tmp_path).name == "Budget-part-2.md"

@@ -1,0 +1,152 @@
+"""A session that was recorded says the same again, step by step, however it was disturbed while it was live."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.archive.log import SessionLog
+from livecap.archive.steps import recorded_steps
+from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.spool import Spool
+from livecap.cli import session as cli_session
+from livecap.cli.session import make_session, recognition
+from livecap.session.requests import SteeredSession
+from livecap.session.sound_folder import SoundFolder
+from livecap.session.tracks import TrackSource
+from livecap.settings import Settings
+from livecap.stream import transcriber as transcriber_file
+from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, UtteranceSettled
+from tests.archive.when import STARTED
+
+SECOND = 16_000
+RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
+
+Act = int | str
+"""So many samples arrive, or so many are lost where it is below 0; or something happens."""
+LIVE: list[Act] = [
+    *[1600] * 12,  # the decoder keeps up
+    23_000,  # it is late
+    *[800] * 30,
+    -9_000,  # sound is lost
+    *[1777] * 8,
+    "pause",
+    -4_321,  # and what was heard last before the pause is a loss
+    *[1600] * 9,
+    "new paragraph",
+    70_001,  # very late
+    *[1600] * 5,
+    -SECOND,
+    "pause",
+    *[320] * 40,
+]
+
+
+class Scripted:
+    """A device, as its capture thread would have it: what arrives goes into the spool, then it is taken."""
+
+    name, live, started_wall, first_sample, trouble, level = "script", True, None, 0, None, 0.0
+
+    def __init__(self, sound: np.ndarray, acts: list[Act]) -> None:
+        self.spool = Spool()
+        self._sound, self._acts = sound, list(acts)
+        self.do: Callable[[Act], None] = lambda act: None
+
+    @property
+    def arrived_samples(self) -> int:
+        return self.spool.end_sample
+
+    @property
+    def ended(self) -> bool:
+        return not self._acts and not self.spool.waiting_samples
+
+    def take(self) -> AudioChunk | None:
+        if not self.spool.waiting_samples and self._acts:
+            act = self._acts.pop(0)
+            if act == "pause":
+                return AudioChunk(self.spool.end_sample, np.zeros(0, np.float32))
+            if isinstance(act, str):
+                self.do(act)
+            elif act < 0:
+                self.spool.append_gap(-act)
+            else:
+                self.spool.append(self._sound[self.spool.end_sample :][:act])
+        return self.spool.take()
+
+    def wake(self, event: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+Said = list[tuple[object, ...]]
+
+
+def said_by(session: SteeredSession) -> Said:
+    """The text events of a whole session, without the times of their writing."""
+    told: list[SessionEvent | TranscriptUpdate] = []
+    session.add_listener(told.append)
+    session.start()
+    assert session.wait(120) and session.status.error is None
+    kinds = (TextCommitted, UtteranceEnded, UtteranceSettled, AudioGap, TranscriptUpdate)
+    return [(type(item).__name__, item) for item in told if isinstance(item, kinds)]
+
+
+@pytest.fixture
+def uneven_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that take now longer, now shorter by the clock, so that their length goes up and down."""
+    moments = itertools.accumulate(itertools.cycle([0.0, 0.9, 0.0, 0.1, 0.0, 0.4, 0.0, 1.8, 0.0, 0.05]))
+
+    class Uneven(transcriber_file.StreamingTranscriber):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, clock=lambda: next(moments), **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(transcriber_file, "StreamingTranscriber", Uneven)
+
+
+@pytest.mark.usefixtures("uneven_costs")
+@pytest.mark.parametrize("pace", [None, 40.0])
+def test_a_disturbed_session_says_the_same_again(tmp_path: Path, pace: float | None) -> None:
+    sound, _ = soundfile.read(RECORDING, dtype="float32", frames=20 * SECOND)
+    settings = Settings(model="tiny", log_dir=tmp_path)
+    language, load_model = recognition(settings)
+    log = SessionLog(tmp_path, STARTED)
+    source, folder = Scripted(sound, LIVE), SoundFolder(log.folder, save=True)
+    folder.add("", source.spool)
+    live = SteeredSession(
+        [TrackSource("", source)],  # type: ignore[arg-type]
+        load_model,
+        log,
+        "tiny",
+        language,
+        sound_folder=folder,
+    )
+    source.do = lambda act: live._end_utterances()
+    first = said_by(live)
+    steps = recorded_steps(live.log_folder)[""]
+    assert len({step.step_samples for step in steps}) > 5, "its steps were of many lengths"
+    assert sum(step.closes for step in steps) == 4
+    again = make_session(replace(settings, replay=live.log_folder, pace=pace))
+    texts = [item.text for name, item in first if name == "UtteranceEnded"]  # type: ignore[attr-defined]
+    assert len(texts) >= 4 and any(name == "AudioGap" for name, _ in first)
+    assert list(differences(first, said_by(again))) == []
+
+
+def differences(first: Said, second: Said) -> Iterator[tuple[object, object]]:
+    """What is not the same, settled text in an order of its own."""
+    for settled in (False, True):
+        told = [[item for name, item in said if (name == "UtteranceSettled") == settled] for said in (first, second)]
+        yield from ((one, two) for one, two in itertools.zip_longest(*told) if one != two)
+
+
+def test_other_steps_can_be_asked_for(tmp_path: Path) -> None:
+    settings = Settings(replay=tmp_path, chunk_seconds=2.0)
+    from livecap.session.recorded_source import RecordedSound
+
+    recorded = RecordedSound.__new__(RecordedSound)
+    recorded.steps = (object(),)  # type: ignore[assignment]
+    assert cli_session.steps_of(recorded, settings) == ()
+    assert cli_session.steps_of(recorded, replace(settings, chunk_seconds=None)) == recorded.steps
