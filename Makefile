@@ -35,12 +35,12 @@ types: setup  ## mypy, strict
 prove:  ## the suite with full counts, and the benchmarks, whose figures go to docs/benchmarks/
 	@scripts/setup.sh test
 	LIVECAP_PROVE=1 $(PYTEST)
-	$(PYTHON) -m livecap.bench.oracle_counts --jobs $(JOBS) --out docs/benchmarks/oracle.json
+	$(PYTHON) -m benchmarks.oracle_counts --jobs $(JOBS) --out docs/benchmarks/oracle.json
 	.venv/bin/livecap eval recordings/*.flac --mode default --chunk 2 --step-cost 0.1 \
 		--require "wer_gap.stable.gap <= 0.02" --out docs/benchmarks/recordings.json
-	$(PYTHON) -m livecap.bench.word_times recordings/*.flac --out docs/benchmarks/word_times.json
-	$(PYTHON) -m livecap.bench.speed --model tiny --out docs/benchmarks/speed.json
-	$(PYTHON) -m livecap.bench.archive --out docs/benchmarks/archive.json
+	$(PYTHON) -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_times.json
+	$(PYTHON) -m benchmarks.speed --model tiny --out docs/benchmarks/speed.json
+	$(PYTHON) -m benchmarks.archive --out docs/benchmarks/archive.json
 
 soak:  ## a live session on a virtual microphone for MINUTES (1): what is lost, what grows (Linux)
 	@scripts/setup.sh test

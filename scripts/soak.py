@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from livecap.bench.machine import machine  # noqa: E402
+from livecap.eval.provenance import machine  # noqa: E402
 from livecap.transcript import SAMPLE_RATE  # noqa: E402
 from tests.audio_in import virtual_mic  # noqa: E402
 

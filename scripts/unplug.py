@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from livecap.audio_in.microphone import Microphone  # noqa: E402
 from livecap.audio_in.spool import HEADER_BYTES, SAMPLE_BYTES, Spool  # noqa: E402
-from livecap.bench.machine import machine  # noqa: E402
+from livecap.eval.provenance import machine  # noqa: E402
 from livecap.transcript import SAMPLE_RATE  # noqa: E402
 from tests.audio_in.virtual_mic import VirtualMic, missing  # noqa: E402
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from livecap.bench.offline import transcribe
-from livecap.bench.wer import edit_distance, normalise
+from livecap.eval.wer import edit_distance, normalise
 from livecap.model.load import LoadedModel, load
+from livecap.transcribe.files import transcribe
 from training.synth import MOST_HOURS, read_shard
 from training.voices import Spoken
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livecap.bench.wer import edit_distance, normalise
+from livecap.eval.wer import edit_distance, normalise
 from training.network import Thinker, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.voices import Spoken

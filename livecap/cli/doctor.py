@@ -50,9 +50,9 @@ def _seconds(text: str) -> float:
 
 def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float | None, as_json: bool) -> int:
     """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
-    from livecap.bench.processor import memory_bytes, processor
     from livecap.cli.capture_check import last_session, listen
     from livecap.cli.folders import sessions_folder
+    from livecap.this_machine import memory_bytes, processor
 
     report: dict[str, Any] = {
         "livecap": VERSION,
@@ -116,8 +116,8 @@ def _selftest(model: str) -> dict[str, Any]:
     """Play a shipped recording through the model as fast as it goes, by the same path as a session."""
     import tempfile
 
-    from livecap.bench.wer import word_error_rate
     from livecap.cli.session import make_session
+    from livecap.eval.wer import word_error_rate
     from livecap.transcript import SAMPLE_RATE, SessionEvent, TranscriptUpdate, UtteranceEnded
 
     recording = demo_recording()

@@ -24,7 +24,7 @@ of the stream, such as "agree:step_seconds=1;commit.rule=agreement".
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`livecap eval RECORDING... [--model] [--chunk] [--mode] [--json] [--out] [--plot]`."""
-    from livecap.bench.definitions import DEFINITIONS
+    from livecap.eval.definitions import DEFINITIONS
 
     parser = commands.add_parser(
         "eval",
@@ -71,12 +71,12 @@ def _cost(text: str) -> float:
 
 
 def _eval(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.bench.bounds import goals, missed, parse_bound
-    from livecap.bench.evaluation import Plan, evaluate
-    from livecap.bench.figures_file import write_file
-    from livecap.bench.plot import write_plot
-    from livecap.bench.table import recordings_table, table
     from livecap.cli.output import warn
+    from livecap.eval.bounds import goals, missed, parse_bound
+    from livecap.eval.evaluation import Plan, evaluate
+    from livecap.eval.figures_file import write_file
+    from livecap.eval.plot import write_plot
+    from livecap.eval.table import recordings_table, table
 
     names = [*(options.modes or []), *(options.chunks or [])] or ["default"]
     if options.jobs < 1:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from livecap.cli import bench, config, demo, devices, doctor, eval, export, recover, replay, sessions
+from livecap.cli import config, demo, devices, doctor, eval, export, recover, replay, sessions
 from livecap.cli.arguments import channels, moment, pace, rate
 from livecap.cli.effective import effective
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings import DEFAULT_MODEL
 from livecap.version import VERSION
 
-GROUPS = (bench, config, demo, devices, doctor, eval, export, recover, replay, sessions)
+GROUPS = (config, demo, devices, doctor, eval, export, recover, replay, sessions)
 """The files of this folder that add commands: `add_commands` says what each is called and which function runs it."""
 
 EXAMPLES = """\
@@ -32,6 +32,8 @@ examples:
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status. Trouble is one line on standard error."""
     try:
+        if arguments[:1] == ["bench"]:
+            raise SettingsError("livecap bench is now `python -m benchmarks`, run in a checkout of the project.")
         return _run(_parser().parse_args(arguments))
     except LivecapError as error:
         from livecap.cli.output import warn

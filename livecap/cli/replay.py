@@ -23,7 +23,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _replay(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.archive.archive import Archive
-    from livecap.bench.compare import compare
+    from livecap.eval.compare import compare
 
     archive = Archive(sessions_folder(settings))
     heard, expected = archive.open(options.session), archive.open(options.against)

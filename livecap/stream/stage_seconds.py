@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class StageSeconds:
     """Of one decode or of many; what is in none of them is the host's own work.
 
-    Finer stages would need more waiting: `livecap bench` has them, at that cost.
+    Finer stages would need more waiting: `python -m benchmarks` has them, at that cost.
     """
 
     mel: float = 0.0

@@ -1,4 +1,4 @@
-"""`livecap eval` and `livecap bench`, as a person calls them."""
+"""`livecap eval`, as a user calls it."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.costs import beginning
 from livecap.__main__ import main
-from livecap.bench.costs import beginning
-from livecap.bench.reference import read_reference
+from livecap.eval.reference import read_reference
 from livecap.shipped import demo_recording
 
 
@@ -86,16 +86,8 @@ def test_a_recording_at_another_rate_is_refused(
     assert "44100 Hz" in capsys.readouterr().err
 
 
-def test_bench_tells_stages_and_leaves_a_trace(
-    recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_old_name_of_the_benchmark_says_the_new_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trace = tmp_path / "trace.json"
-    assert livecap("bench", recording, "--trace", trace, "--require", "wer <= 2", monkeypatch=monkeypatch) == 0
-    text = capsys.readouterr().out
-    assert all(stage in text for stage in ("mel", "conv", "encoder", "prefill", "verify", "generate", "WER", "RTF"))
-    assert json.loads(trace.read_text())["traceEvents"]
-
-
-def test_bench_knows_its_geometries(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert livecap("bench", "--geometry", "9b", monkeypatch=monkeypatch) == 1
-    assert "0.6b, 1.7b" in capsys.readouterr().err
+    assert livecap("bench", "--geometry", "0.6b", monkeypatch=monkeypatch) == 1
+    assert "python -m benchmarks" in capsys.readouterr().err

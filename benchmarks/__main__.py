@@ -1,0 +1,139 @@
+"""`python -m benchmarks`: what a model costs on this machine, stage by stage, in memory and in tensor shapes."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.costs import Run, beginning, measure_costs, repeated, report, round_seconds, write_trace
+from benchmarks.geometry import load_grown, write_grown
+from livecap.cli.output import warn
+from livecap.errors import LivecapError
+from livecap.eval.bounds import missed, parse_bound
+from livecap.eval.figures_file import write_file
+from livecap.eval.modes import parse_mode
+from livecap.eval.reference import read_reference
+from livecap.model.load import load
+from livecap.shipped import demo_recording
+
+ABOUT = """\
+Run recordings through the stream as fast as they go and say where the time and the memory went.
+
+With --geometry the model has the exact shape of a released one, and says what --model says: its weights are grown from
+the small model's. So speed, memory and text are real, at the real cost, without a download. The checkpoint has 3.1 GB
+(0.6b) or 8.1 GB (1.7b); --keep DIR leaves it for the next time.
+"""
+
+EPILOG = """\
+stages (seconds of compute): mel; conv, the encoder's convolutions; encoder, its layers; prefill, the prompt through the
+decoder, draft included; verify, the head on drafts and passes over guesses; generate, one token a pass; host, what is
+left. RTF is compute over sound; wait is the share of the sound's time in which nothing has to be computed.
+"""
+
+
+def main() -> int:
+    """`python -m benchmarks [RECORDING...] [--geometry] [--model] [--mode] [--trace]`; returns the exit status."""
+    try:
+        return _measure(_parser().parse_args())
+    except LivecapError as error:
+        warn(str(error))
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=ABOUT,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="default: the demo's")
+    parser.add_argument("--model", metavar="NAME", default="tiny", help="default: tiny")
+    parser.add_argument("--geometry", metavar="SIZE", help="0.6b or 1.7b: give the model that shape")
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="where the grown checkpoint lies, or is to be written")
+    parser.add_argument("--mode", metavar="MODE", dest="modes", action="append", help="as in livecap eval (default: 2)")
+    parser.add_argument("--seconds", metavar="N", type=float, help="only the beginning of each recording")
+    parser.add_argument("--minutes", metavar="N", type=float, help="all recordings, over and over, for so long")
+    parser.add_argument("--settle", action="store_true", help="closed utterances are heard again, as in a session")
+    parser.add_argument(
+        "--trace", metavar="FILE", type=Path, help="write a trace for chrome://tracing, ui.perfetto.dev"
+    )
+    parser.add_argument(
+        "--require", metavar="BOUND", action="append", default=[], help='fail unless it holds: "rtf <= 1.3"'
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="also write the JSON to FILE")
+    return parser
+
+
+def _measure(options: argparse.Namespace) -> int:
+    bounds = [parse_bound(text) for text in options.require]
+    modes = [parse_mode(text) for text in options.modes or ["2"]]
+    references = [read_reference(path) for path in options.recordings or [demo_recording()]]
+    if options.seconds:
+        references = [beginning(reference, options.seconds) for reference in references]
+    kept: dict[str, Any] = {"settle": options.settle, "trace": options.trace is not None}
+    if options.minutes:
+        kept["comes_round_seconds"] = round_seconds(references)
+        references = [repeated(references, options.minutes * 60)]
+    with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
+        loaded = _model(options.model, options.geometry, options.keep, Path(folder))
+        runs = [measure_costs(loaded, reference, mode, **kept) for reference in references for mode in modes]
+    name = f"{options.model} as {options.geometry}" if options.geometry else options.model
+    result = report(name, runs)
+    text = json.dumps(result, indent=2, ensure_ascii=False)
+    print(text if options.json else "\n\n".join([*map(_lines, runs), _arithmetic(result["machine"]["arithmetic"])]))
+    if options.out:
+        write_file(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    if options.trace:
+        write_file(options.trace, lambda path: write_trace(path, runs[-1]))
+    complaints = [line for run in runs for line in missed(run.figures, bounds)]
+    for line in complaints:
+        warn(line)
+    return int(bool(complaints))
+
+
+def _model(model: str, geometry: str | None, keep: Path | None, folder: Path) -> Any:
+    if geometry is None:
+        return load(model)
+    return load_grown(write_grown(keep or folder, geometry, model), model)
+
+
+def _arithmetic(speed: dict[str, float]) -> str:
+    return "this machine: {gigaflops:.0f} GFLOP/s for many positions, {weights_gb_per_second:.0f} GB/s for one".format(
+        **speed
+    )
+
+
+def _lines(run: Run) -> str:
+    figures = run.figures
+    stages = figures["stages"]
+    sound = figures["sound_seconds"]
+    lines = [
+        f"{figures['recording']}, {figures['mode']}: {sound:.0f} s of sound, {figures['speech_seconds']:.0f} s of it "
+        f"speech; WER {figures['wer']:.2%}",
+        f"RTF {figures['rtf']:.3f}, wait {figures['wait_share']:.0%}; {figures['steps']} steps of "
+        + "{p50:.3f} / {p95:.3f} / {p99:.3f} s".format(**figures["step_seconds"]),
+    ]
+    for name, stage in stages.items():
+        lines.append(
+            f"  {name:9}{stage['seconds']:9.2f} s{stage['per_second_of_sound'] * 1000:9.1f} ms a second of sound"
+            f"{stage['calls']:8} calls{stage['size']:9} in"
+        )
+    tokens = figures["tokens_per_step"]
+    lines.append("tokens a step: {said:.1f}, {accepted:.1f} of them from drafts; {passes:.1f} passes".format(**tokens))
+    shapes = ", ".join(f"{name} {n}" for name, n in figures["distinct_shapes"].items())
+    lines.append(f"distinct shapes: {shapes}")
+    lines.append("memory in MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in figures["memory_mb"].items()))
+    if figures["growth"]:
+        lines.append(
+            "last {seconds_compared:.0f} s to first: steps times {measured_ratio:.3f}, the machine itself times "
+            "{machine_ratio:.3f}, so {step_cost_ratio:.3f}; {resident_mb:+.0f} MB".format(**figures["growth"])
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

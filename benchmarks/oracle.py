@@ -1,0 +1,235 @@
+"""Oracle: a recogniser that knows what is said when. It stands where the model stands, and fails as it is told to.
+
+It answers as the model would: its text is all that is said in the prompt's sound, going on where the prefix ends. Where
+that is, an alignment of the prefix with the script says: a prefix that leaves a word out makes the oracle say it twice,
+one that has a word too many makes it lose one. So every word that a policy loses or doubles can be counted exactly.
+
+What it says depends on the sound and the prefix alone: the same question has the same answer.
+"""
+
+import random
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.script import VOCABULARY
+from livecap.errors import ModelError
+from livecap.eval.reference import SpokenWord
+from livecap.model.tokenizer import Tokenizer
+from livecap.stream.recogniser import Decoded
+from livecap.transcript import SAMPLE_RATE
+
+SURE_MARGIN, UNSURE_MARGIN = 8.0, 0.5
+"""Of tokens that are what was said, and of those that are guesses."""
+PROMPT_SECONDS = 90
+"""Words this far behind the prompt's start are no more looked at: beyond every context bound."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """From `at_seconds` on, for `seconds` of sound, the last `period` tokens are said over and over."""
+
+    at_seconds: float
+    period: int
+    seconds: float = 3.0
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong, and how often. By default nothing; `PUBLISHED` is what real models do."""
+
+    unstable_chance: float = 0.0
+    """Of a decode whose last tokens are wrong..."""
+    unstable_tokens: int = 0
+    """...at least 1 and at most this many."""
+    right_context_seconds: float = 0.0
+    """A word that ends so shortly before the end of the sound is a guess: wrong, or not there yet."""
+    sure_when_wrong: float = 0.2
+    """Share of wrong tokens of which the model is sure."""
+    seam_damage: float = 0.0
+    """Chance that the first word after a cut inside or right beside it is wrong. A word cut in two is never whole."""
+    invention: float = 0.0
+    """Chance that words are heard where nobody speaks."""
+    loops: tuple[Loop, ...] = ()
+    language_flips: float = 0.0
+    """Chance that a prompt without a prefix is answered in another language."""
+    cost_seconds: float = 0.0
+    """What a decode takes, on the clock that `spend` moves..."""
+    cost_per_token_seconds: float = 0.0
+    """...and each token that was not in the draft."""
+    hang_at: int | None = None
+    """The decode, counted from 0, in which it hangs."""
+    crash_at: int | None = None
+    """The decode in which it crashes."""
+
+
+PUBLISHED = Faults(unstable_chance=0.65, unstable_tokens=2, right_context_seconds=0.3)
+"""With a chunk of 2 s and five tokens rolled back: draft acceptance 0.74, rewrite rate 0.65 (a test measures both)."""
+
+
+class Oracle:
+    """A recogniser over a script. Has the verbs of `livecap.stream.recogniser.Recogniser`."""
+
+    def __init__(
+        self,
+        words: Sequence[SpokenWord],
+        tokenizer: Tokenizer,
+        faults: Faults = PUBLISHED,
+        *,
+        seed: int = 0,
+        spend: Callable[[float], None] = lambda seconds: None,
+        hang: Callable[[], None] | None = None,
+        language: str = "English",
+    ) -> None:
+        """
+        Args:
+            spend: told what each decode costs, in seconds.
+            hang: called where the script says that the model hangs.
+        """
+        self._tokenizer = tokenizer
+        self._faults = faults
+        self._seed = seed
+        self._spend = spend
+        self._hang = hang
+        self._headers = [self._header(language), self._header("German" if language != "German" else "English")]
+        self._wrong = [tokenizer.encode(f" {word}") for word in VOCABULARY]
+        self._invented = tokenizer.encode("Thank you.")
+        tokens: dict[str, list[int]] = {}
+        self._words = list(words)
+        self._starts = [word.start_sample for word in words]
+        self._ends = [word.end_sample for word in words]
+        self._first_of: list[int] = [0]
+        """For each word, its first token among all tokens of the script."""
+        self._tokens: list[int] = []
+        for word in words:
+            if word.text not in tokens:
+                tokens[word.text] = tokenizer.encode(f" {word.text}")
+            self._tokens += tokens[word.text]
+            self._first_of.append(len(self._tokens))
+        self._array = np.array(self._tokens, np.int64)
+        self.start_sample = 0
+        self.end_sample = 0
+        self.n_decodes = 0
+        self.n_begun = 0
+        self.n_rewritten = 0
+        """Answers that take something back of the answer before, in the same prompt."""
+        self._last: list[int] = []
+        self._row: NDArray[np.int64] | None = None
+        """Edit distances of the known prefix to the beginnings of the prompt's words."""
+        self._known: list[int] = []
+        """The prefix that `_row` is of."""
+
+    def begin(self, start_sample: int) -> None:
+        """A new prompt whose sound begins here."""
+        self.start_sample = self.end_sample = start_sample
+        self.n_begun += 1
+        self._last = []
+        self._row = None
+
+    def append(self, samples: NDArray[np.float32]) -> None:
+        """Sound that follows: its length is all that is looked at."""
+        self.end_sample += len(samples)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def decode(
+        self,
+        header: Sequence[int],
+        prefix: Sequence[int],
+        draft: Sequence[int],
+        max_tokens: int,
+        pad_samples: int = 0,
+    ) -> Decoded:
+        """What is said in the sound, after the prefix."""
+        n = self.n_decodes
+        self.n_decodes += 1
+        if n == self._faults.crash_at:
+            raise ModelError(f"The oracle crashed in decode {n}, as it was told to.")
+        if n == self._faults.hang_at and self._hang is not None:
+            self._hang()
+        chance = random.Random(f"{self._seed} {self.start_sample} {self.end_sample} {pad_samples} {len(prefix)}")
+        ids, margins = self._said(prefix, pad_samples, chance)
+        ids, margins = self._looped(ids, margins, max_tokens)
+        complete = len(ids) <= max_tokens
+        ids, margins = ids[:max_tokens], margins[:max_tokens]
+        answer_header = tuple(header)
+        if not prefix:
+            answer_header = self._headers[chance.random() < self._faults.language_flips]
+        n_accepted = next((i for i, (a, b) in enumerate(zip(ids, draft, strict=False)) if a != b), None)
+        n_accepted = min(len(ids), len(draft)) if n_accepted is None else n_accepted
+        answer = [*prefix, *ids]
+        self.n_rewritten += answer[: len(self._last)] != self._last
+        self._last = answer
+        self._spend(self._faults.cost_seconds + self._faults.cost_per_token_seconds * (len(ids) - n_accepted))
+        return Decoded(ids, margins, answer_header, complete, n_accepted, len(ids) - n_accepted)
+
+    def _said(self, prefix: Sequence[int], pad_samples: int, chance: random.Random) -> tuple[list[int], list[float]]:
+        """Tokens after the prefix, and how sure the oracle is of each."""
+        faults = self._faults
+        first = bisect_left(self._starts, self.start_sample)
+        last = max(first, bisect_right(self._ends, self.end_sample))
+        begin, end = self._first_of[first], self._first_of[last]
+        at = begin + self._place_of(prefix, begin, end - begin)
+        ids = self._tokens[at:end]
+        if not prefix and not ids and chance.random() < faults.invention:
+            return list(self._invented), [UNSURE_MARGIN] * len(self._invented)
+        margins = [SURE_MARGIN] * len(ids)
+        unsure = 0
+        if faults.right_context_seconds:
+            heard_until = self.end_sample + pad_samples
+            edge = heard_until - round(faults.right_context_seconds * SAMPLE_RATE)
+            unsure = len(self._tokens[max(at, self._first_of[bisect_right(self._ends, edge, first, last)]) : end])
+        if faults.unstable_tokens and not pad_samples and chance.random() < faults.unstable_chance:
+            unsure = max(unsure, chance.randint(1, faults.unstable_tokens))
+        unsure = min(unsure, len(ids))
+        if unsure:
+            kept = len(ids) - unsure
+            wrong = [token for _ in range(unsure) for token in chance.choice(self._wrong)][:unsure]
+            sure = [SURE_MARGIN if chance.random() < faults.sure_when_wrong else UNSURE_MARGIN for _ in wrong]
+            ids, margins = ids[:kept] + wrong, margins[:kept] + sure
+        if faults.seam_damage and not prefix and ids and self._cut_beside(first):
+            if chance.random() < faults.seam_damage:
+                ids, margins = [self._wrong[0][0], *ids[1:]], [UNSURE_MARGIN, *margins[1:]]
+        return ids, margins
+
+    def _cut_beside(self, first: int) -> bool:
+        """The prompt begins inside a word, or right at the beginning of one."""
+        inside = first > 0 and self._ends[first - 1] > self.start_sample
+        return inside or (first < len(self._starts) and self._starts[first] - self.start_sample < 0.05 * SAMPLE_RATE)
+
+    def _looped(self, ids: list[int], margins: list[float], max_tokens: int) -> tuple[list[int], list[float]]:
+        """With a piece of the text's end over and over, while a loop lasts."""
+        for loop in self._faults.loops:
+            at = round(loop.at_seconds * SAMPLE_RATE)
+            if at <= self.end_sample < at + round(loop.seconds * SAMPLE_RATE):
+                before = ids or [self._wrong[0][0]]
+                piece = [before[i % len(before)] for i in range(loop.period)]
+                if len(set(piece)) < loop.period:
+                    piece = [self._wrong[i % len(self._wrong)][0] for i in range(loop.period)]
+                more = piece * (max_tokens // loop.period + 2)
+                return ids + more, margins + [SURE_MARGIN] * len(more)
+        return ids, margins
+
+    def _place_of(self, prefix: Sequence[int], begin: int, n_heard: int) -> int:
+        """How many of the prompt's tokens the prefix holds: where it ends in a best alignment; the latest of equals."""
+        most = bisect_right(self._starts, self.start_sample + PROMPT_SECONDS * SAMPLE_RATE)
+        columns = self._array[begin : self._first_of[most]]
+        known = len(self._known)
+        if self._row is None or self._known != list(prefix[:known]) or len(self._row) != len(columns) + 1:
+            self._row, self._known, known = np.arange(len(columns) + 1), [], 0
+        row, steps = self._row, np.arange(len(columns) + 1)
+        for token in prefix[known:]:
+            best = np.empty_like(row)
+            best[0] = row[0] + 1
+            best[1:] = np.minimum(row[1:] + 1, row[:-1] + (columns != token))
+            row = np.minimum.accumulate(best - steps) + steps
+        self._row, self._known = row, list(prefix)
+        heard = row[: n_heard + 1]
+        return n_heard - int(np.argmin(heard[::-1]))
+
+    def _header(self, language: str) -> tuple[int, ...]:
+        return (*self._tokenizer.encode(f"language {language}"), self._tokenizer.asr_text_id)

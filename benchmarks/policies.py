@@ -1,0 +1,120 @@
+"""Modes of the stream over the oracle: exact figures of policy, without a model, at thousands of steps a second.
+
+    python -m benchmarks.policies --minutes 120 --tokenizer DIR
+    python -m benchmarks.policies --mode default --mode "mine:step_seconds=2;commit.rule=rollback"
+
+Sound is silence with words in it; the recogniser knows them, and is as unsteady as real models are, or --steady.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.oracle import PUBLISHED, Faults, Oracle
+from benchmarks.oracle_session import Clock
+from benchmarks.script import ScriptDetector, ScriptStyle, speak
+from livecap.errors import LivecapError
+from livecap.eval.bounds import missed, parse_bound
+from livecap.eval.counted import DecodeCounts
+from livecap.eval.figures_file import write_file
+from livecap.eval.measured import Measured, assess, total
+from livecap.eval.modes import Mode, parse_mode
+from livecap.eval.provenance import machine
+from livecap.eval.reference import Reference, SpokenWord
+from livecap.eval.scores import figures
+from livecap.eval.table import table
+from livecap.eval.timeline import play
+from livecap.model.load import resolve
+from livecap.model.tokenizer import Tokenizer
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import SAMPLE_RATE
+
+RULES = ("rollback", "agreement", "confidence")
+CHUNKS = ("0.5", "1", "2")
+COMPARED = [f"{rule} {chunk}:step_seconds={chunk};commit.rule={rule}" for rule in RULES for chunk in CHUNKS] + [
+    "default"
+]
+"""What decision 0008 compares."""
+SESSION_WORDS = 1200
+"""About ten minutes."""
+STYLES = (
+    ScriptStyle(),
+    ScriptStyle(pause_chance=0.15),
+    ScriptStyle(pause_chance=0.01, pause_seconds=(0.2, 0.6)),
+)
+"""Talk, dictation, and speech that hardly pauses."""
+
+
+def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, faults: Faults, seed: int) -> Measured:
+    """One script in one mode. What a step costs is what the faults say, on a clock of its own."""
+    clock = Clock()
+    oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
+    transcriber = StreamingTranscriber(
+        oracle,  # type: ignore[arg-type]
+        tokenizer,
+        mode.config,
+        make_detector=lambda: ScriptDetector(words),  # type: ignore[arg-type,return-value]
+        clock=clock,
+    )
+    samples = np.zeros(words[-1].end_sample + 2 * SAMPLE_RATE, np.float32)
+    timeline = play(transcriber, samples, None, clock)
+    done = transcriber.statistics
+    counts = DecodeCounts(oracle.n_decodes, done.n_drafted, done.n_accepted, done.n_passes)
+    text = " ".join(word.text for word in words)
+    return assess(Reference(f"script {seed}", samples, text, tuple(words)), timeline, mode.name, counts, None)
+
+
+def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+    """A column for each mode, over the same scripts."""
+    parts: dict[str, list[Measured]] = {mode.name: [] for mode in modes}
+    seconds, seed = 0.0, 0
+    while seconds < minutes * 60:
+        words = speak(min(SESSION_WORDS, round(minutes * 60) + 1), seed, STYLES[seed % len(STYLES)])
+        for mode in modes:
+            parts[mode.name].append(session(words, tokenizer, mode, faults, seed))
+        seconds += words[-1].end_sample / SAMPLE_RATE
+        seed += 1
+    return [figures(total(parts[mode.name])) | {"settings": repr(mode.config)} for mode in modes]
+
+
+def main() -> int:
+    """Measure, print a table, store; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--mode", dest="modes", action="append", help="as in livecap eval (default: all rules and chunks)"
+    )
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--cost", type=float, default=0.1, help="seconds of a step (default: 0.1)")
+    parser.add_argument("--token-cost", type=float, default=0.01, help="and of each token not foretold (default: 0.01)")
+    parser.add_argument("--steady", action="store_true", help="a model that is always right")
+    parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="Qwen's files (default: the embedded model's)")
+    parser.add_argument("--require", metavar="BOUND", action="append", default=[])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    try:
+        bounds = [parse_bound(text) for text in options.require]
+        modes = [parse_mode(text) for text in options.modes or COMPARED]
+        faults = Faults() if options.steady else PUBLISHED
+        faults = replace(faults, cost_seconds=options.cost, cost_per_token_seconds=options.token_cost)
+        tokenizer = Tokenizer.from_folder(options.tokenizer or resolve("tiny"))
+        columns = measure(modes, options.minutes, faults, tokenizer)
+        print(table(columns))
+        if options.out:
+            text = json.dumps({"machine": machine(), "faults": repr(faults), "all": columns}, indent=2) + "\n"
+            write_file(options.out, lambda path: path.write_text(text, encoding="utf-8"))
+        complaints = [line for column in columns for line in missed(column, bounds)]
+    except LivecapError as error:
+        complaints = [str(error)]
+    for line in complaints:
+        print(f"policies: {line}", file=sys.stderr)
+    return int(bool(complaints))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""How fast the screen is with a long session: `python -m benchmarks.screen --out docs/benchmarks/screen.json`.
+
+The real app runs without a terminal (Textual's headless driver), 120 columns and 40 rows, with 50,000 utterances of one
+to three rows. An update is what a step of the decoder causes: the view takes it, and what changed becomes the escape
+sequences that a terminal would get. A key is the time from its event to the screen that shows what it did.
+Times are of the processor, so that other programs on the machine do not count.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from textual._compositor import CompositorUpdate
+from textual.widgets import Input
+
+from livecap.eval.provenance import machine
+from livecap.session.status import SessionStatus, State
+from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
+from livecap.tui.app import LivecapApp, Tidying
+from livecap.tui.live_screen import LiveScreen
+from livecap.tui.transcript_view import TranscriptView
+
+WORDS = "we agreed to move the launch to the second week of march and nobody sees a problem with that date".split()
+"""Said in random order: rows of many widths."""
+BOUNDS = {"update_ms_p95": 5.0, "key_ms_p95": 50.0}
+"""What the screen promises, with the most lines."""
+PRESSES = 20
+"""Of each key; the first ones are slower than those that follow."""
+
+
+class DrawingApp(LivecapApp):
+    """Makes the escape sequences that a terminal would get; Textual does not where there is none."""
+
+    def _display(self, screen: Any, renderable: Any) -> None:
+        if isinstance(renderable, CompositorUpdate):
+            self.n_characters = len(renderable.render_segments(self.console))
+
+
+class StillSession:
+    """What the screen needs of a session in which nothing happens by itself."""
+
+    log_folder = Path()
+
+    def __init__(self) -> None:
+        self.status = SessionStatus(
+            state=State.LISTENING,
+            source="microphone",
+            model="model",
+            live=True,
+            started_wall=1_772_442_120.0,
+            arrived_samples=0,
+            decoded_samples=0,
+            level=0.1,
+            speaking=False,
+            language="English",
+            language_forced=False,
+            rtf=0.1,
+            n_gaps=0,
+            gap_samples=0,
+            log_path=None,
+            error=None,
+        )
+
+    def add_listener(self, listener: object) -> None:
+        """Nothing is told."""
+
+    def start(self) -> None:
+        """Nothing begins."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """It never ends."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Milliseconds of many of the same."""
+
+    p50: float
+    p95: float
+    max: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> "Measured":
+        """Of at least two durations."""
+        cuts = statistics.quantiles(seconds, n=20)
+        return cls(*(round(1e3 * value, 2) for value in (statistics.median(seconds), cuts[18], max(seconds))))
+
+
+def sentence(chance: random.Random, n_words: int) -> str:
+    """Words as somebody may have said them."""
+    return " ".join(chance.choice(WORDS) for _ in range(n_words))
+
+
+async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (120, 40)) -> dict[str, Any]:
+    """The figures with so many utterances on the page."""
+    chance = random.Random(7)
+    screen = LiveScreen(StillSession(), clock=lambda: 0.0)  # type: ignore[arg-type]
+    app = DrawingApp(screen)
+
+    def update(number: int, stable: str, partial: str = "", final: bool = False) -> TranscriptUpdate:
+        start = number * 5 * SAMPLE_RATE
+        return TranscriptUpdate("", number, stable, partial, start, start + SAMPLE_RATE, "English", final)
+
+    async with app.run_test(size=size) as pilot:
+        view = screen.query_one(TranscriptView)
+        began = time.process_time()
+        view.show(update(n, sentence(chance, chance.randint(4, 40)), final=True) for n in range(n_utterances))
+        await pilot.pause()
+        loading = time.process_time() - began
+
+        Tidying()()  # what was made at once here a session makes in hours, with many of these between
+        updates, text = [], ""
+        number = n_utterances
+        for step in range(n_updates):
+            text = f"{text} {sentence(chance, 3)}".strip()
+            final = step % 12 == 11
+            before = time.process_time()
+            view.show([update(number, text, "" if final else " " + sentence(chance, 4), final)])
+            screen._on_timer_update()  # what the screen does once it is idle: lay out, and draw what changed
+            updates.append(time.process_time() - before)
+            if final:
+                number, text = number + 1, ""
+            await pilot.pause(0)
+
+        keys: dict[str, list[float]] = {}
+        for key in ("up", "pageup", "home", "pagedown", "end", "t", "c", "z"):
+            keys[key] = [await pressed(pilot, key) for _ in range(PRESSES)]
+        typed, entered = [], []
+        for _ in range(3):
+            await pilot.press("slash")
+            line = screen.query_one("#ask-input", Input)
+            typed += [await took(pilot, partial(line.insert_text_at_cursor, letter)) for letter in "second"]
+            entered.append(await pressed(pilot, "enter"))
+            for key in ("n", "N"):
+                keys.setdefault(key, []).extend([await pressed(pilot, key) for _ in range(PRESSES)])
+            await pilot.press("escape")
+        keys |= {"a letter to search": typed, "enter in search": entered}
+        before = time.process_time()
+        await pilot.resize_terminal(90, 40)
+        await pilot.pause()
+        resized = time.process_time() - before
+    return {
+        "n_utterances": n_utterances,
+        "n_rows": view._page.n_rows,
+        "load_seconds": round(loading, 2),
+        "update_ms": asdict(Measured.of(updates)),
+        "key_ms": {key: asdict(Measured.of(seconds)) for key, seconds in keys.items()},
+        "resize_ms": round(1e3 * resized, 1),
+        "resident_mb_max": round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+        ),
+    }
+
+
+async def pressed(pilot: Any, key: str) -> float:
+    """Seconds from a key to the screen that shows what it did."""
+    return await took(pilot, lambda: pilot.app.simulate_key(key))
+
+
+async def took(pilot: Any, act: Callable[[], object]) -> float:
+    """Seconds until what `act` caused is drawn, without the pauses that a test makes."""
+    before = time.process_time()
+    act()
+    for _ in range(2):  # a scroll is asked for in one round and done in the next
+        await pilot._wait_for_screen()
+        pilot.app.screen._on_timer_update()
+    return time.process_time() - before
+
+
+def main() -> int:
+    """Exit status 1 where a bound is broken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--out", type=Path, help="write the figures here, too")
+    parser.add_argument("--utterances", type=int, nargs="*", default=[1_000, 50_000])
+    parser.add_argument("--updates", type=int, default=600)
+    options = parser.parse_args()
+    gc.freeze()  # as livecap.tui.terminal does
+    figures = [asyncio.run(measure(n, options.updates)) for n in options.utterances]
+    report = {"machine": machine(), "textual": version("textual"), "figures": figures}
+    text = json.dumps(report, indent=2)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+    last = figures[-1]
+    slowest_key = max(key["p95"] for key in last["key_ms"].values())
+    return int(last["update_ms"]["p95"] > BOUNDS["update_ms_p95"] or slowest_key > BOUNDS["key_ms_p95"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""How far the times of committed and settled words are from when they were said.
+
+python -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_times.json
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livecap.eval.alignment import align
+from livecap.eval.modes import parse_mode
+from livecap.eval.provenance import machine
+from livecap.eval.reference import Reference, read_reference
+from livecap.eval.timeline import play
+from livecap.eval.wer import normalise, word_error_rate
+from livecap.model.load import LoadedModel, load
+from livecap.stream.recogniser import Recogniser
+from livecap.stream.settling import Settling
+from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcribe.files import transcribe
+from livecap.transcript import SAMPLE_RATE, Word
+
+Distances = list[tuple[int, int]]
+"""(start, end) in samples, ours minus the truth."""
+
+
+def distances(reference: Reference, words: Sequence[Word]) -> Distances:
+    """Of the words that came out right."""
+    placed = [(part, word) for word in words for part in normalise(word.text)]
+    found: Distances = []
+    for i, j in align([word.text for word in reference.words], [part for part, _ in placed]):
+        if i is not None and j is not None and reference.words[i].text == placed[j][0]:
+            truth, ours = reference.words[i], placed[j][1]
+            found.append((ours.start_sample - truth.start_sample, ours.end_sample - truth.end_sample))
+    return found
+
+
+def measure(loaded: LoadedModel, reference: Reference, mode: str) -> tuple[Distances, Distances, str]:
+    """Of the live words, of the settled ones, and the live text."""
+    config = parse_mode(mode, step_cost=0.1).config
+    live, again = (Recogniser(loaded, "", None, config) for _ in range(2))
+    transcriber = StreamingTranscriber(live, loaded.tokenizer, config, settling=Settling(again, config))
+    timeline = play(transcriber, reference.samples, step_cost=0.1)
+    finals = [moment.update for moment in timeline.moments if moment.update.final]
+    settled = sorted(timeline.settled, key=lambda item: item.start_sample)
+    return (
+        distances(reference, [word for update in finals for word in update.words]),
+        distances(reference, [word for item in settled for word in item.words]),
+        " ".join(update.stable for update in finals),
+    )
+
+
+def summary(found: Distances) -> dict[str, Any]:
+    """Seconds: the median of the signed distance, half and nine tenths of the absolute ones."""
+    values = np.array(found, float).reshape(-1, 2) / SAMPLE_RATE
+    result: dict[str, Any] = {"words": len(values)}
+    for name, column in zip(("start", "end"), values.T, strict=True):
+        p50, p90 = np.percentile(np.abs(column), (50, 90))
+        result[name] = {"bias": round(float(np.median(column)), 3), "p50": round(p50, 3), "p90": round(p90, 3)}
+    return result
+
+
+def main() -> int:
+    """Measure, print, and write the figures where asked; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recordings", nargs="+", type=Path)
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--mode", default="default")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    loaded = load(options.model)
+    live: Distances = []
+    settled: Distances = []
+    said, heard, offline = [], [], []
+    for path in options.recordings:
+        reference = read_reference(path)
+        of_live, of_settled, text = measure(loaded, reference, options.mode)
+        live, settled = live + of_live, settled + of_settled
+        said.append(reference.text)
+        heard.append(text)
+        offline.append(transcribe(loaded, reference.samples))
+    result = {
+        "machine": machine(),
+        "mode": options.mode,
+        "recordings": [path.stem for path in options.recordings],
+        "live_wer": round(word_error_rate(" ".join(said), " ".join(heard)), 4),
+        "offline_wer": round(word_error_rate(" ".join(said), " ".join(offline)), 4),
+        "live": summary(live),
+        "settled": summary(settled),
+    }
+    print(json.dumps({key: value for key, value in result.items() if key != "machine"}, indent=2))
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""What `livecap eval` counts, on sessions written by hand whose figures can be counted by hand."""
+
+import jiwer
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.eval.alignment import align, distance, matches
+from livecap.eval.counted import DecodeCounts
+from livecap.eval.measured import Measured, assess
+from livecap.eval.reference import Reference, SpokenWord
+from livecap.eval.stability import revisions
+from livecap.eval.timeline import Moment, Timeline
+from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
+
+words = st.lists(st.sampled_from("a b c d".split()), max_size=12)
+
+
+def said(text: str, every: float = 0.5, begin: float = 1.0, silence: float = 2.0) -> Reference:
+    """A word each `every` seconds from `begin`, which lasts half of that."""
+    spoken = tuple(
+        SpokenWord(word, round((begin + i * every) * SAMPLE_RATE), round((begin + (i + 0.5) * every) * SAMPLE_RATE))
+        for i, word in enumerate(text.split())
+    )
+    return Reference("r", np.zeros(spoken[-1].end_sample + round(silence * SAMPLE_RATE), np.float32), text, spoken)
+
+
+def session(*rows: tuple[float, str, str], cost: float = 0.1, utterance: int = 0) -> Timeline:
+    """(seconds heard, stable, partial) of one utterance; the last row closes it."""
+    timeline = Timeline(sound_seconds=rows[-1][0])
+    for i, (heard, stable, partial) in enumerate(rows):
+        final = i == len(rows) - 1
+        update = TranscriptUpdate("", utterance, stable, partial, SAMPLE_RATE, 0, "English", final)
+        timeline.moments.append(Moment(update, heard, heard + cost, i))
+        timeline.step_seconds.append(cost)
+        timeline.lag_seconds.append(0.0)
+    return timeline
+
+
+def measured(reference: Reference, timeline: Timeline) -> Measured:
+    return assess(reference, timeline, "mode", DecodeCounts(), None)
+
+
+@given(words.filter(bool), words)
+def test_the_quick_distance_is_the_well_known_one(expected: list[str], heard: list[str]) -> None:
+    assert distance(expected, heard) == round(jiwer.wer(" ".join(expected), " ".join(heard)) * len(expected))
+
+
+@given(words, words)
+def test_an_alignment_costs_what_the_distance_says_and_holds_every_word_once(a: list[str], b: list[str]) -> None:
+    pairs = align(a, b)
+    assert [i for i, _ in pairs if i is not None] == list(range(len(a)))
+    assert [j for _, j in pairs if j is not None] == list(range(len(b)))
+    assert len(pairs) - len(matches(pairs, a, b)) == distance(a, b)
+
+
+@given(words, st.integers(0, 12))
+def test_a_text_that_stops_early_costs_nothing_where_the_end_is_open(text: list[str], n: int) -> None:
+    assert matches(align(text, text[:n], open_end=True), text, text[:n]) == [(i, i) for i in range(len(text[:n]))]
+
+
+def test_latencies_of_a_session_are_those_counted_by_hand() -> None:
+    # one ends at 1.25, two at 1.75, three at 2.25
+    reference = said("one two three")
+    timeline = session((1.5, "", "one"), (2.0, "one", " two"), (2.5, "one two", " three"), (3.0, "one two three", ""))
+    latencies = measured(reference, timeline).latencies
+    assert latencies["first_partial"].unaware == [0.5]
+    assert latencies["emission"].unaware == [0.25, 0.25, 0.25]
+    assert latencies["commit"].unaware == [0.75, 0.75, 0.75]
+    assert latencies["commit"].aware == pytest.approx([0.85, 0.85, 0.85])
+    assert latencies["final"].unaware == [0.25]
+    assert latencies["close"].unaware == [0.75]
+
+
+def test_a_word_that_came_out_wrong_has_no_latency() -> None:
+    timeline = session((2.5, "", "one too three"), (3.0, "one too three", ""))
+    assert len(measured(said("one two three"), timeline).latencies["commit"].unaware) == 2
+
+
+def test_a_word_cannot_be_said_before_it_was_spoken() -> None:
+    """The first "no" was heard; the second was not: it is not the first one's partner though they are equal."""
+    timeline = session((1.5, "", "no"), (1.6, "no", ""))
+    reference = said("no yes no")
+    latency = measured(reference, timeline).latencies["commit"].unaware
+    assert latency == pytest.approx([1.6 - 1.25])
+
+
+def test_the_partial_is_behind_by_the_speech_since_its_newest_right_word() -> None:
+    reference = said("one two three four")
+    timeline = session((1.9, "", "one"), (3.0, "one two three four", ""))
+    # one ends at 1.25, two at 1.75, four at 2.75: nothing is spoken between 1.75 and 2, nor after 2.75
+    assert measured(reference, timeline).latencies["partial"].unaware == pytest.approx([0.5, 1.5])
+
+
+def test_words_that_change_are_unstable_and_words_that_follow_are_not() -> None:
+    timeline = session(
+        (1.5, "", "one to"), (2.0, "", "one two thee"), (2.5, "", "one two three"), (3, "one two three", "")
+    )
+    figures = measured(said("one two three"), timeline).stability
+    assert (figures.n_unstable_words, figures.n_final_words) == (2, 3)
+    assert figures.normalized_erasure == pytest.approx(2 / 3)
+
+
+def test_a_word_slipped_in_makes_its_neighbours_erased_but_not_unstable() -> None:
+    timeline = session((1.5, "", "one three"), (2.0, "", "one two three"), (3, "one two three", ""))
+    figures = measured(said("one two three"), timeline).stability
+    assert (figures.n_unstable_words, figures.n_erased_tokens) == (0, 1)
+
+
+def test_text_that_moves_into_the_next_utterance_is_not_taken_back() -> None:
+    timeline = session((1.5, "", "one two three"), (2.0, "one two", ""))
+    rest = session((2.0, "", "three"), (2.5, "three", ""), utterance=1)
+    moments = timeline.moments + [Moment(m.update, m.heard_seconds, m.wall_seconds, m.step + 1) for m in rest.moments]
+    figures = measured(said("one two three"), Timeline(moments, [], [0.1], [0.0], 3.0)).stability
+    assert (figures.n_unstable_words, figures.n_erased_tokens, figures.n_revisions) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(1.0, "one", ""), (2.0, "one two", "")], 0),
+        ([(1.0, "one two", ""), (2.0, "one", "")], 1),
+        ([(1.0, "one two", ""), (2.0, "one too", "")], 1),
+    ],
+)
+def test_stable_text_that_changes_is_counted(rows: list[tuple[float, str, str]], expected: int) -> None:
+    assert revisions(session(*rows).moments) == expected
+
+
+def test_a_closed_utterance_that_speaks_again_is_counted() -> None:
+    moments = session((1.0, "one", "")).moments
+    assert revisions([*moments, *moments]) == 1

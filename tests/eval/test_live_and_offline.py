@@ -1,0 +1,50 @@
+"""What a session says live is held against what the model says offline, on recordings that travel with livecap."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecap.eval.evaluation import Plan, evaluate
+from livecap.transcribe.files import MOST_SAMPLES, cut_at_pauses
+
+RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
+QUICK = ("dictation", "continuous", "turns")
+
+
+def test_live_text_is_at_most_two_points_worse_than_offline_and_no_recording_two_words_more() -> None:
+    paths = [path for path in RECORDINGS if os.environ.get("LIVECAP_PROVE") or path.stem in QUICK]
+    figures, _ = evaluate(Plan("tiny", ("default", "2"), step_cost=0.1), paths)
+    assert {column["mode"] for column in figures["all"]} == {"default", "2 s"}
+    for column in figures["all"]:
+        assert column["wer"]["stable"] <= column["wer"]["offline"] + 0.02, column["mode"]
+    by_recording = {row["recording"]: row["wer"] for row in figures["recordings"] if row["mode"] == "2 s"}
+    assert len(by_recording) == len(paths)
+    for name, wer in by_recording.items():
+        a_word = 1 / n_words(name)  # the shortest have a hundred: two words more or less are chance
+        assert wer["stable"] <= wer["offline"] + 0.02 + 2 * a_word, name
+
+
+def n_words(name: str) -> int:
+    [path] = [path for path in RECORDINGS if path.stem == name]
+    return len(path.with_suffix(".txt").read_text(encoding="utf-8").split())
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**31), st.floats(1, 100))
+def test_offline_pieces_cover_the_sound_and_fit_a_prompt(seed: int, seconds: float) -> None:
+    random = np.random.default_rng(seed)
+    n = round(seconds * 16_000)
+    loud = np.repeat(random.random(n // 4000 + 1) < 0.8, 4000)[:n]
+    pieces = cut_at_pauses((random.standard_normal(n) * 0.1 * loud).astype(np.float32))
+    assert pieces[0][0] == 0 and pieces[-1][1] == n
+    assert all(stop == start for (_, stop), (start, _) in zip(pieces, pieces[1:], strict=False))
+    assert all(0 < stop - start <= MOST_SAMPLES for start, stop in pieces)
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_every_recording_has_its_text(path: Path) -> None:
+    assert path.with_suffix(".txt").read_text(encoding="utf-8").strip()
