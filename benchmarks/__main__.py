@@ -15,7 +15,7 @@ from livecap.eval.bounds import missed, parse_bound
 from livecap.eval.figures_file import write_file
 from livecap.eval.modes import parse_mode
 from livecap.eval.reference import read_reference
-from livecap.model.load import load
+from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
 
 ABOUT = """\

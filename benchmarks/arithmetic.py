@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from livecap.model.backend import mx, on_cpu
-from livecap.model.cpu.products import Numbers, product
+from livecap.model.numpy.products import Numbers, product
 
 SHAPE = (3072, 1024)
 """Of the matrices: the 0.6B's feed-forward layers."""

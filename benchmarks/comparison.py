@@ -28,7 +28,7 @@ from livecap.eval.measured import errors
 from livecap.eval.modes import parse_mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
-from livecap.model.load import load, read_config, resolve
+from livecap.model.checkpoint.load import load, read_config, resolve
 
 RIVAL = Path(__file__).with_name("rival.py")
 OURS = "ours"

@@ -19,7 +19,7 @@ from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.scores import percentiles
 from livecap.eval.timeline import Timeline, play
 from livecap.model.backend import mx
-from livecap.model.load import LoadedModel
+from livecap.model.checkpoint.load import LoadedModel
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber

@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.growth import Array, grown, positions
 from livecap.errors import SettingsError
 from livecap.model.backend import mx
+from livecap.model.checkpoint.load import LoadedModel, load, load_model, read_config, resolve
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
-from livecap.model.load import LoadedModel, load, load_model, read_config, resolve
-from livecap.model.tokenizer import read_json
+from livecap.model.text.tokenizer import read_json
 
 FIRST_ADDED_ID = 151643
 """`<|endoftext|>` of the released models; the other added tokens follow in the same order in every one."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.script import VOCABULARY
 from livecap.errors import ModelError
 from livecap.eval.reference import SpokenWord
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.recogniser import Decoded
 from livecap.transcript import SAMPLE_RATE
 

@@ -30,8 +30,8 @@ from livecap.errors import LivecapError, SettingsError
 from livecap.eval.figures_file import write_file
 from livecap.eval.modes import parse_mode
 from livecap.eval.provenance import machine
-from livecap.model.load import resolve
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.checkpoint.load import resolve
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
 
 MODES = ("0.5", "2", "default")

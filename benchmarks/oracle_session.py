@@ -12,7 +12,7 @@ from livecap.audio_in.source import AudioChunk
 from livecap.eval.alignment import align
 from livecap.eval.reference import SpokenWord
 from livecap.eval.wer import normalise
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate

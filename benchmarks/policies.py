@@ -30,8 +30,8 @@ from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.scores import figures
 from livecap.eval.table import table
 from livecap.eval.timeline import play
-from livecap.model.load import resolve
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.checkpoint.load import resolve
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
 

@@ -29,8 +29,8 @@ from livecap.eval.provenance import machine
 from livecap.session.status import SessionStatus, State
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 from livecap.tui.app import LivecapApp, Tidying
-from livecap.tui.live_screen import LiveScreen
-from livecap.tui.transcript_view import TranscriptView
+from livecap.tui.screens.live_screen import LiveScreen
+from livecap.tui.transcript.transcript_view import TranscriptView
 
 WORDS = "we agreed to move the launch to the second week of march and nobody sees a problem with that date".split()
 """Said in random order: rows of many widths."""

@@ -18,7 +18,7 @@ from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import normalise, word_error_rate
-from livecap.model.load import LoadedModel, load
+from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber

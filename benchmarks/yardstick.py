@@ -13,7 +13,7 @@ from types import TracebackType
 
 from livecap.errors import LivecapError
 from livecap.eval.reference import read_reference
-from livecap.model.load import load
+from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Recogniser

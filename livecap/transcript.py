@@ -77,7 +77,7 @@ class SessionStarted:
     version: str
     schema: int = SCHEMA_VERSION
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What the person chose, by the names of `settings.py`; values that JSON has."""
+    """What the person chose, by the names of `settings/fields.py`; values that JSON has."""
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Of what the session runs on: the system, Python, the libraries that decide what is heard."""
     tracks: tuple[str, ...] = ("",)

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from livecap.tui.app import LivecapApp  # noqa: E402
-from livecap.tui.live_screen import LiveScreen  # noqa: E402
-from livecap.tui.transcript_view import TranscriptView  # noqa: E402
+from livecap.tui.screens.live_screen import LiveScreen  # noqa: E402
+from livecap.tui.transcript.transcript_view import TranscriptView  # noqa: E402
 
 FONT = "Fira Code"
 SIZE = (100, 28)
@@ -54,8 +54,8 @@ def png(svg: str) -> bytes:
 
 def heard(recording: Path, seconds: float, folder: Path) -> tuple[Any, Callable[[LivecapApp], bool]]:
     """The real session of a recording, and when `seconds` of it are on the screen with a partial after them."""
-    from livecap.cli.session import make_session
-    from livecap.settings import Settings
+    from livecap.cli.run import make_session
+    from livecap.settings.fields import Settings
 
     session = make_session(Settings(replay=recording, model="tiny", log_dir=folder))
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.errors import SettingsError
-from livecap.settings import DEFAULT_MODEL, Settings, known_settings, load_settings, parse_value, variable_of
-from livecap.settings_file import store, toml_value
+from livecap.settings.fields import DEFAULT_MODEL, Settings, known_settings, load_settings, parse_value, variable_of
+from livecap.settings.file import store, toml_value
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 
 any_text = st.text(st.characters(exclude_categories=()))  # also surrogates, which `text` leaves out
 OVERRIDES = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from livecap.eval.wer import edit_distance, normalise
-from livecap.model.load import LoadedModel, load
+from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.transcribe.files import transcribe
 from training.synth import MOST_HOURS, read_shard
 from training.voices import Spoken

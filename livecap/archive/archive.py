@@ -26,7 +26,7 @@ from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Hit, Query
 from livecap.errors import LogError
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 
 T = TypeVar("T")
 

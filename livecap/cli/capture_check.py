@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from livecap.errors import LivecapError
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 
 def listen(settings: Settings, seconds: float) -> dict[str, Any]:
     """Hear the chosen input, or the default one, for so long; what was captured, and how punctually."""
-    from livecap.audio_in.microphone import Microphone
+    from livecap.audio_in.device.microphone import Microphone
     from livecap.transcript import SAMPLE_RATE
 
     started = time.monotonic()

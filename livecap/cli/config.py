@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from livecap.cli.effective import effective
-from livecap.settings import (
+from livecap.settings.fields import (
     Effective,
     Setting,
     Settings,
@@ -17,8 +17,8 @@ from livecap.settings import (
     settings_path,
     variable_of,
 )
-from livecap.settings_file import store, toml_value
-from livecap.text_safety import printable
+from livecap.settings.file import store, toml_value
+from livecap.text.safety import printable
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from livecap.cli.arguments import pace
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,7 +23,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _demo(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.cli.session import run_session
+    from livecap.cli.run import run_session
     from livecap.shipped import demo_recording
 
     return run_session(replace(settings, replay=demo_recording(), model=options.model or "tiny"))

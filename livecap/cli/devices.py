@@ -4,8 +4,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from livecap.settings import Settings
-from livecap.text_safety import printable
+from livecap.settings.fields import Settings
+from livecap.text.safety import printable
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,7 +25,7 @@ def list_devices(as_json: bool) -> int:
     Raises:
         AudioError: PortAudio is missing.
     """
-    from livecap.audio_in.devices import list_inputs
+    from livecap.audio_in.device.devices import list_inputs
     from livecap.cli.output import warn
 
     inputs = list_inputs()

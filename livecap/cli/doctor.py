@@ -13,7 +13,7 @@ from typing import Any
 
 from livecap.cli.model_here import told_elsewhere
 from livecap.errors import LivecapError
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.shipped import demo_recording, reference_text
 from livecap.version import VERSION
 
@@ -94,7 +94,7 @@ def _mlx() -> dict[str, Any]:
 
 
 def _capture() -> dict[str, Any]:
-    from livecap.audio_in.devices import list_inputs
+    from livecap.audio_in.device.devices import list_inputs
 
     try:
         inputs = list_inputs()
@@ -116,7 +116,7 @@ def _selftest(model: str) -> dict[str, Any]:
     """Play a shipped recording through the model as fast as it goes, by the same path as a session."""
     import tempfile
 
-    from livecap.cli.session import make_session
+    from livecap.cli.run import make_session
     from livecap.eval.wer import word_error_rate
     from livecap.transcript import SAMPLE_RATE, SessionEvent, TranscriptUpdate, UtteranceEnded
 

@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from livecap.model.load import read_config, resolve
+from livecap.model.checkpoint.load import read_config, resolve
 
 SECONDS_BETWEEN_LINES = 5.0
 """Where standard error is no terminal, progress is a line now and then."""

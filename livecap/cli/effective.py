@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from livecap.settings import Effective, load_settings
+from livecap.settings.fields import Effective, load_settings
 
 FILED = {"device": "device", "model": "model", "language": "language", "context": "context"}
 """Setting to the option that gives it, of those that a settings file may hold too; None is not given."""

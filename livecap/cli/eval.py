@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from livecap.errors import SettingsError
-from livecap.settings import Settings
-from livecap.text_safety import printable
+from livecap.settings.fields import Settings
+from livecap.text.safety import printable
 
 ABOUT = """\
 Run recordings through the stream as if they were live, and hold what it says, and when, against the truth.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import SettingsError
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 FORMS = ("txt", "md", "srt", "vtt", "tsv", "json", "html")
 

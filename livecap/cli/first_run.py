@@ -3,9 +3,9 @@
 import sys
 import time
 
-from livecap.settings import Settings, settings_path
-from livecap.settings_file import store
-from livecap.text_safety import printable
+from livecap.settings.fields import Settings, settings_path
+from livecap.settings.file import store
+from livecap.text.safety import printable
 
 
 def is_first_run(settings: Settings) -> bool:
@@ -18,7 +18,7 @@ def is_first_run(settings: Settings) -> bool:
 def run_first() -> bool:
     """Ask, and store the answers; False where a person went away."""
     from livecap.cli.machine import ThisMachine
-    from livecap.tui.first_screen import FirstScreen
+    from livecap.tui.screens.first_screen import FirstScreen
     from livecap.tui.terminal import run_screen
 
     chosen = run_screen(FirstScreen(ThisMachine(), time.monotonic))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 
 def sessions_folder(settings: Settings) -> Path:

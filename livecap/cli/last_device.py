@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 
 def remember(settings: Settings) -> None:
@@ -31,7 +31,7 @@ def recall(settings: Settings) -> tuple[Settings, str | None]:
         return settings, None
     if not isinstance(device, str):
         return settings, None
-    from livecap.audio_in.devices import find_input
+    from livecap.audio_in.device.devices import find_input
     from livecap.errors import AudioError
 
     try:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.audio_in.devices import list_inputs
-from livecap.audio_in.microphone import Microphone
-from livecap.audio_in.player import Player
-from livecap.audio_in.silence import LOOPBACKS
+from livecap.audio_in.device.devices import list_inputs
+from livecap.audio_in.device.microphone import Microphone
+from livecap.audio_in.device.silence import LOOPBACKS
+from livecap.audio_out.player import Player
 from livecap.cli.model_here import is_here
-from livecap.tui.machine import InputChoice, ModelChoice
+from livecap.tui.choices import InputChoice, ModelChoice
 
 SIZES = {
     "Qwen/Qwen3-ASR-0.6B": (1_876_091_704, 782_426_112, "for most machines"),
@@ -65,13 +65,13 @@ class ThisMachine:
 
     def download(self, name: str, progress: Callable[[int, int], None]) -> None:
         """See `Machine`."""
-        from livecap.model.load import resolve
+        from livecap.model.checkpoint.load import resolve
 
         resolve(name, progress=progress)
 
     def languages(self) -> Sequence[str]:
         """By their English names, in alphabetical order."""
-        from livecap.model.prompt import LANGUAGES
+        from livecap.model.text.prompt import LANGUAGES
 
         return sorted(LANGUAGES)
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from livecap.cli import config, demo, devices, doctor, eval, export, recover, replay, sessions
+from livecap.cli import compare as replay
+from livecap.cli import config, demo, devices, doctor, eval, export, recover, sessions
 from livecap.cli.arguments import channels, moment, pace, rate
 from livecap.cli.effective import effective
 from livecap.errors import LivecapError, SettingsError
-from livecap.settings import DEFAULT_MODEL
+from livecap.settings.fields import DEFAULT_MODEL
 from livecap.version import VERSION
 
 GROUPS = (config, demo, devices, doctor, eval, export, recover, replay, sessions)
@@ -76,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
             if not chosen:
                 return 1
             settings = effective(options).settings
-    from livecap.cli.session import run_session
+    from livecap.cli.run import run_session
 
     return run_session(settings)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from livecap.archive.clock import SessionClock
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,

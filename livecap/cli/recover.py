@@ -8,8 +8,8 @@ from pathlib import Path
 from livecap.cli.asking import asked
 from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import LivecapError
-from livecap.settings import Settings
-from livecap.text_safety import printable
+from livecap.settings.fields import Settings
+from livecap.text.safety import printable
 
 OFFERED = 100
 """The newest sessions, among which a start looks for those that were cut off; `livecap recover` looks at all."""
@@ -111,7 +111,7 @@ def _keep(folder: Path) -> None:
 
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
-    from livecap.cli.session import recognition
+    from livecap.cli.run import recognition
     from livecap.session.recovery import cut_off, recover
 
     chosen = cut_off(folder).started.settings  # before a model is looked for

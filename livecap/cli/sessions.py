@@ -10,8 +10,8 @@ from typing import Any
 from livecap.cli.asking import asked
 from livecap.cli.folders import add_log_dir, sessions_folder
 from livecap.errors import LogError, SettingsError
-from livecap.settings import Settings
-from livecap.text_safety import printable
+from livecap.settings.fields import Settings
+from livecap.text.safety import printable
 
 _AGE = re.compile(r"(\d+)\s*(min|h|d|w|m|y)")
 _UNITS = {"min": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
@@ -156,7 +156,7 @@ def _tell_nothing_found(archive: Any, query: Any) -> None:
 def _language(name: str | None) -> str | None:
     if name is None:
         return None
-    from livecap.model.prompt import parse_language
+    from livecap.model.text.prompt import parse_language
 
     return parse_language(name)
 

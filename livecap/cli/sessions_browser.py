@@ -3,14 +3,14 @@
 import time
 
 from livecap.cli.folders import sessions_folder
-from livecap.settings import Settings, settings_path
-from livecap.settings_file import store
+from livecap.settings.fields import Settings, settings_path
+from livecap.settings.file import store
 
 
 def browse(settings: Settings) -> int:
     """Until a person leaves; returns the exit status."""
     from livecap.cli.machine import ThisMachine
-    from livecap.tui.sessions_screen import SessionsScreen
+    from livecap.tui.screens.sessions_screen import SessionsScreen
     from livecap.tui.terminal import run_screen
 
     screen = SessionsScreen(sessions_folder(settings), time.monotonic, ThisMachine())

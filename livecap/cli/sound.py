@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from livecap.errors import AudioError, SettingsError
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 if TYPE_CHECKING:
     from livecap.audio_in.source import AudioSource
@@ -74,7 +74,7 @@ def check_sound(settings: Settings) -> None:
                 "For example: ffmpeg -i talk.m4a -f s16le -ac 1 -ar 16000 - | livecap --stdin"
             )
         return
-    from livecap.audio_in.devices import find_input
+    from livecap.audio_in.device.devices import find_input
 
     chosen = [find_input(query) for query in _queries(settings)]
     labels_of(settings, len(chosen))
@@ -97,7 +97,7 @@ def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
         [label] = labels_of(settings, 1)
         raw = PcmFormat(settings.rate, settings.channels)
         return [(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
-    from livecap.audio_in.capture import EarlyCapture
+    from livecap.audio_in.device.capture import EarlyCapture
 
     queries = _queries(settings)
     labels = labels_of(settings, len(queries))
@@ -105,7 +105,7 @@ def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
     for each in early:
         each.wait(EARLY_SECONDS)
 
-    from livecap.audio_in.microphone import Microphone  # which takes longer than to open a device
+    from livecap.audio_in.device.microphone import Microphone  # which takes longer than to open a device
 
     sound: Sound = []
     with closed_on_failure(sound):
@@ -116,7 +116,7 @@ def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
 
 def spools(sound: Sound) -> "Iterator[tuple[str, Spool]]":
     """(label, spool) of the tracks that have one: what comes once only."""
-    from livecap.audio_in.microphone import Microphone
+    from livecap.audio_in.device.microphone import Microphone
     from livecap.audio_in.pipe import Pipe
 
     for label, source in sound:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 if TYPE_CHECKING:
     from livecap.session.requests import SteeredSession
@@ -27,8 +27,8 @@ class Steering:
         Raises:
             LivecapError: it cannot be changed so, and all goes on as before.
         """
-        from livecap.cli.session import recognition
-        from livecap.settings import DEFAULT_MODEL
+        from livecap.cli.run import recognition
+        from livecap.settings.fields import DEFAULT_MODEL
 
         usual = {"model": DEFAULT_MODEL, "context": ""}
         wanted: dict[str, Any] = {name: usual.get(name) if value is None else value for name, value in changes.items()}

@@ -14,7 +14,7 @@ from livecap.eval.modes import Mode, parse_mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import read_reference
 from livecap.eval.scores import figures, streaming_gap
-from livecap.model.load import LoadedModel, load
+from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.transcribe.files import transcribe
 
 

@@ -13,7 +13,7 @@ from livecap.eval.seams import SeamErrors, seam_errors
 from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import normalise
-from livecap.model.load import LoadedModel
+from livecap.model.checkpoint.load import LoadedModel
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from livecap.archive.recorded import Utterance
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE
 
 MAX_CELLS = 42

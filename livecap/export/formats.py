@@ -20,7 +20,7 @@ from livecap.archive.transcript_file import lines
 from livecap.errors import LogError
 from livecap.export.cues import Cue, cues
 from livecap.export.html_page import html_pieces
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, UtteranceEnded, UtteranceSettled, to_json
 
 

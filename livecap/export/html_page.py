@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from livecap.archive.recorded import Fact, RecordedSession, Utterance
 from livecap.export.cues import units_of
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, UtteranceEnded, UtteranceSettled
 
 N_PEAKS = 600
@@ -154,14 +154,14 @@ def _hash(text: str) -> str:
 def _peaks(sounds: list[Path]) -> str:
     if not sounds:
         return ""
-    from livecap.audio_in.waveform import peaks
+    from livecap.audio_out.waveform import peaks
 
     together = [max(column) for column in zip(*(peaks(path, N_PEAKS) for path in sounds), strict=True)]
     return ",".join(map(str, together))
 
 
 def _base64(sound: Path) -> Iterator[str]:
-    from livecap.audio_in.waveform import write_flac
+    from livecap.audio_out.waveform import write_flac
 
     with TemporaryDirectory(prefix="livecap-") as folder:
         path = sound

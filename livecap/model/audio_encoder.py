@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from livecap.model import nn
 from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, halved_three_times
-from livecap.model.cpu.encoder import CPUEncoder
+from livecap.model.numpy.encoder import CPUEncoder
 
 CHUNKS_PER_PASS = 8
 """Chunks convolved at once: bounds memory, changes nothing."""

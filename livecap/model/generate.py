@@ -17,8 +17,8 @@ import numpy as np
 
 from livecap.model.backend import mx, number, on_cpu, start
 from livecap.model.cache import PromptCache
-from livecap.model.prompt import Prompt
 from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.text.prompt import Prompt
 
 MOST_GUESSED = 8
 """Tokens offered behind a new one: at the 0.6B's size eight verified together cost as much as one and a half."""

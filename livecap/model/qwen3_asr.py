@@ -13,7 +13,7 @@ from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx
 from livecap.model.cache import KVCache, PromptCache
 from livecap.model.config import ModelConfig
-from livecap.model.cpu.decoder import CPUDecoder
+from livecap.model.numpy.decoder import CPUDecoder
 from livecap.model.text_decoder import TextDecoder
 
 OFFICIAL_PREFIX = "thinker."

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.device.microphone import Microphone
 from livecap.session.tracks import Track
 from livecap.transcript import CaptureReport
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioChunk
 from livecap.errors import AudioError, LivecapError

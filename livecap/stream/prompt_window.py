@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from livecap.audio_in.vad import SpeechDetector
 from livecap.stream.config import StreamConfig
 from livecap.stream.hypothesis import Hypothesis
+from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Decoded, Recogniser
-from livecap.stream.sound import RecentSound
 from livecap.stream.stage_seconds import StageSeconds
 from livecap.stream.token_text import TokenText
 from livecap.transcript import SAMPLE_RATE

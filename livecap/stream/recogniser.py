@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.backend import mx
+from livecap.model.checkpoint.load import LoadedModel
 from livecap.model.generate import generate_drafted, verify
-from livecap.model.load import LoadedModel
-from livecap.model.prompt import Prompt
+from livecap.model.text.prompt import Prompt
 from livecap.stream.config import StreamConfig
 from livecap.stream.stage_seconds import StageSeconds
 from livecap.stream.windows import EncoderWindows

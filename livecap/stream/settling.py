@@ -9,8 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from livecap.stream.config import StreamConfig
+from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
-from livecap.stream.sound import RecentSound
 from livecap.stream.word_times import Span
 from livecap.transcript import SAMPLE_RATE, Word
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.text.tokenizer import Tokenizer
 
 
 class TokenText:

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
-from livecap.model.prompt import header_language
-from livecap.model.tokenizer import ASR_TEXT, Tokenizer
+from livecap.model.text.prompt import header_language
+from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.prompt_window import PromptWindow, StepStatistics
+from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import ClosedUtterance, Settling
-from livecap.stream.sound import RecentSound
 from livecap.stream.step_length import StepLength
 from livecap.stream.token_text import TokenText
 from livecap.stream.word_times import carry_over, place_words

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.vad import SpeechDetector
-from livecap.model.load import LoadedModel
+from livecap.model.checkpoint.load import LoadedModel
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Recogniser
 from livecap.transcript import SAMPLE_RATE

@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from livecap.errors import LivecapError
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.tui import clipboard
-from livecap.tui.help_screen import HelpScreen
 from livecap.tui.keys import checked_keymap
+from livecap.tui.screens.help_screen import HelpScreen
 
 Remember = Callable[[str, Any], None]
 """Stores a setting for the next time; raises a LivecapError where it cannot."""

@@ -33,11 +33,11 @@ class Command:
 def commands() -> list[Command]:
     """Everything that has a key, screen by screen."""
     from livecap.tui.app import LivecapApp
-    from livecap.tui.device_screen import DeviceScreen
-    from livecap.tui.live_screen import LiveScreen
-    from livecap.tui.session_screen import SessionScreen
-    from livecap.tui.sessions_screen import SessionsScreen
-    from livecap.tui.transcript_view import TranscriptView
+    from livecap.tui.screens.device_screen import DeviceScreen
+    from livecap.tui.screens.live_screen import LiveScreen
+    from livecap.tui.screens.session_screen import SessionScreen
+    from livecap.tui.screens.sessions_screen import SessionsScreen
+    from livecap.tui.transcript.transcript_view import TranscriptView
 
     places: dict[str, type[DOMNode]] = {
         "everywhere": LivecapApp,

@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecap.session.native_prints import native_prints_to
-from livecap.settings import Settings
-from livecap.text_safety import printable
+from livecap.audio_in.device.native_prints import native_prints_to
+from livecap.settings.fields import Settings
+from livecap.text.safety import printable
 from livecap.tui.app import LivecapApp, Remember, forget
-from livecap.tui.live_screen import LiveScreen
-from livecap.tui.machine import Change, Machine
+from livecap.tui.choices import Change, Machine
+from livecap.tui.screens.live_screen import LiveScreen
 
 if TYPE_CHECKING:
     from textual.screen import Screen

@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 
-from livecap.audio_in.capture import CaptureConfig
-from livecap.audio_in.devices import InputDevice, choose_input
-from livecap.audio_in.enumeration import Enumeration
-from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.device.capture import CaptureConfig
+from livecap.audio_in.device.devices import InputDevice, choose_input
+from livecap.audio_in.device.enumeration import Enumeration
+from livecap.audio_in.device.microphone import Microphone
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -54,7 +54,7 @@ class FakeStream:
 
 
 class FakePortAudio:
-    """What `livecap.audio_in.devices` offers; also the clock. A stale list is shown until `reinitialise`."""
+    """What `livecap.audio_in.device.devices` offers; also the clock. A stale list is shown until `reinitialise`."""
 
     def __init__(self, *plugged):
         self.plugged = list(plugged)

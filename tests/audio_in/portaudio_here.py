@@ -2,7 +2,7 @@
 
 import pytest
 
-from livecap.audio_in import devices
+from livecap.audio_in.device import devices
 from livecap.errors import AudioError
 from tests.audio_in.virtual_mic import VirtualMic
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from livecap.audio_in import devices
-from livecap.audio_in.devices import InputDevice, choose_input
+from livecap.audio_in.device import devices
+from livecap.audio_in.device.devices import InputDevice, choose_input
 from livecap.errors import AudioError
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from livecap.audio_in import devices
-from livecap.audio_in.enumeration import Enumeration
-from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.device import devices
+from livecap.audio_in.device.enumeration import Enumeration
+from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.source import chunks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE

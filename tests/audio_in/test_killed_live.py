@@ -14,9 +14,9 @@ import soundfile
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
-from livecap.cli.session import recognition
+from livecap.cli.run import recognition
 from livecap.session.recovery import recover
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.transcript import SAMPLE_RATE, ClockAnchored, TranscriptUpdate, from_json
 from tests.audio_in import virtual_mic
 from tests.audio_in.virtual_mic import VirtualMic

@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from livecap.audio_in.capture import CaptureConfig, EarlyCapture
-from livecap.audio_in.devices import InputDevice
+from livecap.audio_in.device.capture import CaptureConfig, EarlyCapture
+from livecap.audio_in.device.devices import InputDevice
 from livecap.audio_in.source import chunks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
@@ -323,7 +323,7 @@ def test_a_device_that_is_opened_anew_is_not_heard_before_there_is_sound(ear):
 
 
 def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatch):
-    monkeypatch.setattr("livecap.audio_in.silence.sys.platform", "darwin")
+    monkeypatch.setattr("livecap.audio_in.device.silence.sys.platform", "darwin")
     one = ear()
     one.open()
     for _ in range(3):
@@ -421,9 +421,9 @@ def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
 
 def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
     one = ear()
-    monkeypatch.setattr("livecap.audio_in.capture.portaudio", one.portaudio)
-    monkeypatch.setattr("livecap.audio_in.capture.clock_through_sleep", one.portaudio.clock)
-    monkeypatch.setattr("livecap.audio_in.capture.OURS", one.enumeration)
+    monkeypatch.setattr("livecap.audio_in.device.capture.portaudio", one.portaudio)
+    monkeypatch.setattr("livecap.audio_in.device.capture.clock_through_sleep", one.portaudio.clock)
+    monkeypatch.setattr("livecap.audio_in.device.capture.OURS", one.enumeration)
     early = EarlyCapture("Yeti")
     eventually(lambda: one.portaudio.streams)
     one.stream.hear(ramp(0))
@@ -441,13 +441,13 @@ def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
 def test_a_device_that_cannot_be_opened_early_is_tried_again(ear, monkeypatch):
     one = ear()
     one.portaudio.faults = [AudioError("busy")]
-    monkeypatch.setattr("livecap.audio_in.capture.portaudio", one.portaudio)
+    monkeypatch.setattr("livecap.audio_in.device.capture.portaudio", one.portaudio)
     one.early = EarlyCapture("Yeti")
     assert one.open().name == "Yeti"
 
 
 def test_capture_begins_without_slow_libraries():
     late = "numpy mlx soundfile statistics sqlite3 logging livecap.transcript livecap.archive.log".split()
-    script = f"import sys, livecap.audio_in.capture, livecap.cli.session; print({{*{late}}} & set(sys.modules))"
+    script = f"import sys, livecap.audio_in.device.capture, livecap.cli.run; print({{*{late}}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

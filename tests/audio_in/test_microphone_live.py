@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.audio_in import devices, portaudio
-from livecap.audio_in.devices import find_input, list_inputs
-from livecap.audio_in.microphone import Microphone
+from livecap.audio_in.device import devices, portaudio
+from livecap.audio_in.device.devices import find_input, list_inputs
+from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.source import chunks
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.audio_in.player import Player
+from livecap.audio_out.player import Player
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in import virtual_mic

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecap.audio_in.ring_buffer import RingBuffer
+from livecap.audio_in.device.ring_buffer import RingBuffer
 
 
 def block_of(start, length, n_channels=1):

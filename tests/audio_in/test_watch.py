@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livecap.audio_in.watch import DriftWatch, RateWatch, RestartPace, SleepWatch, ZerosWatch
+from livecap.audio_in.device.watch import DriftWatch, RateWatch, RestartPace, SleepWatch, ZerosWatch
 
 BLOCK_SECONDS = 0.02
 

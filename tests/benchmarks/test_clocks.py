@@ -7,8 +7,8 @@ from benchmarks.oracle import Faults, Oracle
 from benchmarks.oracle_session import Clock
 from benchmarks.script import ScriptDetector, ScriptStyle, speak
 from livecap.eval.timeline import Timeline, play
-from livecap.model.load import resolve
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.checkpoint.load import resolve
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE

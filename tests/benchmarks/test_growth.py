@@ -14,11 +14,11 @@ from benchmarks.geometry import FIRST_ADDED_ID as RELEASED_FIRST_ADDED_ID
 from benchmarks.geometry import load_grown, write_checkpoint, write_grown
 from benchmarks.growth import head_places
 from livecap.model.backend import mx
+from livecap.model.checkpoint.load import LoadedModel, load, resolve
 from livecap.model.config import AudioConfig, TextConfig
 from livecap.model.generate import prefill
-from livecap.model.load import LoadedModel, load, resolve
 from livecap.model.mel import log_mel_spectrogram
-from livecap.model.prompt import Prompt
+from livecap.model.text.prompt import Prompt
 from livecap.shipped import demo_recording
 from livecap.transcribe.files import transcribe
 

@@ -15,8 +15,8 @@ from benchmarks.script import ScriptStyle, speak
 from livecap.errors import ModelError
 from livecap.eval.modes import parse_mode
 from livecap.eval.reference import SpokenWord
-from livecap.model.load import resolve
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.checkpoint.load import resolve
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.transcript import SAMPLE_RATE
 

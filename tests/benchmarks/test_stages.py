@@ -14,7 +14,7 @@ from livecap.eval.modes import parse_mode
 from livecap.eval.reference import read_reference
 from livecap.eval.timeline import play
 from livecap.model.backend import on_cpu
-from livecap.model.load import LoadedModel, load
+from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.shipped import demo_recording
 from livecap.stream.recogniser import Recogniser

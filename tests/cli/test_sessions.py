@@ -200,7 +200,8 @@ def test_a_cut_off_session_is_deleted_but_for_what_is_not_livecaps(livecap: Live
 def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) -> None:
     folder = write(tmp_path, said(["Good morning."]), end=False)
     script = (
-        "from livecap.cli.recover import offer\nfrom livecap.settings import Settings\nfrom pathlib import Path\n"
+        "from livecap.cli.recover import offer\nfrom livecap.settings.fields import Settings\n"
+        "from pathlib import Path\n"
         f"offer(Settings(log_dir=Path({str(tmp_path)!r})))\nprint('on we go')\n"
     )
     ours, theirs = pty.openpty()
@@ -220,7 +221,7 @@ def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) ->
 
 def test_no_question_is_asked_where_nobody_can_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from livecap.cli.recover import offer
-    from livecap.settings import Settings
+    from livecap.settings.fields import Settings
 
     folder = write(tmp_path, said(["Good morning."]), end=False)
     monkeypatch.setattr("livecap.cli.recover.asked", lambda question: pytest.fail("asked"))

@@ -12,13 +12,13 @@ import platformdirs
 import pytest
 import soundfile
 
-from livecap.audio_in import devices
-from livecap.audio_in.devices import InputDevice
+from livecap.audio_in.device import devices
+from livecap.audio_in.device.devices import InputDevice
 from livecap.cli import last_device
 from livecap.cli.model_here import is_here
 from livecap.cli.sound import check_sound, labels_of
 from livecap.errors import AudioError, SettingsError
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "recordings" / "dictation.flac"

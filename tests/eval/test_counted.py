@@ -7,7 +7,7 @@ from livecap.eval.counted import CountedRecogniser
 from livecap.eval.modes import parse_mode
 from livecap.eval.reference import read_reference
 from livecap.eval.timeline import play
-from livecap.model.load import load
+from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
 from livecap.stream.transcriber import StreamingTranscriber
 

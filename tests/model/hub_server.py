@@ -12,8 +12,8 @@ from urllib.parse import unquote
 import pytest
 from huggingface_hub import constants, file_download
 
-from livecap.model import large_files
-from livecap.model.load import resolve
+from livecap.model.checkpoint import large_files
+from livecap.model.checkpoint.load import resolve
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PIECE = 1 << 16

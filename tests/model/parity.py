@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from livecap.model.backend import mx
-from livecap.model.load import load_model
-from livecap.model.prompt import Prompt
+from livecap.model.checkpoint.load import load_model
 from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.text.prompt import Prompt
 from tests.model import small_models
 
 DATA = Path(__file__).parent / "data"

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from livecap.model.backend import mx
 from livecap.model.cache import STEP, KVCache, PromptCache
-from livecap.model.cpu.decoder import KVColumns
 from livecap.model.generate import generate_step, prefill
-from livecap.model.prompt import Prompt
+from livecap.model.numpy.decoder import KVColumns
 from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.text.prompt import Prompt
 from tests.model.parity import farthest
 from tests.model.small_models import small_model
 

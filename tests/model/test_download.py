@@ -6,8 +6,8 @@ from collections import namedtuple
 import pytest
 
 from livecap.errors import ModelError
-from livecap.model import hub, large_files
-from livecap.model.load import load
+from livecap.model.checkpoint import hub, large_files
+from livecap.model.checkpoint.load import load
 from tests.model.hub_server import COMMIT, serving
 
 REPOSITORY = "someone/small-asr"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from livecap.model import generate
 from livecap.model.backend import mx
 from livecap.model.generate import generate_drafted, generate_step, prefill, verify
-from livecap.model.prompt import Prompt
 from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.text.prompt import Prompt
 from tests.model.parity import farthest
 from tests.model.small_models import small_model
 

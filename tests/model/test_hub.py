@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from livecap.errors import ModelError
-from livecap.model import hub
+from livecap.model.checkpoint import hub
 from tests.model.parity import DATA
 
 REPOSITORY = "Qwen/Qwen3-ASR-0.6B"

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from livecap.errors import ModelError
-from livecap.model import load as loading
 from livecap.model.backend import mx, on_cpu
+from livecap.model.checkpoint import load as loading
+from livecap.model.checkpoint.load import load, load_model, resolve
 from livecap.model.generate import generate_step, prefill
-from livecap.model.load import load, load_model, resolve
 from livecap.model.mel import log_mel_spectrogram
 from livecap.model.qwen3_asr import sanitize
 from tests.model.parity import DATA, Case, farthest, network
@@ -390,7 +390,7 @@ def test_short_names_are_the_official_repositories(monkeypatch: pytest.MonkeyPat
         asked.append(arguments)
         return SOURCE
 
-    monkeypatch.setattr("livecap.model.hub.fetch", fetch)
+    monkeypatch.setattr("livecap.model.checkpoint.hub.fetch", fetch)
     for name in ("0.6b", "0.6B", "qwen3-asr-1.7b", "someone/else"):
         assert resolve(name, "v1") == SOURCE
     assert [name for name, *_ in asked] == ["Qwen/Qwen3-ASR-0.6B"] * 2 + ["Qwen/Qwen3-ASR-1.7B", "someone/else"]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from livecap.model.backend import mx
-from livecap.model.cpu.decoder import angles_of, rotate
+from livecap.model.checkpoint.load import load_model
 from livecap.model.generate import generate_step, prefill
-from livecap.model.load import load_model
 from livecap.model.mel import log_mel_spectrogram
+from livecap.model.numpy.decoder import angles_of, rotate
 from tests.model import small_models
 from tests.model.parity import (
     CONV_TOKENS,

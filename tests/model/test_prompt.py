@@ -7,7 +7,7 @@ import pytest
 
 from livecap.errors import SettingsError
 from livecap.model.backend import mx
-from livecap.model.prompt import (
+from livecap.model.text.prompt import (
     LANGUAGE_CODES,
     LANGUAGES,
     Prompt,
@@ -16,7 +16,7 @@ from livecap.model.prompt import (
     parse_output,
     repair_repetitions,
 )
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.text.tokenizer import Tokenizer
 from tests.model.parity import DATA, Case, farthest, network
 from tests.model.test_tokenizer import cases, needs_official, official
 

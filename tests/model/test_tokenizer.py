@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecap.errors import ModelError
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.text.tokenizer import Tokenizer
 from tests.model.parity import DATA, FULL_SET, SHARED
 
 needs_official = pytest.mark.skipif(

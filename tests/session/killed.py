@@ -12,8 +12,8 @@ from typing import Any
 IMPORTED = [
     "livecap.audio_in.pipe",
     "livecap.audio_in.replay",
-    "livecap.cli.session",
-    "livecap.model.load",
+    "livecap.cli.run",
+    "livecap.model.checkpoint.load",
     "livecap.session.requests",
     "livecap.stream.settling",
     "livecap.stream.transcriber",

@@ -13,9 +13,9 @@ import soundfile
 from livecap.archive.folder import EVENTS, TRANSCRIPT
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
-from livecap.cli.session import recognition
+from livecap.cli.run import recognition
 from livecap.session.recovery import recover, seconds_to_decode
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.transcript import (
     SessionEvent,
     TextCommitted,

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from livecap.audio_in.replay import Replay
-from livecap.cli.session import make_session
-from livecap.settings import Settings
+from livecap.cli.run import make_session
+from livecap.settings.fields import Settings
 from livecap.transcript import Paused, Resumed, SessionEnded, SessionEvent, TranscriptUpdate, UtteranceEnded
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"

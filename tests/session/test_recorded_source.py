@@ -13,12 +13,12 @@ from livecap.archive.log import SessionLog
 from livecap.archive.steps import recorded_steps
 from livecap.audio_in.source import AudioChunk
 from livecap.audio_in.spool import Spool
-from livecap.cli import session as cli_session
-from livecap.cli.session import make_session, recognition
+from livecap.cli import run as cli_session
+from livecap.cli.run import make_session, recognition
 from livecap.session.requests import SteeredSession
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import TrackSource
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.stream import transcriber as transcriber_file
 from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, UtteranceSettled
 from tests.archive.when import STARTED

@@ -9,10 +9,10 @@ from livecap.archive.folder import EVENTS, TRANSCRIPT
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
-from livecap.cli.session import recognition
+from livecap.cli.run import recognition
 from livecap.errors import LogError
 from livecap.session.recovery import CUT_OFF, RECOVERED, keep, recover, seconds_to_decode
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.transcript import SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
 from tests.archive.facts import SECOND, header, said, write
 from tests.archive.when import STARTED

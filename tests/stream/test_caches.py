@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from livecap.audio_in.source import AudioChunk
 from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx, on_cpu
-from livecap.model.load import LoadedModel, load, load_model
+from livecap.model.checkpoint.load import LoadedModel, load, load_model
 from livecap.model.mel import log_mel_spectrogram
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Recogniser

@@ -5,7 +5,7 @@ from pathlib import Path
 import soundfile
 
 from livecap.audio_in.source import AudioChunk
-from livecap.model.load import load
+from livecap.model.checkpoint.load import load
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, Recogniser
 from livecap.stream.settling import Settling

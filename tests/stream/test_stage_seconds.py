@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from livecap.model.load import load
+from livecap.model.checkpoint.load import load
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.stage_seconds import StageSeconds

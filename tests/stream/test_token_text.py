@@ -2,8 +2,8 @@
 
 import pytest
 
-from livecap.model.load import resolve
-from livecap.model.tokenizer import Tokenizer
+from livecap.model.checkpoint.load import resolve
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.token_text import TokenText
 
 

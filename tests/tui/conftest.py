@@ -5,11 +5,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from livecap.tui.app import LivecapApp, forget
-from livecap.tui.level_meter import LevelMeter
-from livecap.tui.live_screen import LiveScreen
-from livecap.tui.notice_line import NoticeLine
-from livecap.tui.status_bar import StatusBar
-from livecap.tui.transcript_view import TranscriptView
+from livecap.tui.screens.live_screen import LiveScreen
+from livecap.tui.transcript.transcript_view import TranscriptView
+from livecap.tui.widgets.level_meter import LevelMeter
+from livecap.tui.widgets.notice_line import NoticeLine
+from livecap.tui.widgets.status_bar import StatusBar
 from tests.tui.scripted_session import ScriptedSession
 
 

@@ -1,7 +1,7 @@
 """A machine with three inputs and three models, played by hand."""
 
 from livecap.errors import AudioError, ModelError
-from livecap.tui.machine import InputChoice, ModelChoice
+from livecap.tui.choices import InputChoice, ModelChoice
 
 
 class ScriptedMeter:

@@ -3,8 +3,8 @@
 from livecap.session.commit_latency import CommittedWord
 from livecap.session.step_costs import StepCost
 from livecap.stream.stage_seconds import StageSeconds
-from livecap.tui.diagnostics_plots import Axis, cost_rows, latency_rows, p95, stage_rows
 from livecap.tui.session_history import Moment, SessionHistory
+from livecap.tui.widgets.diagnostics_plots import Axis, cost_rows, latency_rows, p95, stage_rows
 
 WIDTH = 68
 

@@ -8,8 +8,8 @@ from textual.screen import Screen
 
 from livecap.cli.machine import ThisMachine
 from livecap.tui.app import LivecapApp
-from livecap.tui.first_screen import FirstScreen
-from livecap.tui.model_screen import ModelScreen
+from livecap.tui.screens.first_screen import FirstScreen
+from livecap.tui.screens.model_screen import ModelScreen
 from tests.model.hub_server import serving
 from tests.tui.machine import ScriptedMachine
 from tests.tui.shown import Shown

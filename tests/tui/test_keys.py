@@ -3,13 +3,13 @@
 import pytest
 
 from livecap.errors import SettingsError
-from livecap.settings import ScreenSettings, Settings
+from livecap.settings.fields import ScreenSettings, Settings
 from livecap.transcript import Jumped
 from livecap.tui.app import LivecapApp
-from livecap.tui.captions import Captions
-from livecap.tui.help_screen import HelpScreen
 from livecap.tui.keys import checked_keymap, commands
-from livecap.tui.times import Times
+from livecap.tui.screens.help_screen import HelpScreen
+from livecap.tui.transcript.times import Times
+from livecap.tui.widgets.caption_lines import Captions
 from tests.tui.machine import ScriptedChange, ScriptedMachine
 from tests.tui.scripted_session import ScriptedSession
 

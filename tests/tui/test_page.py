@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.transcript import TranscriptUpdate
-from livecap.tui.page import Form, Page
-from livecap.tui.paragraph import Paragraph
+from livecap.tui.transcript.page import Form, Page
+from livecap.tui.transcript.paragraph import Paragraph
 
 texts = st.lists(
     st.tuples(st.sampled_from(["", "me", "them"]), st.text(st.sampled_from("abc de 字。"), max_size=80)), max_size=20

@@ -13,20 +13,20 @@ from textual.widgets import Input
 
 from livecap.archive.archive import Archive
 from livecap.session.step_costs import StepCost
-from livecap.settings import Settings
+from livecap.settings.fields import Settings
 from livecap.stream.stage_seconds import StageSeconds
 from livecap.transcript import AudioGap, Marked, Notice, TextCommitted, UtteranceEnded, Word
 from livecap.tui.app import LivecapApp
-from livecap.tui.device_screen import DeviceScreen
-from livecap.tui.diagnostics_screen import DiagnosticsScreen
-from livecap.tui.export_screen import ExportScreen
-from livecap.tui.help_screen import HelpScreen
-from livecap.tui.language_screen import LanguageScreen
-from livecap.tui.live_screen import LiveScreen
-from livecap.tui.model_screen import ModelScreen
-from livecap.tui.question_screen import QuestionScreen
-from livecap.tui.session_screen import SessionScreen
-from livecap.tui.sessions_screen import SessionsScreen
+from livecap.tui.screens.device_screen import DeviceScreen
+from livecap.tui.screens.diagnostics_screen import DiagnosticsScreen
+from livecap.tui.screens.export_screen import ExportScreen
+from livecap.tui.screens.help_screen import HelpScreen
+from livecap.tui.screens.language_screen import LanguageScreen
+from livecap.tui.screens.live_screen import LiveScreen
+from livecap.tui.screens.model_screen import ModelScreen
+from livecap.tui.screens.question_screen import QuestionScreen
+from livecap.tui.screens.session_screen import SessionScreen
+from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedChange, ScriptedMachine
 from tests.tui.past_sessions import write_sessions
 from tests.tui.scripted_session import STARTED, ScriptedSession

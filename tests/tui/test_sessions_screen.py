@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from livecap.tui.app import LivecapApp
-from livecap.tui.sessions_screen import SessionsScreen
+from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedMachine
 from tests.tui.past_sessions import write_sessions
 from tests.tui.shown import Shown

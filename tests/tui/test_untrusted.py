@@ -12,11 +12,11 @@ from livecap.archive.index import SessionSummary
 from livecap.errors import AudioError
 from livecap.transcript import Marked, Notice
 from livecap.tui.app import LivecapApp
-from livecap.tui.device_screen import DeviceScreen
-from livecap.tui.live_screen import LiveScreen
-from livecap.tui.machine import InputChoice, ModelChoice
-from livecap.tui.model_screen import ModelScreen
-from livecap.tui.sessions_screen import SessionsScreen
+from livecap.tui.choices import InputChoice, ModelChoice
+from livecap.tui.screens.device_screen import DeviceScreen
+from livecap.tui.screens.live_screen import LiveScreen
+from livecap.tui.screens.model_screen import ModelScreen
+from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedMachine
 from tests.tui.scripted_session import STARTED, ScriptedSession
 from tests.tui.shown import Shown

@@ -5,10 +5,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from livecap.text_safety import printable
+from livecap.text.safety import printable
 from livecap.transcript import TranscriptUpdate
-from livecap.tui.paragraph import Paragraph
-from livecap.tui.wrap import HANG, wrap
+from livecap.tui.transcript.paragraph import Paragraph
+from livecap.tui.transcript.wrap import HANG, wrap
 
 words = st.text(st.sampled_from("abc xyz,. 字音。「ー e\u0301\u200d👍️-"), max_size=60)
 widths = st.integers(1, 40)
@@ -65,7 +65,7 @@ def test_the_quick_way_breaks_where_the_whole_way_does(text, width, indent, data
     frontier = data.draw(st.integers(0, len(text)))
     quick = wrap(text, width, indent, frontier=frontier)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("livecap.tui.wrap._quick_start", lambda *_: None)
+        patch.setattr("livecap.tui.transcript.wrap._quick_start", lambda *_: None)
         assert wrap(text, width, indent, frontier=frontier) == quick
 
 

@@ -1,0 +1,183 @@
+"""A name becomes a model: one order, top to bottom.
+
+    name ─▶ folder ─▶ config ─▶ network ─▶ weights ─▶ sanitize ─▶ packed layers ─▶ check ─▶ dtype ─▶ evaluate
+
+Everything that can be wrong with a checkpoint ends in one ModelError that says what was tried and found.
+"""
+
+import importlib.resources
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from livecap.errors import ModelError
+from livecap.model.backend import backend_report, mx, on_cpu
+from livecap.model.checkpoint.quantized import dequantize, describe, find_quantized, quantize_layers
+from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights
+from livecap.model.config import ModelConfig, eos_ids_of
+from livecap.model.qwen3_asr import Qwen3ASR, sanitize
+from livecap.model.text.tokenizer import Tokenizer, read_json
+
+logger = logging.getLogger(__name__)
+
+TINY = "tiny"
+"""The small model inside the package."""
+SHORT_NAMES = {
+    "0.6b": "Qwen/Qwen3-ASR-0.6B",
+    "1.7b": "Qwen/Qwen3-ASR-1.7B",
+    "qwen3-asr-0.6b": "Qwen/Qwen3-ASR-0.6B",
+    "qwen3-asr-1.7b": "Qwen/Qwen3-ASR-1.7B",
+}
+BUFFER_CACHE_BYTES = {"cpu": 64 << 20, "gpu": 512 << 20}
+"""What MLX may keep of freed buffers: it keeps one for each shape, and a stream's shapes are many."""
+
+Progress = Callable[[int, int], None]
+"""Told (bytes so far, bytes in all) while a model is downloaded."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to run, on the thread that loaded it or another."""
+
+    model: Qwen3ASR
+    tokenizer: Tokenizer
+    config: ModelConfig
+    path: Path
+    """The folder it was read from."""
+    name: str
+    """What it was asked for as."""
+    quantization: str | None
+    """How the file is quantised, such as `8 bit`; None where it is not."""
+    dtype: mx.Dtype
+    """What it computes in."""
+    notices: tuple[str, ...]
+    """One line each: what a person should know."""
+
+
+def load(
+    name_or_path: str | Path,
+    revision: str | None = None,
+    *,
+    progress: Progress | None = None,
+    dtype: mx.Dtype | None = None,
+) -> LoadedModel:
+    """The model of that name: a folder, `tiny`, a short name such as `0.6b`, or a Hugging Face repository.
+
+    Args:
+        revision: of the repository; None for the one this version of livecap was made for.
+        dtype: to compute in; None for float32 on the CPU and the checkpoint's own elsewhere.
+
+    Raises:
+        ModelError: there is no such model, or it is damaged.
+    """
+    path = resolve(name_or_path, revision, progress=progress)
+    tokenizer = Tokenizer.from_folder(path)
+    model, quantization = load_model(path, dtype=dtype)
+    config, computes_in = model.config, model.model.norm.weight.dtype
+    if on_cpu and computes_in == mx.float32:
+        model.to_cpu()
+    if tokenizer.vocab_size > config.text.vocab_size:
+        raise ModelError(f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}.")
+    blas_notice = backend_report().notice
+    return LoadedModel(
+        model=model,
+        tokenizer=tokenizer,
+        config=config,
+        path=path,
+        name=str(name_or_path),
+        quantization=quantization,
+        dtype=computes_in,
+        notices=config.notices + ((blas_notice,) if blas_notice else ()),
+    )
+
+
+def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on_cpu) -> tuple[Qwen3ASR, str | None]:
+    """The network in a checkpoint's folder, and how its file was quantised. Needs no tokenizer.
+
+    Args:
+        dtype: to compute in; None for float32 on the CPU and the checkpoint's own elsewhere.
+        unpack: make quantised layers plain float32 ones, since quantised kernels are slow on the CPU.
+
+    Raises:
+        ModelError: a missing, damaged or contradictory file.
+    """
+    mx.set_cache_limit(BUFFER_CACHE_BYTES["cpu" if on_cpu else "gpu"])
+    config = read_config(folder)
+    for notice in config.notices:
+        logger.warning("%s: %s", folder, notice)
+    model = Qwen3ASR(config)
+    weights = sanitize(read_weights(folder), tied=config.text.tie_word_embeddings)
+    if any(name.startswith("model.language_model.") for name in weights):
+        raise ModelError(f"{folder} is in the layout of transformers' -hf repositories, which is not read yet.")
+    quantized = find_quantized(model, weights)
+    if unpack:
+        weights = dequantize(weights, quantized)
+    else:
+        quantize_layers(model, quantized)
+    expected = {name: array.shape for name, array in model.parameter_arrays().items()}
+    check_names_and_shapes(folder, weights, expected)
+    wanted = dtype if dtype is not None else (mx.float32 if on_cpu else None)
+    if wanted is not None:
+        weights = {name: _as(array, wanted) for name, array in weights.items()}
+    model.load_weights(list(weights.items()), strict=True)
+    model.eval()
+    mx.eval(model.parameter_arrays())  # waits: damage shows now, and any thread may use what is evaluated
+    return model, describe(quantized)
+
+
+def read_config(folder: Path) -> ModelConfig:
+    """The configuration of a checkpoint, with the ids that end its texts.
+
+    Raises:
+        ModelError: no config.json, or one that is damaged or describes no Qwen3-ASR.
+    """
+    said = read_json(folder / "config.json")
+    try:
+        config = ModelConfig.from_dict(said)
+    except ModelError as error:
+        raise ModelError(f"{folder} holds no model that livecap reads: {error}") from None
+    generation = read_json(folder / "generation_config.json", required=False)
+    return replace(config, eos_token_ids=eos_ids_of(generation))
+
+
+def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: Progress | None = None) -> Path:
+    """The folder of a model: a folder as it is, `tiny` from the package, a repository from the Hub.
+
+    Raises:
+        ModelError: no such folder or repository, or no network and nothing in the cache.
+    """
+    name = str(name_or_path)
+    if isinstance(name_or_path, Path) or _looks_like_path(name):
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return folder
+        what = "is no folder" if folder.exists() else "does not exist"
+        raise ModelError(f"No model at {name}: it {what}. Give a folder, a repository, or `--model {TINY}`.")
+    if name == TINY:
+        return _packaged_tiny()
+    if Path(name).is_dir():
+        return Path(name)
+    repository = SHORT_NAMES.get(name.lower(), name)
+    if repository.count("/") != 1 or not all(repository.split("/")):
+        short = ", ".join(sorted(SHORT_NAMES))
+        raise ModelError(f"No model named {name}. Known: {TINY}, {short}; or give a folder or a repository.")
+    from livecap.model.checkpoint.hub import fetch  # late: the hub's client is slow to import, and `tiny` needs none
+
+    return fetch(repository, revision, progress)
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or "\\" in name
+
+
+def _packaged_tiny() -> Path:
+    folder = Path(str(importlib.resources.files("livecap"))) / TINY
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"This installation of livecap carries no model {TINY}: {folder} is missing. Install again.")
+    return folder
+
+
+def _as(array: mx.array, dtype: mx.Dtype) -> mx.array:
+    """Floats in `dtype`; packed integers as they are."""
+    return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array

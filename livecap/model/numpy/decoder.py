@@ -1,0 +1,193 @@
+"""The text decoder's layers by NumPy: what `livecap.model.text_decoder` says, where there is only a processor.
+
+MLX is made for Macs and CUDA. Its CPU build takes a number at a time through exp and erf, copies what it reshapes, and
+plans each small array anew: at the 0.6B's size two fifths of a pass went by beside the products. Here activations are
+feature-major, [features, positions], so that a product leaves what the next one reads; buffers are kept; weights lie in
+large pages; work is shared out among the cores. The fixtures of the official code hold for both.
+
+Queries, keys and values come from one product, gate and up from another. Keys and values are kept as [D, positions] of
+each head: a new position is a new column, and both products of attention read them as they lie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from livecap.model import nn
+from livecap.model.backend import mx
+from livecap.model.cache import STEP
+from livecap.model.config import TextConfig
+from livecap.model.numpy.functions import attend, rms_norm, swiglu
+from livecap.model.numpy.products import Numbers, Scratch, column, own, product
+from livecap.model.text_decoder import DecoderLayer, TextDecoder
+
+
+class KVColumns:
+    """Keys and values of one layer, for one sequence; written in place."""
+
+    def __init__(self, n_heads: int, width: int) -> None:
+        """
+        Args:
+            n_heads: of keys and values.
+            width: D, of one.
+        """
+        self.keys = np.empty((n_heads, width, 0), np.float32)
+        """[H_kv, D, capacity]; only the first `offset` positions mean anything."""
+        self.values = self.keys
+        self.offset = 0
+
+    @property
+    def capacity(self) -> int:
+        """Positions there is storage for."""
+        return self.keys.shape[2]
+
+    def append(self, n: int) -> tuple[Numbers, Numbers]:
+        """Room for `n` more positions, to be written: keys and values [H_kv, D, n]."""
+        start, self.offset = self.offset, self.offset + n
+        if self.offset > self.capacity:
+            self.keys, self.values = (self._grown(held, start) for held in (self.keys, self.values))
+        return self.keys[:, :, start : self.offset], self.values[:, :, start : self.offset]
+
+    def held(self) -> tuple[Numbers, Numbers]:
+        """All keys and values [H_kv, D, offset]."""
+        return self.keys[:, :, : self.offset], self.values[:, :, : self.offset]
+
+    def trim_to(self, n: int) -> None:
+        """Forgets all positions from `n` on. Costs nothing."""
+        assert 0 <= n <= self.offset, (n, self.offset)
+        self.offset = n
+
+    def arrays(self) -> list[mx.array]:
+        """Nothing that MLX would have to evaluate."""
+        return []
+
+    def _grown(self, held: Numbers, n_held: int) -> Numbers:
+        grown = np.empty((*held.shape[:2], -(-self.offset // STEP) * STEP), np.float32)
+        grown[:, :, :n_held] = held[:, :, :n_held]
+        return grown
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The weights of one layer: matrices [out, in]. The weight of a norm is in the matrix behind it."""
+
+    query_key_value: Numbers
+    head_norms: Numbers
+    """[H + H_kv, D, 1]: of query heads, times the scale of attention, and of key heads."""
+    out: Numbers
+    gate_up: Numbers
+    down: Numbers
+
+    @classmethod
+    def of(cls, layer: DecoderLayer) -> "Layer":
+        """Copies of MLX's."""
+        attention, mlp = layer.self_attn, layer.mlp
+        query_norm = column(attention.q_norm.weight) * np.float32(attention.head_dim**-0.5)
+        norms = [query_norm] * attention.n_heads + [column(attention.k_norm.weight)] * attention.n_kv_heads
+        query_key_value = own(attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight)
+        query_key_value *= own(layer.input_layernorm.weight)
+        gate_up = own(mlp.gate_proj.weight, mlp.up_proj.weight)
+        gate_up *= own(layer.post_attention_layernorm.weight)
+        return cls(
+            query_key_value=query_key_value,
+            head_norms=np.stack(norms),
+            out=own(attention.o_proj.weight),
+            gate_up=gate_up,
+            down=own(mlp.down_proj.weight),
+        )
+
+
+class CPUDecoder:
+    """All layers, the embedding table, the final norm and the head. One thread at a time: buffers are kept."""
+
+    def __init__(self, decoder: TextDecoder, head: nn.Linear | None, config: TextConfig) -> None:
+        """
+        Args:
+            decoder: whose weights are copied and taken away, layer by layer: both together need not fit into memory.
+            head: None where the embedding table is the head, too.
+        """
+        self._config = config
+        self.layers: list[Layer] = []
+        while decoder.layers:
+            self.layers.append(Layer.of(decoder.layers.pop(0)))
+        self.embeddings = own(decoder.embed_tokens.weight)
+        """[vocab, hidden]"""
+        self._norm = column(decoder.norm.weight)
+        self._head = self.embeddings if head is None else own(head.weight)
+        self._scratch = Scratch()
+
+    def new_layers(self) -> list[KVColumns]:
+        """An empty cache for each layer."""
+        config = self._config
+        return [KVColumns(config.num_key_value_heads, config.head_dim) for _ in self.layers]
+
+    def __call__(self, embeddings: Numbers, caches: Sequence[KVColumns], n_last: int | None = None) -> Numbers:
+        """Hidden states [n_last, hidden] of embeddings [L, hidden] that follow what `caches` hold.
+
+        The caches hold all L positions afterwards.
+
+        Args:
+            n_last: positions that are asked for, the last ones; None for all. The last layer leaves the others out.
+        """
+        config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
+        x = embeddings.T.copy()  # ours, to add to
+        n = x.shape[1]
+        angles = angles_of(caches[0].offset, n, config.head_dim, config.rope_theta)
+        for layer, cache in zip(self.layers, caches, strict=True):
+            normed = rms_norm(x, eps, scratch.take("normed", *x.shape))
+            n_asked = n if n_last is None or layer is not self.layers[-1] else n_last
+            seen = self._attention(layer, normed, cache, angles, n_asked)
+            if n_asked < n:
+                x = np.ascontiguousarray(x[:, n - n_asked :])
+            x += product(layer.out, seen, scratch.take("added", *x.shape))
+            normed = rms_norm(x, eps, scratch.take("normed", *x.shape))
+            gate_up = product(layer.gate_up, normed, scratch.take("gate_up", len(layer.gate_up), n_asked))
+            x += product(layer.down, swiglu(gate_up), scratch.take("added", *x.shape))
+        return (rms_norm(x, eps, x) * self._norm).T
+
+    def logits(self, hidden: Numbers) -> Numbers:
+        """Logits [n, vocab] of hidden states [n, hidden]."""
+        x = np.ascontiguousarray(hidden.T)
+        return product(self._head, x, self._scratch.take("logits", len(self._head), x.shape[1])).T
+
+    def _attention(
+        self, layer: Layer, x: Numbers, cache: KVColumns, angles: tuple[Numbers, Numbers], n_last: int
+    ) -> Numbers:
+        """What the heads of the last `n_last` positions see, [H * D, n_last], of all n of x [hidden, n]."""
+        config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
+        n, D, n_heads, n_kv_heads = x.shape[1], config.head_dim, config.num_attention_heads, config.num_key_value_heads
+        all_three = product(layer.query_key_value, x, scratch.take("qkv", len(layer.query_key_value), n))
+        heads = all_three.reshape(-1, D, n)
+        turning = heads[: n_heads + n_kv_heads]
+        rms_norm(turning, eps, turning)
+        turning *= layer.head_norms
+        rotated = rotate(turning, *angles, scratch.take("rotated", *turning.shape))
+        new_keys, new_values = cache.append(n)
+        new_keys[:] = rotated[n_heads:]
+        new_values[:] = heads[n_heads + n_kv_heads :]
+        queries = rotated[:n_heads, :, n - n_last :].reshape(n_kv_heads, -1, D, n_last)
+        seen = attend(queries, *cache.held(), scratch, causal=True)
+        return seen.reshape(-1, n_last)
+
+
+def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> Numbers:
+    """RoPE of heads x [H, D, n]: (x[i], x[i + D/2]) is a pair. Angles as `angles_of` gives them.
+
+    Args:
+        out: another array of the shape of x; is returned.
+    """
+    n_heads, D, n = x.shape
+    other = x.reshape(n_heads, 2, D // 2, n)[:, ::-1] * sin.reshape(2, D // 2, n)
+    np.multiply(x, cos, out=out)
+    out += other.reshape(x.shape)
+    return out
+
+
+def angles_of(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
+    """Cosines and sines [width, length] of positions [offset, offset + length) times base**(-2i/width), for i below
+    width / 2 and once more; sines negative at first, as the first of a pair takes them."""
+    frequencies = base ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
+    angles = np.outer(frequencies, np.arange(offset, offset + length))
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.concatenate([cos, cos]).astype(np.float32), np.concatenate([-sin, sin]).astype(np.float32)

@@ -1,0 +1,178 @@
+"""The audio encoder by NumPy: what `livecap.model.audio_encoder` says, [features, positions] throughout."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from livecap.model import nn
+from livecap.model.config import AudioConfig
+from livecap.model.numpy.cores import share_out
+from livecap.model.numpy.functions import FEWEST_SHARED, attend, gelu, layer_norm
+from livecap.model.numpy.products import Numbers, Scratch, column, own, product
+
+if TYPE_CHECKING:
+    from livecap.model.audio_encoder import AudioEncoder, EncoderLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """Weights [N, K] and bias [N, 1]; of a convolution, K is (3, 3, channels in)."""
+
+    weight: Numbers
+    bias: Numbers
+
+    @classmethod
+    def of(cls, *layers: nn.Linear | nn.Conv2d) -> "Affine":
+        """Copies of MLX's, one below another."""
+        weight = own(*(layer["weight"] for layer in layers))
+        return cls(weight.reshape(len(weight), -1), own(*(layer["bias"] for layer in layers))[:, None])
+
+    def __call__(self, x: Numbers, out: Numbers) -> Numbers:
+        """Writes weight times x [K, n] plus bias into out [N, n]; returns it."""
+        product(self.weight, x, out)
+        out += self.bias
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """A LayerNorm: weight and bias [K, 1]."""
+
+    weight: Numbers
+    bias: Numbers
+    eps: float
+
+    @classmethod
+    def of(cls, layer: nn.LayerNorm) -> "Norm":
+        return cls(column(layer["weight"]), column(layer["bias"]), layer.eps)
+
+    def __call__(self, x: Numbers, out: Numbers) -> Numbers:
+        return layer_norm(x, self.weight, self.bias, self.eps, out)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the transformer."""
+
+    attention_norm: Norm
+    query_key_value: Affine
+    out: Affine
+    mlp_norm: Norm
+    fc1: Affine
+    fc2: Affine
+
+    @classmethod
+    def of(cls, layer: "EncoderLayer") -> "Layer":
+        """Copies of MLX's."""
+        attention = layer.self_attn
+        return cls(
+            attention_norm=Norm.of(layer.self_attn_layer_norm),
+            query_key_value=Affine.of(attention.q_proj, attention.k_proj, attention.v_proj),
+            out=Affine.of(attention.out_proj),
+            mlp_norm=Norm.of(layer.final_layer_norm),
+            fc1=Affine.of(layer.fc1),
+            fc2=Affine.of(layer.fc2),
+        )
+
+
+class CPUEncoder:
+    """Conv stem, windowed transformer, projection to the decoder's width. One thread at a time: buffers are kept."""
+
+    def __init__(self, encoder: "AudioEncoder", config: AudioConfig) -> None:
+        """
+        Args:
+            encoder: whose weights are copied, and its layers taken away: both together need not fit into memory.
+        """
+        self._config = config
+        self._convolutions = [Affine.of(conv) for conv in (encoder.conv2d1, encoder.conv2d2, encoder.conv2d3)]
+        self._conv_out = own(encoder.conv_out.weight)
+        self._layers: list[Layer] = []
+        while encoder.layers:
+            self._layers.append(Layer.of(encoder.layers.pop(0)))
+        self._norm, self._proj1, self._proj2 = (
+            Norm.of(encoder.ln_post),
+            Affine.of(encoder.proj1),
+            Affine.of(encoder.proj2),
+        )
+        self._scratch = Scratch()
+
+    def convolved(self, chunks: Numbers, positions: Numbers) -> Numbers:
+        """Tokens [n_chunks * n_steps, d_model] of chunks [n_chunks, n_frames, n_mels] of one length.
+
+        Args:
+            positions: table [at least n_steps, d_model].
+        """
+        stems = [self._stem(chunk) for chunk in chunks]
+        n_steps = stems[0].shape[1]
+        features = np.concatenate(stems, axis=1)
+        tokens = np.empty((len(self._conv_out), features.shape[1]), np.float32)
+        product(self._conv_out, features, tokens)
+        tokens += np.tile(positions[:n_steps].T, len(stems))
+        return tokens.T
+
+    def transformed(self, tokens: Numbers) -> Numbers:
+        """Audio embeddings [n, output_dim] of tokens [n, d_model] that start on a window."""
+        scratch = self._scratch
+        x = tokens.T.copy()  # ours, to add to
+        width, n = x.shape
+        for layer in self._layers:
+            normed = layer.attention_norm(x, scratch.take("normed", width, n))
+            all_three = layer.query_key_value(normed, scratch.take("qkv", 3 * width, n))
+            x += layer.out(self._attention(all_three), scratch.take("added", width, n))
+            normed = layer.mlp_norm(x, scratch.take("normed", width, n))
+            hidden = product(layer.fc1.weight, normed, scratch.take("hidden", len(layer.fc1.weight), n))
+            gelu(hidden, layer.fc1.bias)
+            x += layer.fc2(hidden, scratch.take("added", width, n))
+        normed = self._norm(x, scratch.take("normed", width, n))
+        hidden = product(self._proj1.weight, normed, scratch.take("hidden", width, n))
+        gelu(hidden, self._proj1.bias)
+        return self._proj2(hidden, np.empty((len(self._proj2.weight), n), np.float32)).T
+
+    def _attention(self, all_three: Numbers) -> Numbers:
+        """What each position sees in its window, [d_model, n], of queries, keys and values [3 d_model, n]."""
+        scratch, n_heads, n = self._scratch, self._config.encoder_attention_heads, all_three.shape[1]
+        queries, keys, values = all_three.reshape(3, n_heads, -1, n)
+        width = queries.shape[1]
+        queries *= np.float32(width**-0.5)
+        out = scratch.take("all seen", n_heads, 1, width, n)
+        for start in range(0, n, self._config.window_tokens):
+            window = slice(start, min(start + self._config.window_tokens, n))
+            q, k, v = queries[:, None, :, window], keys[:, :, window], values[:, :, window]
+            out[..., window] = attend(q, k, v, scratch, causal=False)
+        return out.reshape(-1, n)
+
+    def _stem(self, chunk: Numbers) -> Numbers:
+        """Features [channels * 16, n_steps] of one chunk [n_frames, n_mels], channel major."""
+        x = chunk.T[None]  # [channels, n_mels, n_frames]
+        for convolution in self._convolutions:
+            patches, height, width = self._patches(x)
+            x = product(
+                convolution.weight, patches, self._scratch.take("convolved", len(convolution.weight), height * width)
+            )
+            gelu(x, convolution.bias)
+            x = x.reshape(-1, height, width)
+        return x.reshape(-1, width).copy()
+
+    def _patches(self, x: Numbers) -> tuple[Numbers, int, int]:
+        """What a convolution 3x3 of stride 2 sees of x [C, H, W] with zeros around.
+
+        Returns:
+            [(3, 3, C), height * width], and the height and width that it makes.
+        """
+        n_channels, high, wide = x.shape
+        height, width = (high + 1) // 2, (wide + 1) // 2
+        around = self._scratch.take("around", n_channels, high + 2, wide + 2)
+        patches = self._scratch.take("patches", 3, 3, n_channels, height, width)
+
+        def channels(first: int, last: int) -> None:
+            mine = around[first:last]
+            mine[:, 0] = mine[:, -1] = mine[:, :, 0] = mine[:, :, -1] = 0
+            mine[:, 1:-1, 1:-1] = x[first:last]
+            for row in range(3):
+                for place in range(3):
+                    seen = mine[:, row : row + 2 * height - 1 : 2, place : place + 2 * width - 1 : 2]
+                    patches[row, place, first:last] = seen
+
+        share_out(channels, n_channels, 1, FEWEST_SHARED // (high * wide) + 1)
+        return patches.reshape(-1, height * width), height, width

@@ -1,0 +1,185 @@
+"""DeviceScreen: choose what to listen to, with a live meter of the input that is looked at."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import OptionList, Static
+
+from livecap.errors import LivecapError
+from livecap.text.safety import printable
+from livecap.tui.choices import InputChoice, Machine, Meter
+from livecap.tui.widgets.choose_list import ChooseList
+from livecap.tui.widgets.key_hints import KeyHints
+from livecap.tui.widgets.level_meter import LevelMeter
+
+LISTED_AGAIN_SECONDS = 3.0
+SILENT_SECONDS = 3.0
+
+
+class DeviceScreen(Screen[str | None]):
+    """Gives the name of an input, an empty text for the default one, or None where a person went back.
+
+    One input at a time is listened to: opening a headset's microphone makes its music sound bad.
+    """
+
+    DEFAULT_CSS = """
+    DeviceScreen {
+        padding: 1 2 0 2;
+        & #title { text-style: bold; padding: 0 0 1 0; }
+        & #trouble { height: auto; max-height: 3; padding: 1 0; }
+        & ChooseList { height: auto; max-height: 1fr; }
+        & LevelMeter { margin: 1 0 0 0; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "Back", tooltip="Back, and change nothing", id="device.back"),
+        Binding("r", "refresh", "Refresh", tooltip="List the inputs anew", id="device.refresh"),
+        Binding("tab", "other_track", "Other track", tooltip="Choose for the other track", id="device.track"),
+    ]
+
+    def __init__(
+        self,
+        machine: Machine,
+        now: Callable[[], float],
+        title: str = "Choose what to listen to",
+        tracks: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """
+        Args:
+            tracks: (label, name of its input) of a session that runs; with several a person says for which.
+        """
+        super().__init__()
+        self._machine, self._now, self._title, self._tracks = machine, now, title, tracks
+        self._track = 0
+        self._meter: Meter | None = None
+        self._metered: str | None = None
+        self._silent_since: float | None = None
+        self._told_silence = False
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._heading(), id="title", markup=False)
+        yield ChooseList(id="inputs")
+        yield LevelMeter(id="level")
+        yield Static(id="trouble", markup=False)
+        yield KeyHints()
+
+    @property
+    def track(self) -> str:
+        """Whose input is chosen; "" where there is one track."""
+        return self._tracks[self._track][0] if self._tracks else ""
+
+    def _heading(self) -> str:
+        if len(self._tracks) < 2:
+            return self._title
+        labels = (f"▸{label}" if label == self.track else f" {label}" for label, _ in self._tracks)
+        return f"{self._title}   for {'  '.join(map(printable, labels))}   (tab: the other)"
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "other_track" or len(self._tracks) > 1
+
+    def action_other_track(self) -> None:
+        self._track = (self._track + 1) % len(self._tracks)
+        self.query_one("#title", Static).update(self._heading())
+
+    def on_mount(self) -> None:
+        self.action_refresh()
+        self.set_interval(1 / 15, self.poll)
+
+    def action_refresh(self) -> None:
+        self.run_worker(self._list, thread=True, group="list", exclusive=True)
+
+    def _list(self) -> None:
+        try:
+            inputs = self._machine.inputs()
+        except LivecapError as error:
+            self.app.call_from_thread(self.show_trouble, str(error))
+        else:
+            self.app.call_from_thread(self.show_inputs, inputs)
+
+    def show_inputs(self, inputs: Sequence[InputChoice]) -> None:
+        heard = {source: label or "now" for label, source in self._tracks}
+        rows = [(choice.name, _row(choice, heard.get(choice.name, ""))) for choice in inputs]
+        self.query_one(ChooseList).fill(rows)
+        if not rows:
+            self.show_trouble("No input was found. Connect a microphone, then press r. A recording needs none.")
+
+    def show_trouble(self, sentence: str) -> None:
+        self._told_silence = False
+        self.query_one("#trouble", Static).update(printable(sentence))
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        name = self.query_one(ChooseList).chosen
+        if name is not None and name != self._metered:
+            self._metered = name
+            self.run_worker(lambda: self._listen(name), thread=True, group="meter", exclusive=True)
+
+    def _listen(self, name: str) -> None:
+        """On a thread: opening a device can take seconds."""
+        self._stop_listening()
+        try:
+            meter = self._machine.meter(name)
+        except LivecapError as error:
+            self.app.call_from_thread(self.show_trouble, str(error))
+            return
+        if name != self._metered:
+            meter.close()
+            return
+        self._meter = meter
+        self.app.call_from_thread(self.show_trouble, "")
+
+    def _stop_listening(self) -> None:
+        meter, self._meter = self._meter, None
+        self._silent_since = None
+        if meter is not None:
+            meter.close()
+
+    def poll(self) -> None:
+        """Show the level now."""
+        meter, now = self._meter, self._now()
+        level = meter.level if meter else None
+        self.query_one(LevelMeter).show(level, now)
+        if meter is None or level:
+            self._silent_since = None
+            if self._told_silence and level:
+                self.show_trouble("")
+        elif self._silent_since is None:
+            self._silent_since = now
+        elif now - self._silent_since >= SILENT_SECONDS and not self._told_silence:
+            self.show_trouble(
+                meter.trouble
+                or "Nothing is heard from this input. Is it muted, or may this terminal not use the microphone?"
+            )
+            self._told_silence = True
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        name = self.query_one(ChooseList).chosen
+        others = {source: label for label, source in self._tracks if label != self.track}
+        if name in others:
+            self.show_trouble(f"{name} is heard as {others[name]} already: two tracks need two inputs.")
+        else:
+            self._leave(name)
+
+    def action_leave(self) -> None:
+        self._leave(None)
+
+    def _leave(self, name: str | None) -> None:
+        self._metered = None
+        meter, self._meter = self._meter, None
+        if meter is not None:
+            meter.close()
+        self.dismiss(name)
+
+
+def _row(choice: InputChoice, heard_as: str) -> Text:
+    """`heard_as`: the track that listens to it now."""
+    name = printable(choice.name)
+    if cell_len(name) > 36:
+        name = set_cell_size(name, 35) + "…"
+    notes = [printable(choice.note), f"● {printable(heard_as)}" if heard_as else ""]
+    row = f"{name}{' ' * (38 - cell_len(name))}{printable(choice.form):<18}{'  '.join(filter(None, notes))}"
+    return Text(row, no_wrap=True)

@@ -1,0 +1,140 @@
+"""DiagnosticsScreen: everything about a running session that does not belong under the text."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Static
+
+from livecap.session.status import SessionStatus
+from livecap.text.safety import printable
+from livecap.transcript import SAMPLE_RATE
+from livecap.tui.session_history import SessionHistory
+from livecap.tui.spoken import length_of_time, size
+from livecap.tui.widgets.diagnostics_plots import Axis, cost_rows, lag_rows, latency_rows, rtf_rows, stage_rows
+from livecap.version import VERSION
+
+if TYPE_CHECKING:
+    from livecap.session.requests import SteeredSession
+
+REDRAW_SECONDS = 0.5
+MIN_COLUMN_WIDTH = 44
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process now; None where the system does not say cheaply."""
+    if sys.platform == "linux":
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * 4096
+    return None
+
+
+class DiagnosticsScreen(Screen[None]):
+    """Numbers that are true now, and the last minutes as plots. Text: it can be selected and copied."""
+
+    DEFAULT_CSS = """
+    DiagnosticsScreen {
+        & VerticalScroll { padding: 1 2; }
+        & Static { width: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,i", "leave", "Back", tooltip="Back to the text", id="diagnostics.back"),
+        Binding("y", "copy", "Copy", tooltip="Copy all of this as text", id="diagnostics.copy"),
+    ]
+
+    def __init__(
+        self,
+        session: "SteeredSession",
+        history: SessionHistory,
+        memory: Callable[[], int | None] = resident_bytes,
+    ) -> None:
+        super().__init__()
+        self._session, self._history, self._memory = session, history, memory
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll():
+            yield Static(id="facts", markup=False)
+
+    def on_mount(self) -> None:
+        self.draw()
+        self.set_interval(REDRAW_SECONDS, self.draw)
+
+    def on_resize(self) -> None:
+        self.draw()
+
+    def draw(self) -> None:
+        """Show what is true now."""
+        self.query_one("#facts", Static).update(Text(self.text(max(20, self.size.width - 6))))
+
+    def text(self, width: int) -> str:
+        """The whole screen as plain text, plots `width` columns wide."""
+        session = self._session
+        status = session.status
+        axis = Axis.until(status.arrived_samples / SAMPLE_RATE, width)
+        moments, steps = list(self._history.moments), session.costs.recent
+        parts = [
+            [f"livecap {VERSION}"],
+            _in_columns([f"{name:<20} {value}" for name, value in self._facts(status) if value], width),
+            latency_rows(session.latency.recent, axis),
+            cost_rows(steps, axis),
+            stage_rows(steps, width),
+            lag_rows(moments, axis),
+            rtf_rows(moments, axis),
+        ]
+        return "\n\n".join("\n".join(rows) for rows in parts if rows)
+
+    def _facts(self, status: SessionStatus) -> list[tuple[str, str]]:
+        session = self._session
+        steps = session.costs.recent
+        facts = [
+            ("source", printable(status.source)),
+            ("model", printable(status.model)),
+            ("state", status.state.value + (", muted" if status.muted else "")),
+            ("loaded in", f"{session.load_seconds:.1f} s" if session.load_seconds else ""),
+            ("lag", f"{status.lag_seconds:.1f} s"),
+            ("RTF, last steps", f"{status.rtf:.3f}" if status.rtf is not None else ""),
+            ("decoding, in all", length_of_time(session.costs.compute_seconds) if steps else ""),
+            ("gaps", f"{status.n_gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost"),
+            *((f"{name}", value) for name, value in session.diagnostics.items()),
+        ]
+        memory = self._memory()
+        if memory is not None:
+            facts.append(("memory", size(memory)))
+        for track in status.tracks:
+            label = track.label or "sound"
+            arrived = length_of_time(track.arrived_samples / SAMPLE_RATE)
+            trouble = f", {track.trouble}" if track.trouble else ""
+            facts.append((printable(label), f"{printable(track.source)}, {arrived}{trouble}"))
+        facts += [
+            ("log", printable(status.log_path or "")),
+            ("log trouble", printable(status.log_trouble or "")),
+        ]
+        return facts
+
+    def action_copy(self) -> None:
+        where = self.app.copy(self.text(80))  # type: ignore[attr-defined]
+        self.notify(f"Copied {where}.", markup=False)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def _in_columns(rows: list[str], width: int) -> list[str]:
+    """Two columns where there is room: the short rows side by side, long ones below them."""
+    half = width // 2 - 1
+    short = [row for row in rows if cell_len(row) <= half]
+    if half < MIN_COLUMN_WIDTH:
+        return rows
+    n = (len(short) + 1) // 2
+    left, right = short[:n], [*short[n:], ""]
+    pairs = [
+        f"{one}{' ' * (half + 2 - cell_len(one))}{other}".rstrip() for one, other in zip(left, right, strict=False)
+    ]
+    return [*pairs, *(row for row in rows if cell_len(row) > half)]

@@ -1,0 +1,93 @@
+"""ExportScreen: write a session in another format, to a folder of a person's choice."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Input, OptionList, Static
+
+from livecap.archive.recorded import RecordedSession
+from livecap.errors import LivecapError
+from livecap.export.formats import export_file
+from livecap.text.safety import printable
+from livecap.tui.screens.question_screen import QuestionScreen
+from livecap.tui.widgets.choose_list import ChooseList
+from livecap.tui.widgets.clean_input import CleanInput
+from livecap.tui.widgets.key_hints import KeyHints
+
+FORMS = {
+    "md": "Markdown, a line for each utterance with its time",
+    "txt": "text alone",
+    "srt": "subtitles",
+    "vtt": "subtitles for the web",
+    "tsv": "a table: start, end, label, text",
+    "json": "everything, for programs",
+    "html": "a page with search, and sound where it was kept",
+}
+
+
+class ExportScreen(Screen[str | None]):
+    """Gives a sentence that says what was written, or None where a person went back."""
+
+    AUTO_FOCUS = "ChooseList"
+    DEFAULT_CSS = """
+    ExportScreen {
+        padding: 1 2 0 2;
+        & #title { text-style: bold; padding: 0 0 1 0; }
+        & ChooseList { height: auto; max-height: 1fr; }
+        & #where { padding: 1 0 0 0; }
+        & #trouble { height: auto; max-height: 3; padding: 1 0 0 0; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "leave", "Back", tooltip="Back, and write nothing", id="export.back"),
+        Binding("tab", "app.focus_next", "Folder", tooltip="Choose another folder", id="export.folder"),
+    ]
+
+    def __init__(self, folder: Path) -> None:
+        """
+        Args:
+            folder: of the session.
+        """
+        super().__init__()
+        self._folder = folder
+
+    def compose(self) -> ComposeResult:
+        yield Static("Write the session as", id="title", markup=False)
+        yield ChooseList(id="forms")
+        yield Static("into the folder", id="where", markup=False)
+        yield CleanInput(str(Path.cwd()), compact=True, id="folder")
+        yield Static(id="trouble", markup=False)
+        yield KeyHints()
+
+    def on_mount(self) -> None:
+        self.query_one(ChooseList).fill([(form, Text(f"{form:<6}{about}")) for form, about in FORMS.items()])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self._write(overwrite=False)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self._write(overwrite=False)
+
+    def _write(self, overwrite: bool) -> None:
+        form = self.query_one(ChooseList).chosen
+        if form is None:
+            return
+        folder = Path(self.query_one("#folder", Input).value).expanduser()
+        try:
+            session = RecordedSession(self._folder)
+            path = export_file(session, form, folder, overwrite)
+        except LivecapError as error:
+            if "is there already" in str(error):
+                question = f"There is a {form} file of this session in {printable(str(folder))} already. Replace it?"
+                self.app.push_screen(QuestionScreen(question), lambda yes: self._write(True) if yes else None)
+            else:
+                self.query_one("#trouble", Static).update(printable(str(error)))
+        else:
+            self.dismiss(f"Written: {path}")
+
+    def action_leave(self) -> None:
+        self.dismiss(None)

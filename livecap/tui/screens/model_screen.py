@@ -1,0 +1,158 @@
+"""ModelScreen: choose a model, see what it needs, and bring it here."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import OptionList, ProgressBar, Static
+
+from livecap.errors import LivecapError
+from livecap.text.safety import printable
+from livecap.tui.choices import Machine, ModelChoice
+from livecap.tui.spoken import length_of_time, size
+from livecap.tui.widgets.choose_list import ChooseList
+from livecap.tui.widgets.key_hints import KeyHints
+
+
+class Cancelled(Exception):
+    """A person stopped the download; what is here stays for the next time."""
+
+
+class ModelScreen(Screen[str | None]):
+    """Gives the name of a model that is here, or None where a person went back."""
+
+    DEFAULT_CSS = """
+    ModelScreen {
+        padding: 1 2 0 2;
+        & #title { text-style: bold; padding: 0 0 1 0; }
+        & ChooseList { height: auto; max-height: 1fr; }
+        & #said { height: auto; max-height: 4; padding: 1 0 0 0; }
+        & ProgressBar { display: none; width: 1fr; height: 1; margin: 1 0 0 0; }
+        & Bar { width: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape,q",
+            "leave",
+            "Back",
+            tooltip="Back, or stop a download; it goes on where it stopped",
+            id="model.back",
+        )
+    ]
+
+    def __init__(self, machine: Machine, now: Callable[[], float], title: str = "Choose a model") -> None:
+        super().__init__()
+        self._machine, self._now, self._title = machine, now, title
+        self._models: Sequence[ModelChoice] = ()
+        self._downloading: str | None = None
+        self._stopped = False
+        self._began = self._drawn = 0.0
+        self._first_bytes: int | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static(
+            f"{self._title}   (this machine has {size(self._machine.memory_bytes)} of memory)", id="title", markup=False
+        )
+        yield ChooseList(id="models")
+        yield ProgressBar(show_eta=False)
+        yield Static(id="said", markup=False)
+        yield KeyHints()
+
+    def on_mount(self) -> None:
+        self.run_worker(self._list, thread=True, group="list", exclusive=True)
+
+    def _list(self) -> None:
+        models = self._machine.models()
+        self.app.call_from_thread(self.show_models, models)
+
+    def show_models(self, models: Sequence[ModelChoice]) -> None:
+        self._models = models
+        choices = self.query_one(ChooseList)
+        choices.fill([(model.name, _row(model)) for model in models])
+        best = next((number for number, model in enumerate(models) if model.recommended), None)
+        if best is not None:
+            choices.highlighted = best
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        name = self.query_one(ChooseList).chosen
+        chosen = next((model for model in self._models if model.name == name), None)
+        if chosen is None or self._downloading:
+            return
+        if chosen.is_here:
+            self.dismiss(chosen.name)
+        else:
+            self._download(chosen)
+
+    # ---- the download
+
+    def _download(self, model: ModelChoice) -> None:
+        self._downloading, self._stopped, self._first_bytes = model.name, False, None
+        self._began = self._drawn = self._now()
+        bar = self.query_one(ProgressBar)
+        bar.display = True
+        bar.update(total=model.disk_bytes or None, progress=0)
+        self._say(f"Downloading {model.name}. escape stops; it goes on where it stopped.")
+        self.run_worker(lambda: self._work(model.name), thread=True, group="download", exclusive=True)
+
+    def _work(self, name: str) -> None:
+        """On a thread."""
+        sentence = None
+        try:
+            self._machine.download(name, self._progress)
+        except Cancelled:
+            sentence = "Stopped. What has come stays here; enter goes on with the rest."
+        except LivecapError as error:
+            sentence = str(error)
+        self.app.call_from_thread(self._downloaded, name, sentence)
+
+    def _progress(self, done: int, total: int) -> None:
+        """On a thread of the download."""
+        if self._stopped:
+            raise Cancelled
+        now = self._now()
+        if self._first_bytes is None:
+            self._first_bytes = done
+        if now - self._drawn >= 0.1 or done >= total > 0:
+            self._drawn = now
+            self.app.call_from_thread(self._show_progress, done, total, now)
+
+    def _show_progress(self, done: int, total: int, now: float) -> None:
+        self.query_one(ProgressBar).update(total=total or None, progress=done)
+        speed = (done - (self._first_bytes or 0)) / max(now - self._began, 1e-3)
+        left = f", {length_of_time((total - done) / speed)} left" if speed > 0 and total > done else ""
+        of = f" of {size(total)}" if total else ""
+        self._say(f"{size(done)}{of}, {size(speed)}/s{left}. escape stops; it goes on where it stopped.")
+
+    def _downloaded(self, name: str, sentence: str | None) -> None:
+        self._downloading = None
+        if sentence is None:
+            self.dismiss(name)
+            return
+        self.query_one(ProgressBar).display = False
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        self.query_one("#said", Static).update(printable(sentence))
+
+    def action_leave(self) -> None:
+        if self._downloading:
+            self._stopped = True
+            self._say("Stopping…")
+        else:
+            self.dismiss(None)
+
+
+def _row(model: ModelChoice) -> Text:
+    said = "recommended" if model.recommended else "" if model.fits else "too big"
+    text = Text(no_wrap=True)
+    text.append(f"{printable(model.name):<21}")
+    text.append(f"{said:<12}", style="bold")
+    text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>7}")
+    text.append(f"{'' if model.memory_bytes is None else 'needs ' + size(model.memory_bytes):>14}  ")
+    text.append("here   " if model.is_here else "       ")
+    text.append(printable(model.about), style="dim")
+    return text

@@ -1,0 +1,281 @@
+"""SessionsScreen: past sessions, newest first, and a search over everything that was ever said."""
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import OptionList, Static
+
+from livecap.archive.archive import Archive
+from livecap.archive.index import SessionSummary
+from livecap.archive.search import Hit, Query
+from livecap.errors import LivecapError
+from livecap.text.safety import printable
+from livecap.tui.choices import Machine
+from livecap.tui.screens.question_screen import QuestionScreen
+from livecap.tui.spoken import length_of_time, size
+from livecap.tui.widgets.ask_line import AskLine
+from livecap.tui.widgets.choose_list import ChooseList
+from livecap.tui.widgets.key_hints import KeyHints
+from livecap.tui.widgets.notice_line import NoticeLine
+
+HITS = 200
+"""Of a search, the newest."""
+TYPING_SECONDS = 0.15
+"""A search begins when nobody has typed for so long."""
+
+
+class SessionsScreen(Screen[Any]):
+    """Reads the archive on a thread; what is shown is what was there a moment ago."""
+
+    AUTO_FOCUS = "ChooseList"
+    DEFAULT_CSS = """
+    SessionsScreen {
+        & #title { height: 1; padding: 0 1; text-style: bold; }
+        & ChooseList { padding: 1 0 0 0; }
+        & #sessions > .option-list--option { padding: 0 1; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", tooltip="Read the session", id="sessions.open"),
+        Binding(
+            "slash,ctrl+f", "search", "Search", key_display="/", tooltip="Search all sessions", id="sessions.search"
+        ),
+        Binding("e", "export", "Export", tooltip="Write the session in another format", id="sessions.export"),
+        Binding("r", "rename", "Rename", tooltip="Give the session a title", id="sessions.rename"),
+        Binding(
+            "delete,backspace,X",
+            "delete",
+            "Delete",
+            key_display="del",
+            tooltip="Delete the session, after asking",
+            id="sessions.delete",
+        ),
+        Binding("f5", "refresh_list", "Refresh", show=False, tooltip="Read the list anew", id="sessions.refresh"),
+        Binding("escape,q", "leave", "Back", tooltip="Close the search, then the list", id="sessions.back"),
+    ]
+
+    def __init__(self, folder: Path, now: Callable[[], float], machine: Machine | None = None) -> None:
+        """
+        Args:
+            folder: that has a folder for each session.
+            machine: plays sound; None where none can be played.
+        """
+        super().__init__()
+        self._archive, self._now, self._machine = Archive(folder), now, machine
+        self._sessions: Sequence[SessionSummary] = ()
+        self._hits: dict[str, Hit] = {}
+        """Row of the list to what was found there."""
+        self._names: dict[str, str] = {}
+        """Row of the list to the session it belongs to."""
+        self._query = ""
+
+    def compose(self) -> ComposeResult:
+        yield Static("Sessions", id="title", markup=False)
+        yield AskLine(id="ask")
+        yield ChooseList(id="sessions")
+        yield NoticeLine(id="notice")
+        yield KeyHints()
+
+    def on_mount(self) -> None:
+        self._list = self.query_one(ChooseList)
+        self._ask_line = self.query_one(AskLine)
+        self._notice = self.query_one(NoticeLine)
+        self.action_refresh_list()
+        self.set_interval(1.0, lambda: self._notice.tick(self._now()))
+
+    def tell(self, sentence: str, severity: str = "info") -> None:
+        self._notice.show(sentence, severity, self._now())
+
+    # ---- what is there
+
+    def action_refresh_list(self) -> None:
+        self._in_background(self._archive.sessions, self.show_sessions)
+
+    def _in_background(self, ask: Callable[[], Any], show: Callable[[Any], None]) -> None:
+        """Ask on a thread, show on this one."""
+
+        def work() -> None:
+            try:
+                found = ask()
+            except LivecapError as error:
+                self.app.call_from_thread(self.tell, str(error), "error")
+            else:
+                self.app.call_from_thread(lambda: show(found) if self.is_attached else None)
+
+        self.run_worker(work, thread=True, group="archive", exclusive=True)
+
+    def show_sessions(self, sessions: Sequence[SessionSummary]) -> None:
+        self._sessions = sessions
+        self._hits, self._names = {}, {session.name: session.name for session in sessions}
+        hours = length_of_time(sum(session.seconds for session in sessions))
+        count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
+        empty = "No sessions yet. They come when livecap has listened."
+        self.query_one("#title", Static).update(f"{count}, {hours}" if sessions else empty)
+        today = date.today()
+        self._list.fill([(session.name, _session_row(session, today)) for session in sessions])
+
+    def show_hits(self, hits: Sequence[Hit]) -> None:
+        """Found utterances below the session they were said in."""
+        rows: list[tuple[str, Text]] = []
+        self._hits, self._names = {}, {}
+        known = {session.name: session for session in self._sessions}
+        by_session: dict[str, list[Hit]] = {}
+        for hit in hits:
+            by_session.setdefault(hit.session, []).append(hit)
+        for name, found in by_session.items():
+            if name in known:
+                self._names[name] = name
+                rows.append((name, _session_row(known[name], date.today(), len(found))))
+            for hit in sorted(found, key=lambda hit: hit.start_sample):
+                row = f"{name}\n{hit.track}\n{hit.utterance}"
+                self._hits[row], self._names[row] = hit, name
+                rows.append((row, _hit_row(hit)))
+        self._list.fill(rows)
+        more = " or more, the newest" if len(hits) >= HITS else ""
+        self._ask_line.hint(f"{len(hits)}{more} found" if hits else "nothing found")
+
+    @property
+    def _chosen(self) -> str | None:
+        """The name of the session that is chosen."""
+        row = self._list.chosen
+        return None if row is None else self._names.get(row)
+
+    # ---- search
+
+    def action_search(self) -> None:
+        self._ask_line.ask("search", "Search all sessions", self._query)
+
+    def on_ask_line_typed(self, message: AskLine.Typed) -> None:
+        if message.purpose == "search":
+            self._query = message.text.strip()
+            self.set_timer(TYPING_SECONDS, lambda query=self._query: self._search(query))
+
+    def _search(self, query: str) -> None:
+        if query != self._query:
+            return  # somebody typed on
+        if not query:
+            self.show_sessions(self._sessions)
+            self._ask_line.hint("")
+        else:
+            self._in_background(lambda: self._archive.search(Query(query, limit=HITS, prefix=True)), self.show_hits)
+
+    def on_ask_line_answered(self, message: AskLine.Answered) -> None:
+        self._list.focus()
+        if message.purpose == "name":
+            self._ask_line.leave()
+            self._rename(message.text)
+
+    # ---- one session
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.action_open()
+
+    def action_open(self) -> None:
+        from livecap.tui.screens.session_screen import SessionScreen
+
+        row, name = self._list.chosen, self._chosen
+        if row is None or name is None:
+            return
+        try:
+            session = self._archive.open(name)
+        except LivecapError as error:
+            self.tell(str(error), "error")
+            return
+        screen = SessionScreen(session, self._now, self._machine, self._hits.get(row), self._query)
+        self.app.push_screen(screen, lambda _: self.action_refresh_list() if not self._query else None)
+
+    def action_export(self) -> None:
+        from livecap.tui.screens.export_screen import ExportScreen
+
+        if name := self._chosen:
+            screen = ExportScreen(self._archive.folder_of(name))
+            self.app.push_screen(screen, lambda said: self.tell(said) if said else None)
+
+    def action_rename(self) -> None:
+        if name := self._chosen:
+            title = next((session.title for session in self._sessions if session.name == name), "")
+            self._ask_line.ask("name", "Title:", title, hint="enter keep   esc not")
+
+    def _rename(self, title: str) -> None:
+        name = self._chosen
+        if name is None:
+            return
+        try:
+            self._archive.rename(name, title)
+        except LivecapError as error:
+            self.tell(str(error), "error")
+        self.action_refresh_list()
+
+    def action_delete(self) -> None:
+        name = self._chosen
+        if name is None:
+            return
+        session = next((session for session in self._sessions if session.name == name), None)
+        what = printable(session.title or session.first_words)[:40] if session else ""
+        sound = " and its sound" if session and session.has_sound else ""
+        question = f"Delete the session {name} ({what}){sound}? It cannot be brought back."
+        self.app.push_screen(QuestionScreen(question), lambda yes: self._delete(name) if yes else None)
+
+    def _delete(self, name: str) -> None:
+        try:
+            deleted = self._archive.delete(name)
+        except LivecapError as error:
+            self.tell(str(error), "error")
+        else:
+            self.tell(f"Deleted {name}: {size(deleted.n_bytes)} are free again.{printable(deleted.stays)}")
+        self._query = ""
+        self._ask_line.leave()
+        self.action_refresh_list()
+
+    def action_leave(self) -> None:
+        if self._ask_line.display:
+            was_search = self._ask_line.purpose == "search"
+            self._ask_line.leave()
+            self._list.focus()
+            if was_search and self._query:
+                self._query = ""
+                self.show_sessions(self._sessions)
+        elif len(self.app.screen_stack) > 1:
+            self.dismiss(None)
+        else:
+            self.app.exit("finished")
+
+
+def _session_row(session: SessionSummary, today: date, n_hits: int = 0) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append(f"{_day(session, today):<17}")
+    text.append(f"{length_of_time(session.seconds):>10}  ", style="dim")
+    text.append(f"{size(session.n_bytes):>8}  ", style="dim")
+    if n_hits:
+        text.append(f"{n_hits} found  ", style="bold")
+    if session.title:
+        text.append(printable(session.title) + "  ", style="bold")
+    text.append(printable(session.first_words) or "(nothing was said)", style="" if not session.title else "dim")
+    if not session.ended:
+        text.append("  no end", style="bold")
+    return text
+
+
+def _day(session: SessionSummary, today: date) -> str:
+    """Today 10:02, Thu 14:30 within a week, 2026-03-01 10:02 before that."""
+    started = session.started
+    days = (today - started.date()).days
+    if days == 0:
+        return f"Today {started:%H:%M}"
+    return f"{started:%a %H:%M}" if 0 < days < 7 else f"{started:%Y-%m-%d %H:%M}"
+
+
+def _hit_row(hit: Hit) -> Text:
+    text = Text("    ", no_wrap=True, overflow="ellipsis")
+    text.append(f"{hit.at:>8}  ", style="dim")
+    if hit.track:
+        text.append(f"{printable(hit.track)}  ", style="bold")
+    for piece, found in hit.snippet:
+        text.append(printable(piece), style="reverse" if found else "")
+    return text

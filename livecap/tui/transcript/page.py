@@ -1,0 +1,182 @@
+"""Page: paragraphs one below the other, and on which row each stands. Knows no widget, no colour and no clock.
+
+50,000 paragraphs cannot be wrapped anew while somebody waits for a key. After the width changed, paragraphs are wrapped
+when they come into sight (`lay_out_rows`), and the rest in small pieces (`lay_out_some`), the newest first; until then
+they keep the height they had.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+
+from livecap.text.safety import printable
+from livecap.transcript import TranscriptUpdate
+from livecap.tui.transcript.paragraph import Paragraph
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What paragraphs are laid out for."""
+
+    width: int
+    """Columns of text."""
+    has_gutter: bool
+    """Times and labels stand left of the text; without one the label stands before it."""
+    air: int
+    """Empty rows between paragraphs."""
+
+
+class Page:
+    """Rows count from the top of the page."""
+
+    def __init__(self, form: Form) -> None:
+        self.form = form
+        self.paragraphs: list[Paragraph] = []
+        self._heights: list[int] = []
+        self._bottoms: list[int] = []
+        """Of each paragraph: the row below its last one and its air."""
+        self._folded: list[str] = []
+        """Of each paragraph: its text for searching in any case."""
+        self._stale = 0
+        """Paragraphs before this one may be laid out for another form."""
+
+    def __len__(self) -> int:
+        return len(self.paragraphs)
+
+    @property
+    def n_rows(self) -> int:
+        return max(0, self._bottoms[-1] - self.form.air) if self._bottoms else 0
+
+    @property
+    def is_laid_out(self) -> bool:
+        return self._stale == 0
+
+    # ---- what stands where
+
+    def at(self, row: int) -> tuple[int, int] | None:
+        """(paragraph, its row) at a row of the page; None in the air and below the end."""
+        index = bisect_right(self._bottoms, row)
+        if index == len(self.paragraphs):
+            return None
+        inner = row - self.top(index)
+        return (index, inner) if inner < self._heights[index] else None
+
+    def nearest(self, row: int) -> int:
+        """The paragraph at a row, or the last one above it."""
+        return min(bisect_right(self._bottoms, row), len(self.paragraphs) - 1)
+
+    def top(self, index: int) -> int:
+        """The first row of a paragraph."""
+        return self._bottoms[index - 1] if index else 0
+
+    def height(self, index: int) -> int:
+        return self._heights[index]
+
+    def n_text_rows(self, first: int) -> int:
+        """Rows of the paragraphs from `first` on, without air."""
+        return sum(self._heights[first:])
+
+    # ---- what is said
+
+    def append(self, paragraph: Paragraph) -> int:
+        """Put a paragraph below all others; returns its index."""
+        previous = self.paragraphs[-1] if self.paragraphs else None
+        paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
+        self.paragraphs.append(paragraph)
+        self._heights.append(0)
+        self._bottoms.append(self._bottoms[-1] if self._bottoms else 0)
+        self._folded.append(paragraph.text.casefold())
+        index = len(self.paragraphs) - 1
+        self._lay_out(index)
+        self._arrange(index)
+        return index
+
+    def extend(self, paragraphs: Iterable[Paragraph]) -> None:
+        """Put many below all others; they are laid out when they are seen."""
+        first = len(self.paragraphs)
+        for paragraph in paragraphs:
+            previous = self.paragraphs[-1] if self.paragraphs else None
+            paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
+            self.paragraphs.append(paragraph)
+            self._folded.append(paragraph.text.casefold())
+        self._heights += [1] * (len(self.paragraphs) - first)
+        self._bottoms += [0] * (len(self.paragraphs) - first)
+        self._stale = len(self.paragraphs)
+        self._arrange(first)
+
+    def change(self, index: int, update: TranscriptUpdate) -> list[int] | None:
+        """Show a newer update of a paragraph.
+
+        Returns:
+            The rows that look different now; None where everything below moved, too.
+        """
+        paragraph = self.paragraphs[index]
+        before = [paragraph.row(row) for row in range(paragraph.height)]
+        paragraph.change(update, self.form.width)
+        self._folded[index] = paragraph.text.casefold()
+        if paragraph.height != self._heights[index]:
+            self._heights[index] = paragraph.height
+            self._arrange(index)
+            return None
+        top = self.top(index)
+        return [top + row for row, drawn in enumerate(before) if paragraph.row(row) != drawn]
+
+    def find(self, folded: str) -> list[int]:
+        """The paragraphs that hold `folded`, which is case-folded."""
+        return [index for index, text in enumerate(self._folded) if folded in text]
+
+    def holds(self, index: int, folded: str) -> bool:
+        """One paragraph does."""
+        return folded in self._folded[index]
+
+    # ---- another form
+
+    def take_form(self, form: Form) -> None:
+        """From now on, rows are laid out so. Paragraphs keep the height they had until they are laid out."""
+        if form == self.form:
+            return
+        if (form.width, form.has_gutter) != (self.form.width, self.form.has_gutter):
+            self._stale = len(self.paragraphs)
+        self.form = form
+        self._arrange(0)
+
+    def lay_out_rows(self, first_row: int, last_row: int) -> bool:
+        """Lay out what stands on these rows. True where rows moved; then more may have come into sight."""
+        if self.is_laid_out or not self.paragraphs:
+            return False
+        first = bisect_right(self._bottoms, first_row)
+        last = min(bisect_right(self._bottoms, last_row), len(self.paragraphs) - 1)
+        moved = [index for index in range(first, last + 1) if self._lay_out(index)]
+        if moved:
+            self._arrange(moved[0])
+        return bool(moved)
+
+    def lay_out_some(self, n_paragraphs: int) -> bool:
+        """Lay out more, the newest first. True where rows moved."""
+        stop = max(0, self._stale - n_paragraphs)
+        moved = [index for index in range(self._stale - 1, stop - 1, -1) if self._lay_out(index)]
+        self._stale = stop
+        if moved:
+            self._arrange(moved[-1])
+        return bool(moved)
+
+    def _lay_out(self, index: int) -> bool:
+        """True where the paragraph now needs another number of rows than it has."""
+        paragraph, form = self.paragraphs[index], (self.form.width, self.form.has_gutter)
+        if paragraph.form != form:
+            labelled = paragraph.begins_turn and bool(paragraph.track) and paragraph.kind == "speech"
+            paragraph.prefix = f"{printable(paragraph.track)}: " if labelled and not self.form.has_gutter else ""
+            paragraph.least_height = 2 if labelled and self.form.has_gutter else 1
+            paragraph.lay_out(self.form.width)
+            paragraph.form = form
+        if paragraph.height == self._heights[index]:
+            return False
+        self._heights[index] = paragraph.height
+        return True
+
+    def _arrange(self, first: int) -> None:
+        """Move the paragraphs from `first` on to where they belong."""
+        air = self.form.air
+        extents = [height + air if height else 0 for height in self._heights[first:]]
+        self._bottoms[first:] = list(accumulate(extents, initial=self.top(first)))[1:]

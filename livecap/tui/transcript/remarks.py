@@ -1,0 +1,48 @@
+"""Remarks: what stands between utterances: pauses, lost sound, moments that a person marked."""
+
+from datetime import datetime
+
+from livecap.archive.clock import elapsed
+from livecap.text.safety import printable
+from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
+from livecap.tui.spoken import length_of_time
+from livecap.tui.transcript.paragraph import Paragraph
+
+
+class Remarks:
+    """Of one session, told its events in their order."""
+
+    def __init__(self, live: bool = True) -> None:
+        """
+        Args:
+            live: a pause of a recording takes no time that means something.
+        """
+        self.live = live
+        self._paused_at: dict[str, datetime] = {}
+        self._jumping_track: str | None = None
+        """The first one that jumped: the others do so with it."""
+
+    def of(self, event: SessionEvent) -> Paragraph | None:
+        """What is shown of an event, below all that was said before it; None for most."""
+        match event:
+            case Marked(track=track, sample=sample, note=note):
+                return Paragraph(track, sample, stable=printable(note) or "marked", kind="mark")
+            case AudioGap(track=track, start_sample=start, end_sample=end):
+                label = f"{track}: " if track else ""
+                return _remark(track, start, f"{label}{(end - start) / SAMPLE_RATE:.1f} s of sound lost")
+            case Jumped(track=track, from_sample=start, to_sample=end):
+                self._jumping_track = track if self._jumping_track is None else self._jumping_track
+                if track == self._jumping_track:
+                    return _remark(track, end, f"from {elapsed(start)} to {elapsed(end)}")
+            case Paused(track=track, wall_time=wall_time):
+                self._paused_at[track] = datetime.fromisoformat(wall_time)
+            case Resumed(track=track, sample=sample, wall_time=wall_time):
+                now = datetime.fromisoformat(wall_time)
+                before = self._paused_at.pop(track, now)
+                if self.live and not self._paused_at:
+                    return _remark(track, sample, f"paused for {length_of_time((now - before).total_seconds())}")
+        return None
+
+
+def _remark(track: str, sample: int, sentence: str) -> Paragraph:
+    return Paragraph(track, sample, stable=printable(f"— {sentence} —"), kind="remark")

@@ -1,0 +1,109 @@
+"""Captions: the last few lines of what is said, centred, for a second screen or a projector."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from rich.segment import Segment
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from livecap.text.safety import printable
+from livecap.transcript import TranscriptUpdate
+from livecap.tui.transcript.paragraph import Paragraph
+
+KEPT = 8
+"""Utterances that may still be in sight."""
+MAX_WIDTH = 64
+"""Broadcasters use 32 to 42 columns; a terminal's letters are narrower."""
+MOST_LINES = 8
+
+
+class Captions(Widget):
+    """Newest at the bottom; lines are filled and move up as a whole, never word by word."""
+
+    COMPONENT_CLASSES = {"captions--stable", "captions--partial", "captions--label", "captions--placeholder"}
+    DEFAULT_CSS = """
+    Captions {
+        height: 1fr;
+        & .captions--stable { text-style: bold; }
+        & .captions--partial { text-style: italic; }
+        & .captions--label { text-style: bold; }
+        & .captions--placeholder { text-style: dim; }
+    }
+    """
+
+    n_lines: reactive[int] = reactive(3)
+    with_partial: reactive[bool] = reactive(True, layout=True)
+    """Text that may still change is shown, too."""
+
+    placeholder: reactive[str] = reactive("")
+    """Shown while nothing was said."""
+
+    def __init__(self, n_lines: int = 3, with_partial: bool = True, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.set_reactive(Captions.n_lines, n_lines)
+        self.set_reactive(Captions.with_partial, with_partial)
+        self._paragraphs: deque[tuple[tuple[str, int], Paragraph]] = deque(maxlen=KEPT)
+        self._width = MAX_WIDTH
+        self._labelled = False
+
+    def show(self, updates: Iterable[TranscriptUpdate]) -> None:
+        """Show new text of some utterances."""
+        for update in updates:
+            self._show_one(update)
+            self.refresh()
+
+    def _show_one(self, update: TranscriptUpdate) -> None:
+        key = (update.track, update.utterance)
+        known = next((paragraph for at, paragraph in self._paragraphs if at == key), None)
+        if known is None:
+            if not printable(update.text).strip():
+                return
+            prefix = f"{printable(update.track)}: " if update.track else ""
+            known = Paragraph(update.track, update.start_sample, prefix=prefix)
+            self._paragraphs.append((key, known))
+        known.change(update, self._width)
+
+    @property
+    def lines(self) -> list[tuple[str, str, str]]:
+        """(label, stable, partial) of the lines that are shown, from the top."""
+        rows: list[tuple[str, str, str]] = []
+        for _, paragraph in self._paragraphs:
+            for row in range(len(paragraph.rows.starts)):
+                stable, partial = paragraph.row(row)
+                label = paragraph.prefix if row == 0 else ""
+                if stable or (partial and self.with_partial):
+                    rows.append((label, stable, partial if self.with_partial else ""))
+        return rows[-self.n_lines :]
+
+    @property
+    def _spaced(self) -> bool:
+        """An empty row between lines, where there is room: wide spacing reads well from afar."""
+        return self.size.height >= 2 * self.n_lines
+
+    def on_resize(self) -> None:
+        width = max(1, min(MAX_WIDTH, self.size.width - 4))
+        if width != self._width:
+            self._width = width
+            for _, paragraph in self._paragraphs:
+                paragraph.lay_out(width)
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        lines, width, step = self.lines, self.size.width, 2 if self._spaced else 1
+        bottom = self.size.height - 1 - (1 if self.size.height > step * self.n_lines + 1 else 0)
+        from_bottom = bottom - y
+        if from_bottom < 0 or from_bottom % step or from_bottom // step >= max(1, len(lines)):
+            return Strip.blank(width, self.rich_style)
+        label, stable, partial = lines[-1 - from_bottom // step] if lines else ("", "", "")
+        left = max(0, (width - self._width) // 2)
+        style = self.get_component_rich_style
+        segments = [
+            Segment(" " * left),
+            Segment(label, style("captions--label")),
+            Segment(stable, style("captions--stable")),
+            Segment(partial, style("captions--partial")),
+            Segment("" if lines else self.placeholder, style("captions--placeholder")),
+        ]
+        return Strip(segments).adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)

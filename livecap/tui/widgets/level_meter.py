@@ -1,0 +1,117 @@
+"""LevelMeter: how loud the sound is that livecap hears, on one line."""
+
+import math
+from itertools import groupby
+from operator import itemgetter
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from livecap.text.safety import printable
+
+FLOOR_DB = -60.0
+HOLD_SECONDS = 1.5
+"""How long the mark of the highest peak stays before it falls."""
+FALL_DB_PER_SECOND = 30.0
+CLIP_DB = -0.1
+CLIP_SHOWN_SECONDS = 2.0
+SILENCE_SECONDS = 2.0
+"""Digital silence for this long is no signal: a real room is never exactly 0."""
+MAX_BAR_WIDTH = 40
+
+
+class LevelMeter(Widget):
+    """`━━━━━━━━━──┃────  −23 dB`, with `clip` and `no signal` where they are true."""
+
+    COMPONENT_CLASSES = {"meter--bar", "meter--rest", "meter--hold", "meter--number", "meter--mark", "meter--label"}
+    DEFAULT_CSS = """
+    LevelMeter {
+        height: 1;
+        width: 1fr;
+        & .meter--rest { text-style: dim; }
+        & .meter--number { text-style: dim; }
+        & .meter--mark { text-style: bold; }
+        & .meter--label { text-style: bold; }
+    }
+    """
+
+    level_db: reactive[int | None] = reactive(None)
+    """Peak of the last moment in whole dBFS, at least `FLOOR_DB`; None while nothing is heard on purpose."""
+    hold_db: reactive[float] = reactive(FLOOR_DB)
+    mark: reactive[str] = reactive("")
+    label: reactive[str] = reactive("")
+    """Whose sound it is, where there are two."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._held_at = 0.0
+        self._clipped_at = -math.inf
+        self._silent_since: float | None = None
+
+    def show(self, level: float | None, now: float, live: bool = True) -> None:
+        """Show the level now.
+
+        Args:
+            level: peak, 0..1; None while paused or ended.
+            now: seconds of a monotonic clock.
+            live: a device, whose digital silence is worth a mark; a recording may be silent.
+        """
+        if level is None:
+            self._silent_since = None
+            self.level_db, self.hold_db, self.mark = None, FLOOR_DB, ""
+            return
+        level_db = max(FLOOR_DB, 20 * math.log10(level)) if level > 0 else FLOOR_DB
+        fallen = self.hold_db - FALL_DB_PER_SECOND * max(0.0, now - self._held_at - HOLD_SECONDS)
+        if level_db >= fallen:
+            self._held_at = now
+            self.hold_db = level_db
+        elif fallen < self.hold_db:
+            self._held_at = now - HOLD_SECONDS
+            self.hold_db = fallen
+        if level_db >= CLIP_DB:
+            self._clipped_at = now
+        if level > 0 or not live:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = now
+        self.level_db = round(level_db)
+        self.mark = self._find_mark(now)
+
+    def _find_mark(self, now: float) -> str:
+        if now - self._clipped_at < CLIP_SHOWN_SECONDS:
+            return "clip"
+        if self._silent_since is not None and now - self._silent_since >= SILENCE_SECONDS:
+            return "no signal"
+        return ""
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        label = f"{printable(self.label)[:10]} " if self.label else ""
+        bar_width = min(MAX_BAR_WIDTH, width - 10 - cell_len(label))
+        if bar_width < 4:
+            return Strip.blank(width, base)
+        filled = 0 if self.level_db is None else _cells(self.level_db, bar_width)
+        cells = ["━"] * filled + ["─"] * (bar_width - filled)
+        hold = _cells(self.hold_db, bar_width) - 1
+        if self.level_db is not None and hold >= 0:
+            cells[hold] = "┃"
+        style = self.get_component_rich_style
+        names = ["meter--bar"] * filled + ["meter--rest"] * (bar_width - filled)
+        if self.level_db is not None and hold >= 0:
+            names[hold] = "meter--hold"
+        segments = [Segment(" "), Segment(label, style("meter--label"))]
+        for name, part in groupby(zip(names, cells, strict=True), key=itemgetter(0)):
+            segments.append(Segment("".join(cell for _, cell in part), style(name)))
+        if self.mark:
+            segments.append(Segment(f"  {self.mark}", style("meter--mark")))
+        elif self.level_db is not None and self.level_db > FLOOR_DB:
+            segments.append(Segment(f"  {self.level_db} dB".replace("-", "−"), style("meter--number")))
+        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+
+
+def _cells(db: float, width: int) -> int:
+    """How many of `width` cells a level fills."""
+    return min(width, max(0, round((db - FLOOR_DB) / -FLOOR_DB * width)))

@@ -1,0 +1,153 @@
+"""StatusBar: what the session is doing, and every number that is true now."""
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from livecap.session.status import SessionStatus, State
+from livecap.text.safety import printable
+from livecap.transcript import SAMPLE_RATE
+
+SHOWN_LAG_SECONDS = 1.0
+BLINK_SECONDS = 1.0
+MIN_NAME_WIDTH = 12
+"""A source's name is cut no shorter; then it goes."""
+BETWEEN = "   "
+RECORDING = "●"
+
+
+class StatusBar(Widget):
+    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   lag 1.4 s`; less of it if narrow."""
+
+    COMPONENT_CLASSES = {"status--state", "status--live", "status--quiet", "status--field", "status--trouble"}
+    DEFAULT_CSS = """
+    StatusBar {
+        height: 1;
+        width: 1fr;
+        & .status--state { text-style: bold; }
+        & .status--quiet { text-style: dim; }
+        & .status--field { text-style: dim; }
+        & .status--trouble { text-style: bold; }
+    }
+    """
+
+    status: reactive[SessionStatus | None] = reactive(None, repaint=False)
+    stopping: reactive[bool] = reactive(False)
+    """A person asked for the end; what was heard is still being decoded."""
+    blink: reactive[bool] = reactive(False)
+    """The dark half of a blink: `●` blinks while speech is heard."""
+
+    def watch_status(self, old: SessionStatus | None, new: SessionStatus | None) -> None:
+        """Most new statuses look like the last one."""
+        if self._fields(old) != self._fields(new):
+            self.refresh()
+
+    def show(self, status: SessionStatus, stopping: bool, now: float) -> None:
+        """Show the status now; `now` in seconds of a monotonic clock."""
+        self.blink = status.speaking and status.state is State.LISTENING and now % BLINK_SECONDS >= BLINK_SECONDS / 2
+        self.stopping = stopping
+        self.status = status
+
+    @property
+    def text(self) -> str:
+        """The bar as it is drawn, without styles."""
+        return BETWEEN.join(text for text, _ in self._fields(self.status))
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        segments = [Segment(" ")]
+        for number, (text, name) in enumerate(self._fields(self.status)):
+            segments.append(Segment(BETWEEN if number else ""))
+            style = self.get_component_rich_style(name)
+            if text.startswith(RECORDING):
+                mark = self.get_component_rich_style("status--quiet" if self.blink else "status--live")
+                segments.append(Segment(RECORDING, mark))
+                text = text.removeprefix(RECORDING)
+            segments.append(Segment(text, style))
+        return Strip(segments).adjust_cell_length(width, base).apply_style(base)
+
+    def _fields(self, status: SessionStatus | None) -> list[tuple[str, str]]:
+        """What fits, in order. State and trouble stay longest; language, model and source go in turn."""
+        if status is None:
+            return []
+        width = self.size.width - 2
+        head = (_state_text(status, self.stopping), "status--state")
+        middle = {
+            "source": printable(status.source),
+            "model": _model_text(status.model),
+            "language": _language_text(status),
+        }
+        tail = [(text, "status--trouble") for text in _trouble(status)]
+        for leaves in ("", "language", "model", "source"):
+            middle.pop(leaves, None)
+            shown = [(text, "status--field") for text in middle.values() if text]
+            fields = [head, *shown, *tail]
+            too_wide = _width(fields) - width
+            if too_wide <= 0:
+                return fields
+            room = cell_len(middle.get("source", "")) - too_wide
+            if room >= MIN_NAME_WIDTH:
+                return [head, (_shorten(shown[0][0], room), "status--field"), *shown[1:], *tail]
+        return [(_shorten(text, width), name) for text, name in [head, *tail][: 1 if too_wide > 0 else None]]
+
+
+def _state_text(status: SessionStatus, stopping: bool) -> str:
+    time = _hms(status.arrived_samples)
+    if status.state is State.LOADING:
+        return f"… loading  {time}"
+    if status.state is State.ENDED:
+        return f"■ ended  {time}"
+    if status.state is State.FAILED:
+        return f"⨯ failed  {time}"
+    if status.state is State.FINISHING or stopping:
+        return f"… finishing  {time}"
+    if status.state is State.PAUSED:
+        return f"‖ paused  {time}"
+    if status.muted:
+        return f"⨯ muted  {time}"
+    return f"{RECORDING} {time}"
+
+
+def _model_text(model: str) -> str:
+    return "tiny (demo model)" if model == "tiny" else printable(model)
+
+
+def _language_text(status: SessionStatus) -> str:
+    if not status.language:
+        return ""
+    return printable(status.language) + (" (set)" if status.language_forced else "")
+
+
+def _trouble(status: SessionStatus) -> list[str]:
+    trouble = []
+    over = status.state in (State.ENDED, State.FAILED)
+    if status.lag_seconds >= SHOWN_LAG_SECONDS and not over:
+        trouble.append(f"lag {status.lag_seconds:.1f} s")
+    if status.n_gaps:
+        gaps = "1 gap" if status.n_gaps == 1 else f"{status.n_gaps} gaps"
+        trouble.append(f"{gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost")
+    for track in status.tracks if status.live and not over else ():
+        if track.trouble:
+            trouble.append(f"▲ {track.label} {track.trouble}" if track.label else f"▲ {track.trouble}")
+    if status.log_trouble:
+        trouble.append("▲ log")
+    return trouble
+
+
+def _hms(n_samples: int) -> str:
+    minutes, seconds = divmod(n_samples // SAMPLE_RATE, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}"
+
+
+def _width(fields: list[tuple[str, str]]) -> int:
+    return sum(cell_len(text) for text, _ in fields) + cell_len(BETWEEN) * (len(fields) - 1)
+
+
+def _shorten(text: str, width: int) -> str:
+    """At most `width` columns, with an ellipsis where something is missing; never half a character."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)).rstrip() + "…" if width > 0 else ""
