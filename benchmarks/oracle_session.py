@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.oracle import PUBLISHED, Faults, Oracle
 from benchmarks.script import ScriptDetector
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.eval.alignment import align
 from livecap.eval.reference import SpokenWord
 from livecap.eval.wer import normalise
@@ -122,7 +122,7 @@ def run_oracle(
 def _updates(transcriber: StreamingTranscriber, end: int, chunk_samples: int) -> Iterator[TranscriptUpdate]:
     silence = np.zeros(chunk_samples, np.float32)
     for start in range(0, end, chunk_samples):
-        transcriber.accept(AudioChunk(start, silence))
+        transcriber.accept(AudioBlock(start, silence))
         if transcriber.ready:
             yield from transcriber.step()
     yield from transcriber.finish()

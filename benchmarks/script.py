@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import DetectorConfig, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.eval.reference import SpokenWord
 from livecap.transcript import SAMPLE_RATE
@@ -82,7 +82,7 @@ class ScriptDetector:
         self.last_voiced_sample: int | None = None
         self.speaking = False
 
-    def accept(self, chunk: AudioChunk) -> list[SpeechEvent]:
+    def accept(self, chunk: AudioBlock) -> list[SpeechEvent]:
         """Events up to the end of the chunk, in order."""
         if self._now == 0:
             # A detector that is made in the middle of a session hears no sound from before.

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 
@@ -26,7 +26,7 @@ class Handover:
         """Listening pauses behind all that was spooled."""
         self._pauses.append(self._spool.end_sample)
 
-    def take(self, drained: bool) -> AudioChunk | None:
+    def take(self, drained: bool) -> AudioBlock | None:
         """The next chunk, or None where there is none now.
 
         Args:
@@ -41,7 +41,7 @@ class Handover:
             return chunk
         if paused_at is not None:
             self._pauses.popleft()
-            return AudioChunk(paused_at, np.zeros(0, np.float32))
+            return AudioBlock(paused_at, np.zeros(0, np.float32))
         if drained and self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from livecap.audio_in.handover import Handover
 from livecap.audio_in.pcm import PcmFormat, parse_header
 from livecap.audio_in.resample import Resampler
-from livecap.audio_in.source import AudioChunk, Level
+from livecap.audio_in.source import AudioBlock, Level
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
@@ -90,7 +90,7 @@ class Pipe:
         with self._lock:
             return self._handover.is_over(self._drained)
 
-    def take(self) -> AudioChunk | None:
+    def take(self) -> AudioBlock | None:
         """See `AudioSource`."""
         with self._lock:
             drained = self._drained

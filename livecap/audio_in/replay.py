@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from livecap.audio_in.recorded_seconds import RecordedSeconds
-from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioChunk
+from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioBlock
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 
@@ -149,7 +149,7 @@ class Replay:
             heard = self._recent[max(0, due - LEVEL_SAMPLES - first) : max(0, due - first)]
             return float(np.abs(heard).max(initial=0.0))
 
-    def __iter__(self) -> Iterator[AudioChunk]:
+    def __iter__(self) -> Iterator[AudioBlock]:
         """All chunks, as they are due. A chunk is at most 30 s long; a later reader is given the next one at once."""
         try:
             while not self.ended:
@@ -170,7 +170,7 @@ class Replay:
         with self._lock:
             return self._finished and self._file.failure is None
 
-    def take(self) -> AudioChunk | None:
+    def take(self) -> AudioBlock | None:
         """See `AudioSource`."""
         with self._lock:
             if not self._started:
@@ -193,7 +193,7 @@ class Replay:
             self._on_notice(notice)
         if failure is not None:
             raise failure
-        return chunk if paused_at is None else AudioChunk(paused_at, np.zeros(0, np.float32))
+        return chunk if paused_at is None else AudioBlock(paused_at, np.zeros(0, np.float32))
 
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
@@ -274,7 +274,7 @@ class Replay:
             seconds += self._clock() - self._running_since
         return self._went_on_at + int(seconds * self._pace * SAMPLE_RATE)
 
-    def _take(self) -> AudioChunk | None:
+    def _take(self) -> AudioBlock | None:
         """The chunk that is due, or None."""
         if self._pace is None:
             if self._paused or self._closed:
@@ -310,7 +310,7 @@ class Replay:
         i = bisect_right(self._cuts, self._handed)
         return self._cuts[i] if i < len(self._cuts) else None
 
-    def _hand_over(self, end: int) -> AudioChunk | None:
+    def _hand_over(self, end: int) -> AudioBlock | None:
         """Sound up to `end`, the file's end or the next gap; what was lost is passed over."""
         gap = self._next_gap()
         while gap is not None and gap[0] <= self._handed:
@@ -325,7 +325,7 @@ class Replay:
         if end <= start:
             return None
         first = self._read - len(self._recent)
-        chunk = AudioChunk(start, self._recent[start - first : end - first].copy())
+        chunk = AudioBlock(start, self._recent[start - first : end - first].copy())
         self._recent = self._recent[max(0, end - LEVEL_SAMPLES - first) :]
         self._handed = end
         self._arrived = max(self._arrived, end)

@@ -18,7 +18,7 @@ LEVEL_SAMPLES = SAMPLE_RATE // 10
 
 
 @dataclass(frozen=True, slots=True)
-class AudioChunk:
+class AudioBlock:
     """Sound that arrived. A `start_sample` beyond the end of the chunk before it is a gap: sound was lost."""
 
     start_sample: int
@@ -75,7 +75,7 @@ class AudioSource(Protocol):
         """Nothing will come any more, and all there was is taken."""
         ...
 
-    def take(self) -> AudioChunk | None:
+    def take(self) -> AudioBlock | None:
         """All that has arrived since the last time, so that a late reader gets more at once, up to the next gap and
         at most 30 s; None where there is nothing now. An empty chunk tells, once, that listening paused here: all sound
         before that was taken, and what follows came after it.
@@ -103,7 +103,7 @@ class AudioSource(Protocol):
         ...
 
 
-def chunks(source: AudioSource) -> Iterator[AudioChunk]:
+def blocks(source: AudioSource) -> Iterator[AudioBlock]:
     """Everything from a source, as it comes, on the calling thread.
 
     Raises:

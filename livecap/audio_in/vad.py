@@ -18,7 +18,7 @@ import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.transcript import SAMPLE_RATE
 
 FRAME_SAMPLES = SAMPLE_RATE // 50
@@ -130,7 +130,7 @@ class SpeechDetector:
         self._voiced: deque[bool] = deque(maxlen=_n_frames(config.history_seconds))  # up to _frame_start
         self._window: deque[bool] = deque(maxlen=config.start_window)
 
-    def accept(self, chunk: AudioChunk) -> list[SpeechEvent]:
+    def accept(self, chunk: AudioBlock) -> list[SpeechEvent]:
         """What the frames that `chunk` completes say, in order. A gap before it counts as silence."""
         if not self._started:
             self._started = True

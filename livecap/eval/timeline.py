@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
 
@@ -87,7 +87,7 @@ def play(
         timeline.settle_seconds.append(clock() - began)
 
     for start in range(0, len(samples), ARRIVAL_SAMPLES):
-        chunk = AudioChunk(start, samples[start : start + ARRIVAL_SAMPLES])
+        chunk = AudioBlock(start, samples[start : start + ARRIVAL_SAMPLES])
         transcriber.accept(chunk)
         if transcriber.ready:
             take(transcriber.step(), chunk.end_sample / SAMPLE_RATE)

@@ -15,7 +15,7 @@ from livecap.archive.clock import WallClock, iso_time
 from livecap.archive.disk import replace_file
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step
-from livecap.audio_in.source import WAKE_SECONDS, AudioChunk
+from livecap.audio_in.source import WAKE_SECONDS, AudioBlock
 from livecap.errors import LivecapError, LogError
 from livecap.session.capture_report import capture_report
 from livecap.session.commit_latency import CommitLatency
@@ -292,7 +292,7 @@ class LiveSession:
                 return True
         return False
 
-    def _hear(self, track: Track, chunk: AudioChunk) -> None:
+    def _hear(self, track: Track, chunk: AudioBlock) -> None:
         for piece in track.pieces(chunk):
             if gap := track.accept(piece):
                 self._publisher.publish(gap)

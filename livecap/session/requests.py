@@ -10,7 +10,7 @@ from typing import Any
 
 from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.replay import Replay
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.errors import AudioError, LivecapError
 from livecap.session.live import LiveSession, LoadModel
 from livecap.session.status import SessionStatus
@@ -166,14 +166,14 @@ class SteeredSession(LiveSession):
         for track in self._listening:
             self._end_here(track)
 
-    def _hear(self, track: Track, chunk: AudioChunk) -> None:
+    def _hear(self, track: Track, chunk: AudioBlock) -> None:
         chunk = silenced(chunk, self._silences[track.label])
         ends = self._ends[track.label]
         while ends and chunk.start_sample < ends[0] < chunk.end_sample:
             n = ends[0] - chunk.start_sample
-            super()._hear(track, AudioChunk(chunk.start_sample, chunk.samples[:n]))
+            super()._hear(track, AudioBlock(chunk.start_sample, chunk.samples[:n]))
             self._end_here(track)
-            chunk = AudioChunk(chunk.start_sample + n, chunk.samples[n:])
+            chunk = AudioBlock(chunk.start_sample + n, chunk.samples[n:])
         super()._hear(track, chunk)
         self._end_here(track)
 
@@ -234,7 +234,7 @@ class SteeredSession(LiveSession):
         self.notice(f"From here on: {model}, {language or 'any language'}.", "info")
 
 
-def silenced(chunk: AudioChunk, silences: Sequence[tuple[int, int | None]]) -> AudioChunk:
+def silenced(chunk: AudioBlock, silences: Sequence[tuple[int, int | None]]) -> AudioBlock:
     """The chunk, with zeros where it lies in one of [start, end); an open end is now."""
     samples = chunk.samples
     for start, end in silences:
@@ -243,4 +243,4 @@ def silenced(chunk: AudioChunk, silences: Sequence[tuple[int, int | None]]) -> A
         if low < high:
             samples = samples.copy()
             samples[low:high] = 0.0
-    return chunk if samples is chunk.samples else AudioChunk(chunk.start_sample, samples)
+    return chunk if samples is chunk.samples else AudioBlock(chunk.start_sample, samples)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livecap.archive.steps import Step
-from livecap.audio_in.source import AudioChunk, AudioSource
+from livecap.audio_in.source import AudioBlock, AudioSource
 from livecap.session.status import TrackStatus
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, TranscriptUpdate
@@ -75,7 +75,7 @@ class Track:
         self._last_end = self.end_sample
         self._gaps: list[tuple[int, int]] = []  # that an utterance may still reach over
 
-    def accept(self, chunk: AudioChunk) -> AudioGap | None:
+    def accept(self, chunk: AudioBlock) -> AudioGap | None:
         """Hand sound to the transcriber; returns what is missing before it."""
         assert self.transcriber is not None and chunk.start_sample >= self.end_sample, "sound given twice"
         self._accepted_from = self.end_sample
@@ -85,13 +85,13 @@ class Track:
         self.transcriber.accept(chunk)
         return gap
 
-    def pieces(self, chunk: AudioChunk) -> Iterator[AudioChunk]:
+    def pieces(self, chunk: AudioBlock) -> Iterator[AudioBlock]:
         """The chunk, and before it the lost sound alone where a step was made when that was all that was known."""
         if self.end_sample < chunk.start_sample and self._recorded(self.end_sample, chunk.start_sample):
-            yield AudioChunk(chunk.start_sample, np.zeros(0, np.float32))
+            yield AudioBlock(chunk.start_sample, np.zeros(0, np.float32))
         yield chunk
 
-    def due(self, chunk: AudioChunk) -> Sequence[Step]:
+    def due(self, chunk: AudioBlock) -> Sequence[Step]:
         """What to ask the transcriber for, now that it has accepted `chunk`: what it was asked for when this sound was
         recorded, and where nobody knows that, a step if one is worth its cost, or the end at a pause."""
         if self._steps and self._accepted_from < self._steps[-1].end_sample:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.model.text.prompt import header_language
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
@@ -87,7 +87,7 @@ class StreamingTranscriber:
 
     # ---- the three verbs
 
-    def accept(self, chunk: AudioChunk) -> None:
+    def accept(self, chunk: AudioBlock) -> None:
         """Sound that arrived. Cheap: the speech detector looks at it, and it is kept. A gap is heard as silence."""
         self._sound.append(chunk.start_sample, chunk.samples)
         self._events.extend(self._detector.accept(chunk))

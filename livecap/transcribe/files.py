@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.stream.config import StreamConfig
@@ -38,7 +38,7 @@ def cut_at_pauses(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
     heard = 0
     while len(samples) - start > MOST_SAMPLES:
         most = start + MOST_SAMPLES
-        detector.accept(AudioChunk(heard, samples[heard:most]))
+        detector.accept(AudioBlock(heard, samples[heard:most]))
         heard = most
         pause = detector.longest_pause(start + LEAST_SAMPLES, most)
         stop = (pause[0] + pause[1]) // 2 if pause else most

@@ -9,7 +9,7 @@ import pytest
 from livecap.audio_in.device import devices
 from livecap.audio_in.device.enumeration import Enumeration
 from livecap.audio_in.device.microphone import Microphone
-from livecap.audio_in.source import chunks
+from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio, eventually
@@ -36,7 +36,7 @@ def ear():
 def account(one):
     """(samples heard, samples lost) of a source that is closed now."""
     one.source.close()
-    heard = list(chunks(one.source))
+    heard = list(blocks(one.source))
     n_heard = sum(len(chunk.samples) for chunk in heard)
     return n_heard, one.source.arrived_samples - n_heard
 

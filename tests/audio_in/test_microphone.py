@@ -10,7 +10,7 @@ import pytest
 
 from livecap.audio_in.device.capture import CaptureConfig, EarlyCapture
 from livecap.audio_in.device.devices import InputDevice
-from livecap.audio_in.source import chunks
+from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, eventually
@@ -49,7 +49,7 @@ def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
         one.hear(ramp(start))
     assert source.arrived_samples == 3200
     assert source.level == pytest.approx(ramp(3199, 1)[0])
-    heard = chunks(source)
+    heard = blocks(source)
     first = next(heard)
     assert first.start_sample == 0 and np.array_equal(first.samples, ramp(0, 3200).astype(np.float32))
     one.hear(ramp(3200))
@@ -63,7 +63,7 @@ def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
 def test_a_waiting_reader_is_woken_by_sound_and_by_close(ear):
     one = ear()
     source, got = one.open(), []
-    reader = threading.Thread(target=lambda: got.extend(chunks(source)))
+    reader = threading.Thread(target=lambda: got.extend(blocks(source)))
     reader.start()
     one.hear(ramp(0))
     eventually(lambda: len(got) == 1)
@@ -82,7 +82,7 @@ def test_native_rate_and_first_two_channels_are_opened(ear):
     for block in np.split(np.stack([tone, tone], axis=1), 50):
         one.hear(block)
     source.close()
-    samples = np.concatenate([chunk.samples for chunk in chunks(source)])
+    samples = np.concatenate([chunk.samples for chunk in blocks(source)])
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     assert len(samples) == SAMPLE_RATE
     assert np.abs(samples - expected)[200:-200].max() < 1e-3
@@ -102,7 +102,7 @@ def test_a_full_ring_becomes_a_gap_of_exact_place_and_length(ear, rate, n_blocks
     may_fetch.set()
     eventually(lambda: source.status.n_overflows == 1)
     source.close()
-    before, after = list(chunks(source))
+    before, after = list(blocks(source))
     assert (before.start_sample, before.end_sample) == (0, SAMPLE_RATE // 2)
     assert (after.start_sample, after.end_sample) == (SAMPLE_RATE, 2 * SAMPLE_RATE)
     assert source.arrived_samples == 2 * SAMPLE_RATE
@@ -122,7 +122,7 @@ def test_a_device_that_vanished_is_opened_again_by_name_with_a_gap(ear):
     one.reopened(2)
     one.hear(ramp(0, 320))
     source.close()
-    first, second = list(chunks(source))
+    first, second = list(blocks(source))
     assert second.start_sample == 1600 + round(2.5 * SAMPLE_RATE)
     assert np.array_equal(second.samples, ramp(0, 320).astype(np.float32))
     assert one.notices[1:] == ['"Yeti" is back; 2.5 s were not heard.']
@@ -138,7 +138,7 @@ def test_what_was_heard_before_the_loss_is_kept_with_the_resamplers_rest(ear):
     one.reopened(2)
     one.hear(np.full(48_000, 0.5))
     source.close()
-    heard = list(chunks(source))
+    heard = list(blocks(source))
     assert sum(len(chunk.samples) for chunk in heard) == 2 * SAMPLE_RATE == source.arrived_samples
 
 
@@ -154,7 +154,7 @@ def test_a_device_that_falls_silent_without_a_word_is_lost(ear, heard_before):
     one.hear(ramp(0, 320))
     source.close()
     lost_seconds = (CONFIG.stall_seconds if heard_before else CONFIG.first_block_seconds) + 0.1
-    assert list(chunks(source))[-1].start_sample == 1600 * heard_before + round(lost_seconds * SAMPLE_RATE)
+    assert list(blocks(source))[-1].start_sample == 1600 * heard_before + round(lost_seconds * SAMPLE_RATE)
 
 
 def test_a_device_that_is_not_active_any_more_is_lost(ear):
@@ -179,7 +179,7 @@ def test_a_hundred_losses_in_a_row_lose_no_count(ear):
         one.reopened(i + 2)
     one.hear(ramp(0, 160))
     source.close()
-    heard = list(chunks(source))
+    heard = list(blocks(source))
     assert sum(len(chunk.samples) for chunk in heard) == n_heard + 160
     assert source.arrived_samples == pytest.approx((one.portaudio.now - began) * SAMPLE_RATE, abs=100)
     assert len(heard) == 101 and threading.active_count() <= n_threads
@@ -231,7 +231,7 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     one.reopened(2)
     one.hear(ramp(640))
     source.close()
-    spans = [(chunk.start_sample, chunk.end_sample) for chunk in chunks(source)]
+    spans = [(chunk.start_sample, chunk.end_sample) for chunk in blocks(source)]
     assert spans == [(0, 640), (640, 640), (640, 960)], "the pause is told where it was, to a late reader too"
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
@@ -239,7 +239,7 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
 def test_a_pause_is_told_once_by_an_empty_chunk(ear):
     one = ear()
     source = one.open()
-    heard = chunks(source)
+    heard = blocks(source)
     one.hear(ramp(0))
     assert next(heard).end_sample == 320
     source.pause()
@@ -267,7 +267,7 @@ def test_a_device_that_left_during_the_pause_is_waited_for(ear):
     one.reopened(2)
     one.hear(ramp(320))
     source.close()
-    spans = [(chunk.start_sample, chunk.end_sample) for chunk in chunks(source)]
+    spans = [(chunk.start_sample, chunk.end_sample) for chunk in blocks(source)]
     assert spans == [(0, 320), (320, 320), (320 + 2 * SAMPLE_RATE, 640 + 2 * SAMPLE_RATE)]
 
 
@@ -360,7 +360,7 @@ def test_close_returns_though_the_device_hangs_and_nothing_is_lost(ear):
     started = time.monotonic()
     source.close()
     assert time.monotonic() - started < 2
-    assert sum(len(chunk.samples) for chunk in chunks(source)) == 640
+    assert sum(len(chunk.samples) for chunk in blocks(source)) == 640
 
 
 def test_pause_returns_though_the_device_hangs(ear):
@@ -414,7 +414,7 @@ def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
     one.stream.hear(ramp(320))
     got = []
     with pytest.raises(AudioError, match="oops"):
-        for chunk in chunks(source):
+        for chunk in blocks(source):
             got.append(chunk)
     assert got[-1].end_sample == 640
 
@@ -434,7 +434,7 @@ def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
     eventually(lambda: source.arrived_samples == 640)
     one.hear(ramp(640))
     source.close()
-    assert np.array_equal(np.concatenate([c.samples for c in chunks(source)]), ramp(0, 960).astype(np.float32))
+    assert np.array_equal(np.concatenate([c.samples for c in blocks(source)]), ramp(0, 960).astype(np.float32))
     assert source.status.n_opened == 1 and len(one.portaudio.streams) == 1
 
 

@@ -15,7 +15,7 @@ import soundfile
 from livecap.audio_in.device import devices, portaudio
 from livecap.audio_in.device.devices import find_input, list_inputs
 from livecap.audio_in.device.microphone import Microphone
-from livecap.audio_in.source import chunks
+from livecap.audio_in.source import blocks
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
@@ -98,7 +98,7 @@ def noise(tmp_path):
 
 def heard(source):
     source.close()
-    pieces = list(chunks(source))
+    pieces = list(blocks(source))
     ends = [0, *(piece.end_sample for piece in pieces)]
     gaps = [(end, piece.start_sample) for end, piece in zip(ends, pieces, strict=False) if piece.start_sample > end]
     return np.concatenate([piece.samples for piece in pieces]), gaps

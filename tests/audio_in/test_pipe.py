@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from livecap.audio_in.pcm import PcmFormat, parse_header
 from livecap.audio_in.pipe import Pipe
-from livecap.audio_in.source import chunks
+from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -48,7 +48,7 @@ def pipe():
 
 
 def heard(source):
-    return np.concatenate([chunk.samples for chunk in chunks(source)] or [np.zeros(0, np.float32)])
+    return np.concatenate([chunk.samples for chunk in blocks(source)] or [np.zeros(0, np.float32)])
 
 
 def wav(samples=SOUND, rate=SAMPLE_RATE, subtype="PCM_16", form="WAV"):
@@ -81,11 +81,11 @@ def test_all_is_heard_whatever_the_pieces(cuts, as_wav):
 def test_text_can_appear_while_the_pipe_stays_open(pipe):
     source, file = pipe()
     file.write(SOUND.tobytes())
-    assert next(iter(chunks(source))).start_sample == 0
+    assert next(iter(blocks(source))).start_sample == 0
     eventually(lambda: source.arrived_samples == len(SOUND))
     assert source.level > 0.5 and not source.ended
     source.close()
-    assert list(chunks(source)) is not None and source.ended
+    assert list(blocks(source)) is not None and source.ended
 
 
 def test_raw_samples_of_another_rate_and_stereo(pipe):
@@ -166,7 +166,7 @@ def test_half_a_sample_at_the_end_is_told(pipe):
 
 def test_what_is_said_in_a_pause_is_not_heard(pipe):
     source, file = pipe()
-    told = iter(chunks(source))
+    told = iter(blocks(source))
     file.write(SOUND[:1000].tobytes())
     assert next(told).end_sample == 1000
     source.pause()

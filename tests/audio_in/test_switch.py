@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from livecap.audio_in.source import chunks
+from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from tests.audio_in.fake_portaudio import MIC, OTHER, Ear, eventually
 
@@ -24,7 +24,7 @@ def test_another_input_is_heard_after_a_gap_of_its_length(ear):
     ear.portaudio.now += 0.5
     ear.hear(np.full(320, 0.2))
     source.close()
-    heard = list(chunks(source))
+    heard = list(blocks(source))
     assert [(chunk.start_sample, chunk.end_sample) for chunk in heard] == [(0, 320), (320 + 8000, 640 + 8000)]
     assert ear.notices == [f'Now listening to "{OTHER.name}".'] and source.trouble is None
 
@@ -65,5 +65,5 @@ def test_muted_sound_is_kept_as_silence_of_its_length(ear):
     source.spool.mute(False)
     ear.hear(np.full(320, 0.5))
     source.close()
-    [chunk] = list(chunks(source))
+    [chunk] = list(blocks(source))
     assert not chunk.samples[:320].any() and chunk.samples[320:].all()

@@ -12,7 +12,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import FRAME_SAMPLES, DetectorConfig, SpeechDetector, SpeechEnded, SpeechPaused, SpeechStarted
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.sounds import at_level, fan_and_hum, join, pink, silence, voice, white
@@ -26,7 +26,7 @@ def detect(sound, detector=None, start_sample=0, cuts=None):
     edges = [0, *sorted(cuts), len(sound)] if cuts is not None else [*range(0, len(sound), 1600), len(sound)]
     events = []
     for start, end in zip(edges, edges[1:], strict=False):
-        events += detector.accept(AudioChunk(start_sample + start, sound[start:end]))
+        events += detector.accept(AudioBlock(start_sample + start, sound[start:end]))
     return [event for event in events if not isinstance(event, SpeechPaused)]
 
 
@@ -168,7 +168,7 @@ def test_the_pause_that_ends_speech_is_configurable(end_seconds, n_stretches):
 def test_a_pause_is_told_as_it_grows_and_speech_may_go_on():
     sound = join(silence(1), voice(2, -24), silence(0.45), voice(2, -24), silence(2))
     detector = SpeechDetector()
-    events = [e for i in range(0, len(sound), 160) for e in detector.accept(AudioChunk(i, sound[i : i + 160]))]
+    events = [e for i in range(0, len(sound), 160) for e in detector.accept(AudioBlock(i, sound[i : i + 160]))]
     kinds = [type(event) for event in events]
     assert kinds[0] is SpeechStarted and kinds[-4:] == [SpeechPaused] * 3 + [SpeechEnded]
     assert kinds.count(SpeechStarted) == 1
@@ -180,7 +180,7 @@ def test_the_end_is_told_as_soon_as_the_pause_is_long_enough(pause_and_voice):
     detector = SpeechDetector()
     told_at, ended = 0, None
     while ended is None:
-        events = detector.accept(AudioChunk(told_at, pause_and_voice[told_at : told_at + FRAME_SAMPLES]))
+        events = detector.accept(AudioBlock(told_at, pause_and_voice[told_at : told_at + FRAME_SAMPLES]))
         told_at += FRAME_SAMPLES
         ended = next((event for event in events if isinstance(event, SpeechEnded)), None)
         assert detector.speaking == (ended is None and detector.last_voiced_sample is not None)
@@ -218,9 +218,9 @@ def test_a_gap_ends_speech_and_positions_stay_absolute():
 
 def test_sound_given_twice_is_our_mistake():
     detector = SpeechDetector()
-    detector.accept(AudioChunk(0, silence(1)))
+    detector.accept(AudioBlock(0, silence(1)))
     with pytest.raises(AssertionError, match="twice"):
-        detector.accept(AudioChunk(SAMPLE_RATE // 2, silence(1)))
+        detector.accept(AudioBlock(SAMPLE_RATE // 2, silence(1)))
 
 
 def test_the_longest_pause_lies_where_nobody_speaks(pause_and_voice):
@@ -250,5 +250,5 @@ def test_an_hour_of_silence_is_cheap():
     quiet = white(2, -75)
     started = time.process_time()
     for i in range(60):  # 2 minutes
-        detector.accept(AudioChunk(i * len(quiet), quiet))
+        detector.accept(AudioBlock(i * len(quiet), quiet))
     assert time.process_time() - started < 0.02 * 120

@@ -8,7 +8,7 @@ import numpy as np
 
 from livecap.archive.disk import Disk
 from livecap.archive.log import SessionLog
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.session.live import LiveSession
 from livecap.session.tracks import TrackSource
 from livecap.stream.prompt_window import StepStatistics
@@ -46,7 +46,7 @@ class ScriptedSource:
     def ended(self) -> bool:
         return self.closed or (not self._starts and self._error is None)
 
-    def take(self) -> AudioChunk | None:
+    def take(self) -> AudioBlock | None:
         if self.closed:
             return None
         if not self._starts:
@@ -57,7 +57,7 @@ class ScriptedSource:
             return None
         start = self._starts.pop(0)
         self.arrived_samples = start + SECOND
-        return AudioChunk(start, np.zeros(SECOND, np.float32))
+        return AudioBlock(start, np.zeros(SECOND, np.float32))
 
     def wake(self, event: threading.Event) -> None:
         event.set()
@@ -97,7 +97,7 @@ class ScriptedTranscriber:
     def ready(self) -> bool:
         return True
 
-    def accept(self, chunk: AudioChunk) -> None:
+    def accept(self, chunk: AudioBlock) -> None:
         self._n += 1
         self.decoded_samples = chunk.end_sample
 

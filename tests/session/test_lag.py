@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from livecap.archive.log import SessionLog
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.spool import Spool
 from livecap.session.live import LiveSession
 from livecap.session.sound_folder import SoundFolder
@@ -38,7 +38,7 @@ class HalfSpeed(ScriptedTranscriber):
         self.longest_chunk = self.most_lag = self.most_memory = 0
         self._new = 0
 
-    def accept(self, chunk: AudioChunk) -> None:
+    def accept(self, chunk: AudioBlock) -> None:
         self.heard += chunk.samples[::SECOND].tolist()
         self.longest_chunk = max(self.longest_chunk, len(chunk.samples))
         self._new += len(chunk.samples)

@@ -11,7 +11,7 @@ import soundfile
 
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import recorded_steps
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.spool import Spool
 from livecap.cli import run as cli_session
 from livecap.cli.run import make_session, recognition
@@ -64,11 +64,11 @@ class Scripted:
     def ended(self) -> bool:
         return not self._acts and not self.spool.waiting_samples
 
-    def take(self) -> AudioChunk | None:
+    def take(self) -> AudioBlock | None:
         if not self.spool.waiting_samples and self._acts:
             act = self._acts.pop(0)
             if act == "pause":
-                return AudioChunk(self.spool.end_sample, np.zeros(0, np.float32))
+                return AudioBlock(self.spool.end_sample, np.zeros(0, np.float32))
             if isinstance(act, str):
                 self.do(act)
             elif act < 0:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.archive.log import SessionLog
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.errors import AudioError, ModelError
 from livecap.session.requests import SteeredSession, silenced
 from livecap.session.tracks import TrackSource
@@ -145,7 +145,7 @@ def test_exactly_what_was_muted_is_silent(start, spans, is_open):
     silences = [(low, low + length) for low, length in spans]
     if is_open and silences:
         silences[-1] = (silences[-1][0], None)
-    chunk = silenced(AudioChunk(start, np.ones(30, np.float32)), silences)
+    chunk = silenced(AudioBlock(start, np.ones(30, np.float32)), silences)
     for place, sample in enumerate(chunk.samples, start):
         muted = any(low <= place and (high is None or place < high) for low, high in silences)
         assert sample == (0.0 if muted else 1.0)

@@ -13,7 +13,7 @@ import soundfile
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step, recorded_steps
 from livecap.audio_in.replay import Replay
-from livecap.audio_in.source import AudioChunk, chunks
+from livecap.audio_in.source import AudioBlock, blocks
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.session.recorded_source import open_session
@@ -70,13 +70,13 @@ def test_a_session_is_heard_again_as_it_was(tmp_path: Path) -> None:
     assert recorded_steps(folder) == {"me": STEPS}
     (label, me), (other, them) = open_session(folder, None)
     assert (label, other) == ("me", "them")
-    heard = list(chunks(me))
+    heard = list(blocks(me))
     assert [chunk.end_sample for chunk in heard][:2] == [7000, 3 * SECOND]
     assert heard[2].start_sample == 4 * SECOND
     assert np.array_equal(np.concatenate([c.samples for c in heard if c.end_sample <= 3 * SECOND]), sound(3 * SECOND))
     after = np.concatenate([chunk.samples for chunk in heard if chunk.start_sample >= 4 * SECOND])
     assert np.array_equal(after, sound(SECOND, 1))
-    assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks(them)]), sound(5 * SECOND, 2))
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in blocks(them)]), sound(5 * SECOND, 2))
 
 
 def test_a_session_without_sound_says_how_to_keep_it(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_replaying_with_recorded_cuts_hands_over_just_those_pieces(tmp_path: Pat
     late.take()
     now = 60.0
     assert late.arrived_samples == 3 * SECOND  # all of it is in memory
-    assert [chunk.end_sample for chunk in chunks(late)] == [*cuts, 3 * SECOND]
+    assert [chunk.end_sample for chunk in blocks(late)] == [*cuts, 3 * SECOND]
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path) -> None:
@@ -145,6 +145,6 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path
     folder.add("", spool)
     spool.append(sound(100))
     folder.note_step("", Step(100, 100))
-    assert len(notices) == 1 and isinstance(spool.take(), AudioChunk)
+    assert len(notices) == 1 and isinstance(spool.take(), AudioBlock)
     folder.close(True)
     tmp_path.chmod(0o700)

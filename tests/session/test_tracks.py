@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.archive.steps import Step
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.session.tracks import Track, TrackSource
 from livecap.transcript import (
     AudioGap,
@@ -116,7 +116,7 @@ def test_samples_that_do_not_add_up_are_an_error_record(tmp_path: Path) -> None:
 class Listening(ScriptedTranscriber):
     """Decodes as far as it is told."""
 
-    def accept(self, chunk: AudioChunk) -> None:
+    def accept(self, chunk: AudioBlock) -> None:
         pass
 
 
@@ -132,7 +132,7 @@ def test_the_account_is_always_balanced(script: list[tuple[str, int]]) -> None:
     for what, n in script:
         if what in ("sound", "gap"):
             start = end + n if what == "gap" else end
-            gap = track.accept(AudioChunk(start, np.zeros(n, np.float32)))
+            gap = track.accept(AudioBlock(start, np.zeros(n, np.float32)))
             assert (gap is None) == (what == "sound")
             end = start + n
         elif what == "silence" and begun is None:

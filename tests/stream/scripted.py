@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.stream.recogniser import Decoded
 
@@ -59,7 +59,7 @@ class ScriptedDetector:
         self.last_voiced_sample: int | None = None
         self.speaking = False
 
-    def accept(self, chunk: AudioChunk) -> list[SpeechEvent]:
+    def accept(self, chunk: AudioBlock) -> list[SpeechEvent]:
         """Word by word, in the order of time."""
         events: list[SpeechEvent] = []
         now = chunk.end_sample

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint.load import LoadedModel, load, load_model
@@ -43,7 +43,7 @@ def updates(loaded: LoadedModel, samples: NDArray[np.float32], config: StreamCon
 
     def run() -> Iterator[TranscriptUpdate]:
         for start in range(0, len(samples), SECOND // 4):
-            transcriber.accept(AudioChunk(start, samples[start : start + SECOND // 4]))
+            transcriber.accept(AudioBlock(start, samples[start : start + SECOND // 4]))
             if transcriber.ready:
                 yield from transcriber.step()
         yield from transcriber.finish()

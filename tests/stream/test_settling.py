@@ -4,7 +4,7 @@ from pathlib import Path
 
 import soundfile
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.model.checkpoint.load import load
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, Recogniser
@@ -34,7 +34,7 @@ def test_live_text_is_a_draft_of_the_settled_text_from_its_language_on() -> None
     )
     sound, _ = soundfile.read(DICTATION, dtype="float32", frames=24 * SAMPLE_RATE)
     for start in range(0, len(sound), 1600):
-        live.accept(AudioChunk(start, sound[start : start + 1600]))
+        live.accept(AudioBlock(start, sound[start : start + 1600]))
         list(live.step() if live.ready else ())
     list(live.finish())
     said = [live.settle().text for _ in range(live.n_unsettled)]

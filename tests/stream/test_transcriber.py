@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.stream.config import StreamConfig
 from livecap.stream.policy import CommitPolicy, Rule
 from livecap.stream.recogniser import Decoded
@@ -44,7 +44,7 @@ def run(
     total = words[-1].end + SECOND if words else 5 * SECOND
     while at < total:
         n = round(chunk_seconds[i % len(chunk_seconds)] * SECOND)
-        transcriber.accept(AudioChunk(at, np.zeros(n, np.float32)))
+        transcriber.accept(AudioBlock(at, np.zeros(n, np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
         at, i = at + n, i + 1
@@ -183,7 +183,7 @@ def test_sound_that_was_lost_leaves_times_true() -> None:
     )
     updates = []
     for start in (0, 39 * SECOND):
-        transcriber.accept(AudioChunk(start, np.zeros(3 * SECOND, np.float32)))
+        transcriber.accept(AudioBlock(start, np.zeros(3 * SECOND, np.float32)))
         updates += transcriber.step()
     updates += transcriber.finish()
     assert [u.stable for u in updates if u.final] == ["w0 w1", "w2"]
@@ -197,7 +197,7 @@ def test_what_was_said_before_a_pause_on_request_becomes_stable() -> None:
         ScriptedTokenizer(),  # type: ignore[arg-type]
         make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
     )
-    transcriber.accept(AudioChunk(0, np.zeros(words[-1].end, np.float32)))
+    transcriber.accept(AudioBlock(0, np.zeros(words[-1].end, np.float32)))
     updates = list(transcriber.flush())
     assert updates[-1].final and updates[-1].stable == all_words(words)
 
@@ -273,7 +273,7 @@ def settled(
     results: list[UtteranceSettled] = []
     total = words[-1].end + SECOND
     for at in range(0, total, round(chunk_seconds * SECOND)):
-        transcriber.accept(AudioChunk(at, np.zeros(round(chunk_seconds * SECOND), np.float32)))
+        transcriber.accept(AudioBlock(at, np.zeros(round(chunk_seconds * SECOND), np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
         elif transcriber.n_unsettled:
@@ -357,7 +357,7 @@ def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
     )
     updates: list[TranscriptUpdate] = []
     for at in range(0, words[-1].end + SECOND, SECOND // 10):
-        transcriber.accept(AudioChunk(at, np.zeros(SECOND // 10, np.float32)))
+        transcriber.accept(AudioBlock(at, np.zeros(SECOND // 10, np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
     updates += transcriber.finish()

@@ -22,7 +22,7 @@ from livecap.audio_in.device.kept_input import KeptInput
 from livecap.audio_in.device.silence import OnNotice
 from livecap.audio_in.device.watch import clock_through_sleep
 from livecap.audio_in.handover import Handover
-from livecap.audio_in.source import AudioChunk
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 
@@ -131,7 +131,7 @@ class Microphone:
         with self._changed:
             return self._handover.is_over(self._drained)
 
-    def take(self) -> AudioChunk | None:
+    def take(self) -> AudioBlock | None:
         """See `AudioSource`."""
         with self._changed:
             drained = self._drained
