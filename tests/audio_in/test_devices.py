@@ -127,7 +127,7 @@ def test_sounddevice_does_not_end_portaudio_unasked():
         "fake._initialized = 0\n"
         "fake._exit_handler = lambda: print('unguarded')\n"
         "atexit.register(fake._exit_handler)\n"
-        "from livecap.audio_in import devices\n"
+        "from livecap.audio_in.device import devices\n"
         "devices._sounddevice()\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
