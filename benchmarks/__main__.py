@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.costs import Run, beginning, measure_costs, repeated, report, round_seconds, write_trace
-from benchmarks.geometry import load_grown, write_grown
+from benchmarks.grown_checkpoint import load_grown, write_grown
 from livecap.cli.output import warn
 from livecap.errors import LivecapError
 from livecap.eval.bounds import missed, parse_bound
-from livecap.eval.figures_file import write_file
 from livecap.eval.modes import parse_mode
+from livecap.eval.output import write_file
 from livecap.eval.reference import read_reference
 from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording

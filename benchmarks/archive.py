@@ -22,8 +22,8 @@ from livecap.archive.line import encode_line
 from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Query
+from livecap.eval.figures import percentiles
 from livecap.eval.provenance import machine
-from livecap.eval.scores import percentiles
 from livecap.export.formats import export_pieces
 from livecap.transcript import (
     SAMPLE_RATE,

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.arithmetic import arithmetic
+from benchmarks.machine_speed import Yardstick
+from benchmarks.matmul_speed import arithmetic
 from benchmarks.memory import memory_mb, peak_mb
 from benchmarks.stages import STAGES, Stages, watched
-from benchmarks.yardstick import Yardstick
-from livecap.eval.measured import errors
+from livecap.eval.figures import percentiles
+from livecap.eval.measurement import errors
 from livecap.eval.modes import Mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, SpokenWord
-from livecap.eval.scores import percentiles
 from livecap.eval.timeline import Timeline, play
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel

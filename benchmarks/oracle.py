@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.script import VOCABULARY
+from benchmarks.scripted_speech import VOCABULARY
 from livecap.errors import ModelError
 from livecap.eval.reference import SpokenWord
 from livecap.model.text.tokenizer import Tokenizer

@@ -25,10 +25,10 @@ from typing import Any
 
 from benchmarks.oracle import Faults, Loop
 from benchmarks.oracle_session import count_words, run_oracle
-from benchmarks.script import ScriptStyle, speak
+from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.errors import LivecapError, SettingsError
-from livecap.eval.figures_file import write_file
 from livecap.eval.modes import parse_mode
+from livecap.eval.output import write_file
 from livecap.eval.provenance import machine
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.oracle import PUBLISHED, Faults, Oracle
-from benchmarks.script import ScriptDetector
+from benchmarks.scripted_speech import ScriptDetector
 from livecap.audio_in.source import AudioBlock
 from livecap.eval.alignment import align
 from livecap.eval.reference import SpokenWord

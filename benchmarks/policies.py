@@ -18,17 +18,17 @@ import numpy as np
 
 from benchmarks.oracle import PUBLISHED, Faults, Oracle
 from benchmarks.oracle_session import Clock
-from benchmarks.script import ScriptDetector, ScriptStyle, speak
+from benchmarks.scripted_speech import ScriptDetector, ScriptStyle, speak
 from livecap.errors import LivecapError
 from livecap.eval.bounds import missed, parse_bound
-from livecap.eval.counted import DecodeCounts
-from livecap.eval.figures_file import write_file
-from livecap.eval.measured import Measured, assess, total
+from livecap.eval.decode_counts import DecodeCounts
+from livecap.eval.figures import figures
+from livecap.eval.figures_table import table
+from livecap.eval.measurement import Measured, assess, total
 from livecap.eval.modes import Mode, parse_mode
+from livecap.eval.output import write_file
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, SpokenWord
-from livecap.eval.scores import figures
-from livecap.eval.table import table
 from livecap.eval.timeline import play
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer

@@ -24,7 +24,7 @@ of the stream, such as "agree:step_seconds=1;commit.rule=agreement".
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`livecap eval RECORDING... [--model] [--chunk] [--mode] [--json] [--out] [--plot]`."""
-    from livecap.eval.definitions import DEFINITIONS
+    from livecap.eval.figure_definitions import DEFINITIONS
 
     parser = commands.add_parser(
         "eval",
@@ -74,9 +74,9 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.cli.output import warn
     from livecap.eval.bounds import goals, missed, parse_bound
     from livecap.eval.evaluation import Plan, evaluate
-    from livecap.eval.figures_file import write_file
+    from livecap.eval.figures_table import recordings_table, table
+    from livecap.eval.output import write_file
     from livecap.eval.plot import write_plot
-    from livecap.eval.table import recordings_table, table
 
     names = [*(options.modes or []), *(options.chunks or [])] or ["default"]
     if options.jobs < 1:

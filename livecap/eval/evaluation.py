@@ -9,11 +9,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from livecap.eval.measured import Measured, measure, total
+from livecap.eval.figures import figures, streaming_gap
+from livecap.eval.measurement import Measured, measure, total
 from livecap.eval.modes import Mode, parse_mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import read_reference
-from livecap.eval.scores import figures, streaming_gap
 from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.transcribe.files import transcribe
 

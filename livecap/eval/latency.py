@@ -1,4 +1,4 @@
-"""How late text is, in seconds, computation-unaware and -aware. `definitions.py` says what each latency is."""
+"""How late text is, in seconds, computation-unaware and -aware. `figure_definitions.py` says what each latency is."""
 
 from bisect import bisect_right
 from collections.abc import Sequence

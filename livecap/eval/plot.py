@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from livecap.eval.measured import Measured
+from livecap.eval.measurement import Measured
 from livecap.transcript import SAMPLE_RATE
 
 WIDTH, HEIGHT = 1000, 240

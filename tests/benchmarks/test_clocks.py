@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.oracle import Faults, Oracle
 from benchmarks.oracle_session import Clock
-from benchmarks.script import ScriptDetector, ScriptStyle, speak
+from benchmarks.scripted_speech import ScriptDetector, ScriptStyle, speak
 from livecap.eval.timeline import Timeline, play
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.oracle import PUBLISHED, Faults, Loop, Oracle
 from benchmarks.oracle_session import OracleSession, count_words, run_oracle
-from benchmarks.script import ScriptStyle, speak
+from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.errors import ModelError
 from livecap.eval.modes import parse_mode
 from livecap.eval.reference import SpokenWord

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.costs import Run, _growth, beginning, measure_costs, repeated
+from benchmarks.machine_speed import Yardstick
 from benchmarks.stages import STAGES
-from benchmarks.yardstick import Yardstick
 from livecap.errors import LivecapError
 from livecap.eval.modes import parse_mode
 from livecap.eval.reference import read_reference

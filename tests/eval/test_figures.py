@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.eval.alignment import align, distance, matches
-from livecap.eval.counted import DecodeCounts
-from livecap.eval.measured import Measured, assess
+from livecap.eval.decode_counts import DecodeCounts
+from livecap.eval.measurement import Measured, assess
 from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.stability import revisions
 from livecap.eval.timeline import Moment, Timeline

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.growth import Array, grown, positions
+from benchmarks.grown_weights import Array, grown, positions
 from livecap.errors import SettingsError
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel, load, load_model, read_config, resolve

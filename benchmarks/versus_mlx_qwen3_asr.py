@@ -1,7 +1,7 @@
 """livecap against mlx-qwen3-asr: the same checkpoint, sound, precision and BLAS, one after the other in one run.
 
     python -m venv rival && rival/bin/pip install mlx-qwen3-asr==0.4.4 "mlx[cpu]"
-    python -m benchmarks.comparison --rival rival/bin/python --checkpoint DIR --geometry 0.6b RECORDING... --out FILE
+    python -m benchmarks.versus_mlx_qwen3_asr --rival rival/bin/python --checkpoint DIR RECORDING... --geometry 0.6b
 
 Each program runs in a process of its own. Both compute in float32 on the CPU (the other's default, float16, is slow
 there and would be no fair rival), with 2 s chunks. Exit status 1 where a bound of --most is missed.
@@ -19,18 +19,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks.costs import beginning, measure_costs
-from benchmarks.geometry import load_grown, write_grown
-from benchmarks.growth import positions
+from benchmarks.grown_checkpoint import load_grown, write_grown
+from benchmarks.grown_weights import positions
 from livecap.errors import LivecapError, SettingsError
 from livecap.eval.bounds import Bound, missed
-from livecap.eval.figures_file import write_file
-from livecap.eval.measured import errors
+from livecap.eval.measurement import errors
 from livecap.eval.modes import parse_mode
+from livecap.eval.output import write_file
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.model.checkpoint.load import load, read_config, resolve
 
-RIVAL = Path(__file__).with_name("rival.py")
+RIVAL = Path(__file__).with_name("run_mlx_qwen3_asr.py")
 OURS = "ours"
 """As first argument: this process is one of livecap, measured."""
 
@@ -60,7 +60,16 @@ def _ours(reference: Reference, checkpoint: Path, model: str, geometry: str | No
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         sound = Path(folder) / "sound.npy"
         np.save(sound, reference.samples)
-        name = ["-m", "benchmarks.comparison", OURS, str(checkpoint), model, geometry or "-", str(sound), mode]
+        name = [
+            "-m",
+            "benchmarks.versus_mlx_qwen3_asr",
+            OURS,
+            str(checkpoint),
+            model,
+            geometry or "-",
+            str(sound),
+            mode,
+        ]
         found = _run([sys.executable, *name])
     return _figures(reference, found)
 

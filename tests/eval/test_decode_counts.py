@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.costs import repeated
-from livecap.eval.counted import CountedRecogniser
+from livecap.eval.decode_counts import CountedRecogniser
 from livecap.eval.modes import parse_mode
 from livecap.eval.reference import read_reference
 from livecap.eval.timeline import play

@@ -2,7 +2,7 @@
 
 import pytest
 
-from livecap.eval.seams import SeamErrors, seam_errors
+from livecap.eval.seam_errors import SeamErrors, seam_errors
 from tests.eval.test_figures import said
 
 TEXT = "a b c d e f g h i j k l m n o p q r s t"

@@ -1,7 +1,7 @@
 """mlx-qwen3-asr on a checkpoint and a sound, stage by stage. Runs under ANOTHER Python, which has that package: it
-imports nothing of livecap, and livecap never imports it. `comparison.py` starts it.
+imports nothing of livecap, and livecap never imports it. `versus_mlx_qwen3_asr.py` starts it.
 
-    PYTHON rival.py CHECKPOINT POSITIONS.npy SOUND.npy CHUNK_SECONDS     prints one JSON object
+    PYTHON run_mlx_qwen3_asr.py CHECKPOINT POSITIONS.npy SOUND.npy CHUNK_SECONDS     prints one JSON object
 """
 
 import ctypes

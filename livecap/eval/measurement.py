@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from livecap.eval.alignment import distance
-from livecap.eval.counted import CountedRecogniser, DecodeCounts
+from livecap.eval.decode_counts import CountedRecogniser, DecodeCounts
 from livecap.eval.emission import Emission, emissions, final_texts
 from livecap.eval.latency import Samples, latencies
 from livecap.eval.modes import Mode
 from livecap.eval.reference import Reference
-from livecap.eval.seams import SeamErrors, seam_errors
+from livecap.eval.seam_errors import SeamErrors, seam_errors
 from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import normalise

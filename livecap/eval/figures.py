@@ -1,4 +1,4 @@
-"""The figures of the table, made of counts and samples. What each means is in `definitions.py`."""
+"""The figures of the table, made of counts and samples. What each means is in `figure_definitions.py`."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from livecap.eval.measured import Measured
-from livecap.eval.seams import SeamErrors
+from livecap.eval.measurement import Measured
+from livecap.eval.seam_errors import SeamErrors
 
 PERCENTILES = (50, 95, 99)
 RESAMPLES = 2000

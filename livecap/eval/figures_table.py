@@ -14,7 +14,7 @@ LATENCIES = {
 
 
 def table(columns: Sequence[Mapping[str, Any]]) -> str:
-    """Lines of text. `columns` are figures as `scores.figures` makes them, of all recordings, one for each mode."""
+    """Lines of text. `columns` are figures as `figures.figures` makes them, of all recordings, one for each mode."""
     rows: list[tuple[str, list[str]]] = [("mode", [column["mode"] for column in columns])]
 
     def row(name: str, values: list[str]) -> None:

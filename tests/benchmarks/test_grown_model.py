@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from benchmarks import geometry
-from benchmarks.geometry import FIRST_ADDED_ID as RELEASED_FIRST_ADDED_ID
-from benchmarks.geometry import load_grown, write_checkpoint, write_grown
-from benchmarks.growth import head_places
+from benchmarks import grown_checkpoint
+from benchmarks.grown_checkpoint import FIRST_ADDED_ID as RELEASED_FIRST_ADDED_ID
+from benchmarks.grown_checkpoint import load_grown, write_checkpoint, write_grown
+from benchmarks.grown_weights import head_places
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel, load, resolve
 from livecap.model.config import AudioConfig, TextConfig
@@ -92,7 +92,7 @@ def test_a_kept_checkpoint_is_made_anew_when_the_small_model_is_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = (replace(AUDIO, output_dim=256), replace(TEXT, vocab_size=152_000, hidden_size=256))
-    monkeypatch.setitem(geometry.GEOMETRIES, "small", shape)
+    monkeypatch.setitem(grown_checkpoint.GEOMETRIES, "small", shape)
     tiny, kept = tmp_path / "tiny", tmp_path / "kept"
     shutil.copytree(resolve("tiny"), tiny)
     weights = kept / "model.safetensors"
