@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.costs import Run, beginning, measure_costs, repeated, report, round_seconds, write_trace
 from benchmarks.grown_checkpoint import load_grown, write_grown
-from livecap.cli.output import warn
+from livecap.cli.terminal import warn
 from livecap.errors import LivecapError
 from livecap.eval.bounds import missed, parse_bound
 from livecap.eval.modes import parse_mode

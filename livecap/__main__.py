@@ -42,7 +42,7 @@ def _with_output_written(status: int) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if status == 0 and not isinstance(error, BrokenPipeError):
-            from livecap.cli.output import warn
+            from livecap.cli.terminal import warn
 
             warn(f"Cannot write the output: {error.strerror or error}.")
             return 1

@@ -2,6 +2,11 @@
 
 import argparse
 import math
+from pathlib import Path
+
+import platformdirs
+
+from livecap.settings.fields import Settings
 
 
 def pace(text: str) -> float | None:
@@ -45,3 +50,15 @@ def _whole(text: str, least: int, most: int, what: str) -> int:
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r} is no {what}: give {least} to {most}")
     return int(text)
+
+
+def sessions_folder(settings: Settings) -> Path:
+    """The folder that contains the session folders: `--log-dir`, or the platform's folder for user data."""
+    return settings.log_dir or Path(platformdirs.user_data_dir("livecap", appauthor=False)) / "sessions"
+
+
+def add_log_dir(parser: argparse.ArgumentParser) -> None:
+    """Let `--log-dir` also follow a command."""
+    parser.add_argument(
+        "--log-dir", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="the folder of the sessions"
+    )

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from livecap.cli.folders import add_log_dir, sessions_folder
+from livecap.cli.arguments import add_log_dir, sessions_folder
 from livecap.settings.fields import Settings
 from livecap.text.safety import printable
 

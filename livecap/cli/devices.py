@@ -26,7 +26,7 @@ def list_devices(as_json: bool) -> int:
         AudioError: PortAudio is missing.
     """
     from livecap.audio_in.device.devices import list_inputs
-    from livecap.cli.output import warn
+    from livecap.cli.terminal import warn
 
     inputs = list_inputs()
     if as_json:

@@ -11,8 +11,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from livecap.cli.model_here import told_elsewhere
+from livecap.cli.arguments import sessions_folder
+from livecap.cli.terminal import silence_model_log
 from livecap.errors import LivecapError
+from livecap.model.checkpoint.catalogue import cached_models, hub_cache
 from livecap.settings.fields import Settings
 from livecap.shipped import demo_recording, reference_text
 from livecap.version import VERSION
@@ -51,7 +53,6 @@ def _seconds(text: str) -> float:
 def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float | None, as_json: bool) -> int:
     """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
     from livecap.cli.capture_check import last_session, listen
-    from livecap.cli.folders import sessions_folder
     from livecap.this_machine import memory_bytes, processor
 
     report: dict[str, Any] = {
@@ -84,7 +85,7 @@ def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float
 def _mlx() -> dict[str, Any]:
     if importlib.util.find_spec("mlx") is None:
         return {"problem": "MLX is not installed; it needs an Apple-silicon Mac with macOS 14 or Linux."}
-    told_elsewhere()  # it stands in the report
+    silence_model_log()  # it stands in the report
     from livecap.model.backend import backend_report
 
     report = asdict(backend_report())
@@ -107,9 +108,7 @@ def _capture() -> dict[str, Any]:
 
 
 def _models() -> dict[str, Any]:
-    from livecap.cli.download import cached_models, models_folder
-
-    return {"folder": str(models_folder()), "downloaded": cached_models(), "embedded": "tiny"}
+    return {"folder": str(hub_cache()), "downloaded": cached_models(), "embedded": "tiny"}
 
 
 def _selftest(model: str) -> dict[str, Any]:

@@ -25,20 +25,6 @@ def find_model(name: str) -> Path:
     return folder
 
 
-def models_folder() -> Path:
-    """Where downloaded models are kept."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-
-    return Path(HF_HUB_CACHE)
-
-
-def cached_models() -> list[str]:
-    """The repositories of Qwen3-ASR models that are in the cache."""
-    folders = models_folder().glob("models--*") if models_folder().is_dir() else ()
-    names = (folder.name.removeprefix("models--").replace("--", "/") for folder in folders)
-    return sorted(name for name in names if "qwen3-asr" in name.lower())
-
-
 class _Progress:
     """Told how many bytes are here; draws one line on a terminal, else prints a line now and then."""
 

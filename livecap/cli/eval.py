@@ -71,7 +71,7 @@ def _cost(text: str) -> float:
 
 
 def _eval(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.cli.output import warn
+    from livecap.cli.terminal import warn
     from livecap.eval.bounds import goals, missed, parse_bound
     from livecap.eval.evaluation import Plan, evaluate
     from livecap.eval.figures_table import recordings_table, table

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from livecap.cli.folders import add_log_dir, sessions_folder
+from livecap.cli.arguments import add_log_dir, sessions_folder
 from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
 
@@ -33,7 +33,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _export(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.archive.archive import Archive
-    from livecap.cli.output import warn
+    from livecap.cli.terminal import warn
     from livecap.export.formats import export_file, export_pieces
 
     session = Archive(sessions_folder(settings)).open(options.session)

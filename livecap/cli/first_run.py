@@ -17,11 +17,11 @@ def is_first_run(settings: Settings) -> bool:
 
 def run_first() -> bool:
     """Ask, and store the answers; False where a person went away."""
-    from livecap.cli.machine import ThisMachine
+    from livecap.cli.this_computer import ThisComputer
     from livecap.tui.screens.first_screen import FirstScreen
     from livecap.tui.terminal import run_screen
 
-    chosen = run_screen(FirstScreen(ThisMachine(), time.monotonic))
+    chosen = run_screen(FirstScreen(ThisComputer(), time.monotonic))
     if not isinstance(chosen, dict):
         print("Nothing was chosen, and nothing is stored. livecap --help tells how to start without questions.")
         return False

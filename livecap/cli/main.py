@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
             raise SettingsError("livecap bench is now `python -m benchmarks`, run in a checkout of the project.")
         return _run(_parser().parse_args(arguments))
     except LivecapError as error:
-        from livecap.cli.output import warn
+        from livecap.cli.terminal import warn
 
         warn(str(error))
         return 1
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
-        from livecap.cli.output import warn
+        from livecap.cli.terminal import warn
 
         warn(f"Cannot read or write {error.filename or 'the output'}: {error.strerror or error}.")
         return 1

@@ -1,6 +1,5 @@
 """What scripts and screen readers get: committed lines (`--plain`) or every event and update as JSON (`--json`)."""
 
-import sys
 from collections.abc import Callable
 from typing import TextIO
 
@@ -90,8 +89,3 @@ def _print_line(line: str, file: TextIO, on_closed: Callable[[str | None], None]
         on_closed(None)  # `livecap ... | head`: end in order, with the log finished
     except OSError as error:
         on_closed(f"Cannot write the output: {error.strerror or error}. The log has the text.")
-
-
-def warn(message: str) -> None:
-    """One line on standard error."""
-    print(f"livecap: {printable(message)}", file=sys.stderr, flush=True)

@@ -5,8 +5,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.cli.asking import asked
-from livecap.cli.folders import add_log_dir, sessions_folder
+from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.text.safety import printable
@@ -36,7 +36,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _recover(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.archive.archive import Archive
-    from livecap.cli.output import warn
 
     archive = Archive(sessions_folder(settings))
     names = [archive.folder_of(name).name for name in options.session] or archive.cut_off()
@@ -73,13 +72,12 @@ def offer(settings: Settings) -> None:
     if all_have_ends(sessions_folder(settings), OFFERED):
         return
     from livecap.archive.archive import Archive
-    from livecap.cli.output import warn  # slow to load, and a person waits for the microphone
 
     archive = Archive(sessions_folder(settings))
     for name in archive.cut_off(OFFERED):
         folder = archive.parent / name
         try:
-            answer = asked(f"{about(folder)}\n{QUESTION}")[:1]
+            answer = ask(f"{about(folder)}\n{QUESTION}")[:1]
             if answer == "r":
                 _decode(folder, settings, None)
             elif answer == "k":

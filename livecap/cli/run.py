@@ -13,12 +13,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from livecap.cli.folders import sessions_folder
-from livecap.cli.interrupts import signals_stop
-from livecap.cli.last_device import recall, remember
-from livecap.cli.model_here import is_here, told_elsewhere
+from livecap.cli.arguments import sessions_folder
 from livecap.cli.recover import offer
-from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, spools
+from livecap.cli.sound import (
+    check_sound,
+    closed_on_failure,
+    is_live,
+    open_sound,
+    recall_device,
+    remember_device,
+    spools,
+)
+from livecap.cli.terminal import signals_stop, silence_model_log, warn
+from livecap.model.checkpoint.catalogue import is_here
 from livecap.settings.fields import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ def run_session(settings: Settings) -> int:
     session = make_session(settings)
     from livecap.cli.awake import kept_awake
 
-    told_elsewhere()  # as notices of the session
+    silence_model_log()  # as notices of the session
     with signals_stop(session.stop), kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
 
@@ -51,7 +58,7 @@ def _run(session: "SteeredSession", settings: Settings) -> int:
 
 
 def _print_lines(session: "SteeredSession", settings: Settings) -> int:
-    from livecap.cli.output import JsonOutput, PlainOutput, warn
+    from livecap.cli.output import JsonOutput, PlainOutput
 
     troubles: list[str] = []
 
@@ -91,7 +98,7 @@ def make_session(settings: Settings) -> "SteeredSession":
     """
     began = time.time()
     notices = _Notices()
-    settings, sentence = recall(settings)
+    settings, sentence = recall_device(settings)
     if sentence:
         notices(sentence, "info")
     parent = sessions_folder(settings)
@@ -111,7 +118,7 @@ def make_session(settings: Settings) -> "SteeredSession":
     stopped = threading.Event()
     kept_signals = signals_stop(stopped.set) if is_live(settings) else nullcontext()  # from here on there is sound
     with closed_on_failure(sound), kept_signals:
-        remember(settings)
+        remember_device(settings)
         from datetime import datetime
 
         from livecap.archive.clock import WallClock
@@ -249,8 +256,8 @@ def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":
 
 
 def _on_screen(session: "SteeredSession", settings: Settings) -> int:
-    from livecap.cli.machine import ThisMachine
     from livecap.cli.steering import Steering
+    from livecap.cli.this_computer import ThisComputer
     from livecap.settings.fields import settings_path
     from livecap.settings.file import store
     from livecap.tui.terminal import run_app
@@ -264,7 +271,7 @@ def _on_screen(session: "SteeredSession", settings: Settings) -> int:
         session.log_folder / "native.log",
         settings,
         remember=lambda name, value: store(settings_path(), {name: value}),
-        machine=ThisMachine(),
+        machine=ThisComputer(),
         change=Steering(session, settings),
         inline=settings.output == "inline",
     )
@@ -281,8 +288,6 @@ def _left(session: "SteeredSession") -> int:
 
 
 def _exit_status(session: "LiveSession") -> int:
-    from livecap.cli.output import warn
-
     error = session.status.error
     if error is None:
         return 0

@@ -4,13 +4,15 @@ import argparse
 import json
 import re
 import sys
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
-from livecap.cli.asking import asked
-from livecap.cli.folders import add_log_dir, sessions_folder
+from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.cli.terminal import ask, warn
 from livecap.errors import LogError, SettingsError
-from livecap.settings.fields import Settings
+from livecap.settings.fields import Settings, settings_path
+from livecap.settings.file import store
 from livecap.text.safety import printable
 
 _AGE = re.compile(r"(\d+)\s*(min|h|d|w|m|y)")
@@ -62,15 +64,22 @@ def _sessions(options: argparse.Namespace, settings: Settings) -> int:
         return _delete(archive, options.session, options.yes)
     as_json = options.as_json or options.json
     if options.action is None and not as_json and settings.output == "screen" and sys.stdin.isatty():
-        from livecap.cli.sessions_browser import browse
-
         return browse(settings)
     return _list(archive, as_json)
 
 
-def _list(archive: Any, as_json: bool) -> int:
-    from livecap.cli.output import warn
+def browse(settings: Settings) -> int:
+    """Show past sessions on the screen until the user leaves; returns the exit status."""
+    from livecap.cli.this_computer import ThisComputer
+    from livecap.tui.screens.sessions_screen import SessionsScreen
+    from livecap.tui.terminal import run_screen
 
+    screen = SessionsScreen(sessions_folder(settings), time.monotonic, ThisComputer())
+    left = run_screen(screen, settings, lambda name, value: store(settings_path(), {name: value}))
+    return 0 if left == "finished" else 1
+
+
+def _list(archive: Any, as_json: bool) -> int:
     summaries = archive.sessions()
     troubles = archive.unreadable(summary.name for summary in summaries)
     for trouble in troubles:
@@ -94,14 +103,12 @@ def _list(archive: Any, as_json: bool) -> int:
 
 
 def _delete(archive: Any, wanted: list[str], sure: bool) -> int:
-    from livecap.cli.output import warn
-
     folders = [archive.folder_of(name) for name in wanted]
     if not sure:
         if not sys.stdin.isatty():
             raise SettingsError("Nobody can be asked here: add --yes to delete without a question.")
         names = ", ".join(folder.name for folder in folders)
-        if asked(f"Delete {names} with sound and text? There is no way back. [y/N] ") not in ("y", "yes"):
+        if ask(f"Delete {names} with sound and text? There is no way back. [y/N] ") not in ("y", "yes"):
             return 1
     status = 0
     for folder in folders:
@@ -141,8 +148,6 @@ def _search(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _tell_nothing_found(archive: Any, query: Any) -> None:
-    from livecap.cli.output import warn
-
     if not archive.parent.is_dir():
         warn(f"Nothing to search: there is no folder {archive.parent}.")
         return
@@ -179,7 +184,6 @@ def _print_hits(hits: list[Any]) -> None:
 def _reindex(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.archive.archive import Archive
     from livecap.archive.index import Index, erase
-    from livecap.cli.output import warn
 
     archive = Archive(sessions_folder(settings))
     names = archive.names()

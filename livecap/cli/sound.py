@@ -1,11 +1,15 @@
 """Which sound a session hears, opened: devices, a recording, a recorded session or a pipe, each with its label."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import platformdirs
 
 from livecap.errors import AudioError, SettingsError
 from livecap.settings.fields import Settings
@@ -122,6 +126,44 @@ def spools(sound: Sound) -> "Iterator[tuple[str, Spool]]":
     for label, source in sound:
         if isinstance(source, Microphone | Pipe):
             yield label, source.spool
+
+
+def remember_device(settings: Settings) -> None:
+    """Store the input of a session whose devices are open, so that `livecap` alone uses it again."""
+    if settings.replay is not None or settings.stdin:
+        return
+    from livecap.archive.disk import replace_file
+
+    path = _device_file()
+    with suppress(OSError):  # only a convenience: without it the next start uses the default input
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        replace_file(path, (json.dumps({"device": settings.device, "mic": settings.mic}) + "\n").encode())
+
+
+def recall_device(settings: Settings) -> tuple[Settings, str | None]:
+    """The settings with the input used last, where the user chose none; and a sentence that says so."""
+    if settings.mic or settings.device is not None or settings.replay is not None or settings.stdin:
+        return settings, None
+    try:
+        last = json.loads(_device_file().read_text(encoding="utf-8"))
+        device, mic = last["device"], last["mic"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings, None
+    if not isinstance(device, str):
+        return settings, None
+    from livecap.audio_in.device.devices import find_input
+
+    try:
+        name = find_input(device).name
+    except AudioError:
+        return settings, f'"{device}", the input used last, is not connected; using the default input.'
+    both = "the default input and " if mic is True else ""
+    sentence = f'Listening to {both}"{name}", as last time; --mic uses the default input alone.'
+    return replace(settings, device=device, mic=mic is True), sentence
+
+
+def _device_file() -> Path:
+    return Path(platformdirs.user_state_dir("livecap", appauthor=False)) / "last_device.json"
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def described_model(model: str) -> str:
 
 
 def _bits(model: str) -> int | None:
-    from livecap.cli.model_here import folder_of
+    from livecap.model.checkpoint.catalogue import folder_of
 
     folder = folder_of(model)
     try:

@@ -1,14 +1,38 @@
-"""Ctrl-C, SIGTERM and a closed window end a session in order."""
+"""The terminal that livecap was started from: messages, questions, and the signals that end a session.
+
+Light to import: capture starts before anything heavy is loaded.
+"""
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from livecap.text.safety import printable
+
+
+def warn(message: str) -> None:
+    """Print one line on standard error."""
+    print(f"livecap: {printable(message)}", file=sys.stderr, flush=True)
+
+
+def ask(question: str) -> str:
+    """The user's answer in lower case; "" at the end of the input. Unlike `input`, the question goes to stdout."""
+    print(question, end="", flush=True)
+    return sys.stdin.readline().strip().lower()
+
+
+def silence_model_log() -> None:
+    """Keep the model's logged warnings off standard error, for callers that report them in another way."""
+    import logging  # slow to load, and not needed to open a device
+
+    logging.getLogger("livecap.model").addHandler(logging.NullHandler())
 
 
 @contextmanager
 def signals_stop(stop: Callable[[], None]) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed window decode the rest and end in order; a second Ctrl-C leaves at once."""
+    """Within this block Ctrl-C, SIGTERM and a closed window call `stop`; a second Ctrl-C exits at once."""
     asked = False
 
     def on_signal(number: int, frame: object) -> None:
@@ -18,7 +42,7 @@ def signals_stop(stop: Callable[[], None]) -> Iterator[None]:
         asked = True
         stop()
 
-    # A signal that is ignored stays so: nohup, and a shell's background jobs, count on it.
+    # A signal that is ignored stays ignored: nohup and background jobs of a shell rely on it.
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     for number in heard:

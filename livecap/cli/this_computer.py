@@ -1,6 +1,5 @@
 """This machine as the screen sees it: its inputs with their levels, models, languages, and sound to hear again."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,22 +9,17 @@ from livecap.audio_in.device.devices import list_inputs
 from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.device.silence import LOOPBACKS
 from livecap.audio_out.player import Player
-from livecap.cli.model_here import is_here
+from livecap.model.checkpoint.catalogue import RELEASES, TINY, TINY_BYTES, is_here
+from livecap.this_machine import memory_bytes
 from livecap.tui.choices import InputChoice, ModelChoice
 
-SIZES = {
-    "Qwen/Qwen3-ASR-0.6B": (1_876_091_704, 782_426_112, "for most machines"),
-    "Qwen/Qwen3-ASR-1.7B": (4_698_521_512, 2_038_000_000, "fewer errors, slower"),
-}
-"""Bytes on the disk, and parameters in memory (the output head is the embedding again, and kept once)."""
 BESIDE_BYTES = 600_000_000
-"""Beside the weights: MLX's buffers, the caches of a full prompt, Python. An estimate."""
-TINY_BYTES = 9_000_000
+"""Memory besides the weights: MLX's buffers, the caches of a full prompt, Python. An estimate."""
 SPARE = 0.75
-"""The part of a machine's memory that a model may take: other programs run, too."""
+"""The share of the memory that a model may take; the rest is for other programs."""
 
 
-class ThisMachine:
+class ThisComputer:
     """A `Machine`; any thread may ask."""
 
     def inputs(self) -> Sequence[InputChoice]:
@@ -51,17 +45,14 @@ class ThisMachine:
         """The released ones and `tiny`."""
         choices = []
         bytes_each = 2 if sys.platform == "darwin" else 4  # the CPU computes in float32
-        for name, (disk_bytes, n_parameters, about) in SIZES.items():
-            memory_bytes = n_parameters * bytes_each + BESIDE_BYTES
-            fits = memory_bytes <= SPARE * self.memory_bytes
-            choices.append(ModelChoice(name, about, disk_bytes, memory_bytes, is_here(name), fits))
+        for name, release in RELEASES.items():
+            needed = release.n_parameters * bytes_each + BESIDE_BYTES
+            fits = needed <= SPARE * self.memory_bytes
+            choices.append(ModelChoice(name, release.about, release.disk_bytes, needed, is_here(name), fits))
         best = next((number for number, choice in enumerate(choices) if choice.fits), None)
         if best is not None:
             choices[best] = replace(choices[best], recommended=True)
-        tiny = ModelChoice(
-            "tiny", "for trying the screen: it understands synthetic voices only", TINY_BYTES, None, True, True
-        )
-        return [*choices, tiny]
+        return [*choices, ModelChoice(TINY, "a demo: understands synthetic voices only", TINY_BYTES, None, True, True)]
 
     def download(self, name: str, progress: Callable[[int, int], None]) -> None:
         """See `Machine`."""
@@ -81,7 +72,5 @@ class ThisMachine:
 
     @property
     def memory_bytes(self) -> int:
-        """Of this machine."""
-        if sys.platform in ("darwin", "linux"):
-            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return 0
+        """Memory of the whole machine."""
+        return memory_bytes()

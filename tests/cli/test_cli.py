@@ -159,7 +159,7 @@ def test_a_signal_decodes_the_rest_and_finishes_the_log(tmp_path: Path, number: 
 def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
     never_ends = """
 import os, threading
-from livecap.cli.interrupts import signals_stop
+from livecap.cli.terminal import signals_stop
 with signals_stop(lambda: os.write(1, b"stopping\\n")):
     os.write(1, b"ready\\n")
     threading.Event().wait()

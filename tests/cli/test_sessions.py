@@ -224,7 +224,7 @@ def test_no_question_is_asked_where_nobody_can_answer(tmp_path: Path, monkeypatc
     from livecap.settings.fields import Settings
 
     folder = write(tmp_path, said(["Good morning."]), end=False)
-    monkeypatch.setattr("livecap.cli.recover.asked", lambda question: pytest.fail("asked"))
+    monkeypatch.setattr("livecap.cli.recover.ask", lambda question: pytest.fail("asked"))
     offer(Settings(log_dir=tmp_path))
     assert RecordedSession(folder).was_cut_off
 

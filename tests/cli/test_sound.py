@@ -14,9 +14,7 @@ import soundfile
 
 from livecap.audio_in.device import devices
 from livecap.audio_in.device.devices import InputDevice
-from livecap.cli import last_device
-from livecap.cli.model_here import is_here
-from livecap.cli.sound import check_sound, labels_of
+from livecap.cli.sound import check_sound, labels_of, recall_device, remember_device
 from livecap.errors import AudioError, SettingsError
 from livecap.settings.fields import Settings
 
@@ -137,18 +135,18 @@ def test_the_input_used_last_is_used_again_and_said(tmp_path: Path, monkeypatch:
     inputs = [MIC, LOOPBACK]
     monkeypatch.setattr(devices, "list_inputs", lambda monitors=True: inputs)
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path / "s"))
-    assert last_device.recall(Settings()) == (Settings(), None)
-    last_device.remember(Settings(device="blackhole"))
-    recalled, sentence = last_device.recall(Settings())
+    assert recall_device(Settings()) == (Settings(), None)
+    remember_device(Settings(device="blackhole"))
+    recalled, sentence = recall_device(Settings())
     assert recalled.device == "blackhole" and not recalled.mic
     assert sentence and '"BlackHole 2ch", as last time' in sentence
     for chosen in (Settings(mic=True), Settings(device="Yeti"), Settings(replay=RECORDING), Settings(stdin=True)):
-        assert last_device.recall(chosen) == (chosen, None)
+        assert recall_device(chosen) == (chosen, None)
     inputs.remove(LOOPBACK)
-    recalled, sentence = last_device.recall(Settings())
-    assert recalled == Settings() and sentence and "is not here" in sentence
-    last_device.remember(Settings(mic=True))
-    assert last_device.recall(Settings()) == (Settings(), None)
+    recalled, sentence = recall_device(Settings())
+    assert recalled == Settings() and sentence and "is not connected" in sentence
+    remember_device(Settings(mic=True))
+    assert recall_device(Settings()) == (Settings(), None)
 
 
 def test_the_input_used_last_is_its_owners_to_read_from_the_start(
@@ -159,22 +157,11 @@ def test_the_input_used_last_is_its_owners_to_read_from_the_start(
     try:
         (tmp_path / "last_device.json").touch(mode=0o644)
         for device in ("yeti", "blackhole"):
-            last_device.remember(Settings(device=device))
+            remember_device(Settings(device=device))
             assert (tmp_path / "last_device.json").stat().st_mode & 0o777 == 0o600
     finally:
         os.umask(before)
     assert [path.name for path in tmp_path.iterdir()] == ["last_device.json"]
-
-
-def test_a_model_is_known_to_be_here_without_loading_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    assert is_here("tiny") and is_here(str(tmp_path)) and not is_here("0.6b")
-    snapshot = tmp_path / "models--Qwen--Qwen3-ASR-0.6B" / "snapshots" / "abc"
-    snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text("{}")
-    assert not is_here("Qwen/Qwen3-ASR-0.6B")
-    (snapshot / "model.safetensors").write_text("")
-    assert is_here("Qwen/Qwen3-ASR-0.6B") and is_here("0.6B") and is_here("qwen3-asr-0.6b")
 
 
 def test_a_killed_session_leaves_sound_that_plays(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from textual.screen import Screen
 
-from livecap.cli.machine import ThisMachine
+from livecap.cli.this_computer import ThisComputer
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.first_screen import FirstScreen
 from livecap.tui.screens.model_screen import ModelScreen
@@ -113,7 +113,7 @@ class DownloadingMachine(ScriptedMachine):
     """Brings models as this machine does."""
 
     def download(self, name, progress):
-        ThisMachine().download(name, progress)
+        ThisComputer().download(name, progress)
 
 
 async def test_a_real_download_stops_mid_file_and_the_rest_comes_later(tmp_path, monkeypatch):

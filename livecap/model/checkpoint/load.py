@@ -13,6 +13,7 @@ from pathlib import Path
 
 from livecap.errors import ModelError
 from livecap.model.backend import backend_report, mx, on_cpu
+from livecap.model.checkpoint.catalogue import SHORT_NAMES, TINY, repository_of
 from livecap.model.checkpoint.quantized import dequantize, describe, find_quantized, quantize_layers
 from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights
 from livecap.model.config import ModelConfig, eos_ids_of
@@ -21,14 +22,6 @@ from livecap.model.text.tokenizer import Tokenizer, read_json
 
 logger = logging.getLogger(__name__)
 
-TINY = "tiny"
-"""The small model inside the package."""
-SHORT_NAMES = {
-    "0.6b": "Qwen/Qwen3-ASR-0.6B",
-    "1.7b": "Qwen/Qwen3-ASR-1.7B",
-    "qwen3-asr-0.6b": "Qwen/Qwen3-ASR-0.6B",
-    "qwen3-asr-1.7b": "Qwen/Qwen3-ASR-1.7B",
-}
 BUFFER_CACHE_BYTES = {"cpu": 64 << 20, "gpu": 512 << 20}
 """What MLX may keep of freed buffers: it keeps one for each shape, and a stream's shapes are many."""
 
@@ -158,7 +151,7 @@ def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: 
         return _packaged_tiny()
     if Path(name).is_dir():
         return Path(name)
-    repository = SHORT_NAMES.get(name.lower(), name)
+    repository = repository_of(name)
     if repository.count("/") != 1 or not all(repository.split("/")):
         short = ", ".join(sorted(SHORT_NAMES))
         raise ModelError(f"No model named {name}. Known: {TINY}, {short}; or give a folder or a repository.")
