@@ -1,19 +1,18 @@
 """`python -m benchmarks`: what a model costs on this machine, stage by stage, in memory and in tensor shapes."""
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.costs import Run, beginning, measure_costs, repeated, report, round_seconds, write_trace
+from benchmarks.costs import Run, beginning, measure_costs, repeated, report, round_seconds
 from benchmarks.grown_checkpoint import load_grown, write_grown
 from livecap.cli.terminal import warn
 from livecap.errors import LivecapError
 from livecap.eval.bounds import missed, parse_bound
 from livecap.eval.modes import parse_mode
-from livecap.eval.output import write_file
+from livecap.eval.output import as_json, store_figures, write_text
 from livecap.eval.reference import read_reference
 from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
@@ -83,12 +82,15 @@ def _measure(options: argparse.Namespace) -> int:
         runs = [measure_costs(loaded, reference, mode, **kept) for reference in references for mode in modes]
     name = f"{options.model} as {options.geometry}" if options.geometry else options.model
     result = report(name, runs)
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text if options.json else "\n\n".join([*map(_lines, runs), _arithmetic(result["machine"]["arithmetic"])]))
+    print(
+        as_json(result)
+        if options.json
+        else "\n\n".join([*map(_lines, runs), _arithmetic(result["machine"]["arithmetic"])])
+    )
     if options.out:
-        write_file(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        store_figures(options.out, result)
     if options.trace:
-        write_file(options.trace, lambda path: write_trace(path, runs[-1]))
+        write_text(options.trace, runs[-1].stages.trace())
     complaints = [line for run in runs for line in missed(run.figures, bounds)]
     for line in complaints:
         warn(line)

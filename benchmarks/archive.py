@@ -4,10 +4,7 @@ python -m benchmarks.archive --hours 10000 --out docs/benchmarks/archive.json
 """
 
 import argparse
-import json
 import random
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -23,8 +20,10 @@ from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Query
 from livecap.eval.figures import percentiles
+from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.export.formats import export_pieces
+from livecap.this_machine import peak_resident_bytes
 from livecap.transcript import (
     SAMPLE_RATE,
     SessionEnded,
@@ -159,7 +158,7 @@ def measure_day(folder: Path) -> dict[str, Any]:
     log = SessionLog(folder, FIRST)
     log.append(_header(log.session, FIRST), 0.0)
     n_facts, append_seconds = 1, 0.0
-    before = _peak_megabytes()
+    before = peak_resident_bytes() / 1e6
     for number in range(24 * 3600 // UTTERANCE_SECONDS):
         for event in _utterance(number, speech.sentence()):
             start = time.perf_counter()
@@ -167,7 +166,7 @@ def measure_day(folder: Path) -> dict[str, Any]:
             append_seconds += time.perf_counter() - start
             n_facts += 1
     log.flush(60)
-    written = _peak_megabytes() - before
+    written = peak_resident_bytes() / 1e6 - before
     log.append(SessionEnded(24 * 3600 * SAMPLE_RATE, "stopped"), 86_400.0)
     log.close()
     path = log.folder
@@ -189,7 +188,7 @@ def measure_day(folder: Path) -> dict[str, Any]:
         "log_megabytes": round((path / EVENTS).stat().st_size / 1e6, 1),
         "append_ms": round(append_seconds / n_facts * 1000, 3),
         "writer_megabytes_more": round(written, 1),
-        "reader_and_exports_megabytes_more": round(_peak_megabytes() - before - written, 1),
+        "reader_and_exports_megabytes_more": round(peak_resident_bytes() / 1e6 - before - written, 1),
         "open_last_hour_ms": _percentiles(_times(last_hour, N_SEARCHES)),
         "open_whole_seconds": round(open_seconds, 2),
         "export_srt_seconds": round(export_seconds, 2),
@@ -211,12 +210,6 @@ def _utterance(number: int, sentence: str) -> Iterator[TextCommitted | Utterance
 
 def _header(session: str, started: datetime) -> SessionStarted:
     return SessionStarted(session, "Microphone", "tiny", started.isoformat(), True, None, "0")
-
-
-def _peak_megabytes() -> float:
-    """The most memory that this process ever had."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
 
 
 def _times(call: Callable[[], object], n: int) -> list[float]:
@@ -248,10 +241,9 @@ def main() -> None:
         day = measure_day(Path(name) / "day")
         search = measure_search(options.hours, Path(name) / "search")
     result = {"machine": machine(), "day": day, "search": search}
-    print(json.dumps(result, ensure_ascii=False, indent=2))
+    print(as_json(result))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        store_figures(options.out, result)
 
 
 if __name__ == "__main__":

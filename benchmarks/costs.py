@@ -3,26 +3,25 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine_speed import Yardstick
 from benchmarks.matmul_speed import arithmetic
-from benchmarks.memory import memory_mb, peak_mb
 from benchmarks.stages import STAGES, Stages, watched
 from livecap.eval.figures import percentiles
-from livecap.eval.measurement import errors
 from livecap.eval.modes import Mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.timeline import Timeline, play
+from livecap.eval.wer import word_error_rate
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
+from livecap.this_machine import peak_resident_bytes, resident_bytes
 from livecap.transcript import SAMPLE_RATE
 
 STEPS_A_YARDSTICK = 4
@@ -92,7 +91,7 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
         "mode": mode.name,
         "sound_seconds": round(sound, 1),
         "speech_seconds": round(speech, 1),
-        "wer": round(errors(reference.text, text).wer, 4),
+        "wer": round(word_error_rate(reference.text, text), 4),
         "rtf": round(compute / sound, 4),
         "wait_share": round(max(0.0, 1 - compute / sound), 4),
         "steps": len(timeline.step_seconds),
@@ -112,7 +111,7 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
             "passes": _mean([d.n_passes for d in stages.decodes]),
         },
         "distinct_shapes": {stage: len(shapes) for stage, shapes in sorted(stages.shapes.items())},
-        "memory_mb": memory_mb() | peak_mb(),
+        "memory_mb": memory_mb(),
     }
 
 
@@ -144,6 +143,18 @@ def _growth(
         "step_cost_ratio": round(steps / here, 4),
         "resident_mb": round(late - early),
     }
+
+
+def memory_mb() -> dict[str, int]:
+    """Megabytes of this process, and of MLX: used, and kept for reuse (`cache`). Peaks are since the start."""
+    figures = {
+        "resident": resident_bytes(),
+        "mlx_active": mx.get_active_memory(),
+        "mlx_cache": mx.get_cache_memory(),
+        "resident_peak": peak_resident_bytes(),
+        "mlx_peak": mx.get_peak_memory(),
+    }
+    return {name: round(n_bytes / 1e6) for name, n_bytes in figures.items()}
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -189,8 +200,3 @@ def report(model: str, runs: Sequence[Run]) -> dict[str, Any]:
     """Everything as plain values, with where it was measured and how fast that multiplies."""
     here = machine() | {"arithmetic": arithmetic()}
     return {"machine": here, "model": model, "runs": [run.figures for run in runs]}
-
-
-def write_trace(path: Path, run: Run) -> None:
-    """The trace of one run."""
-    run.stages.write_trace(path)

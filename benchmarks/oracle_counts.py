@@ -8,7 +8,6 @@ made from its number alone: processes share them, and `--only "rolls 2 17"` hear
 """
 
 import argparse
-import json
 import multiprocessing
 import random
 import sys
@@ -28,7 +27,7 @@ from benchmarks.oracle_session import count_words, run_oracle
 from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.errors import LivecapError, SettingsError
 from livecap.eval.modes import parse_mode
-from livecap.eval.output import write_file
+from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer
@@ -214,8 +213,7 @@ def _run(options: argparse.Namespace) -> bool:
     stored |= {"wrong": {str(piece): asdict(found) for piece, found in everything_wrong.items()}}
     stored |= {"jobs": options.jobs, "seconds": round(time.monotonic() - began)}
     if options.out:
-        text = json.dumps(stored, indent=2) + "\n"
-        write_file(options.out, lambda path: path.write_text(text, encoding="utf-8"))
+        store_figures(options.out, stored)
     return not everything_wrong
 
 

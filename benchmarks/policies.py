@@ -7,7 +7,6 @@ Sound is silence with words in it; the recogniser knows them, and is as unsteady
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,9 +23,9 @@ from livecap.eval.bounds import missed, parse_bound
 from livecap.eval.decode_counts import DecodeCounts
 from livecap.eval.figures import figures
 from livecap.eval.figures_table import table
-from livecap.eval.measurement import Measured, assess, total
+from livecap.eval.measurement import Measurement, assess, total
 from livecap.eval.modes import Mode, parse_mode
-from livecap.eval.output import write_file
+from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.timeline import play
@@ -51,7 +50,7 @@ STYLES = (
 """Talk, dictation, and speech that hardly pauses."""
 
 
-def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, faults: Faults, seed: int) -> Measured:
+def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, faults: Faults, seed: int) -> Measurement:
     """One script in one mode. What a step costs is what the faults say, on a clock of its own."""
     clock = Clock()
     oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
@@ -72,7 +71,7 @@ def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, fault
 
 def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """A column for each mode, over the same scripts."""
-    parts: dict[str, list[Measured]] = {mode.name: [] for mode in modes}
+    parts: dict[str, list[Measurement]] = {mode.name: [] for mode in modes}
     seconds, seed = 0.0, 0
     while seconds < minutes * 60:
         words = speak(min(SESSION_WORDS, round(minutes * 60) + 1), seed, STYLES[seed % len(STYLES)])
@@ -106,8 +105,7 @@ def main() -> int:
         columns = measure(modes, options.minutes, faults, tokenizer)
         print(table(columns))
         if options.out:
-            text = json.dumps({"machine": machine(), "faults": repr(faults), "all": columns}, indent=2) + "\n"
-            write_file(options.out, lambda path: path.write_text(text, encoding="utf-8"))
+            store_figures(options.out, {"machine": machine(), "faults": repr(faults), "all": columns})
         complaints = [line for column in columns for line in missed(column, bounds)]
     except LivecapError as error:
         complaints = [str(error)]

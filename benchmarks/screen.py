@@ -9,9 +9,7 @@ Times are of the processor, so that other programs on the machine do not count.
 import argparse
 import asyncio
 import gc
-import json
 import random
-import resource
 import statistics
 import sys
 import time
@@ -25,8 +23,10 @@ from typing import Any
 from textual._compositor import CompositorUpdate
 from textual.widgets import Input
 
+from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.session.status import SessionStatus, State
+from livecap.this_machine import peak_resident_bytes
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 from livecap.tui.app import LivecapApp, Tidying
 from livecap.tui.screens.live_screen import LiveScreen
@@ -159,9 +159,7 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
         "update_ms": asdict(Measured.of(updates)),
         "key_ms": {key: asdict(Measured.of(seconds)) for key, seconds in keys.items()},
         "resize_ms": round(1e3 * resized, 1),
-        "resident_mb_max": round(
-            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-        ),
+        "resident_mb_max": round(peak_resident_bytes() / 1e6),
     }
 
 
@@ -190,10 +188,9 @@ def main() -> int:
     gc.freeze()  # as livecap.tui.terminal does
     figures = [asyncio.run(measure(n, options.updates)) for n in options.utterances]
     report = {"machine": machine(), "textual": version("textual"), "figures": figures}
-    text = json.dumps(report, indent=2)
-    print(text)
+    print(as_json(report))
     if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+        store_figures(options.out, report)
     last = figures[-1]
     slowest_key = max(key["p95"] for key in last["key_ms"].values())
     return int(last["update_ms"]["p95"] > BOUNDS["update_ms_p95"] or slowest_key > BOUNDS["key_ms_p95"])

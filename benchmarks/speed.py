@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from benchmarks.memory import resident_mb
+from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.wer import word_error_rate
 from livecap.shipped import demo_recording, reference_text
+from livecap.this_machine import resident_bytes
 from livecap.transcript import SAMPLE_RATE
 
 HOUR_SECONDS = 3600
@@ -46,7 +47,7 @@ def run(arguments: list[str]) -> tuple[list[dict[str, Any]], list[tuple[float, f
         item["arrived"] = time.monotonic() - start
         lines.append(item)
         if item["type"] == "update":
-            memory.append((item["end_sample"] / SAMPLE_RATE, resident_mb(process.pid)))
+            memory.append((item["end_sample"] / SAMPLE_RATE, resident_bytes(process.pid) / 1e6))
     if process.wait() != 0:
         raise SystemExit(f"{' '.join(command)} failed")
     return lines, memory
@@ -157,10 +158,9 @@ def main() -> int:
         result["first_words_of_demo"] = first_words(folder)
         if not options.skip_hour:
             result["hour"] = hour(options.model, recordings, folder)
-    print(json.dumps(result, indent=2, ensure_ascii=False))
+    print(as_json(result))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        store_figures(options.out, result)
     complaints = missed(result)
     for line in complaints:
         print(f"speed: {line}", file=sys.stderr)

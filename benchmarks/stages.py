@@ -10,15 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from benchmarks.memory import resident_mb
 from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.stream import recogniser, windows
 from livecap.stream.recogniser import Decoded, Recogniser
+from livecap.this_machine import resident_bytes
 
 STAGES = ("mel", "conv", "encoder", "prefill", "verify", "generate", "host")
 
@@ -82,8 +81,8 @@ class Stages:
             return sum(decode.seconds for decode in self.decodes) - sum(self.stage_seconds.values())
         return self.stage_seconds.get(stage, 0.0)
 
-    def write_trace(self, path: Path) -> None:
-        """Chrome's trace format: open it in `chrome://tracing` or ui.perfetto.dev."""
+    def trace(self) -> str:
+        """All spans in Chrome's trace format: open it in `chrome://tracing` or ui.perfetto.dev."""
         first = min([d.start for d in self.decodes] + [span.start for span in self.spans], default=0.0)
         events: list[dict[str, Any]] = [
             _event("decode", d.start - first, d.seconds, 1, accepted=d.n_accepted, passes=d.n_passes, tokens=d.n_tokens)
@@ -98,7 +97,7 @@ class Stages:
             {"name": "thread_name", "ph": "M", "pid": 1, "tid": tid, "args": {"name": name}}
             for tid, name in ((1, "decodes"), (2, "stages"))
         ]
-        path.write_text(json.dumps({"traceEvents": names + events, "displayTimeUnit": "ms"}) + "\n", encoding="utf-8")
+        return json.dumps({"traceEvents": names + events, "displayTimeUnit": "ms"}) + "\n"
 
 
 def _event(name: str, start: float, seconds: float, thread: int, **arguments: int) -> dict[str, Any]:
@@ -148,7 +147,8 @@ def watched(keeps_spans: bool = False) -> Iterator[Stages]:
         decoded = decode(self, *arguments, **named)
         seconds = time.perf_counter() - start
         n_tokens = len(decoded.ids)
-        stages.decodes.append(Decode(start, seconds, n_tokens, decoded.n_accepted, decoded.n_passes, resident_mb()))
+        memory_mb = resident_bytes() / 1e6
+        stages.decodes.append(Decode(start, seconds, n_tokens, decoded.n_accepted, decoded.n_passes, memory_mb))
         return decoded
 
     places: list[tuple[Any, str, Any, Any]] = [

@@ -23,11 +23,11 @@ from benchmarks.grown_checkpoint import load_grown, write_grown
 from benchmarks.grown_weights import positions
 from livecap.errors import LivecapError, SettingsError
 from livecap.eval.bounds import Bound, missed
-from livecap.eval.measurement import errors
 from livecap.eval.modes import parse_mode
-from livecap.eval.output import write_file
+from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
+from livecap.eval.wer import word_error_rate
 from livecap.model.checkpoint.load import load, read_config, resolve
 
 RIVAL = Path(__file__).with_name("run_mlx_qwen3_asr.py")
@@ -91,10 +91,9 @@ def _theirs(
 
 
 def _figures(reference: Reference, found: dict[str, Any]) -> dict[str, Any]:
-    rate = errors(reference.text, found.pop("text"))
     steps = found.pop("step_seconds")
     return found | {
-        "wer": round(rate.wer, 4),
+        "wer": round(word_error_rate(reference.text, found.pop("text")), 4),
         "rtf": round(found["compute_seconds"] / reference.seconds, 4),
         "compute_seconds": round(found["compute_seconds"], 2),
         "steps": len(steps),
@@ -174,8 +173,7 @@ def _compare_all(options: argparse.Namespace) -> int:
             complaints += missed(row, [Bound("ratio", True, float(most[reference.name]))])
     result = {"machine": machine(), "model": options.model, "geometry": options.geometry, "mode": options.mode}
     if options.out:
-        text = json.dumps(result | {"recordings": rows}, indent=2, ensure_ascii=False) + "\n"
-        write_file(options.out, lambda path: path.write_text(text, encoding="utf-8"))
+        store_figures(options.out, result | {"recordings": rows})
     for complaint in complaints:
         print(f"comparison: {complaint}", file=sys.stderr)
     return int(bool(complaints))

@@ -4,7 +4,6 @@ python -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_tim
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from livecap.eval.alignment import align
 from livecap.eval.modes import parse_mode
+from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
@@ -93,9 +93,9 @@ def main() -> int:
         "live": summary(live),
         "settled": summary(settled),
     }
-    print(json.dumps({key: value for key, value in result.items() if key != "machine"}, indent=2))
+    print(as_json({key: value for key, value in result.items() if key != "machine"}))
     if options.out:
-        options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        store_figures(options.out, result)
     return 0
 
 

@@ -1,13 +1,15 @@
-"""What computes here: the processor's name, its cores, the memory."""
+"""This computer and this process: the processor's name, the memory of the machine, the memory of a process."""
 
 import os
 import platform
+import resource
 import subprocess
+import sys
 from pathlib import Path
 
 
 def processor() -> str:
-    """As its maker calls it, such as "Apple M2 Pro"; what the system says where that is not to be had."""
+    """The maker's name of the processor, such as "Apple M2 Pro"; the architecture where the system does not know it."""
     if platform.system() == "Darwin":
         out = subprocess.run(["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
         return out.stdout.strip() or platform.processor()
@@ -20,5 +22,25 @@ def processor() -> str:
 
 
 def memory_bytes() -> int:
-    """Of the whole machine."""
+    """The physical memory of the whole machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def resident_bytes(pid: int | None = None) -> int:
+    """The resident memory of a process, by default this one; 0 where it has ended."""
+    pid = pid or os.getpid()
+    if sys.platform == "linux":
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return 0
+        return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0)
+    out = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return int(out.stdout.strip() or 0) * 1024
+
+
+def peak_resident_bytes() -> int:
+    """The most resident memory that this process has had."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
+    return max(peak_bytes, resident_bytes())  # Linux updates its peak a little late

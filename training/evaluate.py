@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from livecap.eval.wer import edit_distance, normalise
+from livecap.eval.alignment import edit_distance
+from livecap.eval.wer import normalise
 from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.transcribe.files import transcribe
 from training.synth import MOST_HOURS, read_shard

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from livecap.eval.wer import edit_distance, normalise
+from livecap.eval.alignment import edit_distance
+from livecap.eval.wer import normalise
 from training.network import Thinker, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.voices import Spoken

@@ -5,8 +5,6 @@ import importlib.util
 import json
 import os
 import platform
-import resource
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from livecap.errors import LivecapError
 from livecap.model.checkpoint.catalogue import cached_models, hub_cache
 from livecap.settings.fields import Settings
 from livecap.shipped import demo_recording, reference_text
+from livecap.this_machine import memory_bytes, peak_resident_bytes, processor
 from livecap.version import VERSION
 
 
@@ -53,7 +52,6 @@ def _seconds(text: str) -> float:
 def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float | None, as_json: bool) -> int:
     """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
     from livecap.cli.capture_check import last_session, listen
-    from livecap.this_machine import memory_bytes, processor
 
     report: dict[str, Any] = {
         "livecap": VERSION,
@@ -145,14 +143,8 @@ def _selftest(model: str) -> dict[str, Any]:
         "wer": round(word_error_rate(reference_text(recording), " ".join(utterances)), 4),
         "rtf": round(session.costs.compute_seconds / sound_seconds, 4),
         "load_seconds": round(session.load_seconds, 2),
-        "peak_memory_mb": round(_peak_memory_bytes() / 1e6),
+        "peak_memory_mb": round(peak_resident_bytes() / 1e6),
     }
-
-
-def _peak_memory_bytes() -> int:
-    """Of this process. Linux counts in kilobytes, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _print(report: dict[str, Any]) -> None:

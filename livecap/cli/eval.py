@@ -1,7 +1,6 @@
 """`livecap eval`: recordings with reference text and word times, live and offline, as one table."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -75,8 +74,8 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.eval.bounds import goals, missed, parse_bound
     from livecap.eval.evaluation import Plan, evaluate
     from livecap.eval.figures_table import recordings_table, table
-    from livecap.eval.output import write_file
-    from livecap.eval.plot import write_plot
+    from livecap.eval.output import as_json, store_figures, write_text
+    from livecap.eval.plot import plot
 
     names = [*(options.modes or []), *(options.chunks or [])] or ["default"]
     if options.jobs < 1:
@@ -86,17 +85,16 @@ def _eval(options: argparse.Namespace, settings: Settings) -> int:
         options.eval_model, tuple(names), options.step_cost, not options.no_offline, options.jobs, bool(options.plot)
     )
     result, parts = evaluate(plan, options.recordings, _progress(len(options.recordings)))
-    text = json.dumps(result, indent=2, ensure_ascii=False)
     if options.json:
-        print(text)
+        print(as_json(result))
     else:
         if options.each:
             print(recordings_table(result["recordings"]) + "\n")
         print(table(result["all"]))
     if options.plot:
-        write_file(options.plot, lambda path: write_plot(path, parts))
+        write_text(options.plot, plot(parts))
     if options.out:
-        write_file(options.out, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+        store_figures(options.out, result)
     complaints = [
         line
         for column in result["all"]

@@ -1,4 +1,4 @@
-"""Which word became which: edit alignments of word lists, quick enough for an hour of speech."""
+"""Edit distance and edit alignment of word lists, fast enough for an hour of speech."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 FORBIDDEN = 3
-"""Costs more than leaving both words without a partner: such a pair never stands."""
+"""The cost of a pair that must not occur: more than a deletion and an insertion together."""
 
 Pair = tuple[int | None, int | None]
-"""(index expected, index heard): None on the left is an invented word, on the right a missing one."""
+"""(index in expected, index in heard). None on the left: an inserted word; None on the right: a missing word."""
 
 
-def distance(expected: Sequence[str], heard: Sequence[str]) -> int:
-    """The fewest substitutions, deletions and insertions, like `wer.edit_distance`; for thousands of items."""
+def edit_distance(expected: Sequence[str], heard: Sequence[str]) -> int:
+    """The fewest substitutions, deletions and insertions that turn one list (or string) into the other."""
     a, b = _numbered(expected, heard)
     row = np.arange(len(b) + 1)
     for i, item in enumerate(a, 1):
@@ -29,11 +29,11 @@ def align(
     open_end: bool = False,
     possible: NDArray[np.bool_] | None = None,
 ) -> list[Pair]:
-    """The pairs of a best alignment, in order. Of equals, the one that pairs words where it can.
+    """The pairs of a best alignment, in order. Among equally good alignments, the one with the most pairs.
 
     Args:
-        open_end: `heard` may stop anywhere in `expected`: what is left over there costs nothing and is left out.
-        possible: [len(expected), len(heard)], False where two words may not be one and the same.
+        open_end: `heard` may stop anywhere in `expected`; the rest of `expected` costs nothing and is left out.
+        possible: [len(expected), len(heard)], False where two words must not be paired.
     """
     a, b = _numbered(expected, heard)
     n, m = len(a), len(b)
@@ -46,17 +46,18 @@ def align(
             different[~possible[i]] = FORBIDDEN
         differs[i] = different
         costs[i + 1] = _next_row(costs[i], different, i + 1)
-    # Of equally good ends the last: it pairs more words.
+    # The last of equally good ends: it pairs more words.
     end = n - int(np.argmin(costs[::-1, m])) if open_end else n
     return _path(costs, differs, end)
 
 
 def matches(pairs: Sequence[Pair], expected: Sequence[str], heard: Sequence[str]) -> list[tuple[int, int]]:
-    """The pairs that are the same word on both sides."""
+    """The pairs whose words are equal."""
     return [(i, j) for i, j in pairs if i is not None and j is not None and expected[i] == heard[j]]
 
 
 def _numbered(expected: Sequence[str], heard: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both lists as numbers, equal items as equal numbers."""
     numbers: dict[str, int] = {}
     a = [numbers.setdefault(item, len(numbers)) for item in expected]
     b = [numbers.setdefault(item, len(numbers)) for item in heard]

@@ -1,4 +1,4 @@
-"""Bounds on figures: a benchmark that misses one says so and fails."""
+"""Bounds on figures: a measurement that misses one reports it and fails."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,6 @@ from typing import Any
 from livecap.errors import SettingsError
 
 _BOUND = re.compile(r"\s*([\w.]+)\s*(<=|>=)\s*(-?[0-9.]+)\s*")
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """A figure, by its path in the JSON, and what it may be."""
-
-    path: str
-    at_most: bool
-    limit: float
-
-    def __str__(self) -> str:
-        return f"{self.path} {'<=' if self.at_most else '>='} {self.limit:g}"
-
 
 GOALS = (
     "committed_revisions <= 0",
@@ -32,7 +19,7 @@ GOALS = (
     "unstable_partial_word_ratio <= 0.1",
     "seams.ratio_within <= 1.1",
 )
-"""What every mode of the stream is to reach on sessions..."""
+"""The goals of every mode of the stream, on sessions."""
 GOALS_OF_MODES = {
     "default": (
         "latency_seconds.commit.unaware.p50 <= 1.2",
@@ -41,31 +28,48 @@ GOALS_OF_MODES = {
     "0.5 s": ("passes_saved >= 0.5",),
     "2 s": ("passes_saved >= 0.3",),
 }
-"""...and what these are to reach besides."""
+"""The additional goals of single modes, by the mode's name in the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit of one figure."""
+
+    path: str
+    """The figure's keys in the JSON, joined by dots."""
+    at_most: bool
+    """True for `<=`, False for `>=`."""
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.path} {'<=' if self.at_most else '>='} {self.limit:g}"
 
 
 def goals(mode: str) -> list[Bound]:
-    """Of a mode, by its name in the table."""
+    """The goals of a mode, by its name in the table."""
     return [parse_bound(text) for text in (*GOALS, *GOALS_OF_MODES.get(mode, ()))]
 
 
 def parse_bound(text: str) -> Bound:
-    """`rtf <= 1.3`.
+    """A bound written as `rtf <= 1.3`.
 
     Raises:
-        SettingsError: no such form.
+        SettingsError: the text has another form.
     """
     match = _BOUND.fullmatch(text)
     if match is None:
-        raise SettingsError(f"{text!r} is no bound: give a figure of the JSON, <= or >=, and a number.")
-    return Bound(match[1], match[2] == "<=", float(match[3]))
+        raise SettingsError(f"Invalid bound {text!r}: give a figure of the JSON, <= or >=, and a number.")
+    try:
+        return Bound(match[1], match[2] == "<=", float(match[3]))
+    except ValueError:
+        raise SettingsError(f"Invalid bound {text!r}: {match[3]} is not a number.") from None
 
 
 def missed(figures: Mapping[str, Any], bounds: Sequence[Bound]) -> list[str]:
     """A line for each bound that does not hold.
 
     Raises:
-        SettingsError: a figure that is not there.
+        SettingsError: there is no such figure.
     """
     lines = []
     for bound in bounds:

@@ -1,4 +1,4 @@
-"""What changed between two sessions, word by word: the same sound heard by two models, settings or versions."""
+"""Word-by-word differences between two sessions: the same sound, by two models, settings or versions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from livecap.eval.wer import normalise
 from livecap.transcript import SAMPLE_RATE
 
 PART_SAMPLES = 120 * SAMPLE_RATE
-"""Sessions are aligned in parts of about so much sound, cut where both are silent: an hour costs no square of hours."""
+"""About how much sound is aligned at a time, cut where both are silent: the cost of an alignment is quadratic."""
 MAX_PART_SAMPLES = 5 * PART_SAMPLES
-"""Where nobody ever pauses they are cut all the same, which may cost a word its partner."""
+"""A part is cut at this length even inside speech; a pair of words may be lost there."""
 CONTEXT_WORDS = 3
-"""Shown before and behind a change."""
+"""How many words are shown before and after a change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Words that one session has and the other has not, at the same place."""
+    """Words in which the two sessions differ at one place."""
 
     sample: int
-    """Where the utterance with them begins."""
+    """The first sample of the utterance that has them."""
     track: str
     before: tuple[str, ...]
-    """A few words that both have."""
+    """The common words just before the change."""
     expected: tuple[str, ...]
     heard: tuple[str, ...]
     after: tuple[str, ...]
@@ -32,10 +32,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Of a session with another that counts as right."""
+    """The errors of one session, with another session as the reference."""
 
     n_words: int
-    """Of the one that counts as right."""
+    """Words of the reference."""
     n_substituted: int
     n_missing: int
     n_invented: int
@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def word_error_rate(self) -> float:
-        """Of the other one; 0 where both are empty, as everywhere in livecap."""
+        """Errors over the words of the reference; 0 where both are empty, as everywhere in livecap."""
         return (self.n_substituted + self.n_missing + self.n_invented) / max(self.n_words, 1)
 
 
@@ -55,9 +55,9 @@ class _Said:
 
 
 def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
-    """What `heard` has different from `expected`, after the normaliser that every figure uses.
+    """The differences of `heard` from the reference `expected`, after the normaliser that every figure uses.
 
-    Each track is compared by itself: where two speak at once, the order of their words is nobody's error.
+    Each track is compared on its own: where two people speak at once, the order of their words is not an error.
     """
     n_words = n_substituted = n_missing = n_invented = 0
     changes: list[Change] = []
@@ -83,7 +83,7 @@ def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
 
 
 def _track_groups(one: RecordedSession, other: RecordedSession) -> list[set[str]]:
-    """Tracks that are compared: each that both have, and last those with other labels, as if they were one."""
+    """The groups of tracks to compare: each common label alone, then all other labels together."""
     common = [track for track in one.tracks if track in other.tracks]
     rest = {*one.tracks, *other.tracks} - {*common}
     return [{track} for track in common] + [rest] * bool(rest)
@@ -105,7 +105,7 @@ def _change(
 
 
 def _parts(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> Iterator[tuple[list[_Said], list[_Said]]]:
-    """What was said in some tracks of both, in parts that belong together."""
+    """Corresponding parts of some tracks of both sessions."""
     cuts = _common_pauses(one, other, tracks)
     parts = _cut(one, tracks, cuts), _cut(other, tracks, cuts)
     for _ in range(len(cuts) + 1):
@@ -113,9 +113,11 @@ def _parts(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> It
 
 
 def _common_pauses(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> list[int]:
-    """Samples at which nobody speaks in either, at least PART_SAMPLES apart."""
+    """Samples at which both sessions are silent, at least PART_SAMPLES apart."""
     spans = sorted(
-        (utterance.start_sample, utterance.end_sample) for session in (one, other) for utterance in _of(session, tracks)
+        (utterance.start_sample, utterance.end_sample)
+        for session in (one, other)
+        for utterance in _utterances(session, tracks)
     )
     cuts: list[int] = []
     until = last = 0
@@ -127,14 +129,14 @@ def _common_pauses(one: RecordedSession, other: RecordedSession, tracks: set[str
     return cuts
 
 
-def _of(session: RecordedSession, tracks: set[str]) -> Iterator[Utterance]:
+def _utterances(session: RecordedSession, tracks: set[str]) -> Iterator[Utterance]:
     return (utterance for utterance in session.utterances() if utterance.track in tracks)
 
 
 def _cut(session: RecordedSession, tracks: set[str], cuts: list[int]) -> Iterator[list[_Said]]:
     said: list[_Said] = []
     waiting = list(reversed(cuts))
-    for utterance in sorted(_of(session, tracks), key=_order):
+    for utterance in sorted(_utterances(session, tracks), key=_order):
         while waiting and utterance.start_sample >= waiting[-1]:
             waiting.pop()
             yield said

@@ -12,11 +12,11 @@ from livecap.eval.wer import normalise
 from livecap.transcript import SAMPLE_RATE
 
 EARLY_SECONDS = 0.3
-"""A word may be shown this long before the reference says that it begins: word times of references are not exact."""
+"""How long before its reference start a word may be shown: the word times of references are not exact."""
 LATE_SECONDS = 60.0
-"""A word shown so long after it was said is another word."""
+"""A word that becomes stable this long after a spoken word is not that word."""
 AHEAD_WORDS = 8
-"""How far a display may run ahead of the final text, in words."""
+"""How many words a display may be ahead of the final text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +26,29 @@ class Emission:
     text: str
     utterance: int
     shown: Moment | None
-    """The update that showed it first; None where it was never partial and became stable at once, unseen."""
+    """The update that first showed the word; None where it became stable without having been partial."""
     committed: Moment
-    """The update that made it stable."""
+    """The update that made the word stable."""
     spoken: SpokenWord | None
-    """What it is in the reference; None where nothing like it was said."""
+    """The word of the reference; None where nothing like it was said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What stood on the screen after a step: the words of closed utterances, then those of the open one."""
+    """The text on the screen after a step: the words of closed utterances, then those of the open one."""
 
     moment: Moment
     n_closed: int
-    """Words of utterances that were closed before."""
+    """The number of words in utterances that were closed before."""
     words: tuple[str, ...]
-    """Of the last utterance, after the normaliser."""
+    """The words of the last utterance, after the normaliser."""
     raw: str
-    """The same as written."""
+    """The text of the last utterance as written."""
     utterance: int
 
 
 def displays(timeline: Timeline) -> list[Display]:
-    """The screen after each step that said something."""
+    """The screen after each step that produced text."""
     moments = timeline.moments
     last_of_step = [a for a, b in zip(moments, [*moments[1:], None], strict=True) if b is None or b.step != a.step]
     n_words = {u: len(normalise(text)) for u, text in final_texts(moments).items()}
@@ -60,7 +60,7 @@ def displays(timeline: Timeline) -> list[Display]:
 
 
 def final_texts(moments: Sequence[Moment]) -> dict[int, str]:
-    """Utterance to what it said in the end, in order."""
+    """The last stable text of each utterance, in the order in which the utterances began."""
     texts: dict[int, str] = {}
     for moment in moments:
         texts[moment.update.utterance] = moment.update.stable
@@ -79,7 +79,7 @@ def emissions(timeline: Timeline, reference: Reference) -> list[Emission]:
 
 
 def _first_shown(screens: Sequence[Display], final: Sequence[str]) -> list[Moment | None]:
-    """For each word of the final text, the first display in which it stands at its place."""
+    """For each word of the final text, the first display that has it at its place."""
     first: list[Moment | None] = [None] * len(final)
     for screen in screens:
         ahead = final[screen.n_closed : screen.n_closed + len(screen.words) + AHEAD_WORDS]
@@ -90,7 +90,7 @@ def _first_shown(screens: Sequence[Display], final: Sequence[str]) -> list[Momen
 
 
 def _committed(moments: Sequence[Moment], finals: dict[int, str]) -> list[Moment]:
-    """For each word of the final text, the first update whose stable text holds it whole."""
+    """For each word of the final text, the first update whose stable text contains the whole word."""
     first: dict[int, list[Moment]] = {u: [] for u in finals}
     final_words = {u: normalise(text) for u, text in finals.items()}
     for moment in moments:
@@ -105,7 +105,7 @@ def _committed(moments: Sequence[Moment], finals: dict[int, str]) -> list[Moment
 def _spoken(
     spoken: Sequence[SpokenWord], heard: Sequence[str], shown: list[Moment | None], committed: Sequence[Moment]
 ) -> list[SpokenWord | None]:
-    """The reference's word for each word heard, where both are the same and the times allow it."""
+    """For each word of the text, the reference's word, where both are equal and their times allow it."""
     out: list[SpokenWord | None] = [None] * len(heard)
     if not spoken or not heard:
         return out

@@ -1,16 +1,16 @@
-"""A whole evaluation: modes times recordings, in one process or several, to plain values and the words behind them."""
+"""A whole evaluation: every mode on every recording, in one process or several, as plain values."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from livecap.eval.figures import figures, streaming_gap
-from livecap.eval.measurement import Measured, measure, total
+from livecap.eval.measurement import Measurement, measure, total
 from livecap.eval.modes import Mode, parse_mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import read_reference
@@ -26,72 +26,68 @@ class Plan:
     modes: tuple[str, ...]
     """As `modes.parse_mode` reads them."""
     step_cost: float | None = None
-    """Seconds that a step is taken to cost; None measures."""
+    """Seconds that a step is assumed to cost; None measures the cost."""
     offline: bool = True
+    """Also transcribe each recording offline, to compare with."""
     jobs: int = 1
+    """Processes; each takes one recording at a time."""
     keep_words: bool = False
-    """Every word with its moments stays: for a plot."""
+    """Keep every word with its times, for a plot."""
 
 
 def evaluate(
     plan: Plan, paths: Sequence[Path], on_done: Callable[[str], None] = lambda name: None
-) -> tuple[dict[str, Any], list[Measured]]:
-    """The figures as plain values, and every recording in every mode.
+) -> tuple[dict[str, Any], list[Measurement]]:
+    """The figures as plain values, and the measurement of every recording in every mode.
 
     Args:
-        on_done: told the name of each recording that is through.
+        on_done: called with the name of each finished recording.
 
     Raises:
-        LivecapError: a recording, a mode or a model that is none.
+        LivecapError: a recording, mode or model is missing or invalid.
     """
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
     for path in paths:
         read_reference(path)
-    parts: list[Measured] = []
-    with _each(plan, paths) as found:
-        for path, measured in zip(paths, found, strict=True):
-            parts += measured
+    parts: list[Measurement] = []
+    with _measured(plan, paths) as by_recording:
+        for path, measurements in zip(paths, by_recording, strict=True):
+            parts += measurements
             on_done(path.stem)
     return _result(plan, modes, parts), parts
 
 
 @contextmanager
-def _each(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measured]]]:
-    """What comes of each recording, in order."""
+def _measured(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measurement]]]:
+    """The measurements of each recording, in order."""
     if plan.jobs == 1:
-        yield map(partial(_recording, load(plan.model), plan), paths)
+        yield map(partial(_measure_all_modes, load(plan.model), plan), paths)
         return
     # Spawned, because MLX does not survive a fork.
     with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
-        yield pool.map(partial(_alone, plan), paths)
+        yield pool.map(partial(_measure_in_process, plan), paths)
 
 
-def _alone(plan: Plan, path: Path) -> list[Measured]:
-    """One recording, in a process that may do others before and after."""
-    return _recording(_loaded(plan.model), plan, path)
+def _measure_in_process(plan: Plan, path: Path) -> list[Measurement]:
+    """One recording, in a worker process that keeps its model for the next recording."""
+    return _measure_all_modes(_loaded(plan.model), plan, path)
 
 
-_models: dict[str, LoadedModel] = {}
-"""Of this process, so that it loads a model once."""
+_loaded = cache(load)
 
 
-def _loaded(model: str) -> LoadedModel:
-    if model not in _models:
-        _models[model] = load(model)
-    return _models[model]
-
-
-def _recording(loaded: LoadedModel, plan: Plan, path: Path) -> list[Measured]:
+def _measure_all_modes(loaded: LoadedModel, plan: Plan, path: Path) -> list[Measurement]:
     reference = read_reference(path)
     offline = transcribe(loaded, reference.samples) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
-    measured = [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
-    for part in measured if not plan.keep_words else []:
-        part.words = []
-    return measured
+    measurements = [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
+    if not plan.keep_words:
+        for measurement in measurements:
+            measurement.words.clear()
+    return measurements
 
 
-def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measured]) -> dict[str, Any]:
+def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measurement]) -> dict[str, Any]:
     columns = []
     for mode in modes:
         mine = [part for part in parts if part.mode == mode.name]

@@ -1,29 +1,33 @@
-"""What each figure of `livecap eval` means. Imports nothing: `--help` shows it."""
+"""The definition of each figure of `livecap eval`. Imports nothing, so that `--help` can show it at once."""
 
 DEFINITIONS = """\
-figures (every latency in seconds as p50 / p95 / p99, on two clocks: computation-unaware, where a step costs nothing,
-and computation-aware, where a step takes its time and the next begins when it has ended)
+figures
 
-  WER, CER offline   wrong, missing and invented words (characters) over those of the reference; pieces of at most 28 s,
-                     cut at pauses, each decoded alone. One normaliser: case, punctuation and hyphens do not count
+Every latency is in seconds, as p50 / p95 / p99, on two clocks: "unaware" (computation-unaware: a step takes no time)
+and "aware" (computation-aware: a step takes its time, and the next one begins when it has ended).
+
+  WER, CER offline   substituted, missing and inserted words (characters) over those of the reference, for the text of
+                     offline transcription: pieces of at most 28 s, cut at pauses, each decoded alone. The
+                     normaliser ignores case, punctuation and hyphens
   WER, CER stable    the same for the text that was committed live
-  WER, CER final     the same for the text that is exported: settled, where settling ran
-  seams              prompts that began anew in unbroken speech; WER of words that begin within 2 s of one, and its
-                     ratio to the WER elsewhere, to that elsewhere in the same recording, and the latter for the offline
-                     text, which has no seams there: what is over that is the seams'
-  first partial      onset of speech after a pause of 1 s or more, to the first text of its utterance
-  partial latency    how far the newest right word on screen is behind what has been said: when a display comes, and
-                     just before the next one; silence does not count
-  emission delay     spoken end of a word to its first display, for words that come out right
-  commit latency     spoken end of a word to the moment it can no more change, for words that come out right
-  final latency      true end of speech before a pause of 1 s or more, to the display of the words that stay
-  close latency      the same, to the end of the utterance
-  revisions          updates in which stable text was not the beginning of the next stable text
-  unstable words     (UPWR) words shown and then changed or dropped, over words of the committed text
-  erasure            (NE) words, as written, erased to write the next display, over those of the committed text
-  draft acceptance   tokens of the draft that were said again, over those offered
-  passes, saved      sequential passes of the decoder, one token each; and the share of plain decoding's that was saved
-  steps, per minute  rounds of the stream; of sound
+  WER, CER final     the same for the text that is exported: after settling, where settling ran
+  seams              the number of seams (a new prompt in unbroken speech); the WER of words that begin within 2 s of
+                     a seam; and three ratios: that WER to the WER elsewhere; to the WER elsewhere in the same
+                     recording; and the second ratio for the offline text, which has no seams. A live ratio above
+                     the offline ratio is the effect of seams
+  first partial      from the onset of speech after a pause of 1 s or more to the first text of its utterance
+  partial latency    how far the newest correct word on screen is behind the speech: at each display, and just before
+                     the next one; silence does not count
+  emission delay     from the spoken end of a word to its first display; correct words only
+  commit latency     from the spoken end of a word to the moment after which it cannot change; correct words only
+  final latency      from the true end of speech before a pause of 1 s or more to the display of the final words
+  close latency      from the same point to the end of the utterance
+  revisions          updates whose stable text does not begin with the previous stable text
+  unstable words     (UPWR) words shown and then changed or dropped, over the words of the committed text
+  erasure            (NE) words erased to write the next display, over the words of the committed text
+  draft acceptance   draft tokens that the model said again, over those offered
+  passes, saved      sequential passes of the decoder, one token each; the share of plain decoding's passes saved
+  steps, per minute  decode rounds, and decode rounds per minute of sound
   RTF                compute time over sound time, settling included; below 1 keeps up
-  lag                how late steps begin after the sound that makes them due: p50 / p95 / most
+  lag                how late steps begin after the sound that makes them due: p50 / p95 / maximum
 """

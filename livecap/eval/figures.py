@@ -1,4 +1,4 @@
-"""The figures of the table, made of counts and samples. What each means is in `figure_definitions.py`."""
+"""The figures of `livecap eval` as plain values, from a measurement. `figure_definitions.py` defines each of them."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -6,35 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from livecap.eval.measurement import Measured
+from livecap.eval.measurement import Measurement
 from livecap.eval.seam_errors import SeamErrors
 
 PERCENTILES = (50, 95, 99)
 RESAMPLES = 2000
 
 
-def figures(measured: Measured) -> dict[str, Any]:
-    """Plain values of one row, for JSON."""
-    stability, decodes = measured.stability, measured.decodes
-    steps = np.array(measured.step_seconds or [0.0])
-    lags = np.array(measured.lag_seconds or [0.0])
+def figures(measurement: Measurement) -> dict[str, Any]:
+    """One measurement as plain values, for JSON and the table."""
+    stability, decodes = measurement.stability, measurement.decodes
+    steps = np.array(measurement.step_seconds or [0.0])
+    lags = np.array(measurement.lag_seconds or [0.0])
     return {
-        "recording": measured.recording,
-        "mode": measured.mode,
-        "sound_seconds": round(measured.sound_seconds, 1),
-        "words": measured.errors["stable"].n_words,
-        "wer": {name: round(errors.wer, 4) for name, errors in measured.errors.items()},
-        "cer": {name: round(errors.cer, 4) for name, errors in measured.errors.items()},
+        "recording": measurement.recording,
+        "mode": measurement.mode,
+        "sound_seconds": round(measurement.sound_seconds, 1),
+        "words": measurement.errors["stable"].n_words,
+        "wer": {name: round(errors.wer, 4) for name, errors in measurement.errors.items()},
+        "cer": {name: round(errors.cer, 4) for name, errors in measurement.errors.items()},
         "latency_seconds": {
             name: {
-                "unaware": percentiles(samples.unaware),
-                "aware": percentiles(samples.aware),
-                "n": len(samples.unaware),
-                "missed": samples.missed,
+                "unaware": percentiles(latencies.unaware),
+                "aware": percentiles(latencies.aware),
+                "n": len(latencies.unaware),
+                "missed": latencies.missed,
             }
-            for name, samples in measured.latencies.items()
+            for name, latencies in measurement.latencies.items()
         },
-        "seams": _seams(measured.seams) | {"offline": _seams(measured.seams_offline)},
+        "seams": _seams(measurement.seams) | {"offline": _seams(measurement.seams_offline)},
         "committed_revisions": stability.n_revisions,
         "unstable_partial_word_ratio": round(stability.unstable_ratio, 4),
         "normalized_erasure": round(stability.normalized_erasure, 4),
@@ -43,11 +43,11 @@ def figures(measured: Measured) -> dict[str, Any]:
         "draft_tokens_accepted": decodes.n_accepted,
         "sequential_passes": decodes.n_passes,
         "passes_saved": round(decodes.passes_saved, 4),
-        "steps": len(measured.step_seconds),
+        "steps": len(measurement.step_seconds),
         "decodes": decodes.n_decodes,
-        "step_seconds": percentiles(measured.step_seconds),
-        "rtf": round((float(steps.sum()) + measured.settle_seconds) / max(measured.sound_seconds, 1e-9), 4),
-        "rtf_settling": round(measured.settle_seconds / max(measured.sound_seconds, 1e-9), 4),
+        "step_seconds": percentiles(measurement.step_seconds),
+        "rtf": round((float(steps.sum()) + measurement.settle_seconds) / max(measurement.sound_seconds, 1e-9), 4),
+        "rtf_settling": round(measurement.settle_seconds / max(measurement.sound_seconds, 1e-9), 4),
         "lag_seconds": {"p50": _rounded(np.percentile(lags, 50)), "p95": _rounded(np.percentile(lags, 95))}
         | {"most": _rounded(lags.max())},
     }
@@ -60,15 +60,15 @@ def percentiles(values: Sequence[float]) -> dict[str, float] | None:
     return {f"p{p}": _rounded(np.percentile(values, p)) for p in PERCENTILES}
 
 
-def streaming_gap(parts: Sequence[Measured], name: str, seed: int = 1) -> dict[str, float] | None:
-    """WER of `stable` or `final` text minus offline WER, with a 95% interval from resampled recordings.
+def streaming_gap(parts: Sequence[Measurement], name: str, seed: int = 1) -> dict[str, float] | None:
+    """WER of the `stable` or `final` text minus offline WER, with a 95% interval from resampled recordings.
 
     None where offline was not measured.
     """
     if any("offline" not in part.errors for part in parts):
         return None
 
-    def gap(chosen: Sequence[Measured]) -> float:
+    def gap(chosen: Sequence[Measurement]) -> float:
         words = sum(part.errors[name].n_words for part in chosen)
         more = sum(part.errors[name].word_errors - part.errors["offline"].word_errors for part in chosen)
         return more / max(words, 1)
@@ -78,9 +78,9 @@ def streaming_gap(parts: Sequence[Measured], name: str, seed: int = 1) -> dict[s
 
 
 def bootstrap(
-    parts: Sequence[Measured], figure: Callable[[Sequence[Measured]], float], seed: int = 1
+    parts: Sequence[Measurement], figure: Callable[[Sequence[Measurement]], float], seed: int = 1
 ) -> tuple[float, float]:
-    """The 95% interval of a figure over recordings drawn with replacement. One recording says nothing of others."""
+    """The 95% interval of a figure over recordings drawn with replacement; of no width with a single recording."""
     chance = random.Random(seed)
     values = sorted(figure(chance.choices(parts, k=len(parts))) for _ in range(RESAMPLES))
     return values[round(0.025 * (RESAMPLES - 1))], values[round(0.975 * (RESAMPLES - 1))]

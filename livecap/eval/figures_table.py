@@ -14,7 +14,11 @@ LATENCIES = {
 
 
 def table(columns: Sequence[Mapping[str, Any]]) -> str:
-    """Lines of text. `columns` are figures as `figures.figures` makes them, of all recordings, one for each mode."""
+    """The table as text.
+
+    Args:
+        columns: for each mode, the figures of all its recordings, as `figures.figures` makes them.
+    """
     rows: list[tuple[str, list[str]]] = [("mode", [column["mode"] for column in columns])]
 
     def row(name: str, values: list[str]) -> None:
@@ -43,7 +47,7 @@ def table(columns: Sequence[Mapping[str, Any]]) -> str:
 
 
 def recordings_table(parts: Sequence[Mapping[str, Any]]) -> str:
-    """A line for each recording in each mode."""
+    """A table with a line for each recording in each mode."""
     rows = [("recording", ["mode", "words", "offline", "stable", "final", "commit p50, p95", "RTF"])]
     for part in parts:
         commit = part["latency_seconds"].get("commit", {}).get("unaware")

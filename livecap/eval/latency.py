@@ -1,9 +1,10 @@
-"""How late text is, in seconds, computation-unaware and -aware. `figure_definitions.py` says what each latency is."""
+"""How late text is, in seconds, on two clocks. `figure_definitions.py` defines each latency."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
+from livecap.eval.counts import Counts
 from livecap.eval.emission import Display, Emission, displays
 from livecap.eval.reference import Reference
 from livecap.eval.timeline import Moment, Timeline
@@ -11,77 +12,59 @@ from livecap.eval.wer import normalise
 from livecap.transcript import SAMPLE_RATE
 
 PREROLL_SECONDS = 1.0
-"""An utterance belongs to a stretch of speech that begins up to this long after it."""
+"""How long before a stretch of speech its first utterance may begin."""
 
 
-@dataclass
-class Samples:
-    """One latency: a value for each word, display or stretch of speech, on both clocks."""
+@dataclass(frozen=True, slots=True)
+class Latencies(Counts):
+    """The values of one latency in seconds, one for each word, display or stretch of speech, on both clocks."""
 
     unaware: list[float] = field(default_factory=list)
     aware: list[float] = field(default_factory=list)
     missed: int = 0
-    """Words or stretches for which there is no value: never shown, or an utterance that went on over the pause."""
+    """Words or stretches without a value: never shown, or in an utterance that went on over the pause."""
 
-    def add(self, moment: Moment, since_sample: int) -> None:
-        """The time from `since_sample` to `moment`."""
-        self.unaware.append(moment.heard_seconds - since_sample / SAMPLE_RATE)
-        self.aware.append(moment.wall_seconds - since_sample / SAMPLE_RATE)
-
-    def extend(self, other: "Samples") -> None:
-        """Those of another recording, too."""
-        self.unaware += other.unaware
-        self.aware += other.aware
-        self.missed += other.missed
+    @classmethod
+    def between(cls, moments: Iterable[tuple[int, Moment]]) -> "Latencies":
+        """The times from a sample to a moment, for many pairs of them."""
+        latencies = cls()
+        for since_sample, moment in moments:
+            latencies.unaware.append(moment.heard_seconds - since_sample / SAMPLE_RATE)
+            latencies.aware.append(moment.wall_seconds - since_sample / SAMPLE_RATE)
+        return latencies
 
 
-def latencies(timeline: Timeline, reference: Reference, words: Sequence[Emission]) -> dict[str, Samples]:
+def latencies(timeline: Timeline, reference: Reference, words: Sequence[Emission]) -> dict[str, Latencies]:
     """Every latency by its name."""
+    right = [(word.spoken.end_sample, word) for word in words if word.spoken is not None]
     return {
         "first_partial": _first_partial(timeline.moments, reference),
         "partial": _partial(displays(timeline), reference, words),
-        "emission": _emission(words),
-        "commit": _commit(words),
+        "emission": Latencies.between((end, word.shown or word.committed) for end, word in right),
+        "commit": Latencies.between((end, word.committed) for end, word in right),
         "final": _final(timeline.moments, reference, closed=False),
         "close": _final(timeline.moments, reference, closed=True),
     }
 
 
-def _emission(words: Sequence[Emission]) -> Samples:
-    """Spoken end of a word to its first display; words that come out right in the end."""
-    samples = Samples()
-    for word in words:
-        if word.spoken is not None:
-            samples.add(_shown(word), word.spoken.end_sample)
-    return samples
-
-
-def _commit(words: Sequence[Emission]) -> Samples:
-    """Spoken end of a word to its becoming stable; words that come out right in the end."""
-    samples = Samples()
-    for word in words:
-        if word.spoken is not None:
-            samples.add(word.committed, word.spoken.end_sample)
-    return samples
-
-
-def _first_partial(moments: Sequence[Moment], reference: Reference) -> Samples:
-    """Onset of a stretch of speech to the first text of its utterance."""
-    samples = Samples()
+def _first_partial(moments: Sequence[Moment], reference: Reference) -> Latencies:
+    """From the onset of a stretch of speech to the first text of its utterance."""
+    found = []
     for start, end in reference.stretches:
-        earliest = start - round(PREROLL_SECONDS * SAMPLE_RATE)
-        first = next((m for m in moments if earliest <= m.update.start_sample < end and normalise(m.update.text)), None)
-        if first is None:
-            samples.missed += 1
-        else:
-            samples.add(first, start)
-    return samples
+        texts = (m for m in _begun_in(moments, start, end) if normalise(m.update.text))
+        if (first := next(texts, None)) is not None:
+            found.append((start, first))
+    return replace(Latencies.between(found), missed=len(reference.stretches) - len(found))
 
 
-def _partial(screens: Sequence[Display], reference: Reference, words: Sequence[Emission]) -> Samples:
-    """How far the newest right word on screen is behind the speech: when a display comes, and just before the next."""
-    samples = Samples()
-    shown = sorted((_shown(w).heard_seconds, w.spoken.end_sample / SAMPLE_RATE) for w in words if w.spoken is not None)
+def _partial(screens: Sequence[Display], reference: Reference, words: Sequence[Emission]) -> Latencies:
+    """How far the newest right word on screen is behind the speech: at each display, and just before the next one."""
+    found = Latencies()
+    shown = sorted(
+        ((w.shown or w.committed).heard_seconds, w.spoken.end_sample / SAMPLE_RATE)
+        for w in words
+        if w.spoken is not None
+    )
     newest, n = 0.0, 0
     for screen, following in zip(screens, screens[1:], strict=False):
         while n < len(shown) and shown[n][0] <= screen.moment.heard_seconds:
@@ -89,32 +72,31 @@ def _partial(screens: Sequence[Display], reference: Reference, words: Sequence[E
             n += 1
         if n > 0:
             for moment in (screen.moment, following.moment):
-                samples.unaware.append(_behind(reference, moment.heard_seconds, newest))
-                samples.aware.append(_behind(reference, moment.wall_seconds, newest))
-    return samples
-
-
-def _shown(word: Emission) -> Moment:
-    return word.shown or word.committed
+                found.unaware.append(_behind(reference, moment.heard_seconds, newest))
+                found.aware.append(_behind(reference, moment.wall_seconds, newest))
+    return found
 
 
 def _behind(reference: Reference, now: float, newest: float) -> float:
-    """Seconds of speech between the end of the newest word shown and now; silence after a word does not count."""
+    """Seconds of speech between the end of the newest shown word and now; silence after a word does not count."""
     begun = bisect_right(reference.words, now * SAMPLE_RATE, key=lambda word: word.start_sample)
     spoken_until = reference.words[begun - 1].end_sample / SAMPLE_RATE if begun else 0.0
     return max(0.0, min(now, spoken_until) - newest)
 
 
-def _final(moments: Sequence[Moment], reference: Reference, closed: bool) -> Samples:
-    """True end of a stretch of speech to the update that already shows the final words of its last utterance, or
-    (`closed`) to the one that closes it."""
-    samples = Samples()
+def _final(moments: Sequence[Moment], reference: Reference, closed: bool) -> Latencies:
+    """From the true end of a stretch of speech to the first update that shows its last utterance as it stays.
+
+    Args:
+        closed: count to the update that closes the utterance instead.
+    """
+    found = []
     stretches = reference.stretches
     for (start, end), following in zip(stretches, [*stretches[1:], None], strict=True):
-        updates = _last_utterance(moments, start, end)
+        inside = _begun_in(moments, start, end)
+        updates = [m for m in inside if m.update.utterance == inside[-1].update.utterance]
         next_start = following[0] if following else len(reference.samples) + 1
         if not updates or not updates[-1].update.final or updates[-1].heard_seconds * SAMPLE_RATE > next_start:
-            samples.missed += 1
             continue
         wanted = normalise(updates[-1].update.text)
         moment = updates[-1]
@@ -122,12 +104,11 @@ def _final(moments: Sequence[Moment], reference: Reference, closed: bool) -> Sam
             if normalise(earlier.update.text) != wanted:
                 break
             moment = earlier
-        samples.add(moment, end)
-    return samples
+        found.append((end, moment))
+    return replace(Latencies.between(found), missed=len(stretches) - len(found))
 
 
-def _last_utterance(moments: Sequence[Moment], start: int, end: int) -> list[Moment]:
-    """The updates of the last utterance that began in a stretch of speech."""
+def _begun_in(moments: Sequence[Moment], start: int, end: int) -> list[Moment]:
+    """The updates of utterances that began in a stretch of speech."""
     earliest = start - round(PREROLL_SECONDS * SAMPLE_RATE)
-    inside = [m for m in moments if earliest <= m.update.start_sample < end]
-    return [m for m in inside if m.update.utterance == inside[-1].update.utterance]
+    return [m for m in moments if earliest <= m.update.start_sample < end]

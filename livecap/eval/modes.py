@@ -1,4 +1,4 @@
-"""Modes of the stream that are held against each other: a name and a configuration, from one word of a command."""
+"""Modes of the stream: a name and a configuration, read from one command-line argument."""
 
 import math
 from collections.abc import Sequence
@@ -11,28 +11,28 @@ from livecap.errors import SettingsError
 from livecap.stream.config import StreamConfig
 
 SHORTEST_CHUNK, LONGEST_CHUNK = 0.1, 12
-"""Seconds of a mode that is named by its chunk."""
-_KINDS = {bool: "true, false", int: "whole numbers", float: "numbers", str: "texts"}
+"""The shortest and the longest chunk, in seconds, of a mode that is named by its chunk."""
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
 class Mode:
-    """A name in the table, and how the stream is set."""
+    """A configuration of the stream, with its name in the table."""
 
     name: str
     config: StreamConfig
 
 
 def parse_mode(text: str, step_cost: float | None = None) -> Mode:
-    """`default`, a chunk in seconds such as `0.5`, or `NAME:setting=value;setting=value` of the stream's settings.
+    """Read `default`, a chunk in seconds such as `0.5`, or `NAME:setting=value;setting=value`.
 
-    A setting of a part is named with a dot, such as `commit.rule=agreement`.
+    A setting is a field of `StreamConfig`; fields of a nested group are written with a dot: `commit.rule=agreement`.
 
     Args:
-        step_cost: what a step is taken to cost, where the mode follows the cost.
+        step_cost: seconds that a step is assumed to cost, for modes whose chunk follows the cost.
 
     Raises:
-        SettingsError: no such mode, setting or value.
+        SettingsError: there is no such mode, setting or value.
     """
     config: Any = StreamConfig(step_cost_seconds=step_cost)
     name, colon, rest = text.partition(":")
@@ -41,7 +41,7 @@ def parse_mode(text: str, step_cost: float | None = None) -> Mode:
     for assignment in filter(None, rest.split(";")):
         path, equals, value = assignment.partition("=")
         if not equals:
-            raise SettingsError(f"Mode {text!r} sets nothing by {assignment!r}: give SETTING=VALUE.")
+            raise SettingsError(f"Mode {text!r}: invalid {assignment!r}, give SETTING=VALUE.")
         config = _set(config, path.strip().split("."), value.strip(), text)
     return Mode(name, config)
 
@@ -53,7 +53,7 @@ def _chunk(text: str) -> float:
         seconds = math.nan
     if not SHORTEST_CHUNK <= seconds <= LONGEST_CHUNK:
         raise SettingsError(
-            f"No mode named {text!r}. There are: default; a chunk from {SHORTEST_CHUNK} to {LONGEST_CHUNK} seconds, "
+            f"Invalid mode {text!r}. There are: default; a chunk from {SHORTEST_CHUNK} to {LONGEST_CHUNK} seconds, "
             "such as 0.5; NAME:SETTING=VALUE;SETTING=VALUE."
         )
     return seconds
@@ -67,13 +67,13 @@ def _set(config: Any, path: Sequence[str], value: str, mode: str) -> Any:
     old = getattr(config, path[0])
     if len(path) > 1:
         if not is_dataclass(old):
-            raise SettingsError(f"Mode {mode!r}: {path[0]} is one value and has no part {path[1]!r}.")
+            raise SettingsError(f"Mode {mode!r}: {path[0]} is a single value, without a part {path[1]!r}.")
         return replace(config, **{path[0]: _set(old, path[1:], value, mode)})
     return replace(config, **{path[0]: _typed(get_type_hints(type(config))[path[0]], path[0], value, mode)})
 
 
 def _typed(kind: Any, name: str, value: str, mode: str) -> Any:
-    """`value` as the setting's type has it; `auto` is None where that is allowed."""
+    """`value` converted to the setting's type; `auto` is None where that is allowed."""
     kinds = get_args(kind) or (kind,)
     if value == "auto" and NoneType in kinds:
         return None
@@ -86,4 +86,4 @@ def _typed(kind: Any, name: str, value: str, mode: str) -> Any:
         return wanted(value)
     except (ValueError, KeyError):
         allowed = ", ".join(str(e.value) for e in wanted) if issubclass(wanted, Enum) else _KINDS.get(wanted, "plain")
-        raise SettingsError(f"Mode {mode!r}: {name} cannot be {value!r}. It is one of: {allowed}.") from None
+        raise SettingsError(f"Mode {mode!r}: {name} cannot be {value!r}. Allowed: {allowed}.") from None

@@ -1,19 +1,31 @@
-"""Files that a benchmark leaves behind."""
+"""Files that a measurement leaves behind: figures as JSON, or a drawing."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from livecap.errors import LogError
 
 
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets `write` make the file, in a folder that exists by then.
+def as_json(figures: Mapping[str, Any]) -> str:
+    """Figures as indented JSON, as they are printed and stored."""
+    return json.dumps(figures, indent=2, ensure_ascii=False)
+
+
+def store_figures(path: Path, figures: Mapping[str, Any]) -> None:
+    """Write figures to a file as JSON. Raises LogError where that fails."""
+    write_text(path, as_json(figures) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file, and make the folder where it is missing.
 
     Raises:
-        LogError: it cannot be written.
+        LogError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(path)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LogError(f"Cannot write {path}: {error.strerror}. Give another file.") from None
+        raise LogError(f"Cannot write {path}: {error.strerror}. Choose another file.") from None

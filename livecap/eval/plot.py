@@ -1,10 +1,9 @@
-"""Emission against speech: for each word how long after it was said it was shown, and became stable. As SVG."""
+"""A plot of emission against speech, as SVG: how long after its end each word was shown, and became stable."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
-from livecap.eval.measurement import Measured
+from livecap.eval.measurement import Measurement
 from livecap.transcript import SAMPLE_RATE
 
 WIDTH, HEIGHT = 1000, 240
@@ -12,8 +11,8 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 20, 34, 34
 SHOWN_COLOUR, STABLE_COLOUR = "#2f7fc1", "#d9822b"
 
 
-def write_plot(path: Path, parts: Sequence[Measured]) -> None:
-    """One panel for each recording and mode, one below another."""
+def plot(parts: Sequence[Measurement]) -> str:
+    """An SVG with one panel for each recording and mode, below one another."""
     panels = [_panel(part, i * HEIGHT) for i, part in enumerate(parts)]
     height = HEIGHT * len(parts)
     lines = [
@@ -23,11 +22,11 @@ def write_plot(path: Path, parts: Sequence[Measured]) -> None:
         *(line for panel in panels for line in panel),
         "</svg>",
     ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
-def _panel(part: Measured, top: int) -> Iterable[str]:
-    """Across: when the word was said. Up: how much later it was shown (blue), and became stable (orange)."""
+def _panel(part: Measurement, top: int) -> Iterable[str]:
+    """x: when the word was said. y: how much later it was shown (blue) and became stable (orange)."""
     points = []
     for word in part.words:
         if word.spoken is not None:

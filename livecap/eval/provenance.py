@@ -1,4 +1,4 @@
-"""Where a figure was measured."""
+"""The machine, versions and commit that stand beside every stored figure."""
 
 import os
 import platform
@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import livecap
 from livecap.model.backend import backend_report
 from livecap.this_machine import memory_bytes, processor
 from livecap.version import VERSION
@@ -29,11 +30,12 @@ def machine() -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Of the checkout, "-dirty" where the program differs from it; None for an installed package."""
-    program = Path(__file__).parents[1]
+    """The commit of the checkout, with "-dirty" where the package differs from it; None for an installed package."""
+    package = Path(livecap.__file__).parent
     try:
-        commit = _git("describe", "--always", cwd=program)
-        changes = _git("status", "--porcelain", "--", ".", cwd=program)
+        _git("ls-files", "--error-unmatch", "--", "__init__.py", cwd=package)  # an .venv may be in another repository
+        commit = _git("describe", "--always", cwd=package)
+        changes = _git("status", "--porcelain", "--", ".", cwd=package)
     except (OSError, subprocess.CalledProcessError):
         return None
     return commit + ("-dirty" if changes else "")

@@ -1,4 +1,4 @@
-"""Recordings with the truth beside them: NAME.flac, what is said in NAME.txt, when in NAME.words.json."""
+"""Recordings with their reference: NAME.flac, the text in NAME.txt, the word times in NAME.words.json."""
 
 import json
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from livecap.eval.wer import normalise
 from livecap.transcript import SAMPLE_RATE
 
 STRETCH_PAUSE_SECONDS = 1.0
-"""Speech without a pause of this length is one stretch: longer than any endpoint of the stream."""
+"""A pause of this length ends a stretch of speech. It is longer than any endpoint of the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,14 @@ class SpokenWord:
 
 @dataclass(frozen=True)
 class Reference:
-    """A recording and what is said in it."""
+    """A recording, its text and its word times."""
 
     name: str
     samples: NDArray[np.float32]
     """[n] at 16 kHz."""
     text: str
     words: tuple[SpokenWord, ...]
-    """In the order said; empty where the recording has no word times."""
+    """The words in spoken order; empty where the recording has no word times."""
 
     @property
     def seconds(self) -> float:
@@ -42,7 +42,7 @@ class Reference:
 
     @property
     def stretches(self) -> list[tuple[int, int]]:
-        """[start, end) in samples of speech between pauses of at least `STRETCH_PAUSE_SECONDS`."""
+        """[start, end) in samples of the speech between pauses of at least `STRETCH_PAUSE_SECONDS`."""
         found: list[tuple[int, int]] = []
         for word in self.words:
             if found and word.start_sample - found[-1][1] < STRETCH_PAUSE_SECONDS * SAMPLE_RATE:
@@ -53,33 +53,33 @@ class Reference:
 
 
 def read_reference(path: Path) -> Reference:
-    """A recording with its text, and with its word times where there are any.
+    """Read a recording with its text, and its word times where they exist.
 
     Raises:
-        AudioError: not there, not 16 kHz mono, or without its text.
+        AudioError: the file cannot be read, is not 16 kHz mono, or has no text beside it.
     """
     try:
         samples, rate = soundfile.read(path, dtype="float32")
     except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"Cannot measure {path}: it cannot be read ({error}). Give a recording.") from None
+        raise AudioError(f"Cannot measure {path}: it cannot be read as sound ({error}).") from None
     if rate != SAMPLE_RATE or samples.ndim != 1:
         channels = 1 if samples.ndim == 1 else samples.shape[1]
-        raise AudioError(f"Cannot measure {path}: it has {rate} Hz and {channels} channels; wanted are 16000 Hz, mono.")
+        raise AudioError(f"Cannot measure {path}: {rate} Hz and {channels} channels; 16000 Hz mono is required.")
     text_path = path.with_suffix(".txt")
     if not text_path.is_file():
-        raise AudioError(f"Cannot measure {path}: there is no {text_path.name} beside it that says what is said.")
+        raise AudioError(f"Cannot measure {path}: put its text beside it, as {text_path.name}.")
     words_path = path.with_suffix(".words.json")
     words = _read_words(words_path) if words_path.is_file() else ()
     return Reference(path.stem, samples, text_path.read_text(encoding="utf-8"), words)
 
 
 def _read_words(path: Path) -> tuple[SpokenWord, ...]:
-    """Words of the file; one that the normaliser takes apart shares its span."""
+    """The words of the file. Parts of a word that the normaliser splits share its times."""
     words: list[SpokenWord] = []
     try:
         for entry in json.loads(path.read_text(encoding="utf-8")):
             start, end = (round(float(entry[edge]) * SAMPLE_RATE) for edge in ("start", "end"))
             words += [SpokenWord(text, start, end) for text in normalise(str(entry["word"]))]
     except (ValueError, KeyError, TypeError) as error:
-        raise AudioError(f"Cannot measure by {path}: it is no list of words with start and end ({error}).") from None
+        raise AudioError(f"Cannot measure by {path}: not a list of words with start and end times ({error}).") from None
     return tuple(words)

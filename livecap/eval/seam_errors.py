@@ -1,20 +1,21 @@
-"""Where prompts roll in the middle of speech: are words near such a seam wrong more often than others?"""
+"""Word errors near seams, the places where the prompt rolls in unbroken speech, against errors elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livecap.eval.alignment import align
+from livecap.eval.counts import Counts
 from livecap.eval.reference import Reference
 from livecap.eval.wer import normalise
 from livecap.transcript import SAMPLE_RATE
 
 NEAR_SECONDS = 2.0
-"""A word that begins so close to a seam, before or behind it, is near."""
+"""How far from a seam a word may begin, before or after it, and count as near."""
 
 
 @dataclass(frozen=True, slots=True)
-class SeamErrors:
-    """Word errors near seams and elsewhere; counts, so that recordings add up."""
+class SeamErrors(Counts):
+    """Word errors near seams and elsewhere."""
 
     n_seams: int = 0
     near_words: int = 0
@@ -22,17 +23,7 @@ class SeamErrors:
     other_words: int = 0
     other_errors: int = 0
     expected: float = 0.0
-    """Errors that the words near seams would have, were each recording's as often wrong there as elsewhere in it."""
-
-    def __add__(self, other: "SeamErrors") -> "SeamErrors":
-        return SeamErrors(
-            self.n_seams + other.n_seams,
-            self.near_words + other.near_words,
-            self.near_errors + other.near_errors,
-            self.other_words + other.other_words,
-            self.other_errors + other.other_errors,
-            self.expected + other.expected,
-        )
+    """The errors near seams that each recording would have if its error rate there were its rate elsewhere."""
 
     @property
     def near_wer(self) -> float:
@@ -44,22 +35,22 @@ class SeamErrors:
 
     @property
     def ratio(self) -> float | None:
-        """Near over elsewhere; None where there is nothing to compare."""
+        """The WER near seams over the WER elsewhere; None where there is nothing to compare."""
         if not self.near_words or not self.other_errors:
             return None
         return self.near_wer / self.other_wer
 
     @property
     def ratio_within(self) -> float | None:
-        """Near over elsewhere in the same recording: a recording that is hard and rolls often does not count for it."""
+        """Errors near seams over `expected`: a hard recording that rolls often does not raise this ratio."""
         return self.near_errors / self.expected if self.expected else None
 
 
 def seam_errors(reference: Reference, text: str, seams: Sequence[int]) -> SeamErrors:
-    """Errors of `text`, each at the spoken word it belongs to; an invented one at the word before it.
+    """The errors of `text`, each at the spoken word it belongs to; an inserted word belongs to the word before it.
 
     Args:
-        seams: samples at which a prompt began anew in unbroken speech.
+        seams: samples at which a new prompt began in unbroken speech.
     """
     if not reference.words:
         return SeamErrors()

@@ -1,37 +1,29 @@
-"""How much of what was shown was taken back."""
+"""Stability: how much of the displayed text was taken back later."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livecap.eval.alignment import align, matches
+from livecap.eval.counts import Counts
 from livecap.eval.emission import displays, final_texts
 from livecap.eval.timeline import Moment, Timeline
 from livecap.eval.wer import normalise
 
 
 @dataclass(frozen=True, slots=True)
-class Stability:
-    """Counts, so that recordings can be added up."""
+class Stability(Counts):
+    """Counts of displayed, changed and erased words."""
 
-    n_final_words: int
-    """Of the committed text, after the normaliser."""
-    n_final_tokens: int
-    """Of the same, split at spaces, as written."""
-    n_unstable_words: int
-    """Words that one display shows and the next has changed or dropped, after the normaliser."""
-    n_erased_tokens: int
-    """Words, as written, that would be erased to write each next display at the end of the one before."""
-    n_revisions: int
-    """Updates in which stable text is not what it was, and longer; or in which a closed utterance speaks again."""
-
-    def __add__(self, other: "Stability") -> "Stability":
-        return Stability(
-            self.n_final_words + other.n_final_words,
-            self.n_final_tokens + other.n_final_tokens,
-            self.n_unstable_words + other.n_unstable_words,
-            self.n_erased_tokens + other.n_erased_tokens,
-            self.n_revisions + other.n_revisions,
-        )
+    n_final_words: int = 0
+    """Words of the committed text, after the normaliser."""
+    n_final_tokens: int = 0
+    """Words of the committed text as written, split at spaces."""
+    n_unstable_words: int = 0
+    """Words, after the normaliser, that one display shows and the next has changed or dropped."""
+    n_erased_tokens: int = 0
+    """Words, as written, that must be erased from the end of each display to write the next one."""
+    n_revisions: int = 0
+    """Updates whose stable text does not continue the previous stable text, or that belong to a closed utterance."""
 
     @property
     def unstable_ratio(self) -> float:
@@ -45,7 +37,7 @@ class Stability:
 
 
 def stability(timeline: Timeline) -> Stability:
-    """Of one recording."""
+    """The counts of one recording."""
     finals = final_texts(timeline.moments)
     screens = displays(timeline)
     closed = {u: normalise(text) for u, text in finals.items()}
@@ -68,7 +60,7 @@ def stability(timeline: Timeline) -> Stability:
 
 
 def revisions(moments: Sequence[Moment]) -> int:
-    """How often stable text was not the beginning of the next stable text of its utterance."""
+    """How often an utterance's stable text was not the beginning of its next stable text."""
     stable: dict[int, str] = {}
     closed: set[int] = set()
     n = 0
@@ -82,14 +74,15 @@ def revisions(moments: Sequence[Moment]) -> int:
 
 
 def _changed(before: Sequence[str], after: Sequence[str]) -> int:
-    """Words of `before` that are not in `after`, which may go on where `before` ends."""
+    """The number of words of `before` that are not in `after`; `after` may be longer."""
     n = _n_common(before, after)
     left, right = before[n:], after[n:]
     if not left:
         return 0
-    # Deletions and substitutions of words that were shown; what is inserted was not there to be unstable.
+    # Deletions and substitutions of shown words; an inserted word was not on the screen and cannot be unstable.
     return len(left) - len(matches(align(right, left, open_end=True), right, left))
 
 
 def _n_common(a: Sequence[str], b: Sequence[str]) -> int:
+    """The length of the common beginning."""
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -1,4 +1,4 @@
-"""A recording through the streaming transcriber, on the sound's clock, with the cost of every step noted."""
+"""A recording through the streaming transcriber as if it were live, with the time of every update."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -12,34 +12,34 @@ from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
 
 ARRIVAL_SAMPLES = SAMPLE_RATE // 20
-"""Sound arrives in pieces of 50 ms."""
+"""Samples of one arriving block: 50 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One update and when it came, on two clocks that both begin with the sound."""
+    """One update and its time on two clocks; both begin with the sound."""
 
     update: TranscriptUpdate
     heard_seconds: float
-    """Computation-unaware: how much sound had arrived. A step costs nothing."""
+    """Computation-unaware: how much sound had arrived. A step takes no time."""
     wall_seconds: float
-    """Computation-aware: steps take their time, and a step begins when the one before it has ended."""
+    """Computation-aware: a step takes its time, and the next one begins when it has ended."""
     step: int
-    """Updates of one step are painted together."""
+    """The number of the step; updates of one step are drawn together."""
 
 
 @dataclass
 class Timeline:
-    """Everything that a session said, and what it cost."""
+    """All text of one recording, and the cost of every step."""
 
     moments: list[Moment] = field(default_factory=list)
     settled: list[UtteranceSettled] = field(default_factory=list)
     step_seconds: list[float] = field(default_factory=list)
-    """What each step cost, measured."""
+    """The measured cost of each step."""
     settle_seconds: list[float] = field(default_factory=list)
-    """What each settling pass cost, measured. They run when no step is due, and delay none on either clock."""
+    """The measured cost of each settling pass. They run when no step is due, and delay no step on either clock."""
     lag_seconds: list[float] = field(default_factory=list)
-    """At the start of each step: how far the work was behind the sound that had arrived by then."""
+    """At the start of each step: how far decoding was behind the sound that had arrived."""
     sound_seconds: float = 0.0
 
     @property
@@ -51,47 +51,48 @@ def play(
     transcriber: StreamingTranscriber,
     samples: NDArray[np.float32],
     step_cost: float | None = None,
-    clock: Callable[[], float] = time.perf_counter,
+    now: Callable[[], float] = time.perf_counter,
     after_step: Callable[[float], None] = lambda heard_seconds: None,
 ) -> Timeline:
-    """What the transcriber says about [n] samples at 16 kHz that arrive one after the other.
+    """Feed [n] samples at 16 kHz to the transcriber, block by block, and record what it says.
 
-    Steps begin as the sound's clock says, whatever they cost: the same sound gives the same updates on every machine.
-    Their cost is measured, and what a slow machine would have shown later is counted on a second clock.
+    A step begins when the sound makes it due, whatever steps cost: the same sound gives the same updates on every
+    machine. The cost is measured; the delay that it would cause on a slow machine is counted on the second clock.
 
     Args:
-        step_cost: seconds that a step takes on the second clock; None takes what it did cost.
-        after_step: called between steps, off the clocks, with how much sound had arrived.
+        step_cost: seconds that a step takes on the second clock; None uses the measured cost.
+        now: the time in seconds, to measure steps with.
+        after_step: called between steps, while nothing is measured, with the seconds of sound that have arrived.
     """
     timeline = Timeline(sound_seconds=len(samples) / SAMPLE_RATE)
     free_at = 0.0
-    """When, on the second clock, the step before was done."""
+    """When the previous step ended, on the second clock."""
 
     def take(items: Iterable[object], heard_seconds: float) -> None:
         nonlocal free_at
         begin_seconds = max(free_at, heard_seconds)
         timeline.lag_seconds.append(begin_seconds - heard_seconds)
-        began = clock()
+        began = now()
         for item in items:
-            spent = clock() - began if step_cost is None else step_cost
+            spent = now() - began if step_cost is None else step_cost
             if isinstance(item, TranscriptUpdate):
                 n = len(timeline.step_seconds)
                 timeline.moments.append(Moment(item, heard_seconds, begin_seconds + spent, n))
-        measured = clock() - began
+        measured = now() - began
         timeline.step_seconds.append(measured)
         free_at = begin_seconds + (measured if step_cost is None else step_cost)
 
     def settle() -> None:
-        began = clock()
+        began = now()
         timeline.settled.append(transcriber.settle())
-        timeline.settle_seconds.append(clock() - began)
+        timeline.settle_seconds.append(now() - began)
 
     for start in range(0, len(samples), ARRIVAL_SAMPLES):
-        chunk = AudioBlock(start, samples[start : start + ARRIVAL_SAMPLES])
-        transcriber.accept(chunk)
+        block = AudioBlock(start, samples[start : start + ARRIVAL_SAMPLES])
+        transcriber.accept(block)
         if transcriber.ready:
-            take(transcriber.step(), chunk.end_sample / SAMPLE_RATE)
-            after_step(chunk.end_sample / SAMPLE_RATE)
+            take(transcriber.step(), block.end_sample / SAMPLE_RATE)
+            after_step(block.end_sample / SAMPLE_RATE)
         elif transcriber.n_unsettled:
             settle()
     take(transcriber.finish(), timeline.sound_seconds)

@@ -1,7 +1,11 @@
-"""Word error rate, after the one normaliser that every figure of livecap uses."""
+"""Word and character error rates, after the one normaliser that every figure of livecap uses."""
 
 import re
 import unicodedata
+from dataclasses import dataclass
+
+from livecap.eval.alignment import edit_distance
+from livecap.eval.counts import Counts
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -12,17 +16,34 @@ def normalise(text: str) -> list[str]:
     return _WORD.findall(plain)
 
 
-def word_error_rate(reference: str, hypothesis: str) -> float:
-    """Substituted, missing and invented words over the words of the reference; 0 where both are empty."""
-    expected, heard = normalise(reference), normalise(hypothesis)
-    return edit_distance(expected, heard) / max(len(expected), 1)
+@dataclass(frozen=True, slots=True)
+class ErrorCounts(Counts):
+    """Edits between a text and its reference, in words and in characters."""
+
+    n_words: int = 0
+    word_errors: int = 0
+    n_characters: int = 0
+    character_errors: int = 0
+
+    @property
+    def wer(self) -> float:
+        """Word errors over reference words."""
+        return self.word_errors / max(self.n_words, 1)
+
+    @property
+    def cer(self) -> float:
+        """Character errors over reference characters, including the spaces between words."""
+        return self.character_errors / max(self.n_characters, 1)
 
 
-def edit_distance(expected: list[str], heard: list[str]) -> int:
-    """The fewest substitutions, deletions and insertions that make one list of words the other."""
-    row = list(range(len(heard) + 1))
-    for i, word in enumerate(expected, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (word != other))
-    return row[-1]
+def count_errors(reference: str, heard: str) -> ErrorCounts:
+    """The errors of one text against its reference."""
+    expected, said = normalise(reference), normalise(heard)
+    letters, said_letters = " ".join(expected), " ".join(said)
+    return ErrorCounts(len(expected), edit_distance(expected, said), len(letters), edit_distance(letters, said_letters))
+
+
+def word_error_rate(reference: str, heard: str) -> float:
+    """Substituted, missing and inserted words over the words of the reference; 0 where both are empty."""
+    expected, said = normalise(reference), normalise(heard)
+    return edit_distance(expected, said) / max(len(expected), 1)

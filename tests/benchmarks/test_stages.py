@@ -1,7 +1,6 @@
 """The clocks around the model's parts: they tell where time goes, change nothing, and go away."""
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -60,9 +59,8 @@ def test_memory_and_shapes_are_told(run: Run) -> None:
     assert all(n >= 1 for n in run.figures["distinct_shapes"].values())
 
 
-def test_a_trace_is_what_browsers_open(run: Run, tmp_path: Path) -> None:
-    run.stages.write_trace(tmp_path / "trace.json")
-    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+def test_a_trace_is_what_browsers_open(run: Run) -> None:
+    events = json.loads(run.stages.trace())["traceEvents"]
     spans = [event for event in events if event["ph"] == "X"]
     assert {event["name"] for event in spans} >= {"decode", "prefill", "generate"}
     assert all(event["ts"] >= 0 and event["dur"] >= 0 for event in spans)

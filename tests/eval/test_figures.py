@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.eval.alignment import align, distance, matches
+from livecap.eval.alignment import align, edit_distance, matches
 from livecap.eval.decode_counts import DecodeCounts
-from livecap.eval.measurement import Measured, assess
+from livecap.eval.measurement import Measurement, assess
 from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.stability import revisions
 from livecap.eval.timeline import Moment, Timeline
@@ -38,13 +38,13 @@ def session(*rows: tuple[float, str, str], cost: float = 0.1, utterance: int = 0
     return timeline
 
 
-def measured(reference: Reference, timeline: Timeline) -> Measured:
+def measured(reference: Reference, timeline: Timeline) -> Measurement:
     return assess(reference, timeline, "mode", DecodeCounts(), None)
 
 
 @given(words.filter(bool), words)
 def test_the_quick_distance_is_the_well_known_one(expected: list[str], heard: list[str]) -> None:
-    assert distance(expected, heard) == round(jiwer.wer(" ".join(expected), " ".join(heard)) * len(expected))
+    assert edit_distance(expected, heard) == round(jiwer.wer(" ".join(expected), " ".join(heard)) * len(expected))
 
 
 @given(words, words)
@@ -52,7 +52,7 @@ def test_an_alignment_costs_what_the_distance_says_and_holds_every_word_once(a: 
     pairs = align(a, b)
     assert [i for i, _ in pairs if i is not None] == list(range(len(a)))
     assert [j for _, j in pairs if j is not None] == list(range(len(b)))
-    assert len(pairs) - len(matches(pairs, a, b)) == distance(a, b)
+    assert len(pairs) - len(matches(pairs, a, b)) == edit_distance(a, b)
 
 
 @given(words, st.integers(0, 12))

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.eval.wer import edit_distance, normalise, word_error_rate
+from livecap.eval.alignment import edit_distance
+from livecap.eval.wer import normalise, word_error_rate
 
 words = st.lists(st.sampled_from("a b c d".split()), max_size=12)
 
