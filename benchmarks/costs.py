@@ -18,7 +18,7 @@ from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import word_error_rate
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.this_machine import peak_resident_bytes, resident_bytes
@@ -57,8 +57,8 @@ def measure_costs(
             least, say whether steps grow dearer.
     """
     mx.reset_peak_memory()
-    recogniser = Recogniser(loaded, "", None, mode.config)
-    settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config) if settle else None
+    recogniser = ModelRecogniser(loaded, "", None, mode.config)
+    settling = Settling(ModelRecogniser(loaded, "", None, mode.config), mode.config) if settle else None
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     period = math.ceil(PERIOD_SECONDS / comes_round_seconds) * comes_round_seconds
     if reference.seconds < 3 * period:

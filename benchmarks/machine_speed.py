@@ -16,7 +16,7 @@ from livecap.eval.reference import read_reference
 from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.transcript import SAMPLE_RATE
 
 SOUND_SECONDS = 4
@@ -60,7 +60,7 @@ class Yardstick:
 def main() -> None:
     """Decodes once for each line that comes in, and says what it cost."""
     loaded, config = load("tiny"), StreamConfig()
-    recogniser = Recogniser(loaded, "", None, config)
+    recogniser = ModelRecogniser(loaded, "", None, config)
     sound = read_reference(demo_recording()).samples[: SOUND_SECONDS * SAMPLE_RATE]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks; then the pipe closes
     for _ in sys.stdin:

@@ -71,7 +71,7 @@ PUBLISHED = Faults(unstable_chance=0.65, unstable_tokens=2, right_context_second
 
 
 class Oracle:
-    """A recogniser over a script. Has the verbs of `livecap.stream.recogniser.Recogniser`."""
+    """`Recogniser` that answers from a script instead of a model."""
 
     def __init__(
         self,

@@ -98,7 +98,7 @@ def run_oracle(
     oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
     session = OracleSession()
     transcriber = StreamingTranscriber(
-        oracle,  # type: ignore[arg-type]
+        oracle,
         tokenizer,
         config,
         make_detector=lambda: ScriptDetector(voiced),  # type: ignore[arg-type,return-value]

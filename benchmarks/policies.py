@@ -55,7 +55,7 @@ def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, fault
     clock = Clock()
     oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
     transcriber = StreamingTranscriber(
-        oracle,  # type: ignore[arg-type]
+        oracle,
         tokenizer,
         mode.config,
         make_detector=lambda: ScriptDetector(words),  # type: ignore[arg-type,return-value]

@@ -16,7 +16,7 @@ from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.stream import recogniser, windows
-from livecap.stream.recogniser import Decoded, Recogniser
+from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.this_machine import resident_bytes
 
 STAGES = ("mel", "conv", "encoder", "prefill", "verify", "generate", "host")
@@ -111,7 +111,7 @@ def watched(keeps_spans: bool = False) -> Iterator[Stages]:
     stages = Stages(keeps_spans)
     forward, logits = Qwen3ASR.__call__, Qwen3ASR.logits
     conv, encode = AudioEncoder.conv_tokens, AudioEncoder.windows
-    decode = Recogniser.decode
+    decode = ModelRecogniser.decode
     # What these two files import from the model: their names there are what is called.
     mel, verify = vars(windows)["log_mel_slice"], vars(recogniser)["verify"]
 
@@ -142,7 +142,7 @@ def watched(keeps_spans: bool = False) -> Iterator[Stages]:
         finally:
             stages.in_prompt = False
 
-    def watched_decode(self: Recogniser, *arguments: Any, **named: Any) -> Decoded:
+    def watched_decode(self: ModelRecogniser, *arguments: Any, **named: Any) -> Decoded:
         start = time.perf_counter()
         decoded = decode(self, *arguments, **named)
         seconds = time.perf_counter() - start
@@ -158,7 +158,7 @@ def watched(keeps_spans: bool = False) -> Iterator[Stages]:
         (AudioEncoder, "windows", encode, watched_encode),
         (windows, "log_mel_slice", mel, watched_mel),
         (recogniser, "verify", verify, watched_verify),
-        (Recogniser, "decode", decode, watched_decode),
+        (ModelRecogniser, "decode", decode, watched_decode),
     ]
     for owner, name, _, replacement in places:
         setattr(owner, name, replacement)

@@ -19,7 +19,7 @@ from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import normalise, word_error_rate
 from livecap.model.checkpoint.load import LoadedModel, load
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcribe.files import transcribe
@@ -43,7 +43,7 @@ def distances(reference: Reference, words: Sequence[Word]) -> Distances:
 def measure(loaded: LoadedModel, reference: Reference, mode: str) -> tuple[Distances, Distances, str]:
     """Of the live words, of the settled ones, and the live text."""
     config = parse_mode(mode, step_cost=0.1).config
-    live, again = (Recogniser(loaded, "", None, config) for _ in range(2))
+    live, again = (ModelRecogniser(loaded, "", None, config) for _ in range(2))
     transcriber = StreamingTranscriber(live, loaded.tokenizer, config, settling=Settling(again, config))
     timeline = play(transcriber, reference.samples, step_cost=0.1)
     finals = [moment.update for moment in timeline.moments if moment.update.final]

@@ -199,7 +199,7 @@ def recognition(settings: Settings, kept: "dict[Path, LoadedModel] | None" = Non
     from livecap.cli.download import find_model
     from livecap.model.checkpoint.load import load
     from livecap.model.text.prompt import parse_language
-    from livecap.stream.recogniser import Recogniser
+    from livecap.stream.recogniser import ModelRecogniser
     from livecap.stream.settling import Settling
     from livecap.stream.transcriber import StreamingTranscriber
 
@@ -218,7 +218,7 @@ def recognition(settings: Settings, kept: "dict[Path, LoadedModel] | None" = Non
             kept[folder] = loaded
 
         def make(track: str) -> StreamingTranscriber:
-            live, again = (Recogniser(loaded, settings.context, language, config) for _ in range(2))
+            live, again = (ModelRecogniser(loaded, settings.context, language, config) for _ in range(2))
             return StreamingTranscriber(
                 live,
                 loaded.tokenizer,

@@ -1,7 +1,10 @@
-"""CountedRecogniser: the model's recogniser, with counts of the decoder's sequential work."""
+"""CountedRecogniser: wraps a recogniser and counts the sequential work of its decoder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from livecap.eval.counts import Counts
 from livecap.stream.recogniser import Decoded, Recogniser
@@ -30,29 +33,51 @@ class DecodeCounts(Counts):
         return self.n_accepted / max(self.n_accepted + self.n_passes, 1)
 
 
-class CountedRecogniser(Recogniser):
-    """A recogniser that counts its decodes and notes where prompts rolled."""
+class CountedRecogniser:
+    """Recogniser that passes all calls on to another one, counts its decodes and notes where prompts rolled."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        """Takes the recogniser's arguments."""
-        super().__init__(*arguments, **named)
+    def __init__(self, recogniser: Recogniser) -> None:
+        self._recogniser = recogniser
         self.counts = DecodeCounts()
         self.seams: list[int] = []
         """The first samples of prompts that begin in sound which the previous prompt had already heard."""
         self._has_begun = False
+
+    @property
+    def start_sample(self) -> int:
+        """See `Recogniser`."""
+        return self._recogniser.start_sample
+
+    @property
+    def end_sample(self) -> int:
+        """See `Recogniser`."""
+        return self._recogniser.end_sample
 
     def begin(self, start_sample: int) -> None:
         """Note a seam where the new prompt overlaps the previous one."""
         if self._has_begun and start_sample <= self.end_sample:
             self.seams.append(start_sample)
         self._has_begun = True
-        super().begin(start_sample)
+        self._recogniser.begin(start_sample)
 
-    def decode(self, *arguments: Any, **named: Any) -> Decoded:
+    def append(self, samples: NDArray[np.float32]) -> None:
+        """See `Recogniser`."""
+        self._recogniser.append(samples)
+
+    def decode(
+        self,
+        header: Sequence[int],
+        prefix: Sequence[int],
+        draft: Sequence[int],
+        max_tokens: int,
+        pad_samples: int = 0,
+    ) -> Decoded:
         """Decode and count."""
-        decoded = super().decode(*arguments, **named)
-        header, prefix, draft = (*arguments, *(() for _ in range(3)))[:3]
-        draft = named.get("draft", draft if len(arguments) > 2 else ())
+        decoded = self._recogniser.decode(header, prefix, draft, max_tokens, pad_samples)
         n_offered = len(draft) + (len(header) if not prefix and draft else 0)
         self.counts += DecodeCounts(1, n_offered, decoded.n_accepted, decoded.n_passes)
         return decoded
+
+    def close(self) -> None:
+        """See `Recogniser`."""
+        self._recogniser.close()

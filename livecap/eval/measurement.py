@@ -13,7 +13,7 @@ from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import ErrorCounts, count_errors
 from livecap.model.checkpoint.load import LoadedModel
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 
@@ -50,8 +50,8 @@ def measure(
         offline: the recording's text by `transcribe`, made once for all modes.
         step_cost: seconds that a step is assumed to cost; None measures the cost.
     """
-    recogniser = CountedRecogniser(loaded, "", None, mode.config)
-    settling = Settling(Recogniser(loaded, "", None, mode.config), mode.config)
+    recogniser = CountedRecogniser(ModelRecogniser(loaded, "", None, mode.config))
+    settling = Settling(ModelRecogniser(loaded, "", None, mode.config), mode.config)
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     timeline = play(transcriber, reference.samples, step_cost)
     offline_errors = None if offline is None else count_errors(reference.text, offline)

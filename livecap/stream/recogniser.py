@@ -1,11 +1,12 @@
-"""Recogniser: the sound of one prompt and a text prefix in, token ids out. The seam under `StreamingTranscriber`.
+"""Recogniser: the sound of one prompt and a text prefix in, token ids out. `StreamingTranscriber` is built on it.
 
-A scripted oracle or a remote engine can stand here: the transcriber above knows sound positions and token ids only.
+The transcriber knows positions in sound and token ids only, so a scripted oracle can take the model's place.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +40,53 @@ class Decoded:
     """Where the time went."""
 
 
-class Recogniser:
-    """One model, one prompt at a time. Lives on the thread that loaded the model."""
+class Recogniser(Protocol):
+    """One prompt at a time. All calls come from one thread."""
+
+    @property
+    def start_sample(self) -> int:
+        """Where the sound of the prompt begins."""
+        ...
+
+    @property
+    def end_sample(self) -> int:
+        """Where the sound of the prompt ends so far."""
+        ...
+
+    def begin(self, start_sample: int) -> None:
+        """Start a new prompt whose sound begins here, and forget the old one."""
+        ...
+
+    def append(self, samples: NDArray[np.float32]) -> None:
+        """Add sound that follows `end_sample`: [n] float32."""
+        ...
+
+    def decode(
+        self,
+        header: Sequence[int],
+        prefix: Sequence[int],
+        draft: Sequence[int],
+        max_tokens: int,
+        pad_samples: int = 0,
+    ) -> Decoded:
+        """Return the text of all sound in the prompt that follows `header` and `prefix`.
+
+        Args:
+            header: what an earlier decode returned. Forced before a prefix; without one it is part of the draft.
+            prefix: text that is forced.
+            draft: what an earlier decode returned after the prefix. Changes the time it takes, not the text.
+            max_tokens: the most text tokens to return.
+            pad_samples: length of the silence that is heard after the sound.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what is known of the sound. Called last."""
+        ...
+
+
+class ModelRecogniser:
+    """Recogniser that runs the model; decodes greedily. Lives on the thread that loaded the model."""
 
     def __init__(
         self,
@@ -67,16 +113,16 @@ class Recogniser:
         self._windows: EncoderWindows | None = None
 
     def begin(self, start_sample: int) -> None:
-        """A new prompt whose sound begins here; what was known of the old one is forgotten."""
+        """See `Recogniser`."""
         self._windows = EncoderWindows(self._model.audio_tower, start_sample, self._config.reuse_encoder, self._clock)
         mx.clear_cache()
 
     def append(self, samples: NDArray[np.float32]) -> None:
-        """Sound that follows `end_sample`."""
+        """See `Recogniser`."""
         self._open.append(samples)
 
     def close(self) -> None:
-        """Called last: what is known of the sound is let go."""
+        """See `Recogniser`."""
         self._windows = None
 
     @property
@@ -95,15 +141,7 @@ class Recogniser:
         max_tokens: int,
         pad_samples: int = 0,
     ) -> Decoded:
-        """Greedy text for all sound in the prompt, after `header` and `prefix`.
-
-        Args:
-            header: what an earlier decode returned. Forced before a prefix; without one it is part of the draft.
-            prefix: text that is forced.
-            draft: what an earlier decode said after the prefix. Changes the time it takes, not the text.
-            max_tokens: the most text tokens to say after the prefix.
-            pad_samples: silence heard after the sound.
-        """
+        """See `Recogniser`."""
         clock = self._clock
         start = clock()
         audio = self._open.encode(pad_samples)

@@ -7,7 +7,7 @@ from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.transcript import SAMPLE_RATE
 
 MOST_SAMPLES = 28 * SAMPLE_RATE
@@ -20,7 +20,7 @@ def transcribe(
 ) -> str:
     """All text of [n] float32 samples at 16 kHz."""
     config = StreamConfig()
-    recogniser = Recogniser(loaded, context, language, config)
+    recogniser = ModelRecogniser(loaded, context, language, config)
     texts = []
     for start, stop in cut_at_pauses(samples):
         recogniser.begin(start)

@@ -21,7 +21,7 @@ def session(cost: float, step_cost: float | None = None) -> Timeline:
     tokenizer = Tokenizer.from_folder(resolve("tiny"))
     oracle = Oracle(WORDS, tokenizer, Faults(cost_seconds=cost), spend=clock.spend)
     transcriber = StreamingTranscriber(
-        oracle,  # type: ignore[arg-type]
+        oracle,
         tokenizer,
         StreamConfig(step_seconds=1.0, step_cost_seconds=0.5),
         make_detector=lambda: ScriptDetector(WORDS),  # type: ignore[arg-type,return-value]

@@ -16,7 +16,7 @@ from livecap.model.backend import on_cpu
 from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.shipped import demo_recording
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 
 MODE = parse_mode("2")
@@ -43,9 +43,9 @@ def test_stages_account_for_the_compute(run: Run) -> None:
 
 def test_the_clocks_change_no_text_and_go_away(run: Run, tiny: LoadedModel) -> None:
     assert Qwen3ASR.__call__.__qualname__ == "Qwen3ASR.__call__"
-    assert Recogniser.decode.__qualname__ == "Recogniser.decode"
+    assert ModelRecogniser.decode.__qualname__ == "ModelRecogniser.decode"
     reference = beginning(read_reference(demo_recording()), 8)
-    recogniser = Recogniser(tiny, "", None, MODE.config)
+    recogniser = ModelRecogniser(tiny, "", None, MODE.config)
     timeline = play(StreamingTranscriber(recogniser, tiny.tokenizer, MODE.config), reference.samples)
     watched = [m.update.text for m in run.timeline.moments]
     assert [m.update.text for m in timeline.moments] == watched

@@ -9,6 +9,7 @@ from livecap.eval.reference import read_reference
 from livecap.eval.timeline import play
 from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 
 
@@ -16,7 +17,7 @@ def test_counts_are_those_of_the_stream() -> None:
     reference = repeated([read_reference(demo_recording().with_stem("continuous"))], 1)
     mode = parse_mode("2")
     loaded = load("tiny")
-    recogniser = CountedRecogniser(loaded, "", None, mode.config)
+    recogniser = CountedRecogniser(ModelRecogniser(loaded, "", None, mode.config))
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config)
     play(transcriber, reference.samples[: 32 * 16_000])
     counts, own = recogniser.counts, transcriber.statistics

@@ -125,6 +125,9 @@ class ScriptedRecogniser:
     def append(self, samples: NDArray[np.float32]) -> None:
         self.end_sample += len(samples)
 
+    def close(self) -> None:
+        """Holds no sound."""
+
     def decode(
         self,
         header: Sequence[int],

@@ -18,7 +18,7 @@ from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint.load import LoadedModel, load, load_model
 from livecap.model.mel import log_mel_spectrogram
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.stream.windows import EncoderWindows
 from livecap.transcript import TranscriptUpdate
@@ -38,7 +38,7 @@ def tiny() -> LoadedModel:
 
 
 def updates(loaded: LoadedModel, samples: NDArray[np.float32], config: StreamConfig) -> list[TranscriptUpdate]:
-    recogniser = Recogniser(loaded, "", None, config)
+    recogniser = ModelRecogniser(loaded, "", None, config)
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, config)
 
     def run() -> Iterator[TranscriptUpdate]:

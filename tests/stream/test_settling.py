@@ -7,7 +7,7 @@ import soundfile
 from livecap.audio_in.source import AudioBlock
 from livecap.model.checkpoint.load import load
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import Decoded, Recogniser
+from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
@@ -15,7 +15,7 @@ from livecap.transcript import SAMPLE_RATE
 DICTATION = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
 
-class Watched(Recogniser):
+class Watched(ModelRecogniser):
     """Keeps what it decoded."""
 
     def decode(self, *arguments: object, **named: object) -> Decoded:
@@ -30,7 +30,7 @@ def test_live_text_is_a_draft_of_the_settled_text_from_its_language_on() -> None
     config = StreamConfig(step_seconds=2, step_cost_seconds=0.1, settled_prompt_seconds=0)
     again = Watched(tiny, "", None, config)
     live = StreamingTranscriber(
-        Recogniser(tiny, "", None, config), tiny.tokenizer, config, settling=Settling(again, config)
+        ModelRecogniser(tiny, "", None, config), tiny.tokenizer, config, settling=Settling(again, config)
     )
     sound, _ = soundfile.read(DICTATION, dtype="float32", frames=24 * SAMPLE_RATE)
     for start in range(0, len(sound), 1600):

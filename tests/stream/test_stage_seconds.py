@@ -8,7 +8,7 @@ import soundfile
 
 from livecap.model.checkpoint.load import load
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.stage_seconds import StageSeconds
 
 RECORDING = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))[0]
@@ -25,7 +25,7 @@ def test_stages_add_up_to_the_decode(drafted: bool) -> None:
         said.append(float(next(ticks)))
         return said[-1]
 
-    recogniser = Recogniser(loaded, "", "English", StreamConfig(), clock)
+    recogniser = ModelRecogniser(loaded, "", "English", StreamConfig(), clock)
     samples, _ = soundfile.read(RECORDING, dtype="float32", frames=4 * SECOND)
     recogniser.begin(0)
     recogniser.append(samples)

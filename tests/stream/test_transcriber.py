@@ -36,7 +36,7 @@ def run(
     """Play the words through a transcriber in chunks of these lengths, over and over."""
     recogniser = recogniser or ScriptedRecogniser(words)
     transcriber = StreamingTranscriber(
-        recogniser,  # type: ignore[arg-type]
+        recogniser,
         ScriptedTokenizer(),  # type: ignore[arg-type]
         **{"make_detector": lambda: ScriptedDetector(words), **options},
     )
@@ -177,7 +177,7 @@ def test_a_token_budget_that_is_hit_is_told() -> None:
 def test_sound_that_was_lost_leaves_times_true() -> None:
     words = [Word(100, 8000, 16000), Word(101, 17000, 24000), Word(102, 40 * SECOND, 41 * SECOND)]
     transcriber = StreamingTranscriber(
-        ScriptedRecogniser(words),  # type: ignore[arg-type]
+        ScriptedRecogniser(words),
         ScriptedTokenizer(),  # type: ignore[arg-type]
         make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
     )
@@ -193,7 +193,7 @@ def test_sound_that_was_lost_leaves_times_true() -> None:
 def test_what_was_said_before_a_pause_on_request_becomes_stable() -> None:
     words = speech([0.5, 0.1, 0.1, 0.1])
     transcriber = StreamingTranscriber(
-        ScriptedRecogniser(words),  # type: ignore[arg-type]
+        ScriptedRecogniser(words),
         ScriptedTokenizer(),  # type: ignore[arg-type]
         make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
     )
@@ -263,10 +263,10 @@ def settled(
     """A session that settles whenever it is idle."""
     config = StreamConfig(step_cost_seconds=0.1)
     transcriber = StreamingTranscriber(
-        ScriptedRecogniser(words, unstable),  # type: ignore[arg-type]
+        ScriptedRecogniser(words, unstable),
         ScriptedTokenizer(),  # type: ignore[arg-type]
         config,
-        settling=Settling(ScriptedRecogniser(words), config),  # type: ignore[arg-type]
+        settling=Settling(ScriptedRecogniser(words), config),
         make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
     )
     updates: list[TranscriptUpdate] = []
@@ -350,7 +350,7 @@ class WithHalfAWord(ScriptedTokenizer):
 def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
     words = speech([0.3, 0.1, 0.1, 1.2, 0.1, 0.1])
     transcriber = StreamingTranscriber(
-        Misled(words),  # type: ignore[arg-type]
+        Misled(words),
         WithHalfAWord(),  # type: ignore[arg-type]
         StreamConfig(step_seconds=0.5),
         make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
