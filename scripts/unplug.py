@@ -94,7 +94,7 @@ def unplug(mic: VirtualMic, folder: Path, cycles: int, lived: float, away: float
         "lived_seconds": lived,
         "away_seconds": away,
         "back_seconds": {"p50": round(back[len(back) // 2], 2), "most": round(back[-1], 2)},
-        "opened": {name: source.status.n_opened for name, source in sources.items()},
+        "opened": {name: source.health.n_opened for name, source in sources.items()},
     }
 
 

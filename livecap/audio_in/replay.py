@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from livecap.audio_in.recorded_seconds import RecordedSeconds
-from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioBlock
+from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioBlock, SourceDefaults
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 
@@ -26,12 +26,10 @@ PAUSED_WAIT_SECONDS = 1.0
 """Only a bound: `resume` and `close` wake a paused reader at once."""
 
 
-class Replay:
+class Replay(SourceDefaults):
     """An `AudioSource` over a file. One thread takes, any may ask, pause, close; a lock guards it all."""
 
-    live = False
-    started_wall = None
-    trouble = None
+    seekable = True
 
     def __init__(
         self,
@@ -70,6 +68,7 @@ class Replay:
             raise SettingsError(f"Cannot replay at pace {pace}: give a number above 0, or max.")
         assert max_chunk_samples > 0
         self._path = Path(path)
+        self.name = self._path.name
         self._pace = pace
         self._max_chunk_samples = max_chunk_samples
         self._on_notice = on_notice or (lambda message: None)
@@ -108,11 +107,6 @@ class Replay:
         except BaseException:
             self._file.close()
             raise
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return self._path.name
 
     @property
     def duration_seconds(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Where sound comes from: the one interface of microphone, file and pipe, and the sound they hand over."""
+"""Where sound comes from: the one interface of microphone, recording and pipe, and the blocks of sound they yield."""
 
 import threading
 from collections.abc import Iterator
@@ -8,10 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.audio_in.device.status import CaptureStatus
+from livecap.audio_in.spool import Spool
+from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
 WAKE_SECONDS = 0.05
-"""Who waits for sound looks again after so long at the latest: a recording goes by the clock and wakes nobody."""
+"""A reader that waits for sound looks again after this time: a recording goes by the clock and wakes nobody."""
 
 LEVEL_SAMPLES = SAMPLE_RATE // 10
 """The level is the peak of the last 100 ms."""
@@ -19,7 +22,7 @@ LEVEL_SAMPLES = SAMPLE_RATE // 10
 
 @dataclass(frozen=True, slots=True)
 class AudioBlock:
-    """Sound that arrived. A `start_sample` beyond the end of the chunk before it is a gap: sound was lost."""
+    """Sound that arrived. A `start_sample` beyond the end of the block before it is a gap: sound was lost."""
 
     start_sample: int
     """At 16 kHz, counted from the start of the session; paused time does not count."""
@@ -31,33 +34,46 @@ class AudioBlock:
         return self.start_sample + len(self.samples)
 
 
+class OnNotice(Protocol):
+    """Called with what the user should know, on the thread that found out."""
+
+    def __call__(self, message: str, severity: str = "warning") -> None: ...
+
+
 class AudioSource(Protocol):
-    """Sound, in order, once. Take it on one thread; everything else may be called from any thread."""
+    """Sound, in order, each sample once. One thread takes it; everything else may be called from any thread.
+
+    `SourceDefaults` implements what a plain source need not know about.
+    """
 
     @property
     def name(self) -> str:
-        """What a person calls it: the device's or the file's name."""
+        """The device's or the file's name, for the user."""
         ...
 
     @property
     def live(self) -> bool:
-        """True for a device: its times are wall times."""
+        """True for a device: its times are times of day."""
         ...
 
     @property
     def started_wall(self) -> float | None:
-        """Unix time of sample 0 of a device that was heard before now; None where the session's start is it."""
+        """Unix time of sample 0, for a device that was heard before now; None where that is the session's start."""
         ...
 
     @property
     def first_sample(self) -> int:
-        """Where the sound begins: 0, or where a recording is begun."""
+        """Where the sound begins: 0, or where the wanted part of a recording begins."""
+        ...
+
+    @property
+    def end_sample(self) -> int | None:
+        """Where the sound will end, as far as that is known before; None where it is not."""
         ...
 
     @property
     def arrived_samples(self) -> int:
-        """Where the sound there is up to now ends, handed over or not. Lag is counted from it.
-        Never falls, but where a person goes back in a recording."""
+        """Where the sound that has arrived ends, taken or not. Lag is counted from it. Falls only after `seek`."""
         ...
 
     @property
@@ -72,22 +88,37 @@ class AudioSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Nothing will come any more, and all there was is taken."""
+        """Nothing more will come, and everything was taken."""
+        ...
+
+    @property
+    def seekable(self) -> bool:
+        """True for a recording, which can go on at another place."""
+        ...
+
+    @property
+    def health(self) -> CaptureStatus | None:
+        """How well a device has been captured; None for a source that is no device."""
+        ...
+
+    @property
+    def spool(self) -> Spool | None:
+        """Where sound that comes only once waits to be taken; None for a recording, which is kept already."""
         ...
 
     def take(self) -> AudioBlock | None:
-        """All that has arrived since the last time, so that a late reader gets more at once, up to the next gap and
-        at most 30 s; None where there is nothing now. An empty chunk tells, once, that listening paused here: all sound
-        before that was taken, and what follows came after it.
+        """Everything that arrived since the last call, up to the next gap and at most 30 s; None if there is nothing. A
+        late reader gets more at once. An empty block says, once, that listening paused here: all sound before the pause
+        was taken, and what follows came after it.
 
         Raises:
-            AudioError: the source failed; what arrived before was handed over.
+            AudioError: the source failed; everything that arrived before was taken.
         """
         ...
 
     def wake(self, event: threading.Event) -> None:
-        """Before the first `take`: `event` is set when there may be something to take, or the source ended. A source
-        that goes by the clock sets it only when it is paused, resumed or closed: look again after `WAKE_SECONDS`."""
+        """Before the first `take`: `event` is set when there may be something to take, or the source ended. A recording
+        sets it only when it is paused, resumed or closed: look again after `WAKE_SECONDS`."""
         ...
 
     def pause(self) -> None:
@@ -98,24 +129,84 @@ class AudioSource(Protocol):
         """Go on listening. Twice is harmless."""
         ...
 
-    def close(self) -> None:
-        """Hear no more. Returns soon, even when the device hangs. Twice is harmless."""
+    def seek(self, sample: int) -> int:
+        """Go on at another place of a recording, paused or not. Not during a `take`.
+
+        Returns:
+            Where it really goes on: within the wanted part, and within the file.
+
+        Raises:
+            AudioError: not `seekable`, or the file cannot be read there.
+        """
         ...
+
+    def switch_to(self, name: str) -> None:
+        """Go on with another input device; the time between the two is a gap. Only the name is checked now: if the
+        device cannot be opened, a notice says so and the old one is heard again.
+
+        Args:
+            name: as `livecap --device` takes it.
+
+        Raises:
+            AudioError: this source is no device, or no input has this name.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop listening for good. Returns soon, even when a device hangs. Twice is harmless."""
+        ...
+
+
+class SourceDefaults:
+    """A base for sources: what is the same for all that are not a device, a recording, or kept."""
+
+    name: str
+    live = False
+
+    @property
+    def started_wall(self) -> float | None:
+        return None
+
+    @property
+    def end_sample(self) -> int | None:
+        return None
+
+    @property
+    def trouble(self) -> str | None:
+        return None
+
+    @property
+    def seekable(self) -> bool:
+        return False
+
+    @property
+    def health(self) -> CaptureStatus | None:
+        return None
+
+    @property
+    def spool(self) -> Spool | None:
+        return None
+
+    def seek(self, sample: int) -> int:
+        raise AudioError(f'"{self.name}" is heard live: only a recording can be rewound or skipped.')
+
+    def switch_to(self, name: str) -> None:
+        raise AudioError(f'Cannot switch from "{self.name}" to "{name}": it is not an input device.')
 
 
 def blocks(source: AudioSource) -> Iterator[AudioBlock]:
     """Everything from a source, as it comes, on the calling thread.
 
     Raises:
-        AudioError: the source failed; what arrived before was handed over.
+        AudioError: the source failed; everything that arrived before was yielded.
     """
     event = threading.Event()
     source.wake(event)
     while not source.ended:
         event.clear()
-        chunk = source.take()
-        if chunk is not None:
-            yield chunk
+        block = source.take()
+        if block is not None:
+            yield block
         elif not source.ended:
             event.wait(WAKE_SECONDS)
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioBlock
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -107,8 +106,9 @@ class Spool:
 
     # ---- the reader
 
-    def take(self, before_sample: int | None = None) -> AudioBlock | None:
-        """All that was appended since the last time, up to the next gap and at most 30 s; None where there is nothing.
+    def take(self, before_sample: int | None = None) -> tuple[int, NDArray[np.float32]] | None:
+        """(start_sample, samples): everything appended since the last call, up to the next gap and at most 30 s; None
+        if there is nothing.
 
         Args:
             before_sample: sound from here on stays.
@@ -141,7 +141,7 @@ class Spool:
             if len(data) < n * SAMPLE_BYTES:
                 raise AudioError(f"{self.path} is shorter than what was written to it: somebody else changed it.")
             out[:n] = np.frombuffer(data, "<i2")
-        return AudioBlock(start, out.astype(np.float32) / np.float32(32768))
+        return start, out.astype(np.float32) / np.float32(32768)
 
     # ---- the file
 

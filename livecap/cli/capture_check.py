@@ -27,7 +27,7 @@ def listen(settings: Settings, seconds: float) -> dict[str, Any]:
             peak = max(peak, source.level)
     finally:
         source.close()
-    status = source.status
+    status = source.health
     report: dict[str, Any] = {
         "input": source.name,
         "heard_seconds": round(source.arrived_samples / SAMPLE_RATE, 2),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -15,7 +15,7 @@ from livecap.errors import AudioError, SettingsError
 from livecap.settings.fields import Settings
 
 if TYPE_CHECKING:
-    from livecap.audio_in.source import AudioSource
+    from livecap.audio_in.source import AudioSource, OnNotice
     from livecap.audio_in.spool import Spool
 
 LABELS = ("me", "them")
@@ -26,12 +26,6 @@ EARLY_SECONDS = 0.2
 
 Sound = list[tuple[str, "AudioSource"]]
 """(label, source) of each track; a single one has the label ""."""
-
-
-class OnNotice(Protocol):
-    """Told what a person should know."""
-
-    def __call__(self, message: str, severity: str = "warning") -> None: ...
 
 
 def is_live(settings: Settings) -> bool:
@@ -86,7 +80,7 @@ def check_sound(settings: Settings) -> None:
         raise SettingsError(f'--mic and --device are both "{chosen[0].name}": two tracks need two inputs.')
 
 
-def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
+def open_sound(settings: Settings, on_notice: "OnNotice") -> Sound:
     """All tracks. Devices are heard from now on.
 
     Raises:
@@ -120,11 +114,8 @@ def open_sound(settings: Settings, on_notice: OnNotice) -> Sound:
 
 def spools(sound: Sound) -> "Iterator[tuple[str, Spool]]":
     """(label, spool) of the tracks that have one: what comes once only."""
-    from livecap.audio_in.device.microphone import Microphone
-    from livecap.audio_in.pipe import Pipe
-
     for label, source in sound:
-        if isinstance(source, Microphone | Pipe):
+        if source.spool is not None:
             yield label, source.spool
 
 
@@ -183,7 +174,7 @@ def _queries(settings: Settings) -> list[str | None]:
     return [settings.device]
 
 
-def _open_recording(settings: Settings, path: Path, on_notice: OnNotice) -> Sound:
+def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> Sound:
     from livecap.audio_in.replay import Replay
 
     if path.is_dir():

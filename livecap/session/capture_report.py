@@ -21,7 +21,7 @@ def capture_report(track: Track) -> CaptureReport:
     )
     if not isinstance(track.source, Microphone):
         return report
-    status = track.source.status
+    status = track.source.health
     p999 = status.callback_p999_seconds
     return replace(
         report,

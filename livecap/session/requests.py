@@ -145,7 +145,7 @@ class SteeredSession(LiveSession):
                     facts[f"{name}guessed right"] = f"{done.n_accepted / n_tokens:.0%} of {n_tokens} tokens"
                 facts[f"{name}passes"] = f"{done.n_passes / max(1, done.n_steps):.1f} a step"
             if isinstance(track.source, Microphone):
-                status = track.source.status
+                status = track.source.health
                 facts[f"{name}xruns"] = f"{status.n_overflows} overflows, {status.n_flags} flags"
                 facts[f"{name}opened"] = "once" if status.n_opened == 1 else f"{status.n_opened} times"
                 if status.drift_ppm is not None:

@@ -141,9 +141,9 @@ class Ear:
 
     def hear(self, samples, **options):
         """The stream hears them, and the capture thread has fetched them."""
-        before = self.source.status.n_blocks
+        before = self.source.health.n_blocks
         self.stream.hear(samples, **options)
-        eventually(lambda: self.source.status.n_blocks > before)
+        eventually(lambda: self.source.health.n_blocks > before)
 
     def waits(self, condition):
         """Time passes until it is so: a lost device is opened again at the fake's time."""
@@ -155,4 +155,4 @@ class Ear:
         eventually(passes)
 
     def reopened(self, n_streams):
-        eventually(lambda: len(self.portaudio.streams) == n_streams and self.source._input._capture is not None)
+        eventually(lambda: len(self.portaudio.streams) == n_streams and self.source.is_open)

@@ -107,10 +107,10 @@ def test_another_rate_is_told_and_the_device_opened_anew(ear):
     one.open()
     one.portaudio.plugged = one.portaudio.listed = [replace(fast, default_rate=24_000)]
     for _ in range(11 * 50 + 1):  # a block of 20 ms by its time, with half the samples
-        before = one.source.status.n_blocks
+        before = one.source.health.n_blocks
         one.portaudio.now += 0.01
         one.stream.hear(np.full(480, 0.5, np.float32))
-        eventually(lambda: one.source.status.n_blocks > before or one.notices)  # noqa: B023
+        eventually(lambda: one.source.health.n_blocks > before or one.notices)  # noqa: B023
         if one.notices:
             break
     one.reopened(2)
@@ -126,10 +126,10 @@ def test_another_default_input_is_followed_only_where_none_was_chosen(ear):
         one.portaudio.plugged = [replace(MIC, is_default=False), replace(OTHER, is_default=True)]
         one.portaudio.default_name = OTHER.name
         for _ in range(30):
-            before = one.source.status.n_blocks
+            before = one.source.health.n_blocks
             one.portaudio.now += 0.1
             one.stream.hear(SOUND)
-            eventually(lambda: one.source.status.n_blocks > before or one.stream.closed or one.notices)  # noqa: B023
+            eventually(lambda: one.source.health.n_blocks > before or one.stream.closed or one.notices)  # noqa: B023
             if one.notices:
                 break
         if followed:
@@ -143,12 +143,12 @@ def test_a_restart_storm_is_told_once_and_backed_off(ear):
     one.open()
     for n in range(6):
         one.stream.die()
-        eventually(lambda: one.source._input._capture is None)
+        eventually(lambda: not one.source.is_open)
         before = one.portaudio.now
         one.waits(lambda: len(one.portaudio.streams) == n + 2)  # noqa: B023
         waited = one.portaudio.now - before
         assert waited == pytest.approx(min(0.5 * 2**n, 8), abs=0.4)
-        eventually(lambda: one.source._input._capture is not None)
+        eventually(lambda: one.source.is_open)
         one.hear(SOUND)
     assert sum("again and again" in notice for notice in one.notices) == 1
     assert len(one.notices) < 8
@@ -188,9 +188,9 @@ class Two:
         return open_streams[0] if open_streams else None
 
     def hear(self, one, n=320):
-        stream, before = self.stream_of(one), one.source.status.n_blocks
+        stream, before = self.stream_of(one), one.source.health.n_blocks
         stream.hear(np.full(n, 0.5, np.float32))
-        eventually(lambda: one.source.status.n_blocks > before)
+        eventually(lambda: one.source.health.n_blocks > before)
 
 
 def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):

@@ -57,7 +57,7 @@ def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
     one.stream.hear(ramp(3520))  # not fetched yet
     source.close()
     assert [(chunk.start_sample, chunk.end_sample) for chunk in heard] == [(3520, 3840)]
-    assert one.stream.closed and source.status.n_blocks == 12 and source.status.n_opened == 1
+    assert one.stream.closed and source.health.n_blocks == 12 and source.health.n_opened == 1
 
 
 def test_a_waiting_reader_is_woken_by_sound_and_by_close(ear):
@@ -100,7 +100,7 @@ def test_a_full_ring_becomes_a_gap_of_exact_place_and_length(ear, rate, n_blocks
     for _ in range(n_blocks):
         one.stream.hear(np.full(rate // 50, 0.5))
     may_fetch.set()
-    eventually(lambda: source.status.n_overflows == 1)
+    eventually(lambda: source.health.n_overflows == 1)
     source.close()
     before, after = list(blocks(source))
     assert (before.start_sample, before.end_sample) == (0, SAMPLE_RATE // 2)
@@ -126,7 +126,7 @@ def test_a_device_that_vanished_is_opened_again_by_name_with_a_gap(ear):
     assert second.start_sample == 1600 + round(2.5 * SAMPLE_RATE)
     assert np.array_equal(second.samples, ramp(0, 320).astype(np.float32))
     assert one.notices[1:] == ['"Yeti" is back; 2.5 s were not heard.']
-    assert source.name == "Yeti" and source.status.n_opened == 2 and source.status.n_blocks == 2
+    assert source.name == "Yeti" and source.health.n_opened == 2 and source.health.n_blocks == 2
 
 
 def test_what_was_heard_before_the_loss_is_kept_with_the_resamplers_rest(ear):
@@ -347,7 +347,7 @@ def test_flags_are_counted_and_told_once(ear):
     for _ in range(3):
         one.hear(ramp(0), flags=2)
     one.hear(ramp(0))
-    assert source.status.n_flags == 3
+    assert source.health.n_flags == 3
     assert len(one.notices) == 1 and "sound was lost" in one.notices[0]
 
 
@@ -435,7 +435,7 @@ def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
     one.hear(ramp(640))
     source.close()
     assert np.array_equal(np.concatenate([c.samples for c in blocks(source)]), ramp(0, 960).astype(np.float32))
-    assert source.status.n_opened == 1 and len(one.portaudio.streams) == 1
+    assert source.health.n_opened == 1 and len(one.portaudio.streams) == 1
 
 
 def test_a_device_that_cannot_be_opened_early_is_tried_again(ear, monkeypatch):

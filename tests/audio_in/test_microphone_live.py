@@ -113,7 +113,7 @@ def test_what_is_played_is_captured_bit_for_bit(mic, listen, noise):
     sounding = np.flatnonzero(samples)
     captured = samples[sounding[0] : sounding[-1] + 1]
     assert np.array_equal(np.round(captured * 32768).astype(np.int16), played[:, 0])
-    assert gaps == [] and notices == [] and source.status.n_overflows == source.status.n_flags == 0
+    assert gaps == [] and notices == [] and source.health.n_overflows == source.health.n_flags == 0
 
 
 @pytest.mark.parametrize("as_reported", [False, True])
@@ -172,7 +172,7 @@ def test_two_devices_are_heard_side_by_side_and_one_may_die(mic, listen, noise, 
     mic.remove("MacBook Pro Microphone")
     eventually(lambda: them.trouble == "away")
     mic.play("BlackHole 2ch", path).wait(20)
-    assert me.trouble is None and me.status.n_opened == 1
+    assert me.trouble is None and me.health.n_opened == 1
     mic.add("MacBook Pro Microphone", SAMPLE_RATE, 1)
     back_at = time.monotonic()
     eventually(lambda: them.trouble is None)
@@ -182,7 +182,7 @@ def test_two_devices_are_heard_side_by_side_and_one_may_die(mic, listen, noise, 
     mine, my_gaps = heard(me)
     theirs, their_gaps = heard(them)
     assert np.count_nonzero(np.abs(mine) > 1e-3) > 0.9 * SAMPLE_RATE
-    assert my_gaps == [] and me.status.n_opened == 1
+    assert my_gaps == [] and me.health.n_opened == 1
     assert len(their_gaps) == 1 and np.count_nonzero(np.abs(theirs) > 1e-3) > 0.9 * SAMPLE_RATE
     assert me_notices == [] and "is gone" in them_notices[0] and "is back" in them_notices[1]
     spool.close()
@@ -219,7 +219,7 @@ def test_a_device_that_dies_and_returns_leaves_a_gap_and_goes_on(mic, listen, no
     mic.play(name, path).wait(20)
     time.sleep(0.3)
     samples, gaps = heard(source)
-    assert "is back" in notices[1] and source.status.n_opened >= 2
+    assert "is back" in notices[1] and source.health.n_opened >= 2
     assert len(gaps) == 1
     gap_seconds = (gaps[0][1] - gaps[0][0]) / SAMPLE_RATE
     assert 0.4 < gap_seconds < 10 + back_seconds

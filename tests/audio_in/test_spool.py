@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.spool import HEADER_BYTES, MAX_CHUNK_SAMPLES, Spool, wav_header
 from livecap.transcript import SAMPLE_RATE
 
@@ -22,10 +24,8 @@ def ramp(start, n):
 
 
 def drained(spool):
-    parts = []
-    while (chunk := spool.take()) is not None:
-        parts.append(chunk)
-    return parts
+    """All that waits, as blocks."""
+    return [AudioBlock(*taken) for taken in iter(spool.take, None)]
 
 
 @given(
@@ -44,7 +44,7 @@ def test_every_sample_is_taken_once_at_its_place(tmp_path_factory, script):
             spool.append_gap(n)
             end += n
         elif what == "take":
-            heard += [chunk] if (chunk := spool.take()) else []
+            heard += [AudioBlock(*taken)] if (taken := spool.take()) else []
         elif spool.path is None and spool.waiting_samples == spool.end_sample:
             spool.keep_in(folder / "sound.wav")
     heard += drained(spool)
@@ -125,7 +125,8 @@ def test_a_folder_that_cannot_be_written_is_told_and_sound_stays_in_memory(tmp_p
     spool.keep_in(tmp_path / "file" / "sound.wav")
     assert len(notices) == 1
     spool.append(ramp(100, 100))
-    assert np.array_equal(spool.take().samples, ramp(0, 200))
+    start, samples = spool.take()
+    assert start == 0 and np.array_equal(samples, ramp(0, 200))
 
 
 def test_the_file_plays_after_a_kill_at_any_moment(tmp_path):
@@ -171,7 +172,9 @@ def test_writer_and_reader_do_not_disturb_each_other(tmp_path):
     writer = threading.Thread(target=write)
     writer.start()
     while sum(len(chunk.samples) for chunk in heard) < n_blocks * 320:
-        if chunk := spool.take():
-            heard.append(chunk)
+        if taken := spool.take():
+            heard.append(AudioBlock(*taken))
+        else:
+            time.sleep(0.001)
     writer.join()
     assert np.array_equal(np.concatenate([chunk.samples for chunk in heard]), ramp(0, n_blocks * 320))

@@ -8,7 +8,7 @@ import numpy as np
 
 from livecap.archive.disk import Disk
 from livecap.archive.log import SessionLog
-from livecap.audio_in.source import AudioBlock
+from livecap.audio_in.source import AudioBlock, SourceDefaults
 from livecap.session.live import LiveSession
 from livecap.session.tracks import TrackSource
 from livecap.stream.prompt_window import StepStatistics
@@ -18,14 +18,11 @@ from tests.archive.when import STARTED
 SECOND = 16_000
 
 
-class ScriptedSource:
+class ScriptedSource(SourceDefaults):
     """Hands over one second after another, each when it is let."""
 
-    live = False
     level = 0.0
     first_sample = 0
-    started_wall = None
-    trouble = None
 
     def __init__(
         self,

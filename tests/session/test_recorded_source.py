@@ -11,7 +11,7 @@ import soundfile
 
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import recorded_steps
-from livecap.audio_in.source import AudioBlock
+from livecap.audio_in.source import AudioBlock, SourceDefaults
 from livecap.audio_in.spool import Spool
 from livecap.cli import run as cli_session
 from livecap.cli.run import make_session, recognition
@@ -46,15 +46,19 @@ LIVE: list[Act] = [
 ]
 
 
-class Scripted:
+class Scripted(SourceDefaults):
     """A device, as its capture thread would have it: what arrives goes into the spool, then it is taken."""
 
-    name, live, started_wall, first_sample, trouble, level = "script", True, None, 0, None, 0.0
+    name, live, first_sample, level = "script", True, 0, 0.0
 
     def __init__(self, sound: np.ndarray, acts: list[Act]) -> None:
-        self.spool = Spool()
+        self._spool = Spool()
         self._sound, self._acts = sound, list(acts)
         self.do: Callable[[Act], None] = lambda act: None
+
+    @property
+    def spool(self) -> Spool:
+        return self._spool
 
     @property
     def arrived_samples(self) -> int:
@@ -75,7 +79,8 @@ class Scripted:
                 self.spool.append_gap(-act)
             else:
                 self.spool.append(self._sound[self.spool.end_sample :][:act])
-        return self.spool.take()
+        taken = self.spool.take()
+        return AudioBlock(*taken) if taken else None
 
     def wake(self, event: object) -> None: ...
 

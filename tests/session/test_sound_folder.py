@@ -13,7 +13,7 @@ import soundfile
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step, recorded_steps
 from livecap.audio_in.replay import Replay
-from livecap.audio_in.source import AudioBlock, blocks
+from livecap.audio_in.source import blocks
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.session.recorded_source import open_session
@@ -145,6 +145,6 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path
     folder.add("", spool)
     spool.append(sound(100))
     folder.note_step("", Step(100, 100))
-    assert len(notices) == 1 and isinstance(spool.take(), AudioBlock)
+    assert len(notices) == 1 and spool.take() is not None
     folder.close(True)
     tmp_path.chmod(0o700)

@@ -12,6 +12,7 @@ from livecap.audio_in.device import portaudio
 from livecap.audio_in.device.devices import InputDevice, InputStream
 from livecap.audio_in.device.enumeration import OURS, Enumeration
 from livecap.audio_in.device.ring_buffer import RingBuffer
+from livecap.audio_in.device.status import CALLBACK_BUCKETS
 from livecap.audio_in.device.watch import DriftWatch, RateWatch, clock_through_sleep
 from livecap.errors import AudioError
 
@@ -52,40 +53,6 @@ class CaptureConfig:
     """The same for a device that is there and still cannot be opened: each look that finds it disturbs the others."""
     aside_seconds: float = 2.0
     """How long a stream waits for others that read the devices anew."""
-
-
-CALLBACK_BUCKETS = 24
-"""Callback times are counted by powers of two, in microseconds."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureStatus:
-    """Counters since the start, for `livecap doctor` and the log."""
-
-    n_blocks: int = 0
-    """Callbacks."""
-    n_overflows: int = 0
-    """Times that the ring was full and the oldest samples were lost."""
-    n_flags: int = 0
-    """Callbacks to which PortAudio reported lost input."""
-    n_opened: int = 0
-    """Times that the device was opened; more than one means pauses or losses."""
-    longest_callback_seconds: float = 0.0
-    callback_counts: tuple[int, ...] = (0,) * CALLBACK_BUCKETS
-    """How many callbacks took less than 2, 4, 8, ... microseconds (and not less than the one before)."""
-    drift_ppm: float | None = None
-    """Millionths by which the device's clock is faster than the machine's; None before a minute."""
-
-    @property
-    def callback_p999_seconds(self) -> float | None:
-        """999 of 1000 callbacks took no longer; rounded up to a power of two of microseconds."""
-        most = sum(self.callback_counts) * 0.999
-        n = 0
-        for bucket, count in enumerate(self.callback_counts):
-            n += count
-            if count and n >= most:
-                return min(2.0 ** (bucket + 1) * 1e-6, self.longest_callback_seconds)
-        return None
 
 
 class Capture:

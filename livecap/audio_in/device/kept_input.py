@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.device.capture import Capture, CaptureConfig, CaptureStatus, open_capture
+from livecap.audio_in.device.capture import Capture, CaptureConfig, open_capture
 from livecap.audio_in.device.devices import InputDevice, choose_input
 from livecap.audio_in.device.enumeration import Enumeration
-from livecap.audio_in.device.silence import OnNotice, SilenceNotices
+from livecap.audio_in.device.silence import SilenceNotices
+from livecap.audio_in.device.status import CaptureStatus
 from livecap.audio_in.device.watch import RestartPace, SleepWatch
+from livecap.audio_in.live_source import LiveSource
 from livecap.audio_in.resample import Resampler
-from livecap.audio_in.source import Level
-from livecap.audio_in.spool import Spool
+from livecap.audio_in.source import OnNotice
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -35,27 +36,17 @@ class KeptInput:
     def __init__(
         self,
         query: str | int | None,
-        spool: Spool,
+        source: LiveSource,
         config: CaptureConfig,
         *,
         on_notice: OnNotice,
-        on_change: Callable[[], None],
-        wake: Callable[[], object],
         clock: Callable[[], float],
         awake_clock: Callable[[], float],
         portaudio: ModuleType | Any,
         enumeration: Enumeration,
     ) -> None:
-        """Opens nothing yet.
-
-        Args:
-            on_change: called when the device was opened or closed, or sound came.
-            wake: makes the next round come at once.
-        """
-        self.name = "default input" if query is None else str(query)
+        """Opens nothing yet."""
         self.status = CaptureStatus()
-        self.level = Level()
-        self.is_open = False
         self.started_wall: float | None = None
         self.trouble: str | None = None
 
@@ -63,11 +54,10 @@ class KeptInput:
         """(query, input) to go on with, set by another thread; taken in the next round."""
 
         self._query = query
-        self._spool = spool
+        self._source = source
+        self._spool = source.spool
         self._config = config
         self._on_notice = on_notice
-        self._on_change = on_change
-        self._wake = wake
         self._clock = clock
         self._portaudio = portaudio
         self._enumeration = enumeration
@@ -85,8 +75,8 @@ class KeptInput:
         self._old_list_may_do = True  # a device that was opened by it delivered sound
         self._told_lost = self._told_flags = self._told_storm = False
 
-    def open_first(self, is_closed: Callable[[], bool], wait: Callable[[float], object]) -> None:
-        """A busy device is tried a few times, with `wait` between.
+    def open_first(self) -> None:
+        """A busy device is tried a few times.
 
         Raises:
             AudioError: no such device, or it cannot be opened.
@@ -96,18 +86,18 @@ class KeptInput:
             try:
                 return self._open(device)
             except AudioError:
-                if not attempts_left or is_closed():
+                if not attempts_left or self._source.closed:
                     raise
-            wait(self._config.retry_seconds)
+            self._source.attention.wait(self._config.retry_seconds)
             self._enumeration.anew(self._portaudio.reinitialise, self._config.aside_seconds)
 
-    def look_after(self, paused: bool) -> None:
+    def look_after(self) -> None:
         """One round: empty the ring, and mend what is broken."""
         slept_since = self._sleep.slept_since()
         if self.wanted is not None and not self._enumeration.wanted:
             self._switch()
         capture = self._capture
-        if paused:
+        if self._source.paused:
             self.let_go()
             self._lost_at = None  # what is not heard while paused is no gap
             self._not_before = self._clock()
@@ -139,11 +129,11 @@ class KeptInput:
         self._device = device
         self._list_is_old = False
         self._silence.begin()
-        self.name = device.name
+        self._source.name = device.name
         self.started_wall = self.started_wall or capture.opened_wall
         self._before = self.status = replace(self.status, n_opened=self.status.n_opened + 1)
-        self.is_open = True
-        self._on_change()
+        self._source.is_open = True
+        self._source.announce()
 
     def _reopen(self) -> None:
         was = self._device
@@ -163,8 +153,8 @@ class KeptInput:
             self._tell_lost(was.name)
             return
         self._probe_seconds = self._config.probe_seconds
-        if self.name != was.name:
-            self._on_notice(f'Now listening to "{self.name}", the default input.')
+        if self._source.name != was.name:
+            self._on_notice(f'Now listening to "{self._source.name}", the default input.')
 
     def _reopen_beside_others(self, was: InputDevice) -> None:
         """As the old list has it; else the devices are read anew, which ends the streams of others for a moment: only
@@ -222,7 +212,7 @@ class KeptInput:
         before, self._query = self._query, query
         self.trouble, self._told_lost = None, True  # the shortest of gaps needs no sentence
         if not was_open and self._lost_at is None:  # paused: opened when listening goes on
-            self._device, self.name = device, device.name
+            self._device, self._source.name = device, device.name
             return
         try:
             self._open(device)
@@ -284,7 +274,7 @@ class KeptInput:
             self._told_storm = False
         if not at_once:
             self._tell_lost(capture.device.name)
-        self._wake()  # try as soon as it may be
+        self._source.attention.set()  # try as soon as it may be
 
     def _tell_lost(self, name: str) -> None:
         self.trouble = "away"
@@ -300,9 +290,9 @@ class KeptInput:
         self._fetch(capture)
         self._append(capture, self._resampler.flush())
         self._account(capture)
-        self.level.forget()
-        self.is_open = False
-        self._on_change()
+        self._source.forget_level()
+        self._source.is_open = False
+        self._source.announce()
         try:
             capture.shut()
         finally:
@@ -352,9 +342,7 @@ class KeptInput:
     def _append(self, capture: Capture, samples: NDArray[np.float32]) -> None:
         """Sound that follows what is in the spool."""
         capture.queued += len(samples)
-        self._spool.append(samples)
-        self.level.hear(samples)
-        self._on_change()
+        self._source.append(samples)
 
     def _account(self, capture: Capture) -> None:
         """What went into the resampler came out of it, now that it is flushed."""

@@ -1,22 +1,16 @@
 """What is said about an input that delivers nothing but zeros, and when it is heard again."""
 
 import sys
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livecap.audio_in.device.devices import InputDevice
 from livecap.audio_in.device.watch import ZerosWatch
+from livecap.audio_in.source import OnNotice
 
 LOOPBACKS = ("blackhole", "monitor", "loopback", "soundflower", "vb-cable")
 """Parts of the names of inputs that hear what the machine plays."""
-
-
-class OnNotice(Protocol):
-    """Told what a person should know, on the capture thread."""
-
-    def __call__(self, message: str, severity: str = "warning") -> None: ...
 
 
 class SilenceNotices:
