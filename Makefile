@@ -1,26 +1,26 @@
 # Every target sets up what it needs first. See README.md, "Develop".
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest
+PYTEST := $(PYTHON) -m pytest --durations=10
 JOBS = $(shell getconf _NPROCESSORS_ONLN)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check lint types prove soak snapshots picture lock clean
+.PHONY: help setup demo test check lint types wheel prove soak snapshots picture lock clean
 
-help:  ## say what there is
+help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup:  ## make .venv, and nothing outside this folder
+setup:  ## make .venv; nothing outside this folder changes
 	@scripts/setup.sh env
 
-demo:  ## install what is missing, then replay a recording through the embedded model as if live
+demo:  ## install what is missing, then replay a recording through the embedded model as if it were live
 	@scripts/setup.sh demo
 	@.venv/bin/livecap demo
 
-test:  ## install what is missing, then lint, types and the whole suite
+test:  ## install what is missing, then run lint, types, the wheel check and the whole suite
 	@scripts/setup.sh test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory check wheel
 	$(PYTEST)
 
 check: lint types  ## lint and types
@@ -32,7 +32,10 @@ lint: setup  ## ruff: format and rules
 types: setup  ## mypy, strict
 	$(PYTHON) -m mypy
 
-prove:  ## the suite with full counts, and the benchmarks, whose figures go to docs/benchmarks/
+wheel: setup  ## build the wheel and try it in an empty environment
+	@$(PYTHON) scripts/check_wheel.py
+
+prove:  ## run the suite with full counts, and store the figures of the benchmarks in docs/benchmarks/
 	@scripts/setup.sh test
 	LIVECAP_PROVE=1 $(PYTEST)
 	$(PYTHON) -m benchmarks.oracle_counts --jobs $(JOBS) --out docs/benchmarks/oracle.json
@@ -42,18 +45,18 @@ prove:  ## the suite with full counts, and the benchmarks, whose figures go to d
 	$(PYTHON) -m benchmarks.speed --model tiny --out docs/benchmarks/speed.json
 	$(PYTHON) -m benchmarks.archive --out docs/benchmarks/archive.json
 
-soak:  ## a live session on a virtual microphone for MINUTES (1): what is lost, what grows (Linux)
+soak:  ## run a live session on a virtual microphone for MINUTES (1) and check for lost sound and growth (Linux)
 	@scripts/setup.sh test
 	$(PYTHON) scripts/soak.py --minutes $(or $(MINUTES),1)
 
-snapshots: setup  ## draw the pictures of every screen anew, for the tests to compare with
+snapshots: setup  ## draw the reference pictures of every screen again
 	LIVECAP_SNAPSHOTS=write $(PYTEST) tests/tui/test_pictures.py
 
 picture:  ## draw docs/screen.png from the real screen
 	@scripts/setup.sh picture
 	$(PYTHON) scripts/picture.py docs/screen.png
 
-lock: setup  ## choose versions anew, within pyproject.toml
+lock: setup  ## choose the newest versions that pyproject.toml allows
 	scripts/lock.sh --upgrade
 
 clean:  ## remove .venv, caches and build output

@@ -17,7 +17,8 @@ from livecap.version import VERSION
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 RECORDINGS = ROOT / "recordings"
-MAX_LINES = 400
+MAX_LINES = 600
+"""About 400 lines are the guide; a file that is one thing may have up to this many."""
 
 LOCKS = {"run": [], "dev": PROJECT["dependency-groups"]["dev"]}
 """What each lock holds besides the dependencies of livecap itself."""
@@ -60,7 +61,7 @@ def locked(name: str) -> dict[str, set[str]]:
     return versions
 
 
-def test_source_files_are_short():
+def test_source_files_are_not_too_long():
     sources = tracked("livecap/*.py", "benchmarks/*.py", "training/*.py", "scripts/*")
     assert sources
     long = {path.relative_to(ROOT).as_posix(): n for path in sources if (n := count_lines(path)) > MAX_LINES}
