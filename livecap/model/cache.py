@@ -1,18 +1,18 @@
-"""What the text decoder remembers: keys and values of past positions, and what stands at each.
+"""The text decoder's memory: keys and values of past positions, and the name of what each position holds.
 
-    KVCache       one layer: storage grown in steps, one integer `offset` that is the truth
-    PromptCache   all layers, and a key naming what each position holds
+    KVCache       one layer with MLX: storage that grows in blocks, and the number of positions in use
+    PromptCache   all layers of one sequence, and a key that names each position
 
-Forgetting is moving an integer: `trim_to` frees nothing and copies nothing; what lies behind is written over.
+Trimming only lowers a number: nothing is freed or copied, and later positions are overwritten.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from livecap.model.backend import mx
 
-STEP = 256
-"""Positions by which storage grows: few buffer shapes, so MLX's buffer cache stays small."""
+GROWTH = 256
+"""Positions by which storage grows. Few buffer shapes keep MLX's buffer cache small."""
 
 
 class KVCache:
@@ -20,17 +20,17 @@ class KVCache:
 
     def __init__(self) -> None:
         self.keys: mx.array | None = None
-        """[1, n_kv_heads, capacity, head_dim]; only the first `offset` positions mean anything."""
+        """[1, n_kv_heads, capacity, head_dim]; only the first `offset` positions are in use."""
         self.values: mx.array | None = None
         self.offset = 0
 
     @property
     def capacity(self) -> int:
-        """Positions there is storage for."""
+        """Positions that fit into the storage."""
         return 0 if self.keys is None else self.keys.shape[2]
 
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
-        """All keys and values [1, n_kv_heads, offset, head_dim], after these [1, n_kv_heads, L, head_dim]."""
+        """Append keys and values [1, n_kv_heads, L, head_dim]; all of them are returned, L then being `offset`."""
         start, stop = self.offset, self.offset + keys.shape[2]
         self.keys = _write(_grown(self.keys, stop, keys), start, stop, keys)
         self.values = _write(_grown(self.values, stop, values), start, stop, values)
@@ -38,73 +38,79 @@ class KVCache:
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
     def trim_to(self, n: int) -> None:
-        """Forgets all positions from `n` on. Costs nothing."""
+        """Forget all positions from `n` on. Costs nothing."""
         assert 0 <= n <= self.offset, (n, self.offset)
         self.offset = n
 
     def arrays(self) -> list[mx.array]:
-        """The storage, to evaluate."""
+        """The storage, for `mx.eval`."""
         return [array for array in (self.keys, self.values) if array is not None]
 
 
 class LayerCache(Protocol):
-    """What one layer remembers: a KVCache, or whatever else its arithmetic writes into."""
+    """The cache of one layer: `KVCache`, or NumPy's `KVColumns`."""
 
     offset: int
+    """Positions in use."""
 
-    def trim_to(self, n: int) -> None: ...
+    def trim_to(self, n: int) -> None:
+        """Forget all positions from `n` on."""
 
-    def arrays(self) -> list[mx.array]: ...
+    def arrays(self) -> list[mx.array]:
+        """The storage, for `mx.eval`; empty where MLX has nothing to evaluate."""
+
+
+Kind = TypeVar("Kind")
 
 
 class PromptCache:
-    """The KV caches of all layers, and the names of the positions in them.
+    """The caches of all layers, and the names of the positions in them. Made by `Network.new_cache`.
 
-    A key is a token id, or any other hashable that names an audio embedding. `keys` and the layers' offsets
-    agree whenever nobody is inside a forward pass.
+    A key is a token id, or any other hashable that names an audio embedding. There are as many keys as positions in
+    each layer, except during a forward pass.
     """
 
     def __init__(self, layers: Sequence[LayerCache]) -> None:
-        self.layers: Sequence[Any] = layers
-        """Of one kind, which the arithmetic that writes into them knows."""
+        self.layers = layers
         self.keys: list[Hashable] = []
 
-    @property
-    def offset(self) -> int:
-        """Positions held."""
-        return len(self.keys)
+    def layers_of(self, kind: type[Kind]) -> list[Kind]:
+        """All layers, checked to be of the kind that the calling network writes into."""
+        layers = [layer for layer in self.layers if isinstance(layer, kind)]
+        assert len(layers) == len(self.layers), "this cache was made by another network"
+        return layers
 
     def common_prefix(self, keys: Sequence[Hashable]) -> int:
-        """How many of the first positions hold what `keys` asks for."""
+        """How many of the first positions already hold what `keys` names."""
         for n, (held, wanted) in enumerate(zip(self.keys, keys, strict=False)):
             if held != wanted:
                 return n
         return min(len(self.keys), len(keys))
 
     def trim_to(self, n: int) -> None:
-        """Forgets all positions from `n` on, in every layer."""
+        """Forget all positions from `n` on, in every layer."""
         assert 0 <= n <= len(self.keys), (n, len(self.keys))
         del self.keys[n:]
         for layer in self.layers:
             layer.trim_to(n)
 
     def trim_layers(self) -> None:
-        """Forgets, in every layer, positions that have no key: those of a pass whose result nobody took."""
+        """Forget positions that have no key, in every layer: those of a pass whose result was not used."""
         for layer in self.layers:
             layer.trim_to(len(self.keys))
 
     def arrays(self) -> list[mx.array]:
-        """The storage of all layers, to evaluate."""
+        """The storage of all layers, for `mx.eval`."""
         return [array for layer in self.layers for array in layer.arrays()]
 
 
 def _grown(storage: mx.array | None, n: int, like: mx.array) -> mx.array:
-    """Storage for at least `n` positions that begins with `storage`."""
+    """Storage for at least `n` positions that begins with the content of `storage`."""
     capacity = 0 if storage is None else storage.shape[2]
     if storage is not None and n <= capacity:
         return storage
     B, H, _, D = like.shape
-    wanted = (n + STEP - 1) // STEP * STEP
+    wanted = (n + GROWTH - 1) // GROWTH * GROWTH
     blank = mx.zeros((B, H, wanted - capacity, D), dtype=like.dtype)
     return blank if storage is None else mx.concatenate([storage, blank], axis=2)
 

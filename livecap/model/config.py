@@ -1,7 +1,7 @@
 """The numbers of a checkpoint: config.json as three frozen dataclasses.
 
-What shapes a layer has to be in the file, and `load` compares it with the weights. Any other missing key
-takes the value of the released models (not the defaults of the official package, which fit no released model)
+A number that determines the shape of a layer is required, and `load` compares it with the weights. Any other missing
+number takes the value of the released models (not the default of the official package, which no released model uses)
 and is named in `ModelConfig.notices`.
 """
 
@@ -31,34 +31,29 @@ class AudioConfig:
     downsample_hidden_size: int
     """Channels of the three convolutions."""
     n_window: int = 50
-    """Half of a conv chunk, in mel frames."""
+    """Half of a conv block, in mel frames."""
     n_window_infer: int = 800
     """An encoder window, in mel frames."""
 
     @property
-    def chunk_frames(self) -> int:
-        """Mel frames in a conv chunk."""
+    def conv_frames(self) -> int:
+        """Mel frames in a conv block, which is convolved at once: 100 in every released model, 1 s."""
         return 2 * self.n_window
 
     @property
-    def chunk_tokens(self) -> int:
-        """Audio embeddings of a complete conv chunk."""
-        return halved_three_times(self.chunk_frames)
+    def conv_tokens(self) -> int:
+        """Conv tokens, and audio embeddings, of a complete conv block."""
+        return halved_three_times(self.conv_frames)
 
     @property
-    def window_chunks(self) -> int:
-        """Conv chunks in an encoder window."""
-        return self.n_window_infer // self.chunk_frames
-
-    @property
-    def window_frames(self) -> int:
-        """Mel frames in an encoder window."""
-        return self.window_chunks * self.chunk_frames
+    def window_blocks(self) -> int:
+        """Conv blocks in an encoder window."""
+        return self.n_window_infer // self.conv_frames
 
     @property
     def window_tokens(self) -> int:
         """Audio embeddings of a complete encoder window."""
-        return self.window_chunks * self.chunk_tokens
+        return self.window_blocks * self.conv_tokens
 
 
 @dataclass(frozen=True)
@@ -87,19 +82,19 @@ class ModelConfig:
     audio_start_token_id: int = 151669
     audio_end_token_id: int = 151670
     eos_token_ids: tuple[int, ...] = RELEASED_EOS_IDS
-    """Any of these ends the text. From generation_config.json."""
+    """Each of these ids ends the text. From generation_config.json."""
     support_languages: tuple[str, ...] = ()
-    """Languages the checkpoint says it knows; empty where it does not say."""
+    """Languages that the checkpoint lists; empty if it lists none."""
     notices: tuple[str, ...] = ()
-    """One line each: what the file did not say and which value stands in."""
+    """One line each: what is missing in the file, and which value is used instead."""
 
     @classmethod
     def from_dict(cls, root: Mapping[str, object]) -> "ModelConfig":
-        """The configuration in a parsed config.json, official or MLX community.
+        """The configuration in a parsed config.json, official or from the MLX community.
 
         Raises:
-            ModelError: another kind of model, a missing dimension, a value of the wrong type, or an option
-                that no released model uses and this network does not have.
+            ModelError: another kind of model, a missing dimension, a value of the wrong type, or an option that no
+                released model uses and this network does not implement.
         """
         thinker = _section(root, "thinker_config", "the file")
         if "forced_aligner" in str(thinker.get("model_type", "")):
@@ -146,7 +141,7 @@ class ModelConfig:
 
 
 def eos_ids_of(generation: Mapping[str, object]) -> tuple[int, ...]:
-    """The ids that end a text, from a parsed generation_config.json; the released ones where it is silent."""
+    """The ids that end a text, from a parsed generation_config.json; those of the released models if it has none."""
     value = generation.get("eos_token_id")
     ids = value if isinstance(value, list) else [value]
     whole = tuple(i for i in ids if isinstance(i, int) and not isinstance(i, bool))
@@ -154,14 +149,14 @@ def eos_ids_of(generation: Mapping[str, object]) -> tuple[int, ...]:
 
 
 def halved_three_times(n_frames: int) -> int:
-    """Time steps left of `n_frames` after three convolutions of stride 2, each rounding up."""
+    """Time steps that remain of `n_frames` after three convolutions of stride 2, each rounding up."""
     for _ in range(3):
         n_frames = (n_frames + 1) // 2
     return n_frames
 
 
 class _Reader:
-    """Reads one section of config.json and remembers which values it had to supply."""
+    """Reads one section of config.json, and collects in `replaced` the values that were missing there."""
 
     def __init__(self, name: str, values: Mapping[str, object]) -> None:
         self.name = name
@@ -170,7 +165,7 @@ class _Reader:
 
     def dimension(self, key: str) -> int:
         if key not in self.values:
-            raise ModelError(f"config.json has no {self.name}.{key}, without which no layer can be built.")
+            raise ModelError(f"config.json has no {self.name}.{key}, which is needed to build the layers.")
         return self._positive(key, self.values[key])
 
     def whole(self, key: str, released: int) -> int:
@@ -215,7 +210,7 @@ class _Reader:
 def _section(parent: Mapping[str, object], key: str, name: str) -> Mapping[str, object]:
     value = parent.get(key)
     if not isinstance(value, Mapping):
-        raise ModelError(f"config.json is not Qwen3-ASR's: there is no section {key} in {name}.")
+        raise ModelError(f"config.json is not a Qwen3-ASR configuration: there is no section {key} in {name}.")
     return cast(Mapping[str, object], value)
 
 
@@ -226,18 +221,21 @@ def _names(value: object) -> tuple[str, ...]:
 def _one_notice(replaced: list[str]) -> tuple[str, ...]:
     if not replaced:
         return ()
-    return ("config.json does not say, so the released values stand in: " + ", ".join(replaced) + ".",)
+    return ("config.json lacks some values, so those of the released models are used: " + ", ".join(replaced) + ".",)
 
 
 def _check(config: ModelConfig) -> None:
     """Raises ModelError where the numbers contradict each other."""
     audio, text = config.audio, config.text
     rules = [
-        (audio.d_model % audio.encoder_attention_heads == 0, "d_model is no multiple of its heads"),
+        (audio.d_model % audio.encoder_attention_heads == 0, "d_model is not a multiple of encoder_attention_heads"),
         (audio.d_model % 2 == 0 and audio.d_model >= 4, "d_model is odd or below 4"),
-        (audio.window_chunks >= 1, "n_window_infer is shorter than a chunk of 2 x n_window"),
+        (audio.window_blocks >= 1, "n_window_infer is shorter than 2 x n_window"),
         (audio.output_dim == text.hidden_size, "output_dim differs from hidden_size"),
-        (text.num_attention_heads % text.num_key_value_heads == 0, "query heads are no multiple of kv heads"),
+        (
+            text.num_attention_heads % text.num_key_value_heads == 0,
+            "num_attention_heads is not a multiple of num_key_value_heads",
+        ),
         (text.head_dim % 2 == 0, "head_dim is odd"),
     ]
     for holds, complaint in rules:

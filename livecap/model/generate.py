@@ -17,7 +17,7 @@ import numpy as np
 
 from livecap.model.backend import mx, number, on_cpu, start
 from livecap.model.cache import PromptCache
-from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.network import Network
 from livecap.model.text.prompt import Prompt
 
 MOST_GUESSED = 8
@@ -37,7 +37,7 @@ class GeneratedToken:
     """How far its logit lies above the second best."""
 
 
-def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1) -> mx.array:
+def prefill(model: Network, cache: PromptCache, prompt: Prompt, n_last: int = 1) -> mx.array:
     """Logits [n_last, vocab] of the prompt's last positions; the cache holds the whole prompt afterwards.
 
     Positions that the cache holds under the prompt's keys are kept, all others are computed. The last
@@ -56,7 +56,7 @@ def prefill(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_last: int = 1
     return model.logits(_extend(model, cache, prompt, done, n, n_last)[0])
 
 
-def verify(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_draft: int) -> tuple[list[GeneratedToken], mx.array]:
+def verify(model: Network, cache: PromptCache, prompt: Prompt, n_draft: int) -> tuple[list[GeneratedToken], mx.array]:
     """The first tokens of a draft that greedy decoding would have said, and the logits [n, vocab] behind them.
 
     The prompt's last `n_draft` keys are the draft: what an earlier decode said here. One pass replaces as many passes
@@ -68,7 +68,7 @@ def verify(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, n_draft: int) ->
 
 
 def generate_drafted(
-    model: Qwen3ASR, cache: PromptCache, logits: mx.array, rest: Sequence[int], max_tokens: int
+    model: Network, cache: PromptCache, logits: mx.array, rest: Sequence[int], max_tokens: int
 ) -> Generator[tuple[GeneratedToken, bool], None, None]:
     """What `generate_step` yields, each with True where it was guessed and cost no pass of its own.
 
@@ -122,7 +122,7 @@ def _accept(cache: PromptCache, logits: mx.array, draft: Sequence[int]) -> tuple
 
 
 def generate_step(
-    model: Qwen3ASR, cache: PromptCache, logits: mx.array, max_tokens: int, lookahead: bool = not on_cpu
+    model: Network, cache: PromptCache, logits: mx.array, max_tokens: int, lookahead: bool = not on_cpu
 ) -> Generator[GeneratedToken, None, None]:
     """Greedy tokens after the positions in `cache`; `logits` [n_last, vocab] has those of the last one last.
 
@@ -158,7 +158,7 @@ def generate_step(
         cache.trim_layers()
 
 
-def _extend(model: Qwen3ASR, cache: PromptCache, prompt: Prompt, start: int, stop: int, n_last: int) -> mx.array:
+def _extend(model: Network, cache: PromptCache, prompt: Prompt, start: int, stop: int, n_last: int) -> mx.array:
     """Hidden states [1, n_last, hidden] of the last of the prompt's positions; the cache holds them all afterwards."""
     hidden = model(prompt.embeddings(model, start, stop), cache, n_last)
     cache.keys.extend(prompt.keys[start:stop])

@@ -11,7 +11,7 @@ frames, and clamp and scale when the loudest is known.
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.model.backend import mx, number
+from livecap.model.backend import mx
 
 SAMPLE_RATE = 16_000
 N_FFT = 400
@@ -34,27 +34,6 @@ Samples = NDArray[np.float32] | mx.array
 def n_mel_frames(n_samples: int) -> int:
     """Frames of `n_samples`: one a hop; the frame that the official front end drops is not counted."""
     return n_samples // HOP_LENGTH
-
-
-def log_mel_spectrogram(samples: Samples) -> mx.array:
-    """Log-mel frames [n_frames, 128] as the encoder wants them: clamped to their own maximum, then scaled.
-
-    Raises:
-        ValueError: fewer than 201 samples.
-    """
-    frames = log_mel(samples)
-    if frames.shape[0] == 0:
-        return frames
-    return clamp_and_scale(frames, number(frames.max()))  # waits: the floor is a number from all frames
-
-
-def log_mel(samples: Samples) -> mx.array:
-    """Unclamped log10 mel frames [n_samples // 160, 128] of float32 mono samples at 16 kHz.
-
-    Raises:
-        ValueError: fewer than 201 samples, which cannot be reflected at the ends.
-    """
-    return log_mel_slice(samples, 0, n_mel_frames(samples.shape[0]))
 
 
 def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.array:

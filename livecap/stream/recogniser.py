@@ -114,7 +114,7 @@ class ModelRecogniser:
 
     def begin(self, start_sample: int) -> None:
         """See `Recogniser`."""
-        self._windows = EncoderWindows(self._model.audio_tower, start_sample, self._config.reuse_encoder, self._clock)
+        self._windows = EncoderWindows(self._model, start_sample, self._config.reuse_encoder)
         mx.clear_cache()
 
     def append(self, samples: NDArray[np.float32]) -> None:
@@ -144,7 +144,9 @@ class ModelRecogniser:
         """See `Recogniser`."""
         clock = self._clock
         start = clock()
-        audio = self._open.encode(pad_samples)
+        mel = self._open.log_mel(pad_samples)
+        heard = clock()
+        audio = self._open.encode(mel)
         encoded = clock()
         forced = self._language is not None
         header = () if forced else tuple(header)
@@ -186,8 +188,8 @@ class ModelRecogniser:
             n_accepted=n_accepted,
             n_passes=n_passes,
             seconds=StageSeconds(
-                mel=audio.mel_seconds,
-                encoder=encoded - start - audio.mel_seconds,
+                mel=heard - start,
+                encoder=encoded - heard,
                 prefill=prefilled - encoded,
                 generate=end - prefilled,
             ),

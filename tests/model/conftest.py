@@ -1,4 +1,4 @@
-"""What holds for the network holds for both arithmetics: MLX's, and NumPy's where there is only a processor."""
+"""Rules of the network hold for both implementations: MLX's, and NumPy's for machines without a GPU."""
 
 from collections.abc import Iterator
 
@@ -7,9 +7,9 @@ import pytest
 from tests.model import small_models
 
 
-@pytest.fixture(scope="module", params=["mlx", "cpu"])
+@pytest.fixture(scope="module", params=["mlx", "numpy"])
 def arithmetic(request: pytest.FixtureRequest) -> Iterator[None]:
-    """By which small models and the networks of the fixtures compute in a module's tests."""
-    small_models.on_cpu = request.param == "cpu"
+    """Runs a module's tests once with each implementation of small models and of the parity networks."""
+    small_models.by_numpy = request.param == "numpy"
     yield
-    small_models.on_cpu = False
+    small_models.by_numpy = False

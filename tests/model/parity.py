@@ -9,7 +9,8 @@ import pytest
 
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import load_model
-from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.mel import clamp_and_scale, log_mel_slice, n_mel_frames
+from livecap.model.network import Network, convolve_mel, encode_windows
 from livecap.model.text.prompt import Prompt
 from tests.model import small_models
 
@@ -88,16 +89,25 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return dict(file)
 
 
-def network(folder: Path = DATA, name: str = "asr") -> Qwen3ASR:
-    return _network(folder / name, small_models.on_cpu)
+def network(folder: Path = DATA, name: str = "asr") -> Network:
+    """The network of a fixture, by the arithmetic that is tested now."""
+    return _network(folder / name, small_models.by_numpy)
 
 
 @cache
-def _network(path: Path, on_cpu: bool) -> Qwen3ASR:
-    model, _ = load_model(path, dtype=mx.float32)
-    if on_cpu:
-        model.to_cpu()
-    return model
+def _network(path: Path, by_numpy: bool) -> Network:
+    return small_models.in_tested_arithmetic(load_model(path, dtype=mx.float32)[0])
+
+
+def official_mel(samples: np.ndarray) -> mx.array:
+    """Scaled log-mel frames [n_frames, 128] of a whole clip, as the official front end makes them."""
+    frames = log_mel_slice(samples, 0, n_mel_frames(len(samples)))
+    return clamp_and_scale(frames, frames.max().item())
+
+
+def encoded(model: Network, mel: mx.array) -> mx.array:
+    """Audio embeddings [n_tokens, output_dim] of a whole clip's scaled mel."""
+    return encode_windows(model, convolve_mel(model, mel))
 
 
 def farthest(ours: mx.array | np.ndarray, theirs: np.ndarray) -> float:

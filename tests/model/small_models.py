@@ -1,12 +1,13 @@
 """Small random networks, seeded, for rules that hold whatever the weights are."""
 
-from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
+from livecap.model.network import Network
+from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR
 
-on_cpu = False
-"""Whether they compute by NumPy; see conftest.py."""
+by_numpy = False
+"""True where they compute with NumPy; see conftest.py."""
 
 AUDIO = dict(
     num_mel_bins=128,
@@ -28,20 +29,27 @@ TEXT = dict(
 )
 
 
-def small_encoder(seed: int = 0, **changes: int) -> AudioEncoder:
+def small_mlx_model(
+    seed: int = 0,
+    eos: tuple[int, ...] = (38, 39),
+    audio: dict[str, int] | None = None,
+    **text_changes: object,
+) -> Qwen3ASR:
+    """A random network of MLX, with changes to the sizes above."""
     mx.random.seed(seed)
-    encoder = AudioEncoder(AudioConfig(**{**AUDIO, **changes}))
-    mx.eval(encoder.parameters())
-    if on_cpu:
-        encoder.to_cpu()
-    return encoder
-
-
-def small_model(seed: int = 0, eos: tuple[int, ...] = (38, 39), **text_changes: object) -> Qwen3ASR:
-    mx.random.seed(seed)
-    config = ModelConfig(audio=AudioConfig(**AUDIO), text=TextConfig(**{**TEXT, **text_changes}), eos_token_ids=eos)
+    config = ModelConfig(AudioConfig(**(AUDIO | (audio or {}))), TextConfig(**(TEXT | text_changes)), eos_token_ids=eos)
     model = Qwen3ASR(config)
     mx.eval(model.parameters())
-    if on_cpu:
-        model.to_cpu()
     return model
+
+
+def small_model(
+    seed: int = 0, eos: tuple[int, ...] = (38, 39), audio: dict[str, int] | None = None, **text_changes: object
+) -> Network:
+    """The same by the arithmetic that is tested now."""
+    return in_tested_arithmetic(small_mlx_model(seed, eos, audio, **text_changes))
+
+
+def in_tested_arithmetic(model: Qwen3ASR) -> Network:
+    """The same network; uses `model` up where NumPy computes."""
+    return NumpyQwen3ASR.from_mlx(model) if by_numpy else model

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecap.model.backend import mx
-from livecap.model.cache import STEP, KVCache, PromptCache
+from livecap.model.cache import GROWTH, KVCache, PromptCache
 from livecap.model.generate import generate_step, prefill
+from livecap.model.network import Network
 from livecap.model.numpy.decoder import KVColumns
-from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.text.prompt import Prompt
 from tests.model.parity import farthest
 from tests.model.small_models import small_model
@@ -24,7 +24,7 @@ def new_keys(n: int) -> mx.array:
 
 
 @pytest.fixture(scope="module")
-def model(arithmetic: None) -> Qwen3ASR:
+def model(arithmetic: None) -> Network:
     return small_model()
 
 
@@ -37,12 +37,12 @@ def prompt_of(keys: list[int]) -> Prompt:
 
 def test_storage_grows_in_steps_and_keeps_what_it_held() -> None:
     cache = KVCache()
-    pieces = [new_keys(n) + n for n in (3, STEP - 3, 1, 2 * STEP)]
+    pieces = [new_keys(n) + n for n in (3, GROWTH - 3, 1, 2 * GROWTH)]
     for piece in pieces:
         keys, values = cache.update_and_fetch(piece, -piece)
     whole = np.concatenate([np.array(piece) for piece in pieces], axis=2)
     assert farthest(keys, whole) == 0 and farthest(values, -whole) == 0
-    assert cache.offset == 3 * STEP + 1 and cache.capacity == 4 * STEP
+    assert cache.offset == 3 * GROWTH + 1 and cache.capacity == 4 * GROWTH
 
 
 def test_trimmed_positions_are_written_over() -> None:
@@ -65,15 +65,15 @@ def test_what_was_fetched_does_not_change_later() -> None:
 
 def test_columns_grow_in_steps_and_keep_what_they_held() -> None:
     cache = KVColumns(2, 4)
-    whole = np.random.default_rng(0).standard_normal((2, 4, 3 * STEP + 1)).astype(np.float32)
+    whole = np.random.default_rng(0).standard_normal((2, 4, 3 * GROWTH + 1)).astype(np.float32)
     at = 0
-    for n in (3, STEP - 3, 1, 2 * STEP):
+    for n in (3, GROWTH - 3, 1, 2 * GROWTH):
         keys, values = cache.append(n)
         keys[:], values[:] = whole[:, :, at : at + n], -whole[:, :, at : at + n]
         at += n
     keys, values = cache.held()
     assert np.array_equal(keys, whole) and np.array_equal(values, -whole)
-    assert cache.offset == 3 * STEP + 1 and cache.capacity == 4 * STEP
+    assert cache.offset == 3 * GROWTH + 1 and cache.capacity == 4 * GROWTH
     cache.trim_to(5)
     cache.append(1)[0][:] = 7
     assert np.array_equal(cache.held()[0][:, :, :5], whole[:, :, :5]) and (cache.held()[0][:, :, 5:] == 7).all()
@@ -98,7 +98,7 @@ def test_the_common_prefix_is_the_longest_one(held: list[int], wanted: list[int]
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 39 + N_AUDIO), min_size=2, max_size=14), min_size=1, max_size=5))
-def test_reuse_by_name_is_a_fresh_prefill(model: Qwen3ASR, prompts: list[list[int]]) -> None:
+def test_reuse_by_name_is_a_fresh_prefill(model: Network, prompts: list[list[int]]) -> None:
     cache = model.new_cache()
     for n, keys in enumerate(prompts):
         prompt = prompt_of(keys)
@@ -118,7 +118,7 @@ def test_reuse_by_name_is_a_fresh_prefill(model: Qwen3ASR, prompts: list[list[in
     st.booleans(),
 )
 def test_text_after_reuse_is_text_after_a_fresh_start(
-    model: Qwen3ASR, keys: list[int], n_generated: int, n_kept: int, extend: bool
+    model: Network, keys: list[int], n_generated: int, n_kept: int, extend: bool
 ) -> None:
     cache = model.new_cache()
     tokens = generate_step(model, cache, prefill(model, cache, prompt_of(keys)), n_generated)

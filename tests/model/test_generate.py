@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from livecap.model import generate
 from livecap.model.backend import mx
 from livecap.model.generate import generate_drafted, generate_step, prefill, verify
-from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.network import Network
+from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.text.prompt import Prompt
 from tests.model.parity import farthest
-from tests.model.small_models import small_model
+from tests.model.small_models import in_tested_arithmetic, small_mlx_model, small_model
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
 KEYS = (3, 1, 4, 1, 5, 9, 2, 6)
@@ -23,13 +24,13 @@ PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 both_ways = pytest.mark.parametrize("lookahead", [False, True], ids=["in_turn", "lookahead"])
 
 
-def text_of(model: Qwen3ASR, n: int, lookahead: bool = False) -> list[int]:
+def text_of(model: Network, n: int, lookahead: bool = False) -> list[int]:
     cache = model.new_cache()
     logits = prefill(model, cache, PROMPT)
     return [token.id for token in generate_step(model, cache, logits, n, lookahead)]
 
 
-def by_hand(model: Qwen3ASR, n: int) -> list[int]:
+def by_hand(model: Network, n: int) -> list[int]:
     """Greedy tokens with no cache at all: the whole text again for each."""
     ids = list(KEYS)
     for _ in range(n):
@@ -96,10 +97,10 @@ def test_a_step_that_fails_leaves_a_true_cache(lookahead: bool, monkeypatch: pyt
     tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
     taken = next(tokens).id
 
-    def fail(self: Qwen3ASR, hidden: mx.array) -> mx.array:
+    def fail(hidden: mx.array) -> mx.array:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Qwen3ASR, "logits", fail)
+    monkeypatch.setattr(model, "logits", fail)
     with pytest.raises(KeyboardInterrupt):
         next(tokens)
     assert cache.keys == [*KEYS, taken]
@@ -149,7 +150,7 @@ def test_a_prompt_that_is_held_whole_computes_only_what_is_asked(monkeypatch: py
     lengths: list[int] = []
     embeddings = Prompt.embeddings
 
-    def counting(prompt: Prompt, model: Qwen3ASR, start: int, stop: int) -> mx.array:
+    def counting(prompt: Prompt, model: Network, start: int, stop: int) -> mx.array:
         lengths.append(stop - start)
         return embeddings(prompt, model, start, stop)
 
@@ -159,13 +160,23 @@ def test_a_prompt_that_is_held_whole_computes_only_what_is_asked(monkeypatch: py
 
 
 def test_an_untied_head_is_its_own_matrix() -> None:
-    model = Qwen3ASR(small_model(tie_word_embeddings=False).config)
+    model = small_mlx_model(tie_word_embeddings=False)
     hidden = mx.random.normal((2, 16))
     expected = np.array(hidden @ model.parameter_arrays()["lm_head.weight"].T)
-    assert farthest(model.logits(hidden), expected) < 1e-5
-    model.to_cpu()
-    assert farthest(model.logits(hidden), expected) < 1e-5
-    assert not model.parameter_arrays(), "MLX's are let go"
+    assert farthest(in_tested_arithmetic(model).logits(hidden), expected) < 1e-5
+
+
+def test_numpys_network_leaves_no_weights_with_mlx() -> None:
+    model = small_mlx_model(tie_word_embeddings=False)
+    NumpyQwen3ASR.from_mlx(model)
+    assert not model.parameter_arrays()
+
+
+def test_a_cache_belongs_to_the_network_that_made_it() -> None:
+    mlx, numpy = small_mlx_model(), NumpyQwen3ASR.from_mlx(small_mlx_model())
+    for model, other in ((mlx, numpy), (numpy, mlx)):
+        with pytest.raises(AssertionError, match="another network"):
+            prefill(model, other.new_cache(), PROMPT)
 
 
 @settings(max_examples=300 if PROVE else 40)

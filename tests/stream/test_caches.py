@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioBlock
-from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint.load import LoadedModel, load, load_model
-from livecap.model.mel import log_mel_spectrogram
+from livecap.model.numpy.network import NumpyQwen3ASR
+from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.stream.windows import EncoderWindows
 from livecap.transcript import TranscriptUpdate
-from tests.model.small_models import small_encoder
+from tests.model.parity import encoded, official_mel
+from tests.model.small_models import small_mlx_model
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = sorted((ROOT / "recordings").glob("*.flac"))
@@ -69,9 +70,8 @@ def test_random_checkpoints_say_the_same_without_a_cache(seed: int) -> None:
     model, _ = load_model(RANDOM_CHECKPOINT, dtype=mx.float32)
     weights = model.parameter_arrays()
     model.load_weights([(name, mx.random.normal(x.shape) * x.std() + x.mean()) for name, x in weights.items()])
-    if on_cpu:
-        model.to_cpu()
-    random_model = replace(load(RANDOM_CHECKPOINT), model=model)
+    network = NumpyQwen3ASR.from_mlx(model) if on_cpu else model
+    random_model = replace(load(RANDOM_CHECKPOINT), model=network)
     samples, _ = soundfile.read(
         RECORDINGS[seed % len(RECORDINGS)], dtype="float32", frames=(42 if PROVE else 26) * SECOND
     )
@@ -96,42 +96,50 @@ pieces = st.lists(st.integers(1, 5 * SECOND), min_size=1, max_size=12)
 @settings(max_examples=200 if PROVE else 12)
 @given(st.integers(0, 2**31), pieces, st.data())
 def test_embeddings_in_pieces_equal_one_long_pass(seed: int, lengths: list[int], data: st.DataObject) -> None:
-    encoder = small_encoder()
+    model = small_mlx_model()
     samples = sound(seed, sum(lengths))
-    windows = EncoderWindows(encoder, 0)
+    windows = EncoderWindows(model, 0)
     names: dict[object, NDArray[np.float32]] = {}
     at = 0
     for length in lengths:
         windows.append(samples[at : at + length])
         at += length
-        encoded = windows.encode()
-        got = np.array(encoded.embeddings)
-        assert len(encoded.names) == len(set(encoded.names)) == len(got)
+        audio = windows.encode(windows.log_mel())
+        got = np.array(audio.embeddings)
+        assert len(audio.names) == len(set(audio.names)) == len(got)
         if at >= 1600:
-            np.testing.assert_allclose(got, one_pass(encoder, samples[:at]), atol=2e-4)
-        for name, row in zip(encoded.names, got, strict=True):
+            one_pass = np.array(encoded(model, official_mel(samples[:at])))
+            np.testing.assert_allclose(got, one_pass, atol=2e-4)
+        for name, row in zip(audio.names, got, strict=True):
             np.testing.assert_allclose(row, names.setdefault(name, row), atol=2e-4, err_msg="one name, two meanings")
 
 
-def one_pass(encoder: AudioEncoder, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.array(encoder(log_mel_spectrogram(samples)))
+class Counting(Qwen3ASR):
+    """Counts the conv blocks that it computes."""
+
+    n_blocks = 0
+
+    def convolve(self, blocks: mx.array) -> mx.array:
+        self.n_blocks += blocks.shape[0]
+        return super().convolve(blocks)
 
 
-def test_finished_windows_are_encoded_once() -> None:
-    windows = EncoderWindows(small_encoder(), 0)
+def test_finished_blocks_are_computed_once() -> None:
+    model = Counting(small_mlx_model().config)
+    windows = EncoderWindows(model, 0)
     steady = np.random.default_rng(0).standard_normal(30 * SECOND).astype(np.float32) * 0.1
     made = []
     for start in range(0, len(steady), 2 * SECOND):
-        before = windows.n_encoded_chunks
+        before = model.n_blocks
         windows.append(steady[start : start + 2 * SECOND])
-        windows.encode()
-        made.append(windows.n_encoded_chunks - before)
-    assert max(made) <= 4, "two new chunks, the one that was not final, and a tail"
+        windows.encode(windows.log_mel())
+        made.append(model.n_blocks - before)
+    assert max(made) <= 4, "two new blocks, the one that was not final, and the incomplete last one"
 
 
-def test_a_short_sound_is_heard() -> None:
-    windows = EncoderWindows(small_encoder(), 0)
+def test_a_very_short_sound_is_encoded() -> None:
+    windows = EncoderWindows(small_mlx_model(), 0)
     windows.append(np.zeros(3, np.float32))
-    encoded = windows.encode()
-    assert len(encoded.names) == encoded.embeddings.shape[0] > 0
-    assert bool(mx.all(mx.isfinite(encoded.embeddings)))
+    audio = windows.encode(windows.log_mel())
+    assert len(audio.names) == audio.embeddings.shape[0] > 0
+    assert bool(mx.all(mx.isfinite(audio.embeddings)))

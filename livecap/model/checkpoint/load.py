@@ -17,6 +17,8 @@ from livecap.model.checkpoint.catalogue import SHORT_NAMES, TINY, repository_of
 from livecap.model.checkpoint.quantized import dequantize, describe, find_quantized, quantize_layers
 from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights
 from livecap.model.config import ModelConfig, eos_ids_of
+from livecap.model.network import Network
+from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR, sanitize
 from livecap.model.text.tokenizer import Tokenizer, read_json
 
@@ -33,7 +35,7 @@ Progress = Callable[[int, int], None]
 class LoadedModel:
     """A model that is ready to run, on the thread that loaded it or another."""
 
-    model: Qwen3ASR
+    model: Network
     tokenizer: Tokenizer
     config: ModelConfig
     path: Path
@@ -67,14 +69,13 @@ def load(
     path = resolve(name_or_path, revision, progress=progress)
     tokenizer = Tokenizer.from_folder(path)
     model, quantization = load_model(path, dtype=dtype)
-    config, computes_in = model.config, model.model.norm.weight.dtype
-    if on_cpu and computes_in == mx.float32:
-        model.to_cpu()
+    config, computes_in = model.config, model.dtype
+    network: Network = NumpyQwen3ASR.from_mlx(model) if on_cpu and computes_in == mx.float32 else model
     if tokenizer.vocab_size > config.text.vocab_size:
         raise ModelError(f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}.")
     blas_notice = backend_report().notice
     return LoadedModel(
-        model=model,
+        model=network,
         tokenizer=tokenizer,
         config=config,
         path=path,

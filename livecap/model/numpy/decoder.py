@@ -16,7 +16,7 @@ import numpy as np
 
 from livecap.model import nn
 from livecap.model.backend import mx
-from livecap.model.cache import STEP
+from livecap.model.cache import GROWTH
 from livecap.model.config import TextConfig
 from livecap.model.numpy.functions import attend, rms_norm, swiglu
 from livecap.model.numpy.products import Numbers, Scratch, column, own, product
@@ -63,7 +63,7 @@ class KVColumns:
         return []
 
     def _grown(self, held: Numbers, n_held: int) -> Numbers:
-        grown = np.empty((*held.shape[:2], -(-self.offset // STEP) * STEP), np.float32)
+        grown = np.empty((*held.shape[:2], -(-self.offset // GROWTH) * GROWTH), np.float32)
         grown[:, :, :n_held] = held[:, :, :n_held]
         return grown
 
@@ -80,7 +80,7 @@ class Layer:
     down: Numbers
 
     @classmethod
-    def of(cls, layer: DecoderLayer) -> "Layer":
+    def from_mlx(cls, layer: DecoderLayer) -> "Layer":
         """Copies of MLX's."""
         attention, mlp = layer.self_attn, layer.mlp
         query_norm = column(attention.q_norm.weight) * np.float32(attention.head_dim**-0.5)
@@ -98,7 +98,7 @@ class Layer:
         )
 
 
-class CPUDecoder:
+class NumpyDecoder:
     """All layers, the embedding table, the final norm and the head. One thread at a time: buffers are kept."""
 
     def __init__(self, decoder: TextDecoder, head: nn.Linear | None, config: TextConfig) -> None:
@@ -110,7 +110,7 @@ class CPUDecoder:
         self._config = config
         self.layers: list[Layer] = []
         while decoder.layers:
-            self.layers.append(Layer.of(decoder.layers.pop(0)))
+            self.layers.append(Layer.from_mlx(decoder.layers.pop(0)))
         self.embeddings = own(decoder.embed_tokens.weight)
         """[vocab, hidden]"""
         self._norm = column(decoder.norm.weight)

@@ -1,18 +1,15 @@
 """The audio encoder by NumPy: what `livecap.model.audio_encoder` says, [features, positions] throughout."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from livecap.model import nn
+from livecap.model.audio_encoder import AudioEncoder, EncoderLayer
 from livecap.model.config import AudioConfig
 from livecap.model.numpy.cores import share_out
 from livecap.model.numpy.functions import FEWEST_SHARED, attend, gelu, layer_norm
 from livecap.model.numpy.products import Numbers, Scratch, column, own, product
-
-if TYPE_CHECKING:
-    from livecap.model.audio_encoder import AudioEncoder, EncoderLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Affine:
     bias: Numbers
 
     @classmethod
-    def of(cls, *layers: nn.Linear | nn.Conv2d) -> "Affine":
+    def from_mlx(cls, *layers: nn.Linear | nn.Conv2d) -> "Affine":
         """Copies of MLX's, one below another."""
         weight = own(*(layer["weight"] for layer in layers))
         return cls(weight.reshape(len(weight), -1), own(*(layer["bias"] for layer in layers))[:, None])
@@ -44,7 +41,7 @@ class Norm:
     eps: float
 
     @classmethod
-    def of(cls, layer: nn.LayerNorm) -> "Norm":
+    def from_mlx(cls, layer: nn.LayerNorm) -> "Norm":
         return cls(column(layer["weight"]), column(layer["bias"]), layer.eps)
 
     def __call__(self, x: Numbers, out: Numbers) -> Numbers:
@@ -63,55 +60,53 @@ class Layer:
     fc2: Affine
 
     @classmethod
-    def of(cls, layer: "EncoderLayer") -> "Layer":
+    def from_mlx(cls, layer: EncoderLayer) -> "Layer":
         """Copies of MLX's."""
         attention = layer.self_attn
         return cls(
-            attention_norm=Norm.of(layer.self_attn_layer_norm),
-            query_key_value=Affine.of(attention.q_proj, attention.k_proj, attention.v_proj),
-            out=Affine.of(attention.out_proj),
-            mlp_norm=Norm.of(layer.final_layer_norm),
-            fc1=Affine.of(layer.fc1),
-            fc2=Affine.of(layer.fc2),
+            attention_norm=Norm.from_mlx(layer.self_attn_layer_norm),
+            query_key_value=Affine.from_mlx(attention.q_proj, attention.k_proj, attention.v_proj),
+            out=Affine.from_mlx(attention.out_proj),
+            mlp_norm=Norm.from_mlx(layer.final_layer_norm),
+            fc1=Affine.from_mlx(layer.fc1),
+            fc2=Affine.from_mlx(layer.fc2),
         )
 
 
-class CPUEncoder:
+class NumpyEncoder:
     """Conv stem, windowed transformer, projection to the decoder's width. One thread at a time: buffers are kept."""
 
-    def __init__(self, encoder: "AudioEncoder", config: AudioConfig) -> None:
+    def __init__(self, encoder: AudioEncoder, config: AudioConfig) -> None:
         """
         Args:
             encoder: whose weights are copied, and its layers taken away: both together need not fit into memory.
         """
         self._config = config
-        self._convolutions = [Affine.of(conv) for conv in (encoder.conv2d1, encoder.conv2d2, encoder.conv2d3)]
+        self.positions = encoder.positions
+        """[conv_tokens, d_model]"""
+        self._convolutions = [Affine.from_mlx(conv) for conv in (encoder.conv2d1, encoder.conv2d2, encoder.conv2d3)]
         self._conv_out = own(encoder.conv_out.weight)
         self._layers: list[Layer] = []
         while encoder.layers:
-            self._layers.append(Layer.of(encoder.layers.pop(0)))
+            self._layers.append(Layer.from_mlx(encoder.layers.pop(0)))
         self._norm, self._proj1, self._proj2 = (
-            Norm.of(encoder.ln_post),
-            Affine.of(encoder.proj1),
-            Affine.of(encoder.proj2),
+            Norm.from_mlx(encoder.ln_post),
+            Affine.from_mlx(encoder.proj1),
+            Affine.from_mlx(encoder.proj2),
         )
         self._scratch = Scratch()
 
-    def convolved(self, chunks: Numbers, positions: Numbers) -> Numbers:
-        """Tokens [n_chunks * n_steps, d_model] of chunks [n_chunks, n_frames, n_mels] of one length.
-
-        Args:
-            positions: table [at least n_steps, d_model].
-        """
-        stems = [self._stem(chunk) for chunk in chunks]
+    def convolve(self, blocks: Numbers) -> Numbers:
+        """Conv tokens [n_blocks * n_steps, d_model] of mel blocks [n_blocks, n_frames, n_mels]."""
+        stems = [self._stem(block) for block in blocks]
         n_steps = stems[0].shape[1]
         features = np.concatenate(stems, axis=1)
         tokens = np.empty((len(self._conv_out), features.shape[1]), np.float32)
         product(self._conv_out, features, tokens)
-        tokens += np.tile(positions[:n_steps].T, len(stems))
+        tokens += np.tile(self.positions[:n_steps].T, len(stems))
         return tokens.T
 
-    def transformed(self, tokens: Numbers) -> Numbers:
+    def encode(self, tokens: Numbers) -> Numbers:
         """Audio embeddings [n, output_dim] of tokens [n, d_model] that start on a window."""
         scratch = self._scratch
         x = tokens.T.copy()  # ours, to add to
@@ -142,9 +137,9 @@ class CPUEncoder:
             out[..., window] = attend(q, k, v, scratch, causal=False)
         return out.reshape(-1, n)
 
-    def _stem(self, chunk: Numbers) -> Numbers:
+    def _stem(self, block: Numbers) -> Numbers:
         """Features [channels * 16, n_steps] of one chunk [n_frames, n_mels], channel major."""
-        x = chunk.T[None]  # [channels, n_mels, n_frames]
+        x = block.T[None]  # [channels, n_mels, n_frames]
         for convolution in self._convolutions:
             patches, height, width = self._patches(x)
             x = product(

@@ -17,7 +17,7 @@ from itertools import groupby
 
 from livecap.errors import SettingsError
 from livecap.model.backend import mx
-from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.network import Network
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
 
 LANGUAGE_CODES = {
@@ -103,7 +103,7 @@ class Prompt:
             after += [*tokenizer.encode(f"assistant\nlanguage {language}"), tokenizer.asr_text_id]
         return cls((*before, *audio_keys, *after, *prefix_ids), audio_embeddings)
 
-    def embeddings(self, model: Qwen3ASR, start: int, stop: int) -> mx.array:
+    def embeddings(self, model: Network, start: int, stop: int) -> mx.array:
         """Embeddings [1, stop - start, hidden] of the positions [start, stop)."""
         n_audio = sum(not isinstance(key, int) for key in self.keys[:start])
         parts: list[mx.array] = []
