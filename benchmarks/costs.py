@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.machine_speed import Yardstick
 from benchmarks.matmul_speed import arithmetic
-from benchmarks.stages import STAGES, Stages, watched
+from benchmarks.stages import STAGES, Stages, WatchedRecogniser
 from livecap.eval.figures import percentiles
 from livecap.eval.modes import Mode
 from livecap.eval.provenance import machine
@@ -18,7 +18,6 @@ from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import word_error_rate
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel
-from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.this_machine import peak_resident_bytes, resident_bytes
@@ -57,13 +56,13 @@ def measure_costs(
             least, say whether steps grow dearer.
     """
     mx.reset_peak_memory()
-    recogniser = ModelRecogniser(loaded, "", None, mode.config)
-    settling = Settling(ModelRecogniser(loaded, "", None, mode.config), mode.config) if settle else None
+    stages = Stages(trace)
+    recogniser = WatchedRecogniser(loaded, mode.config, stages)
+    settling = Settling(WatchedRecogniser(loaded, mode.config, stages), mode.config) if settle else None
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
     period = math.ceil(PERIOD_SECONDS / comes_round_seconds) * comes_round_seconds
     if reference.seconds < 3 * period:
-        with watched(trace) as stages:
-            timeline = play(transcriber, reference.samples)
+        timeline = play(transcriber, reference.samples)
         return Run(_figures(reference, mode, stages, timeline) | {"growth": None}, stages, timeline)
     machine_costs: list[tuple[float, float]] = []
     n_steps = 0
@@ -74,7 +73,7 @@ def measure_costs(
         if n_steps % STEPS_A_YARDSTICK == 0:
             machine_costs.append((heard_seconds, yardstick.measure()))
 
-    with Yardstick() as yardstick, watched(trace) as stages:
+    with Yardstick() as yardstick:
         timeline = play(transcriber, reference.samples, after_step=look)
     growth = _growth(timeline, stages, period, machine_costs)
     return Run(_figures(reference, mode, stages, timeline) | {"growth": growth}, stages, timeline)

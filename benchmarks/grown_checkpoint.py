@@ -15,6 +15,8 @@ from livecap.errors import SettingsError
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel, load, load_model, read_config, resolve
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
+from livecap.model.numpy.network import NumpyQwen3ASR
+from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.text.tokenizer import read_json
 
 FIRST_ADDED_ID = 151643
@@ -84,7 +86,8 @@ def load_grown(folder: Path, model: str = "tiny") -> LoadedModel:
     """The checkpoint, ready to run: with the table of positions that is no weight."""
     loaded = load(folder, dtype=mx.float32)
     table = positions(read_config(resolve(model)).audio, loaded.config.audio)
-    loaded.model.audio_tower._positions = mx.array(table)
+    assert isinstance(loaded.model, Qwen3ASR | NumpyQwen3ASR)
+    loaded.model.audio_tower.positions = table
     return loaded
 
 

@@ -44,8 +44,8 @@ def grown(small: Weights, old: ModelConfig, new: ModelConfig, new_ids: Sequence[
 
 
 def positions(old: AudioConfig, new: AudioConfig) -> Array:
-    """The encoder's table of positions [chunk_tokens, d_model] that belongs to the grown weights."""
-    return _padded(_scale(old, new) * _centred(sinusoids(old.chunk_tokens, old.d_model).T).T, -1, new.d_model)
+    """The encoder's table of positions [conv_tokens, d_model] that belongs to the grown weights."""
+    return _padded(_scale(old, new) * _centred(sinusoids(old.conv_tokens, old.d_model).T).T, -1, new.d_model)
 
 
 class _Decoder:

@@ -1,21 +1,22 @@
 """Where a step's time goes: mel, conv, encoder, prefill, verify, generate; and a trace that a browser draws.
 
-MLX computes when a result is asked for. Here each stage asks for its own, so that its time is its own; what is left of
-a step is the host's work. `watched` puts the clocks in place and takes them away again.
+MLX computes when a result is read. `WatchedNetwork` reads the result of each stage at once, so that each stage is
+measured on its own; the rest of a step is the host's work.
 """
 
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from livecap.model.audio_encoder import AudioEncoder
 from livecap.model.backend import mx
-from livecap.model.qwen3_asr import Qwen3ASR
-from livecap.stream import recogniser, windows
+from livecap.model.cache import PromptCache
+from livecap.model.checkpoint.load import LoadedModel
+from livecap.model.mel import HOP_LENGTH
+from livecap.model.network import Network
+from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.this_machine import resident_bytes
 
@@ -59,21 +60,28 @@ class Stages:
     shapes: dict[str, set[tuple[int, ...]]] = field(default_factory=lambda: defaultdict(set))
     decodes: list[Decode] = field(default_factory=list)
     in_prompt: bool = False
-    """The prompt is being prefilled: what runs now is no generation."""
+    """The prompt is being prefilled: from the start of a decode to its first logits."""
 
     def timed(self, stage: str, size: int, shape: tuple[int, ...], work: Callable[[], mx.array]) -> mx.array:
         """What `work` returns, computed to its end, as a span of `stage`."""
         start = time.perf_counter()
         result = work()
         mx.eval(result)
-        seconds = time.perf_counter() - start
+        self.add(stage, start, time.perf_counter() - start, size, shape)
+        return result
+
+    def add(self, stage: str, start: float, seconds: float, size: int, shape: tuple[int, ...]) -> None:
+        """Count a call of `stage`."""
         self.stage_seconds[stage] += seconds
         self.calls[stage] += 1
         self.sizes[stage] += size
         self.shapes[stage].add(shape)
         if self.keeps_spans:
             self.spans.append(Span(stage, start, seconds, size))
-        return result
+
+    def decoder_stage(self, n_positions: int) -> str:
+        """The stage of a decoder pass over that many positions."""
+        return "prefill" if self.in_prompt else "verify" if n_positions > 1 else "generate"
 
     def seconds(self, stage: str) -> float:
         """Of all calls together; "host" is what no other stage accounts for."""
@@ -105,65 +113,55 @@ def _event(name: str, start: float, seconds: float, thread: int, **arguments: in
     return {"name": name, "ph": "X", **times, "pid": 1, "tid": thread, "args": arguments}
 
 
-@contextmanager
-def watched(keeps_spans: bool = False) -> Iterator[Stages]:
-    """Clocks around the model's parts, for as long as the context is open. One at a time."""
-    stages = Stages(keeps_spans)
-    forward, logits = Qwen3ASR.__call__, Qwen3ASR.logits
-    conv, encode = AudioEncoder.conv_tokens, AudioEncoder.windows
-    decode = ModelRecogniser.decode
-    # What these two files import from the model: their names there are what is called.
-    mel, verify = vars(windows)["log_mel_slice"], vars(recogniser)["verify"]
+class WatchedNetwork:
+    """A `Network` that computes each result at once, so that its time is its own."""
 
-    def watched_forward(self: Qwen3ASR, embeddings: mx.array, cache: Any, n_last: int | None = None) -> mx.array:
+    def __init__(self, network: Network, stages: Stages) -> None:
+        self.config = network.config
+        self._network = network
+        self._stages = stages
+
+    def convolve(self, blocks: mx.array) -> mx.array:
+        n_frames = blocks.shape[0] * blocks.shape[1]
+        return self._stages.timed("conv", n_frames, blocks.shape, lambda: self._network.convolve(blocks))
+
+    def encode(self, tokens: mx.array) -> mx.array:
+        return self._stages.timed("encoder", tokens.shape[0], tokens.shape, lambda: self._network.encode(tokens))
+
+    def embed(self, token_ids: mx.array) -> mx.array:
+        return self._network.embed(token_ids)
+
+    def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
         n = embeddings.shape[1]
-        stage = "prefill" if stages.in_prompt else "verify" if n > 1 else "generate"
-        return stages.timed(stage, n, (n,), lambda: forward(self, embeddings, cache, n_last))
+        stage = self._stages.decoder_stage(n)
+        return self._stages.timed(stage, n, (n,), lambda: self._network(embeddings, cache, n_last))
 
-    def watched_logits(self: Qwen3ASR, hidden: mx.array) -> mx.array:
+    def logits(self, hidden: mx.array) -> mx.array:
         n = hidden.shape[0] if hidden.ndim > 1 else 1
-        stage = "verify" if n > 1 else "prefill" if stages.in_prompt else "generate"
-        return stages.timed(stage, 0, (n, 0), lambda: logits(self, hidden))
+        stage = "verify" if n > 1 else self._stages.decoder_stage(n)
+        logits = self._stages.timed(stage, 0, (n, 0), lambda: self._network.logits(hidden))
+        self._stages.in_prompt = False
+        return logits
 
-    def watched_conv(self: AudioEncoder, mel: mx.array, pad_tail: bool = False) -> mx.array:
-        return stages.timed("conv", mel.shape[0], mel.shape, lambda: conv(self, mel, pad_tail))
+    def new_cache(self) -> PromptCache:
+        return self._network.new_cache()
 
-    def watched_encode(self: AudioEncoder, tokens: mx.array) -> mx.array:
-        return stages.timed("encoder", tokens.shape[0], tokens.shape, lambda: encode(self, tokens))
 
-    def watched_mel(samples: Any, start_frame: int, stop_frame: int) -> mx.array:
-        n = stop_frame - start_frame
-        return stages.timed("mel", n, (n,), lambda: mel(samples, start_frame, stop_frame))
+class WatchedRecogniser(ModelRecogniser):
+    """A recogniser whose decodes and stages are measured."""
 
-    def watched_verify(*arguments: Any) -> Any:
+    def __init__(self, loaded: LoadedModel, config: StreamConfig, stages: Stages) -> None:
+        super().__init__(replace(loaded, model=WatchedNetwork(loaded.model, stages)), "", None, config)
+        self._stages = stages
+
+    def decode(self, *arguments: Any, **named: Any) -> Decoded:
+        stages = self._stages
+        n_frames = (self.end_sample - self.start_sample) // HOP_LENGTH
         stages.in_prompt = True
-        try:
-            return verify(*arguments)
-        finally:
-            stages.in_prompt = False
-
-    def watched_decode(self: ModelRecogniser, *arguments: Any, **named: Any) -> Decoded:
         start = time.perf_counter()
-        decoded = decode(self, *arguments, **named)
+        decoded = super().decode(*arguments, **named)
         seconds = time.perf_counter() - start
-        n_tokens = len(decoded.ids)
-        memory_mb = resident_bytes() / 1e6
+        stages.add("mel", start, decoded.seconds.mel, n_frames, (n_frames,))
+        n_tokens, memory_mb = len(decoded.ids), resident_bytes() / 1e6
         stages.decodes.append(Decode(start, seconds, n_tokens, decoded.n_accepted, decoded.n_passes, memory_mb))
         return decoded
-
-    places: list[tuple[Any, str, Any, Any]] = [
-        (Qwen3ASR, "__call__", forward, watched_forward),
-        (Qwen3ASR, "logits", logits, watched_logits),
-        (AudioEncoder, "conv_tokens", conv, watched_conv),
-        (AudioEncoder, "windows", encode, watched_encode),
-        (windows, "log_mel_slice", mel, watched_mel),
-        (recogniser, "verify", verify, watched_verify),
-        (ModelRecogniser, "decode", decode, watched_decode),
-    ]
-    for owner, name, _, replacement in places:
-        setattr(owner, name, replacement)
-    try:
-        yield stages
-    finally:
-        for owner, name, original, _ in places:
-            setattr(owner, name, original)

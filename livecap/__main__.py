@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")  # before NumPy is loaded: see livecap.model.backend
+
 interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 if interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while code is loaded, Ctrl-C ends it without a traceback

@@ -76,7 +76,7 @@ class PromptCache:
 
     def layers_of(self, kind: type[Kind]) -> list[Kind]:
         """All layers, checked to be of the kind that the calling network writes into."""
-        layers = [layer for layer in self.layers if isinstance(layer, kind)]
+        layers: list[Kind] = [layer for layer in self.layers if isinstance(layer, kind)]
         assert len(layers) == len(self.layers), "this cache was made by another network"
         return layers
 

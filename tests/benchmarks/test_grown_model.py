@@ -17,10 +17,10 @@ from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel, load, resolve
 from livecap.model.config import AudioConfig, TextConfig
 from livecap.model.generate import prefill
-from livecap.model.mel import log_mel_spectrogram
 from livecap.model.text.prompt import Prompt
 from livecap.shipped import demo_recording
 from livecap.transcribe.files import transcribe
+from tests.model.parity import encoded, official_mel
 
 AUDIO = AudioConfig(128, 512, 5, 8, 1024, 512, 48)
 TEXT = TextConfig(4000, 512, 768, 4, 8, 4, 128)
@@ -37,7 +37,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedModel, LoadedM
 
 def outputs(loaded: LoadedModel, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Audio embeddings, and the logits of the prompt's last positions."""
-    audio = loaded.model.audio_tower(log_mel_spectrogram(samples))
+    audio = encoded(loaded.model, official_mel(samples))
     keys = [("a", i) for i in range(audio.shape[0])]
     prefix = loaded.tokenizer.encode("language English") + [loaded.tokenizer.asr_text_id]
     prompt = Prompt.build(loaded.tokenizer, keys, audio, "", None, prefix + loaded.tokenizer.encode("Dear"))

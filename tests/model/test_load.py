@@ -229,7 +229,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "config a list": (lambda f: (f / "config.json").write_text("[1]"), "expected a JSON object, found list"),
     "config of another model": (
         lambda f: (f / "config.json").write_text('{"model_type": "llama"}'),
-        "not Qwen3-ASR's: there is no section thinker_config",
+        "not a Qwen3-ASR configuration: there is no section thinker_config",
     ),
     "no text section": (
         lambda f: edit_config(f, lambda c: c["thinker_config"].pop("text_config")),
@@ -250,7 +250,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "heads wrong": (
         lambda f: edit_config(f, lambda c: audio(c).update(encoder_attention_heads=5)),
-        "d_model is no multiple",
+        "d_model is not a multiple",
     ),
     "widths apart": (
         lambda f: edit_config(f, lambda c: audio(c).update(output_dim=32)),

@@ -59,13 +59,27 @@ def test_after_a_fault_here_nobody_works_on(monkeypatch: pytest.MonkeyPatch) -> 
     assert ended == [1]
 
 
+@pytest.mark.parametrize("module", ["livecap.__main__", "livecap.model.backend"])
 @pytest.mark.parametrize("set_before", [None, "26"])
-def test_openblas_is_told_not_to_wait_on_a_core_before_numpy_loads_it(set_before: str | None) -> None:
+def test_openblas_is_kept_from_spinning_before_numpy_loads_it(module: str, set_before: str | None) -> None:
     rest = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
     environment = rest | ({"OPENBLAS_THREAD_TIMEOUT": set_before} if set_before else {})
-    code = "import os, sys, livecap; print(os.environ['OPENBLAS_THREAD_TIMEOUT'], 'numpy' in sys.modules)"
+    code = (
+        "import os, sys\n"
+        "class Loading:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'numpy': print(os.environ['OPENBLAS_THREAD_TIMEOUT'])\n"
+        "sys.meta_path.insert(0, Loading())\n"
+        f"import {module}, numpy"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == [set_before or "20", "False"]
+    assert done.stdout.split() == [set_before or "20"]
+
+
+def test_importing_the_package_leaves_the_environment_alone() -> None:
+    code = "import os; before = dict(os.environ); import livecap; print(dict(os.environ) == before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"]
 
 
 @pytest.mark.usefixtures("asked_anew")
