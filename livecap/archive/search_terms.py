@@ -10,13 +10,10 @@ import re
 import unicodedata
 from itertools import pairwise
 
-_SPACELESS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"  # kana and what belongs to them
-    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"  # Han
-)
-_SPACELESS_CHARACTER = re.compile(f"([{_SPACELESS}])")
-_TOKEN = re.compile(f"[{_SPACELESS}]|(?:(?![{_SPACELESS}])[^\\W_])+")
+from livecap.text.scripts import SPACELESS
+
+_SPACELESS_CHARACTER = re.compile(f"([{SPACELESS}])")
+_TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}])[^\\W_])+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Ends a string of SQLite, or is no text."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')

@@ -107,7 +107,7 @@ def make_session(settings: Settings) -> "SteeredSession":
     if not is_here(settings.model):
         from livecap.archive.log import check_parent
         from livecap.cli.download import find_model
-        from livecap.model.text.prompt import parse_language
+        from livecap.text.languages import parse_language
 
         with closed_on_failure(recorded):
             check_parent(parent)
@@ -198,10 +198,10 @@ def recognition(settings: Settings, kept: "dict[Path, LoadedModel] | None" = Non
     """
     from livecap.cli.download import find_model
     from livecap.model.checkpoint.load import load
-    from livecap.model.text.prompt import parse_language
     from livecap.stream.recogniser import ModelRecogniser
     from livecap.stream.settling import Settling
     from livecap.stream.transcriber import StreamingTranscriber
+    from livecap.text.languages import parse_language
 
     language = parse_language(settings.language) if settings.language else None
     folder = find_model(settings.model)

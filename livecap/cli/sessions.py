@@ -161,7 +161,7 @@ def _tell_nothing_found(archive: Any, query: Any) -> None:
 def _language(name: str | None) -> str | None:
     if name is None:
         return None
-    from livecap.model.text.prompt import parse_language
+    from livecap.text.languages import parse_language
 
     return parse_language(name)
 

@@ -62,7 +62,7 @@ class ThisComputer:
 
     def languages(self) -> Sequence[str]:
         """By their English names, in alphabetical order."""
-        from livecap.model.text.prompt import LANGUAGES
+        from livecap.text.languages import LANGUAGES
 
         return sorted(LANGUAGES)
 

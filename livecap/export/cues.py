@@ -6,7 +6,6 @@ ways to cut the row the cheapest is taken.
 """
 
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from itertools import accumulate
 
 from livecap.archive.recorded import Utterance
 from livecap.text.safety import printable
+from livecap.text.scripts import CLOSING, OPENING, SPACELESS, cells
 from livecap.transcript import SAMPLE_RATE
 
 MAX_CELLS = 42
@@ -31,16 +31,10 @@ APART_SAMPLES = 3 * SAMPLE_RATE // 2
 """Words further apart than this are not shown together."""
 MAX_LABEL_CELLS = MAX_CELLS // 3
 
-_SPACELESS = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
-    "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"  # kana, Han
-)
-_OPENING = "「『（〔［｛〈《【“‘("
-_CLOSING = (
-    "、。，．！？：；」』）〕］｝〉》】”’…,.!?;:)ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ\u0e30-\u0e3a\u0e40-\u0e4e"
-)
+_OPENING = OPENING + "(\u0e40-\u0e44"  # Thai vowels that are written before their consonant
+_CLOSING = CLOSING + ",.!?;:)\u0e30-\u0e3a\u0e45-\u0e4e"  # and those behind or above it
 _UNIT = re.compile(
-    rf"\s*(?:[{_OPENING}]*[{_SPACELESS}][{_CLOSING}]*|(?:(?![{_SPACELESS}{_OPENING}])\S|[{_OPENING}](?![{_SPACELESS}]))+|\S)"
+    rf"\s*(?:[{_OPENING}]*[{SPACELESS}][{_CLOSING}]*|(?:(?![{SPACELESS}{_OPENING}])\S|[{_OPENING}](?![{SPACELESS}]))+|\S)"
 )
 """What is never cut, with the space before it: a word and its punctuation, or a character of a spaceless script."""
 _SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
@@ -346,16 +340,3 @@ def _placed(cue: Cue, free_from: int, next_sample: int | None) -> Cue:
     if next_sample is not None and end > next_sample:
         end = max(next_sample, start + MIN_SAMPLES)
     return replace(cue, start_sample=start, end_sample=end)
-
-
-def cells(text: str) -> int:
-    """How many columns of a terminal or a caption a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(_cells_of(character) for character in text)
-
-
-def _cells_of(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1

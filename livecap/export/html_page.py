@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from livecap.archive.recorded import Fact, RecordedSession, Utterance
 from livecap.export.cues import units_of
+from livecap.text.languages import LANGUAGE_CODES
 from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, UtteranceEnded, UtteranceSettled
 
@@ -129,18 +130,8 @@ def _lang_attribute(language: str | None) -> str:
     return f' lang="{_code(language)}"' if language else ""
 
 
-_CODES = {
-    "Arabic": "ar", "Cantonese": "yue", "Chinese": "zh", "Czech": "cs", "Danish": "da", "Dutch": "nl", "English": "en",
-    "Filipino": "fil", "Finnish": "fi", "French": "fr", "German": "de", "Greek": "el", "Hindi": "hi", "Hungarian": "hu",
-    "Indonesian": "id", "Italian": "it", "Japanese": "ja", "Korean": "ko", "Macedonian": "mk", "Malay": "ms",
-    "Persian": "fa", "Polish": "pl", "Portuguese": "pt", "Romanian": "ro", "Russian": "ru", "Spanish": "es",
-    "Swedish": "sv", "Thai": "th", "Turkish": "tr", "Vietnamese": "vi",
-}  # fmt: skip
-"""Names of languages, as the model writes them, to those of HTML: they choose fonts, hyphens and voices."""
-
-
 def _code(language: str) -> str:
-    return _CODES.get(language, "und")
+    return LANGUAGE_CODES.get(language, "und")
 
 
 def _resource(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from livecap.model.text.tokenizer import Tokenizer
+from livecap.text.scripts import is_spaceless
 
 
 class TokenText:
@@ -17,7 +18,7 @@ class TokenText:
         """True where text may be cut before this token: it begins with a space, or with a character that is a word."""
         if token not in self._starts:
             text = self._tokenizer.decode([token])
-            self._starts[token] = bool(text) and (text[0].isspace() or _is_own_word(text[0]))
+            self._starts[token] = bool(text) and (text[0].isspace() or is_spaceless(text[0]))
         return self._starts[token]
 
     def words(self, ids: Sequence[int], joints: Sequence[int] = ()) -> list[tuple[str, int]]:
@@ -50,12 +51,6 @@ class TokenText:
         text = ""
         for start, end in pairwise([0, *(joint for joint in joints if joint < len(ids)), len(ids)]):
             piece = self._tokenizer.decode_whole_characters(ids[start:end])
-            apart = bool(piece) and piece[0].isalnum() and not _is_own_word(piece[0])
+            apart = bool(piece) and piece[0].isalnum() and not is_spaceless(piece[0])
             text += f" {piece}" if text and apart and not text[-1].isspace() else piece
         return text.strip()
-
-
-def _is_own_word(character: str) -> bool:
-    """Ideographs, kana and Thai stand without spaces: each may begin a piece of text."""
-    point = ord(character)
-    return 0x0E00 <= point < 0x0E80 or 0x3040 <= point < 0x3100 or 0x3400 <= point < 0xA000 or point >= 0x20000

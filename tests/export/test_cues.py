@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.export.cues import MAX_CELLS, MOST_WAITING, Cue, cells, cues, units_of
+from livecap.export.cues import MAX_CELLS, MOST_WAITING, Cue, cues, units_of
+from livecap.text.scripts import cells
 from livecap.transcript import UtteranceEnded, Word
 from tests.archive.facts import SECOND, said
 

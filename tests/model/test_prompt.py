@@ -5,14 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from livecap.errors import SettingsError
 from livecap.model.backend import mx
 from livecap.model.text.prompt import (
-    LANGUAGE_CODES,
-    LANGUAGES,
     Prompt,
-    normalize_language,
-    parse_language,
     parse_output,
     repair_repetitions,
 )
@@ -88,23 +83,3 @@ def test_output_is_read_as_officially(case: dict) -> None:
 @pytest.mark.parametrize("case", FUNCTIONS["repetitions"], ids=range(len(FUNCTIONS["repetitions"])))
 def test_repetitions_are_repaired_as_officially(case: dict) -> None:
     assert repair_repetitions(case["text"]) == case["expect"]
-
-
-def test_languages_are_the_official_thirty() -> None:
-    assert list(LANGUAGES) == FUNCTIONS["supported_languages"]
-    for case in FUNCTIONS["normalize_language"]:
-        assert normalize_language(case["in"]) == case["expect"]
-
-
-def test_names_and_codes_in_any_case_name_a_language() -> None:
-    for name, code in LANGUAGE_CODES.items():
-        for text in (name, name.upper(), f" {name.lower()} ", code, code.upper()):
-            assert parse_language(text) == name
-
-
-@pytest.mark.parametrize(("text", "says"), [("Englisch", "Nearest: English"), ("Klingon", "No language")])
-def test_an_unknown_language_is_told_what_is_near(text: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
-        parse_language(text)
-    with pytest.raises(SettingsError, match="Known: Chinese"):
-        parse_language("")

@@ -9,51 +9,15 @@ keys, and embeddings are made only for what it does not hold. The context comes 
 to the tokenizer: nothing in it becomes a control token.
 """
 
-import difflib
 import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from livecap.errors import SettingsError
 from livecap.model.backend import mx
 from livecap.model.network import Network
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
-
-LANGUAGE_CODES = {
-    "Chinese": "zh",
-    "English": "en",
-    "Cantonese": "yue",
-    "Arabic": "ar",
-    "German": "de",
-    "French": "fr",
-    "Spanish": "es",
-    "Portuguese": "pt",
-    "Indonesian": "id",
-    "Italian": "it",
-    "Korean": "ko",
-    "Russian": "ru",
-    "Thai": "th",
-    "Vietnamese": "vi",
-    "Japanese": "ja",
-    "Turkish": "tr",
-    "Hindi": "hi",
-    "Malay": "ms",
-    "Dutch": "nl",
-    "Swedish": "sv",
-    "Danish": "da",
-    "Finnish": "fi",
-    "Polish": "pl",
-    "Czech": "cs",
-    "Filipino": "fil",
-    "Persian": "fa",
-    "Greek": "el",
-    "Romanian": "ro",
-    "Hungarian": "hu",
-    "Macedonian": "mk",
-}
-"""The 30 languages in the official order, with their ISO 639 codes."""
-LANGUAGES = tuple(LANGUAGE_CODES)
+from livecap.text.languages import normalize_language
 
 
 @dataclass(frozen=True)
@@ -115,27 +79,6 @@ class Prompt:
                 parts.append(self.audio_embeddings[n_audio : n_audio + len(keys)])
                 n_audio += len(keys)
         return mx.concatenate(parts)[None]
-
-
-def parse_language(text: str) -> str:
-    """The full name of a language given as name or ISO code, in any case.
-
-    Raises:
-        SettingsError: not one of the 30; names the nearest.
-    """
-    wanted = text.strip().casefold()
-    for name, code in LANGUAGE_CODES.items():
-        if wanted in (name.casefold(), code):
-            return name
-    near = difflib.get_close_matches(normalize_language(text), LANGUAGES, n=3, cutoff=0.5)
-    found = f"Nearest: {', '.join(near)}." if near else f"Known: {', '.join(LANGUAGES)}."
-    raise SettingsError(f'No language named "{text.strip()}". {found} ISO codes such as en or zh do too.')
-
-
-def normalize_language(name: str) -> str:
-    """A language name as the model writes it: first letter upper case, the rest lower."""
-    name = name.strip()
-    return name[:1].upper() + name[1:].lower()
 
 
 def parse_output(raw: str, forced_language: str | None = None) -> tuple[str, str]:

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, split_graphemes
 
+from livecap.text.scripts import CLOSING, EAST_ASIAN, OPENING
+
 HANG = 2
 """Columns at the end of a row for what joins a placed word: one CJK full stop, or two letters."""
 MIN_WIDTH_TO_HANG = 16
 
-_WIDE = "\u2e80-\u2fff\u3001-\u9fff\uf900-\ufaff\uff01-\uff60\uffe0-\uffe6\U00020000-\U0003ffff"
-_OPENING = "「『（［｛【〈《〔“‘"
-_CLOSING = "、。，．・：；？！）］｝」』】〉》〕”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ%％"
+_CLOSING = CLOSING + "・%％"
 _NARROW = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u02ff\u0391-\u03ff\u0400-\u0482\u048a-\u052f‘’“”–—…]*")
 """One column for each character, and no space but U+0020: English, and most that is written in the same letters."""
 _UNIT = re.compile(
     rf"(?P<space>\s+)"
-    rf"|[{_OPENING}]*[{_WIDE}][{_CLOSING}]*"
-    rf"|[^\s{_WIDE}]+[{_CLOSING}]*"
+    rf"|[{OPENING}]*[{EAST_ASIAN}][{_CLOSING}]*"
+    rf"|[^\s{EAST_ASIAN}]+[{_CLOSING}]*"
 )
 
 

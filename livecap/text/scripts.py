@@ -1,0 +1,52 @@
+"""Scripts written without spaces between words, and how many columns text takes.
+
+A pattern uses these constants inside a character class: `[{SPACELESS}]`.
+"""
+
+import unicodedata
+
+HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+KANA = "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
+THAI = "\u0e00-\u0e7f"
+LAO = "\u0e80-\u0eff"
+BURMESE = "\u1000-\u109f"
+KHMER = "\u1780-\u17ff"
+
+SPACELESS = HAN + KANA + THAI + LAO + BURMESE + KHMER
+"""Characters of all scripts without spaces: text may be cut, and is searched, at any of them."""
+
+EAST_ASIAN = (
+    HAN
+    + KANA
+    + "\u2e80-\u2fff\u3001-\u303f\u3100-\u31ef\u3200-\u33ff\u4dc0-\u4dff"  # radicals, punctuation, squared words
+    + "\uff01-\uff60\uffe0-\uffe6"  # full-width forms
+)
+"""Han, kana and what is set with them. Rows of text may break between any two of these characters."""
+
+OPENING = "「『（〔［｛〈《【“‘"
+"""Punctuation that stays with the character after it."""
+CLOSING = "、。，．：；？！）〕］｝〉》】」』”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
+"""Punctuation and small kana that stay with the character before them."""
+
+_RANGES = tuple((SPACELESS[i], SPACELESS[i + 2]) for i in range(0, len(SPACELESS), 3))
+
+
+def is_spaceless(character: str) -> bool:
+    """True for a character of a script without spaces: it may begin a word wherever it stands."""
+    return any(first <= character <= last for first, last in _RANGES)
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes in a terminal or a subtitle: two for a wide character, none for a combining one.
+
+    The screen measures with Rich instead, because Textual draws with it; exports do without either.
+    """
+    if text.isascii():
+        return len(text)
+    return sum(_cells_of(character) for character in text)
+
+
+def _cells_of(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
