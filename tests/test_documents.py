@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from livecap.cli.main import _parser
+from livecap.cli.main import parse
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -24,7 +24,7 @@ def commands(text: str) -> list[list[str]]:
 def test_every_printed_command_is_one(document: Path) -> None:
     for words in commands(document.read_text()):
         try:
-            _parser().parse_args(words)
+            parse(words)
         except SystemExit as left:
             assert left.code == 0, f"livecap {shlex.join(words)}"
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.errors import SettingsError
-from livecap.settings.fields import DEFAULT_MODEL, Settings, known_settings, load_settings, parse_value, variable_of
+from livecap.settings.fields import DEFAULT_MODEL, SETTINGS, STORED, Settings, get
 from livecap.settings.file import store, toml_value
+from livecap.settings.sources import load_settings, parse_value, variable_of
 
 
 @pytest.fixture
@@ -57,14 +58,14 @@ def test_a_flag_can_take_a_setting_back(file):
         ('langage = "en"', "there is no setting 'langage'. Did you mean 'language'?"),
         ('[screen]\nthem = "nord"', "there is no setting 'screen.them'. Did you mean 'screen.theme'?"),
         ('theme = "nord"', "there is no setting 'theme'. Did you mean 'screen.theme'?"),
-        ("[screen]\ntimes = 'minute'", "screen.times cannot be 'minute'. Did you mean 'minutes'?"),
-        ("[screen]\ncompact = 1", "screen.compact is true or false, not 1."),
-        ("[screen]\ncaption_lines = 90", "screen.caption_lines is from 1 to 8, not 90."),
-        ("chunk_seconds = 'two'", "chunk_seconds is a number, not 'two'."),
-        ("model = 3", "model is text, not 3."),
-        ("keys = 'space'", "keys is a table"),
+        ("[screen]\ntimes = 'minute'", "screen.times must be minutes, seconds, elapsed or hidden, not 'minute'."),
+        ("[screen]\ncompact = 1", "screen.compact must be true or false, not 1."),
+        ("[screen]\ncaption_lines = 90", "screen.caption_lines must be a whole number from 1 to 8, not 90."),
+        ("chunk_seconds = 'two'", "chunk_seconds must be a number of seconds from 0.2 to 12, or auto, not 'two'."),
+        ("model = 3", "model must be text, not 3."),
+        ("keys = 'space'", "keys must be a table of names and keys"),
         ("screen = 1", "there is no setting 'screen'"),
-        ("language = ", "is no TOML"),
+        ("language = ", "is not valid TOML"),
     ],
 )
 def test_what_makes_no_sense_is_named_with_the_file(file, text, sentence):
@@ -95,13 +96,13 @@ def test_a_variable_without_meaning_is_named(file, variable):
         loaded(file, **{variable: "perhaps"})
 
 
-def test_every_setting_has_a_sentence_a_variable_and_a_true_default():
-    settings = known_settings()
-    assert {setting.name for setting in settings} >= {"device", "model", "language", "screen.theme", "keys"}
-    for setting in settings:
-        assert setting.about.endswith("."), setting.name
-        assert variable_of(setting.name).isupper()
-    assert next(s for s in settings if s.name == "model").default == DEFAULT_MODEL
+def test_every_setting_has_a_phrase_a_variable_and_a_true_default():
+    assert STORED.keys() >= {"device", "model", "language", "screen.theme", "keys"}
+    for name, setting in SETTINGS.items():
+        assert setting.name == name and setting.about and not setting.about.endswith("."), name
+        assert variable_of(name).isupper()
+        assert get(Settings(), name) == setting.default
+    assert STORED["model"].default == DEFAULT_MODEL
 
 
 def test_storing_keeps_comments_and_what_else_is_there(file):

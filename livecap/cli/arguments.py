@@ -1,64 +1,112 @@
-"""Values of options that several commands take."""
+"""Command-line options. Those of settings are made from the fields of `Settings`, so each is described once."""
 
 import argparse
-import math
+import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import platformdirs
 
-from livecap.settings.fields import Settings
+from livecap.settings.fields import SETTINGS, Setting, Settings
+from livecap.settings.sources import Effective, load_settings
+from livecap.settings.values import SWITCH, Kind
+
+SESSION = "name, part of the title, path, or last"
+"""How a session is named on the command line."""
+OUTPUTS = {
+    "plain": "print one line per utterance instead of the screen",
+    "json": "print one JSON event per line (docs/events.md)",
+    "inline": "show captions in a few lines below the prompt",
+}
 
 
-def pace(text: str) -> float | None:
-    """Times real time; None for `max`."""
-    if text == "max":
-        return None
-    try:
-        times = float(text)
-    except ValueError:
-        times = math.nan
-    if not (math.isfinite(times) and times > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no pace: give a number above 0, or max")
-    return times
+class Parser(argparse.ArgumentParser):
+    """A parser that reports an error in one line, without its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument (.+?): must be", r"\1 must be", message)
+        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
 
 
-def moment(text: str) -> float:
-    """Seconds of `90`, `1:30` or `1:02:03.5`."""
-    seconds = 0.0
-    try:
-        for part in text.split(":"):
-            number = float(part)
-            if not (math.isfinite(number) and number >= 0):
-                raise ValueError
-            seconds = seconds * 60 + number
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds, 1:30 or 1:02:03") from None
-    return seconds
+def value_of(kind: Kind) -> Callable[[str], Any]:
+    """The `type` of an option whose values are of this kind."""
+
+    def parse(text: str) -> Any:
+        try:
+            return kind.from_text(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {kind.expected}, not {text!r}") from None
+
+    return parse
 
 
-def rate(text: str) -> int:
-    """Samples a second."""
-    return _whole(text, 1_000, 768_000, "sample rate in Hz")
+def add_setting(parser: argparse._ActionsContainer, name: str, help: str | None = None, **changes: Any) -> None:
+    """Add the option of a setting. An option that is not given leaves no attribute in the parsed options.
+
+    Args:
+        help: instead of the setting's own sentence.
+        changes: of what is passed to `add_argument`.
+    """
+    setting = SETTINGS[name]
+    flag = setting.flag
+    assert flag is not None, name
+    keywords: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": help or _help(setting)}
+    if setting.kind is SWITCH:
+        keywords |= {"action": "store_const", "const": not flag.turns_off}
+    else:
+        keywords |= {"metavar": flag.metavar, "type": value_of(setting.kind)}
+        if flag.repeated:
+            keywords["action"] = "append"
+    parser.add_argument(flag.name, **keywords | changes)
 
 
-def channels(text: str) -> int:
-    """How many lie side by side."""
-    return _whole(text, 1, 64, "number of channels")
+def _help(setting: Setting) -> str:
+    flag, default = setting.flag, setting.default
+    if flag is not None and flag.help is not None:
+        return flag.help or argparse.SUPPRESS
+    if isinstance(default, bool) or not default:
+        return setting.about
+    return f"{setting.about} (default: {default if isinstance(default, str) else format(default, 'g')})"
 
 
-def _whole(text: str, least: int, most: int, what: str) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}: give {least} to {most}")
-    return int(text)
+def add_output(parser: argparse._ActionsContainer, *names: str, **helps: str) -> None:
+    """Add the options that choose the output: all of them, or those named; `helps` gives other sentences."""
+    forms = parser.add_mutually_exclusive_group()
+    for name in names or OUTPUTS:
+        forms.add_argument(
+            f"--{name}", dest="output", action="store_const", const=name, default=argparse.SUPPRESS,
+            help=helps.get(name, OUTPUTS[name]),
+        )  # fmt: skip
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add `--json` to a command that otherwise prints text for people."""
+    add_output(parser, "json", json="print JSON")
+
+
+def add_log_dir(parser: argparse.ArgumentParser) -> None:
+    """Let `--log-dir` also follow a command."""
+    add_setting(parser, "log_dir", help="folder that contains the sessions")
+
+
+def effective(options: argparse.Namespace) -> Effective:
+    """The settings of this run, with the flags that were given.
+
+    Raises:
+        SettingsError: the file or the environment holds an unknown setting or an invalid value.
+    """
+    flags = {name: value for name, value in vars(options).items() if name in SETTINGS}
+    if "labels" in flags:
+        flags["labels"] = tuple(flags["labels"])
+    if "mic" in flags:
+        flags.setdefault("device", None)  # also where the settings file names another
+    if flags.get("output") not in ("plain", "json") and not sys.stdout.isatty():
+        flags["output"] = "plain"
+    return load_settings(flags)
 
 
 def sessions_folder(settings: Settings) -> Path:
     """The folder that contains the session folders: `--log-dir`, or the platform's folder for user data."""
     return settings.log_dir or Path(platformdirs.user_data_dir("livecap", appauthor=False)) / "sessions"
-
-
-def add_log_dir(parser: argparse.ArgumentParser) -> None:
-    """Let `--log-dir` also follow a command."""
-    parser.add_argument(
-        "--log-dir", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="the folder of the sessions"
-    )

@@ -1,4 +1,4 @@
-"""`livecap replay SESSION --against SESSION`: what two runs heard differently, word by word."""
+"""`livecap compare SESSION OTHER`: where two sessions of the same sound differ, word by word."""
 
 import argparse
 import json
@@ -6,29 +6,34 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.archive.archive import Archive
+from livecap.cli.arguments import SESSION, add_json, add_log_dir, sessions_folder
+from livecap.cli.terminal import warn
 from livecap.settings.fields import Settings
 from livecap.text.safety import printable
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """`livecap replay SESSION --against SESSION [--json]`."""
-    replay = commands.add_parser("replay", help="compare what two sessions heard of the same sound")
-    replay.add_argument("session", help="its name, a part of its title, a path, or last")
-    replay.add_argument("--against", metavar="SESSION", required=True, help="the session that counts as right")
-    replay.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
-    add_log_dir(replay)
-    replay.set_defaults(run=_replay)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `livecap compare`, and `--against` of its old form `livecap replay SESSION --against OTHER`."""
+    parser.add_argument("session", help=SESSION)
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="the session that counts as correct")
+    parser.add_argument("--against", dest="other_by_flag", metavar="OTHER", help=argparse.SUPPRESS)
+    add_json(parser)
+    add_log_dir(parser)
 
 
-def _replay(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.archive.archive import Archive
-    from livecap.eval.compare import compare
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Print the differences; returns the exit status."""
+    from livecap.eval.compare import compare  # loads NumPy
 
+    names = [name for name in (options.other, options.other_by_flag) if name is not None]
+    if len(names) != 1:
+        warn("Name two sessions: livecap compare SESSION OTHER.")
+        return 2
     archive = Archive(sessions_folder(settings))
-    heard, expected = archive.open(options.session), archive.open(options.against)
+    heard, expected = archive.open(options.session), archive.open(names[0])
     comparison = compare(heard, expected)
-    if options.as_json or options.json:
+    if settings.output == "json":
         document = {
             "session": heard.name,
             "against": expected.name,
@@ -52,14 +57,14 @@ def _replay(options: argparse.Namespace, settings: Settings) -> int:
         print(f"[{expected.clock.at(change.sample, change.track)}] {label}{' '.join(part for part in parts if part)}")
     n_words = comparison.n_words
     print(
-        f"{comparison.word_error_rate:.1%} of {n_words} words differ: {comparison.n_substituted} other, "
-        f"{comparison.n_missing} missing, {comparison.n_invented} more"
+        f"{comparison.word_error_rate:.1%} of {n_words} words differ: {comparison.n_substituted} substituted, "
+        f"{comparison.n_missing} missing, {comparison.n_invented} added"
     )
     return 0
 
 
 def _differences(expected: dict[str, Any], heard: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted name to (expected, heard) of everything in two headers that differs and matters."""
+    """Dotted name to (expected, heard) for the values in which two log headers differ, apart from names and times."""
     found: dict[str, tuple[Any, Any]] = {}
     for name in {**expected, **heard}:
         before, after = expected.get(name), heard.get(name)

@@ -2,28 +2,21 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
-from livecap.cli.arguments import pace
+from livecap.cli.arguments import add_log_dir, add_output, add_setting
+from livecap.cli.run import run_session
 from livecap.settings.fields import Settings
+from livecap.shipped import demo_recording
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """What may also stand before `demo` may stand behind it."""
-    demo = commands.add_parser("demo", help="replay a shipped recording through the embedded model")
-    absent = argparse.SUPPRESS
-    form = demo.add_mutually_exclusive_group()
-    form.add_argument("--plain", action="store_true", default=absent, help="print a line an utterance; no screen")
-    form.add_argument("--json", action="store_true", default=absent, help="print one event a line")
-    form.add_argument("--inline", action="store_true", default=absent, help="captions below the prompt")
-    demo.add_argument("--pace", metavar="N", type=pace, default=absent, help="N times real time, or max")
-    demo.add_argument("--model", metavar="NAME", default=absent, help="another model than tiny")
-    demo.add_argument("--log-dir", metavar="DIR", type=Path, default=absent, help="put the session's folder into DIR")
-    demo.set_defaults(run=_demo)
+def add_arguments(demo: argparse.ArgumentParser) -> None:
+    """The options of `livecap demo`; they may also precede it."""
+    add_output(demo)
+    add_setting(demo, "pace")
+    add_setting(demo, "model", help="another model than tiny")
+    add_log_dir(demo)
 
 
-def _demo(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.cli.run import run_session
-    from livecap.shipped import demo_recording
-
-    return run_session(replace(settings, replay=demo_recording(), model=options.model or "tiny"))
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run a session on the recording; returns the exit status."""
+    return run_session(replace(settings, replay=demo_recording(), model=getattr(options, "model", "tiny")))

@@ -1,58 +1,49 @@
-"""`livecap doctor`: what this machine has, and with `--selftest` how well and how fast a model does on it."""
+"""`livecap doctor`: what this computer has, how well it captures sound, and how well and fast a model runs on it."""
 
 import argparse
 import importlib.util
 import json
+import math
 import os
 import platform
-from dataclasses import asdict, replace
+import tempfile
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from livecap.cli.arguments import sessions_folder
+from livecap.archive.folder import EVENTS
+from livecap.archive.reader import LogReader
+from livecap.audio_in.device.devices import list_inputs
+from livecap.cli.arguments import add_json, add_setting, sessions_folder, value_of
+from livecap.cli.run import make_session
 from livecap.cli.terminal import silence_model_log
 from livecap.errors import LivecapError
-from livecap.model.checkpoint.catalogue import cached_models, hub_cache
+from livecap.model.checkpoint.catalogue import TINY, cached_models, hub_cache
 from livecap.settings.fields import Settings
+from livecap.settings.values import Number
 from livecap.shipped import demo_recording, reference_text
 from livecap.this_machine import memory_bytes, peak_resident_bytes, processor
+from livecap.transcript import SAMPLE_RATE, CaptureReport, SessionEvent, TranscriptUpdate, UtteranceEnded
 from livecap.version import VERSION
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """`livecap doctor [--selftest] [--listen [SECONDS]] [--device NAME] [--model NAME] [--json]`."""
-    doctor = commands.add_parser("doctor", help="say what this machine has")
-    doctor.add_argument("--selftest", action="store_true", help="and transcribe a shipped recording: WER, RTF, memory")
+def add_arguments(doctor: argparse.ArgumentParser) -> None:
+    """The options of `livecap doctor`."""
     doctor.add_argument(
-        "--listen", metavar="SECONDS", nargs="?", type=_seconds, const=5.0, help="and hear an input for 5 s, or so long"
+        "--selftest", action="store_true", help="also transcribe a shipped recording and report WER, RTF and memory"
     )
-    doctor.add_argument("--device", dest="doctor_device", metavar="NAME", help="the input to hear")
-    doctor.add_argument("--model", dest="doctor_model", metavar="NAME", help="the model of the self-test")
-    doctor.add_argument("--json", dest="as_json", action="store_true", help="as JSON")
-    doctor.set_defaults(run=_doctor)
+    doctor.add_argument(
+        "--listen", metavar="SECONDS", nargs="?", type=value_of(Number(0.5, 3600, "seconds")), const=5.0,
+        help="also record an input for SECONDS (default: 5) and report how well it is captured",
+    )  # fmt: skip
+    add_setting(doctor, "device", dest="listen_device", help="the input for --listen: index, name or part of the name")
+    add_setting(doctor, "model", help="the model for --selftest")
+    add_json(doctor)
 
 
-def _doctor(options: argparse.Namespace, settings: Settings) -> int:
-    model = options.doctor_model or settings.model
-    heard = replace(settings, device=options.doctor_device or settings.device)
-    as_json = options.as_json or options.json
-    return doctor(model, heard, selftest=options.selftest, listen_seconds=options.listen, as_json=as_json)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.5 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time to listen: give 0.5 to 3600 seconds")
-    return seconds
-
-
-def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float | None, as_json: bool) -> int:
-    """Print a report; returns 1 where something that a session needs is missing, or the self-test failed."""
-    from livecap.cli.capture_check import last_session, listen
-
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Print a report; returns 1 if something that a session needs is missing, or a test failed."""
     report: dict[str, Any] = {
         "livecap": VERSION,
         "python": platform.python_version(),
@@ -64,15 +55,15 @@ def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float
         },
         "mlx": _mlx(),
         "capture": _capture(),
-        "models": _models(),
+        "models": {"folder": str(hub_cache()), "downloaded": cached_models(), "embedded": TINY},
     }
-    if last := last_session(sessions_folder(settings)):
+    if last := _last_session(sessions_folder(settings)):
         report["last session"] = last
-    if listen_seconds is not None:
-        report["listened"] = listen(settings, listen_seconds)
-    if selftest:
-        report["selftest"] = _selftest(model)
-    if as_json:
+    if options.listen is not None:
+        report["listened"] = _listen(getattr(options, "listen_device", settings.device), options.listen)
+    if options.selftest:
+        report["selftest"] = _selftest(settings.model)
+    if settings.output == "json":
         print(json.dumps(report, ensure_ascii=False, indent=2))
     else:
         _print(report)
@@ -82,9 +73,9 @@ def doctor(model: str, settings: Settings, selftest: bool, listen_seconds: float
 
 def _mlx() -> dict[str, Any]:
     if importlib.util.find_spec("mlx") is None:
-        return {"problem": "MLX is not installed; it needs an Apple-silicon Mac with macOS 14 or Linux."}
-    silence_model_log()  # it stands in the report
-    from livecap.model.backend import backend_report
+        return {"problem": "MLX is not installed. It needs an Apple-silicon Mac with macOS 14 or newer, or Linux."}
+    silence_model_log()  # the report has its warnings
+    from livecap.model.backend import backend_report  # loads MLX
 
     report = asdict(backend_report())
     if report.get("notice") is None:
@@ -93,8 +84,6 @@ def _mlx() -> dict[str, Any]:
 
 
 def _capture() -> dict[str, Any]:
-    from livecap.audio_in.device.devices import list_inputs
-
     try:
         inputs = list_inputs()
     except LivecapError as error:
@@ -105,17 +94,81 @@ def _capture() -> dict[str, Any]:
     }
 
 
-def _models() -> dict[str, Any]:
-    return {"folder": str(hub_cache()), "downloaded": cached_models(), "embedded": "tiny"}
+def _listen(device: str | None, seconds: float) -> dict[str, Any]:
+    """What was captured from an input (None: the default one) in that time, and how punctually."""
+    from livecap.audio_in.device.microphone import Microphone  # loads NumPy
+
+    started = time.monotonic()
+    try:
+        source = Microphone(device)
+    except LivecapError as error:
+        return {"problem": str(error)}
+    open_seconds = time.monotonic() - started
+    peak = 0.0
+    try:
+        while (left := started + open_seconds + seconds - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+            peak = max(peak, source.level)
+    finally:
+        source.close()
+    status = source.health
+    report: dict[str, Any] = {
+        "input": source.name,
+        "heard_seconds": round(source.arrived_samples / SAMPLE_RATE, 2),
+        "peak": f"{20 * math.log10(peak):.0f} dBFS" if peak else "digital silence",
+        "opened_in_ms": round(open_seconds * 1e3),
+        **_callbacks(status.n_blocks, status.n_flags, status.n_overflows),
+        "callback_p999_ms": _ms(status.callback_p999_seconds),
+        "callback_max_ms": _ms(status.longest_callback_seconds),
+    }
+    if status.drift_ppm is not None:
+        report["drift_ppm"] = round(status.drift_ppm, 1)
+    if not source.arrived_samples:
+        report["problem"] = f'"{source.name}" was opened but delivered no sound. Reconnect it, or choose another input.'
+    return report
+
+
+def _last_session(parent: Path) -> dict[str, Any] | None:
+    """What the newest live session below `parent` reported about its tracks; None if there is none."""
+    for log in sorted(parent.glob(f"*/{EVENTS}"), reverse=True):
+        try:
+            events = LogReader(log).last_events()
+        except (LivecapError, OSError):
+            continue  # `livecap sessions` reports damaged logs
+        reports = [event for event in events if isinstance(event, CaptureReport) and event.n_blocks]
+        if not reports:
+            continue
+        found: dict[str, Any] = {"session": log.parent.name}
+        for report in reports:
+            track = f"{report.track} " if report.track else ""
+            found |= {
+                f"{track}input": report.source,
+                f"{track}captured_seconds": round(report.captured_samples / SAMPLE_RATE, 1),
+                f"{track}gaps": f"{report.n_gaps}, {report.gap_samples / SAMPLE_RATE:.1f} s",
+                **{
+                    f"{track}{k}": v for k, v in _callbacks(report.n_blocks, report.n_flags, report.n_overflows).items()
+                },
+                f"{track}callback_p999_ms": report.callback_p999_ms,
+                f"{track}callback_max_ms": report.callback_max_ms,
+            }
+            if report.drift_ppm is not None:
+                found[f"{track}drift_ppm"] = report.drift_ppm
+        return found
+    return None
+
+
+def _callbacks(n_blocks: int, n_flags: int, n_overflows: int) -> dict[str, Any]:
+    """The counters that show lost sound; all but the first should be 0."""
+    return {"callbacks": n_blocks, "xruns_told_by_the_system": n_flags, "overflows": n_overflows}
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1e3, 3)
 
 
 def _selftest(model: str) -> dict[str, Any]:
     """Play a shipped recording through the model as fast as it goes, by the same path as a session."""
-    import tempfile
-
-    from livecap.cli.run import make_session
-    from livecap.eval.wer import word_error_rate
-    from livecap.transcript import SAMPLE_RATE, SessionEvent, TranscriptUpdate, UtteranceEnded
+    from livecap.eval.wer import word_error_rate  # loads NumPy
 
     recording = demo_recording()
     utterances: list[str] = []

@@ -4,57 +4,52 @@ import argparse
 import sys
 from pathlib import Path
 
-from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.archive.archive import Archive
+from livecap.cli.arguments import SESSION, add_log_dir, sessions_folder
+from livecap.cli.terminal import warn
 from livecap.errors import SettingsError
+from livecap.export.formats import FORMS, export_file, export_pieces
 from livecap.settings.fields import Settings
 
-FORMS = ("txt", "md", "srt", "vtt", "tsv", "json", "html")
+FORMATS = tuple(FORMS)
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """`livecap export SESSION [-f FORMS] [-o DIR]`."""
-    export = commands.add_parser("export", help="write a past session as txt, md, srt, vtt, tsv, json or html")
-    export.add_argument("session", help="its name, a part of its title, a path, or last")
+def add_arguments(export: argparse.ArgumentParser) -> None:
+    """The options of `livecap export`."""
+    export.add_argument("session", help=SESSION)
     export.add_argument(
-        "-f",
-        "--format",
-        metavar="FORMS",
-        type=_forms,
-        default=["txt"],
-        help=f"{','.join(FORMS)}, or all (default: txt)",
-    )
+        "-f", "--format", metavar="FORMATS", type=_formats, default=["txt"],
+        help=f"{','.join(FORMATS)}, or all (default: txt)",
+    )  # fmt: skip
     export.add_argument(
-        "-o", "--output", metavar="DIR", default=".", help="into this folder (default: this one); - prints"
-    )
-    export.add_argument("--overwrite", action="store_true", help="files that are there already are replaced")
+        "-o", "--output", dest="folder", metavar="DIR", default=".",
+        help="folder to write to (default: the current one); - prints to standard output",
+    )  # fmt: skip
+    export.add_argument("--overwrite", action="store_true", help="replace files that exist")
     add_log_dir(export)
-    export.set_defaults(run=_export)
 
 
-def _export(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.archive.archive import Archive
-    from livecap.cli.terminal import warn
-    from livecap.export.formats import export_file, export_pieces
-
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Write or print the session; returns the exit status."""
     session = Archive(sessions_folder(settings)).open(options.session)
     for damage in session.damages:
         warn(f"The log of {session.name} is damaged at {damage}.")
-    if options.output == "-":
+    if options.folder == "-":
         if len(options.format) != 1:
-            raise SettingsError("Only one format can be printed: give one with -f, or a folder with -o.")
+            raise SettingsError("Only one format can be printed. Choose one with -f, or write to a folder with -o.")
         reconfigure = getattr(sys.stdout, "reconfigure", None)
         if reconfigure:
             reconfigure(encoding="utf-8", errors="replace")
         sys.stdout.writelines(export_pieces(session, options.format[0]))
         return 0
-    for form in options.format:
-        print(export_file(session, form, Path(options.output), options.overwrite))
+    for name in options.format:
+        print(export_file(session, name, Path(options.folder), options.overwrite))
     return 0
 
 
-def _forms(text: str) -> list[str]:
-    forms = list(FORMS) if text == "all" else [form.strip().lower() for form in text.split(",")]
-    for form in forms:
-        if form not in FORMS:
-            raise argparse.ArgumentTypeError(f"{form!r} is no format: give some of {','.join(FORMS)}, or all")
-    return forms
+def _formats(text: str) -> list[str]:
+    names = list(FORMATS) if text == "all" else [name.strip().lower() for name in text.split(",")]
+    for name in names:
+        if name not in FORMATS:
+            raise argparse.ArgumentTypeError(f"must be some of {','.join(FORMATS)}, or all, not {name!r}")
+    return names

@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.cli.arguments import add_log_dir, add_setting, sessions_folder
 from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
@@ -21,20 +21,18 @@ QUESTION = """\
 > """
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """`livecap recover [SESSION ...] [--keep | --delete]`."""
-    recover = commands.add_parser("recover", help="end sessions that a crash cut off, with all of their text")
+def add_arguments(recover: argparse.ArgumentParser) -> None:
+    """The options of `livecap recover`."""
     recover.add_argument("session", nargs="*", help="which ones (default: all that were cut off)")
     way = recover.add_mutually_exclusive_group()
     way.add_argument("--keep", action="store_true", help="decode nothing: keep the text that was committed")
     way.add_argument("--delete", action="store_true", help="remove them and every trace of them")
     recover.add_argument("--list", action="store_true", help="only say which were cut off")
-    recover.add_argument("--model", metavar="NAME", default=argparse.SUPPRESS, help="another model than the session's")
+    add_setting(recover, "model", help="another model than the session's")
     add_log_dir(recover)
-    recover.set_defaults(run=_recover)
 
 
-def _recover(options: argparse.Namespace, settings: Settings) -> int:
+def run(options: argparse.Namespace, settings: Settings) -> int:
     from livecap.archive.archive import Archive
 
     archive = Archive(sessions_folder(settings))
@@ -53,7 +51,7 @@ def _recover(options: argparse.Namespace, settings: Settings) -> int:
             elif options.keep:
                 _keep(folder)
             else:
-                _decode(folder, settings, options.model)
+                _decode(folder, settings, getattr(options, "model", None))
         except LivecapError as error:
             warn(str(error))
             status = 1

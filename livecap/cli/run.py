@@ -258,8 +258,8 @@ def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":
 def _on_screen(session: "SteeredSession", settings: Settings) -> int:
     from livecap.cli.steering import Steering
     from livecap.cli.this_computer import ThisComputer
-    from livecap.settings.fields import settings_path
     from livecap.settings.file import store
+    from livecap.settings.sources import settings_path
     from livecap.tui.terminal import run_app
 
     if session.is_stopping:  # by Ctrl-C, while the screen was being loaded

@@ -1,327 +1,211 @@
-"""Settings: what a person asked for, as typed values. The file, then the environment, then flags; the later one wins.
+"""The settings of livecap: what each is, how it is written, and the flag that sets it.
 
-    language = "English"            in the file that `livecap config path` names
-    LIVECAP_LANGUAGE=English        in the environment; LIVECAP_SCREEN_THEME for what stands in a table
-    --language English              as a flag
-
-The sentence below a field is what `livecap config` and docs/settings.md say about it.
+The sentence of a field is what `livecap --help`, `livecap config` and docs/settings.md say about it.
 """
 
-import ast
-import difflib
-import inspect
-import os
-import tomllib
-import types
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args
 
-from livecap.errors import SettingsError
+from livecap.settings.values import KEY_TABLE, MOMENT, PATH, SWITCH, TEXT, Choice, Kind, Number
 
 DEFAULT_MODEL = "Qwen/Qwen3-ASR-0.6B"
-"""Downloaded on first use."""
-FILE_VARIABLE = "LIVECAP_SETTINGS"
-"""In the environment: another settings file."""
-PREFIX = "LIVECAP_"
+"""Downloaded when it is first used."""
 
 TimesShown = Literal["minutes", "seconds", "elapsed", "hidden"]
+Output = Literal["screen", "inline", "plain", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The command-line option of a setting."""
+
+    name: str
+    group: str
+    """The heading it has in `livecap --help`."""
+    metavar: str | None = None
+    """None for a switch, which takes no value."""
+    help: str | None = None
+    """Instead of the field's sentence; "" hides the option."""
+    repeated: bool = False
+    turns_off: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A field of the settings classes, described; kept in the field's metadata."""
+
+    name: str
+    """Dotted: `screen.theme`."""
+    default: Any
+    about: str
+    """A phrase without a full stop."""
+    kind: Kind
+    flag: Flag | None
+    stored: bool
+    """The settings file and the environment may hold it; False leaves it to the flag."""
+
+
+def _setting(default: Any, about: str, kind: Kind, flag: Flag | None = None, *, stored: bool = True) -> Any:
+    """A field of a settings class."""
+    described = {"setting": Setting("", default, about, kind, flag, stored)}
+    return (
+        field(default_factory=dict, metadata=described) if default == {} else field(default=default, metadata=described)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenSettings:
     """What the screen looks like."""
 
-    theme: str = "textual-dark"
-    """Colours; `T` on the screen shows them all. ansi-dark and ansi-light are the terminal's own."""
-    times: TimesShown = "minutes"
-    """Beside the text: "minutes" where the minute changes, "seconds", "elapsed" since the start, or "hidden"."""
-    compact: bool = False
-    """No empty rows, no meter, no key hints."""
-    caption_lines: int = 3
-    """Of the caption view, 1 to 8."""
-    caption_partial: bool = True
-    """The caption view also shows text that may still change."""
+    theme: str = _setting(
+        "textual-dark",
+        "colour theme; T on the screen lists all; ansi-dark and ansi-light use the terminal's colours",
+        TEXT,
+    )
+    times: TimesShown = _setting(
+        "minutes",
+        "times beside the text: minutes (only where the minute changes), seconds, elapsed (since the start) or hidden",
+        Choice(get_args(TimesShown)),
+    )
+    compact: bool = _setting(False, "compact view: no blank lines, no level meter, no key hints", SWITCH)
+    caption_lines: int = _setting(3, "number of lines in the caption view, 1 to 8", Number(1, 8, whole=True))
+    caption_partial: bool = _setting(True, "show text that may still change in the caption view", SWITCH)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One run of livecap."""
 
-    replay: Path | None = field(default=None, metadata={"flag_only": True})
-    """A recording to hear as if live; None listens to a device."""
-    pace: float | None = field(default=1.0, metadata={"flag_only": True})
-    """Of a replay, times real time; None is as fast as it can be read."""
-    device: str | None = None
-    """An input's index, name or part of one; not set is the default microphone."""
-    mic: bool = field(default=False, metadata={"flag_only": True})
-    """The default microphone was asked for; with a device it is a track of its own."""
-    labels: tuple[str, ...] = field(default=(), metadata={"flag_only": True})
-    """What the tracks are called, the microphone's first; empty is "me" and "them" where there are two."""
-    stdin: bool = field(default=False, metadata={"flag_only": True})
-    """Sound comes through standard input: WAV, or raw 16-bit samples."""
-    rate: int = field(default=16_000, metadata={"flag_only": True})
-    """Of raw samples on standard input, in Hz."""
-    channels: int = field(default=1, metadata={"flag_only": True})
-    """Of raw samples on standard input."""
-    start_seconds: float = field(default=0.0, metadata={"flag_only": True})
-    """Where a replay begins."""
-    end_seconds: float | None = field(default=None, metadata={"flag_only": True})
-    """Where a replay ends; None is the end of the recording."""
-    save_audio: bool = False
-    """Keep the sound of live sessions beside their logs, to replay it."""
-    model: str = DEFAULT_MODEL
-    """A name, a folder or a Hugging Face repository."""
-    language: str | None = None
-    """Force this language, by name or ISO code; not set lets the model say which."""
-    context: str = ""
-    """Names and words to expect."""
-    chunk_seconds: float | None = None
-    """New sound that makes a decoding step, 0.2 to 12; not set follows what a step costs."""
-    step_cost_seconds: float | None = field(default=None, metadata={"flag_only": True})
-    """What a step is taken to cost where the chunk follows the cost; not set measures it."""
-    settle: bool = True
-    """Hear each closed utterance once more as a whole, for the text that exports use."""
-    log_dir: Path | None = None
-    """Sessions are kept in this folder; not set is the platform's folder for user data."""
-    output: str = field(default="screen", metadata={"flag_only": True})
-    """"screen", "inline" (captions below the prompt), "plain" or "json"."""
+    mic: bool = _setting(
+        False,
+        "use the default microphone; with --device, both as two tracks",
+        SWITCH,
+        Flag("--mic", "sound"),
+        stored=False,
+    )
+    device: str | None = _setting(
+        None,
+        "input device: index, name or part of the name (default: the one used last, else the default microphone)",
+        TEXT,
+        Flag("--device", "sound", "NAME"),
+    )
+    labels: tuple[str, ...] = _setting(
+        (),
+        "name of a track; repeat for each track (default: me, them)",
+        TEXT,
+        Flag("--label", "sound", "NAME", repeated=True),
+        stored=False,
+    )
+    stdin: bool = _setting(
+        False, "read WAV or raw 16-bit samples from standard input", SWITCH, Flag("--stdin", "sound"), stored=False
+    )
+    rate: int = _setting(
+        16_000,
+        "sample rate of raw samples",
+        Number(1_000, 768_000, "Hz", whole=True),
+        Flag("--rate", "sound", "HZ"),
+        stored=False,
+    )
+    channels: int = _setting(
+        1,
+        "number of channels in raw samples",
+        Number(1, 64, whole=True),
+        Flag("--channels", "sound", "N"),
+        stored=False,
+    )
+    replay: Path | None = _setting(
+        None,
+        "recording, or folder of a session, to transcribe as if it were live",
+        PATH,
+        Flag("--replay", "sound", "FILE"),
+        stored=False,
+    )
+    pace: float | None = _setting(
+        1.0,
+        "replay at N times real time, or max",
+        Number(0, above=True, word="max"),
+        Flag("--pace", "sound", "N"),
+        stored=False,
+    )
+    start_seconds: float = _setting(
+        0.0,
+        "where the replay starts, such as 90 or 1:30",
+        MOMENT,
+        Flag("--start", "sound", "TIME"),
+        stored=False,
+    )
+    end_seconds: float | None = _setting(
+        None,
+        "where the replay ends (default: the end of the recording)",
+        MOMENT,
+        Flag("--end", "sound", "TIME"),
+        stored=False,
+    )
+    model: str = _setting(
+        DEFAULT_MODEL,
+        "model: a folder, a Hugging Face repository, or tiny for a demo",
+        TEXT,
+        Flag("--model", "text", "NAME"),
+    )
+    language: str | None = _setting(
+        None,
+        "language that is spoken, such as English or en (default: detected)",
+        TEXT,
+        Flag("--language", "text", "NAME"),
+    )
+    context: str = _setting("", "names and terms to expect", TEXT, Flag("--context", "text", "TEXT"))
+    chunk_seconds: float | None = _setting(
+        None,
+        "new sound per decoding step, 0.2 to 12, or auto (default), which follows the cost of a step",
+        Number(0.2, 12, "seconds", word="auto"),
+        Flag("--chunk", "text", "SECONDS"),
+    )
+    step_cost_seconds: float | None = _setting(
+        None,
+        "cost of a step to assume where the chunk follows it (default: measured)",
+        Number(0, 60, "seconds", above=True),
+        Flag("--step-cost", "text", "SECONDS", help=""),
+        stored=False,
+    )
+    settle: bool = _setting(
+        True,
+        "transcribe each finished utterance a second time as a whole; exports use that text",
+        SWITCH,
+        Flag("--no-settle", "text", help="do not transcribe finished utterances a second time", turns_off=True),
+    )
+    log_dir: Path | None = _setting(
+        None,
+        "folder for the sessions (default: the platform's folder for user data)",
+        PATH,
+        Flag("--log-dir", "output", "DIR"),
+    )
+    save_audio: bool = _setting(
+        False,
+        "keep the sound of live sessions beside their logs, for replay",
+        SWITCH,
+        Flag("--save-audio", "output"),
+    )
+    output: Output = _setting("screen", "where the text goes", Choice(get_args(Output)), stored=False)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """Keys of the screen by what they do, such as pause = "p,f5"; docs/keys.md names them all."""
-
-
-LIMITS = {"chunk_seconds": (0.2, 12.0), "screen.caption_lines": (1, 8)}
-"""The least and the most of numbers, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effective:
-    """The settings that hold now, and where each came from."""
-
-    settings: Settings
-    origins: Mapping[str, str]
-    """Dotted name to "the settings file", an environment variable or "a flag"; what is not there is the default."""
-    path: Path
-    """Of the settings file, whether it exists or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting of the file."""
-
-    name: str
-    """Dotted: `screen.theme`."""
-    kind: Any
-    """Its type hint."""
-    default: Any
-    about: str
-
-
-def known_settings() -> list[Setting]:
-    """Every setting that a file may hold, in the order of the fields above; keys are one."""
-    return list(_settings_of(Settings, ""))
+    keys: Mapping[str, str] = _setting(
+        {}, 'keys of the screen by command, such as pause = "p,f5"; docs/keys.md lists the commands', KEY_TABLE
+    )
 
 
 def _settings_of(cls: type, prefix: str) -> Iterator[Setting]:
-    hints, sentences, defaults = get_type_hints(cls), _sentences(cls), cls()
     for item in fields(cls):
-        if item.metadata.get("flag_only"):
-            continue
-        kind = hints[item.name]
-        if is_dataclass(kind):
-            assert isinstance(kind, type)
-            yield from _settings_of(kind, f"{item.name}.")
+        if item.name == "screen":
+            yield from _settings_of(ScreenSettings, "screen.")
         else:
-            yield Setting(prefix + item.name, kind, getattr(defaults, item.name), sentences.get(item.name, ""))
+            yield replace(item.metadata["setting"], name=prefix + item.name)
 
 
-def _sentences(cls: type) -> dict[str, str]:
-    """Field to the sentence below it."""
-    body = ast.parse(inspect.getsource(cls)).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for one, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(after, ast.Expr):
-            if isinstance(after.value, ast.Constant):
-                found[one.target.id] = " ".join(str(after.value.value).split())
-    return found
-
-
-# ---- from three places
-
-
-def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The settings file, whether it exists or not."""
-    if environ.get(FILE_VARIABLE):
-        return Path(environ[FILE_VARIABLE]).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("livecap", appauthor=False)) / "settings.toml"
-
-
-def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Effective:
-    """The settings that hold.
-
-    Args:
-        flags: field to value, of those that were given; typed already.
-
-    Raises:
-        SettingsError: the file cannot be read, or a setting is unknown or has no meaning.
-    """
-    path = settings_path(environ)
-    known = {setting.name: setting for setting in known_settings()}
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for name, value in _flat(read_file(path), known, str(path)):
-        values[name] = _checked(known[name], value, str(path))
-        origins[name] = "the settings file"
-    for variable, text in sorted(environ.items()):
-        named = _named_by(variable, known)
-        if named is not None and text != "":
-            values[named] = _checked(known[named], _from_text(known[named], text, variable), variable)
-            origins[named] = variable
-    for name, value in flags.items():
-        values[name] = value
-        origins[name] = "a flag"
-    screen = {name.partition(".")[2]: values.pop(name) for name in list(values) if name.startswith("screen.")}
-    settings = replace(Settings(), **values, screen=replace(ScreenSettings(), **screen))
-    return Effective(settings, origins, path)
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """What a settings file says; nothing where there is none.
-
-    Raises:
-        SettingsError: it cannot be read, or is no TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no TOML: {error}. Mend it or move it away.") from None
-    except OSError as error:
-        raise SettingsError(f"Cannot read {path}: {error.strerror}.") from None
-
-
-def _flat(values: Mapping[str, Any], known: Mapping[str, Setting], where: str) -> Iterator[tuple[str, Any]]:
-    """(dotted name, value) of everything in a file."""
-    tables = {name.partition(".")[0] for name in known if "." in name}
-    for name, value in values.items():
-        if name in tables and isinstance(value, Mapping):
-            for inner, inner_value in value.items():
-                yield require_known(f"{name}.{inner}", known, where), inner_value
-        else:
-            yield require_known(name, known, where), value
-
-
-def require_known(name: str, known: Iterable[str], where: str) -> str:
-    """The name, which is one of the known ones.
-
-    Raises:
-        SettingsError: it is none; names the nearest.
-    """
-    if name in known:
-        return name
-    raise SettingsError(f"{where}: there is no setting {name!r}. {nearest(name, known)}")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A sentence that names what is most like `name`, or all there is."""
-    names = sorted(known)
-    last = {full.rpartition(".")[2]: full for full in reversed(names)}
-    near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
-    if near:
-        return f"Did you mean {last.get(near[0], near[0])!r}?"
-    return f"There are: {', '.join(names)}."
-
-
-def _named_by(variable: str, known: Mapping[str, Setting]) -> str | None:
-    """The setting an environment variable gives; None where it gives none."""
-    if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
-        return None
-    variables = {variable_of(name): name for name in known if name != "keys"}
-    if variable in variables:
-        return variables[variable]
-    near = difflib.get_close_matches(variable[len(PREFIX) :], [v[len(PREFIX) :] for v in variables], n=1, cutoff=0.75)
-    if near:
-        raise SettingsError(f"There is no setting {variable}. Did you mean {PREFIX}{near[0]}?")
-    return None
-
-
-def variable_of(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper().replace(".", "_")
-
-
-# ---- values
-
-
-def parse_value(name: str, text: str, where: str) -> Any:
-    """The value of a setting that a person typed.
-
-    Raises:
-        SettingsError: no such setting, or the text makes no value of it.
-    """
-    known = {setting.name: setting for setting in known_settings()}
-    setting = known[require_known(name, known, where)]
-    return _checked(setting, _from_text(setting, text, where), where)
-
-
-def _from_text(setting: Setting, text: str, where: str) -> Any:
-    kinds = _kinds(setting.kind)
-    if bool in kinds:
-        said = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-        if text.casefold() not in said:
-            raise SettingsError(f"{where}: {setting.name} is true or false, not {text!r}.")
-        return said[text.casefold()]
-    for number in (int, float):
-        if number in kinds:
-            try:
-                return number(text)
-            except ValueError:
-                raise SettingsError(f"{where}: {setting.name} is a number, not {text!r}.") from None
-    return text
-
-
-def _checked(setting: Setting, value: Any, where: str) -> Any:
-    """The value as its field has it."""
-    kinds = _kinds(setting.kind)
-    choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
-    if choices:
-        if value in choices:
-            return value
-        hint = nearest(str(value), choices)
-        raise SettingsError(f"{where}: {setting.name} cannot be {value!r}. {hint}")
-    if Mapping in kinds:
-        if isinstance(value, Mapping) and all(isinstance(keys, str) for keys in value.values()):
-            return dict(value)
-        raise SettingsError(f'{where}: {setting.name} is a table of names and keys, such as pause = "space".')
-    if type(value) is int and float in kinds:
-        value = float(value)
-    if Path in kinds and isinstance(value, str):
-        return Path(value).expanduser()
-    if not any(isinstance(kind, type) and type(value) is kind for kind in kinds):
-        raise SettingsError(f"{where}: {setting.name} is {_spoken(kinds)}, not {value!r}.")
-    least, most = LIMITS.get(setting.name, (None, None))
-    if least is not None and most is not None and not least <= value <= most:
-        raise SettingsError(f"{where}: {setting.name} is from {least:g} to {most:g}, not {value:g}.")
-    return value
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    """What a type hint allows, without None."""
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        return tuple(kind for option in get_args(hint) for kind in _kinds(option) if kind is not type(None))
-    return (Mapping,) if isinstance(origin, type) and issubclass(origin, Mapping) else (hint,)
-
-
-def _spoken(kinds: tuple[Any, ...]) -> str:
-    names = {str: "text", Path: "a path", int: "a whole number", float: "a number", bool: "true or false"}
-    return " or ".join(names[kind] for kind in kinds)
+SETTINGS = {setting.name: setting for setting in _settings_of(Settings, "")}
+"""Dotted name to setting, in the order of the fields."""
+STORED = {name: setting for name, setting in SETTINGS.items() if setting.stored}
+"""The settings that a file may hold."""
 
 
 def get(settings: Settings, name: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecap.errors import SettingsError
-from livecap.settings.fields import read_file
+from livecap.settings.sources import read_file
 
 
 def store(path: Path, changes: Mapping[str, Any]) -> None:

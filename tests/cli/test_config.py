@@ -10,7 +10,7 @@ import pytest
 
 from livecap.cli.config import settings_table, template
 from livecap.cli.main import run
-from livecap.settings.fields import load_settings
+from livecap.settings.sources import load_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,8 @@ import pytest
 
 from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
-from livecap.cli.sessions import length, moment, size
+from livecap.cli.search import moment
+from livecap.cli.sessions import length, size
 from livecap.errors import SettingsError
 from livecap.transcript import UtteranceSettled
 from tests.archive.facts import SECOND, said, write
@@ -144,16 +145,24 @@ def test_a_search_without_a_hit_says_so_to_people(livecap: Livecap, logs: Path) 
     assert livecap("search", "nosuchword", "--json") == Out(1, "", "")
     logs.rename(logs.with_name("elsewhere"))
     out = livecap("search", "budget")
-    assert (out.returncode, out.stdout) == (1, "") and f"there is no folder {logs}" in out.stderr
+    assert (out.returncode, out.stdout) == (1, "") and f"the folder {logs} does not exist" in out.stderr
     assert len(out.stderr.splitlines()) == 1
 
 
 def test_two_sessions_are_compared(livecap: Livecap) -> None:
-    out = livecap("replay", "last", "--against", "2026-03-01_10-02-03")
-    assert out.returncode == 0, out.stderr
-    assert "[-the-] {+this+}" in out.stdout and out.stdout.endswith("1 other, 0 missing, 0 more\n")
-    document = json.loads(livecap("replay", "last", "--against", "2026-03-01_10-02-03", "--json").stdout)
+    out = livecap("compare", "last", "2026-03-01_10-02-03")
+    assert (out.returncode, out.stderr) == (0, "")
+    assert "[-the-] {+this+}" in out.stdout and out.stdout.endswith("1 substituted, 0 missing, 0 added\n")
+    document = json.loads(livecap("compare", "last", "2026-03-01_10-02-03", "--json").stdout)
     assert document["n_substituted"] == 1
+    one = livecap("compare", "last")
+    assert one.returncode == 2 and "livecap compare SESSION OTHER" in one.stderr
+
+
+def test_the_old_form_of_a_comparison_works_and_says_the_new_one(livecap: Livecap) -> None:
+    out = livecap("replay", "last", "--against", "2026-03-01_10-02-03")
+    assert out.returncode == 0 and out.stdout == livecap("compare", "last", "2026-03-01_10-02-03").stdout
+    assert out.stderr.count("\n") == 1 and "livecap compare A B" in out.stderr
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_two_sessions_are_compared(livecap: Livecap) -> None:
         ["search", "budget", "--language", "Klingon"],
         ["sessions", "delete", "../..", "--yes"],
         ["sessions", "rename", "nosuch", "x"],
-        ["replay", "last", "--against", "nosuch"],
+        ["compare", "last", "nosuch"],
         ["recover", "last"],
         ["recover", "nosuch"],
     ],

@@ -106,8 +106,8 @@ def test_a_part_of_a_recording_keeps_its_times(tmp_path: Path) -> None:
         (["--stdin", "--mic"], "choose one"),
         (["--replay", RECORDING, "--label", "a", "--label", "b"], "2 labels for 1 track"),
         (["--replay", RECORDING, "--label", "../../etc"], "is no label"),
-        (["--replay", RECORDING, "--start", "1:xx"], "is no time"),
-        (["--stdin", "--rate", "12"], "is no sample rate"),
+        (["--replay", RECORDING, "--start", "1:xx"], "--start must be seconds, 1:30 or 1:02:03, not '1:xx'"),
+        (["--stdin", "--rate", "12"], "--rate must be a whole number of Hz from 1000 to 768000, not '12'"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

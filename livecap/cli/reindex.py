@@ -1,0 +1,30 @@
+"""`livecap reindex`: the search index, rebuilt from the logs."""
+
+import argparse
+
+from livecap.archive.archive import Archive
+from livecap.archive.index import Index, erase
+from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.cli.terminal import warn
+from livecap.errors import LogError
+from livecap.settings.fields import Settings
+
+
+def add_arguments(reindex: argparse.ArgumentParser) -> None:
+    """The options of `livecap reindex`."""
+    add_log_dir(reindex)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Rebuild the index; returns the exit status, 1 if a log could not be read."""
+    archive = Archive(sessions_folder(settings))
+    names = archive.names()
+    if not names:
+        raise LogError(f"No sessions in {archive.parent} yet.")
+    erase(archive.parent)
+    with Index(archive.parent) as index:
+        troubles = index.refresh(lambda: names)
+    for trouble in troubles:
+        warn(trouble)
+    print(f"Indexed {len(names) - len(troubles)} sessions.")
+    return int(bool(troubles))

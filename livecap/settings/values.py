@@ -1,0 +1,141 @@
+"""Kinds of values: how each is written as text and in the settings file, and its range. Ranges are checked only here.
+
+Text comes from flags, from the environment and from `livecap config set`; all of them go through `from_text`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class Kind:
+    """A kind of value. Both methods raise ValueError for a value that does not fit."""
+
+    @property
+    def expected(self) -> str:
+        """What fits, to follow "must be"."""
+        raise NotImplementedError
+
+    def from_text(self, text: str) -> Any:
+        """The value of text that a user typed."""
+        return self.checked(text)
+
+    def checked(self, value: object) -> Any:
+        """The value of what TOML holds."""
+        raise NotImplementedError
+
+
+class _Text(Kind):
+    expected = "text"
+
+    def checked(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError
+        return value
+
+
+class _Path(Kind):
+    expected = "a path"
+
+    def checked(self, value: object) -> Path:
+        if not isinstance(value, str):
+            raise ValueError
+        return Path(value).expanduser()
+
+
+class _Switch(Kind):
+    expected = "true or false"
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+    def from_text(self, text: str) -> bool:
+        try:
+            return self.words[text.casefold()]
+        except KeyError:
+            raise ValueError from None
+
+    def checked(self, value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+
+class _KeyTable(Kind):
+    expected = 'a table of names and keys, such as pause = "space"'
+
+    def checked(self, value: object) -> dict[str, str]:
+        if not (isinstance(value, Mapping) and all(isinstance(keys, str) for keys in value.values())):
+            raise ValueError
+        return dict(value)
+
+
+class _Moment(Kind):
+    expected = "seconds, 1:30 or 1:02:03"
+
+    def from_text(self, text: str) -> float:
+        """Seconds of `90`, `1:30` or `1:02:03.5`."""
+        seconds = 0.0
+        for part in text.split(":"):
+            seconds = seconds * 60 + SECONDS.from_text(part)
+        return seconds
+
+
+TEXT, PATH, SWITCH, KEY_TABLE, MOMENT = _Text(), _Path(), _Switch(), _KeyTable(), _Moment()
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of several words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        return f"{', '.join(self.words[:-1])} or {self.words[-1]}"
+
+    def checked(self, value: object) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise ValueError
+        return value
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A finite number from `least` to `most`."""
+
+    least: float
+    most: float = math.inf
+    unit: str = ""
+    whole: bool = False
+    above: bool = False
+    """`least` itself does not fit."""
+    word: str | None = None
+    """A word that stands for None, such as `auto`."""
+
+    @property
+    def expected(self) -> str:
+        number = ("a whole number" if self.whole else "a number") + (f" of {self.unit}" if self.unit else "")
+        low, high = f"{self.least:.15g}", f"{self.most:.15g}"
+        if self.above:
+            limits = f" above {low}" + (f", at most {high}" if math.isfinite(self.most) else "")
+        else:
+            limits = f" from {low} to {high}" if math.isfinite(self.most) else f", at least {low}"
+        return number + limits + (f", or {self.word}" if self.word else "")
+
+    def from_text(self, text: str) -> Any:
+        if text == self.word:
+            return None
+        return self.checked(int(text) if self.whole else float(text))
+
+    def checked(self, value: object) -> Any:
+        if value == self.word and value is not None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            raise ValueError
+        if not (math.isfinite(value) and self.least <= value <= self.most) or (self.above and value == self.least):
+            raise ValueError
+        return value if self.whole else float(value)
+
+
+SECONDS = Number(0, unit="seconds")

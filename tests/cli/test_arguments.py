@@ -1,0 +1,135 @@
+"""Flags become settings: every flag sets its own field, wherever it stands, and is checked like the file's value."""
+
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.arguments import effective
+from livecap.cli.main import COMMANDS, parse
+from livecap.errors import SettingsError
+from livecap.settings.fields import SETTINGS, STORED, Settings, get
+from livecap.settings.sources import load_settings
+
+GIVEN = {
+    "mic": ([], True),
+    "device": (["BlackHole"], "BlackHole"),
+    "labels": (["talk"], ("talk",)),
+    "stdin": ([], True),
+    "rate": (["8000"], 8000),
+    "channels": (["2"], 2),
+    "replay": (["talk.wav"], Path("talk.wav")),
+    "pace": (["max"], None),
+    "start_seconds": (["1:30"], 90.0),
+    "end_seconds": (["1:02:03.5"], 3723.5),
+    "model": (["tiny"], "tiny"),
+    "language": (["de"], "de"),
+    "context": (["Priya"], "Priya"),
+    "chunk_seconds": (["2"], 2.0),
+    "step_cost_seconds": (["0.1"], 0.1),
+    "settle": ([], False),
+    "log_dir": (["logs"], Path("logs")),
+    "save_audio": ([], True),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "settings.toml"
+    monkeypatch.setenv("LIVECAP_SETTINGS", str(path))
+    return path
+
+
+def settings(*arguments: str) -> Settings:
+    return effective(parse(arguments)[0]).settings
+
+
+def test_every_flag_is_tried_here() -> None:
+    assert GIVEN.keys() == {name for name, setting in SETTINGS.items() if setting.flag}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_flag_sets_its_own_field_and_no_other(name: str) -> None:
+    flag = SETTINGS[name].flag
+    assert flag is not None
+    words, value = GIVEN[name]
+    options, _ = parse([flag.name, *words])
+    assert {given for given in vars(options) if given in SETTINGS} == {name}
+    assert get(settings(flag.name, *words), name) == value != SETTINGS[name].default
+
+
+def test_a_value_is_the_same_from_a_flag_the_environment_and_the_file(no_file: Path) -> None:
+    assert settings("--chunk", "auto").chunk_seconds is None
+    for text, value in (("0.2", 0.2), ("12", 12.0), ("auto", None)):
+        no_file.write_text(f"chunk_seconds = {text!r}" if value is None else f"chunk_seconds = {text}")
+        assert load_settings({}).settings.chunk_seconds == value == settings("--chunk", text).chunk_seconds
+        environ = {"LIVECAP_SETTINGS": "no-such-file", "LIVECAP_CHUNK_SECONDS": text}
+        assert load_settings({}, environ).settings.chunk_seconds == value
+
+
+@pytest.mark.parametrize("text", ["0.19", "12.1", "nan", "inf", "two", ""])
+def test_a_value_out_of_range_is_refused_in_the_same_words_everywhere(
+    text: str, no_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"must be a number of seconds from 0.2 to 12, or auto, not {text!r}"
+    with pytest.raises(SystemExit) as left:
+        parse(["--chunk", text])
+    assert left.value.code == 2 and f"--chunk {said}" in capsys.readouterr().err
+    if text:
+        with pytest.raises(SettingsError, match=f"LIVECAP_CHUNK_SECONDS: chunk_seconds {said}"):
+            load_settings({}, {"LIVECAP_SETTINGS": "no-such-file", "LIVECAP_CHUNK_SECONDS": text})
+
+
+@pytest.mark.parametrize("value", ["true", "90", "[]", "nan"])
+def test_a_value_of_another_type_is_refused_in_the_file(value: str, no_file: Path) -> None:
+    for name in STORED.keys() - {"keys", "screen.compact", "screen.caption_partial", "settle", "save_audio"}:
+        table, _, key = name.rpartition(".")
+        no_file.write_text(f"[{table}]\n{key} = {value}" if table else f"{key} = {value}")
+        with pytest.raises(SettingsError, match=f"{name} must be"):
+            load_settings({})
+
+
+def test_mic_takes_the_default_input_although_the_file_names_another(no_file: Path) -> None:
+    no_file.write_text('device = "Yeti"')
+    assert settings().device == "Yeti"
+    assert settings("--mic").device is None
+    assert settings("--mic", "--device", "BlackHole").device == "BlackHole"
+
+
+def test_an_option_may_precede_or_follow_its_command() -> None:
+    for arguments in (["--log-dir", "x", "sessions", "list", "--json"], ["--json", "sessions", "--log-dir", "x"]):
+        now = settings(*arguments)
+        assert (now.log_dir, now.output) == (Path("x"), "json")
+    assert settings("--log-dir", "x", "sessions", "--log-dir", "y").log_dir == Path("y")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parse([name, "--help"])
+    assert not left.value.code and capsys.readouterr().out.startswith(f"usage: livecap {name}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["talk.wav"], "livecap: there is no command 'talk.wav'; to transcribe a recording, use --replay FILE."),
+        (["--chnk", "2"], "livecap: unrecognized arguments: --chnk"),
+        (["demo", "--mic"], "livecap demo: unrecognized arguments: --mic. See `livecap demo --help`."),
+        (["--plain", "--json"], "livecap: argument --json: not allowed with argument --plain."),
+        (["--pace", "0"], "livecap: --pace must be a number above 0, or max, not '0'."),
+        (["--channels", "65"], "livecap: --channels must be a whole number from 1 to 64, not '65'."),
+        (["--step-cost", "0"], "livecap: --step-cost must be a number of seconds above 0, at most 60, not '0'."),
+        (
+            ["doctor", "--listen", "0"],
+            "livecap doctor: --listen must be a number of seconds from 0.5 to 3600, not '0'.",
+        ),
+        (["eval", "x.flac", "--jobs", "0"], "livecap eval: --jobs must be a whole number, at least 1, not '0'."),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        parse(arguments)
+    err = capsys.readouterr().err
+    assert left.value.code == 2 and err.count("\n") == 1 and err.startswith(said)
