@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from livecap.archive.delete import Deleted, delete, to_delete
-from livecap.archive.disk import replace_file
 from livecap.archive.folder import EVENTS, TITLE, has_end, is_being_written, read_title
 from livecap.archive.index import INDEX, Index, SessionSummary, erase
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Hit, Query
 from livecap.errors import LogError
+from livecap.files import replace_file
 from livecap.text.safety import printable
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ class Archive:
         title = printable(title).strip()[:MAX_TITLE]
         try:
             if title:
-                replace_file(folder / TITLE, f"{title}\n".encode())
+                replace_file(folder / TITLE, [f"{title}\n"])
             else:
                 (folder / TITLE).unlink(missing_ok=True)
         except OSError as error:

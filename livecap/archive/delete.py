@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from livecap.archive.folder import AUDIO, EVENTS, SINGLE, TITLE, TRANSCRIPT, UNSAVED
+from livecap.archive.folder import AUDIO, EVENTS, FAULT, SINGLE, TITLE, TRANSCRIPT, UNSAVED
 from livecap.archive.line import DamagedLine, LogLine, decode_line
 from livecap.archive.reader import MAX_LINE_BYTES, LogReader
 from livecap.archive.steps import STEPS
 from livecap.errors import LogError
 from livecap.transcript import SessionStarted
 
-FAULT = "fault.txt"
-REPLACED = (TRANSCRIPT, TITLE, FAULT)
-"""Written beside themselves first, as `.new`, which a crash may leave behind."""
-OURS = frozenset(
-    (EVENTS, *REPLACED, *(f"{name}.new" for name in REPLACED), "native.log", "screen-fault.txt", ".DS_Store")
+_REPLACED = "|".join(map(re.escape, (TRANSCRIPT, TITLE, FAULT)))
+OURS = re.compile(
+    rf"{re.escape(EVENTS)}|native\.log|screen-fault\.txt|\.DS_Store|"
+    rf"({_REPLACED})(\.new)?|\.({_REPLACED})\.[0-9a-f]{{8}}\.new"
 )
-"""All that livecap writes into a session's folder, and what the Mac's Finder puts into every folder it shows."""
+"""Names of the files that livecap writes into a session's folder, of what a crash leaves of a file that was being
+replaced (see `replace_file`; earlier versions used NAME.new), and of what the Finder puts into any folder it shows."""
 OURS_IN_AUDIO = frozenset((STEPS, UNSAVED, ".DS_Store"))
 SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 BEGINNING = b'{"type": "session_started"'
@@ -130,7 +130,7 @@ def _contents(folder: Path, line: LogLine | None) -> Contents:
             if name == AUDIO and stat.S_ISDIR(mode):
                 with _opened(AUDIO, root) as audio:
                     _sort_audio(audio, line, found)
-            elif stat.S_ISREG(mode) and name in OURS:
+            elif stat.S_ISREG(mode) and OURS.fullmatch(name):
                 found.ours.append(name)
             else:
                 found.others.append(name)

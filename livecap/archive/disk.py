@@ -66,23 +66,3 @@ class Disk:
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Another content for a file, whole or not at all, mode 0600; a link at `path` is replaced, never followed.
-
-    Raises:
-        OSError: the old content is still there.
-    """
-    disk = Disk()
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = disk.create(new)
-    try:
-        while data:
-            data = data[disk.write(descriptor, data) :]
-        disk.sync(descriptor, full=False)
-    finally:
-        disk.close(descriptor)
-    os.replace(new, path)
-    disk.sync_folder(path.parent)

@@ -9,6 +9,7 @@ from livecap.errors import LogError
 EVENTS = "session.jsonl"
 TRANSCRIPT = "transcript.md"
 TITLE = "title.txt"
+FAULT = "fault.txt"
 AUDIO = "audio"
 UNSAVED = "unsaved"
 """In `audio/`: its sound is not to be kept."""

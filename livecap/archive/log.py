@@ -17,10 +17,9 @@ from pathlib import Path
 from livecap.archive.append_file import AppendFile
 from livecap.archive.clock import SessionClock
 from livecap.archive.disk import Disk
-from livecap.archive.finished_transcript import finish_transcript
 from livecap.archive.folder import EVENTS, TRANSCRIPT, lock
 from livecap.archive.line import encode_line
-from livecap.archive.transcript_file import heading, line
+from livecap.archive.transcript_file import finish_transcript, heading, line
 from livecap.errors import LogError
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 

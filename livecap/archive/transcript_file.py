@@ -1,8 +1,14 @@
-"""transcript.md: the facts of a session as people read them."""
+"""transcript.md: the facts of a session as people read them. Appended to while the session runs; `finish_transcript`
+replaces it at the end."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from livecap.archive.clock import SessionClock
+from livecap.archive.folder import TRANSCRIPT
+from livecap.archive.recorded import RecordedSession
+from livecap.errors import LogError
+from livecap.files import replace_file
 from livecap.text.safety import printable
 from livecap.transcript import (
     SAMPLE_RATE,
@@ -16,13 +22,13 @@ from livecap.transcript import (
 
 
 def heading(started: SessionStarted, clock: SessionClock, title: str = "") -> str:
-    """What stands above everything else."""
+    """The first lines: the title or the date, then source and model."""
     source = printable(f"{started.source}, {started.model}")
     return f"# {printable(title) or clock.date}\n\n{source}\n\n"
 
 
 def line(event: SessionEvent, clock: SessionClock) -> str:
-    """The line of one fact with an empty one below it; "" for a fact that people do not read."""
+    """The line of one fact and an empty one; "" for a fact that is not shown to people."""
     match event:
         case UtteranceEnded() | UtteranceSettled():
             label = f"{event.track}: " if event.track else ""
@@ -40,15 +46,21 @@ def _line(time: str, text: str) -> str:
     return f"[{time}] {printable(text)}\n\n"
 
 
-def lines(
-    started: SessionStarted, clock: SessionClock, facts: Iterator[SessionEvent], title: str = ""
-) -> Iterator[str]:
-    """The whole file, piece by piece.
+def finished_lines(session: RecordedSession) -> Iterator[str]:
+    """The finished file, piece by piece: settled text, corrected times, nothing missing."""
+    yield heading(session.started, session.clock, session.title)
+    for fact in session.facts():
+        yield line(fact, session.clock)
 
-    Args:
-        clock: knows all that the log says about times.
-        facts: as people read them: one event for each utterance, the settled one where there is one.
+
+def finish_transcript(folder: Path) -> None:
+    """Write transcript.md again from the log of a session that has ended.
+
+    Raises:
+        LogError: the log cannot be read, or the file cannot be written; the old one is still there.
     """
-    yield heading(started, clock, title)
-    for fact in facts:
-        yield line(fact, clock)
+    session, path = RecordedSession(folder), folder / TRANSCRIPT
+    try:
+        replace_file(path, finished_lines(session))
+    except OSError as error:
+        raise LogError(f"Cannot write the finished {path}: {error.strerror or error}.") from None

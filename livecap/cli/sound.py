@@ -123,12 +123,12 @@ def remember_device(settings: Settings) -> None:
     """Store the input of a session whose devices are open, so that `livecap` alone uses it again."""
     if settings.replay is not None or settings.stdin:
         return
-    from livecap.archive.disk import replace_file
+    from livecap.files import replace_file
 
     path = _device_file()
     with suppress(OSError):  # only a convenience: without it the next start uses the default input
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        replace_file(path, (json.dumps({"device": settings.device, "mic": settings.mic}) + "\n").encode())
+        replace_file(path, [json.dumps({"device": settings.device, "mic": settings.mic}), "\n"])
 
 
 def recall_device(settings: Settings) -> tuple[Settings, str | None]:

@@ -8,18 +8,17 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from livecap.archive.archive import file_name
-from livecap.archive.disk import Disk
 from livecap.archive.recorded import Fact, RecordedSession
-from livecap.archive.transcript_file import lines
+from livecap.archive.transcript_file import finished_lines
 from livecap.errors import LogError
 from livecap.export.cues import Cue, cues
 from livecap.export.html_page import html_pieces
+from livecap.files import replace_file
 from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, UtteranceEnded, UtteranceSettled, to_json
 
@@ -41,18 +40,11 @@ def export_file(session: RecordedSession, form: str, folder: Path, overwrite: bo
     path = folder / f"{file_name(session.title, session.name)}.{form}"
     if not overwrite and os.path.lexists(path):
         raise LogError(f"{path} is there already. Choose another folder with -o, or add --overwrite.")
-    new, disk = path.with_name(f".{path.name}.new"), Disk()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new.unlink(missing_ok=True)
-        with open(disk.create(new), "w", encoding="utf-8", errors="replace", newline="") as file:
-            file.writelines(export_pieces(session, form))
-        os.replace(new, path)
+        replace_file(path, export_pieces(session, form))
     except OSError as error:
         raise LogError(f"Cannot write {path}: {error.strerror or error}.") from None
-    finally:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
     return path
 
 
@@ -69,7 +61,7 @@ def to_txt(session: RecordedSession) -> Iterator[str]:
 
 def to_md(session: RecordedSession) -> Iterator[str]:
     """transcript.md as it is at the end of a session; what Markdown gives a meaning to is escaped."""
-    for number, text in enumerate(lines(session.started, session.clock, session.facts(), session.title)):
+    for number, text in enumerate(finished_lines(session)):
         yield _markdown_line(text) if number else "#" + _markdown(text[1:])
 
 

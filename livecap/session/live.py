@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from livecap.archive.clock import WallClock, iso_time
-from livecap.archive.disk import replace_file
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step
 from livecap.audio_in.source import WAKE_SECONDS, AudioBlock
 from livecap.errors import LivecapError, LogError
+from livecap.files import replace_file
 from livecap.session.capture_report import capture_report
 from livecap.session.commit_latency import CommitLatency
 from livecap.session.publish import Listener, Publisher
@@ -231,7 +231,7 @@ class LiveSession:
         except Exception as error:  # the last door of this thread: what was said so far must be kept and the fault told
             reason = self._fail(f"The decoder failed: {type(error).__name__}: {error}. See fault.txt beside the log.")
             with suppress(OSError):  # the disk may be the fault
-                replace_file(self._log.folder / "fault.txt", traceback.format_exc().encode())
+                replace_file(self._log.folder / "fault.txt", [traceback.format_exc()])
         finally:
             try:
                 self._close_transcribers()

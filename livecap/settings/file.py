@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from livecap.errors import SettingsError
+from livecap.files import replace_file
 from livecap.settings.sources import read_file
 
 
@@ -40,9 +41,7 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
         raise SettingsError(f"{path} is written in a way that cannot be changed here: please change it by hand.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
+        replace_file(path, [text])
     except OSError as error:
         raise SettingsError(f"Cannot write {path}: {error.strerror}.") from None
 

@@ -214,7 +214,15 @@ def test_a_deleted_session_leaves_no_trace(archive: Archive) -> None:
     archive.search(Query("budget"))
     (archive.parent / english / "audio").mkdir()
     (archive.parent / english / "audio" / "me.wav").write_bytes(bytes(100))
-    for name in ("title.txt", "transcript.md.new", "fault.txt", "screen-fault.txt", "native.log", ".DS_Store"):
+    for name in (
+        "title.txt",
+        "transcript.md.new",
+        ".title.txt.0a1b2c3d.new",
+        "fault.txt",
+        "screen-fault.txt",
+        "native.log",
+        ".DS_Store",
+    ):
         (archive.parent / english / name).write_text("budget")
     for name in ("unsaved", "steps.jsonl", "sound.wav"):
         (archive.parent / english / "audio" / name).touch()
@@ -268,7 +276,6 @@ def test_no_link_is_followed_when_writing(archive: Archive, tmp_path: Path) -> N
     outside.write_text("stays")
     folder = archive.folder_of("last")
     (folder / "title.txt").symlink_to(outside)
-    (folder / "title.txt.new").symlink_to(outside)
     archive.rename("last", "A title")
     assert not (folder / "title.txt").is_symlink() and archive.open("last").title == "A title"
     (archive.parent / INDEX).symlink_to(outside)

@@ -1,0 +1,110 @@
+"""A file that is replaced has its old text or its new one, whatever happens, and nothing stays beside it."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from livecap.files import replace_file
+
+
+def test_the_new_text_is_private_whatever_the_old_one_was(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(0o644)
+    before = os.umask(0)
+    try:
+        replace_file(path, ["one\r\n", "zwölf \ud800\n"])
+    finally:
+        os.umask(before)
+    assert path.read_bytes() == "one\r\nzwölf ?\n".encode(), "line ends stay; half a surrogate pair is no UTF-8"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    outside, path = tmp_path / "outside", tmp_path / "file"
+    outside.write_text("stays")
+    path.symlink_to(outside)
+    replace_file(path, ["new"])
+    assert outside.read_text() == "stays" and not path.is_symlink() and path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_text_and_nothing_beside_it(tmp_path: Path, error: type[BaseException]) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def pieces() -> Iterator[str]:
+        yield "half" * 10_000
+        raise error
+
+    with pytest.raises(error):
+        replace_file(path, pieces())
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
+
+
+def test_the_text_is_on_the_disk_before_it_takes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, synced = tmp_path / "file", []
+    replace = os.replace
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_size)
+
+    def watched(new: Path, old: Path) -> None:
+        assert synced == [7], "all of it"
+        replace(new, old)
+
+    monkeypatch.setattr("livecap.files.os.fsync", fsync)
+    monkeypatch.setattr("livecap.files.os.replace", watched)
+    replace_file(path, ["the ", "new"])
+    assert len(synced) == 2, "then its name"
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync = os.fsync
+
+    def refuses(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr("livecap.files.os.fsync", refuses)
+    replace_file(tmp_path / "file", ["new"])
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def test_of_many_writers_at_once_the_last_one_wins_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    texts = {f"{number}\n" * 5000 for number in range(8)}
+    seen: set[str] = set()
+    threads = [threading.Thread(target=replace_file, args=(path, text.splitlines(True))) for text in texts]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        if path.exists():
+            seen.add(path.read_text())
+        threads[0].join(0.001)
+    assert seen | {path.read_text()} <= texts
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_killed_writer_leaves_the_old_text(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    script = (
+        "import os, signal\n"
+        "from pathlib import Path\n"
+        "from livecap.files import replace_file\n"
+        "def pieces():\n"
+        "    yield 'new' * 100_000\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"replace_file(Path({str(path)!r}), pieces())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], timeout=60)
+    assert done.returncode == -9 and path.read_text() == "old"
