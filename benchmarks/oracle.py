@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.scripted_speech import VOCABULARY
 from livecap.errors import ModelError
 from livecap.eval.reference import SpokenWord
+from livecap.model.generate import GeneratedToken
 from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.recogniser import Decoded
 from livecap.transcript import SAMPLE_RATE
@@ -165,7 +166,8 @@ class Oracle:
         self.n_rewritten += answer[: len(self._last)] != self._last
         self._last = answer
         self._spend(self._faults.cost_seconds + self._faults.cost_per_token_seconds * (len(ids) - n_accepted))
-        return Decoded(ids, margins, answer_header, complete, n_accepted, len(ids) - n_accepted)
+        tokens = [GeneratedToken(*token) for token in zip(ids, margins, strict=True)]
+        return Decoded(tokens, answer_header, complete, n_accepted, len(ids) - n_accepted)
 
     def _said(self, prefix: Sequence[int], pad_samples: int, chance: random.Random) -> tuple[list[int], list[float]]:
         """Tokens after the prefix, and how sure the oracle is of each."""

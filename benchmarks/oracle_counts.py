@@ -31,7 +31,7 @@ from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import ChunkConfig, StreamConfig
 
 MODES = ("0.5", "2", "default")
 UNBROKEN = ScriptStyle(
@@ -111,8 +111,8 @@ def _steps(piece: Piece, tokenizer: Tokenizer) -> Found:
         gap_seconds=(0.0, chance.uniform(0, 0.4)),
     )
     words = speak(STEPS_WORDS, piece.seed, style)
-    step_seconds = chance.choice([None, chance.uniform(0.2, 4)])
-    session = run_oracle(words, tokenizer, StreamConfig(step_seconds=step_seconds), _faults(chance), seed=piece.seed)
+    chunk_seconds = chance.choice([None, chance.uniform(0.2, 4)])
+    session = run_oracle(words, tokenizer, StreamConfig(ChunkConfig(chunk_seconds)), _faults(chance), seed=piece.seed)
     return Found(len(words), session.n_steps, session.n_rolls, session.n_revisions)
 
 

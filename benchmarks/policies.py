@@ -1,7 +1,7 @@
 """Modes of the stream over the oracle: exact figures of policy, without a model, at thousands of steps a second.
 
     python -m benchmarks.policies --minutes 120 --tokenizer DIR
-    python -m benchmarks.policies --mode default --mode "mine:step_seconds=2;commit.rule=rollback"
+    python -m benchmarks.policies --mode default --mode "mine:chunk_seconds=2;commit.rule=rollback"
 
 Sound is silence with words in it; the recogniser knows them, and is as unsteady as real models are, or --steady.
 """
@@ -36,7 +36,7 @@ from livecap.transcript import SAMPLE_RATE
 
 RULES = ("rollback", "agreement", "confidence")
 CHUNKS = ("0.5", "1", "2")
-COMPARED = [f"{rule} {chunk}:step_seconds={chunk};commit.rule={rule}" for rule in RULES for chunk in CHUNKS] + [
+COMPARED = [f"{rule} {chunk}:chunk_seconds={chunk};commit.rule={rule}" for rule in RULES for chunk in CHUNKS] + [
     "default"
 ]
 """What decision 0008 compares."""

@@ -77,7 +77,7 @@ def _ours(reference: Reference, checkpoint: Path, model: str, geometry: str | No
 def _theirs(
     reference: Reference, checkpoint: Path, model: str, geometry: str | None, rival: Path, mode: str
 ) -> dict[str, Any]:
-    chunk = parse_mode(mode).config.step_seconds
+    chunk = parse_mode(mode).config.chunk.chunk_seconds
     if chunk is None:
         raise SettingsError(f"Mode {mode!r} has no fixed chunk: the other program needs one.")
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:

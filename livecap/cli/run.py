@@ -240,12 +240,12 @@ REPLAY_STEP_COST_SECONDS = 1.0
 
 def stream_config(settings: Settings) -> "StreamConfig":
     """How the stream is set."""
-    from livecap.stream.config import StreamConfig
+    from livecap.stream.config import ChunkConfig, StreamConfig
 
     cost = settings.step_cost_seconds
     if cost is None and settings.replay is not None and settings.pace is None:
         cost = REPLAY_STEP_COST_SECONDS
-    return StreamConfig(step_seconds=settings.chunk_seconds, step_cost_seconds=cost)
+    return StreamConfig(ChunkConfig(settings.chunk_seconds, cost))
 
 
 def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":

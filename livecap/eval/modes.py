@@ -1,17 +1,25 @@
 """Modes of the stream: a name and a configuration, read from one command-line argument."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from livecap.errors import SettingsError
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import ChunkConfig, StreamConfig
 
 SHORTEST_CHUNK, LONGEST_CHUNK = 0.1, 12
 """The shortest and the longest chunk, in seconds, of a mode that is named by its chunk."""
+OLD_NAMES = {
+    "step_seconds": "chunk_seconds",
+    "least_step_seconds": "least_chunk_seconds",
+    "most_step_seconds": "most_chunk_seconds",
+    "first_step_seconds": "first_chunk_seconds",
+    "max_step_seconds": "max_new_seconds",
+    "commit.settled_seconds": "commit.held_seconds",
+}
+"""Settings that were renamed; modes that use the old name still work."""
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -26,7 +34,7 @@ class Mode:
 def parse_mode(text: str, step_cost: float | None = None) -> Mode:
     """Read `default`, a chunk in seconds such as `0.5`, or `NAME:setting=value;setting=value`.
 
-    A setting is a field of `StreamConfig`; fields of a nested group are written with a dot: `commit.rule=agreement`.
+    A setting is a field of one of `StreamConfig`'s groups, with or without the group: `commit.rule=agreement`.
 
     Args:
         step_cost: seconds that a step is assumed to cost, for modes whose chunk follows the cost.
@@ -34,15 +42,15 @@ def parse_mode(text: str, step_cost: float | None = None) -> Mode:
     Raises:
         SettingsError: there is no such mode, setting or value.
     """
-    config: Any = StreamConfig(step_cost_seconds=step_cost)
+    config = StreamConfig(ChunkConfig(step_cost_seconds=step_cost))
     name, colon, rest = text.partition(":")
     if not colon and name != "default":
-        return Mode(f"{name} s", replace(config, step_seconds=_chunk(name)))
+        return Mode(f"{name} s", replace(config, chunk=replace(config.chunk, chunk_seconds=_chunk(name))))
     for assignment in filter(None, rest.split(";")):
-        path, equals, value = assignment.partition("=")
+        setting, equals, value = assignment.partition("=")
         if not equals:
             raise SettingsError(f"Mode {text!r}: invalid {assignment!r}, give SETTING=VALUE.")
-        config = _set(config, path.strip().split("."), value.strip(), text)
+        config = _set(config, setting.strip(), value.strip(), text)
     return Mode(name, config)
 
 
@@ -59,17 +67,21 @@ def _chunk(text: str) -> float:
     return seconds
 
 
-def _set(config: Any, path: Sequence[str], value: str, mode: str) -> Any:
-    """A copy of a frozen dataclass with the setting at `path` changed."""
-    known = [field.name for field in fields(config)]
-    if path[0] not in known:
-        raise SettingsError(f"Mode {mode!r}: there is no setting {path[0]!r}. There are: {', '.join(known)}.")
-    old = getattr(config, path[0])
-    if len(path) > 1:
-        if not is_dataclass(old):
-            raise SettingsError(f"Mode {mode!r}: {path[0]} is a single value, without a part {path[1]!r}.")
-        return replace(config, **{path[0]: _set(old, path[1:], value, mode)})
-    return replace(config, **{path[0]: _typed(get_type_hints(type(config))[path[0]], path[0], value, mode)})
+def _set(config: StreamConfig, name: str, value: str, mode: str) -> StreamConfig:
+    """A copy of `config` with the setting `name` changed: `chunk_seconds`, or `chunk.chunk_seconds` with its group."""
+    name = OLD_NAMES.get(name, name)
+    settings = {
+        f"{group.name}.{setting.name}": get_type_hints(type(values))[setting.name]
+        for group in fields(config)
+        for values in [getattr(config, group.name)]
+        for setting in fields(values)
+    }
+    full = next((known for known in settings if name in (known, known.partition(".")[2])), None)
+    if full is None:
+        raise SettingsError(f"Mode {mode!r}: there is no setting {name!r}. There are: {', '.join(settings)}.")
+    group, _, setting = full.partition(".")
+    changed: Any = {setting: _typed(settings[full], name, value, mode)}
+    return replace(config, **{group: replace(getattr(config, group), **changed)})
 
 
 def _typed(kind: Any, name: str, value: str, mode: str) -> Any:

@@ -139,7 +139,7 @@ class SteeredSession(LiveSession):
             name = f"{track.label} " if track.label else ""
             if track.transcriber is not None:
                 done = track.transcriber.statistics
-                step_seconds = track.transcriber.step_samples / SAMPLE_RATE
+                step_seconds = track.transcriber.chunk_samples / SAMPLE_RATE
                 facts[f"{name}step of sound"] = f"{step_seconds:.2f} s, {done.n_steps} steps so far"
                 if n_tokens := done.n_accepted + done.n_passes:
                     facts[f"{name}guessed right"] = f"{done.n_accepted / n_tokens:.0%} of {n_tokens} tokens"

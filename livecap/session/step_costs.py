@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from livecap.stream.stage_seconds import StageSeconds
+from livecap.stream.recogniser import StageSeconds
 
 RTF_STEPS = 10
 """Steps that the shown RTF is averaged over."""

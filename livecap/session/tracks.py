@@ -103,7 +103,7 @@ class Track:
     def step(self, closes: bool = False) -> Step:
         """What may be asked for now."""
         assert self.transcriber is not None
-        return Step(self.end_sample, self.transcriber.step_samples, closes)
+        return Step(self.end_sample, self.transcriber.chunk_samples, closes)
 
     def _recorded(self, start_sample: int, end_sample: int) -> Sequence[Step]:
         """Of (start_sample, end_sample]."""

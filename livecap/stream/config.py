@@ -1,4 +1,4 @@
-"""StreamConfig: every policy number of the stream, a sentence each."""
+"""StreamConfig: every number of the stream's policy, grouped by its user. Seconds are seconds of sound."""
 
 from dataclasses import dataclass, field
 
@@ -7,79 +7,119 @@ from livecap.transcript import SAMPLE_RATE
 
 
 @dataclass(frozen=True, slots=True)
-class StreamConfig:
-    """How sound in time becomes text in time. Seconds are of sound."""
+class ChunkConfig:
+    """How much new sound a step waits for (`ChunkLength`)."""
 
-    step_seconds: float | None = None
-    """New sound that makes a step worth its cost; a late step takes all that has arrived. None follows the cost."""
+    chunk_seconds: float | None = None
+    """New sound that a step waits for; a late step takes all that has arrived. None: the length follows the cost."""
     step_cost_seconds: float | None = None
-    """What a step is taken to cost where `step_seconds` follows the cost; None measures it."""
-    least_step_seconds: float = 0.4
-    most_step_seconds: float = 4.0
-    """Between these the length of a step follows its cost."""
-    first_step_seconds: float = 0.3
-    """The least instead, with a fixed length too if steps are cheap, until an utterance shows its first words..."""
-    first_words_seconds: float = 2.0
-    """...or holds so much sound: then it may be none that anybody spoke."""
+    """Compute time that one step is assumed to take. None: it is measured."""
     load: float = 0.5
-    """The part of the time that decoding may take before steps become longer."""
-    commit: CommitPolicy = field(default_factory=CommitPolicy)
-    """When text becomes stable."""
+    """The share of the time that steps may take up before chunks become longer."""
+    least_chunk_seconds: float = 0.4
+    """The shortest chunk where the length follows the cost."""
+    most_chunk_seconds: float = 4.0
+    """The longest chunk where the length follows the cost."""
+    first_chunk_seconds: float = 0.3
+    """The shortest chunk until an utterance shows its first words; with a fixed length too, if steps are cheap."""
+    first_words_seconds: float = 2.0
+    """An utterance that is longer than this waits no more for its first words: it may not be speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptConfig:
+    """What one prompt holds and when a new one begins (`PromptWindow`, `Settling`)."""
+
     max_context_seconds: float = 30.0
-    """The most sound one prompt may hold."""
-    look_for_pause_seconds: float = 11.0
-    """From here on a prompt takes a step at brief pauses, too, to know what was said before them."""
+    """The most sound in one prompt."""
+    max_new_seconds: float = 12.0
+    """The most new sound that one decode adds, so that a late step stays within `max_context_seconds`."""
     roll_seconds: float = 16.0
-    """In unbroken speech a prompt that holds this much begins anew at a pause in what is stable."""
+    """In unbroken speech, a prompt with this much sound rolls: a new one begins at a pause in the stable text."""
+    look_for_pause_seconds: float = 11.0
+    """From this much sound on, a decode ends at each short pause, so that its place in the text is known for a roll."""
     roll_pause_seconds: float = 0.12
-    """A short pause: long enough to part words for certain."""
+    """The shortest pause that certainly separates words."""
     forced_pause_seconds: float = 0.06
-    """What will do for a pause once the prompt holds `roll_seconds`."""
+    """The shortest pause that is accepted once the prompt holds `roll_seconds`."""
     keep_context_seconds: float = 8.0
-    """How far back such a pause is looked for: at most so much sound goes on into the new prompt, with its words."""
+    """The most sound that a roll carries into the new prompt, with its words."""
     spoken_margin_seconds: float = 2.0
-    """At least so much stable sound goes on into the new prompt: text is placed in sound as exactly as steps are."""
-    split_seconds: float = 20.0
-    """An utterance of unbroken speech that is so long is closed where its stable text ends at a short pause..."""
-    max_utterance_seconds: float = 30.0
-    """...and one that is so long between any two words; its text and its prompt go on..."""
-    latest_split_seconds: float = 36.0
-    """...and one that is so long in any case."""
+    """The least stable sound that a roll carries over: text is placed in sound no more exactly than steps are."""
     restart_seconds: float = 12.0
-    """A prompt that holds this much begins anew when speech begins after a pause."""
+    """A prompt with this much sound is not continued when speech begins after a pause."""
     joined_pause_seconds: float = 2.0
-    """After a longer pause the prompt begins anew in any case: silence is not carried along."""
-    max_step_seconds: float = 12.0
-    """The most new sound one step takes, so that a late step stays within the context bound."""
-    breath_seconds: float = 0.2
-    """After so long without a voice the sound so far is decoded as if nothing followed."""
-    end_margin_seconds: float = 0.3
-    """Silence decoded with the end of an utterance; the detector has heard more of it when it says so."""
-    pad_seconds: float = 0.5
-    """Silence after the last sound: a model hears a word that is cut off as no word."""
-    preroll_seconds: float = 0.5
-    """Sound before a detected start that can still be had: what the detector's start may reach back to."""
+    """No prompt is continued after a longer pause: silence is not carried along."""
     settled_prompt_seconds: float = 16.0
-    """The most sound that one settling prompt holds, but for an utterance that is longer alone."""
+    """The most sound in one prompt of the second pass, except for an utterance that is longer by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceConfig:
+    """Where utterances begin, end and are split (`StreamingTranscriber`)."""
+
+    preroll_seconds: float = 0.5
+    """How far back in the sound a detected start of speech may lie."""
+    breath_seconds: float = 0.2
+    """After this much silence the sound so far is decoded as if nothing followed."""
+    pad_seconds: float = 0.5
+    """Silence added after the last sound: the model does not recognise a word that is cut off."""
+    end_margin_seconds: float = 0.3
+    """Silence after the end of speech that is decoded with the utterance."""
+    split_seconds: float = 20.0
+    """A longer utterance in unbroken speech is closed where its stable text ends at a short pause."""
+    max_utterance_seconds: float = 30.0
+    """A longer utterance is closed between any two words; its text and its prompt go on in the next utterance."""
+    latest_split_seconds: float = 36.0
+    """Hard limit: an utterance is closed at this length even inside a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """How text that runs away is recognised and stopped (`Hypothesis`, `PromptWindow`)."""
+
     tokens_per_second: float = 12.0
-    """The fastest speech a step believes in; more tokens than this are a runaway."""
+    """The fastest speech that is believed; more tokens than this are a runaway."""
     spare_tokens: int = 32
-    """Added to the budget of each step: header, punctuation, a slow start."""
+    """Added to the token budget of each step: header, punctuation, a slow start."""
     max_loop_period: int = 40
     """The longest repeated piece, in tokens, that counts as a loop."""
     loop_repeats: int = 5
-    """A piece must stand this many times in a row to be a loop..."""
+    """How often a piece must stand in a row to be a loop."""
     min_loop_tokens: int = 16
-    """...and the whole run must be this long: people do say "no no no no"."""
+    """The shortest loop, in tokens: people do say "no no no no"."""
     most_runaways: int = 2
-    """After so many steps in a row whose text ran away, the prompt begins anew without text."""
-    verify_draft: bool = True
-    """Offer the last hypothesis as a draft. Off only to prove that it changes nothing."""
-    reuse_encoder: bool = True
-    """Keep finished conv chunks and encoder windows. Off only to prove that it changes nothing."""
-    reuse_kv: bool = True
-    """Keep the KV cache for the part of the prompt that is the same. Off only to prove that it changes nothing."""
+    """After this many runaway steps in a row, a new prompt begins without the text that they repeat."""
 
-    def samples(self, seconds: float) -> int:
-        """Seconds as a count of samples."""
-        return round(seconds * SAMPLE_RATE)
+    def token_budget(self, n_samples: int) -> int:
+        """The most tokens that a decode may generate for that much sound."""
+        return round(self.tokens_per_second * max(n_samples / SAMPLE_RATE, 0)) + self.spare_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseConfig:
+    """What is kept from step to step. Each can be switched off, to prove that it changes no text."""
+
+    verify_draft: bool = True
+    """Verify the last hypothesis as a draft instead of generating it again token by token."""
+    reuse_encoder: bool = True
+    """Keep complete conv blocks and encoder windows."""
+    reuse_kv: bool = True
+    """Keep the KV cache of the part of the prompt that is the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamConfig:
+    """How a stream of sound becomes text."""
+
+    chunk: ChunkConfig = field(default_factory=ChunkConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    utterance: UtteranceConfig = field(default_factory=UtteranceConfig)
+    commit: CommitPolicy = field(default_factory=CommitPolicy)
+    loops: LoopConfig = field(default_factory=LoopConfig)
+    reuse: ReuseConfig = field(default_factory=ReuseConfig)
+
+
+def samples_in(seconds: float) -> int:
+    """The number of samples in that many seconds of sound."""
+    return round(seconds * SAMPLE_RATE)

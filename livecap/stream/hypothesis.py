@@ -11,7 +11,8 @@ no repair: it only grows. Nothing here knows sound, time or MLX beyond sample co
 
 from collections.abc import Callable, Sequence
 
-from livecap.stream.config import StreamConfig
+from livecap.model.generate import GeneratedToken
+from livecap.stream.config import LoopConfig, StreamConfig
 from livecap.stream.policy import BelievedToken
 from livecap.transcript import SAMPLE_RATE
 
@@ -89,8 +90,7 @@ class Hypothesis:
 
     def revise(
         self,
-        new_ids: Sequence[int],
-        margins: Sequence[float],
+        tokens: Sequence[GeneratedToken],
         end_sample: int,
         complete: bool = True,
         at_pause: bool = False,
@@ -110,16 +110,16 @@ class Hypothesis:
         first = before == self.utterance_start and not self._shown
         most = len(self._tokens) - before + self._room(end_sample)
         if not complete:
-            new_ids = new_ids[:most]
+            tokens = tokens[:most]
         known = self._tokens[before:]
-        agreed = _n_common([token.id for token in known], new_ids)
-        for token, margin in zip(known[:agreed], margins, strict=False):
-            token.margin = min(token.margin, margin)
-        fresh = zip(new_ids[agreed:], margins[agreed:], strict=False)
+        agreed = _n_common([token.id for token in known], [token.id for token in tokens])
+        for believed, token in zip(known[:agreed], tokens[:agreed], strict=True):
+            believed.margin = min(believed.margin, token.margin)
         self._pauses = [pause for pause in self._pauses if pause[0] <= before + agreed]
-        self._tokens[before + agreed :] = [BelievedToken(id, end_sample, margin) for id, margin in fresh]
+        new = tokens[agreed:]
+        self._tokens[before + agreed :] = [BelievedToken(token.id, end_sample, token.margin) for token in new]
         # People say a word twenty times, too; but not in half a second.
-        loop = None if complete and len(new_ids) <= most else loop_start(self.ids, self._config)
+        loop = None if complete and len(tokens) <= most else loop_start(self.ids, self._config.loops)
         runaway = not complete or loop is not None
         if loop is not None:
             del self._tokens[max(loop, self.frontier) :]
@@ -152,16 +152,16 @@ class Hypothesis:
     def _room(self, end_sample: int) -> int:
         """Tokens that can have been said in the sound that is new to a step."""
         seconds = (end_sample - self._milestones[-1][1]) / SAMPLE_RATE
-        return round(self._config.tokens_per_second * max(seconds, 0)) + self._config.min_loop_tokens // 2
+        return round(self._config.loops.tokens_per_second * max(seconds, 0)) + self._config.loops.min_loop_tokens // 2
 
     def forget_partial(self) -> None:
         """Nothing behind the frontier is believed any more."""
         del self._tokens[self.frontier :]
 
-    def settle(self, voiced_samples: int) -> None:
-        """Believe all of it: the utterance has ended, with so much voiced sound in it.
+    def believe_all(self, voiced_samples: int) -> None:
+        """Make all tokens stable: the utterance has ended, with this much voiced sound in it.
 
-        What was invented where hardly anybody spoke is forgotten instead.
+        Text that was probably invented, in sound with hardly any voice, is forgotten instead.
         """
         if not self.stable_ids and not self._config.commit.is_believable(self._tokens[self.frontier :], voiced_samples):
             del self._tokens[self.frontier :]
@@ -255,7 +255,7 @@ class Hypothesis:
         self._milestones = milestones[first:]
 
 
-def loop_start(ids: Sequence[int], config: StreamConfig) -> int | None:
+def loop_start(ids: Sequence[int], config: LoopConfig) -> int | None:
     """Where the second of many repetitions at the end of `ids` begins, or None where the end is no loop."""
     n = len(ids)
     for period in range(1, config.max_loop_period + 1):

@@ -31,7 +31,7 @@ class CommitPolicy:
     """Of `ROLLBACK`: so many last tokens are decided anew."""
     rollback_cold_seconds: float = 4.0
     """Of `ROLLBACK`: so much sound is heard before anything is stable."""
-    settled_seconds: float = 8.0
+    held_seconds: float = 8.0
     """Of `ROLLBACK`: tokens believed for so long are stable though they be the last."""
     agree_seconds: float = 0.3
     """A word is stable once it was still believed after so much more sound."""
@@ -122,7 +122,7 @@ class CommitPolicy:
         self, tokens: Sequence["BelievedToken"], frontier: int, end_sample: int, starts_word: Callable[[int], bool]
     ) -> int:
         """Where the last `held_words` words begin; words that were long believed are held no more."""
-        old = end_sample - round(self.settled_seconds * SAMPLE_RATE)
+        old = end_sample - round(self.held_seconds * SAMPLE_RATE)
         n, words = len(tokens), 0
         while n > frontier and words < self.held_words and tokens[n - 1].since_sample > old:
             n -= 1
@@ -134,7 +134,7 @@ class CommitPolicy:
     ) -> int:
         if end_sample - begin_sample <= self.rollback_cold_seconds * SAMPLE_RATE:
             return frontier
-        settled = end_sample - round(self.settled_seconds * SAMPLE_RATE)
+        settled = end_sample - round(self.held_seconds * SAMPLE_RATE)
         old = frontier
         while old < len(tokens) and tokens[old].since_sample <= settled:
             old += 1

@@ -11,11 +11,10 @@ new prompt with just its words as the prefix, and the language header stays.
 from dataclasses import dataclass, field
 
 from livecap.audio_in.vad import SpeechDetector
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.hypothesis import Hypothesis
 from livecap.stream.recent_sound import RecentSound
-from livecap.stream.recogniser import Decoded, Recogniser
-from livecap.stream.stage_seconds import StageSeconds
+from livecap.stream.recogniser import Decoded, Recogniser, StageSeconds
 from livecap.stream.token_text import TokenText
 from livecap.transcript import SAMPLE_RATE
 
@@ -101,12 +100,12 @@ class PromptWindow:
         recogniser, hypothesis = self._recogniser, self.hypothesis
         recogniser.append(self._sound.between(recogniser.end_sample, end_sample))
         draft = hypothesis.partial_ids
-        pad_samples = self._config.samples(self._config.pad_seconds) if at_end else 0
+        pad_samples = samples_in(self._config.utterance.pad_seconds) if at_end else 0
         decoded = recogniser.decode(self.header, hypothesis.prefix, draft, self._budget(), pad_samples)
         if decoded.header != self.header:
             hypothesis.forget_partial()  # another language: its text has to be heard twice of its own
         self.header = decoded.header
-        runaway = hypothesis.revise(decoded.ids, decoded.margins, end_sample, decoded.complete, at_end)
+        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_end)
         self._n_runaways = self._n_runaways + 1 if runaway else 0
         statistics = self.statistics
         statistics.n_steps += 1
@@ -127,11 +126,11 @@ class PromptWindow:
         """True where a pause of this length should be heard as one, since the prompt will soon be cut at a pause."""
         config = self._config
         n_samples = self._sound.end_sample - self.start_sample
-        late = n_samples >= config.samples(config.roll_seconds)
-        least_seconds = config.forced_pause_seconds if late else config.roll_pause_seconds
-        if n_samples < config.samples(config.look_for_pause_seconds) or quiet_samples < config.samples(least_seconds):
+        late = n_samples >= samples_in(config.prompt.roll_seconds)
+        least_seconds = config.prompt.forced_pause_seconds if late else config.prompt.roll_pause_seconds
+        if n_samples < samples_in(config.prompt.look_for_pause_seconds) or quiet_samples < samples_in(least_seconds):
             return False
-        earliest = self.end_sample - config.samples(config.keep_context_seconds)
+        earliest = self.end_sample - samples_in(config.prompt.keep_context_seconds)
         return not any(sample >= earliest for _, sample in self.hypothesis.stable_pauses())
 
     def make_room(self, end_sample: int) -> bool:
@@ -141,15 +140,15 @@ class PromptWindow:
             False where there can be no room, since the text does not advance with the sound.
         """
         config, hypothesis = self._config, self.hypothesis
-        if self._n_runaways and self._n_runaways % config.most_runaways == 0:
+        if self._n_runaways and self._n_runaways % config.loops.most_runaways == 0:
             self._leave_loop()
         n_samples = end_sample - self.start_sample
-        if n_samples <= config.samples(config.roll_seconds):
+        if n_samples <= samples_in(config.prompt.roll_seconds):
             return True
-        earliest = self.end_sample - config.samples(config.keep_context_seconds)
-        latest = hypothesis.sample_at_frontier() - config.samples(config.spoken_margin_seconds)
-        bound = n_samples > config.samples(config.max_context_seconds)
-        most_left = config.samples(config.max_context_seconds - config.spoken_margin_seconds)
+        earliest = self.end_sample - samples_in(config.prompt.keep_context_seconds)
+        latest = hypothesis.sample_at_frontier() - samples_in(config.prompt.spoken_margin_seconds)
+        bound = n_samples > samples_in(config.prompt.max_context_seconds)
+        most_left = samples_in(config.prompt.max_context_seconds - config.prompt.spoken_margin_seconds)
         oldest = end_sample - most_left if bound else earliest
         pauses = [pause for pause in hypothesis.stable_pauses() if pause[1] >= oldest]
         if pauses:
@@ -163,7 +162,7 @@ class PromptWindow:
 
     def short_pause_near(self, sample: int) -> tuple[int, int] | None:
         """The longest pause within half a second of `sample`, if it parts words."""
-        around, least = SAMPLE_RATE // 2, self._config.samples(self._config.roll_pause_seconds)
+        around, least = SAMPLE_RATE // 2, samples_in(self._config.prompt.roll_pause_seconds)
         low, high = max(sample - around, self.start_sample), min(sample + around, self.end_sample)
         pause = self.detector.longest_pause(low, high) if low < high else None
         return pause if pause and pause[1] - pause[0] >= least else None
@@ -188,7 +187,7 @@ class PromptWindow:
         """No pause was heard, so the cut may be a word off."""
         pause = self.detector.longest_pause(earliest, latest)
         sample = (pause[0] + pause[1]) // 2 if pause else latest
-        most_left = self._config.samples(self._config.max_context_seconds - self._config.max_step_seconds)
+        most_left = samples_in(self._config.prompt.max_context_seconds - self._config.prompt.max_new_seconds)
         if latest <= self.start_sample or self.end_sample - sample > most_left:
             return False
         self._cut(sample)
@@ -196,8 +195,8 @@ class PromptWindow:
 
     def _leave_loop(self) -> None:
         """A loop feeds on the text in its prompt: a new prompt begins, with the last words alone; then, without any."""
-        again = self._n_runaways > self._config.most_runaways
-        margin = 0 if again else self._config.samples(self._config.spoken_margin_seconds)
+        again = self._n_runaways > self._config.loops.most_runaways
+        margin = 0 if again else samples_in(self._config.prompt.spoken_margin_seconds)
         near = min(max(self.hypothesis.sample_at_frontier() - margin, self.start_sample), self.end_sample)
         self._cut(self._middle_of_pause(near), self.hypothesis.frontier if again else None)
         if again:
@@ -220,5 +219,4 @@ class PromptWindow:
 
     def _budget(self) -> int:
         """The most tokens that can have been said since the frontier."""
-        seconds = (self.end_sample - self.hypothesis.sample_at_frontier()) / SAMPLE_RATE
-        return round(self._config.tokens_per_second * max(seconds, 0)) + self._config.spare_tokens
+        return self._config.loops.token_budget(self.end_sample - self.hypothesis.sample_at_frontier())

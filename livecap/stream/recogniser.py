@@ -5,7 +5,7 @@ The transcriber knows positions in sound and token ids only, so a scripted oracl
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 import numpy as np
@@ -13,21 +13,40 @@ from numpy.typing import NDArray
 
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel
-from livecap.model.generate import generate_drafted, verify
+from livecap.model.generate import GeneratedToken, generate_drafted, verify
 from livecap.model.text.prompt import Prompt
 from livecap.stream.config import StreamConfig
-from livecap.stream.stage_seconds import StageSeconds
 from livecap.stream.windows import EncoderWindows
+
+
+@dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Seconds of compute of one decode or of many, by stage. The rest of a decode is the host's own work.
+
+    Measured where the host waits for MLX anyway. `python -m benchmarks` measures finer stages, by waiting more often.
+    """
+
+    mel: float = 0.0
+    encoder: float = 0.0
+    """Convolutions and attention over the sound."""
+    prefill: float = 0.0
+    """The prompt through the decoder, with the draft that is verified in the same pass."""
+    generate: float = 0.0
+    """The tokens after that, one pass each."""
+
+    def __add__(self, other: "StageSeconds") -> "StageSeconds":
+        return StageSeconds(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: "StageSeconds") -> "StageSeconds":
+        return StageSeconds(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What the model says follows the prefix."""
 
-    ids: list[int]
-    """Text tokens after the prefix; header and end of text are not among them."""
-    margins: list[float]
-    """For each id, how far its logit lay above the second best."""
+    tokens: list[GeneratedToken]
+    """Text after the prefix, without the header and the end of text."""
     header: tuple[int, ...]
     """`language X<asr_text>` as ids, given or generated; empty where the language is forced or none was said."""
     complete: bool
@@ -38,6 +57,11 @@ class Decoded:
     """Sequential passes through the decoder behind the prefill."""
     seconds: StageSeconds = StageSeconds()
     """Where the time went."""
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of `tokens`."""
+        return [token.id for token in self.tokens]
 
 
 class Recogniser(Protocol):
@@ -114,7 +138,7 @@ class ModelRecogniser:
 
     def begin(self, start_sample: int) -> None:
         """See `Recogniser`."""
-        self._windows = EncoderWindows(self._model, start_sample, self._config.reuse_encoder)
+        self._windows = EncoderWindows(self._model, start_sample, self._config.reuse.reuse_encoder)
         mx.clear_cache()
 
     def append(self, samples: NDArray[np.float32]) -> None:
@@ -152,11 +176,11 @@ class ModelRecogniser:
         header = () if forced else tuple(header)
         given = [*header, *prefix] if prefix else []
         draft = list(draft) if prefix or forced else [*header, *draft]
-        if not self._config.verify_draft:
+        if not self._config.reuse.verify_draft:
             draft = []
         names, embeddings = audio.names, audio.embeddings
         prompt = Prompt.build(self._tokenizer, names, embeddings, self._context, self._language, [*given, *draft])
-        if not self._config.reuse_kv:
+        if not self._config.reuse.reuse_kv:
             self._cache.trim_to(0)
         said, logits = verify(self._model, self._cache, prompt, len(draft))
         prefilled = clock() if draft else None
@@ -176,13 +200,11 @@ class ModelRecogniser:
             ids = [token.id for token in said]
             n_header = ids.index(self._tokenizer.asr_text_id) + 1 if self._tokenizer.asr_text_id in ids else 0
             header = tuple(ids[:n_header])
-        text = said[n_header:]
         n_accepted = len(said) - n_passes
         end = clock()
         prefilled = end if prefilled is None else prefilled
         return Decoded(
-            ids=[token.id for token in text],
-            margins=[token.margin for token in text],
+            tokens=said[n_header:],
             header=header,
             complete=complete,
             n_accepted=n_accepted,

@@ -8,11 +8,11 @@ the draft, so that a pass costs little more than its prefill.
 from collections import deque
 from dataclasses import dataclass
 
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.word_times import Span
-from livecap.transcript import SAMPLE_RATE, Word
+from livecap.transcript import Word
 
 MOST_WAITING = 12
 """Closed utterances, of at most 30 s each."""
@@ -74,9 +74,8 @@ class Settling:
         assert prefix is not None
         heard = self._recogniser.end_sample
         self._recogniser.append(sound.between(heard, max(heard, utterance.end_sample)))
-        seconds = (utterance.end_sample - utterance.start_sample) / SAMPLE_RATE
-        budget = round(self._config.tokens_per_second * seconds) + self._config.spare_tokens
-        pad_samples = self._config.samples(self._config.pad_seconds)
+        budget = self._config.loops.token_budget(utterance.end_sample - utterance.start_sample)
+        pad_samples = samples_in(self._config.utterance.pad_seconds)
         decoded = self._recogniser.decode(self._header, prefix, utterance.ids, budget, pad_samples)
         self._header = decoded.header
         prefix += decoded.ids
@@ -93,6 +92,6 @@ class Settling:
         config = self._config
         silence = utterance.start_sample - self._recogniser.end_sample
         length = utterance.end_sample - self._recogniser.start_sample
-        return silence <= config.samples(config.joined_pause_seconds) and length <= config.samples(
-            config.settled_prompt_seconds
+        return silence <= samples_in(config.prompt.joined_pause_seconds) and length <= samples_in(
+            config.prompt.settled_prompt_seconds
         )

@@ -17,12 +17,12 @@ from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.model.text.prompt import header_language
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
-from livecap.stream.config import StreamConfig
+from livecap.stream.chunk_length import ChunkLength
+from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.prompt_window import PromptWindow, StepStatistics
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import ClosedUtterance, Settling
-from livecap.stream.step_length import StepLength
 from livecap.stream.token_text import TokenText
 from livecap.stream.word_times import carry_over, place_words
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
@@ -73,7 +73,7 @@ class StreamingTranscriber:
         self._detector = make_detector()
         self._clock = clock
         self._settling = settling
-        self._step_length = StepLength(self._config)
+        self._chunk_length = ChunkLength(self._config.chunk)
         self._sound = RecentSound()
         self._window = PromptWindow(recogniser, self._text, self._config, self._sound, self._detector)
         self._events: deque[SpeechEvent] = deque()
@@ -101,35 +101,35 @@ class StreamingTranscriber:
         if any(self._matters(event) for event in self._events):
             return True
         if self._utterance is None and self._events:
-            return self._sound.end_sample - self._events[0].sample >= self.step_samples
-        return self._is_due(self.step_samples)
+            return self._sound.end_sample - self._events[0].sample >= self.chunk_samples
+        return self._is_due(self.chunk_samples)
 
-    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         """One round over all that has arrived; each update is handed over as soon as it is known.
 
         Args:
-            step_samples: in place of `self.step_samples`: so much new sound is decoded though speech goes on.
+            chunk_samples: in place of `self.chunk_samples`: so much new sound is decoded though speech goes on.
         """
-        due_samples = self.step_samples if step_samples is None else step_samples
+        due_samples = self.chunk_samples if chunk_samples is None else chunk_samples
         while self._events:
             event = self._events.popleft()
             if isinstance(event, SpeechStarted):
                 self._begin_utterance(event.sample)
             elif isinstance(event, SpeechEnded):
-                yield from self._hear_the_end(event.sample + self._config.samples(self._config.end_margin_seconds))
+                yield from self._hear_the_end(event.sample + samples_in(self._config.utterance.end_margin_seconds))
                 yield from self._end_utterance()
             elif self._matters(event) and self._last_voiced_sample <= event.sample:
                 yield from self._hear_the_end(event.sample)
         if self._is_due(due_samples):
             yield from self._decode_until(self._sound.end_sample)
 
-    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         """Listening pauses: what was heard is decoded, and all of it becomes stable. Sound may follow.
 
         Args:
-            step_samples: as in `step`.
+            chunk_samples: as in `step`.
         """
-        yield from self.step(step_samples)
+        yield from self.step(chunk_samples)
         yield from self._hear_the_end(self._sound.end_sample)
         yield from self._end_utterance()
         self._heard_until = self._sound.end_sample
@@ -186,17 +186,17 @@ class StreamingTranscriber:
     def due_until(self) -> int:
         """Sound up to here is decoded, or waits for a step that is not due; lag is counted from it."""
         waiting = self._sound.end_sample - self._heard_until
-        return self._heard_until + min(waiting, self.step_samples)
+        return self._heard_until + min(waiting, self.chunk_samples)
 
     @property
-    def step_samples(self) -> int:
+    def chunk_samples(self) -> int:
         """New sound that makes a step worth its cost now."""
         utterance, config = self._utterance, self._config
         awaits_words = utterance is None or not (
             utterance.is_shown
-            or self._sound.end_sample - utterance.start_sample > config.samples(config.first_words_seconds)
+            or self._sound.end_sample - utterance.start_sample > samples_in(config.chunk.first_words_seconds)
         )
-        return self._step_length.samples(awaits_words)
+        return self._chunk_length.samples(awaits_words)
 
     @property
     def statistics(self) -> StepStatistics:
@@ -214,8 +214,8 @@ class StreamingTranscriber:
         config, window = self._config, self._window
         if (
             not window.is_open
-            or sample - window.end_sample > config.samples(config.joined_pause_seconds)
-            or window.end_sample - window.start_sample >= config.samples(config.restart_seconds)
+            or sample - window.end_sample > samples_in(config.prompt.joined_pause_seconds)
+            or window.end_sample - window.start_sample >= samples_in(config.prompt.restart_seconds)
         ):
             window.begin(sample)
             self._forget_sound(sample)
@@ -233,7 +233,7 @@ class StreamingTranscriber:
         if self._utterance is None:
             return
         spans = self._detector.voiced_spans(self._utterance.start_sample, self._window.end_sample)
-        self._window.hypothesis.settle(sum(end - start for start, end in spans))
+        self._window.hypothesis.believe_all(sum(end - start for start, end in spans))
         yield self._close_utterance(self._window.end_sample)
         self._utterance = None
         self._heard_until = self._window.end_sample
@@ -246,17 +246,17 @@ class StreamingTranscriber:
         utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config
         assert utterance is not None
         length = self._window.end_sample - utterance.start_sample
-        if length < config.samples(config.split_seconds) or not hypothesis.stable_ids:
+        if length < samples_in(config.utterance.split_seconds) or not hypothesis.stable_ids:
             return
         near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
         pause = self._window.short_pause_near(near)
         if pause is not None and self._last_voiced_sample < pause[1]:
             pause = None  # what is not stable was said before it
-        if pause is None and length < config.samples(config.max_utterance_seconds):
+        if pause is None and length < samples_in(config.utterance.max_utterance_seconds):
             return
         following = hypothesis.partial_ids
-        if not (following and self._text.starts_word(following[0])) and length < config.samples(
-            config.latest_split_seconds
+        if not (following and self._text.starts_word(following[0])) and length < samples_in(
+            config.utterance.latest_split_seconds
         ):
             return  # the next utterance would begin with a full stop, or with the rest of a word
         cut_sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
@@ -288,12 +288,12 @@ class StreamingTranscriber:
     def _forget_sound(self, before_sample: int) -> None:
         """Sound before `before_sample` leaves, but for what may still be asked for."""
         config = self._config
-        joined = config.samples(config.joined_pause_seconds + config.preroll_seconds)
+        joined = samples_in(config.prompt.joined_pause_seconds + config.utterance.preroll_seconds)
         needed = [before_sample - joined]
         if self._window.is_open and before_sample - self._window.end_sample <= joined:
             needed.append(self._window.start_sample)  # speech may go on in this prompt, which may be cut anywhere
         if self._utterance is not None:
-            needed.append(self._utterance.start_sample - config.samples(config.joined_pause_seconds))
+            needed.append(self._utterance.start_sample - samples_in(config.prompt.joined_pause_seconds))
         if self._settling and self._settling.needs_from is not None:
             needed.append(self._settling.needs_from)
         self._sound.forget(min(needed))
@@ -303,18 +303,18 @@ class StreamingTranscriber:
     def _matters(self, event: SpeechEvent) -> bool:
         """True where a step should look at it at once. A brief pause only matters to a prompt that must soon roll."""
         if isinstance(event, SpeechPaused):
-            breath = event.quiet_samples >= self._config.samples(self._config.breath_seconds)
+            breath = event.quiet_samples >= samples_in(self._config.utterance.breath_seconds)
             return breath or (self._utterance is not None and self._window.wants_pause(event.quiet_samples))
         return isinstance(event, SpeechEnded)
 
-    def _is_due(self, step_samples: int) -> bool:
+    def _is_due(self, chunk_samples: int) -> bool:
         """So much new sound has come, and somebody spoke in it."""
         if self._utterance is None:
             return False
         heard = self._window.end_sample
         if self._end_is_heard and self._last_voiced_sample <= heard:
             return False
-        return self._sound.end_sample - heard >= step_samples
+        return self._sound.end_sample - heard >= chunk_samples
 
     @property
     def _last_voiced_sample(self) -> int:
@@ -335,7 +335,7 @@ class StreamingTranscriber:
         Args:
             at_end: with silence behind it, even where no sound is new.
         """
-        most = self._config.samples(self._config.max_step_seconds)
+        most = samples_in(self._config.prompt.max_new_seconds)
         while self._utterance is not None:
             stop = min(end_sample, self._window.end_sample + most)
             is_last = at_end and stop == end_sample
@@ -364,7 +364,7 @@ class StreamingTranscriber:
             # The text before the pause misleads: the utterance is heard without it.
             self._window.begin(self._utterance.start_sample)
             decoded = self._window.decode(end_sample, at_end)
-        self._step_length.note(self._clock() - start)
+        self._chunk_length.note_cost(self._clock() - start)
         if self._forced_language is None and self._window.hypothesis.prefix:
             # Text was committed in it: before that a language is a guess, and may be another one in the next step.
             self.language = self._named_language(decoded.header) or self.language

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector
 from livecap.model.checkpoint.load import LoadedModel
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.recogniser import ModelRecogniser
 from livecap.transcript import SAMPLE_RATE
 
@@ -25,8 +25,8 @@ def transcribe(
     for start, stop in cut_at_pauses(samples):
         recogniser.begin(start)
         recogniser.append(samples[start:stop])
-        budget = round((stop - start) / SAMPLE_RATE * config.tokens_per_second) + config.spare_tokens
-        decoded = recogniser.decode((), (), (), budget, config.samples(config.pad_seconds))
+        budget = config.loops.token_budget(stop - start)
+        decoded = recogniser.decode((), (), (), budget, samples_in(config.utterance.pad_seconds))
         texts.append(loaded.tokenizer.decode(decoded.ids).strip())
     return " ".join(text for text in texts if text)
 

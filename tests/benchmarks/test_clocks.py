@@ -9,7 +9,7 @@ from benchmarks.scripted_speech import ScriptDetector, ScriptStyle, speak
 from livecap.eval.timeline import Timeline, play
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE
 
@@ -23,7 +23,7 @@ def session(cost: float, step_cost: float | None = None) -> Timeline:
     transcriber = StreamingTranscriber(
         oracle,
         tokenizer,
-        StreamConfig(step_seconds=1.0, step_cost_seconds=0.5),
+        StreamConfig(ChunkConfig(1.0, 0.5)),
         make_detector=lambda: ScriptDetector(WORDS),  # type: ignore[arg-type,return-value]
         clock=clock,
     )

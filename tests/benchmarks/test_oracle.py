@@ -17,7 +17,7 @@ from livecap.eval.modes import parse_mode
 from livecap.eval.reference import SpokenWord
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.transcript import SAMPLE_RATE
 
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
@@ -100,7 +100,7 @@ def test_the_default_faults_reproduce_what_was_published() -> None:
     tokens = sum(len(tokenizer().encode(f" {word.text}")) for word in words)
     assert tokens / len(words) == pytest.approx(1.27, abs=0.03)
     windows = "look_for_pause_seconds=16;roll_seconds=22;step_cost_seconds=1"
-    session = run(words, f"published:step_seconds=2;commit.rule=rollback;commit.hold_display=false;{windows}")
+    session = run(words, f"published:chunk_seconds=2;commit.rule=rollback;commit.hold_display=false;{windows}")
     assert session.acceptance == pytest.approx(0.74, abs=0.03)
     assert session.rewrite_rate == pytest.approx(0.65, abs=0.03)
 
@@ -111,11 +111,11 @@ def test_the_default_faults_reproduce_what_was_published() -> None:
 @settings(max_examples=1500 if PROVE else 12)
 @given(st.integers(0, 2**31), faults, styles, st.floats(0.2, 4) | st.none())
 def test_stable_text_is_never_revised_whatever_the_model_does(
-    seed: int, faults: Faults, style: ScriptStyle, step_seconds: float | None
+    seed: int, faults: Faults, style: ScriptStyle, chunk_seconds: float | None
 ) -> None:
     """Short examples, so that one that fails can be made small; `benchmarks.oracle_counts` hears a million steps."""
     words = speak(80, seed, style)
-    config = StreamConfig(step_seconds=step_seconds)
+    config = StreamConfig(ChunkConfig(chunk_seconds))
     session = run_oracle(words, tokenizer(), config, faults, seed=seed)
     assert session.n_revisions == 0
 

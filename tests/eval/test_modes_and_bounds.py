@@ -1,5 +1,7 @@
 """What the command line of the benchmarks understands."""
 
+from dataclasses import fields
+
 import pytest
 
 from livecap.errors import SettingsError
@@ -11,7 +13,7 @@ from livecap.stream.policy import Rule
 
 def test_a_number_is_a_chunk() -> None:
     mode = parse_mode("0.5")
-    assert (mode.name, mode.config.step_seconds) == ("0.5 s", 0.5)
+    assert (mode.name, mode.config.chunk.chunk_seconds) == ("0.5 s", 0.5)
 
 
 def test_default_is_the_streams_own() -> None:
@@ -19,10 +21,46 @@ def test_default_is_the_streams_own() -> None:
 
 
 def test_settings_of_parts_can_be_named() -> None:
-    config = parse_mode("mine:step_seconds=1;commit.rule=agreement;commit.held_words=3;reuse_kv=false").config
-    assert (config.step_seconds, config.commit.rule, config.commit.held_words) == (1.0, Rule.AGREEMENT, 3)
-    assert not config.reuse_kv
-    assert parse_mode("mine:step_seconds=auto").config.step_seconds is None
+    config = parse_mode("mine:chunk_seconds=1;commit.rule=agreement;held_words=3;reuse.reuse_kv=false").config
+    assert (config.chunk.chunk_seconds, config.commit.rule, config.commit.held_words) == (1.0, Rule.AGREEMENT, 3)
+    assert not config.reuse.reuse_kv
+    assert parse_mode("mine:chunk_seconds=auto").config.chunk.chunk_seconds is None
+
+
+def test_a_setting_has_one_name_in_all_groups() -> None:
+    config = StreamConfig()
+    names = [setting.name for group in fields(config) for setting in fields(getattr(config, group.name))]
+    assert len(names) == len(set(names))
+
+
+OLD_SETTINGS = """
+    step_seconds=3 step_cost_seconds=3 least_step_seconds=3 most_step_seconds=3 first_step_seconds=3
+    first_words_seconds=3 load=3 commit.rule=rollback commit.rollback_tokens=3 commit.rollback_cold_seconds=3
+    commit.settled_seconds=3 commit.agree_seconds=3 commit.doubtful_seconds=3 commit.sure_margin=3
+    commit.shown_margin=3 commit.pause_margin=3 commit.believed_margin=3 commit.hold_display=false commit.kept_steps=3
+    commit.short_voice_seconds=3 commit.held_words=3 max_context_seconds=3 look_for_pause_seconds=3 roll_seconds=3
+    roll_pause_seconds=3 forced_pause_seconds=3 keep_context_seconds=3 spoken_margin_seconds=3 split_seconds=3
+    max_utterance_seconds=3 latest_split_seconds=3 restart_seconds=3 joined_pause_seconds=3 max_step_seconds=3
+    breath_seconds=3 end_margin_seconds=3 pad_seconds=3 preroll_seconds=3 settled_prompt_seconds=3 tokens_per_second=3
+    spare_tokens=3 max_loop_period=3 loop_repeats=3 min_loop_tokens=3 most_runaways=3 verify_draft=false
+    reuse_encoder=false reuse_kv=false
+""".split()
+
+
+def test_modes_of_older_versions_change_the_same_settings() -> None:
+    config = StreamConfig()
+    for setting in OLD_SETTINGS:
+        changed = parse_mode(f"old:{setting}").config
+        assert changed != config, setting
+        config = parse_mode(f"old:{';'.join(OLD_SETTINGS[: OLD_SETTINGS.index(setting) + 1])}").config
+    before = StreamConfig()
+    same = [
+        f"{group.name}.{setting.name}"
+        for group in fields(config)
+        for setting in fields(getattr(config, group.name))
+        if getattr(getattr(config, group.name), setting.name) == getattr(getattr(before, group.name), setting.name)
+    ]
+    assert same == [], "each of the old names sets something else"
 
 
 @pytest.mark.parametrize("text", ["fast", "x:nothing=1", "x:commit.rule=maybe", "x:reuse_kv=2", "x:commit", "x:a.b=1"])

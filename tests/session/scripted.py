@@ -77,7 +77,7 @@ class ScriptedTranscriber:
     language = "English"
     speaking = True
     n_unsettled = 0
-    step_samples = SECOND
+    chunk_samples = SECOND
     statistics = StepStatistics()
 
     def __init__(self, fault: Exception | None = None, track: str = "") -> None:
@@ -98,12 +98,12 @@ class ScriptedTranscriber:
         self._n += 1
         self.decoded_samples = chunk.end_sample
 
-    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         if self._fault is not None and self._n == 2:
             raise self._fault
         yield self._update(self._n - 1, final=False)
 
-    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         yield self._update(self._n, final=True)
 
     finish = flush

@@ -44,7 +44,7 @@ class HalfSpeed(ScriptedTranscriber):
         self._new += len(chunk.samples)
         self.decoded_samples = chunk.end_sample
 
-    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         for _ in range(2 * (self._new // SECOND)):
             if self.n_delivered < MINUTES_10:
                 self.deliver()
@@ -56,7 +56,7 @@ class HalfSpeed(ScriptedTranscriber):
             source.close()
         yield from ()
 
-    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         yield TranscriptUpdate("", 0, "all", "", 0, self.decoded_samples, "English", True)
 
     finish = flush

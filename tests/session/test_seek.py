@@ -53,10 +53,10 @@ class Hears(ScriptedTranscriber):
         self._words += [str(round(value * 1000)) for value in chunk.samples[-chunk.start_sample % SECOND :: SECOND]]
         self.decoded_samples = chunk.end_sample
 
-    def step(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         yield self._said(False)
 
-    def flush(self, step_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+    def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         if self.decoded_samples > self._begin and self._words:
             yield self._said(True)
             self._words, self._index, self._begin = [], self._index + 1, self.decoded_samples

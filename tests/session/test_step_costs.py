@@ -1,7 +1,7 @@
 """What steps cost is told as it was; a step that heard nothing anew says nothing about speed."""
 
 from livecap.session.step_costs import RTF_STEPS, StepCost, StepCosts
-from livecap.stream.stage_seconds import StageSeconds
+from livecap.stream.recogniser import StageSeconds
 
 
 def cost(sound=1.0, compute=0.25):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
+from livecap.model.generate import GeneratedToken
 from livecap.stream.recogniser import Decoded
 
 SECOND = 16_000
@@ -148,4 +149,4 @@ class ScriptedRecogniser:
             n = min(self._random.randint(0, self._unstable), len(ids))
             self._n_wrong += n
             ids = ids[: len(ids) - n] + [5000 + self._n_wrong - i for i in range(n)]
-        return Decoded(ids[:max_tokens], [9.0] * len(ids[:max_tokens]), HEADER, len(ids) <= max_tokens)
+        return Decoded([GeneratedToken(token, 9.0) for token in ids[:max_tokens]], HEADER, len(ids) <= max_tokens)

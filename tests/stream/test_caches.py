@@ -17,7 +17,7 @@ from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint.load import LoadedModel, load, load_model
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import ChunkConfig, ReuseConfig, StreamConfig
 from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.stream.windows import EncoderWindows
@@ -30,7 +30,7 @@ RECORDINGS = sorted((ROOT / "recordings").glob("*.flac"))
 RANDOM_CHECKPOINT = ROOT / "tests" / "model" / "data" / "asr"
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 SECOND = 16_000
-CONFIG = StreamConfig(step_seconds=1.0, step_cost_seconds=0.1)
+CONFIG = StreamConfig(ChunkConfig(1.0, 0.1))
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +52,15 @@ def updates(loaded: LoadedModel, samples: NDArray[np.float32], config: StreamCon
     return list(run())
 
 
-OFF = [{"reuse_encoder": False}, {"reuse_kv": False}, {"verify_draft": False}]
+OFF = [ReuseConfig(reuse_encoder=False), ReuseConfig(reuse_kv=False), ReuseConfig(verify_draft=False)]
 
 
-@pytest.mark.parametrize("off", OFF, ids=lambda off: next(iter(off)))
+@pytest.mark.parametrize("off", OFF, ids=["encoder", "kv", "draft"])
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_recordings_read_the_same_without_a_cache(tiny: LoadedModel, path: Path, off: dict[str, bool]) -> None:
+def test_recordings_read_the_same_without_a_cache(tiny: LoadedModel, path: Path, off: ReuseConfig) -> None:
     samples, _ = soundfile.read(path, dtype="float32", frames=-1 if PROVE else 12 * SECOND)
     with_cache = updates(tiny, samples, CONFIG)
-    assert with_cache and updates(tiny, samples, replace(CONFIG, **off)) == with_cache
+    assert with_cache and updates(tiny, samples, replace(CONFIG, reuse=off)) == with_cache
 
 
 @pytest.mark.parametrize("seed", range(8 if PROVE else 1))
@@ -75,11 +75,11 @@ def test_random_checkpoints_say_the_same_without_a_cache(seed: int) -> None:
     samples, _ = soundfile.read(
         RECORDINGS[seed % len(RECORDINGS)], dtype="float32", frames=(42 if PROVE else 26) * SECOND
     )
-    config = StreamConfig(step_seconds=2.0, step_cost_seconds=0.1)
+    config = StreamConfig(ChunkConfig(2.0, 0.1))
     with_caches = updates(random_model, samples, config)
     assert with_caches
     for off in OFF:
-        assert updates(random_model, samples, replace(config, **off)) == with_caches, off
+        assert updates(random_model, samples, replace(config, reuse=off)) == with_caches, off
 
 
 def sound(seed: int, n: int) -> NDArray[np.float32]:

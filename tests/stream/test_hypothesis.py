@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.stream.config import StreamConfig
+from livecap.model.generate import GeneratedToken
+from livecap.stream.config import LoopConfig, StreamConfig
 from livecap.stream.hypothesis import Hypothesis, loop_start
 from livecap.stream.policy import CommitPolicy, Rule
 
@@ -22,13 +23,18 @@ def whole(ids: Sequence[int]) -> bool:
     return not ids or ids[-1] != 7
 
 
+def tokens(ids: Sequence[int], margin: float) -> list[GeneratedToken]:
+    """All as sure as `margin` says."""
+    return [GeneratedToken(id, margin) for id in ids]
+
+
 def make(rule: Rule = Rule.CONFIDENCE) -> Hypothesis:
     return Hypothesis(StreamConfig(commit=CommitPolicy(rule)), 0, words, whole)
 
 
 def revise(belief: Hypothesis, ids: Sequence[int], end_sample: int, margin: float = 9.0) -> bool:
     """A step that the model is equally sure of everywhere."""
-    return belief.revise(ids, [margin] * len(ids), end_sample)
+    return belief.revise(tokens(ids, margin), end_sample)
 
 
 def say(belief: Hypothesis, ids: Sequence[int], end_sample: int, margin: float = 9.0) -> bool:
@@ -52,7 +58,7 @@ def test_stable_ids_only_grow(revisions: list[list[int]], rule: Rule) -> None:
         now = belief.ids[: belief.frontier]
         assert now[: len(stable)] == stable
         stable = now
-    belief.settle(2 * SECOND)
+    belief.believe_all(2 * SECOND)
     assert belief.ids[: len(stable)] == stable and belief.frontier == len(belief.ids)
 
 
@@ -115,7 +121,7 @@ def test_nothing_is_stable_that_is_nowhere_sure_where_speech_only_began() -> Non
     for half in range(1, 6):
         say(belief, [0, 3, 6], half * SECOND // 2, 0.2)
     assert belief.stable_ids == []
-    belief.settle(SECOND)
+    belief.believe_all(SECOND)
     assert belief.stable_ids == [], "a cough, and what was invented for it"
 
 
@@ -176,7 +182,7 @@ def test_an_hour_of_unbroken_speech_stays_small() -> None:
 
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 32), st.integers(5, 9))
 def test_a_loop_is_found_and_one_repetition_stays(head: list[int], period: int, repeats: int) -> None:
-    config = StreamConfig()
+    config = LoopConfig()
     piece = list(range(100, 100 + period))
     n = max(repeats, -(-config.min_loop_tokens // period))
     start = loop_start(head + piece * n, config)
@@ -184,7 +190,7 @@ def test_a_loop_is_found_and_one_repetition_stays(head: list[int], period: int, 
 
 
 def test_people_may_repeat_themselves() -> None:
-    config = StreamConfig()
+    config = LoopConfig()
     assert loop_start([1, 2, 3, 8, 8, 8, 8, 8, 8], config) is None
     assert loop_start([1, 2, 1, 2, 1, 2, 3], config) is None
     assert loop_start([], config) is None
@@ -202,29 +208,31 @@ def test_a_loop_is_not_committed() -> None:
 
 def test_the_last_word_and_what_is_doubtful_are_shown_when_heard_twice() -> None:
     belief = make()
-    belief.revise([0], [9], SECOND)
+    belief.revise(tokens([0], 9), SECOND)
     assert belief.shown_ids == [0], "people wait for the first word"
-    belief.revise([0, 1, 3, 4, 6], [9] * 5, SECOND + SECOND // 8)
+    belief.revise(tokens([0, 1, 3, 4, 6], 9), SECOND + SECOND // 8)
     assert belief.shown_ids == [0, 1, 3, 4]
     belief = make()
-    belief.revise([0], [9], SECOND)
-    belief.revise([0, 1, 3, 4, 6], [9, 9, 0.1, 9, 9], SECOND + SECOND // 8)
+    belief.revise(tokens([0], 9), SECOND)
+    belief.revise([*tokens([0, 1], 9), GeneratedToken(3, 0.1), *tokens([4, 6], 9)], SECOND + SECOND // 8)
     assert belief.shown_ids == [0, 1]
-    belief.revise([0, 1, 3, 4, 6], [9, 9, 0.1, 9, 9], SECOND + SECOND // 4)
+    belief.revise([*tokens([0, 1], 9), GeneratedToken(3, 0.1), *tokens([4, 6], 9)], SECOND + SECOND // 4)
     assert belief.shown_ids == [0, 1, 3, 4, 6]
 
 
 def test_a_toss_of_a_coin_is_not_shown_at_a_pause_either() -> None:
     belief = make()
-    belief.revise([0], [9], SECOND)
-    belief.revise([0, 1, 3, 4, 6], [9, 9, 0.01, 9, 9], SECOND + SECOND // 8, at_pause=True)
+    belief.revise(tokens([0], 9), SECOND)
+    belief.revise(
+        [*tokens([0, 1], 9), GeneratedToken(3, 0.01), *tokens([4, 6], 9)], SECOND + SECOND // 8, at_pause=True
+    )
     assert belief.shown_ids == [0, 1]
 
 
 def test_all_else_is_shown_at_a_pause() -> None:
     belief = make()
-    belief.revise([0], [9], SECOND)
-    belief.revise([0, 1, 3, 4, 6], [0.1] * 5, SECOND + SECOND // 8, at_pause=True)
+    belief.revise(tokens([0], 9), SECOND)
+    belief.revise(tokens([0, 1, 3, 4, 6], 0.1), SECOND + SECOND // 8, at_pause=True)
     assert belief.shown_ids == [0, 1, 3, 4, 6]
 
 
@@ -232,13 +240,13 @@ def test_a_prompt_that_begins_without_words_is_a_joint_of_the_open_utterance() -
     belief = make()
     say(belief, [0, 3, 6], SECOND)
     say(belief, [0, 3, 6], 2 * SECOND)
-    belief.settle(2 * SECOND)
+    belief.believe_all(2 * SECOND)
     belief.forget_tokens(2)
     assert belief.prefix == [6] and belief.joints == []
     belief.forget_tokens(belief.frontier)
     assert belief.prefix == [] and belief.joints == [3]
     revise(belief, [9, 12], 3 * SECOND)
     assert belief.stable_ids == [0, 3, 6] and belief.joints == [3]
-    belief.settle(SECOND)
+    belief.believe_all(SECOND)
     belief.close_utterance()
     assert belief.joints == []

@@ -6,7 +6,7 @@ import soundfile
 
 from livecap.audio_in.source import AudioBlock
 from livecap.model.checkpoint.load import load
-from livecap.stream.config import StreamConfig
+from livecap.stream.config import ChunkConfig, PromptConfig, StreamConfig
 from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
@@ -27,7 +27,7 @@ class Watched(ModelRecogniser):
 def test_live_text_is_a_draft_of_the_settled_text_from_its_language_on() -> None:
     tiny = load("tiny")
     # Every utterance in a prompt of its own.
-    config = StreamConfig(step_seconds=2, step_cost_seconds=0.1, settled_prompt_seconds=0)
+    config = StreamConfig(ChunkConfig(2, 0.1), prompt=PromptConfig(settled_prompt_seconds=0))
     again = Watched(tiny, "", None, config)
     live = StreamingTranscriber(
         ModelRecogniser(tiny, "", None, config), tiny.tokenizer, config, settling=Settling(again, config)

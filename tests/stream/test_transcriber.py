@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from livecap.audio_in.source import AudioBlock
-from livecap.stream.config import StreamConfig
+from livecap.model.generate import GeneratedToken
+from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.stream.policy import CommitPolicy, Rule
 from livecap.stream.recogniser import Decoded
 from livecap.stream.settling import Settling
@@ -114,10 +115,10 @@ def test_no_word_is_lost_where_the_detector_takes_music_for_speech(n: int, music
 
 
 @given(st.floats(0.2, 12), st.integers(0, 10**6))
-def test_no_word_is_lost_whatever_the_chunk(step_seconds: float, seed: int) -> None:
+def test_no_word_is_lost_whatever_the_chunk(chunk_seconds: float, seed: int) -> None:
     random_ = random.Random(seed)
     words = speech([random_.uniform(0, 0.4) for _ in range(150)])
-    updates, _ = run(words, ScriptedRecogniser(words, 3, seed), config=StreamConfig(step_seconds=step_seconds))
+    updates, _ = run(words, ScriptedRecogniser(words, 3, seed), config=StreamConfig(ChunkConfig(chunk_seconds)))
     assert final_text(updates) == all_words(words)
 
 
@@ -206,14 +207,14 @@ def test_what_was_said_before_a_pause_on_request_becomes_stable() -> None:
 def test_rollback_trades_stability_for_latency(rollback: int) -> None:
     words = speech([0.1] * 60)
     policy = CommitPolicy(Rule.ROLLBACK, rollback_tokens=rollback, hold_display=False)
-    updates, _ = run(words, config=StreamConfig(step_seconds=2.0, commit=policy))
+    updates, _ = run(words, config=StreamConfig(ChunkConfig(2.0), commit=policy))
     partials = [len(u.partial.split()) for u in updates if not u.final][3:-2]
     assert min(partials) == rollback
 
 
 def test_the_last_words_are_shown_soon_after_speech_and_the_endpoint_needs_no_step() -> None:
     words = speech([0.3] + [0.1] * 5 + [3.0, 0.1])
-    updates, transcriber = run(words, chunk_seconds=(0.05,), config=StreamConfig(step_seconds=2.0))
+    updates, transcriber = run(words, chunk_seconds=(0.05,), config=StreamConfig(ChunkConfig(2.0)))
     shown = next(u for u in updates if u.text == "w0 w1 w2 w3 w4 w5")
     closed = next(u for u in updates if u.final)
     assert not shown.final and shown.end_sample <= words[5].end + 0.25 * SECOND
@@ -226,7 +227,7 @@ def test_the_first_words_do_not_wait_for_a_long_chunk_unless_steps_are_dear(
     cost_seconds: float, after_seconds: tuple[float, float]
 ) -> None:
     words = speech([0.3] + [0.1] * 30 + [3.0] + [0.1] * 30)
-    config = StreamConfig(step_seconds=2.0, step_cost_seconds=cost_seconds)
+    config = StreamConfig(ChunkConfig(2.0, cost_seconds))
     updates, _ = run(words, chunk_seconds=(0.05,), config=config)
     for utterance, began in ((0, words[0].start), (1, words[31].start)):
         ends = [u.end_sample for u in updates if u.utterance == utterance and u.text and not u.final]
@@ -236,7 +237,7 @@ def test_the_first_words_do_not_wait_for_a_long_chunk_unless_steps_are_dear(
 
 def test_a_voice_that_says_no_word_is_not_waited_for_in_short_steps_for_ever() -> None:
     words = speech([0.3] + [0.02] * 40)
-    config = StreamConfig(step_seconds=2.0, step_cost_seconds=0.1)
+    config = StreamConfig(ChunkConfig(2.0, 0.1))
     updates, _ = run(words, ScriptedRecogniser([]), (0.05,), config=config)
     ends = [u.end_sample / SECOND for u in updates if not u.final]
     assert sum(end < 2.5 for end in ends) > 4
@@ -250,9 +251,9 @@ def test_speech_that_goes_on_after_a_breath_is_one_utterance() -> None:
 
 
 @given(st.integers(0, 10**6), st.sampled_from(Rule), st.sampled_from([0.5, 1.0, 2.0, None]))
-def test_no_rule_loses_a_word(seed: int, rule: Rule, step_seconds: float | None) -> None:
+def test_no_rule_loses_a_word(seed: int, rule: Rule, chunk_seconds: float | None) -> None:
     words = speech(random_pauses(seed, 80))
-    config = StreamConfig(step_seconds=step_seconds, step_cost_seconds=0.1, commit=CommitPolicy(rule))
+    config = StreamConfig(ChunkConfig(chunk_seconds, 0.1), commit=CommitPolicy(rule))
     updates, _ = run(words, ScriptedRecogniser(words, 3, seed), (0.1,), config=config)
     assert final_text(updates) == all_words(words)
 
@@ -261,7 +262,7 @@ def settled(
     words: Sequence[Word], unstable: int = 0, chunk_seconds: float = 0.1
 ) -> tuple[list[TranscriptUpdate], list[UtteranceSettled]]:
     """A session that settles whenever it is idle."""
-    config = StreamConfig(step_cost_seconds=0.1)
+    config = StreamConfig(ChunkConfig(step_cost_seconds=0.1))
     transcriber = StreamingTranscriber(
         ScriptedRecogniser(words, unstable),
         ScriptedTokenizer(),  # type: ignore[arg-type]
@@ -322,7 +323,7 @@ class Undecided(ScriptedRecogniser):
 
 def test_a_language_counts_once_two_steps_have_heard_text_in_it() -> None:
     words = speech([0.1] * 20)
-    updates, _ = run(words, Undecided(words, n_guesses=5), (0.1,), config=StreamConfig(step_seconds=0.5))
+    updates, _ = run(words, Undecided(words, n_guesses=5), (0.1,), config=StreamConfig(ChunkConfig(0.5)))
     assert all(not update.stable for update in updates[:5]), "each guess takes back the text of the one before"
     assert {update.language for update in updates} == {None, "English"}
     assert final_text(updates) == all_words(words)
@@ -334,7 +335,7 @@ class Misled(ScriptedRecogniser):
     def decode(self, header: Sequence[int], prefix: Sequence[int], *rest: Any) -> Decoded:
         decoded = super().decode(header, prefix, *rest)
         if prefix and prefix[-1] == 102:
-            return replace(decoded, ids=[99, *decoded.ids], margins=[9.0, *decoded.margins])
+            return replace(decoded, tokens=[GeneratedToken(99, 9.0), *decoded.tokens])
         return decoded
 
 
@@ -352,7 +353,7 @@ def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
     transcriber = StreamingTranscriber(
         Misled(words),
         WithHalfAWord(),  # type: ignore[arg-type]
-        StreamConfig(step_seconds=0.5),
+        StreamConfig(ChunkConfig(0.5)),
         make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
     )
     updates: list[TranscriptUpdate] = []

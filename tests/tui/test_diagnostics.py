@@ -2,7 +2,7 @@
 
 from livecap.session.commit_latency import CommittedWord
 from livecap.session.step_costs import StepCost
-from livecap.stream.stage_seconds import StageSeconds
+from livecap.stream.recogniser import StageSeconds
 from livecap.tui.session_history import Moment, SessionHistory
 from livecap.tui.widgets.diagnostics_plots import Axis, cost_rows, latency_rows, p95, stage_rows
 

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from livecap.archive.archive import Archive
 from livecap.session.step_costs import StepCost
 from livecap.settings.fields import Settings
-from livecap.stream.stage_seconds import StageSeconds
+from livecap.stream.recogniser import StageSeconds
 from livecap.transcript import AudioGap, Marked, Notice, TextCommitted, UtteranceEnded, Word
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.device_screen import DeviceScreen
