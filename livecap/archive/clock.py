@@ -4,12 +4,12 @@ SessionClock    turns samples into times; learns from the facts of a session
 WallClock       the time of day of a running session, whatever happens to the computer's clock
 """
 
-import sys
 import time
 from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from livecap.steady_clock import steady_seconds
 from livecap.transcript import SAMPLE_RATE, ClockAnchored, Resumed, SessionEvent, SessionStarted
 
 STEP_SECONDS = 2.0
@@ -103,13 +103,6 @@ def short_elapsed(n_samples: int) -> str:
 def iso_time(unix_time: float) -> str:
     """ISO 8601 with milliseconds, in this computer's time zone."""
     return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")
-
-
-def steady_seconds() -> float:
-    """Seconds that only grow, and go on while the computer sleeps (`time.monotonic` stands still then)."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class WallClock:

@@ -49,62 +49,50 @@ class AudioSource(Protocol):
     @property
     def name(self) -> str:
         """The device's or the file's name, for the user."""
-        ...
 
     @property
     def live(self) -> bool:
         """True for a device: its times are times of day."""
-        ...
 
     @property
     def started_wall(self) -> float | None:
         """Unix time of sample 0, for a device that was heard before now; None where that is the session's start."""
-        ...
 
     @property
     def first_sample(self) -> int:
         """Where the sound begins: 0, or where the wanted part of a recording begins."""
-        ...
 
     @property
     def end_sample(self) -> int | None:
         """Where the sound will end, as far as that is known before; None where it is not."""
-        ...
 
     @property
     def arrived_samples(self) -> int:
         """Where the sound that has arrived ends, taken or not. Lag is counted from it. Falls only after `seek`."""
-        ...
 
     @property
     def level(self) -> float:
         """Peak of the last 100 ms that arrived, 0..1; 0 while paused."""
-        ...
 
     @property
     def trouble(self) -> str | None:
         """What is wrong now, in a few words, such as "away"; None where all is well."""
-        ...
 
     @property
     def ended(self) -> bool:
         """Nothing more will come, and everything was taken."""
-        ...
 
     @property
     def seekable(self) -> bool:
         """True for a recording, which can go on at another place."""
-        ...
 
     @property
     def health(self) -> CaptureStatus | None:
         """How well a device has been captured; None for a source that is no device."""
-        ...
 
     @property
     def spool(self) -> Spool | None:
         """Where sound that comes only once waits to be taken; None for a recording, which is kept already."""
-        ...
 
     def take(self) -> AudioBlock | None:
         """Everything that arrived since the last call, up to the next gap and at most 30 s; None if there is nothing. A
@@ -114,20 +102,16 @@ class AudioSource(Protocol):
         Raises:
             AudioError: the source failed; everything that arrived before was taken.
         """
-        ...
 
     def wake(self, event: threading.Event) -> None:
         """Before the first `take`: `event` is set when there may be something to take, or the source ended. A recording
         sets it only when it is paused, resumed or closed: look again after `WAKE_SECONDS`."""
-        ...
 
     def pause(self) -> None:
         """Stop listening; the sample clock stands still. Twice is harmless."""
-        ...
 
     def resume(self) -> None:
         """Go on listening. Twice is harmless."""
-        ...
 
     def seek(self, sample: int) -> int:
         """Go on at another place of a recording, paused or not. Not during a `take`.
@@ -138,7 +122,6 @@ class AudioSource(Protocol):
         Raises:
             AudioError: not `seekable`, or the file cannot be read there.
         """
-        ...
 
     def switch_to(self, name: str) -> None:
         """Go on with another input device; the time between the two is a gap. Only the name is checked now: if the
@@ -150,11 +133,9 @@ class AudioSource(Protocol):
         Raises:
             AudioError: this source is no device, or no input has this name.
         """
-        ...
 
     def close(self) -> None:
         """Stop listening for good. Returns soon, even when a device hangs. Twice is harmless."""
-        ...
 
 
 class SourceDefaults:

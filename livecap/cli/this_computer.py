@@ -7,7 +7,7 @@ from pathlib import Path
 
 from livecap.audio_in.device.devices import list_inputs
 from livecap.audio_in.device.microphone import Microphone
-from livecap.audio_in.device.silence import LOOPBACKS
+from livecap.audio_in.device.notices import LOOPBACKS
 from livecap.audio_out.player import Player
 from livecap.model.checkpoint.catalogue import RELEASES, TINY, TINY_BYTES, is_here
 from livecap.this_machine import memory_bytes

@@ -1,7 +1,6 @@
 """A PortAudio that does what the test says, and a Microphone on it."""
 
 import threading
-import time
 
 import numpy as np
 
@@ -11,8 +10,9 @@ from livecap.audio_in.device.enumeration import Enumeration
 from livecap.audio_in.device.microphone import Microphone
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
+from tests.audio_in.waiting import WITHIN_SECONDS, eventually
 
-CONFIG = CaptureConfig(poll_seconds=0.001, retry_seconds=0.0, ring_seconds=1.0, open_seconds=5.0, close_seconds=5.0)
+CONFIG = CaptureConfig(poll_seconds=0.001, retry_seconds=0.0, ring_seconds=1.0, open_seconds=20.0, close_seconds=20.0)
 MIC = InputDevice(3, "Yeti", "Core Audio", 1, SAMPLE_RATE, True)
 OTHER = InputDevice(4, "MacBook Pro Microphone", "Core Audio", 1, SAMPLE_RATE, False)
 
@@ -21,23 +21,32 @@ class FakeStream:
     """The test is its callback."""
 
     def __init__(self, portaudio, device, on_block, on_finished):
-        self.portaudio, self.device, self.on_block, self.on_finished = (
-            portaudio,
-            device,
-            on_block,
-            on_finished,
-        )
-        self.active = True
+        self.portaudio, self.device, self.on_block, self.on_finished = portaudio, device, on_block, on_finished
+        self.is_active = True
         self.owner = threading.get_ident()
         self.aborted = self.closed = False
         self.hangs: threading.Event | None = None
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
+
+    @property
+    def active(self):
+        self.asked.set()
+        assert self.may_answer.wait(WITHIN_SECONDS)
+        return self.is_active
 
     def hear(self, samples, flags=0):
         """A callback; its block ends now."""
         block = np.asarray(samples, np.float32)
         block = block[:, None] if block.ndim == 1 else block
-        self.portaudio.now += len(block) / self.device.default_rate
+        self.portaudio.seconds += len(block) / self.device.default_rate
         self.on_block(block, len(block), None, flags)
+
+    def keep_capture_thread(self):
+        """The capture thread stands still, behind the sound it has fetched, until `may_answer` is set."""
+        self.may_answer.clear()
+        self.asked.clear()
+        assert self.asked.wait(WITHIN_SECONDS)
 
     def die(self):
         self.on_finished()  # as on a Mac: active all the same
@@ -46,7 +55,7 @@ class FakeStream:
         assert threading.get_ident() == self.owner
         if self.hangs:
             self.hangs.wait()
-        self.active, self.aborted = False, True
+        self.is_active, self.aborted = False, True
 
     def close(self):
         assert threading.get_ident() == self.owner and self.aborted
@@ -54,7 +63,7 @@ class FakeStream:
 
 
 class FakePortAudio:
-    """What `livecap.audio_in.device.devices` offers; also the clock. A stale list is shown until `reinitialise`."""
+    """What `livecap.audio_in.device.portaudio` offers; also the clock. A stale list is shown until `reinitialise`."""
 
     def __init__(self, *plugged):
         self.plugged = list(plugged)
@@ -63,19 +72,22 @@ class FakePortAudio:
         self.faults = []
         """One for each of the next attempts to open; None opens."""
         self.n_reinitialised = self.n_probed = 0
-        self.now, self.slept = 1000.0, 0.0
+        self.n_rounds = 0
+        """Rounds of the capture thread, which looks at its clocks in each."""
+        self.seconds, self.slept = 1000.0, 0.0
         self.default_name = None
 
-    def clock(self):
-        return self.now
+    def now(self):
+        return self.seconds
 
     def sleeps(self, seconds):
-        """The machine does: one clock goes on, the other stands still."""
+        """The computer does: one clock goes on, the other stands still."""
         self.slept += seconds
-        self.now += seconds
+        self.seconds += seconds
 
-    def awake_clock(self):
-        return self.now - self.slept
+    def awake_now(self):
+        self.n_rounds += 1
+        return self.seconds - self.slept
 
     def probe_inputs(self, wanted):
         self.n_probed += 1
@@ -105,13 +117,6 @@ class FakePortAudio:
         return self.streams[-1]
 
 
-def eventually(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.0005)
-
-
 class Ear:
     """A Microphone on a fake, and what it told."""
 
@@ -122,13 +127,16 @@ class Ear:
         self.source = self.early = None
         self.query, self.config = query, config
 
+    def on_notice(self, message, severity="warning"):
+        self.notices.append(message)
+
     def open(self):
         self.source = Microphone(
             self.query,
-            on_notice=lambda message, severity="warning": self.notices.append(message),
+            on_notice=self.on_notice,
             config=self.config,
-            clock=self.portaudio.clock,
-            awake_clock=self.portaudio.awake_clock,
+            now=self.portaudio.now,
+            awake_now=self.portaudio.awake_now,
             portaudio=self.portaudio,
             enumeration=self.enumeration,
             early=self.early,
@@ -145,14 +153,28 @@ class Ear:
         self.stream.hear(samples, **options)
         eventually(lambda: self.source.health.n_blocks > before)
 
+    def passes(self, n_rounds=2):
+        """The capture thread has looked after its device so often again."""
+        before = self.portaudio.n_rounds
+        eventually(lambda: self.portaudio.n_rounds >= before + n_rounds)
+
     def waits(self, condition):
         """Time passes until it is so: a lost device is opened again at the fake's time."""
 
         def passes():
-            self.portaudio.now += 0.02
+            self.portaudio.seconds += 0.02
             return condition()
 
         eventually(passes)
 
     def reopened(self, n_streams):
         eventually(lambda: len(self.portaudio.streams) == n_streams and self.source.is_open)
+
+    def close(self):
+        """As a test ends: nothing hangs, and the capture thread is gone."""
+        for stream in self.portaudio.streams:
+            stream.may_answer.set()
+            if stream.hangs:
+                stream.hangs.set()
+        if self.source:
+            self.source.close()

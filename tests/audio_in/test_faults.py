@@ -1,18 +1,20 @@
 """Faults, a hundred times each: what was heard is kept, what was not is a gap of its length, and capture goes on."""
 
+import sys
 import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from livecap.audio_in.device import devices
+from livecap.audio_in.device.devices import list_inputs
 from livecap.audio_in.device.enumeration import Enumeration
 from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
-from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio, eventually
+from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio
+from tests.audio_in.waiting import capture_threads, eventually
 
 TIMES = 100
 SOUND = np.full(320, 0.5, np.float32)
@@ -29,15 +31,15 @@ def ear():
 
     yield make
     for one in made:
-        one.source.close()
-        assert not one.source._thread.is_alive()
+        one.close()
+    eventually(lambda: not capture_threads())
 
 
 def account(one):
     """(samples heard, samples lost) of a source that is closed now."""
     one.source.close()
     heard = list(blocks(one.source))
-    n_heard = sum(len(chunk.samples) for chunk in heard)
+    n_heard = sum(len(block.samples) for block in heard)
     return n_heard, one.source.arrived_samples - n_heard
 
 
@@ -45,12 +47,12 @@ def vanishes(one):
     one.portaudio.plugged = [OTHER]
     one.stream.die()
     eventually(lambda: one.source.trouble == "away")
-    one.portaudio.now += 0.5
+    one.portaudio.seconds += 0.5
     one.portaudio.plugged = [MIC, OTHER]
 
 
 def falls_silent(one):
-    one.portaudio.now += CONFIG.stall_seconds + 0.1
+    one.portaudio.seconds += CONFIG.stall_seconds + 0.1
 
 
 def sleeps(one):
@@ -58,7 +60,7 @@ def sleeps(one):
 
 
 def becomes_inactive(one):
-    one.stream.active = False
+    one.stream.is_active = False
 
 
 @pytest.mark.parametrize("fault", [vanishes, falls_silent, sleeps, becomes_inactive], ids=lambda fault: fault.__name__)
@@ -66,13 +68,13 @@ def test_the_session_outlives_it_a_hundred_times(ear, fault):
     n_threads = threading.active_count()
     one = ear()
     one.open()
-    began = one.portaudio.now
+    began = one.portaudio.seconds
     for n in range(TIMES):
         one.hear(SOUND)
         fault(one)
         one.reopened(n + 2)
     one.hear(SOUND)
-    ended = one.portaudio.now
+    ended = one.portaudio.seconds
     n_heard, n_lost = account(one)
     assert n_heard == (TIMES + 1) * len(SOUND)
     assert n_heard + n_lost == pytest.approx((ended - began) * SAMPLE_RATE, abs=TIMES * 2)
@@ -87,7 +89,7 @@ def test_sleep_is_a_gap_of_its_length(ear):
     one.reopened(2)
     one.hear(SOUND)
     assert account(one) == (640, 8 * 3600 * SAMPLE_RATE)
-    assert one.notices == ["The machine slept; nothing was heard meanwhile."]
+    assert one.notices == ["The computer was asleep; nothing was captured meanwhile."]
 
 
 def test_a_device_that_is_away_at_the_end_leaves_a_gap_to_the_end(ear):
@@ -97,7 +99,7 @@ def test_a_device_that_is_away_at_the_end_leaves_a_gap_to_the_end(ear):
     one.portaudio.plugged = []
     one.stream.die()
     eventually(lambda: one.notices)
-    one.portaudio.now += 5
+    one.portaudio.seconds += 5
     assert account(one) == (320, 5 * SAMPLE_RATE)
 
 
@@ -108,7 +110,7 @@ def test_another_rate_is_told_and_the_device_opened_anew(ear):
     one.portaudio.plugged = one.portaudio.listed = [replace(fast, default_rate=24_000)]
     for _ in range(11 * 50 + 1):  # a block of 20 ms by its time, with half the samples
         before = one.source.health.n_blocks
-        one.portaudio.now += 0.01
+        one.portaudio.seconds += 0.01
         one.stream.hear(np.full(480, 0.5, np.float32))
         eventually(lambda: one.source.health.n_blocks > before or one.notices)  # noqa: B023
         if one.notices:
@@ -127,7 +129,7 @@ def test_another_default_input_is_followed_only_where_none_was_chosen(ear):
         one.portaudio.default_name = OTHER.name
         for _ in range(30):
             before = one.source.health.n_blocks
-            one.portaudio.now += 0.1
+            one.portaudio.seconds += 0.1
             one.stream.hear(SOUND)
             eventually(lambda: one.source.health.n_blocks > before or one.stream.closed or one.notices)  # noqa: B023
             if one.notices:
@@ -144,13 +146,13 @@ def test_a_restart_storm_is_told_once_and_backed_off(ear):
     for n in range(6):
         one.stream.die()
         eventually(lambda: not one.source.is_open)
-        before = one.portaudio.now
+        before = one.portaudio.seconds
         one.waits(lambda: len(one.portaudio.streams) == n + 2)  # noqa: B023
-        waited = one.portaudio.now - before
+        waited = one.portaudio.seconds - before
         assert waited == pytest.approx(min(0.5 * 2**n, 8), abs=0.4)
         eventually(lambda: one.source.is_open)
         one.hear(SOUND)
-    assert sum("again and again" in notice for notice in one.notices) == 1
+    assert sum("keeps failing" in notice for notice in one.notices) == 1
     assert len(one.notices) < 8
 
 
@@ -164,12 +166,12 @@ def test_a_returned_device_is_opened_within_two_seconds(ear):
     eventually(lambda: one.notices)
     for _ in range(20):
         before = one.portaudio.n_reinitialised
-        one.portaudio.now += 0.6
+        one.portaudio.seconds += 0.6
         eventually(lambda: one.portaudio.n_reinitialised > before)  # noqa: B023
     one.portaudio.plugged = [MIC, OTHER]
-    back_at = one.portaudio.now
+    back_at = one.portaudio.seconds
     one.waits(lambda: len(one.portaudio.streams) == 2)
-    assert one.portaudio.now - back_at < 2
+    assert one.portaudio.seconds - back_at < 2
 
 
 class Two:
@@ -204,7 +206,7 @@ def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):
     eventually(lambda: two.portaudio.n_probed > 3)
     assert two.portaudio.n_reinitialised == 0 and len(two.portaudio.streams) == 2
     two.portaudio.plugged = [replace(MIC, index=9), OTHER]  # which the old list cannot open
-    two.portaudio.now += 1.0
+    two.portaudio.seconds += 1.0
     eventually(lambda: two.portaudio.n_reinitialised == 1)
     eventually(lambda: two.stream_of(two.yeti) and two.stream_of(two.macbook))
     two.hear(two.yeti)
@@ -234,14 +236,20 @@ def test_two_devices_lost_at_once_both_return_a_hundred_times(ear):
 
 
 def test_a_machine_without_portaudio_says_what_to_install(monkeypatch):
-    def missing():
-        raise AudioError("Sound cannot be captured: PortAudio library not found. Install PortAudio")
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr("sys.meta_path", [NoPortAudio(), *sys.meta_path])
+    with pytest.raises(AudioError, match="Install PortAudio"):
+        list_inputs()
+    with pytest.raises(AudioError, match="Install PortAudio"):
+        Microphone("Yeti")
 
-    monkeypatch.setattr(devices, "_sounddevice", missing)
-    with pytest.raises(AudioError, match="Install PortAudio"):
-        devices.list_inputs()
-    with pytest.raises(AudioError, match="Install PortAudio"):
-        Microphone("Yeti", portaudio=devices)
+
+class NoPortAudio:
+    """A finder of modules: sounddevice is there, its library is not."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "sounddevice":
+            raise OSError("PortAudio library not found")
 
 
 def test_the_devices_are_never_read_anew_under_a_stream_that_is_being_opened():

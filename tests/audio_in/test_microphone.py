@@ -13,7 +13,8 @@ from livecap.audio_in.device.devices import InputDevice
 from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
-from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, eventually
+from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear
+from tests.audio_in.waiting import capture_threads, eventually
 
 
 @pytest.fixture
@@ -27,13 +28,8 @@ def ear():
 
     yield make
     for one in made:
-        for stream in one.portaudio.streams:
-            if stream.hangs:
-                stream.hangs.set()
-        if one.source:
-            one.source.close()
-            one.source._thread.join(5)
-            assert not one.source._thread.is_alive()
+        one.close()
+    eventually(lambda: not capture_threads())
 
 
 def ramp(start, n_samples=320):
@@ -56,7 +52,7 @@ def test_all_that_arrived_comes_at_once_to_a_late_reader(ear):
     assert next(heard).start_sample == 3200
     one.stream.hear(ramp(3520))  # not fetched yet
     source.close()
-    assert [(chunk.start_sample, chunk.end_sample) for chunk in heard] == [(3520, 3840)]
+    assert [(block.start_sample, block.end_sample) for block in heard] == [(3520, 3840)]
     assert one.stream.closed and source.health.n_blocks == 12 and source.health.n_opened == 1
 
 
@@ -82,7 +78,7 @@ def test_native_rate_and_first_two_channels_are_opened(ear):
     for block in np.split(np.stack([tone, tone], axis=1), 50):
         one.hear(block)
     source.close()
-    samples = np.concatenate([chunk.samples for chunk in blocks(source)])
+    samples = np.concatenate([block.samples for block in blocks(source)])
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     assert len(samples) == SAMPLE_RATE
     assert np.abs(samples - expected)[200:-200].max() < 1e-3
@@ -95,11 +91,10 @@ def test_a_full_ring_becomes_a_gap_of_exact_place_and_length(ear, rate, n_blocks
     one = ear(device)
     source = one.open()
     one.hear(np.full(rate // 2, 0.25))
-    fetch, may_fetch = source._input._fetch, threading.Event()
-    source._input._fetch = lambda capture: may_fetch.wait() and fetch(capture)
+    one.stream.keep_capture_thread()
     for _ in range(n_blocks):
         one.stream.hear(np.full(rate // 50, 0.5))
-    may_fetch.set()
+    one.stream.may_answer.set()
     eventually(lambda: source.health.n_overflows == 1)
     source.close()
     before, after = list(blocks(source))
@@ -116,8 +111,8 @@ def test_a_device_that_vanished_is_opened_again_by_name_with_a_gap(ear):
     one.stream.die()
     eventually(lambda: one.portaudio.n_reinitialised > 3)
     assert len(one.portaudio.streams) == 1 and source.level == 0 and source.arrived_samples == 1600
-    assert one.notices == ['"Yeti" is gone. Waiting for it; nothing is heard meanwhile.']
-    one.portaudio.now += 2.5
+    assert one.notices == ['"Yeti" is gone. Waiting for it; nothing is captured until it is back.']
+    one.portaudio.seconds += 2.5
     one.portaudio.plugged = [InputDevice(9, "Yeti", "Core Audio", 1, SAMPLE_RATE, False), OTHER]
     one.reopened(2)
     one.hear(ramp(0, 320))
@@ -125,7 +120,7 @@ def test_a_device_that_vanished_is_opened_again_by_name_with_a_gap(ear):
     first, second = list(blocks(source))
     assert second.start_sample == 1600 + round(2.5 * SAMPLE_RATE)
     assert np.array_equal(second.samples, ramp(0, 320).astype(np.float32))
-    assert one.notices[1:] == ['"Yeti" is back; 2.5 s were not heard.']
+    assert one.notices[1:] == ['"Yeti" is back; 2.5 s were lost.']
     assert source.name == "Yeti" and source.health.n_opened == 2 and source.health.n_blocks == 2
 
 
@@ -139,7 +134,7 @@ def test_what_was_heard_before_the_loss_is_kept_with_the_resamplers_rest(ear):
     one.hear(np.full(48_000, 0.5))
     source.close()
     heard = list(blocks(source))
-    assert sum(len(chunk.samples) for chunk in heard) == 2 * SAMPLE_RATE == source.arrived_samples
+    assert sum(len(block.samples) for block in heard) == 2 * SAMPLE_RATE == source.arrived_samples
 
 
 @pytest.mark.parametrize("heard_before", [True, False])
@@ -148,8 +143,8 @@ def test_a_device_that_falls_silent_without_a_word_is_lost(ear, heard_before):
     source = one.open()
     if heard_before:
         one.hear(ramp(0, 1600))
-    one.portaudio.now += CONFIG.stall_seconds if heard_before else CONFIG.first_block_seconds
-    one.portaudio.now += 0.1
+    one.portaudio.seconds += CONFIG.stall_seconds if heard_before else CONFIG.first_block_seconds
+    one.portaudio.seconds += 0.1
     one.reopened(2)
     one.hear(ramp(0, 320))
     source.close()
@@ -161,7 +156,7 @@ def test_a_device_that_is_not_active_any_more_is_lost(ear):
     one = ear()
     one.open()
     one.hear(ramp(0))
-    one.stream.active = False
+    one.stream.is_active = False
     one.reopened(2)
 
 
@@ -169,19 +164,19 @@ def test_a_hundred_losses_in_a_row_lose_no_count(ear):
     n_threads = threading.active_count()
     one = ear()
     source = one.open()
-    began = one.portaudio.now
+    began = one.portaudio.seconds
     n_heard = 0
     for i in range(100):
         one.hear(ramp(0, 160 + i))
         n_heard += 160 + i
-        one.portaudio.now += 0.25
+        one.portaudio.seconds += 0.25
         one.stream.die()
         one.reopened(i + 2)
     one.hear(ramp(0, 160))
     source.close()
     heard = list(blocks(source))
-    assert sum(len(chunk.samples) for chunk in heard) == n_heard + 160
-    assert source.arrived_samples == pytest.approx((one.portaudio.now - began) * SAMPLE_RATE, abs=100)
+    assert sum(len(block.samples) for block in heard) == n_heard + 160
+    assert source.arrived_samples == pytest.approx((one.portaudio.seconds - began) * SAMPLE_RATE, abs=100)
     assert len(heard) == 101 and threading.active_count() <= n_threads
 
 
@@ -225,13 +220,13 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     source.pause()
     source.pause()
     assert one.stream.closed and source.arrived_samples == 640 and source.level == 0
-    one.portaudio.now += 3600
+    one.portaudio.seconds += 3600
     source.resume()
     source.resume()
     one.reopened(2)
     one.hear(ramp(640))
     source.close()
-    spans = [(chunk.start_sample, chunk.end_sample) for chunk in blocks(source)]
+    spans = [(block.start_sample, block.end_sample) for block in blocks(source)]
     assert spans == [(0, 640), (640, 640), (640, 960)], "the pause is told where it was, to a late reader too"
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
@@ -259,15 +254,15 @@ def test_a_device_that_left_during_the_pause_is_waited_for(ear):
     one.hear(ramp(0))
     source.pause()
     one.portaudio.plugged = [OTHER]
-    one.portaudio.now += 60
+    one.portaudio.seconds += 60
     source.resume()
     eventually(lambda: len(one.notices) == 1)
-    one.portaudio.now += 2
+    one.portaudio.seconds += 2
     one.portaudio.plugged = [MIC]
     one.reopened(2)
     one.hear(ramp(320))
     source.close()
-    spans = [(chunk.start_sample, chunk.end_sample) for chunk in blocks(source)]
+    spans = [(block.start_sample, block.end_sample) for block in blocks(source)]
     assert spans == [(0, 320), (320, 320), (320 + 2 * SAMPLE_RATE, 640 + 2 * SAMPLE_RATE)]
 
 
@@ -279,8 +274,8 @@ def test_a_loss_before_the_pause_counts_no_pause(ear):
     one.stream.die()
     eventually(lambda: len(one.notices) == 1)
     source.pause()
-    one.portaudio.now += 60
-    eventually(lambda: source._input._lost_at is None)
+    one.portaudio.seconds += 60
+    one.passes()
     one.portaudio.plugged = [MIC]
     source.resume()
     one.reopened(2)
@@ -299,9 +294,9 @@ def test_zeros_for_three_seconds_are_told_once_and_so_is_the_sound_after_them(ea
     for _ in range(3):
         one.hear(second)
     eventually(lambda: len(one.notices) == 1)
-    assert '"Yeti" delivers only digital silence for 3 s' in one.notices[0] and source.trouble == "silent"
+    assert 'Nothing but digital silence from "Yeti" for 3 s' in one.notices[0] and source.trouble == "silent"
     one.hear(ramp(0))
-    eventually(lambda: one.notices[1:] == ['"Yeti" is heard again.'])
+    eventually(lambda: one.notices[1:] == ['"Yeti" has sound again.'])
     assert source.trouble is None
     for _ in range(3):
         one.hear(second)
@@ -317,13 +312,13 @@ def test_a_device_that_is_opened_anew_is_not_heard_before_there_is_sound(ear):
     one.stream.die()
     one.reopened(2)
     one.hear(np.zeros(SAMPLE_RATE))
-    assert not any("heard again" in notice for notice in one.notices)
+    assert not any("has sound again" in notice for notice in one.notices)
     one.hear(ramp(0))
-    eventually(lambda: "heard again" in one.notices[-1])
+    eventually(lambda: "has sound again" in one.notices[-1])
 
 
 def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatch):
-    monkeypatch.setattr("livecap.audio_in.device.silence.sys.platform", "darwin")
+    monkeypatch.setattr("livecap.audio_in.device.notices.sys.platform", "darwin")
     one = ear()
     one.open()
     for _ in range(3):
@@ -338,7 +333,7 @@ def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatc
             loopback.hear(np.zeros((SAMPLE_RATE, 2)))
         loopback.hear(np.ones((320, 2)))
     eventually(lambda: loopback.notices)
-    assert len(loopback.notices) == 1 and "Nothing is playing" in loopback.notices[0]
+    assert len(loopback.notices) == 1 and "nothing playing" in loopback.notices[0]
 
 
 def test_flags_are_counted_and_told_once(ear):
@@ -360,7 +355,7 @@ def test_close_returns_though_the_device_hangs_and_nothing_is_lost(ear):
     started = time.monotonic()
     source.close()
     assert time.monotonic() - started < 2
-    assert sum(len(chunk.samples) for chunk in blocks(source)) == 640
+    assert sum(len(block.samples) for block in blocks(source)) == 640
 
 
 def test_pause_returns_though_the_device_hangs(ear):
@@ -403,34 +398,34 @@ def test_an_unknown_device_is_told_at_once(ear):
 
 
 def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
-    one = ear()
-    source = one.open()
-    one.hear(ramp(0))
-
-    def broken(*heard):
+    def broken(message, severity="warning"):
         raise ZeroDivisionError("oops")
 
-    source._input._silence.hear = broken
-    one.stream.hear(ramp(320))
+    one = ear()
+    one.on_notice = broken
+    source = one.open()
+    one.hear(ramp(0))
+    one.stream.hear(ramp(320), flags=2)  # which is a notice
     got = []
     with pytest.raises(AudioError, match="oops"):
-        for chunk in blocks(source):
-            got.append(chunk)
+        for block in blocks(source):
+            got.append(block)
     assert got[-1].end_sample == 640
 
 
-def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
+def early(one):
+    """The device of an Ear, being opened before there is a Microphone."""
+    one.early = EarlyCapture("Yeti", now=one.portaudio.now, portaudio=one.portaudio, enumeration=one.enumeration)
+
+
+def test_sound_is_heard_before_what_hears_it_is_loaded(ear):
     one = ear()
-    monkeypatch.setattr("livecap.audio_in.device.capture.portaudio", one.portaudio)
-    monkeypatch.setattr("livecap.audio_in.device.capture.clock_through_sleep", one.portaudio.clock)
-    monkeypatch.setattr("livecap.audio_in.device.capture.OURS", one.enumeration)
-    early = EarlyCapture("Yeti")
+    early(one)
     eventually(lambda: one.portaudio.streams)
     one.stream.hear(ramp(0))
     one.stream.hear(ramp(320))
-    one.early = early
     source = one.open()
-    one.stream.owner = source._thread.ident
+    [one.stream.owner] = [thread.ident for thread in capture_threads()]
     eventually(lambda: source.arrived_samples == 640)
     one.hear(ramp(640))
     source.close()
@@ -438,11 +433,10 @@ def test_sound_is_heard_before_what_hears_it_is_loaded(ear, monkeypatch):
     assert source.health.n_opened == 1 and len(one.portaudio.streams) == 1
 
 
-def test_a_device_that_cannot_be_opened_early_is_tried_again(ear, monkeypatch):
+def test_a_device_that_cannot_be_opened_early_is_tried_again(ear):
     one = ear()
     one.portaudio.faults = [AudioError("busy")]
-    monkeypatch.setattr("livecap.audio_in.device.capture.portaudio", one.portaudio)
-    one.early = EarlyCapture("Yeti")
+    early(one)
     assert one.open().name == "Yeti"
 
 

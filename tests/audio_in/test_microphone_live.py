@@ -239,7 +239,7 @@ def test_mute_is_told_as_digital_silence_and_so_is_its_end(mic, listen, noise):
     mic.mute("MacBook Pro Microphone", False)
     mic.play("MacBook Pro Microphone", noise(0.5)[0])
     eventually(lambda: source.trouble is None)
-    assert notices[1:] == ['"MacBook Pro Microphone" is heard again.']
+    assert notices[1:] == ['"MacBook Pro Microphone" has sound again.']
 
 
 def test_pause_hears_nothing_and_resume_goes_on(mic, listen, noise):

@@ -5,14 +5,15 @@ import pytest
 
 from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
-from tests.audio_in.fake_portaudio import MIC, OTHER, Ear, eventually
+from tests.audio_in.fake_portaudio import MIC, OTHER, Ear
+from tests.audio_in.waiting import eventually
 
 
 @pytest.fixture
 def ear():
     one = Ear(MIC, OTHER)
     yield one
-    one.source.close()
+    one.close()
 
 
 def test_another_input_is_heard_after_a_gap_of_its_length(ear):
@@ -21,11 +22,11 @@ def test_another_input_is_heard_after_a_gap_of_its_length(ear):
     source.switch_to("MacBook")
     ear.reopened(2)
     assert ear.stream.device == OTHER and source.name == OTHER.name
-    ear.portaudio.now += 0.5
+    ear.portaudio.seconds += 0.5
     ear.hear(np.full(320, 0.2))
     source.close()
     heard = list(blocks(source))
-    assert [(chunk.start_sample, chunk.end_sample) for chunk in heard] == [(0, 320), (320 + 8000, 640 + 8000)]
+    assert [(block.start_sample, block.end_sample) for block in heard] == [(0, 320), (320 + 8000, 640 + 8000)]
     assert ear.notices == [f'Now listening to "{OTHER.name}".'] and source.trouble is None
 
 
@@ -65,5 +66,5 @@ def test_muted_sound_is_kept_as_silence_of_its_length(ear):
     source.spool.mute(False)
     ear.hear(np.full(320, 0.5))
     source.close()
-    [chunk] = list(blocks(source))
-    assert not chunk.samples[:320].any() and chunk.samples[320:].all()
+    [block] = list(blocks(source))
+    assert not block.samples[:320].any() and block.samples[320:].all()

@@ -1,11 +1,10 @@
-"""A microphone, or any other input, heard live.
+"""Microphone: an input device heard live, opened again whatever happens to it.
 
-    PortAudio's callback ─▶ RingBuffer ─▶ capture thread: Resampler, positions ─▶ Spool ─▶ whoever takes
+    PortAudio's callback ─▶ RingBuffer ─▶ capture thread: Intake ─▶ Spool ─▶ the reader's thread
 
-The capture thread alone opens, aborts and closes the device. It looks after it: a device that left, or that
-says nothing any more, is opened again by its name, and the time between becomes a gap. PortAudio does not
-help: a lost device raises nothing, a suspended one reports nothing, and `stop` can hang for ever, so it is
-never called.
+PortAudio reports almost nothing of what can happen: the device leaves and returns, stops without a word, delivers
+zeros, changes its rate, is not the default any more, or the computer sleeps. The capture thread watches for all of it.
+It alone opens, aborts and closes the device, and never calls `stop`, which can hang for ever.
 """
 
 import time
@@ -14,20 +13,23 @@ from types import ModuleType
 from typing import Any
 
 from livecap.audio_in.device import portaudio as real_portaudio
-from livecap.audio_in.device.capture import CaptureConfig, EarlyCapture
-from livecap.audio_in.device.devices import choose_input
+from livecap.audio_in.device.capture import Capture, CaptureConfig, EarlyCapture
+from livecap.audio_in.device.devices import InputDevice
 from livecap.audio_in.device.enumeration import OURS, Enumeration
-from livecap.audio_in.device.kept_input import KeptInput
+from livecap.audio_in.device.intake import Intake
+from livecap.audio_in.device.notices import DeviceNotices
+from livecap.audio_in.device.opener import Opener
 from livecap.audio_in.device.status import CaptureStatus
-from livecap.audio_in.device.watch import clock_through_sleep
+from livecap.audio_in.device.watch import SleepWatch
 from livecap.audio_in.live_source import LiveSource
 from livecap.audio_in.source import OnNotice
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
+from livecap.steady_clock import steady_seconds
 
 
 class Microphone(LiveSource):
-    """An `AudioSource` over an input. Used from several threads; a lock guards what they share."""
+    """An `AudioSource` for an input device. Used from several threads."""
 
     live = True
 
@@ -38,21 +40,22 @@ class Microphone(LiveSource):
         on_notice: OnNotice | None = None,
         spool: Spool | None = None,
         config: CaptureConfig | None = None,
-        clock: Callable[[], float] = clock_through_sleep,
-        awake_clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = steady_seconds,
+        awake_now: Callable[[], float] = time.monotonic,
         portaudio: ModuleType | Any = real_portaudio,
         enumeration: Enumeration = OURS,
         early: EarlyCapture | None = None,
     ) -> None:
-        """Opens the device and hears from now on, whether or not somebody takes yet. Nothing is ever dropped: what
-        was not taken waits in the spool.
+        """Opens the device and hears from now on, whether or not anything is taken yet. Nothing is dropped: what was
+        not taken waits in the spool.
 
         Args:
             device: an index, a name or a part of one; None is the default input.
+            on_notice: called on the capture thread.
             spool: where sound waits; a new one in memory where None is given.
-            clock: seconds, never falling, that go on while the machine sleeps.
-            awake_clock: seconds, never falling, that do not.
-            portaudio: in place of the functions of `livecap.audio_in.device.portaudio`, for tests.
+            now: seconds, never falling, that go on while the computer sleeps.
+            awake_now: seconds, never falling, that do not.
+            portaudio: stands in for the module `livecap.audio_in.device.portaudio` in tests.
             enumeration: shared by all microphones of one PortAudio.
             early: the same device, being opened already.
 
@@ -61,64 +64,183 @@ class Microphone(LiveSource):
         """
         self._config = config or CaptureConfig()
         super().__init__("default input" if device is None else str(device), spool, self._config.close_seconds)
-        self._portaudio = portaudio
-        self._early = early
-        self._input = KeptInput(
-            device,
-            self,
-            self._config,
-            on_notice=on_notice or (lambda message, severity="warning": None),
-            clock=clock,
-            awake_clock=awake_clock,
-            portaudio=portaudio,
-            enumeration=enumeration,
+        self._now = now
+        self._notices = DeviceNotices(
+            self._config.zeros_seconds, on_notice or (lambda message, severity="warning": None)
         )
+        self._intake = Intake(self, self._notices, now)
+        self._opener = Opener(device, self._config, now=now, portaudio=portaudio, enumeration=enumeration)
+        self._sleep = SleepWatch(now, awake_now)
+        self._early = early
+        self._capture: Capture | None = None
+        self._wanted: tuple[str | int | None, InputDevice] | None = None  # to switch to; set by any thread
         self.start()
         with self.changed:
             answered = self.changed.wait_for(lambda: self.is_open or self.drained, self._config.open_seconds)
         if not answered:
             self.close()
-            raise AudioError(f'"{self.name}" does not answer. Connect it anew, or choose another with --device.')
+            raise AudioError(f'"{self.name}" does not answer. Reconnect it, or choose another with --device.')
         if self.failure is not None:
             raise self.failure
 
     @property
     def health(self) -> CaptureStatus:
         """Counters, now."""
-        return self._input.status
+        return self._intake.status
 
     @property
     def started_wall(self) -> float | None:
-        """Unix time of sample 0; before the first block came, of the first opening."""
-        return self._input.started_wall
+        """Unix time of sample 0; until the first sound, of the first opening."""
+        return self._intake.started_wall
 
     @property
     def trouble(self) -> str | None:
         """ "away", "silent" (exact zeros for seconds) or None."""
-        return self._input.trouble
+        return self._notices.trouble
 
-    def switch_to(self, device: str | int | None) -> None:
-        """Go on with another input, whose name is checked now; opening it is the capture thread's.
-
-        Raises:
-            AudioError: no such input.
-        """
-        found = choose_input(device, self._portaudio.list_inputs())
-        self._input.wanted = (device, found)
+    def switch_to(self, name: str | int | None) -> None:
+        """See `AudioSource`; None is the default input."""
+        self._wanted = (name, self._opener.find(name))
         self.attention.set()
 
+    # The capture thread.
+
     def fill(self) -> None:
-        """Look after the device until it is closed. On the capture thread."""
-        kept = self._input
+        """Look after the device until the source is closed."""
         try:
             early = self._early.fetch(self._config.open_seconds) if self._early is not None else None
             if early is not None:
-                kept.adopt(early)
+                self._begin(self._opener.adopt(early))
             else:
-                kept.open_first()
+                self._begin(self._opener.first(lambda: self.closed, self.attention.wait))
             while not self.closed:
-                kept.look_after()
+                self._look_after()
                 self.attention.wait(self._config.poll_seconds)
                 self.attention.clear()
         finally:
-            kept.end()
+            self._let_go()
+            self._intake.end()
+
+    def _look_after(self) -> None:
+        """One round: empty the ring buffer, and repair what is broken."""
+        slept_since = self._sleep.slept_since()
+        if self._wanted is not None and not self._opener.enumeration.wanted:
+            self._switch(*self._wanted)
+        capture = self._capture
+        if self.paused:
+            self._let_go()
+            self._intake.lost_at = None  # what is not heard while paused is not a gap
+            self._opener.retry_at_once()
+        elif capture is None:
+            if self._opener.due:
+                self._reopen()
+        elif slept_since is not None:
+            self._intake.fetch()
+            self._lose(capture, slept_since, at_once=True)
+            self._notices.tell("The computer was asleep; nothing was captured meanwhile.")
+        elif self._opener.enumeration.wanted:
+            self._step_aside(capture)
+        else:
+            self._intake.fetch()
+            self._check(capture)
+
+    def _check(self, capture: Capture) -> None:
+        """Give the device up where it is of no more use as it is."""
+        if capture.is_lost(self._config):
+            self._lose(capture, capture.last_block_at)
+        elif (counted_rate := capture.changed_rate()) is not None:
+            self._notices.tell(
+                f'"{capture.device.name}" delivers {counted_rate / 1000:.1f} kHz instead of '
+                f"{capture.device.default_rate / 1000:g} kHz. Opening it again."
+            )
+            self._notices.expect_loss()
+            self._lose(capture, capture.last_block_at)
+        elif self._opener.default_moved(capture):
+            self._lose(capture, capture.last_block_at, at_once=True)
+
+    def _begin(self, capture: Capture) -> None:
+        """This is the open device from now on."""
+        self._capture, self.name = capture, capture.device.name
+        self._intake.begin(capture)
+        self.is_open = True
+        self.announce()
+
+    def _reopen(self) -> None:
+        was = self.name
+        try:
+            self._begin(self._opener.again())
+        except AudioError:
+            if self._intake.lost_at is None:
+                self._intake.lost_at = self._now()
+            self._notices.gone(was)
+        else:
+            if self.name != was:
+                self._notices.tell(f'Now listening to "{self.name}", the default input.')
+
+    def _switch(self, query: str | int | None, device: InputDevice) -> None:
+        """Go on with another input; where it cannot be opened, with the old one."""
+        self._wanted = None
+        capture = self._capture
+        if capture is not None:
+            self._intake.fetch()
+            self._intake.lost_at = capture.heard_until
+            self._let_go()
+        old_query, self._opener.query = self._opener.query, query
+        self._notices.switched()
+        if self._intake.lost_at is None:  # paused: opened when listening goes on
+            self._opener.device, self.name = device, device.name
+            return
+        try:
+            self._begin(self._opener.open(device))
+        except AudioError as error:
+            self._opener.query = old_query
+            self._opener.retry_at_once()
+            self._notices.kept()
+            self._notices.tell(f"{error} The session goes on as before.", "error")
+        else:
+            self._notices.tell(f'Now listening to "{device.name}".', "info")
+
+    def _step_aside(self, capture: Capture) -> None:
+        """Another capture thread lists the devices again, which would end this stream."""
+        self._intake.fetch()
+        self._intake.lost_at = capture.heard_until
+        self._notices.expect_loss()
+        self._let_go()
+        self._opener.enumeration.wait(self._config.aside_seconds)
+        self._opener.retry_at_once()
+
+    def _lose(self, capture: Capture, lost_at: float | None, at_once: bool = False) -> None:
+        """Close a device that is of no more use, to open it again.
+
+        Args:
+            lost_at: when its last sound ended; None where it delivered none.
+            at_once: it is there, and is opened again without waiting or telling.
+        """
+        if lost_at is not None:
+            self._intake.lost_at = lost_at
+        elif self._intake.lost_at is None:
+            self._intake.lost_at = capture.opened_at
+        self._let_go()
+        self._opener.lost(capture)
+        if self._opener.storm:
+            self._notices.failing(capture.device.name)
+        else:
+            self._notices.ran_well()
+        if at_once:
+            self._opener.retry_at_once()
+        else:
+            self._notices.gone(capture.device.name)
+        self.attention.set()
+
+    def _let_go(self) -> None:
+        """Take what is left, then close the device; in this order, since closing may hang."""
+        capture, self._capture = self._capture, None
+        if capture is None:
+            return
+        self._intake.finish()
+        self.is_open = False
+        self.announce()
+        try:
+            capture.shut()
+        finally:
+            self._opener.enumeration.closed()

@@ -1,8 +1,6 @@
 """What to watch a device for, each as a small thing that is told numbers and answers: zeros, a changed rate, drift,
 sleep, and a device that comes and goes. No thread, no device; seconds come from the clock of whoever asks."""
 
-import sys
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,15 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # slow to load, and capture begins before it
     import numpy as np
     from numpy.typing import NDArray
-
-
-def clock_through_sleep() -> float:
-    """Seconds, never falling, that go on while the machine sleeps; time.monotonic() stands still then."""
-    if sys.platform == "linux":
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    if sys.platform == "darwin":
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-    return time.monotonic()
 
 
 class ZerosWatch:

@@ -1,0 +1,98 @@
+"""DeviceNotices: what the user is told about an input device, each thing once."""
+
+import sys
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livecap.audio_in.device.devices import InputDevice
+from livecap.audio_in.device.watch import ZerosWatch
+from livecap.audio_in.source import OnNotice
+
+LOOPBACKS = ("blackhole", "monitor", "loopback", "soundflower", "vb-cable")
+"""Parts of the names of inputs that capture what the computer plays."""
+
+
+class DeviceNotices:
+    """Owned by the capture thread; any thread may read `trouble`."""
+
+    def __init__(self, zeros_seconds: float, tell: OnNotice) -> None:
+        """
+        Args:
+            zeros_seconds: digital silence of this length is worth a notice.
+        """
+        self.tell = tell
+        self.trouble: str | None = None
+        """"away" while the device is gone, "silent" while it delivers only zeros, None where all is well."""
+        self._zeros_seconds = zeros_seconds
+        self._zeros = ZerosWatch(zeros_seconds)
+        self._told_gone = self._told_failing = self._told_silent = self._told_flags = False
+
+    def opened(self) -> None:
+        """The device was opened: silence before that does not count."""
+        self._zeros = ZerosWatch(self._zeros_seconds)
+
+    def expect_loss(self) -> None:
+        """The next loss needs no notice: it is short, or was explained already."""
+        self._told_gone = True
+
+    def gone(self, name: str) -> None:
+        """The device left, or cannot be opened again."""
+        self.trouble = "away"
+        if not self._told_gone:
+            self._told_gone = True
+            self.tell(f'"{name}" is gone. Waiting for it; nothing is captured until it is back.')
+
+    def failing(self, name: str) -> None:
+        """The device stops again as soon as it is opened, which is told instead of every loss."""
+        if not self._told_failing:
+            self.tell(f'"{name}" keeps failing. Retrying less and less often.')
+        self._told_failing = self._told_gone = True
+
+    def ran_well(self) -> None:
+        """The device was lost, but it is not `failing`."""
+        self._told_failing = False
+
+    def back(self, name: str, gap_seconds: float) -> None:
+        """There is sound again, after a gap."""
+        was_away, self._told_gone, self.trouble = self.trouble == "away", False, None
+        if was_away and not self._told_failing:
+            self.tell(f'"{name}" is back; {gap_seconds:.1f} s were lost.', "info")
+
+    def kept(self) -> None:
+        """Another input was chosen and could not be opened: the next loss of the old one is told."""
+        self._told_gone = False
+
+    def switched(self) -> None:
+        """Another input was chosen, and is opened now."""
+        self.trouble, self._told_gone = None, True
+
+    def flagged(self, name: str) -> None:
+        """PortAudio reported lost input."""
+        if not self._told_flags:
+            self._told_flags = True
+            self.tell(f'"{name}" reports that sound was lost before it reached livecap.')
+
+    def hear(self, sound: NDArray[np.float32], device: InputDevice) -> None:
+        """Look for digital silence in [n, n_channels] of the open device, and for its end.
+
+        A loopback is digitally silent whenever nothing plays: that is told once, and is not `trouble`.
+        """
+        is_loopback = any(part in device.name.casefold() for part in LOOPBACKS)
+        self._zeros.hear(sound, device.default_rate)
+        self.trouble = "silent" if self._zeros.silent and not is_loopback else None
+        if self._zeros.silent and not self._told_silent:
+            self._told_silent = True
+            seconds = f"{self._zeros.seconds:.0f} s"
+            self.tell(f'Nothing but digital silence from "{device.name}" for {seconds}. {_reason(is_loopback)}')
+        elif self._told_silent and not is_loopback and sound.any():
+            self._told_silent = False
+            self.tell(f'"{device.name}" has sound again.', "info")
+
+
+def _reason(is_loopback: bool) -> str:
+    if is_loopback:
+        return "Is nothing playing into it yet?"
+    if sys.platform == "darwin":
+        return "Is it muted, or is permission missing? See System Settings > Privacy & Security > Microphone."
+    return "Is it muted, or is microphone permission missing?"
