@@ -1,6 +1,8 @@
 """Settings: three places, one order; every mistake is named with what was meant."""
 
 import os
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -106,13 +108,17 @@ def test_every_setting_has_a_phrase_a_variable_and_a_true_default():
 
 
 def test_storing_keeps_comments_and_what_else_is_there(file):
-    written(file, '# mine\nlanguage = "de"  # at home\n\n[keys]\npause = "p"\n\n[screen]\n# colours\ntheme = "nord"\n')
+    written(
+        file,
+        '# mine\nlanguage = "de"  # at home\n\n[keys]\npause = "p"\n\n'
+        '# see [screen]\n[screen]\n# colours\ntheme = "nord"\n',
+    )
     store(
         file, {"language": "en", "screen.theme": "dracula", "screen.compact": True, "model": "tiny", "keys.mark": "k"}
     )
     assert file.read_text(encoding="utf-8") == (
-        '# mine\nlanguage = "en"\nmodel = "tiny"\n\n[keys]\npause = "p"\nmark = "k"\n\n'
-        '[screen]\n# colours\ntheme = "dracula"\ncompact = true\n'
+        '# mine\nlanguage = "en"  # at home\nmodel = "tiny"\n\n[keys]\npause = "p"\nmark = "k"\n\n'
+        '# see [screen]\n[screen]\n# colours\ntheme = "dracula"\ncompact = true\n'
     )
     store(file, {"language": None, "screen.theme": None})
     now = loaded(file)
@@ -123,11 +129,72 @@ def test_storing_keeps_comments_and_what_else_is_there(file):
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'screen = {theme = "nord"}\n',
+        'screen.theme = "nord"\n',
+        "[screen]\n'theme' = 'nord' # mine",
+        '[keys]\npause = "p"\n\n[screen]\n"theme" = """nord"""\n',
+    ],
+)
+def test_a_setting_is_changed_however_the_file_writes_it(file, text):
+    store(written(file, text), {"screen.theme": "dracula", "screen.compact": True})
+    now = loaded(file).settings
+    assert (now.screen.theme, now.screen.compact) == ("dracula", True)
+    assert ("# mine" in text) == ("# mine" in file.read_text(encoding="utf-8"))
+
+
+def test_byte_order_mark_and_line_ends_stay(file):
+    text = '\ufeff# mine\r\nlanguage = "de"\r\n\r\n# colours\r\n[screen]\r\n'.encode()
+    written(file, "").write_bytes(text)
+    assert loaded(file).settings.language == "de"
+    store(file, {"language": "en", "model": "tiny", "screen.theme": "nord", "keys.mark": "k"})
+    assert file.read_bytes().decode() == (
+        '\ufeff# mine\r\nlanguage = "en"\r\nmodel = "tiny"\r\n\r\n# colours\r\n[screen]\r\ntheme = "nord"\r\n'
+        '\r\n[keys]\r\nmark = "k"\r\n'
+    )
+    assert loaded(file).settings.screen.theme == "nord"
+
+
 def test_what_cannot_be_changed_safely_is_left_alone(file):
-    text = 'screen = {theme = "nord"}\n'
+    text = '[screen]\ntheme = "nord"\n[keys]\nmark = """\n# looks like a comment\n[screen]\n"""\n'
     with pytest.raises(SettingsError, match="by hand"):
         store(written(file, text), {"screen.theme": "dracula"})
     assert file.read_text(encoding="utf-8") == text
+
+
+def test_the_file_is_its_owners_alone_and_nothing_else_is_left(file):
+    before = os.umask(0)
+    try:
+        store(file, {"model": "tiny"})
+        file.chmod(0o644)
+        store(file, {"model": "0.6b"})
+    finally:
+        os.umask(before)
+    assert {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()} == {
+        "settings.toml": 0o600,
+        ".settings.toml.lock": 0o600,
+    }
+
+
+def test_two_processes_that_write_at_once_lose_nothing(file):
+    script = (
+        "import sys; from pathlib import Path; from livecap.settings.file import store\n"
+        "path, who = Path(sys.argv[1]), sys.argv[2]\n"
+        "sys.stdin.readline()\n"
+        "for i in range(25): store(path, {f'keys.{who}{i}': 'x'})\n"
+    )
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(file), who], stdin=subprocess.PIPE, text=True)
+        for who in ("a", "b")
+    ]
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.close()
+    assert [writer.wait(60) for writer in writers] == [0, 0]
+    assert loaded(file).settings.keys == {f"{who}{i}": "x" for who in "ab" for i in range(25)}
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
@@ -137,7 +204,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
 
 
 def test_a_device_is_never_replaced_by_a_file():
-    with pytest.raises(SettingsError, match="no file"):
+    with pytest.raises(SettingsError, match="is not a file"):
         store(Path(os.devnull), {"model": "tiny"})
     assert Path(os.devnull).is_char_device()
 

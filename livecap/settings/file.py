@@ -1,90 +1,117 @@
-"""Writing into the settings file: one setting changes, the rest of it, comments too, stays as it is."""
+"""Editing the settings file: a setting changes; comments, order, byte order mark and line ends stay.
 
-import json
+tomlkit edits; the start of livecap reads with `tomllib`, which loads faster.
+"""
+
+import errno
+import fcntl
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
 from livecap.errors import SettingsError
 from livecap.files import replace_file
 from livecap.settings.sources import read_file
 
+BOM = "\ufeff"
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
+"""What file systems without locks answer."""
+
 
 def store(path: Path, changes: Mapping[str, Any]) -> None:
-    """Write settings into the file; the rest of it, comments too, stays as it is. None takes a setting out.
+    """Change settings in the file. Any process may do so at the same time: no change is lost.
+
+    The file is replaced as a whole, with mode 0600. If `path` is a link, it stays one, and its target changes.
+
+    Args:
+        changes: dotted name to value; None removes the setting.
 
     Raises:
-        SettingsError: the file cannot be written, or is so written that a setting cannot be changed in it.
+        SettingsError: the file is not valid TOML, cannot be written, or cannot be changed safely.
     """
-    path = path.resolve()  # a link stays one, and what it leads to changes
+    path = path.resolve()
     if path.exists() and not path.is_file():
-        raise SettingsError(f"{path} is no file: settings cannot be written there. LIVECAP_SETTINGS names another.")
-    values = read_file(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = ""
-    for name, value in changes.items():
-        text = _with(text, name, value)
-        table, _, key = name.rpartition(".")
-        inner = values.setdefault(table, {}) if table else values
-        inner.pop(key, None)
-        if value is not None:
-            inner[key] = str(value) if isinstance(value, Path) else value
-    try:
-        understood = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        understood = None
-    if understood != {name: value for name, value in values.items() if value != {} or name in (understood or {})}:
-        raise SettingsError(f"{path} is written in a way that cannot be changed here: please change it by hand.")
+        raise SettingsError(
+            f"{path} is not a file, so settings cannot be written to it. Set LIVECAP_SETTINGS to another path."
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, [text])
+        with _locked(path):
+            read_file(path)  # reports a file that is not TOML
+            text = path.read_bytes().decode("utf-8") if path.exists() else ""
+            replace_file(path, [_changed(path, text, changes)])
     except OSError as error:
         raise SettingsError(f"Cannot write {path}: {error.strerror}.") from None
 
 
-def _with(text: str, name: str, value: Any) -> str:
-    """The text of a file with one setting changed, added or (None) taken out."""
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Keep other processes and threads from changing the file: `.NAME.lock` beside it is locked, and stays there."""
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(lock)
+
+
+def _changed(path: Path, text: str, changes: Mapping[str, Any]) -> str:
+    """The text of the file with the changes, checked with `tomllib`."""
+    body = text.removeprefix(BOM)
+    expected = tomllib.loads(body)
+    comments: dict[str, str] = {}
+    """Header of a table to the comment above it, which tomlkit would leave behind a setting that is new before it."""
+
+    def cut(found: re.Match[str]) -> str:
+        comments[found[2]] = found[1]
+        return found[2]
+
+    try:
+        document = tomlkit.parse(re.sub(r"^((?:[ \t]*#.*\n)+)([ \t]*\[.*\n?)", cut, body, flags=re.MULTILINE))
+        for name, value in changes.items():
+            value = str(value) if isinstance(value, Path) else value
+            _change(document, name, value)
+            _change(expected, name, value)
+        changed = document.as_string()
+        for header, comment in comments.items():
+            at = re.search(f"^{re.escape(header)}", changed, re.MULTILINE)
+            assert at is not None, "no table is ever removed"
+            changed = changed[: at.start()] + comment + changed[at.start() :]
+        if "\r\n" in body and not re.search(r"(?<!\r)\n", body):
+            changed = re.sub(r"(?<!\r)\n", "\r\n", changed)
+        understood = tomllib.loads(changed)
+    except (TOMLKitError, tomllib.TOMLDecodeError):
+        understood = None
+    if understood != expected:
+        raise SettingsError(f"{path} is written in a way that livecap cannot change safely. Please edit it by hand.")
+    return text[: len(text) - len(body)] + changed
+
+
+def _change(values: Any, name: str, value: Any) -> None:
+    """Set or (None) remove a setting in a document of tomlkit, or in a plain dict."""
     table, _, key = name.rpartition(".")
-    lines = text.removesuffix("\n").split("\n") if text else []
-    heads = [i for i, line in enumerate(lines) if re.match(r"\s*\[", line)]
-    if table:
-        begin = next(
-            (i + 1 for i in heads if re.fullmatch(rf"\s*\[\s*{re.escape(table)}\s*\]\s*(#.*)?", lines[i])), None
-        )
-        if begin is None:
-            if value is None:
-                return text
-            lines += ["", f"[{table}]"] if lines else [f"[{table}]"]
-            begin = len(lines)
+    if table and table not in values:
+        if value is None:
+            return
+        values[table] = {} if type(values) is dict else tomlkit.table()
+    inner = values[table] if table else values
+    if value is None:
+        inner.pop(key, None)
     else:
-        begin = 0
-    end = next((i for i in heads if i >= begin), len(lines))
-    written = None if value is None else f"{_toml_key(key)} = {toml_value(value)}"
-    for i in range(begin, end):
-        if re.match(rf"\s*(\"{re.escape(key)}\"|{re.escape(key)})\s*=", lines[i]):
-            lines[i : i + 1] = [] if written is None else [written]
-            break
-    else:
-        while end > begin and not lines[end - 1].strip():
-            end -= 1
-        lines[end:end] = [] if written is None else [written]
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+        inner[key] = value
 
 
 def toml_value(value: Any) -> str:
     """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml_key(k)} = {toml_value(v)}" for k, v in value.items()) + "}"
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomlkit.item(str(value) if isinstance(value, Path) else value).as_string()
