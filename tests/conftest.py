@@ -1,4 +1,4 @@
-"""Shared by all tests: how many examples a property gets, and what may be missing."""
+"""Shared by all tests: an environment without user settings, ignored signals or a network, and Hypothesis profiles."""
 
 import os
 import runpy
@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-nobodys = tempfile.NamedTemporaryFile(prefix="livecap-", suffix=".toml")  # to the end of the run
-os.environ["LIVECAP_SETTINGS"] = nobodys.name  # nobody's own settings change what a test sees
+# The settings file is an empty one, so that the developer's own settings change no test.
+no_settings = tempfile.NamedTemporaryFile(prefix="livecap-", suffix=".toml")  # deleted when the run ends
+os.environ["LIVECAP_SETTINGS"] = no_settings.name
 
-# A shell starts what it runs in the background with signals ignored, nohup does, and whatever runs a suite unattended
-# may: every program that a test starts would inherit it.
+# Shells (for background jobs), nohup and CI systems may start this process with signals ignored. Every program that a
+# test starts would inherit that.
 USUAL = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
@@ -27,7 +28,7 @@ for number, usual in USUAL.items():
         signal.signal(number, usual)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, USUAL)
 
-# The network is denied to the tests and to every Python program that they start, and what they try is noted.
+# Tests, and all Python programs that they start, have no network; each attempt to use it is written to a file.
 network_notes = tempfile.NamedTemporaryFile(prefix="livecap-network-", suffix=".txt")
 os.environ["LIVECAP_NETWORK_NOTES"] = network_notes.name
 no_network = str(Path(__file__).parent / "no_network")
@@ -42,7 +43,7 @@ settings.load_profile("prove" if os.environ.get("LIVECAP_PROVE") else "ci" if os
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Material that lies beside a checkout of the founders, and nowhere else."""
+    """The folder `shared` beside the checkout, with more test material; tests that need it are skipped without it."""
     folder = Path(__file__).parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip("needs the folder shared/ beside the checkout")
@@ -50,7 +51,7 @@ def shared() -> Path:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A run in which anything reached beyond this machine has failed, whatever came of it."""
+    """Fail the run if anything tried to use the network, even if all tests passed."""
     if tried := Path(network_notes.name).read_text(encoding="utf-8").splitlines():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        print(f"\nThe network was tried, which no test may: {', '.join(sorted(set(tried)))}")
+        print(f"\nTests must not use the network, but these addresses were tried: {', '.join(sorted(set(tried)))}")

@@ -1,4 +1,4 @@
-"""Commands that the documents print run as printed."""
+"""Commands printed in the documents are valid."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ REMARK = re.compile(r"\s{3,}\S.*|\s+#.*")
 
 
 def commands(text: str) -> list[list[str]]:
-    """The words behind `livecap` in each line of code, without remarks and without the program it is piped to."""
+    """The arguments of each `livecap` command in a code block, without remarks and without a pipe that follows."""
     lines = re.findall(r"^ {4}(?:.*\| )?(livecap(?: .*)?)$", text, re.MULTILINE)
     found = [shlex.split(REMARK.sub("", line).partition(" | ")[0].replace("[SESSION]", "SESSION")) for line in lines]
     return [words[1:] for words in found if words[:1] == ["livecap"]]

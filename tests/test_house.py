@@ -1,4 +1,4 @@
-"""The house is in order: sizes, locks, versions, recordings, and nothing of anybody's machine in it."""
+"""The repository is in order: file lengths, locks, versions, recordings, documents, and no traces of a machine."""
 
 import importlib.metadata
 import json
@@ -21,11 +21,11 @@ MAX_LINES = 600
 """About 400 lines are the guide; a file that is one thing may have up to this many."""
 
 LOCKS = {"run": [], "dev": PROJECT["dependency-groups"]["dev"]}
-"""What each lock holds besides the dependencies of livecap itself."""
+"""Each lock, and what it holds in addition to the dependencies of livecap itself."""
 
 
 def tracked(*patterns: str) -> list[Path]:
-    """The files of the repository, from git where it knows, else from the folder."""
+    """The files of the repository that match `patterns`, listed by git, or from the folder if that fails."""
     git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
     try:
         listed = subprocess.run(git, capture_output=True, check=True, timeout=30).stdout.decode()
@@ -38,7 +38,7 @@ def tracked(*patterns: str) -> list[Path]:
 
 
 def text_of(path: Path) -> str | None:
-    """None where a file is not text."""
+    """The text of a file; None if it is binary."""
     data = path.read_bytes()
     if b"\0" in data[:8192]:
         return None
@@ -46,14 +46,14 @@ def text_of(path: Path) -> str | None:
 
 
 def normalised(requirement: str) -> str:
-    """The name in a requirement, as registries compare names."""
+    """The package name in a requirement, normalised as package indexes do it."""
     name = re.match(r"[A-Za-z0-9._-]+", requirement)
     assert name, requirement
     return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
 def locked(name: str) -> dict[str, set[str]]:
-    """Package to versions; some have one for each Python."""
+    """Package name to locked versions; some packages have different versions for different Pythons."""
     versions: dict[str, set[str]] = {}
     for line in (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines():
         if pinned := re.match(r"([a-z0-9][a-z0-9._-]*)==([^\s;]+)", line):
@@ -82,7 +82,7 @@ MACHINE_WORDS = [
     r"--(?:find-links|trusted-host)[ =]",
     r"https?://[^\s/@]+:[^\s/@]+@",
 ]
-"""Home folders, folders of a workplace, hosts of registries, and passwords in addresses."""
+"""Home folders, folders of one machine, registry hosts, and passwords in addresses."""
 
 
 @pytest.mark.parametrize("pattern", MACHINE_WORDS)
@@ -173,7 +173,7 @@ def test_every_event_is_documented():
         names = json.loads(to_json(item))
         name = names.pop("type")
         about = "".join(section for section in sections if f"`{name}`" in section.splitlines()[0])
-        assert about, f"docs/events.md does not tell of {name}"
+        assert about, f"docs/events.md does not describe {name}"
         assert [field for field in names if f"`{field}`" not in about] == [], name
 
 

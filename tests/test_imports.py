@@ -1,4 +1,4 @@
-"""The arrows of the layout never point back, and heavy libraries stay where they belong (docs/decisions/0001)."""
+"""Who may import whom (docs/decisions/0001-layout.md), and where heavy libraries may be imported."""
 
 import ast
 import subprocess
@@ -37,7 +37,7 @@ ALLOWED = {
     "cli": None,
     "__main__": {"cli"},
 }
-"""What each folder or file may import of ours, besides itself; None is everything."""
+"""The parts of livecap that each folder or file may import, besides itself; None means all."""
 
 OWNERS = {
     "mlx": ("model/backend.py", "model/nn.py"),  # the BLAS comes before MLX, see model/backend.py
@@ -54,11 +54,11 @@ OWNERS = {
     "torch": (),
     "transformers": (),
 }
-"""Libraries that may be imported in these places alone."""
+"""Each library and the only places that may import it."""
 
 
 def imported(path: Path, late: bool = True) -> set[str]:
-    """The dotted names a file imports; without `late`, only those that importing the file imports."""
+    """The dotted names that a file imports. Without `late`, imports inside functions are left out."""
     names: set[str] = set()
     nodes = [ast.parse(path.read_text(encoding="utf-8"))]
     while nodes:
@@ -80,13 +80,13 @@ def place(path: Path) -> str:
 
 
 def module_file(name: str) -> Path | None:
-    """The file of ours that a dotted name is defined in, or None."""
+    """The file of livecap that a dotted name refers to, or None."""
     path = ROOT.joinpath(*name.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
 def reached(path: Path) -> set[str]:
-    """Everything that is imported when a file is, by way of ours."""
+    """All names that importing this file imports, directly or through other files of livecap."""
     found: set[str] = set()
     seen = {path}
     todo = [path]

@@ -1,4 +1,4 @@
-"""The suite runs without a network: what reaches for it fails there and then, in tests and in what they start."""
+"""The suite has no network: attempts to use it fail at once, in tests and in the programs they start."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of what is tried on purpose."""
+    """A separate file for attempts that are made on purpose, so that they do not fail the run."""
     path = tmp_path / "notes"
     path.touch()
     monkeypatch.setenv("LIVECAP_NETWORK_NOTES", str(path))

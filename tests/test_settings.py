@@ -1,4 +1,4 @@
-"""Settings: three places, one order; every mistake is named with what was meant."""
+"""Settings come from file, environment and flags, in that order; every mistake is named with a suggestion."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""This computer and its processes."""
+"""Figures about this machine and its processes."""
 
 import os
 import subprocess

@@ -1,7 +1,7 @@
-"""No test, and no program that a test starts, reaches beyond this machine.
+"""Denies network access to tests and to the Python programs that they start.
 
-Python imports this before all else where its folder is in PYTHONPATH. What is tried fails as it does without a network,
-and is noted, since programs may live with it.
+Python imports this module at start if its folder is in PYTHONPATH. Attempts fail as they would without a network. They
+are also written to a file, because a program may handle the failure without a test noticing.
 """
 
 import os
@@ -9,14 +9,14 @@ import socket
 from typing import Any
 
 NOTES = "LIVECAP_NETWORK_NOTES"
-"""Environment variable: the file that what was tried is written to, a line each."""
+"""Environment variable with the path of the file to which each attempted address is written, one per line."""
 HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "", None)
 
 connect, connect_ex, getaddrinfo = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
 
 def deny(what: object) -> None:
-    """Note it."""
+    """Write an attempted address to the file."""
     with open(os.environ[NOTES], "a", encoding="utf-8") as notes:
         notes.write(f"{what}\n")
 

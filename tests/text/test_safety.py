@@ -1,4 +1,4 @@
-"""What a terminal would obey never gets through."""
+"""Control characters that a terminal would obey are removed."""
 
 import unicodedata
 
