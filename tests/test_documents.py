@@ -38,3 +38,13 @@ def test_what_make_is_said_to_do_it_does() -> None:
     for document in DOCUMENTS:
         said = set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", document.read_text(), re.MULTILINE))
         assert said <= targets, document.name
+
+
+def test_the_messages_in_troubleshooting_are_the_programs() -> None:
+    """Messages are printed in italics in the first column, with an ellipsis for what varies."""
+    rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.MULTILINE)
+    quoted = [message for row in rows for message in re.findall(r"\*(.+?)\*", row)]
+    source = "\n".join(path.read_text() for path in (ROOT / "livecap").rglob("*.py"))
+    parts = [part.strip() for message in quoted for part in message.split("…") if part.strip()]
+    assert len(quoted) > 4
+    assert [part for part in parts if part not in source] == []
