@@ -21,7 +21,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_printed_command_is_one(document: Path) -> None:
+def test_every_printed_command_is_valid(document: Path) -> None:
     for words in commands(document.read_text()):
         try:
             parse(words)
@@ -33,7 +33,7 @@ def test_commands_are_found() -> None:
     assert len(commands((ROOT / "README.md").read_text())) > 10
 
 
-def test_what_make_is_said_to_do_it_does() -> None:
+def test_every_make_target_in_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
         said = set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", document.read_text(), re.MULTILINE))

@@ -22,7 +22,7 @@ def test_the_new_text_is_private_whatever_the_old_one_was(tmp_path: Path) -> Non
         replace_file(path, ["one\r\n", "zwölf \ud800\n"])
     finally:
         os.umask(before)
-    assert path.read_bytes() == "one\r\nzwölf ?\n".encode(), "line ends stay; half a surrogate pair is no UTF-8"
+    assert path.read_bytes() == "one\r\nzwölf ?\n".encode(), "line ends stay; half a surrogate pair is not UTF-8"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.listdir(tmp_path) == ["file"]
 

@@ -18,7 +18,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_test_reaches_nobody(notes: Path) -> None:
+def test_a_test_has_no_network(notes: Path) -> None:
     with socket.socket() as alone, pytest.raises(OSError, match="unreachable"):
         alone.connect(("192.0.2.1", 80))
     with pytest.raises(socket.gaierror):
@@ -26,14 +26,14 @@ def test_a_test_reaches_nobody(notes: Path) -> None:
     assert "192.0.2.1" in notes.read_text() and "example.org" in notes.read_text()
 
 
-def test_a_program_reaches_nobody(notes: Path) -> None:
+def test_a_program_that_a_test_starts_has_no_network(notes: Path) -> None:
     program = "import socket; socket.create_connection(('example.org', 80), timeout=5)"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ, timeout=60)
     assert out.returncode == 1 and "name resolution" in out.stderr
     assert notes.read_text() == "example.org\n"
 
 
-def test_this_machine_is_reached(notes: Path) -> None:
+def test_this_machine_can_be_reached(notes: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), timeout=5).close()
     assert notes.read_text() == ""
