@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what a model costs on this machine, stage by stage, in memory and in tensor shapes."""
+"""`python -m benchmarks`: the cost of a model on this machine: time of each stage, memory and tensor shapes."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.costs import Run, beginning, measure_costs, repeated, report, round_seconds
+from benchmarks.costs import Run, beginning, measure_costs, period_of, repeated, report
 from benchmarks.grown_checkpoint import load_grown, write_grown
 from livecap.cli.terminal import warn
 from livecap.errors import LivecapError
@@ -18,22 +18,37 @@ from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
 
 ABOUT = """\
-Run recordings through the stream as fast as they go and say where the time and the memory went.
+Run recordings through the stream as fast as possible and report where time and memory went.
 
-With --geometry the model has the exact shape of a released one, and says what --model says: its weights are grown from
-the small model's. So speed, memory and text are real, at the real cost, without a download. The checkpoint has 3.1 GB
-(0.6b) or 8.1 GB (1.7b); --keep DIR leaves it for the next time.
+With --geometry, the model has the exact shape of a released one and prints the text of --model: its weights are grown
+from the small model's. Speed, memory and text are those of a real run at the real size, without a download. The
+checkpoint has 3.1 GB (0.6b) or 8.1 GB (1.7b); --keep DIR stores it for the next run.
 """
 
 EPILOG = """\
-stages (seconds of compute): mel; conv, the encoder's convolutions; encoder, its layers; prefill, the prompt through the
-decoder, draft included; verify, the head on drafts and passes over guesses; generate, one token a pass; host, what is
-left. RTF is compute over sound; wait is the share of the sound's time in which nothing has to be computed.
+stages (seconds of compute):
+  mel       the log-mel spectrogram
+  conv      the encoder's convolutions
+  encoder   the encoder's layers
+  prefill   the prompt through the decoder, including the draft
+  verify    the output head on drafts, and passes over guessed tokens
+  generate  one token per pass
+  host      the rest
+RTF is compute time over sound time; wait is the share of sound time in which nothing has to be computed.
+
+other benchmarks (each has --help; docs/measuring.md describes them):
+  python -m benchmarks.policies                 commit policies over a scripted recogniser
+  python -m benchmarks.oracle_counts            lost, doubled and revised words over millions of steps
+  python -m benchmarks.speed                    speed and memory of whole sessions
+  python -m benchmarks.word_times               accuracy of word times
+  python -m benchmarks.archive                  search over thousands of hours, the log of a day
+  python -m benchmarks.screen                   the screen with 50,000 utterances
+  python -m benchmarks.versus_mlx_qwen3_asr     livecap against mlx-qwen3-asr
 """
 
 
 def main() -> int:
-    """`python -m benchmarks [RECORDING...] [--geometry] [--model] [--mode] [--trace]`; returns the exit status."""
+    """Run the benchmark; the exit status."""
     try:
         return _measure(_parser().parse_args())
     except LivecapError as error:
@@ -48,19 +63,23 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="default: the demo's")
+    parser.add_argument("recordings", nargs="*", type=Path, metavar="RECORDING", help="default: the demo's recording")
     parser.add_argument("--model", metavar="NAME", default="tiny", help="default: tiny")
-    parser.add_argument("--geometry", metavar="SIZE", help="0.6b or 1.7b: give the model that shape")
-    parser.add_argument("--keep", metavar="DIR", type=Path, help="where the grown checkpoint lies, or is to be written")
+    parser.add_argument("--geometry", metavar="SIZE", help="give the model the shape of 0.6b or 1.7b")
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="folder of the grown checkpoint, for later runs")
     parser.add_argument("--mode", metavar="MODE", dest="modes", action="append", help="as in livecap eval (default: 2)")
-    parser.add_argument("--seconds", metavar="N", type=float, help="only the beginning of each recording")
-    parser.add_argument("--minutes", metavar="N", type=float, help="all recordings, over and over, for so long")
-    parser.add_argument("--settle", action="store_true", help="closed utterances are heard again, as in a session")
+    parser.add_argument("--seconds", metavar="N", type=float, help="use the first N seconds of each recording")
+    parser.add_argument("--minutes", metavar="N", type=float, help="repeat all recordings for N minutes")
+    parser.add_argument("--settle", action="store_true", help="run the second pass over closed utterances")
     parser.add_argument(
-        "--trace", metavar="FILE", type=Path, help="write a trace for chrome://tracing, ui.perfetto.dev"
+        "--trace", metavar="FILE", type=Path, help="write a trace for chrome://tracing or ui.perfetto.dev"
     )
     parser.add_argument(
-        "--require", metavar="BOUND", action="append", default=[], help='fail unless it holds: "rtf <= 1.3"'
+        "--require",
+        metavar="BOUND",
+        action="append",
+        default=[],
+        help='fail where this is not met, such as "rtf <= 1.3"',
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", metavar="FILE", type=Path, help="also write the JSON to FILE")
@@ -73,19 +92,19 @@ def _measure(options: argparse.Namespace) -> int:
     references = [read_reference(path) for path in options.recordings or [demo_recording()]]
     if options.seconds:
         references = [beginning(reference, options.seconds) for reference in references]
-    kept: dict[str, Any] = {"settle": options.settle, "trace": options.trace is not None}
+    run_options: dict[str, Any] = {"settle": options.settle, "trace": options.trace is not None}
     if options.minutes:
-        kept["comes_round_seconds"] = round_seconds(references)
+        run_options["repeat_seconds"] = period_of(references)
         references = [repeated(references, options.minutes * 60)]
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         loaded = _model(options.model, options.geometry, options.keep, Path(folder))
-        runs = [measure_costs(loaded, reference, mode, **kept) for reference in references for mode in modes]
+        runs = [measure_costs(loaded, reference, mode, **run_options) for reference in references for mode in modes]
     name = f"{options.model} as {options.geometry}" if options.geometry else options.model
     result = report(name, runs)
     print(
         as_json(result)
         if options.json
-        else "\n\n".join([*map(_lines, runs), _arithmetic(result["machine"]["arithmetic"])])
+        else "\n\n".join([*map(_lines, runs), _machine_line(result["machine"]["arithmetic"])])
     )
     if options.out:
         store_figures(options.out, result)
@@ -103,7 +122,7 @@ def _model(model: str, geometry: str | None, keep: Path | None, folder: Path) ->
     return load_grown(write_grown(keep or folder, geometry, model), model)
 
 
-def _arithmetic(speed: dict[str, float]) -> str:
+def _machine_line(speed: dict[str, float]) -> str:
     return "this machine: {gigaflops:.0f} GFLOP/s for many positions, {weights_gb_per_second:.0f} GB/s for one".format(
         **speed
     )
@@ -114,25 +133,27 @@ def _lines(run: Run) -> str:
     stages = figures["stages"]
     sound = figures["sound_seconds"]
     lines = [
-        f"{figures['recording']}, {figures['mode']}: {sound:.0f} s of sound, {figures['speech_seconds']:.0f} s of it "
+        f"{figures['recording']}, {figures['mode']}: {sound:.0f} s of sound, {figures['speech_seconds']:.0f} s "
         f"speech; WER {figures['wer']:.2%}",
         f"RTF {figures['rtf']:.3f}, wait {figures['wait_share']:.0%}; {figures['steps']} steps of "
         + "{p50:.3f} / {p95:.3f} / {p99:.3f} s".format(**figures["step_seconds"]),
     ]
     for name, stage in stages.items():
         lines.append(
-            f"  {name:9}{stage['seconds']:9.2f} s{stage['per_second_of_sound'] * 1000:9.1f} ms a second of sound"
+            f"  {name:9}{stage['seconds']:9.2f} s{stage['per_second_of_sound'] * 1000:9.1f} ms per second of sound"
             f"{stage['calls']:8} calls{stage['size']:9} in"
         )
     tokens = figures["tokens_per_step"]
-    lines.append("tokens a step: {said:.1f}, {accepted:.1f} of them from drafts; {passes:.1f} passes".format(**tokens))
+    lines.append(
+        "tokens per step: {said:.1f}, of which {accepted:.1f} from drafts; {passes:.1f} passes".format(**tokens)
+    )
     shapes = ", ".join(f"{name} {n}" for name, n in figures["distinct_shapes"].items())
     lines.append(f"distinct shapes: {shapes}")
     lines.append("memory in MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in figures["memory_mb"].items()))
     if figures["growth"]:
         lines.append(
-            "last {seconds_compared:.0f} s to first: steps times {measured_ratio:.3f}, the machine itself times "
-            "{machine_ratio:.3f}, so {step_cost_ratio:.3f}; {resident_mb:+.0f} MB".format(**figures["growth"])
+            "last {seconds_compared:.0f} s over first: step cost x {measured_ratio:.3f}, the machine's own change x "
+            "{machine_ratio:.3f}, corrected x {step_cost_ratio:.3f}; {resident_mb:+.0f} MB".format(**figures["growth"])
         )
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""How fast past sessions answer: search over thousands of hours, and the log of a whole day.
+"""Speed of the archive: search over thousands of hours of text, and the log of a whole day.
 
 python -m benchmarks.archive --hours 10000 --out docs/benchmarks/archive.json
 """
@@ -36,17 +36,17 @@ from livecap.transcript import (
 
 UTTERANCE_SECONDS = 10
 WORDS_AN_UTTERANCE = 25
-"""150 words a minute, the pace of a talk."""
+"""150 words per minute, as in a talk."""
 VOCABULARY = 50_000
 FIRST = datetime(2020, 1, 1, 9, tzinfo=UTC)
 N_SHORT_WORDS = 100
-"""The commonest words are short, as in most languages."""
+"""How many of the most frequent words are short, as in most languages."""
 N_SEARCHES = 20
-"""Of each query."""
+"""How often each query is timed."""
 
 
 class Speech:
-    """Sentences with words as often as words are (Zipf), some of them Chinese."""
+    """Random sentences with word frequencies of a natural language (Zipf), in Latin letters or Chinese."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
@@ -61,16 +61,16 @@ class Speech:
         self.han = [chr(0x4E00 + i) for i in range(3000)]
 
     def sentence(self) -> str:
-        """Some ten seconds of speech."""
+        """About ten seconds of speech."""
         return " ".join(self._random.choices(self.words, cum_weights=self._weights, k=WORDS_AN_UTTERANCE))
 
     def chinese(self) -> str:
-        """The same in Chinese."""
+        """About ten seconds of speech in Chinese characters."""
         return "".join(self._random.choices(self.han, cum_weights=self._weights[:3000], k=40))
 
 
 def write_hour(parent: Path, speech: Speech, number: int) -> None:
-    """The log of one hour, one utterance after another; every fourth is Chinese."""
+    """Write the log of one hour; every fourth hour is Chinese."""
     started = FIRST + timedelta(hours=5 * number)
     folder = parent / f"{started:%Y-%m-%d_%H-%M-%S}"
     folder.mkdir(parents=True)
@@ -85,7 +85,7 @@ def write_hour(parent: Path, speech: Speech, number: int) -> None:
 
 
 def measure_search(n_hours: int, folder: Path) -> dict[str, Any]:
-    """Write so many hours of logs, index them, and ask."""
+    """Write the logs of many hours, index them, and time searches."""
     speech, archive = Speech(1), Archive(folder)
     for number in range(n_hours):
         write_hour(folder, speech, number)
@@ -109,7 +109,7 @@ def measure_search(n_hours: int, folder: Path) -> dict[str, Any]:
 
 
 def _queries(speech: Speech, archive: Archive, n_hours: int) -> dict[str, Query]:
-    """What people look for, and what is hard to find."""
+    """Typical queries, and the most expensive ones."""
     words, han, middle = speech.words, speech.han, FIRST + timedelta(hours=5 * n_hours // 2)
     oldest = archive.names()[-1]
     return {
@@ -153,7 +153,7 @@ def _measured(archive: Archive, query: Query) -> dict[str, Any]:
 
 
 def measure_day(folder: Path) -> dict[str, Any]:
-    """The log of 24 hours with every event that a session has: writing, opening, exporting."""
+    """Write the log of 24 hours with all events of a session; time writing, opening and exporting."""
     speech = Speech(2)
     log = SessionLog(folder, FIRST)
     log.append(_header(log.session, FIRST), 0.0)
@@ -197,7 +197,7 @@ def measure_day(folder: Path) -> dict[str, Any]:
 
 
 def _utterance(number: int, sentence: str) -> Iterator[TextCommitted | UtteranceEnded]:
-    """All events of an utterance: committed in five pieces, ended with the times of its words."""
+    """All events of one utterance: text committed in five pieces, and the end with word times."""
     start, end = number * UTTERANCE_SECONDS * SAMPLE_RATE, (number + 1) * UTTERANCE_SECONDS * SAMPLE_RATE - SAMPLE_RATE
     words = sentence.split()
     for i in range(0, len(words), 5):
@@ -213,7 +213,7 @@ def _header(session: str, started: datetime) -> SessionStarted:
 
 
 def _times(call: Callable[[], object], n: int) -> list[float]:
-    """Seconds by the clock, of so many calls."""
+    """The wall-clock seconds of each of `n` calls."""
     times = []
     for _ in range(n):
         start = time.perf_counter()
@@ -229,10 +229,12 @@ def _percentiles(times: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, and write the figures where asked."""
+    """Measure, print the figures, and store them with --out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--hours", type=int, default=10_000, help="of text to search in")
-    parser.add_argument("--folder", type=Path, help="for the logs, some gigabytes; default: the system's temporary one")
+    parser.add_argument("--hours", type=int, default=10_000, help="hours of text to search")
+    parser.add_argument(
+        "--folder", type=Path, help="folder for the logs, several gigabytes (default: the system's temporary folder)"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.folder:

@@ -1,4 +1,4 @@
-"""What a model costs: every stage of every step, memory, shapes; with the error rate of the same run beside it."""
+"""The cost of a model: time of every stage, memory and tensor shapes, with the error rate of the same run."""
 
 import math
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine_speed import Yardstick
-from benchmarks.matmul_speed import arithmetic
+from benchmarks.machine_speed import MachineSpeed
+from benchmarks.matmul_speed import matmul_speed
 from benchmarks.stages import STAGES, Stages, WatchedRecogniser
 from livecap.eval.figures import percentiles
 from livecap.eval.modes import Mode
@@ -23,15 +23,15 @@ from livecap.stream.transcriber import StreamingTranscriber
 from livecap.this_machine import peak_resident_bytes, resident_bytes
 from livecap.transcript import SAMPLE_RATE
 
-STEPS_A_YARDSTICK = 4
-"""Steps of a long run between two looks at how fast the machine is."""
+STEPS_PER_SPEED_CHECK = 4
+"""How many steps of a long run are between two measurements of the machine's own speed."""
 PERIOD_SECONDS = 600
-"""At least so much of the beginning and of the end of a long run is held against each other: the same sound."""
+"""The least length of the beginning and of the end of a long run that are compared; both have the same sound."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was done, for whoever wants more than figures."""
+    """The figures of one run, and what they were computed from."""
 
     figures: dict[str, Any]
     stages: Stages
@@ -45,38 +45,38 @@ def measure_costs(
     *,
     settle: bool = False,
     trace: bool = False,
-    comes_round_seconds: float = PERIOD_SECONDS,
+    repeat_seconds: float = PERIOD_SECONDS,
 ) -> Run:
-    """The sound through the stream, as fast as it goes.
+    """Run a recording through the stream as fast as possible.
 
     Args:
-        settle: closed utterances are heard again.
-        trace: keep every span, for `write_trace`.
-        comes_round_seconds: after so long the same sound comes again. Three such rounds and more, of ten minutes at
-            least, say whether steps grow dearer.
+        settle: run the second pass over closed utterances.
+        trace: keep every span, for `Stages.trace`.
+        repeat_seconds: the length after which the sound repeats. A run of at least three such periods, each of at
+            least ten minutes, is also checked for steps that become more expensive.
     """
     mx.reset_peak_memory()
     stages = Stages(trace)
     recogniser = WatchedRecogniser(loaded, mode.config, stages)
     settling = Settling(WatchedRecogniser(loaded, mode.config, stages), mode.config) if settle else None
     transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
-    period = math.ceil(PERIOD_SECONDS / comes_round_seconds) * comes_round_seconds
+    period = math.ceil(PERIOD_SECONDS / repeat_seconds) * repeat_seconds
     if reference.seconds < 3 * period:
         timeline = play(transcriber, reference.samples)
         return Run(_figures(reference, mode, stages, timeline) | {"growth": None}, stages, timeline)
     machine_costs: list[tuple[float, float]] = []
     n_steps = 0
 
-    def look(heard_seconds: float) -> None:
+    def measure_machine(heard_seconds: float) -> None:
         nonlocal n_steps
         n_steps += 1
-        if n_steps % STEPS_A_YARDSTICK == 0:
-            machine_costs.append((heard_seconds, yardstick.measure()))
+        if n_steps % STEPS_PER_SPEED_CHECK == 0:
+            machine_costs.append((heard_seconds, machine_speed.measure()))
 
-    with Yardstick() as yardstick:
-        timeline = play(transcriber, reference.samples, after_step=look)
-    growth = _growth(timeline, stages, period, machine_costs)
-    return Run(_figures(reference, mode, stages, timeline) | {"growth": growth}, stages, timeline)
+    with MachineSpeed() as machine_speed:
+        timeline = play(transcriber, reference.samples, after_step=measure_machine)
+    compared = growth(timeline, stages, period, machine_costs)
+    return Run(_figures(reference, mode, stages, timeline) | {"growth": compared}, stages, timeline)
 
 
 def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timeline) -> dict[str, Any]:
@@ -114,13 +114,13 @@ def _figures(reference: Reference, mode: Mode, stages: Stages, timeline: Timelin
     }
 
 
-def _growth(
+def growth(
     timeline: Timeline, stages: Stages, period: float, machine_costs: Sequence[tuple[float, float]]
 ) -> dict[str, float]:
-    """The last `period` seconds against the first.
+    """The last `period` seconds compared with the first.
 
     Args:
-        machine_costs: when, on the sound's clock, the yardstick was laid on, and what it said.
+        machine_costs: (seconds of sound, measured cost) of each measurement of the machine's own speed.
     """
     sound = timeline.sound_seconds
     at_of_step = {moment.step: moment.heard_seconds for moment in timeline.moments}
@@ -160,13 +160,13 @@ def _mean(values: Sequence[float]) -> float:
     return round(float(np.mean(values)), 4) if values else 0.0
 
 
-def round_seconds(references: Sequence[Reference]) -> float:
-    """How long `repeated` takes to come round."""
+def period_of(references: Sequence[Reference]) -> float:
+    """The length after which `repeated` starts again."""
     return sum(len(reference.samples) / SAMPLE_RATE + 1 for reference in references)
 
 
 def repeated(references: Sequence[Reference], seconds: float) -> Reference:
-    """All recordings, over and over, a second apart, until so much sound has come."""
+    """All recordings repeated, with a second of silence after each, up to at least this length."""
     pieces: list[Any] = []
     words: list[SpokenWord] = []
     texts: list[str] = []
@@ -184,7 +184,7 @@ def repeated(references: Sequence[Reference], seconds: float) -> Reference:
 
 
 def beginning(reference: Reference, seconds: float) -> Reference:
-    """The recording up to the end of the last stretch of speech that ends within so many seconds, and its pause."""
+    """The first words of a recording that end within this time, and the pause after them."""
     most = round(seconds * SAMPLE_RATE)
     if len(reference.samples) <= most or not reference.words:
         return reference
@@ -196,6 +196,6 @@ def beginning(reference: Reference, seconds: float) -> Reference:
 
 
 def report(model: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Everything as plain values, with where it was measured and how fast that multiplies."""
-    here = machine() | {"arithmetic": arithmetic()}
+    """All figures as plain values, with the machine and its speed of matrix products."""
+    here = machine() | {"arithmetic": matmul_speed()}
     return {"machine": here, "model": model, "runs": [run.figures for run in runs]}

@@ -1,4 +1,4 @@
-"""Checkpoints of the released shapes, grown from a small model: the files that any Qwen3-ASR program reads."""
+"""Checkpoints with the shapes of the released models, grown from a small one, in the files of a released model."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.text.tokenizer import read_json
 
 FIRST_ADDED_ID = 151643
-"""`<|endoftext|>` of the released models; the other added tokens follow in the same order in every one."""
+"""The id of `<|endoftext|>` in the released models; the other added tokens follow in the same order in all of them."""
 GEOMETRIES = {
     "0.6b": (
         AudioConfig(128, 896, 18, 14, 3584, 1024, 480),
@@ -31,19 +31,19 @@ GEOMETRIES = {
         TextConfig(151936, 2048, 6144, 28, 16, 8, 128),
     ),
 }
-"""The released models' shapes, as their config.json has them."""
+"""The shapes of the released models, from their config.json."""
 
 
 def write_grown(folder: Path, geometry: str, model: str = "tiny") -> Path:
-    """A checkpoint in `folder` with the shape of `geometry` that computes what `model` does, in float32.
+    """Write a checkpoint with the shape of `geometry` that computes the same function as `model`, in float32.
 
-    One that is there already, grown from the same weights into the same shape, is left as it is.
+    A checkpoint in `folder` that was grown from the same weights into the same shape is kept.
 
     Raises:
-        LivecapError: no such geometry or model.
+        LivecapError: there is no such geometry or model.
     """
     if geometry not in GEOMETRIES:
-        raise SettingsError(f"No geometry named {geometry}. There are: {', '.join(GEOMETRIES)}.")
+        raise SettingsError(f"No geometry named {geometry}. Choose one of: {', '.join(GEOMETRIES)}.")
     audio, text = GEOMETRIES[geometry]
     small = resolve(model)
     if (folder / "model.safetensors").is_file() and _origin(folder) == {
@@ -55,7 +55,7 @@ def write_grown(folder: Path, geometry: str, model: str = "tiny") -> Path:
 
 
 def write_checkpoint(folder: Path, small: Path, audio: AudioConfig, text: TextConfig, first_added_id: int) -> Path:
-    """The same for any shape; the added tokens of the small model begin at `first_added_id`."""
+    """Write a grown checkpoint of any shape. The added tokens of the small model get ids from `first_added_id`."""
     old = read_config(small)
     tokenizer = read_json(small / "tokenizer_config.json")
     added = tokenizer["added_tokens_decoder"]
@@ -75,7 +75,7 @@ def write_checkpoint(folder: Path, small: Path, audio: AudioConfig, text: TextCo
     network, _ = load_model(small, dtype=mx.float32)
     weights = {name: np.array(array) for name, array in network.parameter_arrays().items()}
     _write_safetensors(folder / "model.safetensors", _official(grown(weights, old, new, new_ids)))
-    # Last: a run that was cut off leaves nothing that looks whole.
+    # Last, so that an interrupted run leaves nothing that looks complete.
     config = _config(read_json(small / "config.json"), new, new_ids)
     config["grown_from"] = {"sha256": _digest(small), **_shape(audio, text)}
     _write_json(folder / "config.json", config)
@@ -83,7 +83,7 @@ def write_checkpoint(folder: Path, small: Path, audio: AudioConfig, text: TextCo
 
 
 def load_grown(folder: Path, model: str = "tiny") -> LoadedModel:
-    """The checkpoint, ready to run: with the table of positions that is no weight."""
+    """Load a grown checkpoint, with the table of positions, which is not a weight."""
     loaded = load(folder, dtype=mx.float32)
     table = positions(read_config(resolve(model)).audio, loaded.config.audio)
     assert isinstance(loaded.model, Qwen3ASR | NumpyQwen3ASR)
@@ -92,7 +92,7 @@ def load_grown(folder: Path, model: str = "tiny") -> LoadedModel:
 
 
 def _origin(folder: Path) -> object:
-    """What a grown checkpoint says of itself; None of another."""
+    """What a grown checkpoint was grown from; None for any other checkpoint."""
     return read_json(folder / "config.json", required=False).get("grown_from")
 
 
@@ -105,7 +105,7 @@ def _shape(audio: AudioConfig, text: TextConfig) -> dict[str, str]:
 
 
 def _official(weights: Iterator[tuple[str, Array]]) -> Iterator[tuple[str, Array]]:
-    """As the official files have it: a prefix, and convolutions as (out, in, height, width)."""
+    """Weights as in the official files: with a prefix, and convolutions as (out, in, height, width)."""
     for name, array in weights:
         yield f"thinker.{name}", array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
@@ -146,7 +146,7 @@ def _write_json(path: Path, value: object) -> None:
 
 
 def _write_safetensors(path: Path, weights: Iterator[tuple[str, Array]]) -> None:
-    """One array after the other, so that a file of gigabytes is written with little memory."""
+    """Write arrays one by one, so that a file of gigabytes needs little memory."""
     header: dict[str, Any] = {}
     at = 0
     body = path.with_suffix(".part")

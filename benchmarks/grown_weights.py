@@ -1,16 +1,18 @@
-"""Growth: the weights of a small model as weights of a larger shape that computes the same function.
+"""The weights of a small model, grown into a larger shape that computes the same function.
 
-So a benchmark runs a model of the released size, at its real cost, whose text and errors are those of the small one.
+A benchmark can then run a model of the released size, at its real cost, with the text and errors of the small one.
 
-    text      x [d] stands in X [D] as [s x, 0], s = sqrt(D/d): the root mean square stays, and with it the norm's
-              epsilon. Who writes into the residual does so times s; a norm's weight is divided by s, the final one's by
-              s squared, since the tied head brings an s of its own.
-    heads     grow from h to H by a factor t = sqrt(H/h) on queries and keys, which keeps their norm; one t is taken
-              from the keys' norm for the attention's scale. RoPE's pair j keeps its frequency at dimension j H/h.
-    encoder   LayerNorm takes the mean away: its writers are centred first, then all is as above. The table of
-              positions is no weight and depends on the width: `positions` makes it, the benchmark puts it in place.
-    spare     channels, heads and inner units are zero, layers write zero, rows of the vocabulary are the mean of the
-              real ones and never win.
+    text      x [d] becomes [s x, 0] in X [D], with s = sqrt(D/d): the root mean square stays the same, and so the
+              norm's epsilon means the same. Layers that write into the residual stream are multiplied by s. A norm's
+              weight is divided by s, the final norm's by s squared, since the tied head contributes another s.
+    heads     grow from h to H dimensions. Queries and keys are multiplied by t = sqrt(H/h), which keeps their norm;
+              the keys' norm is divided by t for the attention's scale. RoPE's pair j moves to dimension j H/h, which
+              has the same frequency.
+    encoder   LayerNorm subtracts the mean, so layers that write into its input are centred first; the rest is as
+              above. The table of positions is not a weight and depends on the width: `positions` computes it, and
+              `load_grown` puts it into the model.
+    spare     channels, heads and inner units are zero; spare layers write zero; spare rows of the vocabulary are the
+              mean of the real rows and never win.
 """
 
 import math
@@ -24,17 +26,17 @@ from livecap.model.config import AudioConfig, ModelConfig, TextConfig
 
 Array = NDArray[np.float32]
 Weights = dict[str, Array]
-"""By the names of the network, convolutions as (out, height, width, in)."""
+"""Arrays by the names of the network; convolutions are (out, height, width, in)."""
 
 SPARE_SCALE = 0.02
-"""Standard deviation of weights whose result nobody reads: numbers like others, so that they cost what others do."""
+"""Standard deviation of weights whose result is not used: ordinary numbers, so that they cost as much as others."""
 
 
 def grown(small: Weights, old: ModelConfig, new: ModelConfig, new_ids: Sequence[int]) -> Iterator[tuple[str, Array]]:
-    """Name and array of every weight of the large model, one after the other: few are in memory at once.
+    """The name and array of every weight of the large model, one by one, so that few are in memory at once.
 
     Args:
-        new_ids: for each token id of the small model its id in the large one.
+        new_ids: for each token id of the small model, its id in the large model.
     """
     assert old.text.tie_word_embeddings and new.text.tie_word_embeddings, "the head is the embedding table"
     assert old.audio.num_mel_bins == new.audio.num_mel_bins
@@ -44,7 +46,7 @@ def grown(small: Weights, old: ModelConfig, new: ModelConfig, new_ids: Sequence[
 
 
 def positions(old: AudioConfig, new: AudioConfig) -> Array:
-    """The encoder's table of positions [conv_tokens, d_model] that belongs to the grown weights."""
+    """The encoder's table of positions [conv_tokens, d_model] for the grown weights."""
     return _padded(_scale(old, new) * _centred(sinusoids(old.conv_tokens, old.d_model).T).T, -1, new.d_model)
 
 
@@ -58,7 +60,7 @@ class _Decoder:
         factor, half = new.head_dim // old.head_dim, old.head_dim // 2
         pairs = np.arange(half) * factor
         self.rotated = np.concatenate([pairs, new.head_dim // 2 + pairs])
-        """Where a head's dimensions go: RoPE's pair j to one of the same frequency."""
+        """The new dimension of each dimension of a head: RoPE's pair j goes to a pair of the same frequency."""
         self.plain = np.arange(old.head_dim)
 
     def weights(self) -> Iterator[tuple[str, Array]]:
@@ -111,7 +113,7 @@ class _Decoder:
         yield "mlp.down_proj.weight", _padded(_padded(small("mlp.down_proj.weight") * s, 0, width), 1, inner)
 
     def _spare(self, chance: np.random.Generator) -> Iterator[tuple[str, Array]]:
-        """A layer that computes as others do, and writes nothing."""
+        """A layer that costs as much as others and writes zero."""
         new = self.new
         width, inner = new.hidden_size, new.intermediate_size
         query_width, kv_width = new.num_attention_heads * new.head_dim, new.num_key_value_heads * new.head_dim
@@ -204,7 +206,7 @@ class _Encoder:
 def head_places(old: TextConfig, new: TextConfig) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """(small head, its place in the large model), for query heads and for key/value heads.
 
-    A large key/value head serves a fixed number of query heads: a small one that served more is there several times.
+    A large key/value head serves a fixed number of query heads, so a small head that serves more is repeated.
     """
     old_group = old.num_attention_heads // old.num_key_value_heads
     new_group = new.num_attention_heads // new.num_key_value_heads
@@ -236,14 +238,14 @@ def _rows(small: Array, rows: tuple[NDArray[np.int_], NDArray[np.int_]], n: int)
 
 
 def _padded(array: NDArray[np.floating], axis: int, n: int) -> Array:
-    """With zeros behind it up to `n` along `axis`."""
+    """The array with zeros appended up to `n` along `axis`."""
     widths = [(0, 0)] * array.ndim
     widths[axis] = (0, n - array.shape[axis])
     return np.pad(array, widths).astype(np.float32, copy=False)
 
 
 def _centred(writer: NDArray[np.floating]) -> NDArray[np.floating]:
-    """What it writes has the mean 0: LayerNorm does not see the difference."""
+    """The weights with outputs of mean 0; LayerNorm gives the same result."""
     mean: NDArray[np.floating] = writer.mean(axis=0, keepdims=True)
     centred: NDArray[np.floating] = np.subtract(writer, mean)
     return centred

@@ -1,7 +1,7 @@
-"""How fast the machine is just now: one decode of the same sound, in a process of its own, whenever it is asked.
+"""The machine's current speed: the time of one decode of the same sound, in a separate process.
 
-A machine that others use is not as fast after an hour as it was before, by more than a benchmark looks for. Nothing
-grows in that process, so what its decode costs says how fast the machine is, and nothing else.
+The speed of a shared machine changes within an hour by more than a benchmark wants to detect. Nothing grows in the
+separate process, so the cost of its decode depends on the speed of the machine only.
 """
 
 import signal
@@ -23,46 +23,46 @@ SOUND_SECONDS = 4
 MOST_TOKENS = 32
 
 
-class Yardstick:
-    """The process, for as long as the context is open."""
+class MachineSpeed:
+    """The separate process, which runs as long as the context is open."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def __enter__(self) -> "Yardstick":
-        self.measure()  # it has loaded, and everything has run once
+    def __enter__(self) -> "MachineSpeed":
+        self.measure()  # afterwards the model is loaded and everything has run once
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):  # it has ended before
-            self._process.communicate()
+        with suppress(OSError):  # the process has already ended
+            self.process.communicate()
 
     def measure(self) -> float:
-        """Seconds of one decode, just now. Whoever asks should do nothing meanwhile.
+        """The seconds of one decode, now. The calling process waits meanwhile.
 
         Raises:
             LivecapError: the process has ended.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self.process.stdin is not None and self.process.stdout is not None
         try:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
-            return float(self._process.stdout.readline())
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+            return float(self.process.stdout.readline())
         except (OSError, ValueError):
-            status = self._process.wait()
-            raise LivecapError(f"The process that says how fast the machine is ended with status {status}.") from None
+            status = self.process.wait()
+            raise LivecapError(f"The process that measures the machine's speed ended with status {status}.") from None
 
 
 def main() -> None:
-    """Decodes once for each line that comes in, and says what it cost."""
+    """Decode once for each line of standard input, and print the seconds."""
     loaded, config = load("tiny"), StreamConfig()
     recogniser = ModelRecogniser(loaded, "", None, config)
     sound = read_reference(demo_recording()).samples[: SOUND_SECONDS * SAMPLE_RATE]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks; then the pipe closes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process; then the pipe closes
     for _ in sys.stdin:
         began = time.perf_counter()
         recogniser.begin(0)

@@ -1,4 +1,4 @@
-"""How fast this machine multiplies: what a cost at true size is to be held against."""
+"""The speed of matrix products on this machine, to judge the cost of a model against."""
 
 import time
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from livecap.model.backend import mx, on_cpu
 from livecap.model.numpy.products import Numbers, product
 
 SHAPE = (3072, 1024)
-"""Of the matrices: the 0.6B's feed-forward layers."""
+"""The shape of the matrices: the 0.6B model's feed-forward layers."""
 N_MATRICES = 16
-"""Together more than a processor's caches hold."""
+"""Together they exceed a processor's caches."""
 MANY = 160
 REPEATS = 7
 
 
-def arithmetic() -> dict[str, float]:
-    """Float32 products as the network makes them: GFLOP/s for 160 positions, gigabytes of weights a second for one."""
+def matmul_speed() -> dict[str, float]:
+    """Float32 products as in the network: GFLOP/s for 160 positions, gigabytes of weights per second for one."""
     rng = np.random.default_rng(0)
     matrices = [rng.standard_normal(SHAPE, dtype=np.float32) for _ in range(N_MATRICES)]
     n_weights = N_MATRICES * SHAPE[0] * SHAPE[1]

@@ -1,10 +1,10 @@
-"""Oracle: a recogniser that knows what is said when. It stands where the model stands, and fails as it is told to.
+"""Oracle: a recogniser that knows which word is said when. It takes the model's place and makes errors on request.
 
-It answers as the model would: its text is all that is said in the prompt's sound, going on where the prefix ends. Where
-that is, an alignment of the prefix with the script says: a prefix that leaves a word out makes the oracle say it twice,
-one that has a word too many makes it lose one. So every word that a policy loses or doubles can be counted exactly.
+It answers as the model would: with the words in the prompt's sound that follow the prefix. An alignment of the prefix
+with the script finds the place where the prefix ends, so a prefix that lacks a word makes the oracle say a word twice,
+and a prefix with an extra word makes it lose one. Every word that a policy loses or doubles can be counted exactly.
 
-What it says depends on the sound and the prefix alone: the same question has the same answer.
+The answer depends on the sound and the prefix only: the same input gives the same output.
 """
 
 import random
@@ -24,14 +24,14 @@ from livecap.stream.recogniser import Decoded
 from livecap.transcript import SAMPLE_RATE
 
 SURE_MARGIN, UNSURE_MARGIN = 8.0, 0.5
-"""Of tokens that are what was said, and of those that are guesses."""
+"""The margins of correct tokens and of guesses."""
 PROMPT_SECONDS = 90
-"""Words this far behind the prompt's start are no more looked at: beyond every context bound."""
+"""Words are searched up to this long after the start of the prompt, which is longer than any prompt."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """From `at_seconds` on, for `seconds` of sound, the last `period` tokens are said over and over."""
+    """From `at_seconds` on, for `seconds` of sound, the oracle repeats the last `period` tokens."""
 
     at_seconds: float
     period: int
@@ -40,35 +40,35 @@ class Loop:
 
 @dataclass(frozen=True)
 class Faults:
-    """What goes wrong, and how often. By default nothing; `PUBLISHED` is what real models do."""
+    """Which errors the oracle makes, and how often. By default none; `PUBLISHED` imitates real models."""
 
     unstable_chance: float = 0.0
-    """Of a decode whose last tokens are wrong..."""
+    """The probability that the last tokens of a decode are wrong."""
     unstable_tokens: int = 0
-    """...at least 1 and at most this many."""
+    """The most tokens that are wrong then; at least 1 is."""
     right_context_seconds: float = 0.0
-    """A word that ends so shortly before the end of the sound is a guess: wrong, or not there yet."""
+    """A word that ends less than this before the end of the sound is a guess: wrong or missing."""
     sure_when_wrong: float = 0.2
-    """Share of wrong tokens of which the model is sure."""
+    """The share of wrong tokens that have the margin of a correct one."""
     seam_damage: float = 0.0
-    """Chance that the first word after a cut inside or right beside it is wrong. A word cut in two is never whole."""
+    """The probability that a word with the start of the prompt inside or just before it is wrong."""
     invention: float = 0.0
-    """Chance that words are heard where nobody speaks."""
+    """The probability of invented words where nobody speaks."""
     loops: tuple[Loop, ...] = ()
     language_flips: float = 0.0
-    """Chance that a prompt without a prefix is answered in another language."""
+    """The probability that a prompt without a prefix is answered in another language."""
     cost_seconds: float = 0.0
-    """What a decode takes, on the clock that `spend` moves..."""
+    """The time of a decode, on the clock that `spend` moves."""
     cost_per_token_seconds: float = 0.0
-    """...and each token that was not in the draft."""
+    """The additional time of each token that was not in the draft."""
     hang_at: int | None = None
-    """The decode, counted from 0, in which it hangs."""
+    """The number of the decode, from 0, in which the oracle hangs."""
     crash_at: int | None = None
-    """The decode in which it crashes."""
+    """The number of the decode in which the oracle crashes."""
 
 
 PUBLISHED = Faults(unstable_chance=0.65, unstable_tokens=2, right_context_seconds=0.3)
-"""With a chunk of 2 s and five tokens rolled back: draft acceptance 0.74, rewrite rate 0.65 (a test measures both)."""
+"""With a chunk of 2 s and a rollback of five tokens: draft acceptance 0.74, rewrite rate 0.65 (a test checks both)."""
 
 
 class Oracle:
@@ -87,8 +87,8 @@ class Oracle:
     ) -> None:
         """
         Args:
-            spend: told what each decode costs, in seconds.
-            hang: called where the script says that the model hangs.
+            spend: called with the seconds that each decode costs.
+            hang: called in the decode in which the oracle hangs.
         """
         self._tokenizer = tokenizer
         self._faults = faults
@@ -103,7 +103,7 @@ class Oracle:
         self._starts = [word.start_sample for word in words]
         self._ends = [word.end_sample for word in words]
         self._first_of: list[int] = [0]
-        """For each word, its first token among all tokens of the script."""
+        """For each word, the index of its first token in `_tokens`."""
         self._tokens: list[int] = []
         for word in words:
             if word.text not in tokens:
@@ -116,26 +116,26 @@ class Oracle:
         self.n_decodes = 0
         self.n_begun = 0
         self.n_rewritten = 0
-        """Answers that take something back of the answer before, in the same prompt."""
+        """Answers that change part of the previous answer in the same prompt."""
         self._last: list[int] = []
         self._row: NDArray[np.int64] | None = None
-        """Edit distances of the known prefix to the beginnings of the prompt's words."""
+        """Edit distances between `_known` and each beginning of the prompt's tokens."""
         self._known: list[int] = []
-        """The prefix that `_row` is of."""
+        """The prefix that `_row` was computed for."""
 
     def begin(self, start_sample: int) -> None:
-        """A new prompt whose sound begins here."""
+        """Start a new prompt whose sound begins here."""
         self.start_sample = self.end_sample = start_sample
         self.n_begun += 1
         self._last = []
         self._row = None
 
     def append(self, samples: NDArray[np.float32]) -> None:
-        """Sound that follows: its length is all that is looked at."""
+        """Add sound that follows; only its length matters."""
         self.end_sample += len(samples)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to release."""
 
     def decode(
         self,
@@ -145,11 +145,11 @@ class Oracle:
         max_tokens: int,
         pad_samples: int = 0,
     ) -> Decoded:
-        """What is said in the sound, after the prefix."""
+        """The words in the sound that follow the prefix, with the errors of `Faults`."""
         n = self.n_decodes
         self.n_decodes += 1
         if n == self._faults.crash_at:
-            raise ModelError(f"The oracle crashed in decode {n}, as it was told to.")
+            raise ModelError(f"The oracle crashed in decode {n}, as requested.")
         if n == self._faults.hang_at and self._hang is not None:
             self._hang()
         chance = random.Random(f"{self._seed} {self.start_sample} {self.end_sample} {pad_samples} {len(prefix)}")
@@ -170,7 +170,7 @@ class Oracle:
         return Decoded(tokens, answer_header, complete, n_accepted, len(ids) - n_accepted)
 
     def _said(self, prefix: Sequence[int], pad_samples: int, chance: random.Random) -> tuple[list[int], list[float]]:
-        """Tokens after the prefix, and how sure the oracle is of each."""
+        """The tokens after the prefix, and the margin of each."""
         faults = self._faults
         first = bisect_left(self._starts, self.start_sample)
         last = max(first, bisect_right(self._ends, self.end_sample))
@@ -199,12 +199,12 @@ class Oracle:
         return ids, margins
 
     def _cut_beside(self, first: int) -> bool:
-        """The prompt begins inside a word, or right at the beginning of one."""
+        """Whether the prompt begins inside a word, or just before one."""
         inside = first > 0 and self._ends[first - 1] > self.start_sample
         return inside or (first < len(self._starts) and self._starts[first] - self.start_sample < 0.05 * SAMPLE_RATE)
 
     def _looped(self, ids: list[int], margins: list[float], max_tokens: int) -> tuple[list[int], list[float]]:
-        """With a piece of the text's end over and over, while a loop lasts."""
+        """The answer, with the end of the text repeated while a loop lasts."""
         for loop in self._faults.loops:
             at = round(loop.at_seconds * SAMPLE_RATE)
             if at <= self.end_sample < at + round(loop.seconds * SAMPLE_RATE):
@@ -217,7 +217,7 @@ class Oracle:
         return ids, margins
 
     def _place_of(self, prefix: Sequence[int], begin: int, n_heard: int) -> int:
-        """How many of the prompt's tokens the prefix holds: where it ends in a best alignment; the latest of equals."""
+        """How many of the prompt's tokens the prefix covers: its end in the best alignment, the last one of equals."""
         most = bisect_right(self._starts, self.start_sample + PROMPT_SECONDS * SAMPLE_RATE)
         columns = self._array[begin : self._first_of[most]]
         known = len(self._known)

@@ -1,10 +1,10 @@
-"""What full counts over the oracle find: stable text that is taken back, words that a roll loses or doubles.
+"""Full counts over the oracle: stable text that is revised, and words that a roll loses or doubles.
 
     python -m benchmarks.oracle_counts --steps 1000000 --rolls 10000 --jobs 2 --out docs/benchmarks/oracle.json
 
-Steps are counted under random faults, styles and chunks; rolls with a model that is always right, over unbroken speech
-with words said many times, so that every word that is not there was lost by the stream. Both are cut into pieces, each
-made from its number alone: processes share them, and `--only "rolls 2 17"` hears a single one again.
+Steps are counted with random faults, styles and chunks. Rolls are counted with a model that is always right, on
+unbroken speech with repeated words, so that the stream is to blame for every missing word. Both are cut into pieces
+that are made from their number only: processes share them, and `--only "rolls 2 17"` runs a single one again.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from benchmarks.oracle import Faults, Loop
 from benchmarks.oracle_session import count_words, run_oracle
 from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.errors import LivecapError, SettingsError
+from livecap.eval.counts import Counts
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
@@ -37,19 +38,19 @@ MODES = ("0.5", "2", "default")
 UNBROKEN = ScriptStyle(
     pause_chance=0.02, pause_seconds=(0.1, 0.5), repeat_chance=0.05, most_repeats=5, count_chance=0.03
 )
-"""Speech whose pauses end no utterance, with words said several times and counting: every prompt has to roll."""
+"""Speech whose pauses do not end utterances, with repeated words and counting: every prompt has to roll."""
 STEPS_WORDS, ROLLS_WORDS = 500, 4000
-"""Of a piece: some 400 steps, and some 70 rolls."""
+"""Words of a piece: about 400 steps, and about 70 rolls."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A script that is made from these alone, and how it is heard."""
+    """A script and a mode of the stream, made from these values only."""
 
     kind: str
     """"steps" or "rolls"."""
     mode: str
-    """As in `livecap eval`; "any" draws it by the seed."""
+    """A mode of `livecap eval`; "any" chooses one by the seed."""
     seed: int
 
     def __str__(self) -> str:
@@ -57,8 +58,8 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What one piece has counted, or several together."""
+class Found(Counts):
+    """The counts of one piece, or of several added up."""
 
     n_words: int = 0
     n_steps: int = 0
@@ -66,17 +67,7 @@ class Found:
     n_revisions: int = 0
     lost: tuple[str, ...] = ()
     invented: tuple[str, ...] = ()
-    """Doubled words are among these."""
-
-    def __add__(self, other: "Found") -> "Found":
-        return Found(
-            self.n_words + other.n_words,
-            self.n_steps + other.n_steps,
-            self.n_rolls + other.n_rolls,
-            self.n_revisions + other.n_revisions,
-            self.lost + other.lost,
-            self.invented + other.invented,
-        )
+    """Words of the text that are not in the script, doubled words among them."""
 
     @property
     def is_right(self) -> bool:
@@ -84,16 +75,16 @@ class Found:
 
 
 def pieces(kind: str) -> Iterator[Piece]:
-    """All of a kind, without end."""
+    """Pieces of one kind, without end."""
     for seed in count():
         yield from (Piece(kind, mode, seed) for mode in (("any",) if kind == "steps" else MODES))
 
 
-def hear(piece: Piece, tokenizer_folder: Path | None = None) -> Found:
-    """One piece through the stream.
+def run_piece(piece: Piece, tokenizer_folder: Path | None = None) -> Found:
+    """Run one piece through the stream.
 
     Args:
-        tokenizer_folder: of Qwen's files; None is the embedded model's.
+        tokenizer_folder: Qwen's tokenizer files; None uses the embedded model's.
     """
     tokenizer = _tokenizer(tokenizer_folder)
     try:
@@ -126,7 +117,7 @@ def _rolls(piece: Piece, tokenizer: Tokenizer) -> Found:
 
 
 def _faults(chance: random.Random) -> Faults:
-    """Anything that a model may do, from nothing to worse than any does."""
+    """Random faults, from none to worse than any real model."""
     loops = [Loop(chance.uniform(1, 300), chance.randint(1, 40), chance.uniform(0.5, 30)) for _ in range(3)]
     return Faults(
         unstable_chance=chance.random(),
@@ -149,10 +140,10 @@ def _tokenizer(folder: Path | None) -> Tokenizer:
 def measure(
     kind: str, at_least: int, found: Iterable[tuple[Piece, Found]]
 ) -> tuple[dict[str, Found], dict[Piece, Found]]:
-    """Piece after piece, until so many steps or rolls were counted.
+    """Run pieces until at least this many steps or rolls are counted.
 
     Returns:
-        What each mode has, and the pieces in which something is wrong.
+        The counts of each mode, and those of each piece that has an error.
     """
     by_mode: dict[str, Found] = {}
     wrong: dict[Piece, Found] = {}
@@ -160,33 +151,33 @@ def measure(
         by_mode[piece.mode] = by_mode.get(piece.mode, Found()) + one
         if not one.is_right:
             wrong[piece] = one
-            print(f"{_line(str(piece), one)}; lost {list(one.lost)}, too many {list(one.invented)}", flush=True)
+            print(f"{_line(str(piece), one)}; lost {list(one.lost)}, extra {list(one.invented)}", flush=True)
         if sum(one.n_steps if kind == "steps" else one.n_rolls for one in by_mode.values()) >= at_least:
             break
     return by_mode, wrong
 
 
-def _heard(kind: str, jobs: int, folder: Path | None) -> Generator[tuple[Piece, Found]]:
-    """In order, whatever process is ready first: the same counts are made of the same pieces."""
+def _counted(kind: str, jobs: int, folder: Path | None) -> Generator[tuple[Piece, Found]]:
+    """The counts of pieces in order, whichever process is ready first, so that the totals do not depend on `jobs`."""
     row = pieces(kind)
     if jobs == 1:
-        yield from ((piece, hear(piece, folder)) for piece in row)
-    # A process that is forked from one with BLAS's threads may stand still.
+        yield from ((piece, run_piece(piece, folder)) for piece in row)
+    # Spawned: a process forked from one with BLAS threads may hang.
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
     try:
-        waiting = deque((piece, pool.submit(hear, piece, folder)) for piece in islice(row, 2 * jobs))
+        waiting = deque((piece, pool.submit(run_piece, piece, folder)) for piece in islice(row, 2 * jobs))
         while True:
             piece, future = waiting.popleft()
             yield piece, future.result()
             following = next(row)
-            waiting.append((following, pool.submit(hear, following, folder)))
+            waiting.append((following, pool.submit(run_piece, following, folder)))
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _line(name: str, found: Found) -> str:
-    counts = f"{found.n_words} words, {found.n_steps} steps, {found.n_rolls} rolls: {found.n_revisions} taken back"
-    return f"{name}: {counts}, {len(found.lost)} lost, {len(found.invented)} too many"
+    counts = f"{found.n_words} words, {found.n_steps} steps, {found.n_rolls} rolls: {found.n_revisions} revised"
+    return f"{name}: {counts}, {len(found.lost)} lost, {len(found.invented)} extra"
 
 
 def _figures(found: Found) -> dict[str, Any]:
@@ -194,7 +185,7 @@ def _figures(found: Found) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> bool:
-    """Counts, prints and stores; True where nothing is wrong."""
+    """Count, print and store; True where there is no error."""
     stored: dict[str, Any] = {
         "machine": machine(),
         "tokenizer": options.tokenizer.name if options.tokenizer else "tiny",
@@ -204,7 +195,7 @@ def _run(options: argparse.Namespace) -> bool:
     for kind, at_least in (("steps", options.steps), ("rolls", options.rolls)):
         if not at_least:
             continue
-        with closing(_heard(kind, options.jobs, options.tokenizer)) as heard:
+        with closing(_counted(kind, options.jobs, options.tokenizer)) as heard:
             by_mode, wrong = measure(kind, at_least, heard)
         for mode, found in by_mode.items():
             print(_line(f"{kind} {mode}", found), flush=True)
@@ -220,24 +211,30 @@ def _run(options: argparse.Namespace) -> bool:
 def _parse_piece(text: str) -> Piece:
     parts = text.split()
     if len(parts) != 3 or parts[0] not in ("steps", "rolls") or not parts[2].isdecimal():
-        raise SettingsError(f"{text!r} is no piece: give it as it was printed, such as 'steps any 5' or 'rolls 2 17'.")
+        raise SettingsError(f"Invalid piece {text!r}: give it as printed, such as 'steps any 5' or 'rolls 2 17'.")
     return Piece(parts[0], parts[1], int(parts[2]))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 1 where anything was taken back, lost or doubled."""
+    """The exit status: 1 where anything was revised, lost or doubled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1_000_000, metavar="N", help="at least (default: a million)")
-    parser.add_argument("--rolls", type=int, default=10_000, metavar="N", help="at least (default: ten thousand)")
+    parser.add_argument(
+        "--steps", type=int, default=1_000_000, metavar="N", help="the least number of steps (default: a million)"
+    )
+    parser.add_argument(
+        "--rolls", type=int, default=10_000, metavar="N", help="the least number of rolls (default: ten thousand)"
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
-    parser.add_argument("--only", metavar="PIECE", help='a single piece again, such as "rolls 2 17"')
-    parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="Qwen's files (default: the embedded model's)")
+    parser.add_argument("--only", metavar="PIECE", help='run a single piece again, such as "rolls 2 17"')
+    parser.add_argument(
+        "--tokenizer", type=Path, metavar="DIR", help="Qwen's tokenizer files (default: the embedded model's)"
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     try:
         if options.only:
             piece = _parse_piece(options.only)
-            found = hear(piece, options.tokenizer)
+            found = run_piece(piece, options.tokenizer)
             print(_line(str(piece), found))
             return int(not found.is_right)
         return int(not _run(options))

@@ -1,4 +1,4 @@
-"""The real stream over the oracle, without a sound: quick enough for millions of steps, and every word counted."""
+"""The real stream over the oracle, without sound: fast enough for millions of steps, with every word counted."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 
 @dataclass
 class Clock:
-    """Seconds that pass when somebody says so."""
+    """A time function whose time moves only by `spend`."""
 
     seconds: float = 0.0
 
@@ -33,22 +33,22 @@ class Clock:
 
 @dataclass
 class OracleSession:
-    """What the stream said, and how the updates before went over into each other."""
+    """What the stream said in one session, and how often it changed its mind."""
 
     stable: dict[int, str] = field(default_factory=dict)
-    """Utterance to its stable text."""
+    """The stable text of each utterance."""
     n_updates: int = 0
     n_revisions: int = 0
-    """Stable text that was not the beginning of the next. Must be 0."""
+    """Updates whose stable text does not continue the previous stable text. Must be 0."""
     n_rewritten: int = 0
-    """Answers of the oracle that take something back of the one before, whether it was shown or not."""
+    """Answers of the oracle that change part of its previous answer, whether that was shown or not."""
     n_steps: int = 0
     n_drafted: int = 0
     n_accepted: int = 0
     n_begun: int = 0
-    """Prompts that were begun: at pauses, and by rolling."""
+    """Prompts that were begun, at pauses and by rolling."""
     n_rolls: int = 0
-    """Of them, those that went on in unbroken speech."""
+    """Prompts that were begun in unbroken speech."""
     notices: list[str] = field(default_factory=list)
 
     @property
@@ -57,23 +57,23 @@ class OracleSession:
 
     @property
     def acceptance(self) -> float:
-        """Of draft tokens."""
+        """The share of draft tokens that were accepted."""
         return self.n_accepted / max(self.n_drafted, 1)
 
     @property
     def rewrite_rate(self) -> float:
-        """Share of steps whose answer takes something back."""
+        """The share of steps whose answer changes part of the previous one."""
         return self.n_rewritten / max(self.n_steps, 1)
 
 
 @dataclass(frozen=True)
-class Counted:
-    """Words of the script against words of the text."""
+class WordCounts:
+    """The words of a text compared with those of its script."""
 
     n_words: int
     lost: list[str]
     invented: list[str]
-    """Doubled words are among these."""
+    """Words of the text that are not in the script, doubled words among them."""
 
 
 def run_oracle(
@@ -82,15 +82,16 @@ def run_oracle(
     config: StreamConfig | None = None,
     faults: Faults = PUBLISHED,
     *,
-    chunk_seconds: float = 0.1,
+    block_seconds: float = 0.1,
     noises: Sequence[SpokenWord] = (),
     seed: int = 0,
     tail_seconds: float = 2.0,
 ) -> OracleSession:
-    """The whole script through the stream, in chunks of this length.
+    """Run a whole script through the stream.
 
     Args:
-        noises: what the detector takes for speech though nobody says a word.
+        block_seconds: the length of the arriving blocks.
+        noises: times at which the detector reports speech though nobody says a word.
     """
     config = config or StreamConfig()
     clock = Clock()
@@ -106,7 +107,7 @@ def run_oracle(
         clock=clock,
     )
     end = voiced[-1].end_sample + round(tail_seconds * SAMPLE_RATE)
-    for update in _updates(transcriber, end, round(chunk_seconds * SAMPLE_RATE)):
+    for update in _updates(transcriber, end, round(block_seconds * SAMPLE_RATE)):
         session.n_updates += 1
         before = session.stable.get(update.utterance, "")
         session.n_revisions += not update.stable.startswith(before)
@@ -119,17 +120,17 @@ def run_oracle(
     return session
 
 
-def _updates(transcriber: StreamingTranscriber, end: int, chunk_samples: int) -> Iterator[TranscriptUpdate]:
-    silence = np.zeros(chunk_samples, np.float32)
-    for start in range(0, end, chunk_samples):
+def _updates(transcriber: StreamingTranscriber, end: int, block_samples: int) -> Iterator[TranscriptUpdate]:
+    silence = np.zeros(block_samples, np.float32)
+    for start in range(0, end, block_samples):
         transcriber.accept(AudioBlock(start, silence))
         if transcriber.ready:
             yield from transcriber.step()
     yield from transcriber.finish()
 
 
-def count_words(words: Sequence[SpokenWord], text: str, piece: int = 400) -> Counted:
-    """What is missing from the text, and what nobody said."""
+def count_words(words: Sequence[SpokenWord], text: str, piece: int = 400) -> WordCounts:
+    """The words that are missing from the text, and those that nobody said."""
     expected = [part for word in words for part in normalise(word.text)]
     heard = normalise(text)
     lost: list[str] = []
@@ -142,11 +143,11 @@ def count_words(words: Sequence[SpokenWord], text: str, piece: int = 400) -> Cou
             elif j is None or expected[a + i] != heard[c + j]:
                 lost.append(expected[a + i])
                 invented += [heard[c + j]] if j is not None else []
-    return Counted(len(expected), lost, invented)
+    return WordCounts(len(expected), lost, invented)
 
 
 def _pieces(a: Sequence[str], b: Sequence[str], piece: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Both lists in corresponding pieces: equal stretches are stepped over, so that an hour costs little."""
+    """Corresponding pieces of both lists, without their equal stretches, so that an hour of speech is cheap."""
     i = j = 0
     while i < len(a) or j < len(b):
         while i < len(a) and j < len(b) and a[i] == b[j]:

@@ -1,9 +1,9 @@
-"""Modes of the stream over the oracle: exact figures of policy, without a model, at thousands of steps a second.
+"""Modes of the stream over the oracle: exact figures of commit policies, without a model, in seconds instead of hours.
 
     python -m benchmarks.policies --minutes 120 --tokenizer DIR
     python -m benchmarks.policies --mode default --mode "mine:chunk_seconds=2;commit.rule=rollback"
 
-Sound is silence with words in it; the recogniser knows them, and is as unsteady as real models are, or --steady.
+The sound is silence; the oracle knows the words. It is as unstable as real models are, or always right with --steady.
 """
 
 import argparse
@@ -39,7 +39,7 @@ CHUNKS = ("0.5", "1", "2")
 COMPARED = [f"{rule} {chunk}:chunk_seconds={chunk};commit.rule={rule}" for rule in RULES for chunk in CHUNKS] + [
     "default"
 ]
-"""What decision 0008 compares."""
+"""The modes that decision 0008 compares."""
 SESSION_WORDS = 1200
 """About ten minutes."""
 STYLES = (
@@ -47,11 +47,11 @@ STYLES = (
     ScriptStyle(pause_chance=0.15),
     ScriptStyle(pause_chance=0.01, pause_seconds=(0.2, 0.6)),
 )
-"""Talk, dictation, and speech that hardly pauses."""
+"""Conversation, dictation, and speech almost without pauses."""
 
 
 def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, faults: Faults, seed: int) -> Measurement:
-    """One script in one mode. What a step costs is what the faults say, on a clock of its own."""
+    """Run one script in one mode. The cost of a step comes from the faults, on a simulated clock."""
     clock = Clock()
     oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
     transcriber = StreamingTranscriber(
@@ -70,7 +70,7 @@ def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, fault
 
 
 def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: Tokenizer) -> list[dict[str, Any]]:
-    """A column for each mode, over the same scripts."""
+    """The figures of each mode over the same scripts."""
     parts: dict[str, list[Measurement]] = {mode.name: [] for mode in modes}
     seconds, seed = 0.0, 0
     while seconds < minutes * 60:
@@ -83,16 +83,23 @@ def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: To
 
 
 def main() -> int:
-    """Measure, print a table, store; the exit status."""
+    """Measure, print a table, store the figures; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--mode", dest="modes", action="append", help="as in livecap eval (default: all rules and chunks)"
     )
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--cost", type=float, default=0.1, help="seconds of a step (default: 0.1)")
-    parser.add_argument("--token-cost", type=float, default=0.01, help="and of each token not foretold (default: 0.01)")
+    parser.add_argument(
+        "--token-cost",
+        type=float,
+        default=0.01,
+        help="additional seconds of each token that was not in the draft (default: 0.01)",
+    )
     parser.add_argument("--steady", action="store_true", help="a model that is always right")
-    parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="Qwen's files (default: the embedded model's)")
+    parser.add_argument(
+        "--tokenizer", type=Path, metavar="DIR", help="Qwen's tokenizer files (default: the embedded model's)"
+    )
     parser.add_argument("--require", metavar="BOUND", action="append", default=[])
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()

@@ -1,7 +1,8 @@
-"""mlx-qwen3-asr on a checkpoint and a sound, stage by stage. Runs under ANOTHER Python, which has that package: it
-imports nothing of livecap, and livecap never imports it. `versus_mlx_qwen3_asr.py` starts it.
+"""mlx-qwen3-asr on a checkpoint and a sound, with the time of each stage. `versus_mlx_qwen3_asr.py` starts it.
 
     PYTHON run_mlx_qwen3_asr.py CHECKPOINT POSITIONS.npy SOUND.npy CHUNK_SECONDS     prints one JSON object
+
+PYTHON is another environment, which has mlx-qwen3-asr and not livecap: this file imports nothing of livecap.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ BLAS_LIBRARIES = ("libopenblas.so.0", "libopenblas.so")
 
 
 def load_fast_blas() -> str | None:
-    """As livecap does: OpenBLAS takes the place of the slow one that MLX's Linux build is linked against."""
+    """Load OpenBLAS first, as livecap does: it replaces the slow BLAS that MLX's Linux build is linked against."""
     for name in BLAS_LIBRARIES:
         try:
             ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
@@ -28,7 +29,7 @@ def load_fast_blas() -> str | None:
 
 
 def main() -> None:
-    """Everything that is dear is loaded before the clock starts."""
+    """Load everything, then transcribe the sound and measure."""
     checkpoint, positions_path, sound_path, chunk_seconds = sys.argv[1:5]
     blas = load_fast_blas()
     mx = importlib.import_module("mlx.core")

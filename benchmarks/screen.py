@@ -1,9 +1,9 @@
-"""How fast the screen is with a long session: `python -m benchmarks.screen --out docs/benchmarks/screen.json`.
+"""The speed of the screen in a long session: `python -m benchmarks.screen --out docs/benchmarks/screen.json`.
 
-The real app runs without a terminal (Textual's headless driver), 120 columns and 40 rows, with 50,000 utterances of one
-to three rows. An update is what a step of the decoder causes: the view takes it, and what changed becomes the escape
-sequences that a terminal would get. A key is the time from its event to the screen that shows what it did.
-Times are of the processor, so that other programs on the machine do not count.
+The real app runs without a terminal (Textual's headless driver) in 120 columns and 40 rows, with 50,000 utterances of
+one to three rows. An update is the effect of a decoder step: the view takes it, and the changed rows become the escape
+sequences for a terminal. The time of a key is from its event to the screen that shows the effect. All times are
+processor time, so other programs on the machine do not count.
 """
 
 import argparse
@@ -33,15 +33,15 @@ from livecap.tui.screens.live_screen import LiveScreen
 from livecap.tui.transcript.transcript_view import TranscriptView
 
 WORDS = "we agreed to move the launch to the second week of march and nobody sees a problem with that date".split()
-"""Said in random order: rows of many widths."""
+"""Used in random order, for rows of many widths."""
 BOUNDS = {"update_ms_p95": 5.0, "key_ms_p95": 50.0}
-"""What the screen promises, with the most lines."""
+"""The bounds with the largest number of utterances."""
 PRESSES = 20
-"""Of each key; the first ones are slower than those that follow."""
+"""How often each key is pressed; the first presses are slower."""
 
 
 class DrawingApp(LivecapApp):
-    """Makes the escape sequences that a terminal would get; Textual does not where there is none."""
+    """The app, but it also makes the escape sequences for a terminal; without one, Textual makes none."""
 
     def _display(self, screen: Any, renderable: Any) -> None:
         if isinstance(renderable, CompositorUpdate):
@@ -49,7 +49,7 @@ class DrawingApp(LivecapApp):
 
 
 class StillSession:
-    """What the screen needs of a session in which nothing happens by itself."""
+    """A session for the screen in which nothing happens."""
 
     log_folder = Path()
 
@@ -74,38 +74,38 @@ class StillSession:
         )
 
     def add_listener(self, listener: object) -> None:
-        """Nothing is told."""
+        """Listeners are never called."""
 
     def start(self) -> None:
-        """Nothing begins."""
+        """Does nothing."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """It never ends."""
+        """The session never ends."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """Milliseconds of many of the same."""
+class Milliseconds:
+    """The distribution of many durations."""
 
     p50: float
     p95: float
     max: float
 
     @classmethod
-    def of(cls, seconds: list[float]) -> "Measured":
-        """Of at least two durations."""
+    def from_seconds(cls, seconds: list[float]) -> "Milliseconds":
+        """From at least two durations."""
         cuts = statistics.quantiles(seconds, n=20)
         return cls(*(round(1e3 * value, 2) for value in (statistics.median(seconds), cuts[18], max(seconds))))
 
 
 def sentence(chance: random.Random, n_words: int) -> str:
-    """Words as somebody may have said them."""
+    """A random sentence."""
     return " ".join(chance.choice(WORDS) for _ in range(n_words))
 
 
 async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (120, 40)) -> dict[str, Any]:
-    """The figures with so many utterances on the page."""
+    """The figures with this many utterances on the page."""
     chance = random.Random(7)
     screen = LiveScreen(StillSession(), clock=lambda: 0.0)  # type: ignore[arg-type]
     app = DrawingApp(screen)
@@ -121,7 +121,7 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
         await pilot.pause()
         loading = time.process_time() - began
 
-        Tidying()()  # what was made at once here a session makes in hours, with many of these between
+        Tidying()()  # a session creates these objects over hours, and tidies many times meanwhile
         updates, text = [], ""
         number = n_utterances
         for step in range(n_updates):
@@ -129,7 +129,7 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
             final = step % 12 == 11
             before = time.process_time()
             view.show([update(number, text, "" if final else " " + sentence(chance, 4), final)])
-            screen._on_timer_update()  # what the screen does once it is idle: lay out, and draw what changed
+            screen._on_timer_update()  # as when the screen is idle: lay out, and draw the changes
             updates.append(time.process_time() - before)
             if final:
                 number, text = number + 1, ""
@@ -156,32 +156,32 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
         "n_utterances": n_utterances,
         "n_rows": view._page.n_rows,
         "load_seconds": round(loading, 2),
-        "update_ms": asdict(Measured.of(updates)),
-        "key_ms": {key: asdict(Measured.of(seconds)) for key, seconds in keys.items()},
+        "update_ms": asdict(Milliseconds.from_seconds(updates)),
+        "key_ms": {key: asdict(Milliseconds.from_seconds(seconds)) for key, seconds in keys.items()},
         "resize_ms": round(1e3 * resized, 1),
         "resident_mb_max": round(peak_resident_bytes() / 1e6),
     }
 
 
 async def pressed(pilot: Any, key: str) -> float:
-    """Seconds from a key to the screen that shows what it did."""
+    """Seconds from a key to the screen that shows its effect."""
     return await took(pilot, lambda: pilot.app.simulate_key(key))
 
 
 async def took(pilot: Any, act: Callable[[], object]) -> float:
-    """Seconds until what `act` caused is drawn, without the pauses that a test makes."""
+    """Seconds until the effect of `act` is drawn, without the pauses of Textual's test driver."""
     before = time.process_time()
     act()
-    for _ in range(2):  # a scroll is asked for in one round and done in the next
+    for _ in range(2):  # a scroll is requested in one round and done in the next
         await pilot._wait_for_screen()
         pilot.app.screen._on_timer_update()
     return time.process_time() - before
 
 
 def main() -> int:
-    """Exit status 1 where a bound is broken."""
+    """Measure, print and store; the exit status is 1 where a bound is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, help="write the figures here, too")
+    parser.add_argument("--out", type=Path, help="also write the figures to a file")
     parser.add_argument("--utterances", type=int, nargs="*", default=[1_000, 50_000])
     parser.add_argument("--updates", type=int, default=600)
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Scripts for the oracle: who says which word when, and what a speech detector would say about it."""
+"""Scripts for the oracle: which word is said when, and what a speech detector would report."""
 
 import random
 from bisect import bisect_left, bisect_right
@@ -15,30 +15,30 @@ about which when make can like time just him know take people into year your goo
 see other than then now look only come its over think also back after use two how our work first
 well way even new want because any these give day most us meeting budget release Thursday transcript
 quarterly Kowalski unfortunately responsibility""".split()
-"""Frequent words, and some that a tokenizer takes apart."""
+"""Frequent words, and some that a tokenizer splits."""
 REPEATED = ("no", "yes", "very", "go", "stop")
 
 
 @dataclass(frozen=True)
 class ScriptStyle:
-    """How words follow each other."""
+    """How words follow each other. A chance is a probability from 0 to 1."""
 
     pause_chance: float = 0.06
-    """Of a pause after a word."""
+    """The probability of a pause after a word."""
     pause_seconds: tuple[float, float] = (0.25, 2.5)
     gap_seconds: tuple[float, float] = (0.0, 0.12)
     word_seconds: tuple[float, float] = (0.15, 0.55)
     repeat_chance: float = 0.02
-    """Of a word that is said many times in a row."""
+    """The probability of a word that is said many times in a row."""
     most_repeats: int = 20
     count_chance: float = 0.01
-    """Of counting."""
+    """The probability of counting."""
     mark_chance: float = 0.3
-    """Of a sign behind a word: with it, speech has about 1.27 of Qwen's tokens a word, as published."""
+    """The probability of punctuation after a word; 0.3 gives about 1.27 of Qwen's tokens per word, as published."""
 
 
 def speak(n_words: int, seed: int, style: ScriptStyle | None = None, start_seconds: float = 0.5) -> list[SpokenWord]:
-    """About `n_words` words in the order said, on the sample clock."""
+    """About `n_words` words in spoken order."""
     style = style or ScriptStyle()
     chance = random.Random(seed)
     words: list[SpokenWord] = []
@@ -62,7 +62,7 @@ def speak(n_words: int, seed: int, style: ScriptStyle | None = None, start_secon
 
 
 class ScriptDetector:
-    """What `SpeechDetector` would say where exactly the words are voiced; no sound is looked at."""
+    """What `SpeechDetector` would report if exactly the words were voiced. The sound is ignored."""
 
     def __init__(self, words: Sequence[SpokenWord], config: DetectorConfig | None = None) -> None:
         config = config or DetectorConfig()
@@ -73,22 +73,22 @@ class ScriptDetector:
         self._tail = round(min(config.tail_seconds, config.end_seconds) * SAMPLE_RATE)
         self._pre_roll = round(config.pre_roll_seconds * SAMPLE_RATE)
         self._notice = round(config.start_frames * 0.02 * SAMPLE_RATE)
-        """Voice that is heard before it is believed."""
+        """How much of a word must have arrived before speech is reported."""
         self._next = 0
-        """The first word that has not ended."""
+        """The index of the first word that has not ended."""
         self._now = 0
         self._n_told = 0
         self._ended_at = 0
         self.last_voiced_sample: int | None = None
         self.speaking = False
 
-    def accept(self, chunk: AudioBlock) -> list[SpeechEvent]:
-        """Events up to the end of the chunk, in order."""
+    def accept(self, block: AudioBlock) -> list[SpeechEvent]:
+        """The events up to the end of the block, in order."""
         if self._now == 0:
-            # A detector that is made in the middle of a session hears no sound from before.
-            self._next = bisect_right(self._ends, chunk.start_sample)
-            self._ended_at = chunk.start_sample
-        self._now = chunk.end_sample
+            # A detector that is made in the middle of a session has not heard the earlier sound.
+            self._next = bisect_right(self._ends, block.start_sample)
+            self._ended_at = block.start_sample
+        self._now = block.end_sample
         events: list[SpeechEvent] = []
         while True:
             start = self._starts[self._next] if self._next < len(self._starts) else self._now
@@ -108,7 +108,7 @@ class ScriptDetector:
             self._next += 1
 
     def _quiet(self, until: int) -> list[SpeechEvent]:
-        """Events of the silence since the last voice."""
+        """The events of the silence since the last voiced sample."""
         assert self.last_voiced_sample is not None
         events: list[SpeechEvent] = []
         for pause in self._pauses[self._n_told :]:
@@ -122,12 +122,12 @@ class ScriptDetector:
         return events
 
     def is_voiced(self, start_sample: int, end_sample: int) -> bool:
-        """Whether a word lies in [start_sample, end_sample)."""
+        """Whether part of a word is in [start_sample, end_sample)."""
         first = bisect_right(self._ends, start_sample)
         return first < len(self._starts) and self._starts[first] < end_sample
 
     def voiced_spans(self, start_sample: int, end_sample: int) -> list[tuple[int, int]]:
-        """The words inside [start_sample, end_sample); those that touch are one span."""
+        """The voiced spans in [start_sample, end_sample); adjoining words are one span."""
         spans: list[tuple[int, int]] = []
         for i in range(bisect_right(self._ends, start_sample), bisect_left(self._starts, min(end_sample, self._now))):
             low, high = max(self._starts[i], start_sample), min(self._ends[i], end_sample, self._now)
@@ -138,7 +138,7 @@ class ScriptDetector:
         return spans
 
     def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
-        """The longest stretch without a word inside [start_sample, end_sample); the later one of equals."""
+        """The longest stretch without a word in [start_sample, end_sample); the last one of equals."""
         first = bisect_right(self._ends, start_sample)
         last = bisect_left(self._starts, end_sample)
         edges = [start_sample, *(x for i in range(first, last) for x in (self._starts[i], self._ends[i])), end_sample]

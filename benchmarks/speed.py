@@ -1,9 +1,9 @@
-"""Speed and memory of sessions, in processes of their own, with the error rate of the same run.
+"""Speed and memory of whole sessions, each in its own process, with the error rate of the same run.
 
     python -m benchmarks.speed --model tiny --out docs/benchmarks/speed.json
 
-Three things: how many times real time `--pace max` goes; memory over an hour-long file; the first words of the demo.
-Exit status 1 where one of the bounds below is missed.
+Measures how many times real time `--pace max` reaches, memory over an hour-long file, and the time to the first words
+of the demo. Exit status 1 where one of the bounds below is missed.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from livecap.transcript import SAMPLE_RATE
 HOUR_SECONDS = 3600
 LEAST_TIMES_REAL_TIME = 20.0
 MOST_FIRST_WORDS_SECONDS = 4.0
-"""From the start of the demo's process."""
+"""From the start of the demo's process to its first words."""
 MOST_GROWTH_MB = 20
-"""From the second quarter of an hour to the last: the first one is warming up."""
+"""Growth of memory from the second quarter of an hour to the last; the first quarter is warm-up."""
 
 
 def run(arguments: list[str]) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
-    """The JSON lines of one livecap process, and its memory: (seconds of sound decoded, megabytes resident)."""
+    """Run livecap: its JSON lines, and its memory as (seconds of decoded sound, resident megabytes)."""
     command = [sys.executable, "-m", "livecap", "--json", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -58,12 +58,12 @@ def text_of(lines: list[dict[str, Any]]) -> str:
 
 
 def session_seconds(lines: list[dict[str, Any]]) -> float:
-    """From the session's start to its end, loading included."""
+    """Wall time from the session's start to its end, including loading."""
     return float(lines[-1]["wall_seconds"] - lines[0]["wall_seconds"])
 
 
 def pace(model: str, recording: Path, folder: str) -> dict[str, Any]:
-    """How fast a recording goes, with its error rate."""
+    """The speed of one recording, with its error rate."""
     arguments = ["--replay", str(recording), "--pace", "max", "--model", model, "--log-dir", folder]
     lines, memory = run(arguments)
     live, _ = run([*arguments, "--no-settle"])
@@ -79,7 +79,7 @@ def pace(model: str, recording: Path, folder: str) -> dict[str, Any]:
 
 
 def hour(model: str, recordings: list[Path], folder: str) -> dict[str, Any]:
-    """Memory at the quarters of an hour-long file made of all recordings, over and over."""
+    """Memory in each quarter of an hour-long file that repeats all recordings."""
     path = Path(folder) / "hour.flac"
     reference, written = [], 0
     with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, format="FLAC") as file:
@@ -104,7 +104,7 @@ def hour(model: str, recordings: list[Path], folder: str) -> dict[str, Any]:
 
 
 def first_words(folder: str) -> dict[str, Any]:
-    """From the start of the demo's process to its first words, at real pace."""
+    """The time from the start of the demo's process to its first words, at normal pace."""
     command = [sys.executable, "-m", "livecap", "--json", "--log-dir", folder, "demo"]
     start = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -124,32 +124,32 @@ def first_words(folder: str) -> dict[str, Any]:
         guard.cancel()
         process.terminate()
         process.communicate()
-    raise SystemExit("the demo said nothing")
+    raise SystemExit("the demo printed no text")
 
 
 def missed(result: dict[str, Any]) -> list[str]:
     """A line for each bound that does not hold."""
     lines = [
-        f"{row['recording']} goes at {row['times_real_time']} times real time, wanted are {LEAST_TIMES_REAL_TIME}"
+        f"{row['recording']}: {row['times_real_time']} times real time, at least {LEAST_TIMES_REAL_TIME} is required"
         for row in [*result["pace_max"], *([result["hour"] | {"recording": "the hour"}] if "hour" in result else [])]
         if row["times_real_time"] < LEAST_TIMES_REAL_TIME
     ]
     seconds = result["first_words_of_demo"]["seconds"]
     if seconds > MOST_FIRST_WORDS_SECONDS:
-        lines.append(f"the demo's first words come after {seconds} s, allowed are {MOST_FIRST_WORDS_SECONDS}")
+        lines.append(f"the demo's first words come after {seconds} s, at most {MOST_FIRST_WORDS_SECONDS} is allowed")
     if "hour" in result:
         _, second, _, last = result["hour"]["resident_mb_by_quarter"]
         if last - second > MOST_GROWTH_MB:
-            lines.append(f"memory grows by {last - second} MB in an hour, allowed are {MOST_GROWTH_MB}")
+            lines.append(f"memory grows by {last - second} MB in an hour, at most {MOST_GROWTH_MB} is allowed")
     return lines
 
 
 def main() -> int:
-    """Measure, print, and write the figures where asked; the exit status."""
+    """Measure, print and store; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--skip-hour", action="store_true", help="leave out the hour-long file")
+    parser.add_argument("--skip-hour", action="store_true", help="skip the hour-long file")
     options = parser.parse_args()
     recordings = sorted(demo_recording().parent.glob("*.flac"))
     with tempfile.TemporaryDirectory() as folder:

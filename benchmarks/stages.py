@@ -1,4 +1,4 @@
-"""Where a step's time goes: mel, conv, encoder, prefill, verify, generate; and a trace that a browser draws.
+"""The time of each stage of a step: mel, conv, encoder, prefill, verify, generate; and a trace for a browser.
 
 MLX computes when a result is read. `WatchedNetwork` reads the result of each stage at once, so that each stage is
 measured on its own; the rest of a step is the host's work.
@@ -31,12 +31,12 @@ class Span:
     start: float
     seconds: float
     size: int
-    """Frames, tokens or positions that went in."""
+    """The number of frames, tokens or positions of the input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """One decode, and the memory after it."""
+    """One decode, and the resident memory after it."""
 
     start: float
     seconds: float
@@ -48,22 +48,22 @@ class Decode:
 
 @dataclass
 class Stages:
-    """Sums over a run, the shapes that came by, and, where they are kept, all spans."""
+    """Sums over a run, the distinct tensor shapes and, where they are kept, all spans."""
 
     keeps_spans: bool = False
-    """An hour has a hundred thousand: kept only where somebody draws them, or they would be the memory that grows."""
+    """Whether to keep spans, for a trace. An hour has a hundred thousand, which would show as growing memory."""
     spans: list[Span] = field(default_factory=list)
     stage_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     calls: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     sizes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Frames, tokens or positions that went in, together."""
+    """The total number of frames, tokens or positions of each stage's input."""
     shapes: dict[str, set[tuple[int, ...]]] = field(default_factory=lambda: defaultdict(set))
     decodes: list[Decode] = field(default_factory=list)
     in_prompt: bool = False
-    """The prompt is being prefilled: from the start of a decode to its first logits."""
+    """Whether the prompt is being prefilled: from the start of a decode to its first logits."""
 
     def timed(self, stage: str, size: int, shape: tuple[int, ...], work: Callable[[], mx.array]) -> mx.array:
-        """What `work` returns, computed to its end, as a span of `stage`."""
+        """The result of `work`, computed completely and timed as a call of `stage`."""
         start = time.perf_counter()
         result = work()
         mx.eval(result)
@@ -84,7 +84,7 @@ class Stages:
         return "prefill" if self.in_prompt else "verify" if n_positions > 1 else "generate"
 
     def seconds(self, stage: str) -> float:
-        """Of all calls together; "host" is what no other stage accounts for."""
+        """The total time of a stage; "host" is the time of all decodes that no other stage accounts for."""
         if stage == "host":
             return sum(decode.seconds for decode in self.decodes) - sum(self.stage_seconds.values())
         return self.stage_seconds.get(stage, 0.0)
@@ -114,7 +114,7 @@ def _event(name: str, start: float, seconds: float, thread: int, **arguments: in
 
 
 class WatchedNetwork:
-    """A `Network` that computes each result at once, so that its time is its own."""
+    """A `Network` that computes each result at once and adds its time to the stages."""
 
     def __init__(self, network: Network, stages: Stages) -> None:
         self.config = network.config
@@ -153,10 +153,13 @@ class WatchedRecogniser(ModelRecogniser):
     def __init__(self, loaded: LoadedModel, config: StreamConfig, stages: Stages) -> None:
         super().__init__(replace(loaded, model=WatchedNetwork(loaded.model, stages)), "", None, config)
         self._stages = stages
+        self._mel_until = 0
+        """The end of the sound whose mel frames have been computed."""
 
     def decode(self, *arguments: Any, **named: Any) -> Decoded:
         stages = self._stages
-        n_frames = (self.end_sample - self.start_sample) // HOP_LENGTH
+        n_frames = (self.end_sample - max(self.start_sample, self._mel_until)) // HOP_LENGTH
+        self._mel_until = self.end_sample
         stages.in_prompt = True
         start = time.perf_counter()
         decoded = super().decode(*arguments, **named)

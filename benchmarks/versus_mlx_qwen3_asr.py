@@ -1,10 +1,11 @@
-"""livecap against mlx-qwen3-asr: the same checkpoint, sound, precision and BLAS, one after the other in one run.
+"""livecap against mlx-qwen3-asr: the same checkpoint, sound, precision and BLAS, one after the other.
 
     python -m venv rival && rival/bin/pip install mlx-qwen3-asr==0.4.4 "mlx[cpu]"
     python -m benchmarks.versus_mlx_qwen3_asr --rival rival/bin/python --checkpoint DIR RECORDING... --geometry 0.6b
 
-Each program runs in a process of its own. Both compute in float32 on the CPU (the other's default, float16, is slow
-there and would be no fair rival), with 2 s chunks. Exit status 1 where a bound of --most is missed.
+Each program runs in its own process. Both compute in float32 on the CPU, with 2 s chunks. (The default of
+mlx-qwen3-asr, float16, is slow there; comparing with it would not be fair.) Exit status 1 where a bound of --most is
+missed.
 """
 
 import argparse
@@ -30,15 +31,15 @@ from livecap.eval.reference import Reference, read_reference
 from livecap.eval.wer import word_error_rate
 from livecap.model.checkpoint.load import load, read_config, resolve
 
-RIVAL = Path(__file__).with_name("run_mlx_qwen3_asr.py")
+RUNNER = Path(__file__).with_name("run_mlx_qwen3_asr.py")
 OURS = "ours"
-"""As first argument: this process is one of livecap, measured."""
+"""The first argument of the process that measures livecap."""
 
 
 def compare(
     reference: Reference, checkpoint: Path, model: str, geometry: str | None, rival: Path, mode: str
 ) -> dict[str, Any]:
-    """Both programs on one sound; figures of each, and ours over theirs."""
+    """Run both programs on one sound: the figures of each, and the ratios of livecap to the other."""
     ours = _ours(reference, checkpoint, model, geometry, mode)
     theirs = _theirs(reference, checkpoint, model, geometry, rival, mode)
     return {
@@ -79,14 +80,14 @@ def _theirs(
 ) -> dict[str, Any]:
     chunk = parse_mode(mode).config.chunk.chunk_seconds
     if chunk is None:
-        raise SettingsError(f"Mode {mode!r} has no fixed chunk: the other program needs one.")
+        raise SettingsError(f"Mode {mode!r} has no fixed chunk, which mlx-qwen3-asr needs: give a chunk such as 2.")
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         sound, table = Path(folder) / "sound.npy", Path(folder) / "positions.npy"
         np.save(sound, reference.samples)
         if geometry:
             np.save(table, positions(read_config(resolve(model)).audio, read_config(checkpoint).audio))
         arguments = [str(checkpoint), str(table) if geometry else "-", str(sound), str(chunk)]
-        found = _run([str(rival), str(RIVAL), *arguments])
+        found = _run([str(rival), str(RUNNER), *arguments])
     return _figures(reference, found)
 
 
@@ -103,7 +104,7 @@ def _figures(reference: Reference, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _measure_ours(checkpoint: str, model: str, geometry: str, sound: str, mode: str) -> dict[str, Any]:
-    """In a process of its own."""
+    """The measurement of livecap, in its own process."""
     loaded = load(checkpoint) if geometry == "-" else load_grown(Path(checkpoint), model)
     reference = Reference("sound", np.load(sound), "", ())
     cpu_began = time.process_time()
@@ -126,7 +127,7 @@ def _measure_ours(checkpoint: str, model: str, geometry: str, sound: str, mode: 
 
 
 def _run(command: list[str]) -> dict[str, Any]:
-    """The JSON object that a program prints last."""
+    """Run a program; the JSON object in the last line that it prints."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         *_, reason = ["no reason given", *done.stderr.strip().splitlines()]
@@ -136,25 +137,43 @@ def _run(command: list[str]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Compare, print, store; the exit status."""
+    """Compare, print and store; the exit status."""
     if sys.argv[1:2] == [OURS]:
         print(json.dumps(_measure_ours(*sys.argv[2:7])))
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING")
-    parser.add_argument("--rival", type=Path, required=True, metavar="PYTHON", help="one that has mlx-qwen3-asr")
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="DIR", help="written where it is missing")
-    parser.add_argument("--geometry", help="0.6b or 1.7b: the checkpoint is --model in that shape")
+    parser.add_argument(
+        "--rival",
+        type=Path,
+        required=True,
+        metavar="PYTHON",
+        help="the interpreter of an environment with mlx-qwen3-asr",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the checkpoint; with --geometry, it is written where missing",
+    )
+    parser.add_argument("--geometry", help="0.6b or 1.7b: the checkpoint is --model, grown into that shape")
     parser.add_argument("--model", default="tiny")
-    parser.add_argument("--mode", default="2", help="of ours, as in livecap eval; its chunk is also theirs")
-    parser.add_argument("--seconds", type=float, help="only the beginning of each recording")
-    parser.add_argument("--most", metavar="NAME=RATIO", action="append", default=[], help="of ours to theirs")
+    parser.add_argument("--mode", default="2", help="a mode of livecap eval; both programs use its chunk (default: 2)")
+    parser.add_argument("--seconds", type=float, help="use only the first seconds of each recording")
+    parser.add_argument(
+        "--most",
+        metavar="NAME=RATIO",
+        action="append",
+        default=[],
+        help="the highest allowed ratio of livecap to the other, for a recording",
+    )
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     try:
         return _compare_all(options)
     except LivecapError as error:
-        print(f"comparison: {error}", file=sys.stderr)
+        print(f"versus: {error}", file=sys.stderr)
         return 1
 
 
@@ -175,14 +194,14 @@ def _compare_all(options: argparse.Namespace) -> int:
     if options.out:
         store_figures(options.out, result | {"recordings": rows})
     for complaint in complaints:
-        print(f"comparison: {complaint}", file=sys.stderr)
+        print(f"versus: {complaint}", file=sys.stderr)
     return int(bool(complaints))
 
 
 def _line(row: dict[str, Any]) -> str:
     lines = [
-        f"{row['recording']}, {row['sound_seconds']:.0f} s: ours over theirs {row['ratio']:.3f}"
-        f" by the clock, {row['cpu_ratio']:.3f} in processor time"
+        f"{row['recording']}, {row['sound_seconds']:.0f} s: livecap over the other {row['ratio']:.3f}"
+        f" in wall time, {row['cpu_ratio']:.3f} in processor time"
     ]
     for name in ("livecap", "rival"):
         found = row[name]

@@ -1,4 +1,4 @@
-"""How far the times of committed and settled words are from when they were said.
+"""Accuracy of the times of committed and settled words.
 
 python -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_times.json
 """
@@ -26,11 +26,11 @@ from livecap.transcribe.files import transcribe
 from livecap.transcript import SAMPLE_RATE, Word
 
 Distances = list[tuple[int, int]]
-"""(start, end) in samples, ours minus the truth."""
+"""(start, end) in samples: livecap's time minus the reference's."""
 
 
 def distances(reference: Reference, words: Sequence[Word]) -> Distances:
-    """Of the words that came out right."""
+    """The distances of all correct words."""
     placed = [(part, word) for word in words for part in normalise(word.text)]
     found: Distances = []
     for i, j in align([word.text for word in reference.words], [part for part, _ in placed]):
@@ -41,7 +41,7 @@ def distances(reference: Reference, words: Sequence[Word]) -> Distances:
 
 
 def measure(loaded: LoadedModel, reference: Reference, mode: str) -> tuple[Distances, Distances, str]:
-    """Of the live words, of the settled ones, and the live text."""
+    """The distances of the live words and of the settled words, and the live text."""
     config = parse_mode(mode, step_cost=0.1).config
     live, again = (ModelRecogniser(loaded, "", None, config) for _ in range(2))
     transcriber = StreamingTranscriber(live, loaded.tokenizer, config, settling=Settling(again, config))
@@ -56,7 +56,7 @@ def measure(loaded: LoadedModel, reference: Reference, mode: str) -> tuple[Dista
 
 
 def summary(found: Distances) -> dict[str, Any]:
-    """Seconds: the median of the signed distance, half and nine tenths of the absolute ones."""
+    """Seconds: the median of the signed distances (`bias`), and p50 and p90 of the absolute ones."""
     values = np.array(found, float).reshape(-1, 2) / SAMPLE_RATE
     result: dict[str, Any] = {"words": len(values)}
     for name, column in zip(("start", "end"), values.T, strict=True):
@@ -66,7 +66,7 @@ def summary(found: Distances) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, and write the figures where asked; the exit status."""
+    """Measure, print and store; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", nargs="+", type=Path)
     parser.add_argument("--model", default="tiny")

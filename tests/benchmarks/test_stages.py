@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.costs import Run, _growth, beginning, measure_costs, repeated
-from benchmarks.machine_speed import Yardstick
+from benchmarks.costs import Run, beginning, growth, measure_costs, repeated
+from benchmarks.machine_speed import MachineSpeed
 from benchmarks.stages import STAGES
 from livecap.errors import LivecapError
 from livecap.eval.modes import parse_mode
@@ -87,21 +87,21 @@ def test_the_end_of_a_long_run_is_held_against_the_same_sound_and_the_machine_at
     costs = [cost * (1.0 if i % 250 < 125 else 2.0) for i, cost in enumerate(slower)]
     timeline = SimpleNamespace(moments=moments, step_seconds=costs, sound_seconds=2300.0)
     stages = SimpleNamespace(decodes=[SimpleNamespace(resident_mb=100.0 + i // 1000) for i in range(2300)])
-    growth = _growth(timeline, stages, 750.0, list(enumerate(slower)))  # type: ignore[arg-type]
-    assert growth["measured_ratio"] > 1.5
-    assert growth["step_cost_ratio"] == pytest.approx(1, abs=0.03)
-    assert (growth["seconds_compared"], growth["resident_mb"]) == (750, 2)
+    compared = growth(timeline, stages, 750.0, list(enumerate(slower)))  # type: ignore[arg-type]
+    assert compared["measured_ratio"] > 1.5
+    assert compared["step_cost_ratio"] == pytest.approx(1, abs=0.03)
+    assert (compared["seconds_compared"], compared["resident_mb"]) == (750, 2)
 
 
 def test_the_yardstick_is_a_process_that_answers_and_ends() -> None:
-    with Yardstick() as yardstick:
-        assert yardstick.measure() > 0 and yardstick.measure() > 0
-    assert yardstick._process.returncode == 0
+    with MachineSpeed() as machine_speed:
+        assert machine_speed.measure() > 0 and machine_speed.measure() > 0
+    assert machine_speed.process.returncode == 0
 
 
 def test_a_yardstick_that_died_is_told_in_a_line() -> None:
-    with Yardstick() as yardstick:
-        yardstick._process.kill()
-        yardstick._process.wait()
+    with MachineSpeed() as machine_speed:
+        machine_speed.process.kill()
+        machine_speed.process.wait()
         with pytest.raises(LivecapError, match=r"ended with status -9\.$"):
-            yardstick.measure()
+            machine_speed.measure()
