@@ -154,11 +154,15 @@ class WatchedRecogniser(ModelRecogniser):
         super().__init__(replace(loaded, model=WatchedNetwork(loaded.model, stages)), "", None, config)
         self._stages = stages
         self._mel_until = 0
-        """The end of the sound whose mel frames have been computed."""
+        """The end of the sound whose mel frames this prompt has computed."""
+
+    def begin(self, start_sample: int) -> None:
+        self._mel_until = start_sample
+        super().begin(start_sample)
 
     def decode(self, *arguments: Any, **named: Any) -> Decoded:
         stages = self._stages
-        n_frames = (self.end_sample - max(self.start_sample, self._mel_until)) // HOP_LENGTH
+        n_frames = (self.end_sample - self._mel_until) // HOP_LENGTH
         self._mel_until = self.end_sample
         stages.in_prompt = True
         start = time.perf_counter()
