@@ -18,7 +18,8 @@ from livecap.shipped import demo_recording
 from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 
-MODE = parse_mode("2")
+MODE = parse_mode("2", step_cost=0.1)
+"""A given cost, so that the text does not depend on the speed of the machine."""
 
 
 @pytest.fixture(scope="module")
