@@ -11,12 +11,10 @@ import time
 from contextlib import suppress
 from types import TracebackType
 
+from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
 from livecap.eval.reference import read_reference
-from livecap.model.checkpoint.load import load
 from livecap.shipped import demo_recording
-from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import ModelRecogniser
 from livecap.transcript import SAMPLE_RATE
 
 SOUND_SECONDS = 4
@@ -59,8 +57,7 @@ class MachineSpeed:
 
 def main() -> None:
     """Decode once for each line of standard input, and print the seconds."""
-    loaded, config = load("tiny"), StreamConfig()
-    recogniser = ModelRecogniser(loaded, "", None, config)
+    recogniser = Engine.load(EngineSettings("tiny")).recogniser()
     sound = read_reference(demo_recording()).samples[: SOUND_SECONDS * SAMPLE_RATE]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process; then the pipe closes
     for _ in sys.stdin:

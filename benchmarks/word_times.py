@@ -6,11 +6,13 @@ python -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_tim
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livecap.engine import Engine, EngineSettings
 from livecap.eval.alignment import align
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import as_json, store_figures
@@ -18,10 +20,6 @@ from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import normalise, word_error_rate
-from livecap.model.checkpoint.load import LoadedModel, load
-from livecap.stream.recogniser import ModelRecogniser
-from livecap.stream.settling import Settling
-from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcribe.files import transcribe
 from livecap.transcript import SAMPLE_RATE, Word
 
@@ -40,12 +38,10 @@ def distances(reference: Reference, words: Sequence[Word]) -> Distances:
     return found
 
 
-def measure(loaded: LoadedModel, reference: Reference, mode: str) -> tuple[Distances, Distances, str]:
+def measure(engine: Engine, reference: Reference, mode: str) -> tuple[Distances, Distances, str]:
     """The distances of the live words and of the settled words, and the live text."""
-    config = parse_mode(mode, step_cost=0.1).config
-    live, again = (ModelRecogniser(loaded, "", None, config) for _ in range(2))
-    transcriber = StreamingTranscriber(live, loaded.tokenizer, config, settling=Settling(again, config))
-    timeline = play(transcriber, reference.samples, step_cost=0.1)
+    engine.change(replace(engine.settings, stream=parse_mode(mode, step_cost=0.1).config))
+    timeline = play(engine.transcriber(), reference.samples, step_cost=0.1)
     finals = [moment.update for moment in timeline.moments if moment.update.final]
     settled = sorted(timeline.settled, key=lambda item: item.start_sample)
     return (
@@ -73,17 +69,18 @@ def main() -> int:
     parser.add_argument("--mode", default="default")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    loaded = load(options.model)
+    engine = Engine.load(EngineSettings(options.model))
     live: Distances = []
     settled: Distances = []
     said, heard, offline = [], [], []
     for path in options.recordings:
         reference = read_reference(path)
-        of_live, of_settled, text = measure(loaded, reference, options.mode)
+        of_live, of_settled, text = measure(engine, reference, options.mode)
         live, settled = live + of_live, settled + of_settled
         said.append(reference.text)
         heard.append(text)
-        offline.append(transcribe(loaded, reference.samples))
+        engine.change(EngineSettings(options.model))
+        offline.append(transcribe(engine, reference.samples))
     result = {
         "machine": machine(),
         "mode": options.mode,

@@ -107,7 +107,7 @@ def _keep(folder: Path) -> None:
 
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
-    from livecap.cli.run import recognition
+    from livecap.cli.run import engine_settings
     from livecap.session.recovery import cut_off, recover
 
     chosen = cut_off(folder).started.settings  # before a model is looked for
@@ -118,8 +118,8 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
         language=settings.language or chosen.get("language"),
         context=settings.context or str(chosen.get("context") or ""),
     )
-    _, load_model = recognition(settings)
+    recognition = engine_settings(settings)
     print(f"Recovering {folder.name} with {model} ...", flush=True)
-    recovery = recover(folder, load_model)
+    recovery = recover(folder, recognition)
     found = f"{recovery.n_utterances} utterances from {recovery.seconds:.0f} s of sound"
     print(f"Recovered {found}: {folder / 'transcript.md'}")

@@ -8,10 +8,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from livecap.cli.arguments import sessions_folder
 from livecap.cli.recover import offer
@@ -26,13 +27,13 @@ from livecap.cli.sound import (
 )
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
 from livecap.model.checkpoint.catalogue import is_here
-from livecap.settings.fields import Settings
+from livecap.settings.fields import DEFAULT_MODEL, Settings
 
 if TYPE_CHECKING:
     from livecap.archive.steps import Step
     from livecap.audio_in.source import AudioSource
-    from livecap.model.checkpoint.load import LoadedModel
-    from livecap.session.live import LiveSession, LoadModel, MakeTranscriber
+    from livecap.engine import EngineSettings
+    from livecap.session.live import LiveSession
     from livecap.session.requests import SteeredSession
     from livecap.stream.config import StreamConfig
 
@@ -123,16 +124,13 @@ def make_session(settings: Settings) -> "SteeredSession":
 
         from livecap.archive.clock import WallClock
         from livecap.archive.log import SessionLog, check_parent
-        from livecap.cli.steering import described_model
 
         check_parent(parent)
-        from livecap.model.backend import mx
         from livecap.session.requests import SteeredSession
         from livecap.session.sound_folder import SoundFolder, tidy
         from livecap.session.tracks import TrackSource
 
-        kept: dict[Path, LoadedModel] = {}
-        language, load_model = recognition(settings, kept)
+        recognition = engine_settings(settings)
         if is_live(settings):
             for session_folder in tidy(parent):
                 name = session_folder.name
@@ -142,12 +140,8 @@ def make_session(settings: Settings) -> "SteeredSession":
         for label, spool in spools(sound):
             sound_folder.add(label, spool)
         tracks = [TrackSource(label, source, steps_of(source, settings)) for label, source in sound]
-        model = described_model(settings.model)
-        wall = WallClock(began)
-        session = SteeredSession(tracks, load_model, log, model, language, wall=wall, sound_folder=sound_folder)
+        session = SteeredSession(tracks, recognition, log, wall=WallClock(began), sound_folder=sound_folder)
     session.settings = as_logged(settings)
-    session.kept_models = kept
-    session.measure_memory = lambda: {"MLX": mx.get_active_memory(), "MLX cache": mx.get_cache_memory()}
     notices.lead_to(session)
     if stopped.is_set():
         session.stop()
@@ -190,48 +184,46 @@ class _Notices:
         self._session = session
 
 
-def recognition(settings: Settings, kept: "dict[Path, LoadedModel] | None" = None) -> "tuple[str | None, LoadModel]":
-    """The language's full name, and what loads the model on the thread that will run it.
+def engine_settings(settings: Settings) -> "EngineSettings":
+    """The engine that these settings ask for. A model that is not on this machine is downloaded.
 
-    Args:
-        kept: the model that was loaded last, by its folder; it is not loaded again.
+    Raises:
+        LivecapError: no such language or model.
     """
     from livecap.cli.download import find_model
-    from livecap.model.checkpoint.load import load
-    from livecap.stream.recogniser import ModelRecogniser
-    from livecap.stream.settling import Settling
-    from livecap.stream.transcriber import StreamingTranscriber
+    from livecap.engine import EngineSettings
     from livecap.text.languages import parse_language
 
     language = parse_language(settings.language) if settings.language else None
-    folder = find_model(settings.model)
-    config = stream_config(settings)
+    find_model(settings.model)
+    return EngineSettings(settings.model, language, settings.context, stream_config(settings), settings.settle)
 
-    def load_model(on_notice: Callable[[str], None]) -> "MakeTranscriber":
-        loaded = kept.get(folder) if kept is not None else None
-        if loaded is None:
-            loaded = load(folder)
-            for notice in loaded.notices:
-                on_notice(notice)
-        if kept is not None:
-            kept.clear()
-            kept[folder] = loaded
 
-        def make(track: str) -> StreamingTranscriber:
-            live, again = (ModelRecogniser(loaded, settings.context, language, config) for _ in range(2))
-            return StreamingTranscriber(
-                live,
-                loaded.tokenizer,
-                config,
-                track=track,
-                language=language,
-                settling=Settling(again, config) if settings.settle else None,
-                on_notice=on_notice,
-            )
+def change_session(session: "SteeredSession", changes: Mapping[str, Any], track: str = "") -> None:
+    """Change a running session as the user asked on the screen. May take as long as a device needs to answer.
 
-        return make
+    Args:
+        changes: new values of `device`, `model`, `language` or `context`; None stands for the default.
+        track: label of the track whose device changes.
 
-    return language, load_model
+    Raises:
+        LivecapError: a value is not possible; nothing changes.
+    """
+    from livecap.cli.download import find_model
+    from livecap.text.languages import parse_language
+
+    recognition = dict(changes)
+    if "model" in changes:
+        recognition["model"] = changes["model"] or DEFAULT_MODEL
+        find_model(recognition["model"])
+    if changes.get("language"):
+        recognition["language"] = parse_language(changes["language"])
+    if "context" in changes:
+        recognition["context"] = changes["context"] or ""
+    if "device" in changes:
+        session.switch_input(recognition.pop("device"), track)
+    if recognition:
+        session.change_recognition(recognition)
 
 
 REPLAY_STEP_COST_SECONDS = 1.0
@@ -256,7 +248,6 @@ def steps_of(source: "AudioSource", settings: Settings) -> "tuple[Step, ...]":
 
 
 def _on_screen(session: "SteeredSession", settings: Settings) -> int:
-    from livecap.cli.steering import Steering
     from livecap.cli.this_computer import ThisComputer
     from livecap.settings.file import store
     from livecap.settings.sources import settings_path
@@ -272,7 +263,7 @@ def _on_screen(session: "SteeredSession", settings: Settings) -> int:
         settings,
         remember=lambda name, value: store(settings_path(), {name: value}),
         machine=ThisComputer(),
-        change=Steering(session, settings),
+        change=partial(change_session, session),
         inline=settings.output == "inline",
     )
     if result == "abandoned":

@@ -9,12 +9,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from livecap.engine import Engine, EngineSettings
 from livecap.eval.figures import figures, streaming_gap
 from livecap.eval.measurement import Measurement, measure, total
 from livecap.eval.modes import Mode, parse_mode
 from livecap.eval.provenance import machine
 from livecap.eval.reference import read_reference
-from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.transcribe.files import transcribe
 
 
@@ -61,7 +61,7 @@ def evaluate(
 def _measured(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measurement]]]:
     """The measurements of each recording, in order."""
     if plan.jobs == 1:
-        yield map(partial(_measure_all_modes, load(plan.model), plan), paths)
+        yield map(partial(_measure_all_modes, _engine(plan.model), plan), paths)
         return
     # Spawned, because MLX does not survive a fork.
     with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
@@ -70,17 +70,20 @@ def _measured(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measu
 
 def _measure_in_process(plan: Plan, path: Path) -> list[Measurement]:
     """One recording, in a worker process that keeps its model for the next recording."""
-    return _measure_all_modes(_loaded(plan.model), plan, path)
+    return _measure_all_modes(_engine(plan.model), plan, path)
 
 
-_loaded = cache(load)
+@cache
+def _engine(model: str) -> Engine:
+    return Engine.load(EngineSettings(model))
 
 
-def _measure_all_modes(loaded: LoadedModel, plan: Plan, path: Path) -> list[Measurement]:
+def _measure_all_modes(engine: Engine, plan: Plan, path: Path) -> list[Measurement]:
     reference = read_reference(path)
-    offline = transcribe(loaded, reference.samples) if plan.offline else None
+    engine.change(EngineSettings(plan.model))
+    offline = transcribe(engine, reference.samples) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
-    measurements = [measure(loaded, reference, mode, offline, plan.step_cost) for mode in modes]
+    measurements = [measure(engine, reference, mode, offline, plan.step_cost) for mode in modes]
     if not plan.keep_words:
         for measurement in measurements:
             measurement.words.clear()

@@ -1,8 +1,9 @@
 """Measurement: one recording through one mode of the stream, as counts and samples that add up over recordings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from livecap.engine import Engine
 from livecap.eval.decode_counts import CountedRecogniser, DecodeCounts
 from livecap.eval.emission import Emission, emissions, final_texts
 from livecap.eval.latency import Latencies, latencies
@@ -12,10 +13,6 @@ from livecap.eval.seam_errors import SeamErrors, seam_errors
 from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import ErrorCounts, count_errors
-from livecap.model.checkpoint.load import LoadedModel
-from livecap.stream.recogniser import ModelRecogniser
-from livecap.stream.settling import Settling
-from livecap.stream.transcriber import StreamingTranscriber
 
 
 @dataclass
@@ -42,18 +39,17 @@ class Measurement:
 
 
 def measure(
-    loaded: LoadedModel, reference: Reference, mode: Mode, offline: str | None, step_cost: float | None = None
+    engine: Engine, reference: Reference, mode: Mode, offline: str | None, step_cost: float | None = None
 ) -> Measurement:
-    """Run one recording through one mode.
+    """Run one recording through one mode, which the engine keeps.
 
     Args:
         offline: the recording's text by `transcribe`, made once for all modes.
         step_cost: seconds that a step is assumed to cost; None measures the cost.
     """
-    recogniser = CountedRecogniser(ModelRecogniser(loaded, "", None, mode.config))
-    settling = Settling(ModelRecogniser(loaded, "", None, mode.config), mode.config)
-    transcriber = StreamingTranscriber(recogniser, loaded.tokenizer, mode.config, settling=settling)
-    timeline = play(transcriber, reference.samples, step_cost)
+    engine.change(replace(engine.settings, stream=mode.config))
+    recogniser = CountedRecogniser(engine.recogniser())
+    timeline = play(engine.transcriber(recogniser=recogniser), reference.samples, step_cost)
     offline_errors = None if offline is None else count_errors(reference.text, offline)
     measurement = assess(reference, timeline, mode.name, recogniser.counts, offline_errors)
     measurement.seams = seam_errors(reference, measurement.stable_text, recogniser.seams)

@@ -15,6 +15,7 @@ from livecap.archive.clock import WallClock, iso_time
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step
 from livecap.audio_in.source import WAKE_SECONDS, AudioBlock
+from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError, LogError
 from livecap.files import replace_file
 from livecap.session.capture_report import capture_report
@@ -25,7 +26,6 @@ from livecap.session.status import SessionStatus, State
 from livecap.session.step_costs import StepCost, StepCosts
 from livecap.session.tracks import Track, TrackSource
 from livecap.session.versions import versions
-from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
     SAMPLE_RATE,
     ClockAnchored,
@@ -37,12 +37,6 @@ from livecap.transcript import (
 )
 from livecap.version import VERSION
 
-MakeTranscriber = Callable[[str], StreamingTranscriber]
-"""Of the track with this label; they share one model."""
-
-LoadModel = Callable[[Callable[[str], None]], MakeTranscriber]
-"""Loads the model on the thread that calls it; gets what to call with a notice."""
-
 
 class LiveSession:
     """Used from two threads: its own decodes and publishes; any other may call what stands here."""
@@ -50,19 +44,18 @@ class LiveSession:
     def __init__(
         self,
         tracks: Sequence[TrackSource],
-        load_model: LoadModel,
+        recognition: EngineSettings,
         log: SessionLog,
-        model: str,
-        language: str | None,
         *,
+        load_engine: Callable[[EngineSettings, Callable[[str], None]], Engine] = Engine.load,
         wall: WallClock | None = None,
         sound_folder: SoundFolder | None = None,
     ) -> None:
         """
         Args:
             tracks: at least one; their labels differ.
-            model: the model's name as people read it.
-            language: the forced language, or None.
+            recognition: what to load, and how to recognise with it.
+            load_engine: called on the decode thread.
             wall: began before the first sample was heard.
             sound_folder: keeps the sound of the sources.
         """
@@ -70,11 +63,11 @@ class LiveSession:
         self._tracks = [Track(track) for track in tracks]
         self._listening = list(self._tracks)
         """Tracks whose sound has not ended; the decode thread's."""
-        self._load_model = load_model
-        self._make_transcriber: MakeTranscriber
+        self._load_engine = load_engine
+        self._engine: Engine | None = None
         self._log = log
-        self._model = model
-        self._language = language
+        self._model = recognition.model_name
+        self._recognition = recognition
         self._wall = wall or WallClock()
         self._sound_folder = sound_folder
         self._publisher = Publisher(log, lambda: self.wall_seconds)
@@ -185,8 +178,8 @@ class LiveSession:
             decoded_samples=arrived_samples - max(0, latest.arrived_samples - latest.decoded_samples),
             level=max(track.level for track in tracks),
             speaking=any(track.speaking for track in tracks),
-            language=languages[0] if languages else self._language,
-            language_forced=self._language is not None,
+            language=languages[0] if languages else self._recognition.language,
+            language_forced=self._recognition.language is not None,
             rtf=self.costs.rtf,
             n_gaps=sum(track.n_gaps for track in self._tracks),
             gap_samples=sum(track.gap_samples for track in self._tracks),
@@ -218,9 +211,9 @@ class LiveSession:
         try:
             self._begin()
             start = time.perf_counter()
-            self._make_transcriber = self._load_model(self.notice)
+            self._engine = self._load_engine(self._recognition, self.notice)
             for track in self._tracks:
-                track.transcriber = self._make_transcriber(track.label)
+                track.transcriber = self._engine.transcriber(track.label, self.notice)
             self.load_seconds = time.perf_counter() - start
             self._state = State.LISTENING
             self._listen()
@@ -239,13 +232,11 @@ class LiveSession:
                 self._end(reason)
 
     def _close_transcribers(self) -> None:
-        transcribers = [track.transcriber for track in self._tracks if track.transcriber is not None]
-        for transcriber in transcribers:
-            transcriber.close()
-        if transcribers:
-            from livecap.stream.recogniser import leave_thread
-
-            leave_thread()
+        for track in self._tracks:
+            if track.transcriber is not None:
+                track.transcriber.close()
+        if self._engine is not None:
+            self._engine.close()
 
     def _begin(self) -> None:
         with self._publisher.lock:
@@ -392,7 +383,7 @@ class LiveSession:
             model=self._model,
             wall_time=iso_time(self._wall.started),
             live=self._is_live,
-            language=self._language,
+            language=self._recognition.language,
             version=VERSION,
             settings=self.settings,
             versions=versions(),

@@ -15,8 +15,8 @@ from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession, joined
 from livecap.audio_in.replay import Replay
+from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError, LogError
-from livecap.session.live import LoadModel
 from livecap.session.publish import Listener, Publisher
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
@@ -109,7 +109,7 @@ def keep(folder: Path) -> None:
     _delete_unsaved_sound(folder)
 
 
-def recover(folder: Path, load_model: LoadModel, listener: Listener = lambda item: None) -> Recovery:
+def recover(folder: Path, recognition: EngineSettings, listener: Listener = lambda item: None) -> Recovery:
     """Decode what the kept sound of a session has and its log has not, and end it in order.
 
     Args:
@@ -122,12 +122,21 @@ def recover(folder: Path, load_model: LoadModel, listener: Listener = lambda ite
     ends = track_ends(session)
     log = SessionLog.reopen(folder, session.n_facts, session.clock)
     tracks: list[_Track] = []
+    engine: Engine | None = None
     try:
         publisher = _publisher(log, session, listener)
         sounds = {label: _open_sound(path, ends[label]) for label, path in session.sounds.items()}
         if any(sounds.values()):
-            make = load_model(lambda message: publisher.publish(Notice(message, session.n_samples)))
-            tracks = [_Track(label, ends[label], sound, make(label)) for label, sound in sounds.items() if sound]
+
+            def notice(message: str) -> None:
+                publisher.publish(Notice(message, session.n_samples))
+
+            engine = Engine.load(recognition, notice)
+            tracks = [
+                _Track(label, ends[label], sound, engine.transcriber(label, notice))
+                for label, sound in sounds.items()
+                if sound
+            ]
         _close_open(publisher, ends)
         while active := [track for track in tracks if not track.is_done]:
             min(active, key=lambda track: track.end_sample).advance(publisher)
@@ -139,6 +148,8 @@ def recover(folder: Path, load_model: LoadModel, listener: Listener = lambda ite
     finally:
         for track in tracks:
             track.close()
+        if engine is not None:
+            engine.close()
         log.close()
     _delete_unsaved_sound(folder)
     return recovery

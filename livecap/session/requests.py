@@ -12,7 +12,7 @@ from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioBlock
 from livecap.errors import AudioError, LivecapError
-from livecap.session.live import LiveSession, LoadModel
+from livecap.session.live import LiveSession
 from livecap.session.status import SessionStatus
 from livecap.session.tracks import Track
 from livecap.transcript import SAMPLE_RATE, Marked
@@ -32,10 +32,6 @@ class SteeredSession(LiveSession):
         """Of each track: where a person wants an utterance to end, in sound that is not decoded yet."""
         self._sought: int | None = None
         """Where a person wants the recording to go on; guarded by the publisher's lock."""
-        self.kept_models: Any = None
-        """What was loaded, for who makes `load_model` anew; nothing here looks into it."""
-        self.measure_memory: Callable[[], Mapping[str, int]] | None = None
-        """What the model's library holds, in bytes by name; None where nobody knows."""
 
     def mark(self, note: str = "", sample: int | None = None, track: str = "") -> None:
         """Mark a moment: now, or where `sample` of a track is."""
@@ -74,10 +70,14 @@ class SteeredSession(LiveSession):
             self._ends[track.label].append(track.source.arrived_samples)
         self._arrival.set()
 
-    def change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
-        """From the next utterance on, another model, language or context hears. Sound waits meanwhile. Where the model
-        cannot be loaded, a notice tells, and all goes on as before."""
-        self._ask(lambda: self._change_recognition(load_model, model, language))
+    def change_recognition(self, changes: Mapping[str, Any]) -> None:
+        """Use another model, language or context from the next utterance on. Sound waits meanwhile. If the model cannot
+        be loaded, a notice says so and the session goes on as before.
+
+        Args:
+            changes: fields of `EngineSettings` by name.
+        """
+        self._ask(lambda: self._change_recognition(changes))
 
     def seek(self, seconds: float) -> None:
         """A recording goes on so many seconds later, or earlier below 0, within what there is of it. Asked for again
@@ -150,7 +150,7 @@ class SteeredSession(LiveSession):
                 facts[f"{name}opened"] = "once" if status.n_opened == 1 else f"{status.n_opened} times"
                 if status.drift_ppm is not None:
                     facts[f"{name}clock drift"] = f"{status.drift_ppm:.0f} ppm"
-        for name, n_bytes in (self.measure_memory() if self.measure_memory else {}).items():
+        for name, n_bytes in (self._engine.memory if self._engine else {}).items():
             facts[name] = f"{n_bytes / 1e6:.0f} MB"
         return facts
 
@@ -216,22 +216,24 @@ class SteeredSession(LiveSession):
     def _renew_transcriber(self, track: Track, sample: int | None = None) -> None:
         """Another one goes on, where it stopped or at `sample`."""
         old = track.transcriber
-        assert old is not None, "requests are carried out once the model is loaded"
-        track.transcriber = self._make_transcriber(track.label)
+        assert old is not None and self._engine is not None, "requests are carried out once the model is loaded"
+        track.transcriber = self._engine.transcriber(track.label, self.notice)
         track.transcriber.go_on_from(old, sample)
         old.close()
 
-    def _change_recognition(self, load_model: LoadModel, model: str, language: str | None) -> None:
+    def _change_recognition(self, changes: Mapping[str, Any]) -> None:
+        assert self._engine is not None, "requests are carried out once the model is loaded"
+        recognition = replace(self._engine.settings, **changes)
         try:
-            self._make_transcriber = load_model(self.notice)
+            self._engine.change(recognition, self.notice)
         except LivecapError as error:
             self.notice(f"{error} The session goes on as before.", "error")
             return
         self._close_utterances()
         for track in self._tracks:
             self._renew_transcriber(track)
-        self._model, self._language = model, language
-        self.notice(f"From here on: {model}, {language or 'any language'}.", "info")
+        self._recognition, self._model = recognition, recognition.model_name
+        self.notice(f"From here on: {self._model}, {recognition.language or 'any language'}.", "info")
 
 
 def silenced(chunk: AudioBlock, silences: Sequence[tuple[int, int | None]]) -> AudioBlock:

@@ -225,11 +225,3 @@ class ModelRecogniser:
 
 HEADER_TOKENS = 16
 """The longest `language X<asr_text>`, in tokens of a small vocabulary."""
-
-
-def leave_thread() -> None:
-    """Called by a thread that runs no model any more, just before it ends.
-
-    A thread that ends with MLX streams of its own can abort the process; one without them can run no model at all.
-    """
-    mx.clear_streams()

@@ -1,13 +1,12 @@
-"""Offline text of a recording, which streaming is held against: pieces of at most 28 s cut at pauses, each alone."""
+"""Text of a whole recording, cut at pauses into pieces of at most 28 s; streaming is measured against it."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector
-from livecap.model.checkpoint.load import LoadedModel
-from livecap.stream.config import StreamConfig, samples_in
-from livecap.stream.recogniser import ModelRecogniser
+from livecap.engine import Engine
+from livecap.stream.config import samples_in
 from livecap.transcript import SAMPLE_RATE
 
 MOST_SAMPLES = 28 * SAMPLE_RATE
@@ -15,19 +14,16 @@ LEAST_SAMPLES = 8 * SAMPLE_RATE
 """A pause is looked for in what lies between."""
 
 
-def transcribe(
-    loaded: LoadedModel, samples: NDArray[np.float32], context: str = "", language: str | None = None
-) -> str:
-    """All text of [n] float32 samples at 16 kHz."""
-    config = StreamConfig()
-    recogniser = ModelRecogniser(loaded, context, language, config)
+def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
+    """The text of [n] float32 samples at 16 kHz."""
+    config, recogniser = engine.settings.stream, engine.recogniser()
     texts = []
     for start, stop in cut_at_pauses(samples):
         recogniser.begin(start)
         recogniser.append(samples[start:stop])
         budget = config.loops.token_budget(stop - start)
         decoded = recogniser.decode((), (), (), budget, samples_in(config.utterance.pad_seconds))
-        texts.append(loaded.tokenizer.decode(decoded.ids).strip())
+        texts.append(engine.tokenizer.decode(decoded.ids).strip())
     return " ".join(text for text in texts if text)
 
 

@@ -14,9 +14,8 @@ import soundfile
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
-from livecap.cli.run import recognition
+from livecap.engine import EngineSettings
 from livecap.session.recovery import recover
-from livecap.settings.fields import Settings
 from livecap.transcript import SAMPLE_RATE, ClockAnchored, TranscriptUpdate, from_json
 from tests.audio_in import virtual_mic
 from tests.audio_in.virtual_mic import VirtualMic
@@ -99,7 +98,6 @@ def test_a_live_session_that_is_killed_has_its_sound_on_the_disk(tmp_path: Path)
     if PROVE:  # a clock decides, and elsewhere the machine may be busy with other things
         assert max(lost) < MOST_LOST_SECONDS
     assert folder is not None
-    _, load_model = recognition(Settings(model="tiny"))
-    recover(folder, load_model)
+    recover(folder, EngineSettings("tiny"))
     session = RecordedSession(folder)
     assert session.ended is not None and "thank you for your letter" in " ".join(u.text for u in session.utterances())

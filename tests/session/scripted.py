@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from livecap.archive.disk import Disk
 from livecap.archive.log import SessionLog
 from livecap.audio_in.source import AudioBlock, SourceDefaults
+from livecap.engine import EngineSettings
+from livecap.errors import ModelError
 from livecap.session.live import LiveSession
 from livecap.session.tracks import TrackSource
 from livecap.stream.prompt_window import StepStatistics
@@ -118,24 +121,50 @@ class ScriptedTranscriber:
         return TranscriptUpdate(self.track, 0, stable, text[len(stable) :], 0, self.decoded_samples, "English", final)
 
 
+class ScriptedEngine:
+    """Makes scripted transcribers; has no model."""
+
+    def __init__(self, make: Callable[[str], object], settings: EngineSettings) -> None:
+        """
+        Args:
+            make: the transcriber of the track with this label.
+        """
+        self._make = make
+        self.settings = settings
+        self.memory: dict[str, int] = {}
+        self.is_closed = False
+
+    def transcriber(self, track: str, on_notice: Callable[[str], None]) -> object:
+        return self._make(track)
+
+    def change(self, settings: EngineSettings, on_notice: Callable[[str], None]) -> None:
+        if settings.model == "missing":
+            raise ModelError("There is no such model.")
+        self.settings = settings
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def engine_of(make: Callable[[str], object]) -> Any:
+    """What loads such an engine, for a session."""
+    return lambda settings, on_notice: ScriptedEngine(make, settings)
+
+
+SCRIPTED = EngineSettings("scripted")
+
+
 def make_session(
     folder: Path,
     source: ScriptedSource | dict[str, ScriptedSource],
-    make: Callable[[Callable[[str], None]], ScriptedTranscriber] | None = None,
+    make: Callable[[str], object] = lambda track: ScriptedTranscriber(track=track),
     disk: Disk | None = None,
 ) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
     """A session that is not started, and all that its listener will be told; of one source, or of several by label."""
     log = SessionLog(folder, STARTED, disk)
-
-    def load(notice: Callable[[str], None]) -> Callable[[str], ScriptedTranscriber]:
-        if make is None:
-            return lambda track: ScriptedTranscriber(track=track)
-        made = make(notice)
-        return lambda track: made
-
     sources = source if isinstance(source, dict) else {"": source}
     tracks = [TrackSource(label, each) for label, each in sources.items()]  # type: ignore[arg-type]
-    session = LiveSession(tracks, load, log, "scripted", None)  # type: ignore[arg-type]
+    session = LiveSession(tracks, SCRIPTED, log, load_engine=engine_of(make))
     told: list[SessionEvent | TranscriptUpdate] = []
     session.add_listener(told.append)
     return session, told

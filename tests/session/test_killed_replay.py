@@ -13,9 +13,8 @@ import soundfile
 from livecap.archive.folder import EVENTS, TRANSCRIPT
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
-from livecap.cli.run import recognition
+from livecap.engine import EngineSettings
 from livecap.session.recovery import recover, seconds_to_decode
-from livecap.settings.fields import Settings
 from livecap.transcript import (
     SessionEvent,
     TextCommitted,
@@ -126,7 +125,6 @@ def test_what_a_killed_replay_had_heard_is_recovered(tmp_path: Path) -> None:
     session = RecordedSession(folder)
     n_kept = soundfile.info(session.sounds[""]).frames
     assert session.was_cut_off and seconds_to_decode(session) > 0
-    _, load_model = recognition(Settings(model="tiny"))
-    recover(folder, load_model)
+    recover(folder, EngineSettings("tiny"))
     recovered = RecordedSession(folder)
     assert recovered.ended and recovered.n_samples >= n_kept and any(recovered.utterances())

@@ -15,7 +15,7 @@ from livecap.session.tracks import TrackSource
 from livecap.transcript import AudioGap, CaptureReport, Notice, SessionEvent, TranscriptUpdate
 from tests.archive.when import STARTED
 from tests.audio_in.fake_portaudio import MIC, Ear
-from tests.session.scripted import ScriptedTranscriber
+from tests.session.scripted import SCRIPTED, ScriptedTranscriber, engine_of
 
 SECOND = 16_000
 MINUTES_10 = 600
@@ -76,10 +76,9 @@ def test_half_speed_for_ten_minutes_loses_no_sample_and_needs_no_memory(tmp_path
     decoder.deliver()
     session = LiveSession(
         [TrackSource("", source)],
-        lambda notice: lambda track: decoder,  # type: ignore[arg-type,return-value]
+        SCRIPTED,
         log,
-        "scripted",
-        None,
+        load_engine=engine_of(lambda track: decoder),
         sound_folder=folder,
     )
     told: list[SessionEvent | TranscriptUpdate] = []

@@ -2,7 +2,6 @@
 
 import errno
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -111,7 +110,7 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
 )
 def test_a_fault_keeps_what_was_said_and_is_told_in_one_line(tmp_path: Path, fault: Exception) -> None:
     session, told = make_session(
-        tmp_path, ScriptedSource([i * SECOND for i in range(6)]), lambda notice: ScriptedTranscriber(fault)
+        tmp_path, ScriptedSource([i * SECOND for i in range(6)]), lambda track: ScriptedTranscriber(fault)
     )
     session.start()
     assert session.wait(20)
@@ -124,7 +123,7 @@ def test_a_fault_keeps_what_was_said_and_is_told_in_one_line(tmp_path: Path, fau
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_session(tmp_path: Path) -> None:
-    def make(notice: Callable[[str], None]) -> ScriptedTranscriber:
+    def make(track: str) -> ScriptedTranscriber:
         raise AudioError("no model")
 
     session, told = make_session(tmp_path, ScriptedSource([0]), make)

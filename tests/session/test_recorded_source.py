@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap import engine
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import recorded_steps
 from livecap.audio_in.source import AudioBlock, SourceDefaults
 from livecap.audio_in.spool import Spool
 from livecap.cli import run as cli_session
-from livecap.cli.run import make_session, recognition
+from livecap.cli.run import engine_settings, make_session
 from livecap.session.requests import SteeredSession
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import TrackSource
 from livecap.settings.fields import Settings
-from livecap.stream import transcriber as transcriber_file
+from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, UtteranceSettled
 from tests.archive.when import STARTED
 
@@ -105,11 +106,11 @@ def uneven_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps that take now longer, now shorter by the clock, so that their length goes up and down."""
     moments = itertools.accumulate(itertools.cycle([0.0, 0.9, 0.0, 0.1, 0.0, 0.4, 0.0, 1.8, 0.0, 0.05]))
 
-    class Uneven(transcriber_file.StreamingTranscriber):
+    class Uneven(StreamingTranscriber):
         def __init__(self, *arguments: object, **options: object) -> None:
             super().__init__(*arguments, clock=lambda: next(moments), **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(transcriber_file, "StreamingTranscriber", Uneven)
+    monkeypatch.setattr(engine, "StreamingTranscriber", Uneven)
 
 
 @pytest.mark.usefixtures("uneven_costs")
@@ -117,16 +118,13 @@ def uneven_costs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_disturbed_session_says_the_same_again(tmp_path: Path, pace: float | None) -> None:
     sound, _ = soundfile.read(RECORDING, dtype="float32", frames=20 * SECOND)
     settings = Settings(model="tiny", log_dir=tmp_path)
-    language, load_model = recognition(settings)
     log = SessionLog(tmp_path, STARTED)
     source, folder = Scripted(sound, LIVE), SoundFolder(log.folder, save=True)
     folder.add("", source.spool)
     live = SteeredSession(
         [TrackSource("", source)],  # type: ignore[arg-type]
-        load_model,
+        engine_settings(settings),
         log,
-        "tiny",
-        language,
         sound_folder=folder,
     )
     source.do = lambda act: live._end_utterances()

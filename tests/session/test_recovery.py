@@ -9,10 +9,9 @@ from livecap.archive.folder import EVENTS, TRANSCRIPT
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
-from livecap.cli.run import recognition
-from livecap.errors import LogError
+from livecap.engine import EngineSettings
+from livecap.errors import LogError, ModelError
 from livecap.session.recovery import CUT_OFF, RECOVERED, keep, recover, seconds_to_decode
-from livecap.settings.fields import Settings
 from livecap.transcript import SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
 from tests.archive.facts import SECOND, header, said, write
 from tests.archive.when import STARTED
@@ -48,8 +47,7 @@ def recovered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Sess
     """A session that was cut off and recovered with the embedded model, its facts before, and the seconds it lacked."""
     folder = cut_off(tmp_path_factory.mktemp("sessions"), 12)
     before, lacked = facts_of(folder), seconds_to_decode(RecordedSession(folder))
-    _, load_model = recognition(Settings(model="tiny"))
-    recover(folder, load_model)
+    recover(folder, EngineSettings("tiny"))
     return folder, before, lacked
 
 
@@ -104,7 +102,7 @@ def test_a_session_may_be_kept_as_it_is(tmp_path: Path) -> None:
 
 def test_without_sound_the_committed_text_is_all_there_is(tmp_path: Path) -> None:
     folder = write(tmp_path, list(said(["Good morning.", "And good"]))[:-1], end=False)
-    recover(folder, lambda notice: pytest.fail("no model is needed"))
+    recover(folder, EngineSettings(tmp_path / "no model is needed"))
     session = RecordedSession(folder)
     assert [utterance.text for utterance in session.utterances()] == ["Good morning.", "And good"]
     assert session.ended and seconds_to_decode(session) == 0
@@ -112,12 +110,8 @@ def test_without_sound_the_committed_text_is_all_there_is(tmp_path: Path) -> Non
 
 def test_a_model_that_cannot_be_loaded_leaves_the_session_for_later(tmp_path: Path) -> None:
     folder = cut_off(tmp_path, 5)
-
-    def no_model(notice: object) -> None:
-        raise LogError("no model")
-
-    with pytest.raises(LogError, match="no model"):
-        recover(folder, no_model)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="No model at"):
+        recover(folder, EngineSettings(tmp_path / "missing"))
     session = RecordedSession(folder)
     assert session.was_cut_off and session.sounds and seconds_to_decode(session) > 4
 

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from livecap.archive.log import SessionLog
 from livecap.audio_in.source import AudioBlock
-from livecap.errors import AudioError, ModelError
+from livecap.engine import EngineSettings
+from livecap.errors import AudioError
 from livecap.session.requests import SteeredSession, silenced
 from livecap.session.tracks import TrackSource
 from livecap.transcript import Marked, Notice, UtteranceEnded
 from tests.archive.when import STARTED
-from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber
+from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, engine_of
 
 
 class Counting(ScriptedTranscriber):
@@ -23,16 +24,16 @@ class Counting(ScriptedTranscriber):
 
     first = 0
 
+    @classmethod
+    def of_track(cls, track):
+        return cls(track=track)
+
     def go_on_from(self, other, sample=None):
         self.first = other.first + 1
 
     def _update(self, n_stable, final):
         update = super()._update(n_stable, final)
         return type(update)(update.track, self.first, *[getattr(update, name) for name in REST])
-
-
-def made(notice):
-    return lambda track: Counting(track=track)
 
 
 REST = ("stable", "partial", "start_sample", "end_sample", "language", "final")
@@ -44,7 +45,9 @@ def steered(tmp_path):
     gate = threading.Semaphore(0)
     source = ScriptedSource([i * SECOND for i in range(6)], gate)
     log = SessionLog(tmp_path, STARTED)
-    session = SteeredSession([TrackSource("", source)], made, log, "old", None)
+    session = SteeredSession(
+        [TrackSource("", source)], EngineSettings("old"), log, load_engine=engine_of(Counting.of_track)
+    )
     told = []
     session.add_listener(told.append)
 
@@ -83,7 +86,7 @@ def test_another_model_goes_on_with_the_next_utterance(steered):
     session, told, seconds, wait_for = steered
     session.start()
     seconds(2)
-    session.change_recognition(made, "new", "German")
+    session.change_recognition({"model": "new", "language": "German"})
     wait_for(lambda: session.status.model == "new")
     seconds(2)
     session.stop()
@@ -98,11 +101,7 @@ def test_a_model_that_cannot_be_loaded_changes_nothing(steered):
     session, told, seconds, wait_for = steered
     session.start()
     seconds(1)
-
-    def fails(notice):
-        raise ModelError("There is no such model.")
-
-    session.change_recognition(fails, "new", None)
+    session.change_recognition({"model": "missing"})
     wait_for(lambda: any(isinstance(event, Notice) for event in told))
     seconds(1)
     assert session.status.model == "old" and session.status.error is None

@@ -28,7 +28,7 @@ from livecap.transcript import (
     UtteranceEnded,
 )
 from tests.archive.when import STARTED
-from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber
+from tests.session.scripted import SCRIPTED, SECOND, ScriptedSource, ScriptedTranscriber, engine_of
 
 N_SECONDS = 120
 Told = list[SessionEvent | TranscriptUpdate]
@@ -84,13 +84,7 @@ class Listening:
         labels = ["me", "them"] if len(paths) == 2 else [""]
         self.told: Told = []
         tracks = [TrackSource(label, source) for label, source in zip(labels, self.sources, strict=True)]
-        self.session = SteeredSession(
-            tracks,
-            lambda notice: lambda track: Hears(track),  # type: ignore[arg-type,return-value]
-            SessionLog(folder, STARTED),
-            "scripted",
-            None,
-        )
+        self.session = SteeredSession(tracks, SCRIPTED, SessionLog(folder, STARTED), load_engine=engine_of(Hears))
         self.session.add_listener(self.told.append)
         self.session.start()
         self.until(lambda: self.session._publisher.running)
@@ -254,7 +248,7 @@ def test_a_pause_ends_what_was_said_though_it_is_decoded_later(tmp_path: Path) -
 def test_what_is_told_before_the_session_starts_is_told_by_it(tmp_path: Path) -> None:
     source = TrackSource("", Replay(recording(tmp_path, 1), None))
     log = SessionLog(tmp_path, STARTED)
-    session = SteeredSession([source], lambda notice: lambda track: Hears(track), log, "m", None)  # type: ignore[arg-type,return-value]
+    session = SteeredSession([source], SCRIPTED, log, load_engine=engine_of(Hears))
     told: Told = []
     session.add_listener(told.append)
     session.notice("The microphone is gone.")
@@ -265,7 +259,7 @@ def test_what_is_told_before_the_session_starts_is_told_by_it(tmp_path: Path) ->
 
 def test_a_live_session_cannot_be_gone_back_in(tmp_path: Path) -> None:
     source = TrackSource("", ScriptedSource([]))  # type: ignore[arg-type]
-    session = SteeredSession([source], lambda notice: None, SessionLog(tmp_path, STARTED), "m", None)  # type: ignore[arg-type,return-value]
+    session = SteeredSession([source], SCRIPTED, SessionLog(tmp_path, STARTED))
     with pytest.raises(AudioError, match="in a recording"):
         session.seek(-5)
     session._log.close()

@@ -106,7 +106,7 @@ class Forgetful(ScriptedTranscriber):
 
 
 def test_samples_that_do_not_add_up_are_an_error_record(tmp_path: Path) -> None:
-    session, told = make_session(tmp_path, ScriptedSource([0, SECOND]), lambda notice: Forgetful())
+    session, told = make_session(tmp_path, ScriptedSource([0, SECOND]), lambda track: Forgetful())
     session.start()
     assert session.wait(20)
     errors = [e for e in told if getattr(e, "severity", "") == "error"]
