@@ -10,6 +10,7 @@ from livecap.cli.main import parse
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PLACES = ("livecap", "benchmarks", "training", "scripts", "tests")
 REMARK = re.compile(r"\s{3,}\S.*|\s+#.*")
 
 
@@ -48,3 +49,19 @@ def test_the_messages_in_troubleshooting_are_the_programs() -> None:
     parts = [part.strip() for message in quoted for part in message.split("…") if part.strip()]
     assert len(quoted) > 4
     assert [part for part in parts if part not in source] == []
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    names = {name for path in DOCUMENTS for name in re.findall(r"`(test_\w+)`", path.read_text())}
+    assert len(names) > 40
+    assert {name for name in names if f"def {name}(" not in tests} == set()
+
+
+def test_every_source_file_that_a_document_names_exists() -> None:
+    files = [path.relative_to(ROOT).as_posix() for folder in PLACES for path in (ROOT / folder).rglob("*.*")]
+    for document in DOCUMENTS:
+        named = re.findall(r"`([\w./-]+\.(?:py|sh))`", document.read_text())
+        assert [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)] == [], (
+            document.name
+        )
