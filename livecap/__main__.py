@@ -11,31 +11,32 @@ if interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while code is loaded, Ctrl-C ends it without a traceback
 
 from livecap.cli.main import run  # noqa: E402
+from livecap.cli.terminal import warn  # noqa: E402
 
 INTERRUPTED = 130
-"""The exit status after Ctrl-C where there was nothing to end in order."""
+"""Exit status after Ctrl-C when no session had to be ended."""
 
 
 def main() -> None:
-    """Run the command line and leave with its exit status."""
+    """Run the command line and exit with its status."""
     if interrupts:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = run(sys.argv[1:])
-    except SystemExit as left:  # --help, or a wrong option
+    except SystemExit as left:  # --help, or invalid arguments
         if isinstance(left.code, str):
-            raise  # Python says it, with status 1
+            raise  # Python prints it and exits with status 1
         status = left.code or 0
-    status = _with_output_written(status)
+    status = _flushed(status)
     if status == INTERRUPTED:
-        os._exit(status)  # native libraries complain of what Python had no time to free
+        os._exit(status)  # native libraries complain about what Python had no time to free
     sys.exit(status)
 
 
-def _with_output_written(status: int) -> int:
-    """What is still held back is written now; the exit status, 1 where that is the first thing that fails.
+def _flushed(status: int) -> int:
+    """Flush standard output; returns the exit status, which becomes 1 if only this fails.
 
-    Left to Python's end, a reader that went away would be a traceback, and status 120.
+    Otherwise Python would flush at its end, and a reader that left would cause a traceback and status 120.
     """
     if sys.stdout is None:
         return status
@@ -44,8 +45,6 @@ def _with_output_written(status: int) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if status == 0 and not isinstance(error, BrokenPipeError):
-            from livecap.cli.terminal import warn
-
             warn(f"Cannot write the output: {error.strerror or error}.")
             return 1
     return status

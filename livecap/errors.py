@@ -1,30 +1,30 @@
-"""Everything that can go wrong in the world, as one tree.
+"""The exceptions of livecap, one small tree.
 
-    LivecapError            what a person reads: one line, then exit status 1
-    ├── AudioError          no such file, not audio, no such device, a device that left
-    ├── ModelError          no such model, a damaged checkpoint, no network and no cache
+    LivecapError            one line for the user, then exit status 1
+    ├── AudioError          no such file, not audio, no such device, a device that was disconnected
+    ├── ModelError          no such model, a damaged checkpoint, no network and no copy in the cache
     ├── LogError            a folder that cannot be written, a log that cannot be read
-    └── SettingsError       a flag or a setting that makes no sense
+    └── SettingsError       an invalid flag or setting
 
-A message says what was tried, what was found, and what to do. Our own mistakes are `assert`s, not exceptions.
+A message says what was tried, what was found, and what to do. Errors in livecap itself are `assert`s, not exceptions.
 """
 
 
 class LivecapError(Exception):
-    """A fault of the world, worded for the person who meets it."""
+    """Something outside livecap went wrong; the message is for the user."""
 
 
 class AudioError(LivecapError):
-    """Sound could not be had: file, pipe or device."""
+    """Sound could not be read from a file, a pipe or a device."""
 
 
 class ModelError(LivecapError):
-    """A checkpoint could not be found, read or run."""
+    """A model could not be found, read or run."""
 
 
 class LogError(LivecapError):
-    """A session log could not be written or read."""
+    """The log of a session could not be written or read."""
 
 
 class SettingsError(LivecapError):
-    """A flag or a setting has no meaning here."""
+    """A flag or a setting is invalid."""

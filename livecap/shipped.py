@@ -1,4 +1,4 @@
-"""The recordings that travel with livecap: for the demo and the self-test."""
+"""The recording that is installed with livecap, for the demo and the self-test."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import livecap
 from livecap.errors import AudioError
 
 DEMO = "dictation"
-"""What `livecap demo` and `livecap doctor --selftest` play."""
+"""Name of the recording that `livecap demo` and `livecap doctor --selftest` play."""
 
 
 def demo_recording() -> Path:
-    """The shipped recording, from the installed package or from a checkout.
+    """The path of the shipped recording, in the installed package or in a checkout.
 
     Raises:
         AudioError: the installation is incomplete.
@@ -20,9 +20,9 @@ def demo_recording() -> Path:
         path = folder / f"{DEMO}.flac"
         if path.is_file():
             return path
-    raise AudioError(f"The demo's recording {DEMO}.flac is not in {package}: this installation is incomplete.")
+    raise AudioError(f"The demo recording {DEMO}.flac is missing from {package}. Install livecap again.")
 
 
 def reference_text(recording: Path) -> str:
-    """What is said in a recording: the text file of the same name beside it."""
+    """What is said in a recording, from the text file of the same name beside it."""
     return recording.with_suffix(".txt").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
-"""While people speak the machine does not fall asleep by itself: caffeinate on macOS, or systemd-inhibit.
+"""Keeps the computer awake during a live session, with caffeinate on macOS or systemd-inhibit on Linux.
 
-Both end with livecap, however it ends: caffeinate watches our process, and systemd-inhibit runs `cat` on a pipe of
-ours.
+Both end with livecap, however it ends: caffeinate watches this process, and systemd-inhibit runs `cat` on a pipe from
+it.
 """
 
 import os
@@ -14,14 +14,14 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def kept_awake() -> Iterator[None]:
-    """Holds off idle sleep, and on a Mac App Nap, in here. Where nothing can do that, nothing happens."""
+    """Prevent idle sleep, and App Nap on a Mac, within this block. Does nothing if neither program exists."""
     command = _command()
     process = None
     if command is not None:
         with suppress(OSError):
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is not for it
+                start_new_session=True,  # so that Ctrl-C does not end it
             )  # fmt: skip
     try:
         yield

@@ -1,4 +1,4 @@
-"""A model's folder before a session starts: found in the cache, or downloaded with size and progress."""
+"""The folder of a model before a session starts: found in the cache, or downloaded with progress on the terminal."""
 
 import sys
 import time
@@ -7,14 +7,14 @@ from pathlib import Path
 from livecap.model.checkpoint.load import read_config, resolve
 
 SECONDS_BETWEEN_LINES = 5.0
-"""Where standard error is no terminal, progress is a line now and then."""
+"""Time between lines of progress when standard error is not a terminal."""
 
 
 def find_model(name: str) -> Path:
-    """The folder of a model, which has a configuration; what has to be downloaded is, with progress on standard error.
+    """The folder of a model with a valid configuration, downloaded if needed; progress goes to standard error.
 
     Raises:
-        ModelError: no such model, or no network and no copy in the cache.
+        ModelError: no such model, no valid configuration, or neither network nor a copy in the cache.
     """
     progress = _Progress(name)
     try:
@@ -26,7 +26,7 @@ def find_model(name: str) -> Path:
 
 
 class _Progress:
-    """Told how many bytes are here; draws one line on a terminal, else prints a line now and then."""
+    """Shows how many bytes have arrived: one line that is redrawn on a terminal, else a line every few seconds."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -50,6 +50,6 @@ class _Progress:
         print(line, end=end, file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """Leave the line."""
+        """Move to a new line after the last one that was drawn."""
         if self._drawing and self._shown:
             print(file=sys.stderr)

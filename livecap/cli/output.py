@@ -1,4 +1,4 @@
-"""What scripts and screen readers get: committed lines (`--plain`) or every event and update as JSON (`--json`)."""
+"""Output for scripts and screen readers: finished utterances (`--plain`), or every event and update (`--json`)."""
 
 from collections.abc import Callable
 from typing import TextIO
@@ -21,13 +21,13 @@ from livecap.transcript import (
 
 
 class PlainOutput:
-    """One line an utterance on standard output, trouble on standard error."""
+    """Prints one line per utterance to `out`; lost sound and warnings go to `err`."""
 
     def __init__(self, out: TextIO, err: TextIO, on_closed: Callable[[str | None], None]) -> None:
         """
         Args:
-            on_closed: called when the output can no longer be written: with None where its reader left, else with the
-                trouble in one line.
+            on_closed: called when the output can no longer be written: with None if its reader left, else with the
+                error in one line.
         """
         self._out = out
         self._err = err
@@ -65,14 +65,14 @@ def _label(track: str) -> str:
 
 
 class JsonOutput:
-    """One JSON object a line on standard output: every event, and an update after every step."""
+    """Prints one JSON object per line: every event, and an update after every step."""
 
     def __init__(self, out: TextIO, wall_seconds: Callable[[], float], on_closed: Callable[[str | None], None]) -> None:
         """
         Args:
-            wall_seconds: since the session's start.
-            on_closed: called when the output can no longer be written: with None where its reader left, else with the
-                trouble in one line.
+            wall_seconds: returns the seconds since the session started.
+            on_closed: called when the output can no longer be written: with None if its reader left, else with the
+                error in one line.
         """
         self._out = out
         self._wall_seconds = wall_seconds

@@ -1,4 +1,7 @@
-"""Which sound a session hears, opened: devices, a recording, a recorded session or a pipe, each with its label."""
+"""The sound of a session, opened: devices, a recording, a recorded session or a pipe, each with its label.
+
+Imports at the top are light; what loads NumPy is imported once a device is open.
+"""
 
 import json
 import os
@@ -11,7 +14,10 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from livecap.audio_in.device.capture import EarlyCapture
+from livecap.audio_in.device.devices import find_input
 from livecap.errors import AudioError, SettingsError
+from livecap.files import replace_file
 from livecap.settings.fields import Settings
 
 if TYPE_CHECKING:
@@ -19,32 +25,32 @@ if TYPE_CHECKING:
     from livecap.audio_in.spool import Spool
 
 LABELS = ("me", "them")
-"""Of two tracks: the microphone, and what the machine plays."""
+"""The labels of two tracks: the microphone, and what the computer plays."""
 
 EARLY_SECONDS = 0.2
-"""What loads meanwhile would only slow the opening down; a device that takes longer is not waited for."""
+"""How long to wait for a device to open before loading more code, which would slow the opening down."""
 
 Sound = list[tuple[str, "AudioSource"]]
 """(label, source) of each track; a single one has the label ""."""
 
 
 def is_live(settings: Settings) -> bool:
-    """Sound comes from a device or a pipe: what is not captured now is lost."""
+    """Whether sound comes from a device or a pipe, so that what is not captured now is lost."""
     return settings.replay is None
 
 
 def labels_of(settings: Settings, n_tracks: int) -> tuple[str, ...]:
-    """One for each track.
+    """The label of each track.
 
     Raises:
-        SettingsError: too few or too many, two alike, or one that cannot be a file's name.
+        SettingsError: the number of labels is wrong, two are alike, or one cannot be the name of a file.
     """
     labels = settings.labels or (LABELS if n_tracks == 2 else ("",) * n_tracks)
     if len(labels) != n_tracks:
         tracks = "1 track" if n_tracks == 1 else f"{n_tracks} tracks"
-        raise SettingsError(f"There are {len(labels)} labels for {tracks}: give --label once for each.")
+        raise SettingsError(f"There are {len(labels)} labels for {tracks}. Give --label once per track.")
     if len(set(labels)) != len(labels):
-        raise SettingsError(f'Two tracks cannot both be called "{labels[0]}": give each its own --label.')
+        raise SettingsError(f'Two tracks have the label "{labels[0]}". Give each its own --label.')
     for label in labels:
         if (
             label != label.strip()
@@ -53,35 +59,35 @@ def labels_of(settings: Settings, n_tracks: int) -> tuple[str, ...]:
             or label.startswith(".")
             or len(label) > 40
         ):
-            raise SettingsError(f"{label!r} is no label: give a short word or two.")
+            raise SettingsError(
+                f"{label!r} cannot be a label. Use one or two short words, without / and without a leading dot."
+            )
     return labels
 
 
 def check_sound(settings: Settings) -> None:
-    """What can be wrong with the request is told before a model is downloaded.
+    """Check what the user asked for before anything is loaded or downloaded.
 
     Raises:
-        LivecapError: no such device, or nothing is piped in.
+        LivecapError: no such device, or standard input is a terminal.
     """
     if settings.replay is not None:
         return
     if settings.stdin:
         if sys.stdin is None or sys.stdin.isatty():
             raise AudioError(
-                "--stdin hears what another program pipes in, and standard input is the terminal. "
-                "For example: ffmpeg -i talk.m4a -f s16le -ac 1 -ar 16000 - | livecap --stdin"
+                "--stdin reads what another program pipes in, but standard input is the terminal. "
+                "Example: ffmpeg -i talk.m4a -f s16le -ac 1 -ar 16000 - | livecap --stdin"
             )
         return
-    from livecap.audio_in.device.devices import find_input
-
     chosen = [find_input(query) for query in _queries(settings)]
     labels_of(settings, len(chosen))
     if len(chosen) == 2 and chosen[0].index == chosen[1].index:
-        raise SettingsError(f'--mic and --device are both "{chosen[0].name}": two tracks need two inputs.')
+        raise SettingsError(f'--mic and --device are the same input, "{chosen[0].name}". Two tracks need two inputs.')
 
 
 def open_sound(settings: Settings, on_notice: "OnNotice") -> Sound:
-    """All tracks. Devices are heard from now on.
+    """Open the source of every track. Devices capture from now on.
 
     Raises:
         LivecapError: a device or a recording cannot be opened.
@@ -95,15 +101,13 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> Sound:
         [label] = labels_of(settings, 1)
         raw = PcmFormat(settings.rate, settings.channels)
         return [(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
-    from livecap.audio_in.device.capture import EarlyCapture
-
     queries = _queries(settings)
     labels = labels_of(settings, len(queries))
     early = [EarlyCapture(query) for query in queries]
     for each in early:
         each.wait(EARLY_SECONDS)
 
-    from livecap.audio_in.device.microphone import Microphone  # which takes longer than to open a device
+    from livecap.audio_in.device.microphone import Microphone  # loads NumPy, which takes longer than opening a device
 
     sound: Sound = []
     with closed_on_failure(sound):
@@ -113,7 +117,7 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> Sound:
 
 
 def spools(sound: Sound) -> "Iterator[tuple[str, Spool]]":
-    """(label, spool) of the tracks that have one: what comes once only."""
+    """(label, spool) of the tracks whose sound comes only once and is kept in a spool."""
     for label, source in sound:
         if source.spool is not None:
             yield label, source.spool
@@ -123,8 +127,6 @@ def remember_device(settings: Settings) -> None:
     """Store the input of a session whose devices are open, so that `livecap` alone uses it again."""
     if settings.replay is not None or settings.stdin:
         return
-    from livecap.files import replace_file
-
     path = _device_file()
     with suppress(OSError):  # only a convenience: without it the next start uses the default input
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -142,8 +144,6 @@ def recall_device(settings: Settings) -> tuple[Settings, str | None]:
         return settings, None
     if not isinstance(device, str):
         return settings, None
-    from livecap.audio_in.device.devices import find_input
-
     try:
         name = find_input(device).name
     except AudioError:
@@ -159,7 +159,7 @@ def _device_file() -> Path:
 
 @contextmanager
 def closed_on_failure(sound: Sound) -> Iterator[None]:
-    """What goes wrong in here closes all sources."""
+    """Close all sources if the block raises."""
     try:
         yield
     except BaseException:
@@ -198,7 +198,7 @@ def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> So
 
 
 def _take_standard_input() -> int:
-    """A descriptor of the pipe. Standard input becomes the terminal, where there is one: the screen hears keys."""
+    """A descriptor of the pipe. Standard input becomes the terminal, if there is one, so that the screen gets keys."""
     pipe = os.dup(0)
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""This machine as the screen sees it: its inputs with their levels, models, languages, and sound to hear again."""
+"""What the screen lets the user choose on this computer: inputs with their levels, models and languages."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.device.notices import LOOPBACKS
 from livecap.audio_out.player import Player
 from livecap.model.checkpoint.catalogue import RELEASES, TINY, TINY_BYTES, is_here
+from livecap.text.languages import LANGUAGES
 from livecap.this_machine import memory_bytes
 from livecap.tui.choices import InputChoice, ModelChoice
 
@@ -20,17 +21,17 @@ SPARE = 0.75
 
 
 class ThisComputer:
-    """A `Machine`; any thread may ask."""
+    """Implements `tui.choices.Machine`; thread-safe."""
 
     def inputs(self) -> Sequence[InputChoice]:
-        """Raises AudioError where they cannot be listed."""
+        """The input devices. Raises AudioError if they cannot be listed."""
         return [
             InputChoice(
                 device.name,
                 f"{device.default_rate / 1000:g} kHz  {device.n_channels} ch",
                 "default"
                 if device.is_default
-                else "what this machine plays"
+                else "what this computer plays"
                 if any(part in device.name.casefold() for part in LOOPBACKS)
                 else "",
             )
@@ -38,11 +39,11 @@ class ThisComputer:
         ]
 
     def meter(self, name: str) -> Microphone:
-        """Listens to an input until it is closed. Raises AudioError where it cannot be opened."""
+        """Listen to an input until the result is closed. Raises AudioError if it cannot be opened."""
         return Microphone(name)
 
     def models(self) -> Sequence[ModelChoice]:
-        """The released ones and `tiny`."""
+        """The released models, the first that fits in memory marked as recommended, and `tiny`."""
         choices = []
         bytes_each = 2 if sys.platform == "darwin" else 4  # the CPU computes in float32
         for name, release in RELEASES.items():
@@ -56,14 +57,12 @@ class ThisComputer:
 
     def download(self, name: str, progress: Callable[[int, int], None]) -> None:
         """See `Machine`."""
-        from livecap.model.checkpoint.load import resolve
+        from livecap.model.checkpoint.load import resolve  # loads MLX, which the first start does without
 
         resolve(name, progress=progress)
 
     def languages(self) -> Sequence[str]:
-        """By their English names, in alphabetical order."""
-        from livecap.text.languages import LANGUAGES
-
+        """English names of the languages, in alphabetical order."""
         return sorted(LANGUAGES)
 
     def play(self, files: Sequence[Path], sample: int) -> Player:

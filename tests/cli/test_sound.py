@@ -105,7 +105,7 @@ def test_a_part_of_a_recording_keeps_its_times(tmp_path: Path) -> None:
         (["--stdin", "--replay", RECORDING], "choose one"),
         (["--stdin", "--mic"], "choose one"),
         (["--replay", RECORDING, "--label", "a", "--label", "b"], "2 labels for 1 track"),
-        (["--replay", RECORDING, "--label", "../../etc"], "is no label"),
+        (["--replay", RECORDING, "--label", "../../etc"], "cannot be a label"),
         (["--replay", RECORDING, "--start", "1:xx"], "--start must be seconds, 1:30 or 1:02:03, not '1:xx'"),
         (["--stdin", "--rate", "12"], "--rate must be a whole number of Hz from 1000 to 768000, not '12'"),
     ],
@@ -123,9 +123,9 @@ def test_two_inputs_are_two_tracks_with_labels() -> None:
     check_sound(both)
     assert labels_of(both, 2) == ("me", "them")
     assert labels_of(Settings(labels=("a", "b")), 2) == ("a", "b")
-    with pytest.raises(SettingsError, match='are both "Yeti"'):
+    with pytest.raises(SettingsError, match='are the same input, "Yeti"'):
         check_sound(Settings(mic=True, device="yeti"))
-    with pytest.raises(SettingsError, match="cannot both be called"):
+    with pytest.raises(SettingsError, match="Two tracks have the label"):
         labels_of(Settings(labels=("a", "a")), 2)
     with pytest.raises(AudioError, match='No input named "Rode"'):
         check_sound(Settings(mic=True, device="Rode"))
