@@ -107,7 +107,7 @@ def sentence(chance: random.Random, n_words: int) -> str:
 async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (120, 40)) -> dict[str, Any]:
     """The figures with this many utterances on the page."""
     chance = random.Random(7)
-    screen = LiveScreen(StillSession(), clock=lambda: 0.0)  # type: ignore[arg-type]
+    screen = LiveScreen(StillSession(), now=lambda: 0.0)  # type: ignore[arg-type]
     app = DrawingApp(screen)
 
     def update(number: int, stable: str, partial: str = "", final: bool = False) -> TranscriptUpdate:
@@ -154,7 +154,7 @@ async def measure(n_utterances: int, n_updates: int, size: tuple[int, int] = (12
         resized = time.process_time() - before
     return {
         "n_utterances": n_utterances,
-        "n_rows": view._page.n_rows,
+        "n_rows": view.virtual_size.height,
         "load_seconds": round(loading, 2),
         "update_ms": asdict(Milliseconds.from_seconds(updates)),
         "key_ms": {key: asdict(Milliseconds.from_seconds(seconds)) for key, seconds in keys.items()},

@@ -1,4 +1,4 @@
-"""LivecapApp: what all screens share: colours, keys, the palette, help, the clipboard, the way out."""
+"""LivecapApp: what all screens share: theme, keys, command palette, help, clipboard, and leaving."""
 
 import gc
 import traceback
@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.tui import clipboard
-from livecap.tui.keys import checked_keymap
+from livecap.tui.keys import EVERYWHERE, checked_keymap
 from livecap.tui.screens.help_screen import HelpScreen
 
 Remember = Callable[[str, Any], None]
-"""Stores a setting for the next time; raises a LivecapError where it cannot."""
+"""Stores a setting for the next start; raises LivecapError if it cannot."""
 
 
 def forget(name: str, value: Any) -> None:
@@ -25,24 +25,17 @@ def forget(name: str, value: Any) -> None:
 
 
 class LivecapApp(App[Any]):
-    """One terminal, given to one first screen; the screen decides when to leave."""
+    """The terminal application around one first screen; the screen decides when to leave."""
 
     TITLE = "livecap"
     CSS_PATH = Path(__file__).with_name("app.tcss")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "question_mark,f1", "help", "Help", tooltip="Show every key of this screen", key_display="?", id="help"
-        ),
-        Binding("T", "change_theme", "Theme", show=False, tooltip="Choose other colours", id="theme"),
-        Binding("ctrl+p", "command_palette", "palette", show=False, tooltip="Find a command by name", id="palette"),
-        Binding("ctrl+q,ctrl+c", "quit", "Quit", show=False, priority=True, tooltip="Leave; twice at once", id="leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
 
     def __init__(self, first: Screen[Any], settings: Settings | None = None, remember: Remember = forget) -> None:
         """
         Args:
-            first: what is seen first.
-            remember: told what a person chose here and wants to find again.
+            first: the first screen.
+            remember: called with the name and the value of a setting that the user changed on the screen.
 
         Raises:
             SettingsError: the settings name a command or a key that does not exist.
@@ -52,9 +45,9 @@ class LivecapApp(App[Any]):
         self.settings = settings or Settings()
         self.remember = remember
         self.on_quit: Callable[[], None] | None = None
-        """What ends the first screen in order; None where leaving needs no order."""
+        """Ends the session of the first screen; None if there is no session to end."""
         self.fault = ""
-        """The traceback of what made the screen fail."""
+        """The traceback of the exception that ended the app."""
         self._first = first
         self._is_up = False
         self.set_keymap(checked_keymap(self.settings.keys, "[keys]"))
@@ -74,14 +67,14 @@ class LivecapApp(App[Any]):
             self.keep("screen.theme", theme_name)
 
     def keep(self, name: str, value: Any) -> None:
-        """Store what a person chose; where that fails, say so and go on."""
+        """Store a setting that the user changed; if that fails, show why and go on."""
         try:
             self.remember(name, value)
         except LivecapError as error:
             self.notify(str(error), severity="warning", markup=False)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Everything a key does here is in the palette too."""
+        """Everything that a key does on this screen, for the command palette."""
         for active in screen.active_bindings.values():
             binding = active.binding
             if active.enabled and binding.description and binding.id not in (None, "palette"):
@@ -93,7 +86,7 @@ class LivecapApp(App[Any]):
                 )
 
     def copy(self, text: str) -> str:
-        """Put text on the clipboard; returns where it went, for a sentence."""
+        """Put text on the clipboard. Returns how, to end a sentence with."""
         if clipboard.copy(text):
             return "to the clipboard"
         self.copy_to_clipboard(text)
@@ -104,7 +97,7 @@ class LivecapApp(App[Any]):
             self.push_screen(HelpScreen(self.screen))
 
     def _fatal_error(self) -> None:
-        """A mistake of ours is no picture for a person: it is kept for whoever mends it."""
+        """Keep the traceback of our own bug for the report; Textual would print it over the terminal."""
         self.fault = traceback.format_exc()
         self._close_messages_no_wait()
 
@@ -117,15 +110,15 @@ class LivecapApp(App[Any]):
 
 TIDY_SECONDS = 20.0
 THOROUGH_EVERY = 45
-"""Calls: a quarter of an hour."""
+"""Calls of `Tidying` per full collection: one in a quarter of an hour."""
 
 
 class Tidying:
-    """What lives at a call, above all the transcript, is looked at by no later collection but the thorough ones.
+    """Freezes live objects every 20 s, so that garbage collection during a key press does not scan the transcript.
 
-    A collection of everything takes 70 ms and more once 50,000 paragraphs are there, and comes when a key is pressed.
-    After each of these calls the next one has only the last seconds to look at. What was dropped since then, such as a
-    screen that was closed, is freed by a thorough one.
+    With 50,000 paragraphs a full collection takes 70 ms or more. After a freeze, the next collection sees only objects
+    made since. Frozen objects that were dropped, such as a closed screen, are freed by a full collection every 15
+    minutes.
     """
 
     def __init__(self) -> None:

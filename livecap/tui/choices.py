@@ -1,4 +1,4 @@
-"""What a person can choose from on this machine, as values; who knows devices and models stands behind `Machine`."""
+"""What the user can choose from on this machine, as values and protocols; the screens know no device and no model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,34 +8,35 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class InputChoice:
-    """An input a person can listen to."""
+    """An input device."""
 
     name: str
     form: str
-    """Such as `48 kHz  2 ch`."""
+    """Its format, such as `48 kHz  2 ch`."""
     note: str = ""
-    """"default", or "system" for what hears the machine's own sound."""
+    """"default", "what this machine plays" for a loopback device, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """A model a person can run."""
+    """A model that can be run."""
 
     name: str
-    """As `--model` takes it."""
+    """The name that `--model` takes."""
     about: str
     disk_bytes: int | None
-    """None where nobody knows before it is here."""
+    """Size of the download; None if it is unknown."""
     memory_bytes: int | None
-    """What it needs while it runs."""
+    """Memory needed while it runs; None if it is unknown."""
     is_here: bool
+    """It is downloaded already."""
     fits: bool
-    """This machine has the memory."""
+    """This machine has enough memory for it."""
     recommended: bool = False
 
 
 class Meter(Protocol):
-    """The level of one input, while somebody looks at it."""
+    """The level of one open input."""
 
     @property
     def level(self) -> float:
@@ -44,18 +45,18 @@ class Meter(Protocol):
 
     @property
     def trouble(self) -> str | None:
-        """Why nothing is heard, with what to do; None where all is well."""
+        """Why there is no sound, and what to do; None if all is well."""
         ...
 
     def close(self) -> None: ...
 
 
 class Playing(Protocol):
-    """Saved sound that is heard now."""
+    """Saved sound that is being played."""
 
     @property
     def sample(self) -> int:
-        """What is heard now, at 16 kHz from the start of the session."""
+        """The position of playback at 16 kHz, from the start of the session."""
         ...
 
     @property
@@ -65,52 +66,52 @@ class Playing(Protocol):
 
 
 class Machine(Protocol):
-    """Devices, models and languages. Calls may take seconds: not on the screen's thread, `languages` excepted."""
+    """Devices, models and languages. Calls may take seconds: not on the screen's thread, except `languages`."""
 
     def inputs(self) -> Sequence[InputChoice]:
-        """Raises AudioError where they cannot be listed."""
+        """Raises AudioError if the devices cannot be listed."""
         ...
 
     def meter(self, name: str) -> Meter:
-        """Listens to an input until it is closed. Raises AudioError where it cannot be opened."""
+        """Opens an input; it stays open until the meter is closed. Raises AudioError if it cannot be opened."""
         ...
 
     def models(self) -> Sequence[ModelChoice]: ...
 
     def download(self, name: str, progress: Callable[[int, int], None]) -> None:
-        """Brings a model here; what an earlier call had got is not fetched again.
+        """Downloads a model, or the rest of it if an earlier call was stopped.
 
         Args:
-            progress: told (bytes so far, bytes in all). What it raises stops the download and is raised.
+            progress: called with (bytes so far, bytes in total). An exception from it stops the download and is raised.
 
         Raises:
-            ModelError: no such model, or no network.
+            ModelError: the model does not exist, or the network failed.
         """
         ...
 
     def languages(self) -> Sequence[str]: ...
 
     def play(self, files: Sequence[Path], sample: int) -> Playing:
-        """Plays files, all at once, from a sample on. Raises AudioError where it cannot be."""
+        """Plays files together, from a sample on. Raises AudioError if that is not possible."""
         ...
 
     @property
     def memory_bytes(self) -> int:
-        """Of this machine."""
+        """Memory of this machine."""
         ...
 
 
 class Change(Protocol):
-    """Changes settings of the session that runs."""
+    """Changes settings of the running session."""
 
     def __call__(self, changes: Mapping[str, Any], track: str = "") -> None:
         """May take seconds.
 
         Args:
-            changes: `device`, `model`, `language` or `context` to what it shall be; None for what is usual.
-            track: whose device, where there are several tracks.
+            changes: new values of `device`, `model`, `language` or `context`; None for the usual value.
+            track: the track whose device changes, if there are several.
 
         Raises:
-            LivecapError: it cannot be, and all goes on as before.
+            LivecapError: the change failed; the session goes on as before.
         """
         ...

@@ -1,4 +1,4 @@
-"""The clipboard of this machine, where a program for it is; a terminal's own (OSC 52) is the app's other way."""
+"""The clipboard of this machine, through an installed program. Without one, the app uses the terminal's (OSC 52)."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ WAIT_SECONDS = 2.0
 
 
 def clipboard_command(platform: str = sys.platform, environ: Mapping[str, str] = os.environ) -> Sequence[str] | None:
-    """What takes text for the clipboard on its standard input; None where nothing does.
+    """The program that copies its standard input to the clipboard, with its arguments; None if there is none.
 
-    Over ssh the clipboard of this machine is not the one in front of the person.
+    Over ssh it is None: the clipboard of this machine is not the user's.
     """
     if environ.get("SSH_CONNECTION"):
         return None
@@ -27,7 +27,7 @@ def clipboard_command(platform: str = sys.platform, environ: Mapping[str, str] =
 
 
 def copy(text: str) -> bool:
-    """True where a program of this machine has taken the text."""
+    """Copy text with a program of this machine. False if there is none, or it failed."""
     command = clipboard_command()
     if command is None:
         return False

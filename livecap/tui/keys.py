@@ -1,85 +1,213 @@
-"""Which key does what: what the screens offer, what a person changed in the settings, and the page of docs/keys.md."""
+"""Keys: the table of commands, the changes to it from the settings, and the table in docs/keys.md."""
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
-from textual.dom import DOMNode
-from textual.keys import Keys
+from textual.keys import Keys, _character_to_key, format_key
 
 from livecap.errors import SettingsError
 
+
+def command(
+    name: str,
+    keys: str,
+    label: str,
+    about: str = "",
+    *,
+    action: str = "",
+    hinted: bool = False,
+    shown: str | None = None,
+) -> Binding:
+    """A command with its default keys.
+
+    Args:
+        name: the command's name in the settings file.
+        keys: key names, separated by commas.
+        label: shown in the footer and the palette.
+        about: the line in the help; the label if empty.
+        action: the action method, if it is not called like the command.
+        hinted: show the command in the footer.
+        shown: how the footer writes the key, if not by its name.
+    """
+    return Binding(keys, action or name, label, show=hinted, key_display=shown, tooltip=about, id=name)
+
+
+EVERYWHERE = [
+    command("help", "question_mark,f1", "Help", "Show all keys of this screen", hinted=True, shown="?"),
+    command("theme", "T", "Theme", "Choose a theme", action="change_theme"),
+    command("palette", "ctrl+p", "palette", "Find a command by name", action="command_palette"),
+    Binding(
+        "ctrl+q,ctrl+c",
+        "quit",
+        "Quit",
+        show=False,
+        priority=True,
+        tooltip="Leave; press twice to leave at once",
+        id="leave",
+    ),
+]
+"""Commands of the app."""
+
+READING = [
+    command("search", "slash,ctrl+f", "Search", "Search the transcript", hinted=True, shown="/"),
+    command("next", "n", "Next", "Next match", action="match(1)"),
+    command("previous", "N", "Previous", "Previous match", action="match(-1)"),
+    command("copy", "y", "Copy", "Copy the selection, or the last utterance"),
+    command("times", "t", "Times", "Change or hide the timestamps"),
+    command("compact", "z", "Compact", "Compact view: no blank lines, no bars"),
+    command("follow", "end,G", "Follow", "Go to the end and follow new text"),
+    command("dismiss", "escape", "Dismiss", "Close the search, question or notice", action="dismiss_one"),
+]
+"""Commands of both kinds of session screen."""
+
+RUNNING = [
+    command("pause", "space", "Pause", "Pause; the clock stops", hinted=True),
+    command("resume", "space", "Resume", "Resume listening", hinted=True),
+    command("mark", "m", "Mark", "Mark this moment, with a note if you like", hinted=True),
+    *READING,
+    command("captions", "c", "Captions", "Captions: only the last few lines", hinted=True),
+    command("mute", "u", "Mute", "Mute; the clock keeps running"),
+    command("unmute", "u", "Unmute", "Unmute"),
+    command("paragraph", "enter", "New paragraph", "End this utterance and start a new paragraph"),
+    command("seek-back", "left", "Back 5 s", "Go back 5 s in a recording", action="seek(-5)"),
+    command("seek-on", "right", "Forward 5 s", "Go forward 5 s in a recording", action="seek(5)"),
+    command(
+        "seek-far-back", "shift+left,less_than_sign", "Back 30 s", "Go back 30 s in a recording", action="seek(-30)"
+    ),
+    command(
+        "seek-far-on",
+        "shift+right,greater_than_sign",
+        "Forward 30 s",
+        "Go forward 30 s in a recording",
+        action="seek(30)",
+    ),
+    command("device", "d", "Device", "Switch to another input device"),
+    command("model", "M", "Model", "Switch to another model"),
+    command("language", "l", "Language", "Set the language"),
+    command("context", "w", "Words", "Set names and terms to expect"),
+    command("more-lines", "plus", "More lines", "Show one more caption line", action="caption_lines(1)"),
+    command("fewer-lines", "minus", "Fewer lines", "Show one caption line fewer", action="caption_lines(-1)"),
+    command("export", "e", "Export", "Export the transcript to another format"),
+    command("diagnostics", "i", "Diagnostics", "Show latency, memory, gaps and the log"),
+    command("sessions", "s", "Sessions", "Browse past sessions"),
+    command("quit", "q", "Quit", "End the session properly and quit", hinted=True),
+]
+"""Commands of a running session, in the order of the footer."""
+
+TRANSCRIPT = [
+    command("beginning", "home,g", "To the beginning", action="scroll_home"),
+    command("down", "down,j", "Scroll down", action="scroll_down"),
+    command("up", "up,k", "Scroll up", action="scroll_up"),
+    command("page-down", "pagedown", "Page down", action="page_down"),
+    command("page-up", "pageup", "Page up", action="page_up"),
+]
+"""Commands of the transcript itself."""
+
+SESSIONS = [
+    command("sessions.open", "enter", "Open", "Open the session", action="open", hinted=True),
+    command(
+        "sessions.search", "slash,ctrl+f", "Search", "Search all sessions", action="search", hinted=True, shown="/"
+    ),
+    command("sessions.export", "e", "Export", "Export the session to another format", action="export", hinted=True),
+    command("sessions.rename", "r", "Rename", "Change the title of the session", action="rename", hinted=True),
+    command(
+        "sessions.delete",
+        "delete,backspace,X",
+        "Delete",
+        "Delete the session; asks first",
+        action="delete",
+        hinted=True,
+        shown="del",
+    ),
+    command("sessions.refresh", "f5", "Refresh", "Refresh the list", action="refresh_list"),
+    command("sessions.back", "escape,q", "Back", "Close the search, then the list", action="leave", hinted=True),
+]
+"""Commands of the list of past sessions."""
+
+PAST = [
+    *READING,
+    command(
+        "session.play", "space,enter", "Play", "Play from this line; press again to stop", action="play", hinted=True
+    ),
+    command("session.export", "e", "Export", "Export the session to another format", action="export", hinted=True),
+    command("session.back", "q", "Back", "Back to the list", action="leave", hinted=True),
+]
+"""Commands of a past session."""
+
+DEVICES = [
+    command("device.back", "escape,q", "Back", "Go back without changing anything", action="leave", hinted=True),
+    command("device.refresh", "r", "Refresh", "Refresh the list of inputs", action="refresh", hinted=True),
+    command(
+        "device.track", "tab", "Other track", "Choose the input of the other track", action="other_track", hinted=True
+    ),
+]
+"""Commands of the list of input devices."""
+
+PLACES: Mapping[str, Sequence[Binding]] = {
+    "everywhere": EVERYWHERE,
+    "a session": RUNNING,
+    "the transcript": TRANSCRIPT,
+    "the sessions": SESSIONS,
+    "a past session": PAST,
+    "the devices": DEVICES,
+}
+"""The commands whose keys can be changed in the settings, by where they apply."""
+
 TWINS = {"pause": "resume", "mute": "unmute"}
-"""Commands that share their key with another one: only one of the two is there at a time."""
-_NAMED_KEYS = {key.value for key in Keys} | {f"f{number}" for number in range(1, 25)} | {"space", "enter", "tab"}
+"""Pairs of commands that share a key: only one of the two is active at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something a key does."""
+    """A command as the settings and the documents know it."""
 
     name: str
-    """In the table `keys` of the settings file."""
+    """Its name in the `keys` table of the settings file."""
     keys: str
-    """By default: key names, comma between."""
+    """Its default keys: key names, separated by commas."""
     label: str
     about: str
     place: str
-    """The screen it belongs to."""
+    """Where it applies, a key of `PLACES`."""
 
 
 def commands() -> list[Command]:
-    """Everything that has a key, screen by screen."""
-    from livecap.tui.app import LivecapApp
-    from livecap.tui.screens.device_screen import DeviceScreen
-    from livecap.tui.screens.live_screen import LiveScreen
-    from livecap.tui.screens.session_screen import SessionScreen
-    from livecap.tui.screens.sessions_screen import SessionsScreen
-    from livecap.tui.transcript.transcript_view import TranscriptView
-
-    places: dict[str, type[DOMNode]] = {
-        "everywhere": LivecapApp,
-        "a session": LiveScreen,
-        "the transcript": TranscriptView,
-        "the sessions": SessionsScreen,
-        "a past session": SessionScreen,
-        "the devices": DeviceScreen,
-    }
+    """Every command whose keys can be changed."""
     found: dict[str, Command] = {}
-    for place, owner in places.items():
-        for binding in owner.BINDINGS:
-            assert isinstance(binding, Binding) and binding.id, f"{owner.__name__}: {binding}"
-            if binding.id not in TWINS.values():
+    for place, bindings in PLACES.items():
+        for binding in bindings:
+            if binding.id and binding.id not in TWINS.values():
                 about = binding.tooltip or binding.description
                 found.setdefault(binding.id, Command(binding.id, binding.key, binding.description, about, place))
     return list(found.values())
 
 
 def checked_keymap(changes: Mapping[str, str], where: str) -> dict[str, str]:
-    """What Textual is told about changed keys.
+    """The user's changes to the keys, as Textual takes them: binding to keys.
 
     Args:
-        changes: command to keys, comma between; an empty text takes the key away.
-        where: named in the message of an error.
+        changes: command to keys, separated by commas; an empty string leaves the command without a key.
+        where: where the changes are written, for the message of an error.
 
     Raises:
-        SettingsError: no such command or key, or two commands of one screen want the same key.
+        SettingsError: a command or a key does not exist, or two commands of one screen have the same key.
     """
     known = {command.name: command for command in commands()}
     keymap: dict[str, str] = {}
     for name, keys in changes.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}."
-            raise SettingsError(f"{where}: no key does {name!r}. {hint}")
+            hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(sorted(known))}."
+            raise SettingsError(f"{where}: there is no command {name!r}. {hint}")
         wanted = [key_name(key) for key in keys.split(",") if key.strip()]
         for key in wanted:
             if not _is_key(key):
                 near = difflib.get_close_matches(key, _NAMED_KEYS, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else "Keys are called a, A, f5, ctrl+b, space, pageup."
-                raise SettingsError(f"{where}: there is no key {key!r} for {name!r}. {hint}")
+                hint = f"Did you mean {near[0]!r}?" if near else "Examples of keys: a, A, f5, ctrl+b, space, pageup."
+                raise SettingsError(f"{where}: there is no key {key!r} (for {name!r}). {hint}")
         for twin in (name, TWINS.get(name)):
             if twin:
                 keymap[twin] = ",".join(wanted) or "f24"
@@ -94,13 +222,11 @@ def _check_clashes(known: Mapping[str, Command], keymap: Mapping[str, str], wher
             place = "a session" if command.place in ("everywhere", "the transcript") else command.place
             other = taken.setdefault((place, key_name(key)), command.name)
             if other != command.name and (command.name in keymap or other in keymap):
-                raise SettingsError(f"{where}: {key.strip()!r} is wanted by {other!r} and by {command.name!r}.")
+                raise SettingsError(f"{where}: the key {key.strip()!r} is given to {other!r} and to {command.name!r}.")
 
 
 def key_name(key: str) -> str:
-    """As Textual calls a key: `?` is question_mark."""
-    from textual.keys import _character_to_key
-
+    """Textual's name of a key: `?` is question_mark."""
     key = key.strip()
     return _character_to_key(key) if len(key) == 1 else key.lower() if "+" not in key else key
 
@@ -113,26 +239,14 @@ def _is_key(key: str) -> bool:
     return bool(re.fullmatch(r"\w", last)) or last in _NAMED_KEYS or last in _PUNCTUATION
 
 
-def _punctuation() -> set[str]:
-    from textual.keys import _character_to_key
-
-    return {_character_to_key(character) for character in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"}
-
-
-_PUNCTUATION = _punctuation()
+_NAMED_KEYS = {key.value for key in Keys} | {f"f{number}" for number in range(1, 25)} | {"space", "enter", "tab"}
+_PUNCTUATION = {_character_to_key(character) for character in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"}
 
 
 def keys_table() -> str:
-    """docs/keys.md's table."""
+    """The Markdown table of docs/keys.md."""
     rows = ["| where | key | does | name in `[keys]` |", "| --- | --- | --- | --- |"]
     for command in commands():
-        keys = " ".join(f"`{shown_key(key)}`" for key in command.keys.split(","))
+        keys = " ".join(f"`{format_key(key)}`" for key in command.keys.split(","))
         rows.append(f"| {command.place} | {keys} | {command.about} | `{command.name}` |")
     return "\n".join(rows)
-
-
-def shown_key(key: str) -> str:
-    """A key as people read it: `?`, not question_mark."""
-    from textual.keys import format_key
-
-    return format_key(key)

@@ -1,7 +1,7 @@
-"""The terminal belongs to the screen: native prints go to a log, signals end the session in order.
+"""Runs a screen in the terminal: native prints go to a file, and signals end the session properly.
 
 PortAudio and ALSA write to file descriptors 1 and 2 behind Python's back, and Textual draws on the same
-terminal. So the screen gets descriptors of its own, and 1 and 2 lead to a file while it is up.
+terminal. So the screen gets descriptors of its own, and 1 and 2 are redirected to a file while it is up.
 """
 
 import gc
@@ -37,21 +37,23 @@ def run_app(
     change: Change | None = None,
     inline: bool = False,
 ) -> str:
-    """Show the session until a person leaves: `finished`, `abandoned`, or `crashed` where the screen failed.
-
-    The session has ended, except where a person abandoned it.
+    """Show a session until the user leaves.
 
     Args:
-        session: not started.
-        native_log: gets what native libraries print.
-        remember: stores a setting that a person chose on the screen.
-        machine: what can be chosen from while the session runs.
-        change: changes the session that runs.
-        inline: captions in a few lines of the normal screen.
+        session: not started yet.
+        native_log: the file for what native libraries print.
+        remember: stores a setting that the user changed on the screen.
+        machine: the choices for changes while the session runs; None allows no changes.
+        change: changes the running session.
+        inline: show captions in a few lines of the normal screen.
+
+    Returns:
+        `finished`; `crashed` if the screen failed; `abandoned` if the user left before the session had ended. The
+        session has ended in the first two cases.
     """
     screen = LiveScreen(session, machine=machine, change=change, inline=inline)
     app = LivecapApp(screen, settings, remember)
-    gc.freeze()  # what is loaded by now stays: a collection during the session need not look at it
+    gc.freeze()  # everything loaded by now stays: collections during the session need not scan it
     with native_prints_to(native_log), _signals(screen.request_quit):
         result = app.run(inline=inline)
     if result is None:
@@ -62,7 +64,7 @@ def run_app(
 
 
 def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember: Remember = forget) -> Any:
-    """Show a screen that is no session; returns what it leaves with, None where it failed."""
+    """Show a screen without a session. Returns the result it leaves with; None if it failed."""
     app = LivecapApp(screen, settings, remember)
     with native_prints_to(Path(os.devnull)):
         result = app.run()
@@ -71,17 +73,17 @@ def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember
 
 
 def _tell_fault(app: LivecapApp, path: Path) -> None:
-    """One line on the error output where the screen failed; the traceback goes to a file."""
+    """If the screen failed, print one line to stderr and write the traceback to a file."""
     if app.fault:
         with suppress(OSError):
             path.write_text(app.fault, encoding="utf-8")
         last = printable(app.fault.strip().splitlines()[-1])
-        print(f"livecap: the screen failed: {last}. Please report it, with {path}.", file=sys.stderr)
+        print(f"livecap: the screen failed: {last}. Please report this and attach {path}.", file=sys.stderr)
 
 
 @contextmanager
 def _signals(request_quit: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and a closed window ask for the same end as `q`."""
+    """Let SIGTERM and a closed window (SIGHUP) end the session as `q` does."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [signal.signal(number, lambda *_: request_quit()) for number in numbers]
     try:

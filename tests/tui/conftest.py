@@ -60,7 +60,7 @@ def show():
     async def make(session=None, size=(100, 28), settings=None, remember=forget, **options):
         session = session or ScriptedSession()
         clock = [1000.0]
-        live = LiveScreen(session, clock=lambda: clock[0], **options)
+        live = LiveScreen(session, now=lambda: clock[0], **options)
         app = LivecapApp(live, settings, remember)
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot, session, clock)

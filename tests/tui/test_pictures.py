@@ -59,7 +59,7 @@ def talk(session, labelled=True):
 
 def live(session, **options):
     options.setdefault("machine", ScriptedMachine())
-    return LiveScreen(session, clock=lambda: 1000.0, change=ScriptedChange(), **options)
+    return LiveScreen(session, now=lambda: 1000.0, change=ScriptedChange(), **options)
 
 
 async def draw_live(shown, session):

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.tui import clipboard
-from livecap.tui.spoken import length_of_time, size
-from livecap.tui.widgets.level_strip import BARS, height
-from livecap.tui.widgets.plot import EIGHTHS, SHADE, bar, columns, nice_top
+from livecap.tui.units import length_of_time, size
+from livecap.tui.widgets.level_meter import BARS, height
+from livecap.tui.widgets.plots import EIGHTHS, SHADE, bar, columns, nice_top
 
 
 @given(st.lists(st.none() | st.floats(0, 1e4), min_size=1, max_size=90), st.integers(1, 6))

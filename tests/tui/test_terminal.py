@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from livecap.tui.terminal import native_prints_to
+from livecap.audio_in.device.native_prints import native_prints_to
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 120

@@ -88,7 +88,7 @@ async def test_what_a_model_and_a_device_say(texts, size):
             await shown.press("enter", "escape")
         await shown.press("c")
 
-    screen = LiveScreen(session, clock=lambda: 0.0)
+    screen = LiveScreen(session, now=lambda: 0.0)
     await seen(screen, size, act)
 
 
@@ -107,7 +107,7 @@ async def test_what_is_sought_may_end_inside_a_character(sought):
         assert cell_len("".join(segment.text for segment in row)) == sum(segment.cell_length for segment in row) == 100
         await shown.press("enter", "escape")
 
-    screen = LiveScreen(session, clock=lambda: 0.0)
+    screen = LiveScreen(session, now=lambda: 0.0)
     await seen(screen, (100, 28), act)
 
 

@@ -1,4 +1,4 @@
-"""DeviceScreen: choose what to listen to, with a live meter of the input that is looked at."""
+"""DeviceScreen: choose an input, with a live meter of the highlighted one."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -6,25 +6,25 @@ from typing import ClassVar
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
 from livecap.tui.choices import InputChoice, Machine, Meter
+from livecap.tui.keys import DEVICES
 from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.level_meter import LevelMeter
 
-LISTED_AGAIN_SECONDS = 3.0
 SILENT_SECONDS = 3.0
 
 
 class DeviceScreen(Screen[str | None]):
-    """Gives the name of an input, an empty text for the default one, or None where a person went back.
+    """Returns the name of an input, or None if the user went back.
 
-    One input at a time is listened to: opening a headset's microphone makes its music sound bad.
+    Only one input is open at a time: opening the microphone of a headset makes its music sound bad.
     """
 
     DEFAULT_CSS = """
@@ -36,11 +36,7 @@ class DeviceScreen(Screen[str | None]):
         & LevelMeter { margin: 1 0 0 0; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Back", tooltip="Back, and change nothing", id="device.back"),
-        Binding("r", "refresh", "Refresh", tooltip="List the inputs anew", id="device.refresh"),
-        Binding("tab", "other_track", "Other track", tooltip="Choose for the other track", id="device.track"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*DEVICES]
 
     def __init__(
         self,
@@ -51,7 +47,7 @@ class DeviceScreen(Screen[str | None]):
     ) -> None:
         """
         Args:
-            tracks: (label, name of its input) of a session that runs; with several a person says for which.
+            tracks: (label, name of its input) of each track of a running session; the user chooses one.
         """
         super().__init__()
         self._machine, self._now, self._title, self._tracks = machine, now, title, tracks
@@ -70,14 +66,14 @@ class DeviceScreen(Screen[str | None]):
 
     @property
     def track(self) -> str:
-        """Whose input is chosen; "" where there is one track."""
+        """The label of the track whose input is being chosen; "" without tracks."""
         return self._tracks[self._track][0] if self._tracks else ""
 
     def _heading(self) -> str:
         if len(self._tracks) < 2:
             return self._title
         labels = (f"▸{label}" if label == self.track else f" {label}" for label, _ in self._tracks)
-        return f"{self._title}   for {'  '.join(map(printable, labels))}   (tab: the other)"
+        return f"{self._title}   for {'  '.join(map(printable, labels))}   (tab to switch)"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "other_track" or len(self._tracks) > 1
@@ -102,11 +98,11 @@ class DeviceScreen(Screen[str | None]):
             self.app.call_from_thread(self.show_inputs, inputs)
 
     def show_inputs(self, inputs: Sequence[InputChoice]) -> None:
-        heard = {source: label or "now" for label, source in self._tracks}
-        rows = [(choice.name, _row(choice, heard.get(choice.name, ""))) for choice in inputs]
+        used = {source: label or "now" for label, source in self._tracks}
+        rows = [(choice.name, _row(choice, used.get(choice.name, ""))) for choice in inputs]
         self.query_one(ChooseList).fill(rows)
         if not rows:
-            self.show_trouble("No input was found. Connect a microphone, then press r. A recording needs none.")
+            self.show_trouble("No input found. Connect a microphone and press r. Recordings work without one.")
 
     def show_trouble(self, sentence: str) -> None:
         self._told_silence = False
@@ -119,7 +115,7 @@ class DeviceScreen(Screen[str | None]):
             self.run_worker(lambda: self._listen(name), thread=True, group="meter", exclusive=True)
 
     def _listen(self, name: str) -> None:
-        """On a thread: opening a device can take seconds."""
+        """Runs on a worker thread, since opening a device can take seconds."""
         self._stop_listening()
         try:
             meter = self._machine.meter(name)
@@ -139,7 +135,7 @@ class DeviceScreen(Screen[str | None]):
             meter.close()
 
     def poll(self) -> None:
-        """Show the level now."""
+        """Show the current level."""
         meter, now = self._meter, self._now()
         level = meter.level if meter else None
         self.query_one(LevelMeter).show(level, now)
@@ -151,8 +147,7 @@ class DeviceScreen(Screen[str | None]):
             self._silent_since = now
         elif now - self._silent_since >= SILENT_SECONDS and not self._told_silence:
             self.show_trouble(
-                meter.trouble
-                or "Nothing is heard from this input. Is it muted, or may this terminal not use the microphone?"
+                meter.trouble or "This input is silent. Is it muted, or is microphone permission missing?"
             )
             self._told_silence = True
 
@@ -160,7 +155,9 @@ class DeviceScreen(Screen[str | None]):
         name = self.query_one(ChooseList).chosen
         others = {source: label for label, source in self._tracks if label != self.track}
         if name in others:
-            self.show_trouble(f"{name} is heard as {others[name]} already: two tracks need two inputs.")
+            self.show_trouble(
+                f"{name} is already the input of {others[name]}. Choose a different input for each track."
+            )
         else:
             self._leave(name)
 
@@ -175,11 +172,11 @@ class DeviceScreen(Screen[str | None]):
         self.dismiss(name)
 
 
-def _row(choice: InputChoice, heard_as: str) -> Text:
-    """`heard_as`: the track that listens to it now."""
+def _row(choice: InputChoice, track: str) -> Text:
+    """The row of an input; `track` is the label of the track that uses it, or ""."""
     name = printable(choice.name)
     if cell_len(name) > 36:
         name = set_cell_size(name, 35) + "…"
-    notes = [printable(choice.note), f"● {printable(heard_as)}" if heard_as else ""]
+    notes = [printable(choice.note), f"● {printable(track)}" if track else ""]
     row = f"{name}{' ' * (38 - cell_len(name))}{printable(choice.form):<18}{'  '.join(filter(None, notes))}"
     return Text(row, no_wrap=True)

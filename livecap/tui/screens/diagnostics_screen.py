@@ -1,4 +1,4 @@
-"""DiagnosticsScreen: everything about a running session that does not belong under the text."""
+"""DiagnosticsScreen: the numbers of a running session, and plots of its last ten minutes."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
+from textual import getters
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -15,9 +16,17 @@ from textual.widgets import Static
 from livecap.session.status import SessionStatus
 from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE
-from livecap.tui.session_history import SessionHistory
-from livecap.tui.spoken import length_of_time, size
-from livecap.tui.widgets.diagnostics_plots import Axis, cost_rows, lag_rows, latency_rows, rtf_rows, stage_rows
+from livecap.tui.app import LivecapApp
+from livecap.tui.units import length_of_time, size
+from livecap.tui.widgets.plots import (
+    Axis,
+    SessionHistory,
+    cost_rows,
+    lag_rows,
+    latency_rows,
+    rtf_rows,
+    stage_rows,
+)
 from livecap.version import VERSION
 
 if TYPE_CHECKING:
@@ -28,7 +37,7 @@ MIN_COLUMN_WIDTH = 44
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process now; None where the system does not say cheaply."""
+    """Memory of this process; None if the system has no cheap way to tell."""
     if sys.platform == "linux":
         with open("/proc/self/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * 4096
@@ -36,7 +45,9 @@ def resident_bytes() -> int | None:
 
 
 class DiagnosticsScreen(Screen[None]):
-    """Numbers that are true now, and the last minutes as plots. Text: it can be selected and copied."""
+    """Current values and plots, all as text that can be selected and copied."""
+
+    app = getters.app(LivecapApp)
 
     DEFAULT_CSS = """
     DiagnosticsScreen {
@@ -45,8 +56,8 @@ class DiagnosticsScreen(Screen[None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,i", "leave", "Back", tooltip="Back to the text", id="diagnostics.back"),
-        Binding("y", "copy", "Copy", tooltip="Copy all of this as text", id="diagnostics.copy"),
+        Binding("escape,q,i", "leave", "Back", tooltip="Back to the transcript", id="diagnostics.back"),
+        Binding("y", "copy", "Copy", tooltip="Copy everything as text", id="diagnostics.copy"),
     ]
 
     def __init__(
@@ -70,11 +81,11 @@ class DiagnosticsScreen(Screen[None]):
         self.draw()
 
     def draw(self) -> None:
-        """Show what is true now."""
+        """Show the current values."""
         self.query_one("#facts", Static).update(Text(self.text(max(20, self.size.width - 6))))
 
     def text(self, width: int) -> str:
-        """The whole screen as plain text, plots `width` columns wide."""
+        """The whole screen as plain text, with plots `width` columns wide."""
         session = self._session
         status = session.status
         axis = Axis.until(status.arrived_samples / SAMPLE_RATE, width)
@@ -100,9 +111,9 @@ class DiagnosticsScreen(Screen[None]):
             ("loaded in", f"{session.load_seconds:.1f} s" if session.load_seconds else ""),
             ("lag", f"{status.lag_seconds:.1f} s"),
             ("RTF, last steps", f"{status.rtf:.3f}" if status.rtf is not None else ""),
-            ("decoding, in all", length_of_time(session.costs.compute_seconds) if steps else ""),
+            ("decoding in total", length_of_time(session.costs.compute_seconds) if steps else ""),
             ("gaps", f"{status.n_gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost"),
-            *((f"{name}", value) for name, value in session.diagnostics.items()),
+            *session.diagnostics.items(),
         ]
         memory = self._memory()
         if memory is not None:
@@ -119,15 +130,14 @@ class DiagnosticsScreen(Screen[None]):
         return facts
 
     def action_copy(self) -> None:
-        where = self.app.copy(self.text(80))  # type: ignore[attr-defined]
-        self.notify(f"Copied {where}.", markup=False)
+        self.notify(f"Copied {self.app.copy(self.text(80))}.", markup=False)
 
     def action_leave(self) -> None:
         self.dismiss(None)
 
 
 def _in_columns(rows: list[str], width: int) -> list[str]:
-    """Two columns where there is room: the short rows side by side, long ones below them."""
+    """In a wide terminal, short rows in two columns and long ones below them; else the rows unchanged."""
     half = width // 2 - 1
     short = [row for row in rows if cell_len(row) <= half]
     if half < MIN_COLUMN_WIDTH:

@@ -1,4 +1,4 @@
-"""ExportScreen: write a session in another format, to a folder of a person's choice."""
+"""ExportScreen: write a session to a file in another format."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -14,23 +14,23 @@ from livecap.errors import LivecapError
 from livecap.export.formats import export_file
 from livecap.text.safety import printable
 from livecap.tui.screens.question_screen import QuestionScreen
+from livecap.tui.widgets.ask_line import CleanInput
 from livecap.tui.widgets.choose_list import ChooseList
-from livecap.tui.widgets.clean_input import CleanInput
 from livecap.tui.widgets.key_hints import KeyHints
 
 FORMS = {
-    "md": "Markdown, a line for each utterance with its time",
-    "txt": "text alone",
+    "md": "Markdown, one line per utterance with its time",
+    "txt": "plain text",
     "srt": "subtitles",
     "vtt": "subtitles for the web",
     "tsv": "a table: start, end, label, text",
     "json": "everything, for programs",
-    "html": "a page with search, and sound where it was kept",
+    "html": "a page with search, and with the sound if it was saved",
 }
 
 
 class ExportScreen(Screen[str | None]):
-    """Gives a sentence that says what was written, or None where a person went back."""
+    """Returns a sentence about the file that was written, or None if the user went back."""
 
     AUTO_FOCUS = "ChooseList"
     DEFAULT_CSS = """
@@ -43,22 +43,22 @@ class ExportScreen(Screen[str | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "leave", "Back", tooltip="Back, and write nothing", id="export.back"),
+        Binding("escape,q", "leave", "Back", tooltip="Go back without writing anything", id="export.back"),
         Binding("tab", "app.focus_next", "Folder", tooltip="Choose another folder", id="export.folder"),
     ]
 
     def __init__(self, folder: Path) -> None:
         """
         Args:
-            folder: of the session.
+            folder: the folder of the session.
         """
         super().__init__()
         self._folder = folder
 
     def compose(self) -> ComposeResult:
-        yield Static("Write the session as", id="title", markup=False)
+        yield Static("Export the session as", id="title", markup=False)
         yield ChooseList(id="forms")
-        yield Static("into the folder", id="where", markup=False)
+        yield Static("to the folder", id="where", markup=False)
         yield CleanInput(str(Path.cwd()), compact=True, id="folder")
         yield Static(id="trouble", markup=False)
         yield KeyHints()
@@ -82,12 +82,12 @@ class ExportScreen(Screen[str | None]):
             path = export_file(session, form, folder, overwrite)
         except LivecapError as error:
             if "is there already" in str(error):
-                question = f"There is a {form} file of this session in {printable(str(folder))} already. Replace it?"
+                question = f"{printable(str(folder))} already has a {form} file of this session. Replace it?"
                 self.app.push_screen(QuestionScreen(question), lambda yes: self._write(True) if yes else None)
             else:
                 self.query_one("#trouble", Static).update(printable(str(error)))
         else:
-            self.dismiss(f"Written: {path}")
+            self.dismiss(f"Exported to {path}")
 
     def action_leave(self) -> None:
         self.dismiss(None)

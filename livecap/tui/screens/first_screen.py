@@ -1,4 +1,4 @@
-"""FirstScreen: the first start: an input with its level, a model, a language, one after the other."""
+"""FirstScreen: the first start asks for an input, a model and a language."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from livecap.tui.screens.model_screen import ModelScreen
 
 
 class FirstScreen(Screen[None]):
-    """The app leaves with a dict of settings, or with None where a person went back from the first question."""
+    """The app exits with a dict of settings, or with None if the user went back from the first question."""
 
     def __init__(self, machine: Machine, now: Callable[[], float]) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class FirstScreen(Screen[None]):
         self._ask_device()
 
     def _ask_device(self) -> None:
-        title = "1 of 3   What shall livecap listen to? Speak, and see which one hears you."
+        title = "1 of 3   What should livecap listen to? Speak, and watch the level of each input."
         self.app.push_screen(DeviceScreen(self._machine, self._now, title), self._device_chosen)
 
     def _device_chosen(self, name: str | None) -> None:
@@ -39,7 +39,7 @@ class FirstScreen(Screen[None]):
         self._ask_model()
 
     def _ask_model(self) -> None:
-        title = "2 of 3   Which model shall write? It runs on this machine."
+        title = "2 of 3   Which model should transcribe? It runs on this machine."
         self.app.push_screen(ModelScreen(self._machine, self._now, title), self._model_chosen)
 
     def _model_chosen(self, name: str | None) -> None:

@@ -1,4 +1,4 @@
-"""HelpScreen: every key of the screen below it."""
+"""HelpScreen: all keys of the screen below it."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 
 class HelpScreen(ModalScreen[None]):
-    """Keys as they are now, changed ones too."""
+    """Lists the keys as they are, with the user's changes."""
 
     DEFAULT_CSS = """
     HelpScreen {
@@ -24,9 +24,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark,f1", "leave", "Back", show=False, id="help.back")
     ]
 
-    def __init__(self, of: Screen[Any]) -> None:
+    def __init__(self, screen_below: Screen[Any]) -> None:
         super().__init__()
-        self._of = of
+        self._screen_below = screen_below
 
     def compose(self) -> ComposeResult:
         with VerticalScroll():
@@ -35,7 +35,7 @@ class HelpScreen(ModalScreen[None]):
     def _keys(self) -> Text:
         keys: dict[str, list[str]] = {}
         about: dict[str, str] = {}
-        for active in self._of.active_bindings.values():
+        for active in self._screen_below.active_bindings.values():
             binding = active.binding
             if not binding.id or not binding.description:
                 continue
@@ -46,7 +46,7 @@ class HelpScreen(ModalScreen[None]):
             shown = list(dict.fromkeys(keys[name]))
             text.append(f"{' '.join(shown):>16}", style="bold")
             text.append(f"  {sentence}\n")
-        text.append("\n escape closes this. Keys can be changed: livecap config set keys.pause f5", style="dim")
+        text.append("\n Esc closes this. To change a key: livecap config set keys.pause f5", style="dim")
         return text
 
     def action_leave(self) -> None:

@@ -1,4 +1,4 @@
-"""LanguageScreen: choose a language to force, or none."""
+"""LanguageScreen: choose the language of the session, or automatic detection."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,14 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 
+from livecap.tui.widgets.ask_line import CleanInput
 from livecap.tui.widgets.choose_list import ChooseList
-from livecap.tui.widgets.clean_input import CleanInput
 
-ANY = "Let the model say which"
+ANY = "Detect automatically"
 
 
 class LanguageScreen(Screen[str | None]):
-    """Gives a language, an empty text for none, or None where a person went back."""
+    """Returns a language, "" for automatic detection, or None if the user went back."""
 
     DEFAULT_CSS = """
     LanguageScreen {
@@ -26,8 +26,8 @@ class LanguageScreen(Screen[str | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Back", tooltip="Back, and change nothing", id="language.back"),
-        Binding("down", "into_list", "List", show=False, tooltip="Into the list", id="language.list"),
+        Binding("escape", "leave", "Back", tooltip="Go back without changing anything", id="language.back"),
+        Binding("down", "into_list", "List", show=False, tooltip="Go to the list", id="language.list"),
     ]
 
     def __init__(self, languages: Sequence[str], title: str = "Which language is spoken?") -> None:
@@ -36,7 +36,7 @@ class LanguageScreen(Screen[str | None]):
 
     def compose(self) -> ComposeResult:
         yield Static(self._question, id="title", markup=False)
-        yield CleanInput(placeholder="type to find one", compact=True)
+        yield CleanInput(placeholder="type to search", compact=True)
         yield ChooseList(id="languages")
 
     def on_mount(self) -> None:

@@ -1,11 +1,14 @@
-"""LiveScreen: a session while it runs; the one place of the screen that knows it."""
+"""LiveScreen: a running session; the only screen that controls one.
+
+Other screens are imported when they are opened: together they take 0.2 s, and the first screen must appear at once.
+"""
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -15,91 +18,102 @@ from livecap.archive.clock import SessionClock
 from livecap.errors import LivecapError
 from livecap.session.status import State
 from livecap.transcript import ClockAnchored, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
-from livecap.tui.bindings import RUNNING
 from livecap.tui.choices import Change, Machine
-from livecap.tui.messages import Changed, SessionReported, TranscriptChanged
-from livecap.tui.screens.live_changes import LiveChanges
+from livecap.tui.keys import RUNNING
 from livecap.tui.screens.reading_screen import ReadingScreen
-from livecap.tui.session_history import SessionHistory
 from livecap.tui.transcript.remarks import Remarks
 from livecap.tui.transcript.transcript_view import TranscriptView
 from livecap.tui.widgets.ask_line import AskLine
 from livecap.tui.widgets.caption_lines import MOST_LINES, Captions
-from livecap.tui.widgets.key_hints import KeyHints
-from livecap.tui.widgets.live_words import LISTENING, OVER, PLACEHOLDERS, TINY_NOTICE
+from livecap.tui.widgets.plots import SessionHistory
 from livecap.tui.widgets.sound_line import SoundLine
-from livecap.tui.widgets.status_bar import StatusBar
+from livecap.tui.widgets.status_bar import LISTENING, OVER, StatusBar
 
 if TYPE_CHECKING:
-    from livecap.session.requests import SteeredSession  # it loads MLX, which the screen can do without
+    from livecap.session.requests import SteeredSession  # imports MLX, which the screen does not need
 
 Leaving = Literal["finished", "abandoned"]
-"""How a person left: after the session ended in order, or at once, with sound still to decode."""
+"""How the user left: after the session ended, or earlier, so that sound was not decoded."""
 
 FRAMES_PER_SECOND = 15
+PLACEHOLDERS = {
+    State.LOADING: "Loading the model…",
+    State.LISTENING: "Listening…",
+    State.PAUSED: "Paused. Press space to resume.",
+    State.FINISHING: "Finishing…",
+    State.ENDED: "Nothing was said.",
+    State.FAILED: "",
+}
+"""Shown until there is text."""
+TINY_NOTICE = (
+    "tiny is only a demo: it understands clear synthetic English voices. "
+    "For real use, press M and choose a Qwen3-ASR model."
+)
 
 
 class LiveScreen(ReadingScreen, inherit_bindings=False):
-    """Starts the session, shows it, and leaves when it has ended and a person wants to."""
+    """Starts the session, shows it, and leaves after it ended and the user quit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*RUNNING]
 
     state: reactive[State] = reactive(State.LOADING, init=False)
     stopping: reactive[bool] = reactive(False, init=False)
-    """A person asked for the end."""
+    """The user ended the session."""
     captioned: reactive[bool] = reactive(False, init=False)
-    """A few large lines instead of the transcript."""
+    """Captions are shown instead of the transcript."""
 
     def __init__(
         self,
         session: "SteeredSession",
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.monotonic,
         machine: Machine | None = None,
         change: Change | None = None,
         inline: bool = False,
     ) -> None:
         """
         Args:
-            session: not started; the screen starts it when it is there.
-            clock: seconds that only grow.
-            machine: what can be chosen from; None where nothing can be changed while the session runs.
-            change: changes the session that runs.
-            inline: captions in a few lines of the normal screen.
+            session: not started; the screen starts it once it is shown.
+            now: seconds of a monotonic clock.
+            machine: the choices for changes while the session runs; None allows no changes.
+            change: changes the running session; None allows no changes.
+            inline: show captions in a few lines of the normal screen.
         """
         status = session.status
-        super().__init__(SessionClock(status.live, datetime.fromtimestamp(status.started_wall).astimezone()), clock)
+        super().__init__(SessionClock(status.live, datetime.fromtimestamp(status.started_wall).astimezone()), now)
         self._session = session
-        self._changes = LiveChanges(self, machine, change, clock)
+        self._machine = machine
+        self._change = change
         self._inline = inline
+        self._sound = SoundLine(id="sound")
+        self._bar = StatusBar(id="status")
+        self._inbox: deque[Callable[[], None]] = deque()
+        """Calls from other threads and signal handlers, which `poll` makes on the screen's thread."""
         self._fresh: dict[tuple[str, int], TranscriptUpdate] = {}
-        """(track, utterance) to its newest update that is not drawn yet."""
-        self._quit_requests: deque[None] = deque()
+        """(track, utterance) to its newest update that is not shown yet."""
         self._remarks = Remarks(status.live)
-        self._mark_sample = 0
+        self._marked = (0, "")
+        """The sample and the track of the mark whose note is being asked for."""
         self.history = SessionHistory()
         session.add_listener(self._hear)
 
     def request_quit(self) -> None:
-        """The same as `q`, from any thread or signal handler: finish in order; asked twice, leave at once."""
-        self._quit_requests.append(None)
+        """End the session as `q` does, or leave at once if called twice. For any thread or signal handler."""
+        self._inbox.append(self.quit_now)
 
     # ---- the screen
 
     def compose(self) -> ComposeResult:
-        look = self.app.settings.screen  # type: ignore[attr-defined]
-        yield Captions(look.caption_lines, look.caption_partial, id="captions")
+        look = self.app.settings.screen
+        self._captions = Captions(look.caption_lines, look.caption_partial, id="captions")
+        yield self._captions
         yield from self.compose_reading()
-        yield SoundLine(id="sound")
-        yield StatusBar(id="status")
-        yield KeyHints()
+        yield self._sound
+        yield self._bar
+        yield self.key_hints
 
     def on_mount(self) -> None:
-        self._sound = self.query_one(SoundLine)
-        self._bar = self.query_one(StatusBar)
-        self._captions = self.query_one(Captions)
-        super().on_mount()
-        self.app.on_quit = self.quit_now  # type: ignore[attr-defined]
-        self._view.placeholder = self._captions.placeholder = PLACEHOLDERS[self.state]
+        self.app.on_quit = self.quit_now
+        self.view.placeholder = self._captions.placeholder = PLACEHOLDERS[self.state]
         self.captioned = self._inline
         if self._session.status.model == "tiny" and not self._inline:
             self.tell(TINY_NOTICE)
@@ -108,61 +122,29 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self.set_interval(1 / FRAMES_PER_SECOND, self.poll)
 
     def poll(self) -> None:
-        """Draw what is new. Called 15 times a second, so that fast text costs no more than slow text."""
-        while self._quit_requests:
-            self._quit_requests.popleft()
-            self._leave(asking=False)
-        now, status = self._now(), self._session.status
+        """Show what is new. Called 15 times a second, so that the cost does not depend on how often text changes."""
+        while self._inbox:
+            self._inbox.popleft()()
+        now, status = self.now(), self._session.status
         self._show_fresh()
         self.state = status.state
         self.history.note(status, now)
         self._sound.show(status, now)
         self._bar.show(status, self.stopping, now)
-        self._notice.tick(now)
+        self.notice_line.tick(now)
         if self.stopping and self._session.wait(0):
             self.app.exit("finished")
 
-    def _show_fresh(self) -> None:
-        updates, self._fresh = list(self._fresh.values()), {}
-        if updates:
-            self._view.show(updates)
-            self._captions.show(updates)
-
-    # ---- what the session says
-
-    def _hear(self, item: SessionEvent | TranscriptUpdate) -> None:
-        """On the session's threads."""
-        if isinstance(item, TranscriptUpdate):
-            self.post_message(TranscriptChanged(item))
-        else:
-            self.post_message(SessionReported(item))
-
-    def on_transcript_changed(self, message: TranscriptChanged) -> None:
-        key = (message.update.track, message.update.utterance)
-        self._fresh[key] = message.update
-
-    def on_session_reported(self, message: SessionReported) -> None:
-        match message.event:
-            case SessionStarted(wall_time=wall_time, live=live):
-                self._times = SessionClock(live, datetime.fromisoformat(wall_time))
-                self._remarks.live = live
-                self._view.set_clock(self._times)
-            case Notice(message=sentence, severity=severity):
-                self.tell(sentence, severity)
-        if remark := self._remarks.of(message.event):
-            self._show_fresh()  # it stands below what was said before it
-            self._view.remark(remark)
-        if isinstance(message.event, Resumed | ClockAnchored):
-            self._times.note(message.event)
-
-    def on_transcript_view_missed(self, message: TranscriptView.Missed) -> None:
-        self._sound.n_missed = message.n_rows
-
-    def on_transcript_view_time_clicked(self, message: TranscriptView.TimeClicked) -> None:
-        self._ask_for_note(message.sample, message.track)
+    def show_parts(self) -> None:
+        """In caption view, hide everything but captions, notices and status."""
+        super().show_parts()
+        plain = not self.captioned
+        self._captions.display = self.captioned
+        self.view.display = plain
+        self._sound.display = self.key_hints.display = plain and self.shows_bars
 
     def watch_state(self, state: State) -> None:
-        self._view.placeholder = self._captions.placeholder = PLACEHOLDERS[state]
+        self.view.placeholder = self._captions.placeholder = PLACEHOLDERS[state]
         error = self._session.status.error
         if state is State.FAILED and error:
             self.tell(error, "error")
@@ -171,76 +153,111 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def watch_captioned(self, captioned: bool) -> None:
         self.show_parts()
         if not captioned:
-            self._view.focus()  # what is hidden has lost it
+            self.view.focus()  # a hidden widget loses the focus
 
-    def show_parts(self) -> None:
-        """Captions take the place of everything but the status."""
-        super().show_parts()
-        plain = not self.captioned
-        self._captions.display = self.captioned
-        self._view.display = plain
-        self._sound.display = plain and self.has_room
-        self.query_one(KeyHints).display = plain and self.has_room
+    # ---- facts of the session
+
+    def _hear(self, item: SessionEvent | TranscriptUpdate) -> None:
+        """Called on the session's threads."""
+        self._inbox.append(lambda: self._take(item))
+
+    def _take(self, item: SessionEvent | TranscriptUpdate) -> None:
+        if isinstance(item, TranscriptUpdate):
+            self._fresh[item.track, item.utterance] = item
+            return
+        match item:
+            case SessionStarted(wall_time=wall_time, live=live):
+                self._remarks.live = live
+                self.view.set_clock(SessionClock(live, datetime.fromisoformat(wall_time)))
+            case Notice(message=sentence, severity=severity):
+                self.tell(sentence, severity)
+        if remark := self._remarks.of(item):
+            self._show_fresh()  # text that came before the remark is shown above it
+            self.view.remark(remark)
+        if isinstance(item, Resumed | ClockAnchored):
+            self.view.clock.note(item)
+
+    def _show_fresh(self) -> None:
+        updates, self._fresh = list(self._fresh.values()), {}
+        if updates:
+            self.view.show(updates)
+            self._captions.show(updates)
+
+    def on_transcript_view_missed(self, message: TranscriptView.Missed) -> None:
+        self._sound.new_lines.n_rows = message.n_rows
+
+    def on_transcript_view_time_clicked(self, message: TranscriptView.TimeClicked) -> None:
+        self._ask_for_note(message.sample, message.track)
 
     # ---- keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        state, stopping = self.state, self.stopping
+        state, status = self.state, self._session.status
+        listens = state in LISTENING and not self.stopping
+        pauses = state is State.PAUSED and not self.stopping
         match action:
             case "pause":
-                return state in LISTENING and not stopping
+                return listens
             case "resume":
-                return state is State.PAUSED and not stopping
+                return pauses
             case "mute":
-                return state in LISTENING and not stopping and not self._session.status.muted
+                return listens and not status.muted
             case "unmute":
-                return self._session.status.muted and state not in OVER
+                return status.muted and state not in OVER
             case "mark" | "paragraph":
                 return state not in OVER
             case "device" | "model" | "language" | "context":
-                return self._changes.are_possible and state in (*LISTENING, State.PAUSED) and not stopping
+                return self._change is not None and (listens or pauses)
             case "seek":
-                return not self._session.status.live and state in (*LISTENING, State.PAUSED) and not stopping
+                return not status.live and (listens or pauses)
             case "caption_lines":
                 return self.captioned
             case "captions" | "sessions" | "export":
                 return not self._inline
         return True
 
+    def _request(self, request: Callable[[], None]) -> None:
+        """Make a request to the session; if it fails, show why."""
+        try:
+            request()
+        except LivecapError as error:
+            self.tell(str(error), "error")
+        self.poll()
+
     def action_pause(self) -> None:
-        self._ask(self._session.pause)
+        self._request(self._session.pause)
 
     def action_resume(self) -> None:
-        self._ask(self._session.resume)
+        self._request(self._session.resume)
 
     def action_mute(self) -> None:
-        self._ask(self._session.mute)
+        self._request(self._session.mute)
         self.refresh_bindings()
 
     def action_unmute(self) -> None:
-        self._ask(self._session.unmute)
+        self._request(self._session.unmute)
         self.refresh_bindings()
 
     def action_paragraph(self) -> None:
-        self._ask(self._session.end_utterance)
+        self._request(self._session.end_utterance)
 
     def action_seek(self, seconds: int) -> None:
-        self._ask(lambda: self._session.seek(seconds))
+        self._request(lambda: self._session.seek(seconds))
 
     def action_mark(self) -> None:
         self._ask_for_note(self._session.status.arrived_samples, "")
 
     def _ask_for_note(self, sample: int, track: str) -> None:
-        self._mark_sample, self._mark_track = sample, track
-        at = self._times.at(sample, track)
-        self._ask_line.ask("note", f"Mark at {at}. Note:", hint="enter mark   esc not")
+        self._marked = sample, track
+        at = self.view.clock.at(sample, track)
+        self.ask_line.ask("note", f"Mark at {at}. Note:", hint="enter save   esc cancel")
 
     def answered(self, message: AskLine.Answered) -> None:
+        text = message.text.strip()
         if message.purpose == "note":
-            sample, track, note = self._mark_sample, self._mark_track, message.text.strip()
-            self._ask(lambda: self._session.mark(note, sample, track))
+            self._request(lambda: self._session.mark(text, *self._marked))
         elif message.purpose == "context":
-            self._changes.make({"context": message.text.strip()})
+            self._make_change({"context": text})
 
     def action_captions(self) -> None:
         self.captioned = not self.captioned
@@ -249,42 +266,73 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._captions.n_lines = max(1, min(MOST_LINES, self._captions.n_lines + step))
 
     def action_dismiss_one(self) -> None:
-        if self.captioned and not self._inline and not self._ask_line.display:
+        if self.captioned and not self._inline and not self.ask_line.display:
             self.captioned = False
         else:
             super().action_dismiss_one()
+
+    # ---- changes of the running session
+
+    def action_device(self) -> None:
+        from livecap.tui.screens.device_screen import DeviceScreen
+
+        assert self._machine is not None
+        tracks = [(track.label, track.source) for track in self._session.status.tracks]
+        screen = DeviceScreen(self._machine, self.now, tracks=tracks)
+        self.app.push_screen(screen, lambda name: self._choose("device", name, screen.track))
+
+    def action_model(self) -> None:
+        from livecap.tui.screens.model_screen import ModelScreen
+
+        assert self._machine is not None
+        self.app.push_screen(ModelScreen(self._machine, self.now), lambda name: self._choose("model", name))
+
+    def action_language(self) -> None:
+        from livecap.tui.screens.language_screen import LanguageScreen
+
+        assert self._machine is not None
+        screen = LanguageScreen(self._machine.languages())
+        self.app.push_screen(screen, lambda name: self._choose("language", name))
+
+    def action_context(self) -> None:
+        context = self.app.settings.context
+        self.ask_line.ask("context", "Names and terms to expect:", context, hint="enter save   esc cancel")
+
+    def _choose(self, name: str, value: str | None, track: str = "") -> None:
+        """Change a setting to what the user chose: None is no choice, "" the usual value."""
+        if value is not None:
+            self._make_change({name: value or None}, track)
+
+    def _make_change(self, changes: Mapping[str, Any], track: str = "") -> None:
+        """Change the running session on a thread, since that may take seconds."""
+        change = self._change
+        assert change is not None
+        self.tell(f"Changing the {', '.join(changes)}{f' of {track}' if track else ''}…")
+
+        def work() -> None:
+            trouble = ""
+            try:
+                change(changes, track)
+            except LivecapError as error:
+                trouble = str(error)
+            self._inbox.append(lambda: self._changed(changes, trouble))
+
+        self.run_worker(work, thread=True, group="change", exclusive=True)
+
+    def _changed(self, changes: Mapping[str, Any], trouble: str) -> None:
+        if trouble:
+            self.tell(trouble, "error")
+            return
+        if "context" in changes:
+            self.app.settings = replace(self.app.settings, context=changes["context"] or "")
+        self.notice_line.dismiss()
+
+    # ---- other screens
 
     def action_diagnostics(self) -> None:
         from livecap.tui.screens.diagnostics_screen import DiagnosticsScreen
 
         self.app.push_screen(DiagnosticsScreen(self._session, self.history))
-
-    # ---- other sound, another model
-
-    def action_device(self) -> None:
-        self._changes.ask_device(self._session.status.tracks)
-
-    def action_model(self) -> None:
-        self._changes.ask_model()
-
-    def action_language(self) -> None:
-        self._changes.ask_language()
-
-    def action_context(self) -> None:
-        now: str = self.app.settings.context  # type: ignore[attr-defined]
-        self._ask_line.ask("context", "Words to expect:", now, hint="enter use   esc not")
-
-    def on_changed(self, message: Changed) -> None:
-        """What was asked for is done, or cannot be."""
-        if message.trouble:
-            self.tell(message.trouble, "error")
-            return
-        if "context" in message.changes:
-            app = self.app
-            app.settings = replace(app.settings, context=message.changes["context"] or "")  # type: ignore[attr-defined]
-        self._notice.dismiss()
-
-    # ---- what is kept
 
     def action_export(self) -> None:
         from livecap.tui.screens.export_screen import ExportScreen
@@ -295,15 +343,15 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def action_sessions(self) -> None:
         from livecap.tui.screens.sessions_screen import SessionsScreen
 
-        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self._now, self._changes.machine))
+        self.app.push_screen(SessionsScreen(self._session.log_folder.parent, self.now, self._machine))
 
-    # ---- the way out
+    # ---- leaving
 
     def action_quit(self) -> None:
         self._leave(asking=True)
 
     def quit_now(self) -> None:
-        """The same as `q`; twice leaves at once, without a question."""
+        """End the session; if called twice, leave at once without asking."""
         self._leave(asking=False)
 
     def _leave(self, asking: bool) -> None:
@@ -312,7 +360,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         elif not self.stopping:
             self.stopping = True
             self.refresh_bindings()
-            self._ask(self._session.stop)
+            self._request(self._session.stop)
         elif asking and self._session.status.lag_seconds > 0:
             self._ask_to_abandon()
         else:
@@ -322,13 +370,5 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         from livecap.tui.screens.question_screen import QuestionScreen
 
         seconds = self._session.status.lag_seconds
-        question = f"{seconds:.0f} s of sound are still to be decoded; leaving now loses their text. Leave?"
+        question = f"{seconds:.0f} s of audio is not transcribed yet and will be lost. Leave anyway?"
         self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
-
-    def _ask(self, request: Callable[[], None]) -> None:
-        """A fault of the world stays a sentence on the screen."""
-        try:
-            request()
-        except LivecapError as error:
-            self.tell(str(error), "error")
-        self.poll()

@@ -1,4 +1,4 @@
-"""ModelScreen: choose a model, see what it needs, and bring it here."""
+"""ModelScreen: choose a model, and download it if needed."""
 
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -12,17 +12,19 @@ from textual.widgets import OptionList, ProgressBar, Static
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
 from livecap.tui.choices import Machine, ModelChoice
-from livecap.tui.spoken import length_of_time, size
+from livecap.tui.units import length_of_time, size
 from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 
+STOP_HINT = "Press Esc to stop; you can continue later."
+
 
 class Cancelled(Exception):
-    """A person stopped the download; what is here stays for the next time."""
+    """The user stopped the download; the part so far is kept for the next time."""
 
 
 class ModelScreen(Screen[str | None]):
-    """Gives the name of a model that is here, or None where a person went back."""
+    """Returns the name of a downloaded model, or None if the user went back."""
 
     DEFAULT_CSS = """
     ModelScreen {
@@ -39,7 +41,7 @@ class ModelScreen(Screen[str | None]):
             "escape,q",
             "leave",
             "Back",
-            tooltip="Back, or stop a download; it goes on where it stopped",
+            tooltip="Go back, or stop a download; it can be continued later",
             id="model.back",
         )
     ]
@@ -95,22 +97,22 @@ class ModelScreen(Screen[str | None]):
         bar = self.query_one(ProgressBar)
         bar.display = True
         bar.update(total=model.disk_bytes or None, progress=0)
-        self._say(f"Downloading {model.name}. escape stops; it goes on where it stopped.")
+        self._say(f"Downloading {model.name}. {STOP_HINT}")
         self.run_worker(lambda: self._work(model.name), thread=True, group="download", exclusive=True)
 
     def _work(self, name: str) -> None:
-        """On a thread."""
+        """Runs on a worker thread."""
         sentence = None
         try:
             self._machine.download(name, self._progress)
         except Cancelled:
-            sentence = "Stopped. What has come stays here; enter goes on with the rest."
+            sentence = "Stopped. Press Enter to continue the download."
         except LivecapError as error:
             sentence = str(error)
         self.app.call_from_thread(self._downloaded, name, sentence)
 
     def _progress(self, done: int, total: int) -> None:
-        """On a thread of the download."""
+        """Called on a thread of the download."""
         if self._stopped:
             raise Cancelled
         now = self._now()
@@ -125,7 +127,7 @@ class ModelScreen(Screen[str | None]):
         speed = (done - (self._first_bytes or 0)) / max(now - self._began, 1e-3)
         left = f", {length_of_time((total - done) / speed)} left" if speed > 0 and total > done else ""
         of = f" of {size(total)}" if total else ""
-        self._say(f"{size(done)}{of}, {size(speed)}/s{left}. escape stops; it goes on where it stopped.")
+        self._say(f"{size(done)}{of}, {size(speed)}/s{left}. {STOP_HINT}")
 
     def _downloaded(self, name: str, sentence: str | None) -> None:
         self._downloading = None
@@ -147,7 +149,7 @@ class ModelScreen(Screen[str | None]):
 
 
 def _row(model: ModelChoice) -> Text:
-    said = "recommended" if model.recommended else "" if model.fits else "too big"
+    said = "recommended" if model.recommended else "" if model.fits else "too large"
     text = Text(no_wrap=True)
     text.append(f"{printable(model.name):<21}")
     text.append(f"{said:<12}", style="bold")

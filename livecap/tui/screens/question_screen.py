@@ -1,4 +1,4 @@
-"""QuestionScreen: yes or no, before something is lost."""
+"""QuestionScreen: a yes-or-no question before something is lost."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 
 class QuestionScreen(ModalScreen[bool]):
-    """True for yes. Anything else that closes it is no."""
+    """Returns True for yes; every other way to close it is a no."""
 
     DEFAULT_CSS = """
     QuestionScreen {

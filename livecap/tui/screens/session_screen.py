@@ -1,4 +1,4 @@
-"""SessionScreen: one past session, to read, to search, to hear from a line on."""
+"""SessionScreen: one past session, to read, search and play."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -12,20 +12,17 @@ from livecap.archive.search import Hit
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
 from livecap.transcript import UtteranceEnded, UtteranceSettled
-from livecap.tui.bindings import PAST
 from livecap.tui.choices import Machine, Playing
+from livecap.tui.keys import PAST
 from livecap.tui.screens.reading_screen import ReadingScreen
-from livecap.tui.spoken import length_of_time
 from livecap.tui.transcript.paragraph import Paragraph
 from livecap.tui.transcript.remarks import Remarks
 from livecap.tui.transcript.transcript_view import TranscriptView
-from livecap.tui.widgets.key_hints import KeyHints
-
-PLACEHOLDER = "Nothing was said."
+from livecap.tui.units import length_of_time
 
 
 class SessionScreen(ReadingScreen, inherit_bindings=False):
-    """Up and down go from line to line; space plays the sound from there, where it was kept."""
+    """Up and down move from line to line; space plays the saved sound from there."""
 
     DEFAULT_CSS = """
     SessionScreen {
@@ -44,14 +41,13 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
     ) -> None:
         """
         Args:
-            machine: plays sound; None where none can be played.
-            hit: begin here.
-            query: what was searched for, to be marked.
+            machine: plays sound; None if that is not possible.
+            hit: the utterance to start at.
+            query: the search text, to be highlighted.
         """
         super().__init__(session.clock, now)
         self._session, self._machine, self._hit, self._query = session, machine, hit, query
         self._playing: Playing | None = None
-        self._first_played = 0
 
     def compose(self) -> ComposeResult:
         session = self._session
@@ -59,50 +55,48 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         head = f"{title}{session.clock.date}   {length_of_time(session.seconds)}   {session.started.source}"
         yield Static(printable(head), id="head", markup=False)
         yield from self.compose_reading()
-        yield KeyHints()
+        yield self.key_hints
 
     def on_mount(self) -> None:
-        super().on_mount()
-        self._view.placeholder = PLACEHOLDER
-        self._view.has_cursor = True
-        self._view.load(_paragraphs(self._session))
+        self.view.placeholder = "Nothing was said."
+        self.view.has_cursor = True
+        self.view.load(_paragraphs(self._session))
         if self._session.damages:
             self.tell(f"This log is damaged: {self._session.damages[0]}", "warning")
         elif self._session.was_cut_off:
-            self.tell("This session was cut off; what had been said until then is here.")
+            self.tell("This session was cut off. This is the text up to then.")
         self.call_after_refresh(self._begin)
         self.set_interval(0.25, self.poll)
 
     def _begin(self) -> None:
         if self._query:
             words = self._query.replace('"', " ").split()
-            self._view.seek(self._query if len(words) == 1 else max(words, key=len, default=""))
+            self.view.find(self._query if len(words) == 1 else max(words, key=len, default=""))
         start = self._hit.start_sample if self._hit else 0
         track = self._hit.track if self._hit else None
-        paragraphs = self._view.paragraphs
+        paragraphs = self.view.paragraphs
         at = (i for i, p in enumerate(paragraphs) if p.start_sample >= start and track in (None, p.track))
         if paragraphs:
-            self._view.choose(next(at, 0))
+            self.view.choose(next(at, 0))
 
     def poll(self) -> None:
-        """Follow the sound from line to line."""
-        self._notice.tick(self._now())
-        playing = self._playing
-        if playing is None:
+        """While sound is played, move the cursor along with it."""
+        self.notice_line.tick(self.now())
+        if self._playing is None:
             return
-        if playing.ended:
+        if self._playing.ended:
             self._stop()
             return
-        sample = playing.sample
-        paragraphs = self._view.paragraphs
-        chosen = self._view.chosen or 0
+        sample = self._playing.sample
+        paragraphs = self.view.paragraphs
+        chosen = self.view.chosen or 0
         while chosen + 1 < len(paragraphs) and paragraphs[chosen + 1].start_sample <= sample:
             chosen += 1
-        if chosen != self._view.chosen:
-            self._view.choose(chosen)
+        if chosen != self.view.chosen:
+            self.view.choose(chosen)
 
     def on_transcript_view_time_clicked(self, message: TranscriptView.TimeClicked) -> None:
-        self._view.choose(message.index)
+        self.view.choose(message.index)
         if self._session.sounds:
             self._play(message.sample)
 
@@ -110,7 +104,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         if self._playing is not None:
             self._stop()
             return
-        paragraphs, chosen = self._view.paragraphs, self._view.chosen
+        paragraphs, chosen = self.view.paragraphs, self.view.chosen
         if chosen is not None and chosen < len(paragraphs):
             self._play(paragraphs[chosen].start_sample)
 
@@ -118,20 +112,20 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         self._stop()
         sounds = list(self._session.sounds.values())
         if not sounds or self._machine is None:
-            self.tell("The sound of this session was not kept. livecap --save-audio keeps it.")
+            self.tell("The sound of this session was not saved. Use livecap --save-audio to save it.")
             return
         try:
             self._playing = self._machine.play(sounds, sample)
         except LivecapError as error:
             self.tell(str(error), "error")
         else:
-            self.tell("Playing. Space stops.")
+            self.tell("Playing. Press space to stop.")
 
     def _stop(self) -> None:
         playing, self._playing = self._playing, None
         if playing is not None:
             playing.close()
-            self._notice.dismiss()
+            self.notice_line.dismiss()
 
     def action_export(self) -> None:
         from livecap.tui.screens.export_screen import ExportScreen
@@ -140,7 +134,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         self.app.push_screen(screen, lambda said: self.tell(said) if said else None)
 
     def action_dismiss_one(self) -> None:
-        if self._ask_line.display or self.get_selected_text() or self._notice.sentence:
+        if self.ask_line.display or self.get_selected_text() or self.notice_line.sentence:
             super().action_dismiss_one()
         else:
             self.action_leave()
@@ -154,7 +148,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
 
 
 def _paragraphs(session: RecordedSession) -> Iterator[Paragraph]:
-    """What is read of a session, in order."""
+    """The utterances and remarks of a session, in order."""
     remarks = Remarks(session.clock.live)
     for fact in session.facts():
         if isinstance(fact, UtteranceEnded | UtteranceSettled):

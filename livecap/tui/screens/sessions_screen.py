@@ -1,4 +1,4 @@
-"""SessionsScreen: past sessions, newest first, and a search over everything that was ever said."""
+"""SessionsScreen: past sessions, the newest first, and a search in all of them."""
 
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
@@ -17,21 +17,22 @@ from livecap.archive.search import Hit, Query
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
 from livecap.tui.choices import Machine
+from livecap.tui.keys import SESSIONS
 from livecap.tui.screens.question_screen import QuestionScreen
-from livecap.tui.spoken import length_of_time, size
+from livecap.tui.units import length_of_time, matches, size
 from livecap.tui.widgets.ask_line import AskLine
 from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.notice_line import NoticeLine
 
 HITS = 200
-"""Of a search, the newest."""
+"""A search shows the newest matches, at most this many."""
 TYPING_SECONDS = 0.15
-"""A search begins when nobody has typed for so long."""
+"""A search starts this long after the last letter was typed."""
 
 
 class SessionsScreen(Screen[Any]):
-    """Reads the archive on a thread; what is shown is what was there a moment ago."""
+    """Reads the archive on a thread."""
 
     AUTO_FOCUS = "ChooseList"
     DEFAULT_CSS = """
@@ -41,38 +42,21 @@ class SessionsScreen(Screen[Any]):
         & #sessions > .option-list--option { padding: 0 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", tooltip="Read the session", id="sessions.open"),
-        Binding(
-            "slash,ctrl+f", "search", "Search", key_display="/", tooltip="Search all sessions", id="sessions.search"
-        ),
-        Binding("e", "export", "Export", tooltip="Write the session in another format", id="sessions.export"),
-        Binding("r", "rename", "Rename", tooltip="Give the session a title", id="sessions.rename"),
-        Binding(
-            "delete,backspace,X",
-            "delete",
-            "Delete",
-            key_display="del",
-            tooltip="Delete the session, after asking",
-            id="sessions.delete",
-        ),
-        Binding("f5", "refresh_list", "Refresh", show=False, tooltip="Read the list anew", id="sessions.refresh"),
-        Binding("escape,q", "leave", "Back", tooltip="Close the search, then the list", id="sessions.back"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*SESSIONS]
 
     def __init__(self, folder: Path, now: Callable[[], float], machine: Machine | None = None) -> None:
         """
         Args:
-            folder: that has a folder for each session.
-            machine: plays sound; None where none can be played.
+            folder: the folder of all sessions.
+            machine: plays sound; None if that is not possible.
         """
         super().__init__()
         self._archive, self._now, self._machine = Archive(folder), now, machine
         self._sessions: Sequence[SessionSummary] = ()
         self._hits: dict[str, Hit] = {}
-        """Row of the list to what was found there."""
+        """Row of the list to its match."""
         self._names: dict[str, str] = {}
-        """Row of the list to the session it belongs to."""
+        """Row of the list to the name of its session."""
         self._query = ""
 
     def compose(self) -> ComposeResult:
@@ -92,13 +76,13 @@ class SessionsScreen(Screen[Any]):
     def tell(self, sentence: str, severity: str = "info") -> None:
         self._notice.show(sentence, severity, self._now())
 
-    # ---- what is there
+    # ---- the list
 
     def action_refresh_list(self) -> None:
         self._in_background(self._archive.sessions, self.show_sessions)
 
     def _in_background(self, ask: Callable[[], Any], show: Callable[[Any], None]) -> None:
-        """Ask on a thread, show on this one."""
+        """Call `ask` on a thread, and `show` with its result on the screen's thread."""
 
         def work() -> None:
             try:
@@ -115,13 +99,13 @@ class SessionsScreen(Screen[Any]):
         self._hits, self._names = {}, {session.name: session.name for session in sessions}
         hours = length_of_time(sum(session.seconds for session in sessions))
         count = "1 session" if len(sessions) == 1 else f"{len(sessions)} sessions"
-        empty = "No sessions yet. They come when livecap has listened."
+        empty = "No sessions yet. Each run of livecap adds one."
         self.query_one("#title", Static).update(f"{count}, {hours}" if sessions else empty)
         today = date.today()
         self._list.fill([(session.name, _session_row(session, today)) for session in sessions])
 
     def show_hits(self, hits: Sequence[Hit]) -> None:
-        """Found utterances below the session they were said in."""
+        """Show matching utterances below their sessions."""
         rows: list[tuple[str, Text]] = []
         self._hits, self._names = {}, {}
         known = {session.name: session for session in self._sessions}
@@ -137,12 +121,11 @@ class SessionsScreen(Screen[Any]):
                 self._hits[row], self._names[row] = hit, name
                 rows.append((row, _hit_row(hit)))
         self._list.fill(rows)
-        more = " or more, the newest" if len(hits) >= HITS else ""
-        self._ask_line.hint(f"{len(hits)}{more} found" if hits else "nothing found")
+        self._ask_line.hint(f"the newest {matches(HITS)}" if len(hits) >= HITS else matches(len(hits)))
 
     @property
     def _chosen(self) -> str | None:
-        """The name of the session that is chosen."""
+        """The name of the highlighted session."""
         row = self._list.chosen
         return None if row is None else self._names.get(row)
 
@@ -158,7 +141,7 @@ class SessionsScreen(Screen[Any]):
 
     def _search(self, query: str) -> None:
         if query != self._query:
-            return  # somebody typed on
+            return  # the user typed on
         if not query:
             self.show_sessions(self._sessions)
             self._ask_line.hint("")
@@ -200,7 +183,7 @@ class SessionsScreen(Screen[Any]):
     def action_rename(self) -> None:
         if name := self._chosen:
             title = next((session.title for session in self._sessions if session.name == name), "")
-            self._ask_line.ask("name", "Title:", title, hint="enter keep   esc not")
+            self._ask_line.ask("name", "Title:", title, hint="enter save   esc cancel")
 
     def _rename(self, title: str) -> None:
         name = self._chosen
@@ -219,7 +202,7 @@ class SessionsScreen(Screen[Any]):
         session = next((session for session in self._sessions if session.name == name), None)
         what = printable(session.title or session.first_words)[:40] if session else ""
         sound = " and its sound" if session and session.has_sound else ""
-        question = f"Delete the session {name} ({what}){sound}? It cannot be brought back."
+        question = f"Delete session {name} ({what}){sound}? This cannot be undone."
         self.app.push_screen(QuestionScreen(question), lambda yes: self._delete(name) if yes else None)
 
     def _delete(self, name: str) -> None:
@@ -228,7 +211,7 @@ class SessionsScreen(Screen[Any]):
         except LivecapError as error:
             self.tell(str(error), "error")
         else:
-            self.tell(f"Deleted {name}: {size(deleted.n_bytes)} are free again.{printable(deleted.stays)}")
+            self.tell(f"Deleted {name}, which frees {size(deleted.n_bytes)}.{printable(deleted.stays)}")
         self._query = ""
         self._ask_line.leave()
         self.action_refresh_list()
@@ -253,7 +236,7 @@ def _session_row(session: SessionSummary, today: date, n_hits: int = 0) -> Text:
     text.append(f"{length_of_time(session.seconds):>10}  ", style="dim")
     text.append(f"{size(session.n_bytes):>8}  ", style="dim")
     if n_hits:
-        text.append(f"{n_hits} found  ", style="bold")
+        text.append(f"{matches(n_hits)}  ", style="bold")
     if session.title:
         text.append(printable(session.title) + "  ", style="bold")
     text.append(printable(session.first_words) or "(nothing was said)", style="" if not session.title else "dim")
@@ -263,7 +246,7 @@ def _session_row(session: SessionSummary, today: date, n_hits: int = 0) -> Text:
 
 
 def _day(session: SessionSummary, today: date) -> str:
-    """Today 10:02, Thu 14:30 within a week, 2026-03-01 10:02 before that."""
+    """`Today 10:02`; `Thu 14:30` within a week; else `2026-03-01 10:02`."""
     started = session.started
     days = (today - started.date()).days
     if days == 0:

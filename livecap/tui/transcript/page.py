@@ -1,8 +1,8 @@
-"""Page: paragraphs one below the other, and on which row each stands. Knows no widget, no colour and no clock.
+"""Page: paragraphs one below the other, and the row of each. Independent of widgets, colours and clocks.
 
-50,000 paragraphs cannot be wrapped anew while somebody waits for a key. After the width changed, paragraphs are wrapped
-when they come into sight (`lay_out_rows`), and the rest in small pieces (`lay_out_some`), the newest first; until then
-they keep the height they had.
+Wrapping 50,000 paragraphs again takes too long to do at once. After a change of width, paragraphs are wrapped when they
+become visible (`lay_out_rows`), and the rest in small pieces (`lay_out_some`), the newest first; until then they keep
+their old height.
 """
 
 from bisect import bisect_right
@@ -17,29 +17,29 @@ from livecap.tui.transcript.paragraph import Paragraph
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What paragraphs are laid out for."""
+    """The layout of a page."""
 
     width: int
     """Columns of text."""
     has_gutter: bool
-    """Times and labels stand left of the text; without one the label stands before it."""
+    """True: times and labels are left of the text. False: the label is the beginning of the text, without a time."""
     air: int
     """Empty rows between paragraphs."""
 
 
 class Page:
-    """Rows count from the top of the page."""
+    """All paragraphs of a transcript. Rows count from the top of the page."""
 
     def __init__(self, form: Form) -> None:
         self.form = form
         self.paragraphs: list[Paragraph] = []
         self._heights: list[int] = []
         self._bottoms: list[int] = []
-        """Of each paragraph: the row below its last one and its air."""
+        """For each paragraph, the row after its last row and the air below it."""
         self._folded: list[str] = []
-        """Of each paragraph: its text for searching in any case."""
+        """For each paragraph, its case-folded text."""
         self._stale = 0
-        """Paragraphs before this one may be laid out for another form."""
+        """Paragraphs before this index may still be laid out for an older form."""
 
     def __len__(self) -> int:
         return len(self.paragraphs)
@@ -52,10 +52,10 @@ class Page:
     def is_laid_out(self) -> bool:
         return self._stale == 0
 
-    # ---- what stands where
+    # ---- geometry
 
     def at(self, row: int) -> tuple[int, int] | None:
-        """(paragraph, its row) at a row of the page; None in the air and below the end."""
+        """(index of the paragraph, row in it) at a row of the page; None between paragraphs and below the end."""
         index = bisect_right(self._bottoms, row)
         if index == len(self.paragraphs):
             return None
@@ -63,7 +63,7 @@ class Page:
         return (index, inner) if inner < self._heights[index] else None
 
     def nearest(self, row: int) -> int:
-        """The paragraph at a row, or the last one above it."""
+        """The index of the paragraph at a row, or of the last one above it."""
         return min(bisect_right(self._bottoms, row), len(self.paragraphs) - 1)
 
     def top(self, index: int) -> int:
@@ -74,42 +74,42 @@ class Page:
         return self._heights[index]
 
     def n_text_rows(self, first: int) -> int:
-        """Rows of the paragraphs from `first` on, without air."""
+        """The number of rows of the paragraphs from `first` on, without air."""
         return sum(self._heights[first:])
 
-    # ---- what is said
+    # ---- text
 
     def append(self, paragraph: Paragraph) -> int:
-        """Put a paragraph below all others; returns its index."""
-        previous = self.paragraphs[-1] if self.paragraphs else None
-        paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
-        self.paragraphs.append(paragraph)
+        """Add a paragraph at the end and lay it out. Returns its index."""
+        index = self._add(paragraph)
         self._heights.append(0)
         self._bottoms.append(self._bottoms[-1] if self._bottoms else 0)
-        self._folded.append(paragraph.text.casefold())
-        index = len(self.paragraphs) - 1
         self._lay_out(index)
         self._arrange(index)
         return index
 
     def extend(self, paragraphs: Iterable[Paragraph]) -> None:
-        """Put many below all others; they are laid out when they are seen."""
+        """Add many at the end; they are laid out when they become visible."""
         first = len(self.paragraphs)
         for paragraph in paragraphs:
-            previous = self.paragraphs[-1] if self.paragraphs else None
-            paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
-            self.paragraphs.append(paragraph)
-            self._folded.append(paragraph.text.casefold())
+            self._add(paragraph)
         self._heights += [1] * (len(self.paragraphs) - first)
         self._bottoms += [0] * (len(self.paragraphs) - first)
         self._stale = len(self.paragraphs)
         self._arrange(first)
 
+    def _add(self, paragraph: Paragraph) -> int:
+        previous = self.paragraphs[-1] if self.paragraphs else None
+        paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
+        self.paragraphs.append(paragraph)
+        self._folded.append(paragraph.text.casefold())
+        return len(self.paragraphs) - 1
+
     def change(self, index: int, update: TranscriptUpdate) -> list[int] | None:
-        """Show a newer update of a paragraph.
+        """Give a paragraph the text of a newer update.
 
         Returns:
-            The rows that look different now; None where everything below moved, too.
+            The rows that look different now; None if the paragraphs below moved too.
         """
         paragraph = self.paragraphs[index]
         before = [paragraph.row(row) for row in range(paragraph.height)]
@@ -123,17 +123,17 @@ class Page:
         return [top + row for row, drawn in enumerate(before) if paragraph.row(row) != drawn]
 
     def find(self, folded: str) -> list[int]:
-        """The paragraphs that hold `folded`, which is case-folded."""
+        """The indices of the paragraphs that contain `folded`, a case-folded text."""
         return [index for index, text in enumerate(self._folded) if folded in text]
 
     def holds(self, index: int, folded: str) -> bool:
-        """One paragraph does."""
+        """True if the paragraph contains `folded`."""
         return folded in self._folded[index]
 
-    # ---- another form
+    # ---- layout
 
     def take_form(self, form: Form) -> None:
-        """From now on, rows are laid out so. Paragraphs keep the height they had until they are laid out."""
+        """Use another layout. Paragraphs keep their height until they are laid out."""
         if form == self.form:
             return
         if (form.width, form.has_gutter) != (self.form.width, self.form.has_gutter):
@@ -142,7 +142,7 @@ class Page:
         self._arrange(0)
 
     def lay_out_rows(self, first_row: int, last_row: int) -> bool:
-        """Lay out what stands on these rows. True where rows moved; then more may have come into sight."""
+        """Lay out the paragraphs on these rows. True if rows moved, so that others may be on these rows now."""
         if self.is_laid_out or not self.paragraphs:
             return False
         first = bisect_right(self._bottoms, first_row)
@@ -153,7 +153,7 @@ class Page:
         return bool(moved)
 
     def lay_out_some(self, n_paragraphs: int) -> bool:
-        """Lay out more, the newest first. True where rows moved."""
+        """Lay out the next `n_paragraphs`, the newest first. True if rows moved."""
         stop = max(0, self._stale - n_paragraphs)
         moved = [index for index in range(self._stale - 1, stop - 1, -1) if self._lay_out(index)]
         self._stale = stop
@@ -162,7 +162,7 @@ class Page:
         return bool(moved)
 
     def _lay_out(self, index: int) -> bool:
-        """True where the paragraph now needs another number of rows than it has."""
+        """Lay out one paragraph for the page's form. True if its height changed."""
         paragraph, form = self.paragraphs[index], (self.form.width, self.form.has_gutter)
         if paragraph.form != form:
             labelled = paragraph.begins_turn and bool(paragraph.track) and paragraph.kind == "speech"
@@ -176,7 +176,7 @@ class Page:
         return True
 
     def _arrange(self, first: int) -> None:
-        """Move the paragraphs from `first` on to where they belong."""
+        """Compute the rows of the paragraphs from `first` on."""
         air = self.form.air
         extents = [height + air if height else 0 for height in self._heights[first:]]
         self._bottoms[first:] = list(accumulate(extents, initial=self.top(first)))[1:]

@@ -1,4 +1,4 @@
-"""Paragraph: what one utterance (or one remark between them) looks like as rows."""
+"""Paragraph: the text of one utterance, or of one remark between utterances, and its rows."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,12 +10,12 @@ from livecap.transcript import TranscriptUpdate
 from livecap.tui.transcript.wrap import Rows, wrap
 
 Kind = Literal["speech", "remark", "mark"]
-"""What somebody said; a sentence of livecap's own, such as a pause; a moment that a person marked."""
+"""An utterance; a remark of livecap, such as a pause; a moment that the user marked."""
 
 
 @dataclass(slots=True)
 class Paragraph:
-    """Text with its rows. Rows of stable text only grow until the utterance ends or the width changes."""
+    """Text with its rows. Rows of stable text do not change until the utterance ends or the width changes."""
 
     track: str
     start_sample: int
@@ -23,14 +23,14 @@ class Paragraph:
     partial: str = ""
     kind: Kind = "speech"
     begins_turn: bool = False
-    """Another track, or a remark, stands before it: it is labelled."""
+    """It follows another track or a remark, so it shows its track's label."""
     rows: Rows = field(default_factory=lambda: Rows([]))
     prefix: str = ""
-    """The label before the text, where there is no gutter."""
+    """The label before the text if there is no gutter; else empty."""
     least_height: int = 1
-    """Rows it takes where it has text: its gutter may need two."""
+    """The fewest rows it takes if it has text; 2 if the gutter shows a time and a label."""
     form: object = None
-    """What it was laid out for; see `Page`."""
+    """The (width, has_gutter) it was laid out for; `Page` sets it."""
 
     @property
     def text(self) -> str:
@@ -38,7 +38,7 @@ class Paragraph:
         return self.stable + self.partial
 
     def change(self, update: TranscriptUpdate, width: int) -> None:
-        """Show a newer update of the same utterance."""
+        """Take the text of a newer update of the same utterance."""
         frontier, before = len(self.stable), self.rows
         self.stable = printable(update.stable)
         self.partial = printable(update.partial)
@@ -48,16 +48,16 @@ class Paragraph:
             self.rows = wrap(self._shown_text(), width, cell_len(self.prefix), before, frontier)
 
     def lay_out(self, width: int) -> None:
-        """Wrap anew, because the width or the prefix is another one."""
+        """Wrap all the text again, for another width or prefix."""
         self.rows = wrap(self._shown_text(), width, cell_len(self.prefix))
 
     @property
     def height(self) -> int:
-        """Rows on the screen; 0 where nothing was said."""
+        """The number of rows on the screen; 0 without text."""
         return max(len(self.rows.starts), self.least_height) if self.rows.starts else 0
 
     def span(self, row: int) -> tuple[int, int]:
-        """Where the text of a row begins and ends in `text`, without the space around it."""
+        """The start and end of a row in `text`, without the space around it."""
         starts = self.rows.starts
         if row >= len(starts):
             return len(self.text), len(self.text)
@@ -70,7 +70,7 @@ class Paragraph:
         return start, max(start, starts[row] + len(shown))
 
     def row(self, index: int) -> tuple[str, str]:
-        """The stable and the partial text of a row; both empty below the last one."""
+        """The stable and the partial text of a row; both empty below the last row of text."""
         start, end = self.span(index)
         n_stable = len(self.stable)
         stable = self.stable[start:end]

@@ -1,29 +1,29 @@
-"""Remarks: what stands between utterances: pauses, lost sound, moments that a person marked."""
+"""Remarks: paragraphs between utterances, for pauses, lost sound, jumps, and moments that the user marked."""
 
 from datetime import datetime
 
 from livecap.archive.clock import elapsed
 from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
-from livecap.tui.spoken import length_of_time
 from livecap.tui.transcript.paragraph import Paragraph
+from livecap.tui.units import length_of_time
 
 
 class Remarks:
-    """Of one session, told its events in their order."""
+    """Makes the remarks of one session from its events, in order."""
 
     def __init__(self, live: bool = True) -> None:
         """
         Args:
-            live: a pause of a recording takes no time that means something.
+            live: show pauses; a pause of a recording has no meaning for the text.
         """
         self.live = live
         self._paused_at: dict[str, datetime] = {}
         self._jumping_track: str | None = None
-        """The first one that jumped: the others do so with it."""
+        """The first track that jumped; all tracks jump together, and one remark is enough."""
 
     def of(self, event: SessionEvent) -> Paragraph | None:
-        """What is shown of an event, below all that was said before it; None for most."""
+        """The remark for an event, to be shown below all text before it; None for most events."""
         match event:
             case Marked(track=track, sample=sample, note=note):
                 return Paragraph(track, sample, stable=printable(note) or "marked", kind="mark")

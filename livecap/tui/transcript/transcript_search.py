@@ -1,4 +1,4 @@
-"""TranscriptSearch: which paragraphs of a page hold what is sought, also those that are still being said."""
+"""TranscriptSearch: the paragraphs of a page that contain a search text, kept up to date as paragraphs grow."""
 
 import re
 from bisect import bisect_left, insort
@@ -9,33 +9,33 @@ from livecap.text.safety import printable
 from livecap.tui.transcript.page import Page
 
 MIN_MARKED_WIDTH = 2
-"""Columns of what is sought from which it is marked: a single letter is everywhere."""
+"""Matches are highlighted from this width of the search text on, in columns; a single letter is everywhere."""
 
 
 class TranscriptSearch:
-    """Of one page."""
+    """One search in one page."""
 
     def __init__(self, page: Page, text: str = "") -> None:
         """
         Args:
-            text: what is sought, in any case; an empty one finds nothing.
+            text: the text to find, ignoring case; an empty one matches nothing.
         """
         self._page = page
         wanted = printable(text).strip()
         self._folded = wanted.casefold()
         shown = cell_len(wanted) >= MIN_MARKED_WIDTH
         self.pattern = re.compile(re.escape(wanted), re.IGNORECASE) if shown else None
-        """What is marked."""
+        """Matches what is highlighted; None if nothing is."""
         self.matches = page.find(self._folded) if self._folded else []
-        """The paragraphs that hold what is sought, in order."""
+        """The indices of the matching paragraphs, in order."""
 
     @property
     def is_on(self) -> bool:
-        """Something is sought."""
+        """False if the search text is empty."""
         return bool(self._folded)
 
     def look_again(self, index: int) -> None:
-        """A paragraph has other text."""
+        """Update `matches` after the text of a paragraph changed."""
         if not self._folded:
             return
         at = bisect_left(self.matches, index)
@@ -47,9 +47,13 @@ class TranscriptSearch:
             del self.matches[at]
 
     def number_after(self, step: int, chosen: int | None, last_seen: int) -> int | None:
-        """The number of the next (1) or the previous (-1) match, around the end; None without any.
+        """The index in `matches` of the next (1) or the previous (-1) match, with wrap-around; None without matches.
 
-        Without a match chosen, the last one down to the paragraph `last_seen` is the next.
+        Args:
+            step: 1, -1, or 0 for the current one.
+            chosen: the paragraph of the current match. If it is not a match, the result is the last match at or above
+                the paragraph `last_seen`.
+            last_seen: the last visible paragraph.
         """
         if not self.matches:
             return None

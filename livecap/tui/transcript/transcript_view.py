@@ -1,13 +1,13 @@
-"""TranscriptView: what was said, stable text bright, partial dim; follows the end until you scroll up."""
+"""TranscriptView: the transcript as a scrolling text, stable text bright and partial text dim."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, MouseDown, Resize
-from textual.geometry import Size
+from textual.geometry import Offset, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -17,28 +17,39 @@ from textual.strip import Strip
 from livecap.archive.clock import SessionClock
 from livecap.text.safety import printable
 from livecap.transcript import TranscriptUpdate
+from livecap.tui.keys import TRANSCRIPT
 from livecap.tui.transcript.page import Form, Page
 from livecap.tui.transcript.paragraph import Paragraph
-from livecap.tui.transcript.row_drawing import RowDrawing
-from livecap.tui.transcript.selected_text import selected_text, utterance_at
+from livecap.tui.transcript.row_drawing import draw_row
 from livecap.tui.transcript.times import Times, gutter_time
 from livecap.tui.transcript.transcript_search import TranscriptSearch
 
 GUTTER_WIDTH = 10
-"""The longest time, `10:02:03` or `1:02:03`, and two columns of air."""
+"""The longest time, `10:02:03` or `1:02:03`, and two empty columns."""
 MIN_WIDTH_FOR_GUTTER = 60
 MAX_TEXT_WIDTH = 100
-"""Longer rows are hard to read."""
+"""Columns of text; longer rows are hard to read."""
 MIN_HEIGHT_FOR_AIR = 12
-"""With fewer rows, utterances follow each other without an empty one."""
+"""With fewer rows, there are no empty rows between utterances."""
 PIECE = 800
-"""Paragraphs laid out at once after the width changed: some milliseconds."""
+"""Paragraphs laid out in one go after a change of width; takes some milliseconds."""
 
 
 class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
-    """Draws rows from a page. An update redraws the rows that it changes; a step repaints nothing else."""
+    """Draws the rows of a page, and follows its end until the user scrolls up. An update redraws changed rows only."""
 
-    COMPONENT_CLASSES = RowDrawing.COMPONENT_CLASSES
+    COMPONENT_CLASSES = {
+        "transcript--stable",
+        "transcript--partial",
+        "transcript--time",
+        "transcript--label",
+        "transcript--remark",
+        "transcript--mark",
+        "transcript--placeholder",
+        "transcript--match",
+        "transcript--found",
+        "transcript--chosen",
+    }
     DEFAULT_CSS = """
     TranscriptView {
         height: 1fr;
@@ -56,93 +67,79 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         & .transcript--chosen { text-style: bold; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("home,g", "scroll_home", "To the beginning", show=False, id="beginning"),
-        Binding("down,j", "scroll_down", "Scroll down", show=False, id="down"),
-        Binding("up,k", "scroll_up", "Scroll up", show=False, id="up"),
-        Binding("pagedown", "page_down", "Page down", show=False, id="page-down"),
-        Binding("pageup", "page_up", "Page up", show=False, id="page-up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*TRANSCRIPT]
 
     class Missed(Message):
-        """New rows wait below, or none any more."""
+        """The number of unseen rows below the screen changed."""
 
         def __init__(self, n_rows: int) -> None:
             super().__init__()
             self.n_rows = n_rows
 
     class TimeClicked(Message):
-        """Somebody clicked beside the text."""
+        """The user clicked the time beside an utterance."""
 
         def __init__(self, track: str, sample: int, index: int) -> None:
             super().__init__()
             self.track = track
             self.sample = sample
-            """Where the utterance begins."""
+            """The beginning of the utterance."""
             self.index = index
-            """Of the paragraph, from the top."""
+            """The index of its paragraph, from the top."""
 
     placeholder: reactive[str] = reactive("", init=False)
-    """Shown while nothing was said."""
+    """Shown until there is text."""
     times: reactive[Times] = reactive(Times.QUIET, init=False)
     compact: reactive[bool] = reactive(False, init=False)
     """No empty rows between utterances."""
     following: reactive[bool] = reactive(True, init=False, repaint=False)
-    """The last row stays in sight."""
+    """The last row stays visible."""
     n_missed: reactive[int] = reactive(0, init=False, repaint=False)
-    """Rows that came since the view stopped following."""
+    """Rows added since the view stopped following."""
     chosen: reactive[int | None] = reactive(None, init=False)
-    """The paragraph a person is at: the current match of a search, or the line to play from."""
+    """The current paragraph: the current match of a search, or the line to play from."""
 
     def __init__(self, clock: SessionClock, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._clock = clock
+        self.clock = clock
+        """Converts samples to times; change it with `set_clock`."""
         self._page = Page(Form(MAX_TEXT_WIDTH, True, 1))
-        self._drawing = RowDrawing(self)
         self._open: dict[tuple[str, int], int] = {}
-        """(track, utterance) to the paragraph that may still change."""
+        """(track, utterance) to the index of its paragraph, for utterances that may still change."""
         self._left_at = (0, 0)
-        """The last paragraph when the view stopped following, and its height then."""
-        self._search = TranscriptSearch(self._page)
+        """The index of the last paragraph when the view stopped following, and its height then."""
+        self.search = TranscriptSearch(self._page)
+        """The current search; changed by `find`."""
         self._base_style: Style | None = None
         self._clicked_row = 0
 
     has_cursor = False
-    """Up and down go from paragraph to paragraph."""
+    """Up and down move from paragraph to paragraph instead of scrolling."""
 
-    # ---- what the app calls
-
-    @property
-    def search(self) -> TranscriptSearch:
-        """What is sought, and where it stands."""
-        return self._search
-
-    @property
-    def clock(self) -> SessionClock:
-        return self._clock
+    # ---- called by screens
 
     def set_clock(self, clock: SessionClock) -> None:
-        """Tell times by another clock: sample 0 is known to be at another time."""
-        self._clock = clock
+        """Show times by another clock, after the start of the session became known."""
+        self.clock = clock
         self.refresh()
 
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
-        """Show new text of some utterances."""
+        """Show the new text of some utterances."""
         moved = [row for update in updates if (row := self._show_one(update)) is not None]
         if moved:
             self._moved(min(moved))
 
     def follow(self) -> None:
-        """Show the end, and stay there."""
+        """Scroll to the end and follow new text."""
         self.following = True
-        self._settle()
+        self._keep_at_end()
 
     def remark(self, remark: Paragraph) -> None:
-        """Show a sentence of livecap's own or a person's note, below all that was said so far."""
+        """Add a remark or a mark below all text so far."""
         self._moved(self._page.top(self._page.append(remark)))
 
     def load(self, paragraphs: Iterable[Paragraph]) -> None:
-        """Show a whole session that is over, from its beginning."""
+        """Show a whole past session, from its beginning."""
         self.following = False
         self._page.extend(paragraphs)
         self._left_at = (max(0, len(self._page) - 1), 0)
@@ -150,7 +147,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def paragraphs(self) -> list[Paragraph]:
-        """All of them, from the top; not to be changed."""
+        """All paragraphs, from the top; not to be changed."""
         return self._page.paragraphs
 
     @property
@@ -158,33 +155,33 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """The stable and the partial text of every row, from the first to the last."""
         return [paragraph.row(index) for paragraph in self.paragraphs for index in range(paragraph.height)]
 
-    def seek(self, text: str) -> int:
-        """Mark every place where `text` stands, in any case; nothing for an empty one. Returns how many paragraphs."""
-        self._search = TranscriptSearch(self._page, text)
+    def find(self, text: str) -> int:
+        """Highlight all matches of `text`, ignoring case; none if it is empty. Returns the number of paragraphs."""
+        self.search = TranscriptSearch(self._page, text)
         self.chosen = None
         self.refresh()
-        return len(self._search.matches)
+        return len(self.search.matches)
 
     def go_to_match(self, step: int) -> int | None:
-        """Go to the next (1) or the previous (-1) match; returns its number from 0, None without any."""
+        """Go to the next (1), previous (-1) or current (0) match. Returns its number from 0; None without matches."""
         bottom = self._page.nearest(self.scroll_offset.y + self.size.height - 1)
-        number = self._search.number_after(step, self.chosen, bottom)
+        number = self.search.number_after(step, self.chosen, bottom)
         if number is not None:
-            self.choose(self._search.matches[number])
+            self.choose(self.search.matches[number])
         return number
 
     def choose(self, index: int) -> None:
-        """Mark a paragraph and bring it into sight."""
+        """Make a paragraph the current one, and scroll to it."""
         index = max(0, min(index, len(self._page) - 1))
         self.chosen = index
         top, height = self._page.top(index), self._page.height(index)
         if not self.scroll_offset.y <= top <= self.scroll_offset.y + self.size.height - height:
             self.scroll_to(y=max(0, top - self.size.height // 3), animate=False)
 
-    # ---- paragraphs and their rows
+    # ---- layout
 
     def _show_one(self, update: TranscriptUpdate) -> int | None:
-        """The first row that moved; where none did, the rows that changed are drawn again here."""
+        """Show one update. Returns the first row that moved; if none moved, redraws the changed rows."""
         key = (update.track, update.utterance)
         if key not in self._open:
             if not printable(update.text).strip():
@@ -194,7 +191,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if update.final:
             del self._open[key]
         changed = self._page.change(index, update)
-        self._search.look_again(index)
+        self.search.look_again(index)
         if changed is None:
             return self._page.top(index)
         for row in changed:
@@ -202,21 +199,21 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         return None
 
     def _moved(self, first_row: int) -> None:
-        """Rows from this one on stand elsewhere."""
+        """Redraw the rows from `first_row` on, after they moved."""
         self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
         self.refresh_lines(first_row, max(1, self.scroll_offset.y + self.size.height - first_row))
-        self._settle()
+        self._keep_at_end()
 
     def _take_form(self) -> None:
-        """The width is another one: lay out what is seen now, the rest later, and keep the place of a reader."""
+        """After a change of layout: lay out what is visible now, the rest later, and keep the reader's place."""
         if not self.scrollable_content_region.width:
-            return  # hidden: nothing to lay out for
+            return  # hidden
         left = self._gutter_width or 1
         width = max(1, min(MAX_TEXT_WIDTH, self.scrollable_content_region.width - left - 1))
         form = Form(width, self._gutter_width > 0, self._air)
-        if form == self._page.form and self._page.is_laid_out:  # only shown again, or higher: all rows are right
+        if form == self._page.form and self._page.is_laid_out:  # only shown again, or taller
             self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
-            self._settle()
+            self._keep_at_end()
             return
         self.screen.clear_selection()
         self._keeping_the_place(lambda: self._change_form(form))
@@ -239,7 +236,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             if not self._page.lay_out_rows(max(0, top), max(0, top) + self.size.height):
                 break
         self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
-        self._settle()
+        self._keep_at_end()
 
     def _lay_out_more(self) -> None:
         if self._page.is_laid_out or not self.is_attached:
@@ -248,7 +245,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self.call_later(self._lay_out_more)
 
     def _keeping_the_place(self, change: Callable[[], object]) -> None:
-        """Do something that moves rows, and have what a person was reading stay where it was."""
+        """Call `change`, which moves rows, and keep the text that the user was reading in place."""
         page = self._page
         row = self.scroll_offset.y
         index = page.nearest(row) if len(page) else 0
@@ -259,10 +256,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             place = page.top(index) + min(into, max(0, page.height(index) - 1))
             if place != row:
                 self.scroll_to(y=place, animate=False)
-        self._settle()
+        self._keep_at_end()
 
-    def _settle(self) -> None:
-        """After rows changed: stay at the end, or count what a person has not seen."""
+    def _keep_at_end(self) -> None:
+        """After rows changed: scroll to the end if following, else count the unseen rows."""
         if self.following:
             if self.scroll_offset.y != self.max_scroll_y:
                 self.scroll_to(y=self.max_scroll_y, animate=False)
@@ -274,7 +271,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
 
     @property
     def _gutter_width(self) -> int:
-        """0 where labels stand before the text instead."""
+        """0 if the terminal is too narrow for a gutter."""
         return GUTTER_WIDTH if self.app.size.width >= MIN_WIDTH_FOR_GUTTER else 0
 
     @property
@@ -287,49 +284,84 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         row = self.scroll_offset.y + y
         if self._base_style is None:
-            self._base_style = self.rich_style  # asks every ancestor: dear for each of forty rows
+            self._base_style = self.rich_style  # asks all ancestors: too slow for every row
         width, base = self.scrollable_content_region.width, self._base_style
         found = self._page.at(row)
         if not self._page.n_rows:
             segments = self._placeholder_row(y)
         elif found is not None:
             index, inner = found
-            times = self._gutter_of(index)
-            segments = self._drawing.segments(self.paragraphs[index], index, inner, row, times, self._gutter_width)
+            selection = self.text_selection
+            segments = draw_row(
+                self.paragraphs[index],
+                inner,
+                row,
+                self._row_style,
+                time=self._gutter_of(index),
+                gutter_width=self._gutter_width,
+                chosen=index == self.chosen,
+                pattern=self.search.pattern,
+                selected=selection.get_span(row) if selection is not None else None,
+            )
         else:
             segments = []
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
+    def _row_style(self, name: str) -> Style:
+        if name == "selection":
+            return self.screen.get_component_rich_style("screen--selection")
+        return self.get_component_rich_style(f"transcript--{name}")
+
     def _gutter_of(self, index: int) -> str:
-        """The time beside a paragraph: where it is another one, where the speaker changed, after a remark."""
+        """The time beside a paragraph; in quiet mode only if it differs, or after a change of speaker or a remark."""
         paragraph = self.paragraphs[index]
         if paragraph.kind == "remark":
             return ""
         time = self._time_of(paragraph)
-        always = self.times in (Times.FULL, Times.ELAPSED) or not self._clock.live
+        always = self.times in (Times.FULL, Times.ELAPSED) or not self.clock.live
         if always or paragraph.begins_turn or paragraph.kind == "mark":
             return time
         return time if time != self._time_of(self.paragraphs[index - 1]) else ""
 
     def _time_of(self, paragraph: Paragraph) -> str:
-        return gutter_time(self._clock, paragraph.track, paragraph.start_sample, self.times)
+        return gutter_time(self.clock, paragraph.track, paragraph.start_sample, self.times)
 
     def _placeholder_row(self, y: int) -> list[Segment]:
         if y != 1:
             return []
-        style = self.get_component_rich_style("transcript--placeholder")
-        return [Segment(" " * (self._gutter_width or 1)), Segment(self.placeholder, style)]
+        return [Segment(" " * (self._gutter_width or 1)), Segment(self.placeholder, self._row_style("placeholder"))]
 
     # ---- selection and mouse
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected text, a line for each utterance, without the gutter and without the breaks of rows."""
-        return selected_text(self._page, selection), "\n"
+        """The selected text, one line per utterance, without the gutter and the line breaks of the screen."""
+        page = self._page
+        lines: dict[int, tuple[int, int]] = {}
+        first = selection.start.y if selection.start else 0
+        last = selection.end.y if selection.end else page.n_rows
+        for row in range(first, min(last, page.n_rows) + 1):
+            found, span = page.at(row), selection.get_span(row)
+            if found is None or span is None:
+                continue
+            index, inner = found
+            start, end = self.paragraphs[index].span(inner)
+            begin = min(end, start + span[0])
+            stop = end if span[1] < 0 else min(end, start + span[1])
+            if stop > begin:
+                known = lines.get(index)
+                lines[index] = (known[0] if known else begin, stop)
+        texts = [self.paragraphs[index].text[begin:stop].strip() for index, (begin, stop) in lines.items()]
+        return "\n".join(text for text in texts if text), "\n"
 
     def text_select_all(self) -> None:
-        """Two clicks select the utterance below them, not hours of text."""
-        if selection := utterance_at(self._page, self._clicked_row):
-            self.screen.selections = {self: selection}
+        """Select the utterance under a double click, instead of hours of text."""
+        found = self._page.at(self._clicked_row)
+        if found is None:
+            return
+        index, _ = found
+        top, n_rows = self._page.top(index), len(self.paragraphs[index].rows.starts)
+        start, end = self.paragraphs[index].span(n_rows - 1)
+        self.screen.selections = {self: Selection(Offset(0, top), Offset(end - start, top + n_rows - 1))}
 
     def on_mouse_down(self, event: MouseDown) -> None:
         self._clicked_row = self.scroll_offset.y + event.y - self.styles.padding.top
@@ -358,7 +390,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             super().action_scroll_up()
 
-    # ---- what changes
+    # ---- reactions
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -367,7 +399,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     def _scroll_to(
         self, x: float | None = None, y: float | None = None, *, animate: bool = True, **options: Any
     ) -> bool:
-        """At once: text that comes during an animation would pull a person back to the end."""
+        """Scroll without animation: text that arrives during one would pull the user back to the end."""
         return super()._scroll_to(x, y, animate=False, **options)
 
     def on_resize(self, event: Resize) -> None:

@@ -1,8 +1,7 @@
-"""Where rows of text begin: greedy wrapping in which stable text, once shown, never moves.
+"""Greedy word wrap in which stable text, once shown, never moves.
 
-Words break at spaces, CJK text between characters, and a word that is longer than a row anywhere. The last
-`HANG` columns stay free when a word is placed, so that what joins it later (a comma, an ending) fits without
-moving it.
+Rows break at spaces, in CJK text between characters, and anywhere in a word that is longer than a row. The last `HANG`
+columns of a row stay free when a word is placed, so that what is added to it later (a comma, an ending) fits behind it.
 """
 
 import re
@@ -14,12 +13,12 @@ from rich.cells import cell_len, split_graphemes
 from livecap.text.scripts import CLOSING, EAST_ASIAN, OPENING
 
 HANG = 2
-"""Columns at the end of a row for what joins a placed word: one CJK full stop, or two letters."""
+"""Columns kept free at the end of a row for what is added to a placed word: one CJK full stop, or two letters."""
 MIN_WIDTH_TO_HANG = 16
 
 _CLOSING = CLOSING + "・%％"
 _NARROW = re.compile(r"[ -~\u00a1-\u00ac\u00ae-\u02ff\u0391-\u03ff\u0400-\u0482\u048a-\u052f‘’“”–—…]*")
-"""One column for each character, and no space but U+0020: English, and most that is written in the same letters."""
+"""Text with one column per character and no space other than U+0020: Latin, Greek and Cyrillic, for the fast path."""
 _UNIT = re.compile(
     rf"(?P<space>\s+)"
     rf"|[{OPENING}]*[{EAST_ASIAN}][{_CLOSING}]*"
@@ -32,19 +31,19 @@ class Rows:
     """The rows of one paragraph."""
 
     starts: list[int]
-    """Where each row begins in the text; the first is 0. No rows where there is no text."""
+    """The index in the text where each row begins; the first is 0. Empty without text."""
     broke_word: bool = False
-    """True where stable text had to be cut inside a word that would have fitted on a row of its own."""
+    """Stable text was cut inside a word that would have fitted on a row of its own."""
 
 
 def wrap(text: str, width: int, indent: int = 0, before: Rows | None = None, frontier: int = 0) -> Rows:
-    """The rows of `text`.
+    """Wrap `text` into rows.
 
     Args:
         width: columns of a row.
-        indent: columns taken at the begin of the first row.
-        before: the rows as they were shown last; those that hold stable text stay as they are.
-        frontier: how many characters were stable when `before` was shown. They keep their row.
+        indent: columns that are taken at the beginning of the first row.
+        before: the rows as last shown; rows with stable text stay as they are.
+        frontier: how many characters were stable when `before` was shown; they keep their row.
     """
     if not text:
         return Rows([])
@@ -62,7 +61,7 @@ def wrap(text: str, width: int, indent: int = 0, before: Rows | None = None, fro
 
 
 def _quick_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -> int | None:
-    """What `_next_start` says where that is plain: narrow characters, nothing stable, a space to break at."""
+    """The result of `_next_start` in the simple case: narrow text, nothing stable, a space to break at. Else None."""
     start = rows.starts[-1]
     if start < frontier or text[start] == " " or width < MIN_WIDTH_TO_HANG:
         return None
@@ -80,7 +79,7 @@ def _quick_start(text: str, rows: Rows, width: int, indent: int, frontier: int) 
 
 
 def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -> int:
-    """Where the row after the last one begins; the end of the text where the rest fits."""
+    """Where the next row begins; the end of the text if the rest fits on the last row."""
     column = min(indent, width - 1) if len(rows.starts) == 1 else 0
     limit = width - HANG if width >= MIN_WIDTH_TO_HANG else width
     empty = True
@@ -90,11 +89,11 @@ def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -
             column += 0 if empty else unit_width
             continue
         placed = start < frontier
-        room = (width if placed else limit) - column
-        if unit_width > room:
-            if not placed and not empty and (unit_width <= limit or room < limit // 2):
+        free = (width if placed else limit) - column
+        if unit_width > free:
+            if not placed and not empty and (unit_width <= limit or free < limit // 2):
                 return start
-            cut = _cut(text, start, end, room, frontier, force=empty)
+            cut = _cut(text, start, end, free, frontier, force=empty)
             if cut < end:
                 rows.broke_word |= placed and unit_width <= limit
                 return cut
@@ -104,16 +103,16 @@ def _next_start(text: str, rows: Rows, width: int, indent: int, frontier: int) -
 
 
 def _units(text: str, start: int) -> Iterator[tuple[int, int, bool]]:
-    """What may not be broken: (start, end, whether it is space)."""
+    """The unbreakable pieces of the text: (start, end, True for space)."""
     for match in _UNIT.finditer(text, start):
         yield match.start(), match.end(), match["space"] is not None
 
 
-def _cut(text: str, start: int, end: int, room: int, frontier: int, force: bool) -> int:
-    """Where to cut a unit: as many whole characters as fit, not before the frontier, one if forced."""
+def _cut(text: str, start: int, end: int, n_columns: int, frontier: int, force: bool) -> int:
+    """Where to cut a piece: after the whole characters that fit, at least one if `force`, never before `frontier`."""
     cut, column = start, 0
     for char_start, char_end, char_width in split_graphemes(text[start:end])[0]:
-        fits = column + char_width <= room or (force and cut == start)
+        fits = column + char_width <= n_columns or (force and cut == start)
         if not fits and start + char_start >= frontier:
             break
         cut, column = start + char_end, column + char_width

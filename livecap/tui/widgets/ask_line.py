@@ -1,4 +1,4 @@
-"""AskLine: one line at the bottom where a person types: what to search, a note, words to expect."""
+"""AskLine: one line in which the user types: a search text, a note, names to expect, a title."""
 
 from typing import Literal
 
@@ -7,13 +7,21 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from livecap.tui.widgets.clean_input import CleanInput
+from livecap.text.safety import printable
 
-Purpose = Literal["search", "note", "context", "name", "path"]
+Purpose = Literal["search", "note", "context", "name"]
+
+
+class CleanInput(Input):
+    """An input whose value is printable, also after a paste: control sequences never get in."""
+
+    def validate_value(self, value: str) -> str:
+        """Called by Textual before a new value is set."""
+        return printable(value)
 
 
 class AskLine(Horizontal):
-    """Not there until something is asked. The text below it stays where it is and goes on."""
+    """Hidden until something is asked. The transcript beside it keeps its place and goes on."""
 
     DEFAULT_CSS = """
     AskLine {
@@ -33,7 +41,7 @@ class AskLine(Horizontal):
             self.purpose, self.text = purpose, text
 
     class Answered(Message):
-        """Somebody pressed enter."""
+        """The user pressed Enter."""
 
         def __init__(self, purpose: Purpose, text: str) -> None:
             super().__init__()
@@ -42,7 +50,7 @@ class AskLine(Horizontal):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.purpose: Purpose | None = None
-        """What is asked now."""
+        """What is being asked; None while hidden."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="ask-label", markup=False)
@@ -50,7 +58,7 @@ class AskLine(Horizontal):
         yield Static(id="ask-hint", markup=False)
 
     def ask(self, purpose: Purpose, label: str, text: str = "", hint: str = "") -> None:
-        """Show the line with `text` in it, and give it the keyboard."""
+        """Show the line with `text` in it, and focus it."""
         self.purpose = purpose
         self.query_one("#ask-label", Static).update(label)
         self.hint(hint)
@@ -62,7 +70,7 @@ class AskLine(Horizontal):
         box.focus()
 
     def hint(self, sentence: str) -> None:
-        """Say something at the right end."""
+        """Show a hint at the right end."""
         self.query_one("#ask-hint", Static).update(sentence)
 
     @property
@@ -70,7 +78,7 @@ class AskLine(Horizontal):
         return self.query_one(Input).value
 
     def leave(self) -> None:
-        """Take the line away."""
+        """Hide the line."""
         self.purpose = None
         self.display = False
 

@@ -1,4 +1,4 @@
-"""Captions: the last few lines of what is said, centred, for a second screen or a projector."""
+"""Captions: the last few lines of the transcript, centred, for a second screen or a projector."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ from livecap.transcript import TranscriptUpdate
 from livecap.tui.transcript.paragraph import Paragraph
 
 KEPT = 8
-"""Utterances that may still be in sight."""
+"""Utterances kept, more than can be visible."""
 MAX_WIDTH = 64
-"""Broadcasters use 32 to 42 columns; a terminal's letters are narrower."""
+"""Columns. Broadcasters use 32 to 42, but letters in a terminal are narrower."""
 MOST_LINES = 8
 
 
 class Captions(Widget):
-    """Newest at the bottom; lines are filled and move up as a whole, never word by word."""
+    """The newest line is at the bottom. A line is filled, then moves up as a whole, never word by word."""
 
     COMPONENT_CLASSES = {"captions--stable", "captions--partial", "captions--label", "captions--placeholder"}
     DEFAULT_CSS = """
@@ -35,10 +35,10 @@ class Captions(Widget):
 
     n_lines: reactive[int] = reactive(3)
     with_partial: reactive[bool] = reactive(True, layout=True)
-    """Text that may still change is shown, too."""
+    """Show partial text too."""
 
     placeholder: reactive[str] = reactive("")
-    """Shown while nothing was said."""
+    """Shown until there is text."""
 
     def __init__(self, n_lines: int = 3, with_partial: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -49,7 +49,7 @@ class Captions(Widget):
         self._labelled = False
 
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
-        """Show new text of some utterances."""
+        """Show the new text of some utterances."""
         for update in updates:
             self._show_one(update)
             self.refresh()
@@ -67,7 +67,7 @@ class Captions(Widget):
 
     @property
     def lines(self) -> list[tuple[str, str, str]]:
-        """(label, stable, partial) of the lines that are shown, from the top."""
+        """(label, stable, partial) of the visible lines, from the top."""
         rows: list[tuple[str, str, str]] = []
         for _, paragraph in self._paragraphs:
             for row in range(len(paragraph.rows.starts)):
@@ -79,7 +79,7 @@ class Captions(Widget):
 
     @property
     def _spaced(self) -> bool:
-        """An empty row between lines, where there is room: wide spacing reads well from afar."""
+        """True if there is space for an empty row between lines: wide spacing is easier to read from a distance."""
         return self.size.height >= 2 * self.n_lines
 
     def on_resize(self) -> None:

@@ -1,4 +1,4 @@
-"""ChooseList: a list to choose one of, with what it needs on every row."""
+"""ChooseList: a list of rows to choose one from."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -9,11 +9,11 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 MARK = "▸ "
-"""Before the chosen row: colour is never the only sign."""
+"""Before the highlighted row: colour is never the only sign."""
 
 
 class ChooseList(OptionList):
-    """Rows are text, never markup, and never wrapped. j and k move, too."""
+    """Rows are plain text without markup, never wrapped. The keys j and k move too."""
 
     DEFAULT_CSS = """
     ChooseList {
@@ -36,7 +36,11 @@ class ChooseList(OptionList):
         self._marked: int | None = None
 
     def fill(self, rows: Sequence[tuple[str, Text]]) -> None:
-        """(identifier, what is shown); keeps the row that was chosen."""
+        """Replace all rows. Keeps the highlighted row if it is still there.
+
+        Args:
+            rows: (identifier, text) of each.
+        """
         before = self.chosen
         self.clear_options()
         self._rows, self._marked = list(rows), None
@@ -47,7 +51,7 @@ class ChooseList(OptionList):
 
     @property
     def chosen(self) -> str | None:
-        """The identifier of the row that is highlighted; None where there is none."""
+        """The identifier of the highlighted row; None without rows."""
         at = self.highlighted
         return self._rows[at][0] if at is not None and at < len(self._rows) else None
 

@@ -1,4 +1,4 @@
-"""KeyHints: the last row: what the most wanted keys do, now."""
+"""KeyHints: the last row, with the most important keys of the moment."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ BETWEEN = "  "
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """One key."""
+    """One key and what it does."""
 
     key: str
     shown: str
-    """As people read it."""
+    """The key as it is written on the screen."""
     label: str
 
     @property
@@ -28,10 +28,10 @@ class Hint:
 
 
 class KeyHints(Widget):
-    """`space Pause  m Mark  / Search`, as many as fit; a click on one is its key.
+    """`space Pause  m Mark  / Search`, as many as fit; a click on one presses its key.
 
-    One widget, drawn again only where its text changed: Textual's Footer makes a widget for each key anew whenever the
-    focus moves, which takes longer than all the rest that a key does.
+    One widget, redrawn only when its text changes: Textual's Footer makes a new widget for each key whenever the focus
+    moves, which takes longer than everything else that a key press causes.
     """
 
     ALLOW_SELECT = False
@@ -42,7 +42,7 @@ class KeyHints(Widget):
 
     hints: reactive[tuple[Hint, ...]] = reactive(())
     palette: reactive[Hint | None] = reactive(None)
-    """Stands at the right end, where there is room."""
+    """Shown at the right end if it fits."""
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._look)
@@ -62,7 +62,7 @@ class KeyHints(Widget):
         self.hints = tuple(hints.values())
 
     def _placed(self) -> list[tuple[int, Hint]]:
-        """(column, hint) of those that fit."""
+        """(column, hint) of the hints that fit."""
         column, placed = 1, []
         for hint in self.hints:
             if column + hint.width > self.size.width:

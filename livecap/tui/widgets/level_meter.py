@@ -1,6 +1,7 @@
-"""LevelMeter: how loud the sound is that livecap hears, on one line."""
+"""The level of the sound on one row: LevelMeter shows it now, LevelStrip the last half minute."""
 
 import math
+from collections import deque
 from itertools import groupby
 from operator import itemgetter
 
@@ -14,17 +15,24 @@ from livecap.text.safety import printable
 
 FLOOR_DB = -60.0
 HOLD_SECONDS = 1.5
-"""How long the mark of the highest peak stays before it falls."""
+"""The mark of the highest peak stays this long before it falls."""
 FALL_DB_PER_SECOND = 30.0
 CLIP_DB = -0.1
 CLIP_SHOWN_SECONDS = 2.0
 SILENCE_SECONDS = 2.0
-"""Digital silence for this long is no signal: a real room is never exactly 0."""
+"""Exact zeros for this long are no signal: real sound is never exactly 0."""
 MAX_BAR_WIDTH = 40
+
+BARS = " ▁▂▃▄▅▆▇█"
+STRIP_FLOOR_DB = -40.0
+"""The level of the lowest bar of the strip; above the meter's floor, so that speech moves the bars."""
+BAR_SECONDS = 0.5
+"""Each bar is the mean level of this time; peaks would be about the same in all speech."""
+MAX_BARS = 60
 
 
 class LevelMeter(Widget):
-    """`━━━━━━━━━──┃────  −23 dB`, with `clip` and `no signal` where they are true."""
+    """`━━━━━━━━━──┃────  −23 dB`; instead of the number `clip` or `no signal`."""
 
     COMPONENT_CLASSES = {"meter--bar", "meter--rest", "meter--hold", "meter--number", "meter--mark", "meter--label"}
     DEFAULT_CSS = """
@@ -39,11 +47,11 @@ class LevelMeter(Widget):
     """
 
     level_db: reactive[int | None] = reactive(None)
-    """Peak of the last moment in whole dBFS, at least `FLOOR_DB`; None while nothing is heard on purpose."""
+    """The peak in whole dBFS, at least `FLOOR_DB`; None while paused, muted or ended."""
     hold_db: reactive[float] = reactive(FLOOR_DB)
     mark: reactive[str] = reactive("")
     label: reactive[str] = reactive("")
-    """Whose sound it is, where there are two."""
+    """The label of the track, if there are two."""
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -52,12 +60,12 @@ class LevelMeter(Widget):
         self._silent_since: float | None = None
 
     def show(self, level: float | None, now: float, live: bool = True) -> None:
-        """Show the level now.
+        """Show the level.
 
         Args:
-            level: peak, 0..1; None while paused or ended.
+            level: peak, 0..1; None while paused, muted or ended.
             now: seconds of a monotonic clock.
-            live: a device, whose digital silence is worth a mark; a recording may be silent.
+            live: the sound is from a device, so that digital silence is a fault; a recording may be silent.
         """
         if level is None:
             self._silent_since = None
@@ -113,5 +121,51 @@ class LevelMeter(Widget):
 
 
 def _cells(db: float, width: int) -> int:
-    """How many of `width` cells a level fills."""
+    """How many of `width` cells a level in dBFS fills."""
     return min(width, max(0, round((db - FLOOR_DB) / -FLOOR_DB * width)))
+
+
+class LevelStrip(Widget):
+    """A row of small bars, the newest at the right."""
+
+    DEFAULT_CSS = """
+    LevelStrip { height: 1; width: 26; }
+    """
+
+    bars: reactive[tuple[int, ...]] = reactive(())
+    """Indices into BARS, oldest first."""
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._heights: deque[int] = deque(maxlen=MAX_BARS)
+        self._began: float | None = None
+        self._sum, self._n = 0.0, 0
+
+    def show(self, level: float | None, now: float) -> None:
+        """Add the level to the current bar.
+
+        Args:
+            level: peak, 0..1; None while paused, muted or ended, when the strip stays as it is.
+            now: seconds of a monotonic clock.
+        """
+        if level is None:
+            self._began = None
+            return
+        self._sum, self._n = self._sum + level, self._n + 1
+        if self._began is None:
+            self._began = now
+        elif now - self._began >= BAR_SECONDS:
+            self._heights.append(height(self._sum / self._n))
+            self._began, self._sum, self._n = now, 0.0, 0
+            self.bars = tuple(self._heights)
+
+    def render_line(self, y: int) -> Strip:
+        width = max(0, self.size.width - 2)
+        text = "".join(BARS[bar] for bar in self.bars[-width:]) if width else ""
+        return Strip([Segment(f" {text:>{width}} ")]).adjust_cell_length(self.size.width).apply_style(self.rich_style)
+
+
+def height(level: float) -> int:
+    """The index in `BARS` for a level of 0..1, in equal steps of decibels."""
+    db = 20 * math.log10(level) if level > 0 else STRIP_FLOOR_DB
+    return max(0, min(len(BARS) - 1, math.ceil((db - STRIP_FLOOR_DB) / -STRIP_FLOOR_DB * (len(BARS) - 1))))

@@ -1,4 +1,4 @@
-"""NoticeLine: trouble as a sentence at the bottom, never a dialog over the text."""
+"""NoticeLine: information, warnings and errors as a sentence at the bottom, never as a dialog over the text."""
 
 import math
 
@@ -11,13 +11,13 @@ from livecap.text.safety import printable
 from livecap.tui.transcript.paragraph import Paragraph
 
 SHOWN_SECONDS = 20.0
-"""A warning leaves by itself; an error stays until the next one or `escape`."""
+"""Information and warnings disappear after this time; an error stays until the next one or `escape`."""
 MAX_ROWS = 3
 SYMBOLS = {"info": "·", "warning": "▲", "error": "⨯"}
 
 
 class NoticeLine(Widget):
-    """One sentence on as many rows as it needs, three at most; no row where there is nothing to say."""
+    """One sentence on as many rows as it needs, at most `MAX_ROWS`; no row without a sentence."""
 
     COMPONENT_CLASSES = {"notice--info", "notice--warning", "notice--error"}
     DEFAULT_CSS = """
@@ -36,7 +36,12 @@ class NoticeLine(Widget):
         self._leaves_at = math.inf
 
     def show(self, sentence: str, severity: str, now: float) -> None:
-        """Say something; it takes the place of what was said before, but a warning never of an error."""
+        """Show a sentence instead of the last one. An error is only replaced by another error.
+
+        Args:
+            severity: "info", "warning" or "error"; anything else is a warning.
+            now: seconds of a monotonic clock.
+        """
         severity = severity if severity in SYMBOLS else "warning"
         if self.sentence and self.severity == "error" and severity != "error":
             return
@@ -45,7 +50,7 @@ class NoticeLine(Widget):
         self._leaves_at = math.inf if severity == "error" else now + SHOWN_SECONDS
 
     def tick(self, now: float) -> None:
-        """Take down what has been up long enough."""
+        """Hide the sentence if it has been shown long enough; `now` in seconds of the same clock."""
         if self.sentence and now >= self._leaves_at:
             self.dismiss()
 

@@ -1,4 +1,4 @@
-"""StatusBar: what the session is doing, and every number that is true now."""
+"""StatusBar: the state of the session, its source, model and language, and what is wrong."""
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -10,16 +10,20 @@ from livecap.session.status import SessionStatus, State
 from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE
 
+LISTENING = (State.LOADING, State.LISTENING)
+"""States in which sound arrives."""
+OVER = (State.ENDED, State.FAILED)
 SHOWN_LAG_SECONDS = 1.0
+"""A smaller lag is not shown."""
 BLINK_SECONDS = 1.0
 MIN_NAME_WIDTH = 12
-"""A source's name is cut no shorter; then it goes."""
+"""Columns of a source's name; with less space, the name is left out."""
 BETWEEN = "   "
 RECORDING = "●"
 
 
 class StatusBar(Widget):
-    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   lag 1.4 s`; less of it if narrow."""
+    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   lag 1.4 s`; fewer fields in a narrow terminal."""
 
     COMPONENT_CLASSES = {"status--state", "status--live", "status--quiet", "status--field", "status--trouble"}
     DEFAULT_CSS = """
@@ -35,24 +39,24 @@ class StatusBar(Widget):
 
     status: reactive[SessionStatus | None] = reactive(None, repaint=False)
     stopping: reactive[bool] = reactive(False)
-    """A person asked for the end; what was heard is still being decoded."""
+    """The user ended the session; the remaining sound is still being decoded."""
     blink: reactive[bool] = reactive(False)
-    """The dark half of a blink: `●` blinks while speech is heard."""
+    """True in the dark half of a blink; `●` blinks during speech."""
 
     def watch_status(self, old: SessionStatus | None, new: SessionStatus | None) -> None:
-        """Most new statuses look like the last one."""
+        """Redraw only if the fields changed; most statuses look like the last one."""
         if self._fields(old) != self._fields(new):
             self.refresh()
 
     def show(self, status: SessionStatus, stopping: bool, now: float) -> None:
-        """Show the status now; `now` in seconds of a monotonic clock."""
+        """Show a status; `now` in seconds of a monotonic clock."""
         self.blink = status.speaking and status.state is State.LISTENING and now % BLINK_SECONDS >= BLINK_SECONDS / 2
         self.stopping = stopping
         self.status = status
 
     @property
     def text(self) -> str:
-        """The bar as it is drawn, without styles."""
+        """The text of the bar."""
         return BETWEEN.join(text for text, _ in self._fields(self.status))
 
     def render_line(self, y: int) -> Strip:
@@ -69,7 +73,7 @@ class StatusBar(Widget):
         return Strip(segments).adjust_cell_length(width, base).apply_style(base)
 
     def _fields(self, status: SessionStatus | None) -> list[tuple[str, str]]:
-        """What fits, in order. State and trouble stay longest; language, model and source go in turn."""
+        """(text, style) of the fields that fit. Language, model and source are left out first, in this order."""
         if status is None:
             return []
         width = self.size.width - 2
@@ -87,9 +91,9 @@ class StatusBar(Widget):
             too_wide = _width(fields) - width
             if too_wide <= 0:
                 return fields
-            room = cell_len(middle.get("source", "")) - too_wide
-            if room >= MIN_NAME_WIDTH:
-                return [head, (_shorten(shown[0][0], room), "status--field"), *shown[1:], *tail]
+            name_width = cell_len(middle.get("source", "")) - too_wide
+            if name_width >= MIN_NAME_WIDTH:
+                return [head, (_shorten(shown[0][0], name_width), "status--field"), *shown[1:], *tail]
         return [(_shorten(text, width), name) for text, name in [head, *tail][: 1 if too_wide > 0 else None]]
 
 
@@ -122,7 +126,7 @@ def _language_text(status: SessionStatus) -> str:
 
 def _trouble(status: SessionStatus) -> list[str]:
     trouble = []
-    over = status.state in (State.ENDED, State.FAILED)
+    over = status.state in OVER
     if status.lag_seconds >= SHOWN_LAG_SECONDS and not over:
         trouble.append(f"lag {status.lag_seconds:.1f} s")
     if status.n_gaps:
@@ -147,7 +151,7 @@ def _width(fields: list[tuple[str, str]]) -> int:
 
 
 def _shorten(text: str, width: int) -> str:
-    """At most `width` columns, with an ellipsis where something is missing; never half a character."""
+    """`text` cut to `width` columns between characters, with an ellipsis if it was cut."""
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, max(0, width - 1)).rstrip() + "…" if width > 0 else ""

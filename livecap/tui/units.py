@@ -1,4 +1,4 @@
-"""Lengths and sizes as people say them."""
+"""Durations, sizes and counts as people write them."""
 
 
 def length_of_time(seconds: float) -> str:
@@ -15,3 +15,8 @@ def size(n_bytes: float) -> str:
         if n_bytes >= scale:
             return f"{n_bytes / scale:.1f} {unit}" if n_bytes < 10 * scale else f"{n_bytes / scale:.0f} {unit}"
     return f"{n_bytes:.0f} B"
+
+
+def matches(n: int) -> str:
+    """`no matches`, `1 match`, `5 matches`."""
+    return f"{n or 'no'} {'match' if n == 1 else 'matches'}"
