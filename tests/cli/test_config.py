@@ -46,7 +46,7 @@ def test_every_value_stands_with_its_origin(file, capsys, monkeypatch):
         (["config", "set", "langage", "x"], "Did you mean 'language'?"),
         (["config", "set", "screen.compact", "perhaps"], "true or false"),
         (["config", "set", "keys.pauze", "p"], "Did you mean 'pause'?"),
-        (["config", "set", "keys.pause", "m"], "wanted by 'pause' and by 'mark'"),
+        (["config", "set", "keys.pause", "m"], "is given to 'pause' and to 'mark'"),
         (["config", "unset", "langage"], "Did you mean 'language'?"),
     ],
 )

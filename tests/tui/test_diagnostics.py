@@ -32,7 +32,7 @@ def test_the_plot_of_latency_tells_its_median_and_its_p95():
 
 
 def test_before_the_first_utterance_no_latency_is_told():
-    assert latency_rows([], Axis.until(0.0, WIDTH)) == ["Word to stable: told when the first utterance has ended"]
+    assert latency_rows([], Axis.until(0.0, WIDTH)) == ["Word to stable: known after the first utterance"]
     assert cost_rows([], Axis.until(0.0, WIDTH)) == ["Cost of a step: none yet"]
     assert stage_rows([], WIDTH) == []
 
@@ -59,13 +59,13 @@ def test_p95_of_few_values_is_one_of_theirs_or_between():
 
 def test_history_keeps_the_worst_of_each_second():
     class Status:
-        lag_seconds, level, rtf, arrived_samples = 0.5, 0.1, 0.2, 16_000
+        lag_seconds, rtf, arrived_samples = 0.5, 0.2, 16_000
 
     history = SessionHistory()
     for now, lag in [(0.0, 0.5), (0.4, 3.0), (0.8, 0.1), (1.0, 0.2)]:
         Status.lag_seconds = lag
         history.note(Status, now)
-    assert list(history.moments) == [Moment(1.0, 3.0, 0.2, 0.1)]
+    assert list(history.moments) == [Moment(1.0, 3.0, 0.2)]
 
 
 async def test_the_screen_shows_stages_and_latency_of_the_session(show):

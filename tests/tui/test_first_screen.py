@@ -40,9 +40,9 @@ async def test_three_answers_are_what_the_app_leaves_with():
     async with opened(FirstScreen) as shown:
         await shown.shows("1 of 3", "MacBook Pro Microphone", "dB")
         await shown.press("enter")
-        await shown.shows("2 of 3", "recommended", "here")
+        await shown.shows("2 of 3", "recommended", "downloaded")
         await shown.press("enter")
-        await shown.shows("3 of 3", "Let the model say which")
+        await shown.shows("3 of 3", "Detect automatically")
         await shown.pilot.press(*"jap", "enter")
     assert shown.app.return_value == {
         "device": "MacBook Pro Microphone",
@@ -68,16 +68,16 @@ async def test_an_input_that_hears_nothing_says_so_after_three_seconds():
         await shown.shows("dB")
         shown.machine.meters[0].level = 0.0
         shown.app.screen.poll()
-        assert "Nothing is heard" not in shown.text
+        assert "This input is silent" not in shown.text
         shown.clock[0] += 3.1
-        await shown.shows("Nothing is heard from this input")
+        await shown.shows("This input is silent")
         shown.machine.meters[0].level = 0.5
         await shown.shows("dB")
         for _ in range(100):
-            if "Nothing is heard" not in shown.text:
+            if "This input is silent" not in shown.text:
                 break
             await shown.settle()
-        assert "Nothing is heard" not in shown.text
+        assert "This input is silent" not in shown.text
 
 
 async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
@@ -100,7 +100,7 @@ async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
         await shown.shows("600 MB of 4.7 GB, 10 MB/s, 7 min left", "%")
         await shown.press("escape")
         stopped.set()
-        await shown.shows("Stopped. What has come stays here")
+        await shown.shows("Stopped. Press Enter to continue")
         await shown.pilot.press("enter")
         for _ in range(200):
             if len(begun) == 2:
@@ -127,7 +127,7 @@ async def test_a_real_download_stops_mid_file_and_the_rest_comes_later(tmp_path,
             await shown.shows("3.9 MB of 9.1 MB")
             await shown.press("escape")
             server.go.set()
-            await shown.shows("Stopped. What has come stays here")
+            await shown.shows("Stopped. Press Enter to continue")
             [part] = tmp_path.rglob("*.livecap-part")
             n_here = part.stat().st_size
             assert 3_900_000 < n_here < 5_000_000

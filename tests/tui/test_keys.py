@@ -70,7 +70,7 @@ async def test_what_happens_now_cannot_be_gone_back_in(show):
         await screen.press("left", "right")
         assert not any(call.startswith("seek") for call in screen.session.calls)
         await screen.press("question_mark")
-        assert "Go 5 s back" not in screen.text
+        assert "Go back 5 s" not in screen.text
 
 
 async def test_enter_ends_the_utterance(show):
@@ -84,7 +84,7 @@ async def test_slash_finds_and_n_goes_from_place_to_place(show):
         said(screen, *(f"number {number} of many" if number % 10 else "Änderung here" for number in range(40)))
         await screen.settle()
         await screen.press("slash", *"änderung")
-        await screen.shows("4 found")
+        await screen.shows("4 matches")
         await screen.press("enter")
         await screen.shows("4 of 4")
         top = screen.view.scroll_offset.y
@@ -126,7 +126,7 @@ async def test_nothing_found_says_so(show):
         said(screen, "words")
         await screen.settle()
         await screen.press("slash", *"zebra", "enter")
-        await screen.shows("nothing found")
+        await screen.shows("no matches")
 
 
 async def test_y_copies_the_last_utterance(show, monkeypatch):
@@ -134,11 +134,11 @@ async def test_y_copies_the_last_utterance(show, monkeypatch):
     monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: bool(copied.append(text)) or True)
     async with show() as screen:
         await screen.press("y")
-        assert copied == [] and "nothing to copy" in screen.text
+        assert copied == [] and "Nothing to copy" in screen.text
         said(screen, "first", "the second one")
         await screen.settle()
         await screen.press("y")
-        assert copied == ["the second one"] and "copied to the clipboard" in screen.text
+        assert copied == ["the second one"] and "Copied the last utterance to the clipboard." in screen.text
 
 
 async def test_y_copies_what_the_mouse_selected_without_the_gutter(show, monkeypatch):
@@ -238,7 +238,7 @@ async def test_help_names_every_key_and_closes(show, key):
         await screen.press(key)
         assert isinstance(screen.app.screen, HelpScreen)
         await screen.shows(
-            "Search what was said", "Mark this moment", "Listen to another device", "Choose other colours"
+            "Search the transcript", "Mark this moment", "Switch to another input device", "Choose a theme"
         )
         await screen.press("escape")
         assert not isinstance(screen.app.screen, HelpScreen)
@@ -287,7 +287,7 @@ async def test_with_two_tracks_d_changes_the_one_that_is_chosen_with_tab(show):
         await screen.press("tab")
         await screen.shows("for  me  ▸them")
         await screen.press("enter")
-        await screen.shows("MacBook Pro Microphone is heard as me already")
+        await screen.shows("MacBook Pro Microphone is already the input of me")
         await screen.press("down", "down", "enter")
         for _ in range(50):
             if changes.asked:
@@ -332,10 +332,10 @@ async def test_l_forces_a_language_and_M_changes_the_model(show):
     changes = ScriptedChange()
     async with show(machine=ScriptedMachine(), change=changes) as screen:
         await screen.press("l")
-        await screen.shows("Let the model say which", "Japanese")
+        await screen.shows("Detect automatically", "Japanese")
         await screen.press(*"germ", "enter")
         await screen.press("M")
-        await screen.shows("Qwen/Qwen3-ASR-0.6B", "1.9 GB", "recommended", "too big")
+        await screen.shows("Qwen/Qwen3-ASR-0.6B", "1.9 GB", "recommended", "too large")
         await screen.press("enter")
         await screen.shows("● 00:00:00")
         for _ in range(50):
@@ -366,7 +366,7 @@ async def test_leaving_asks_only_while_sound_is_still_to_be_decoded(show):
     async with show(session) as screen:
         session.becomes(arrived_samples=16_000 * 9)
         await screen.press("q", "q")
-        await screen.shows("9 s of sound are still to be decoded", "y yes")
+        await screen.shows("9 s of audio is not transcribed yet", "y yes")
         await screen.press("n")
         assert screen.app.is_running and session.calls == ["start", "stop"]
         await screen.press("q")
@@ -387,9 +387,9 @@ async def test_keys_can_be_changed_in_the_settings(show):
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"pauze": "p"}, "no key does 'pauze'. Did you mean 'pause'?"),
-        ({"pause": "spacebar"}, "there is no key 'spacebar' for 'pause'. Did you mean 'space'?"),
-        ({"pause": "m"}, "'m' is wanted by 'pause' and by 'mark'."),
+        ({"pauze": "p"}, "there is no command 'pauze'. Did you mean 'pause'?"),
+        ({"pause": "spacebar"}, "there is no key 'spacebar' (for 'pause'). Did you mean 'space'?"),
+        ({"pause": "m"}, "the key 'm' is given to 'pause' and to 'mark'."),
         ({"pause": "hyper+p"}, "there is no key 'hyper+p'"),
     ],
 )

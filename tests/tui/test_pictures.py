@@ -141,8 +141,8 @@ def other_screens(folder):
         "model": (ModelScreen(machine, now), "1.9 GB"),
         "language": (LanguageScreen(machine.languages()), "Japanese"),
         "export": (ExportScreen(folder), "subtitles"),
-        "question": (QuestionScreen("9 s of sound are still to be decoded. Leave?"), "y yes"),
-        "help": (HelpScreen(screen), "Stop listening"),
+        "question": (QuestionScreen("9 s of audio is not transcribed yet and will be lost. Leave anyway?"), "y yes"),
+        "help": (HelpScreen(screen), "the clock stops"),
         "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: 73_000_000), "lag"),
     }
 

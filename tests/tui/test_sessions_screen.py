@@ -50,11 +50,11 @@ async def test_no_sessions_is_a_sentence(browse):
 async def test_all_sessions_are_searched_while_somebody_types(browse):
     async with browse() as shown:
         await shown.press("slash", *"budg")
-        await shown.shows("2 found", "1 found  Interview notes", "the budget was small")
+        await shown.shows("2 matches", "1 match  Interview notes", "the budget was small")
         await shown.press("enter", "down", "enter")
         await shown.shows("Interview notes, second round.", "▸")
         await shown.press("q")
-        await shown.shows("2 found")
+        await shown.shows("2 matches")
         await shown.press("escape")
         await shown.shows("3 sessions")
 
@@ -72,7 +72,7 @@ async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
 async def test_sound_that_was_not_kept_is_told(browse):
     async with browse() as shown:
         await shown.press("enter", "space")
-        await shown.shows("was not kept", "--save-audio")
+        await shown.shows("was not saved", "--save-audio")
 
 
 async def test_sound_is_played_from_the_chosen_line(browse):
@@ -100,7 +100,7 @@ async def test_a_session_is_deleted_after_a_question_only(browse):
     async with browse() as shown:
         folder = shown.folder / shown.names[2]
         await shown.press("delete")
-        await shown.shows("Delete the session", "cannot be brought back")
+        await shown.shows("Delete session", "cannot be undone")
         await shown.press("enter")
         assert folder.is_dir()
         await shown.press("delete", "y")
@@ -121,15 +121,15 @@ async def test_a_session_is_exported_and_nothing_is_overwritten_unasked(browse, 
     monkeypatch.chdir(tmp_path)
     async with browse() as shown:
         await shown.press("down", "e")
-        await shown.shows("Write the session as", "subtitles for the web", str(tmp_path)[:20])
+        await shown.shows("Export the session as", "subtitles for the web", str(tmp_path)[:20])
         await shown.press("down", "enter")
-        await shown.shows("Written:")
+        await shown.shows("Exported to")
         [path] = tmp_path.glob("*.txt")
         assert "the pump herself" in path.read_text(encoding="utf-8")
         await shown.press("e", "down", "enter")
-        await shown.shows("Replace it?")
+        await shown.shows("Replace the txt file")
         await shown.press("y")
-        await shown.shows("Written:")
+        await shown.shows("Exported to")
 
 
 async def test_old_text_cannot_reach_the_terminal_as_commands(browse):

@@ -82,7 +82,7 @@ class ExportScreen(Screen[str | None]):
             path = export_file(session, form, folder, overwrite)
         except LivecapError as error:
             if "is there already" in str(error):
-                question = f"{printable(str(folder))} already has a {form} file of this session. Replace it?"
+                question = f"Replace the {form} file of this session in {printable(str(folder))}?"
                 self.app.push_screen(QuestionScreen(question), lambda yes: self._write(True) if yes else None)
             else:
                 self.query_one("#trouble", Static).update(printable(str(error)))
