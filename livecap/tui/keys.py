@@ -57,7 +57,7 @@ READING = [
     command("previous", "N", "Previous", "Previous match", action="match(-1)"),
     command("copy", "y", "Copy", "Copy the selection, or the last utterance"),
     command("times", "t", "Times", "Change or hide the timestamps"),
-    command("compact", "z", "Compact", "Compact view: no blank lines, no bars"),
+    command("compact", "z", "Compact", "Compact view: no blank lines or bars"),
     command("follow", "end,G", "Follow", "Go to the end and follow new text"),
     command("dismiss", "escape", "Dismiss", "Close the search, question or notice", action="dismiss_one"),
 ]

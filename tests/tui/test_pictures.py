@@ -4,11 +4,11 @@ A picture is the text of the screen, and for each theme a digest of the style of
 makes pixels of a screen; a failing test shows the text that changed.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
+from rich.color import Color
 from textual.widgets import Input
 
 from livecap.archive.archive import Archive
@@ -147,33 +147,81 @@ def other_screens(folder):
     }
 
 
-def styles(strips):
-    """A digest of the style of every cell; where text can be selected is no part of it."""
-    digest = hashlib.sha256()
+LOOKS = {
+    "": ".",
+    "bold": "b",
+    "faint": "f",
+    "faint italic": "p",
+    "colour": "c",
+    "colour bold": "C",
+    "colour underline": "u",
+    "colour italic underline": "i",
+    "reverse": "r",
+}
+"""Letters of the looks that a session has; others are written as a digit, with a legend."""
+COLOURFUL = 48
+"""A colour has at least this difference between its channels; less is a shade of grey."""
+FAINT = 0.8
+"""A grey with less contrast than this part of the contrast of plain text is faint."""
+HIGHLIGHTED = 0.15
+"""A background that differs from the screen's by more than this part of the contrast of plain text is a highlight."""
+
+
+def brightness(colour):
+    return sum(colour.triplet)
+
+
+def is_colourful(colour):
+    return max(colour.triplet) - min(colour.triplet) >= COLOURFUL
+
+
+def look(style, background, contrast):
+    """The style of a cell in words that do not depend on the theme: attributes, faint or coloured, highlighted."""
+    words = [name for name in ("bold", "italic", "underline", "reverse") if getattr(style, name)]
+    behind = style.bgcolor or background
+    if is_colourful(behind) or abs(brightness(behind) - brightness(background)) > HIGHLIGHTED * contrast:
+        return " ".join(["highlighted", *words])
+    if style.color is None:
+        return " ".join(words)
+    if is_colourful(style.color):
+        return " ".join(["colour", *words])
+    is_faint = abs(brightness(style.color) - brightness(behind)) < FAINT * contrast
+    return " ".join(["faint", *words] if is_faint else words)
+
+
+def looks(app, strips):
+    """A letter for the look of each character that is not a plain space, row by row."""
+    colours = app.theme_variables
+    background, foreground = (Color.parse(colours[name]) for name in ("background", "foreground"))
+    contrast = abs(brightness(foreground) - brightness(background))
+    letters, others, rows = LOOKS, {}, []
     for strip in strips:
+        row = ""
         for segment in strip:
-            style = segment.style
-            look = (style.color, style.bgcolor, style.bold, style.dim, style.italic, style.underline, style.reverse)
-            for _ in segment.text:
-                digest.update(repr(tuple(getattr(part, "name", part) for part in look)).encode())
-    return digest.hexdigest()[:16]
+            found = look(segment.style, background, contrast)
+            letter = letters.get(found) or others.setdefault(found, str(len(others) + 1))
+            row += "".join(" " if character == " " and letter in ".bfpcC" else letter for character in segment.text)
+        rows.append(row.rstrip())
+    legend = [f"{letter} {found}" for found, letter in others.items()]
+    return "\n".join(["  ".join(legend), *rows]).strip("\n")
 
 
 async def pictured(shown, settle):
-    """The screen now, at every size and in every theme, as text."""
+    """The screen now at every size: its text, and the look of its characters, which is the same in every theme."""
     parts = []
     for box in shown.app.screen.query(Input):
         box.cursor_blink = False
     for size in SIZES:
         await shown.pilot.resize_terminal(*size)
-        marks = []
+        seen = set()
         for theme in THEMES:
             shown.app.theme = theme
             await settle()
             await shown.pilot.pause()
-            marks.append(f"{theme} {styles(shown.strips)}")
+            seen.add(looks(shown.app, shown.strips))
+        assert len(seen) == 1, "\n---\n".join(seen)
         rows = "\n".join(f"|{line}|" for line in shown.lines)
-        parts.append(f"{size[0]}x{size[1]}  {'  '.join(marks)}\n{rows}\n")
+        parts.append(f"{size[0]}x{size[1]}\n{rows}\n{seen.pop()}\n")
     return "\n".join(parts)
 
 

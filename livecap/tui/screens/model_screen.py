@@ -153,8 +153,8 @@ def _row(model: ModelChoice) -> Text:
     text = Text(no_wrap=True)
     text.append(f"{printable(model.name):<21}")
     text.append(f"{said:<12}", style="bold")
-    text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>7}")
-    text.append(f"{'' if model.memory_bytes is None else 'memory ' + size(model.memory_bytes):>15}  ")
+    text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>6}")
+    text.append(f"{'' if model.memory_bytes is None else 'memory ' + size(model.memory_bytes):>14}  ")
     text.append(f"{'downloaded' if model.is_here else '':<12}")
     text.append(printable(model.about), style="dim")
     return text
