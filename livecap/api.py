@@ -1,9 +1,9 @@
 """livecap as a library: load a model, transcribe an array, stream sound as it arrives (docs/api.md).
 
-    import livecap
+import livecap
 
-    with livecap.load("tiny") as model:
-        print(model.transcribe(samples, rate=16_000).text)
+with livecap.load("tiny") as model:
+    print(model.transcribe(samples, rate=16_000).text)
 """
 
 from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ from livecap.engine import Engine, EngineSettings
 from livecap.errors import AudioError
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.text.languages import parse_language
+from livecap.text.scripts import joined
 from livecap.transcribe.files import transcribe
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 
@@ -42,8 +43,8 @@ def load(
     """Load a model on the calling thread; use and close it on that thread.
 
     Args:
-        model: a folder, `tiny`, a short name such as `0.6b`, or a repository of the Hugging Face Hub, which is downloaded
-            where it is not on this machine yet.
+        model: a folder, `tiny`, a short name such as `0.6b`, or a repository of the Hugging Face Hub, which is
+            downloaded where it is not on this machine yet.
         language: name or ISO code of the language to force; None lets the model name the language.
         context: names and words to expect.
         on_notice: gets sentences about the model that the user should know.
@@ -142,7 +143,7 @@ class Stream:
     @property
     def stable(self) -> str:
         """Text that will not change; it only grows."""
-        return " ".join(text for text in (*self._utterances, self._open[0]) if text)
+        return joined((*self._utterances, self._open[0]))
 
     @property
     def partial(self) -> str:
@@ -152,7 +153,7 @@ class Stream:
     @property
     def text(self) -> str:
         """Stable and partial text."""
-        return self.stable + (self.partial if self._open[0] else " " + self.partial if self.stable else self.partial)
+        return joined((*self._utterances, self._open[0] + self.partial))
 
     def _accept(self, samples: NDArray[np.float32]) -> None:
         if len(samples):
@@ -183,7 +184,11 @@ class _Ear:
         array = np.asarray(sound)
         if array.ndim == 1:
             array = array[:, None]
-        if array.ndim != 2 or not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
+        if (
+            array.ndim != 2
+            or not np.issubdtype(array.dtype, np.number)
+            or np.issubdtype(array.dtype, np.complexfloating)
+        ):
             raise AudioError(f"Sound is an array [n] or [n, n_channels] of numbers, not {array.dtype} {array.shape}.")
         if np.issubdtype(array.dtype, np.integer):
             array = array / -float(np.iinfo(array.dtype).min or -1)

@@ -12,7 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 import livecap
-from livecap.eval.alignment import distance
+from livecap.eval.alignment import edit_distance
 from livecap.eval.wer import normalise
 from livecap.shipped import demo_recording, reference_text
 
@@ -35,7 +35,7 @@ def model() -> Any:
 def wrong_words(text: str) -> float:
     """Share of the recording's first words that `text` has wrong."""
     heard = normalise(text)
-    return distance(normalise(reference_text(demo_recording()))[: len(heard)], heard) / len(heard)
+    return edit_distance(normalise(reference_text(demo_recording()))[: len(heard)], heard) / len(heard)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
@@ -72,9 +72,7 @@ def test_stable_text_only_grows_and_the_end_says_it_all(model: livecap.Model, sa
 
 
 @pytest.mark.parametrize("kind", ["16 bit", "stereo", "other rate", "float64"])
-def test_arrays_of_every_kind_give_the_same_text(
-    model: livecap.Model, samples: NDArray[np.float32], kind: str
-) -> None:
+def test_arrays_of_every_kind_give_the_same_text(model: livecap.Model, samples: NDArray[np.float32], kind: str) -> None:
     sound, rate = samples[: 6 * 16_000], 16_000
     expected = model.transcribe(sound).text
     given: dict[str, tuple[NDArray[Any], int]] = {
@@ -86,7 +84,7 @@ def test_arrays_of_every_kind_give_the_same_text(
     array, rate = given[kind]
     result = model.transcribe(array, rate)
     assert result.duration_seconds == pytest.approx(6, abs=0.01)
-    assert distance(normalise(expected), normalise(result.text)) <= (1 if kind == "other rate" else 0)
+    assert edit_distance(normalise(expected), normalise(result.text)) <= (1 if kind == "other rate" else 0)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ A pattern uses these constants inside a character class: `[{SPACELESS}]`.
 """
 
 import unicodedata
+from collections.abc import Iterable
 
 HAN = "\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 KANA = "\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9f"
@@ -34,6 +35,15 @@ _RANGES = tuple((SPACELESS[i], SPACELESS[i + 2]) for i in range(0, len(SPACELESS
 def is_spaceless(character: str) -> bool:
     """True for a character of a script without spaces: it may begin a word wherever it stands."""
     return any(first <= character <= last for first, last in _RANGES)
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Pieces of text one after the other, with a space between two unless their script has none."""
+    text = ""
+    for piece in filter(None, map(str.strip, pieces)):
+        between = " " if text and not (is_spaceless(text[-1]) or is_spaceless(piece[0])) else ""
+        text += between + piece
+    return text
 
 
 def cells(text: str) -> int:

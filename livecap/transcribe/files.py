@@ -7,6 +7,7 @@ from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector
 from livecap.engine import Engine
 from livecap.stream.config import samples_in
+from livecap.text.scripts import joined
 from livecap.transcript import SAMPLE_RATE
 
 MOST_SAMPLES = 28 * SAMPLE_RATE
@@ -24,7 +25,7 @@ def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
         budget = config.loops.token_budget(stop - start)
         decoded = recogniser.decode((), (), (), budget, samples_in(config.utterance.pad_seconds))
         texts.append(engine.tokenizer.decode(decoded.ids).strip())
-    return " ".join(text for text in texts if text)
+    return joined(texts)
 
 
 def cut_at_pauses(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
