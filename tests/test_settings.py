@@ -32,7 +32,7 @@ def written(file, text):
     return file
 
 
-def test_without_a_file_all_is_default(file):
+def test_without_a_file_everything_has_its_default(file):
     now = loaded(file)
     assert now.settings == Settings() and now.origins == {} and now.path == file
 
@@ -70,14 +70,14 @@ def test_a_flag_can_take_a_setting_back(file):
         ("language = ", "is not valid TOML"),
     ],
 )
-def test_what_makes_no_sense_is_named_with_the_file(file, text, sentence):
+def test_an_invalid_setting_is_named_with_the_file(file, text, sentence):
     with pytest.raises(SettingsError) as trouble:
         loaded(written(file, text))
     assert sentence in str(trouble.value) and str(file) in str(trouble.value)
     assert "\n" not in str(trouble.value)
 
 
-def test_a_misspelt_variable_is_named_and_strange_ones_are_not_ours(file):
+def test_a_misspelt_variable_is_named_and_unrelated_ones_are_ignored(file):
     with pytest.raises(SettingsError, match="LIVECAP_LANGAGE. Did you mean LIVECAP_LANGUAGE?"):
         loaded(file, LIVECAP_LANGAGE="en")
     assert loaded(file, LIVECAP_PROVE="1", LIVECAP_LANGUAGE="").settings == Settings()
@@ -93,7 +93,7 @@ def test_the_environment_is_typed(file, text, value):
 @pytest.mark.parametrize(
     "variable", ["LIVECAP_SCREEN_COMPACT", "LIVECAP_CHUNK_SECONDS", "LIVECAP_SCREEN_CAPTION_LINES"]
 )
-def test_a_variable_without_meaning_is_named(file, variable):
+def test_an_invalid_variable_is_named(file, variable):
     with pytest.raises(SettingsError, match=f"{variable}: .* not 'perhaps'"):
         loaded(file, **{variable: "perhaps"})
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_changed_safely_is_left_alone(file):
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_the_file_is_its_owners_alone_and_nothing_else_is_left(file):
+def test_the_file_is_private_and_only_a_lock_is_left_beside_it(file):
     before = os.umask(0)
     try:
         store(file, {"model": "tiny"})

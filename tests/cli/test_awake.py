@@ -1,22 +1,22 @@
-"""A live session holds off sleep, and lets go however it ends."""
+"""A live session keeps the computer awake, and stops doing so however it ends."""
 
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from livecap.cli.awake import kept_awake
+from tests.audio_in.waiting import eventually
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a stand-in for systemd-inhibit")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a fake systemd-inhibit")
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a stand-in for systemd-inhibit writes down: how it is called, and when what it runs has ended."""
+    """The notes of a fake systemd-inhibit: its arguments, and the end of the program it runs."""
     notes, program = tmp_path / "notes", tmp_path / "bin" / "systemd-inhibit"
     program.parent.mkdir()
     notes.touch()
@@ -26,16 +26,9 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return notes
 
 
-def eventually(notes: Path, line: str) -> None:
-    until = time.monotonic() + 20
-    while line not in notes.read_text():
-        assert time.monotonic() < until, notes.read_text()
-        time.sleep(0.01)
-
-
-def test_sleep_is_held_off_in_here(said: Path) -> None:
+def test_sleep_is_prevented_within_the_block(said: Path) -> None:
     with kept_awake():
-        eventually(said, "--what=idle:sleep")
+        eventually(lambda: "--what=idle:sleep" in said.read_text())
         assert "let go" not in said.read_text()
     assert said.read_text().count("--what") == 1
 
@@ -43,13 +36,13 @@ def test_sleep_is_held_off_in_here(said: Path) -> None:
 def test_a_session_that_is_killed_lets_go(said: Path) -> None:
     program = "from livecap.cli.awake import kept_awake\nwith kept_awake():\n    input()"
     with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, cwd=ROOT) as process:
-        eventually(said, "--what")
+        eventually(lambda: "--what" in said.read_text())
         assert "let go" not in said.read_text()
         process.kill()
-    eventually(said, "let go")
+    eventually(lambda: "let go" in said.read_text())
 
 
-def test_where_nothing_can_hold_it_off_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_program_that_prevents_sleep_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with kept_awake():
         pass

@@ -1,4 +1,4 @@
-"""The command line as people use it: in a process of its own, with real files and the embedded model."""
+"""The command line as users run it: in its own process, with real files and the embedded model."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def test_json_output_has_all_that_the_screen_sees(clip: Path, tmp_path: Path) ->
     assert [line["type"] for line in lines if line["type"] != "update"] == [json.loads(line)["type"] for line in log]
 
 
-def test_a_missing_recording_is_told_before_a_model_is_looked_for(tmp_path: Path) -> None:
+def test_a_missing_recording_is_reported_before_the_model_is_resolved(tmp_path: Path) -> None:
     out = livecap("--replay", tmp_path / "nosuch.wav", "--model", "nobody/has-this", "--log-dir", tmp_path / "logs")
     assert out.returncode == 1 and "nosuch.wav" in out.stderr and "nobody" not in out.stderr
 
@@ -90,7 +90,7 @@ def bad_inputs(folder: Path) -> dict[str, list[str | Path]]:
         "NaN samples": ["--replay", folder / "nan.wav", "--model", "tiny"],
         "a folder": ["--replay", folder, "--model", "tiny"],
         "no such device": ["--device", "No Such Yeti", "--model", "tiny"],
-        "a folder that is no model": ["--replay", RECORDING, "--model", folder / "nomodel"],
+        "a folder without a model": ["--replay", RECORDING, "--model", folder / "nomodel"],
         "no network and no cache": ["--replay", RECORDING, "--model", "someone/nothing-here"],
         "unknown language": [*replay, "--language", "Klingon"],
         "unwritable log folder": [*replay, "--log-dir", folder / "file"],
@@ -103,7 +103,7 @@ def bad_inputs(folder: Path) -> dict[str, list[str | Path]]:
 
 
 BAD = """no such file, empty file, not audio, 0 samples, NaN samples, a folder, no such device,
-a folder that is no model, no network and no cache, unknown language, unwritable log folder, pace, chunk,
+a folder without a model, no network and no cache, unknown language, unwritable log folder, pace, chunk,
 unknown flag, unknown command, two sources"""
 
 
@@ -118,7 +118,7 @@ def test_bad_input_is_one_clear_line(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "logs").exists() or not any((tmp_path / "logs").iterdir())
 
 
-def test_what_a_model_lacks_is_told_once(clip: Path, tmp_path: Path) -> None:
+def test_what_a_model_lacks_is_reported_once(clip: Path, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(ROOT / "livecap" / "tiny", folder)
     config = json.loads((folder / "config.json").read_text())
@@ -177,12 +177,12 @@ with signals_stop(lambda: os.write(1, b"stopping\\n")):
     "module, status",
     [
         ("livecap.cli.main", -signal.SIGINT),  # while code is loaded
-        ("livecap.cli.sound", 130),  # while the request is read
+        ("livecap.cli.sound", 130),  # while the command line is read
         ("livecap.model.backend", 0),  # sound is open: what was heard is decoded and logged
     ],
 )
 @pytest.mark.parametrize("live", [True, False], ids=["live", "recording"])
-def test_an_interrupt_while_the_program_starts_is_no_traceback(
+def test_an_interrupt_while_the_program_starts_prints_no_traceback(
     tmp_path: Path, clip: Path, module: str, status: int, live: bool
 ) -> None:
     interrupted = f"""
@@ -205,7 +205,7 @@ main()
             stdin=pipe, capture_output=True, text=True, timeout=60, cwd=ROOT,
         )  # fmt: skip
     if not live and status == 0:
-        status = 130  # a recording is there again
+        status = 130  # a recording can be replayed again
     assert (out.returncode, out.stderr) == (status, "")
     if status == 0:
         log = (folder_of(tmp_path / "logs") / "session.jsonl").read_text().splitlines()
@@ -234,7 +234,7 @@ def test_an_output_that_cannot_be_written_is_one_clear_line(clip: Path, tmp_path
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_is_told_by_every_command(unbuffered: str) -> None:
+def test_every_command_reports_a_full_disk(unbuffered: str) -> None:
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "livecap", "config", "template"]
         environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
@@ -245,7 +245,7 @@ def test_a_full_disk_is_told_by_every_command(unbuffered: str) -> None:
     assert out.stderr.startswith("livecap: Cannot ") and out.stderr.count("\n") == 1 and "No space" in out.stderr
 
 
-def test_a_reader_that_leaves_is_no_error_of_any_command() -> None:
+def test_a_reader_that_leaves_is_not_an_error_of_any_command() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     command = [sys.executable, "-m", "livecap", "config", "template"]
@@ -268,7 +268,7 @@ def test_a_hangup_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--pace", "max"], ["--replay", "x.wav", "demo"], ["demo", "--pace", "0"], ["--mic", "devices"]]
 )
-def test_options_that_make_no_sense_together_are_told(arguments: list[str]) -> None:
+def test_options_that_exclude_each_other_are_reported(arguments: list[str]) -> None:
     out = livecap(*arguments)
     assert out.returncode in (1, 2) and "Traceback" not in out.stderr and "livecap" in out.stderr
 

@@ -1,4 +1,4 @@
-"""`livecap config` tells the truth about where each value came from, and the documents are made from the settings."""
+"""`livecap config` says where each value came from; the tables in the documents are made from the settings."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def file(tmp_path, monkeypatch):
     return path
 
 
-def test_every_value_stands_with_its_origin(file, capsys, monkeypatch):
+def test_every_value_is_printed_with_its_origin(file, capsys, monkeypatch):
     monkeypatch.setenv("LIVECAP_SCREEN_THEME", "nord")
     assert run(["config", "set", "language", "English"]) == 0
     assert run(["config", "set", "keys.pause", "f5"]) == 0
@@ -57,7 +57,7 @@ def test_a_mistake_is_one_line_and_changes_nothing(file, capsys, arguments, sent
     assert not file.exists()
 
 
-def test_a_file_that_makes_no_sense_stops_every_command_with_one_line(file, capsys):
+def test_an_invalid_file_stops_every_command_with_one_line(file, capsys):
     file.write_text("[screen]\ncolour = 'blue'\n")
     assert run(["devices"]) == 1
     assert "there is no setting 'screen.colour'" in capsys.readouterr().err
@@ -69,14 +69,14 @@ def test_the_template_is_a_settings_file_that_changes_nothing(file, capsys):
     assert load_settings({}).settings == load_settings({}, {"LIVECAP_SETTINGS": "no-such-file"}).settings
 
 
-def test_the_template_with_every_setting_made_active_is_valid(file):
+def test_the_template_with_every_setting_uncommented_is_valid(file):
     active = re.sub(r"^# (\w+ = )", r"\1", template(), flags=re.MULTILINE)
     file.write_text(active, encoding="utf-8")
     assert load_settings({}).settings.language == "English"
 
 
 def test_the_documents_name_every_setting_and_every_key():
-    script = "from livecap.tui.keys import keys_table; print(keys_table())"  # Textual stays out of this process
+    script = "from livecap.tui.keys import keys_table; print(keys_table())"  # keeps Textual out of this process
     keys = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert settings_table() in (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert keys in (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")

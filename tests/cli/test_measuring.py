@@ -15,7 +15,7 @@ from livecap.shipped import demo_recording
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some seconds of the demo's, with text and word times."""
+    """The first seconds of the demo recording, with text and word times."""
     folder = tmp_path_factory.mktemp("recordings")
     part = beginning(read_reference(demo_recording()), 7)
     soundfile.write(folder / "short.flac", part.samples, 16_000)
@@ -50,7 +50,7 @@ def test_eval_prints_one_table_and_stores_the_same_figures(
     assert plot.read_text().startswith("<svg") and plot.read_text().count("<circle") > 4
 
 
-def test_eval_fails_where_a_bound_is_missed(
+def test_eval_fails_if_a_bound_is_missed(
     recording: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = ["eval", recording, "--no-offline", "--chunk", "2"]
@@ -66,7 +66,7 @@ def test_definitions_are_in_the_help(capsys: pytest.CaptureFixture[str], monkeyp
 
 
 @pytest.mark.parametrize("missing", [".flac", ".txt", ".words.json"])
-def test_a_recording_that_lacks_something_is_told_in_a_line(
+def test_a_recording_that_lacks_something_is_reported_in_one_line(
     recording: Path, missing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for suffix in {".flac", ".txt", ".words.json"} - {missing}:

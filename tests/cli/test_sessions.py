@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 import zlib
@@ -37,7 +38,7 @@ Livecap = Callable[..., Out]
 
 @pytest.fixture
 def livecap(logs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Livecap:
-    """The program as its entry point runs it, on these sessions."""
+    """Runs the command line on these sessions, in this process."""
     monkeypatch.setattr("sys.stdin", io.StringIO())
 
     def call(*arguments: str | Path) -> Out:
@@ -75,13 +76,15 @@ def test_a_search_prints_lines_or_json(livecap: Livecap) -> None:
     assert livecap("search", "budget", "--since", "2w").returncode in (0, 1)
 
 
-def test_a_forced_language_of_the_settings_narrows_no_search(livecap: Livecap, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_language_of_the_settings_does_not_narrow_a_search(
+    livecap: Livecap, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LIVECAP_LANGUAGE", "Chinese")
     assert livecap("search", "budget").returncode == 0
     assert livecap("search", "budget", "--language", "zh").returncode == 1
 
 
-def test_reindex_makes_the_index_anew(livecap: Livecap, logs: Path) -> None:
+def test_reindex_rebuilds_the_index(livecap: Livecap, logs: Path) -> None:
     out = livecap("reindex")
     assert out.returncode == 0 and out.stdout == "Indexed 2 sessions.\n"
     assert (logs / "index.sqlite").stat().st_mode & 0o777 == 0o600
@@ -136,7 +139,7 @@ def test_logs_that_cannot_be_read_are_named_beside_those_that_can(livecap: Livec
     assert len(out.stderr.splitlines()) == 2
 
 
-def test_a_search_without_a_hit_says_so_to_people(livecap: Livecap, logs: Path) -> None:
+def test_a_search_without_a_result_says_so_in_text(livecap: Livecap, logs: Path) -> None:
     out = livecap("search", "nosuchword")
     assert (out.returncode, out.stdout) == (1, "")
     assert out.stderr == "livecap: Nothing found for 'nosuchword' in 2 sessions.\n"
@@ -198,12 +201,21 @@ def test_cut_off_sessions_are_listed_and_kept(livecap: Livecap, logs: Path) -> N
     assert "No session" in livecap("recover").stdout
 
 
-def test_a_cut_off_session_is_deleted_but_for_what_is_not_livecaps(livecap: Livecap, logs: Path) -> None:
+def test_deleting_a_cut_off_session_leaves_files_of_others(livecap: Livecap, logs: Path) -> None:
     folder = write(logs, said(["Good morning."]), end=False)
     (folder / "notes.txt").write_text("mine")
     out = livecap("recover", "--delete")
     assert out.returncode == 0 and f"Deleted {folder.name}." in out.stdout and "notes.txt" in out.stdout
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def read_until(terminal: int, words: bytes) -> bytes:
+    """What a program prints on a terminal, up to these words; fails if they do not come."""
+    seen = b""
+    while words not in seen:
+        assert select.select([terminal], [], [], 60)[0], seen
+        seen += os.read(terminal, 1000)
+    return seen
 
 
 def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) -> None:
@@ -216,19 +228,16 @@ def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) ->
     ours, theirs = pty.openpty()
     with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=theirs, cwd=ROOT) as process:
         os.close(theirs)
-        seen = b""
-        while b"> " not in seen:
-            seen += os.read(ours, 1000)
+        seen = read_until(ours, b"> ")
         os.write(ours, b"k\n")
-        while b"on we go" not in seen:
-            seen += os.read(ours, 1000)
+        seen += read_until(ours, b"on we go")
         assert process.wait(60) == 0
     os.close(ours)
     assert b"was cut off after 4 s: Good morning." in seen
     assert RecordedSession(folder).ended
 
 
-def test_no_question_is_asked_where_nobody_can_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_question_is_asked_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from livecap.cli.recover import offer
     from livecap.settings.fields import Settings
 

@@ -1,10 +1,9 @@
-"""Where sound comes from, as people ask for it: pipes, parts of recordings, two inputs, the input used last."""
+"""Where sound comes from: pipes, parts of recordings, two inputs, the input used last."""
 
 import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from livecap.audio_in.device.devices import InputDevice
 from livecap.cli.sound import check_sound, labels_of, recall_device, remember_device
 from livecap.errors import AudioError, SettingsError
 from livecap.settings.fields import Settings
+from tests.audio_in.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "recordings" / "dictation.flac"
@@ -111,7 +111,7 @@ def test_a_part_of_a_recording_keeps_its_times(tmp_path: Path) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
-def test_what_makes_no_sense_is_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_requests_are_one_clear_line(tmp_path: Path, arguments: list[str], message: str) -> None:
     out = livecap(*arguments, "--model", "tiny", "--log-dir", tmp_path, stdin=subprocess.DEVNULL)
     assert out.returncode in (1, 2) and message in out.stderr and "Traceback" not in out.stderr
     assert not any(tmp_path.iterdir())
@@ -131,7 +131,7 @@ def test_two_inputs_are_two_tracks_with_labels() -> None:
         check_sound(Settings(mic=True, device="Rode"))
 
 
-def test_the_input_used_last_is_used_again_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_input_used_last_is_used_again_with_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = [MIC, LOOPBACK]
     monkeypatch.setattr(devices, "list_inputs", lambda monitors=True: inputs)
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path / "s"))
@@ -149,7 +149,7 @@ def test_the_input_used_last_is_used_again_and_said(tmp_path: Path, monkeypatch:
     assert recall_device(Settings()) == (Settings(), None)
 
 
-def test_the_input_used_last_is_its_owners_to_read_from_the_start(
+def test_the_file_with_the_input_used_last_is_private_from_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path))
@@ -171,11 +171,10 @@ def test_a_killed_session_leaves_sound_that_plays(tmp_path: Path) -> None:
         process.stdin.write(raw(3))
         process.stdin.flush()
         assert process.stdout.readline()
-        deadline = time.monotonic() + 30
-        while not (files := list(tmp_path.glob("*/audio/sound.wav"))) or files[0].stat().st_size < 90_000:
-            assert time.monotonic() < deadline
+        eventually(lambda: any(path.stat().st_size >= 90_000 for path in tmp_path.glob("*/audio/sound.wav")))
         process.kill()
-    samples, _ = soundfile.read(files[0], dtype="int16")
+    [file] = tmp_path.glob("*/audio/sound.wav")
+    samples, _ = soundfile.read(file, dtype="int16")
     expected = np.frombuffer(raw(3), "<i2")
     assert len(samples) > 40_000 and np.array_equal(samples, expected[: len(samples)])
-    assert (files[0].parent / "unsaved").exists()
+    assert (file.parent / "unsaved").exists()
