@@ -230,7 +230,9 @@ def _percentiles(times: list[float]) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print the figures, and store them with --out."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.archive", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hours", type=int, default=10_000, help="hours of text to search")
     parser.add_argument(
         "--folder", type=Path, help="folder for the logs, several gigabytes (default: the system's temporary folder)"

@@ -217,7 +217,11 @@ def _parse_piece(text: str) -> Piece:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 1 where anything was revised, lost or doubled."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.oracle_counts",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--steps", type=int, default=1_000_000, metavar="N", help="the least number of steps (default: a million)"
     )

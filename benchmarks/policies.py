@@ -84,7 +84,9 @@ def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: To
 
 def main() -> int:
     """Measure, print a table, store the figures; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.policies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--mode", dest="modes", action="append", help="as in livecap eval (default: all rules and chunks)"
     )

@@ -180,7 +180,7 @@ async def took(pilot: Any, act: Callable[[], object]) -> float:
 
 def main() -> int:
     """Measure, print and store; the exit status is 1 where a bound is missed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.screen", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, help="also write the figures to a file")
     parser.add_argument("--utterances", type=int, nargs="*", default=[1_000, 50_000])
     parser.add_argument("--updates", type=int, default=600)

@@ -146,7 +146,9 @@ def missed(result: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     """Measure, print and store; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--skip-hour", action="store_true", help="skip the hour-long file")

@@ -141,7 +141,11 @@ def main() -> int:
     if sys.argv[1:2] == [OURS]:
         print(json.dumps(_measure_ours(*sys.argv[2:7])))
         return 0
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.versus_mlx_qwen3_asr",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING")
     parser.add_argument(
         "--rival",

@@ -63,7 +63,11 @@ def summary(found: Distances) -> dict[str, Any]:
 
 def main() -> int:
     """Measure, print and store; the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.word_times",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("recordings", nargs="+", type=Path)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--mode", default="default")
