@@ -1,7 +1,7 @@
 """livecap against mlx-qwen3-asr: the same checkpoint, sound, precision and BLAS, one after the other.
 
-    python -m venv rival && rival/bin/pip install mlx-qwen3-asr==0.4.4 "mlx[cpu]"
-    python -m benchmarks.versus_mlx_qwen3_asr --rival rival/bin/python --checkpoint DIR RECORDING... --geometry 0.6b
+    python -m venv other && other/bin/pip install mlx-qwen3-asr==0.4.4 "mlx[cpu]"
+    python -m benchmarks.versus_mlx_qwen3_asr --python other/bin/python --checkpoint DIR RECORDING... --geometry 0.6b
 
 Each program runs in its own process. Both compute in float32 on the CPU, with 2 s chunks. (The default of
 mlx-qwen3-asr, float16, is slow there; comparing with it would not be fair.) Exit status 1 where a bound of --most is
@@ -37,11 +37,11 @@ OURS = "ours"
 
 
 def compare(
-    reference: Reference, checkpoint: Path, model: str, geometry: str | None, rival: Path, mode: str
+    reference: Reference, checkpoint: Path, model: str, geometry: str | None, python: Path, mode: str
 ) -> dict[str, Any]:
     """Run both programs on one sound: the figures of each, and the ratios of livecap to the other."""
     ours = _ours(reference, checkpoint, model, geometry, mode)
-    theirs = _theirs(reference, checkpoint, model, geometry, rival, mode)
+    theirs = _theirs(reference, checkpoint, model, geometry, python, mode)
     return {
         "recording": reference.name,
         "sound_seconds": round(reference.seconds, 1),
@@ -76,7 +76,7 @@ def _ours(reference: Reference, checkpoint: Path, model: str, geometry: str | No
 
 
 def _theirs(
-    reference: Reference, checkpoint: Path, model: str, geometry: str | None, rival: Path, mode: str
+    reference: Reference, checkpoint: Path, model: str, geometry: str | None, python: Path, mode: str
 ) -> dict[str, Any]:
     chunk = parse_mode(mode).config.chunk.chunk_seconds
     if chunk is None:
@@ -87,7 +87,7 @@ def _theirs(
         if geometry:
             np.save(table, positions(read_config(resolve(model)).audio, read_config(checkpoint).audio))
         arguments = [str(checkpoint), str(table) if geometry else "-", str(sound), str(chunk)]
-        found = _run([str(rival), str(RUNNER), *arguments])
+        found = _run([str(python), str(RUNNER), *arguments])
     return _figures(reference, found)
 
 
@@ -148,7 +148,7 @@ def main() -> int:
     )
     parser.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING")
     parser.add_argument(
-        "--rival",
+        "--python",
         type=Path,
         required=True,
         metavar="PYTHON",
@@ -189,7 +189,7 @@ def _compare_all(options: argparse.Namespace) -> int:
     for path in options.recordings:
         reference = read_reference(path)
         reference = beginning(reference, options.seconds) if options.seconds else reference
-        row = compare(reference, options.checkpoint, options.model, options.geometry, options.rival, options.mode)
+        row = compare(reference, options.checkpoint, options.model, options.geometry, options.python, options.mode)
         rows.append(row)
         print(_line(row), flush=True)
         if reference.name in most:

@@ -1,10 +1,10 @@
 """Draw a PNG of the real screen, for the README.
 
-    python scripts/picture.py docs/screen.png                  a recording heard by the embedded model, as if live
-    python scripts/picture.py docs/screen.png --scripted       without a model: the recording's text, written by hand
+    python scripts/picture.py docs/screen.png                  a recording through the embedded model, as if live
+    python scripts/picture.py docs/screen.png --scripted       without a model, with the recording's reference text
 
-The app runs without a terminal, Textual writes what it would show as SVG, and resvg makes pixels of it. That takes
-`pip install resvg-py` and the font Fira Code (Debian: fonts-firacode); nothing else of livecap needs them.
+The app runs without a terminal, Textual exports the screen as SVG, and resvg renders it. This needs resvg-py and the
+font Fira Code (Debian: fonts-firacode); nothing else in livecap needs them.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SIZE = (100, 28)
 
 
 async def picture(session: Any, path: Path, size: tuple[int, int], until: Callable[[LivecapApp], bool]) -> None:
-    """Run the app with a session that is not started, and draw it once `until` says so."""
+    """Run the app with a session that has not been started, and draw it when `until` returns True."""
     app = LivecapApp(LiveScreen(session))
     async with app.run_test(size=size) as pilot:
         while not until(app):
@@ -44,7 +44,7 @@ async def picture(session: Any, path: Path, size: tuple[int, int], until: Callab
 
 
 def png(svg: str) -> bytes:
-    """The pixels of an SVG."""
+    """An SVG rendered as PNG."""
     try:
         import resvg_py
     except ImportError:
@@ -53,7 +53,7 @@ def png(svg: str) -> bytes:
 
 
 def heard(recording: Path, seconds: float, folder: Path) -> tuple[Any, Callable[[LivecapApp], bool]]:
-    """The real session of a recording, and when `seconds` of it are on the screen with a partial after them."""
+    """A real session of a recording, and a condition: `seconds` of it are on the screen, followed by partial text."""
     from livecap.cli.run import make_session
     from livecap.settings.fields import Settings
 
@@ -67,7 +67,7 @@ def heard(recording: Path, seconds: float, folder: Path) -> tuple[Any, Callable[
 
 
 def scripted(recording: Path) -> tuple[Any, Callable[[LivecapApp], bool]]:
-    """A session that says the recording's text without hearing it."""
+    """A session that shows the recording's reference text without a model."""
     from tests.tui.scripted_session import ScriptedSession
 
     session = ScriptedSession(live=False, model="tiny", source=recording.name)
@@ -93,8 +93,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("path", type=Path, help="the PNG to write")
     parser.add_argument("--recording", type=Path, default=ROOT / "recordings" / "meeting.flac")
-    parser.add_argument("--seconds", type=float, default=40.0, help="how much of it is heard before the picture")
-    parser.add_argument("--scripted", action="store_true", help="no model: the recording's text as a stand-in")
+    parser.add_argument("--seconds", type=float, default=40.0, help="how much of it is decoded before the picture")
+    parser.add_argument("--scripted", action="store_true", help="without a model: show the recording's reference text")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.scripted:

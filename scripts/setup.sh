@@ -6,8 +6,8 @@
 #   scripts/setup.sh test    .venv with the development tools, and the system packages of the tests
 #   scripts/setup.sh picture .venv with the development tools, and the font of the README's picture
 #
-# As root it installs system packages itself. As a user it asks before it uses sudo; where it cannot ask, or is told
-# no, it names in one line what is missing and goes on. It says nothing when there is nothing to do.
+# As root it installs system packages. Otherwise it asks before it uses sudo; where it cannot ask, or the answer is no,
+# it prints one line with the missing packages and continues. It prints nothing when there is nothing to do.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,7 +22,7 @@ UV=
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
-quietly() { # runs a command, and shows what it said only if it failed
+quietly() { # runs a command, and prints its output only if it failed
     output=$("$@" 2>&1 </dev/null) || { printf '%s\n' "$output" >&2; return 1; }
 }
 
@@ -47,7 +47,7 @@ has_fira_code() {
     find /usr/share/fonts /usr/local/share/fonts "${HOME:-/}/.local/share/fonts" -iname 'FiraCode*' 2>/dev/null | grep -q .
 }
 
-missing_packages() { # WHAT: Debian's names of what is not here
+missing_packages() { # WHAT: the Debian names of missing packages
     if [ "$1" = picture ]; then
         has_fira_code || echo fonts-firacode
         return 0
@@ -62,7 +62,7 @@ missing_packages() { # WHAT: Debian's names of what is not here
     have espeak-ng || echo espeak-ng
 }
 
-apt_install() { # SUDO PACKAGE...: without removing anything, with fresh lists where the present ones do not do
+apt_install() { # SUDO PACKAGE...: never removes a package; updates the package lists where the present ones fail
     sudo=$1; shift
     install="$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --no-remove
         -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 -qq"
@@ -74,11 +74,11 @@ apt_install() { # SUDO PACKAGE...: without removing anything, with fresh lists w
     quietly $install "$@"
 }
 
-offer_packages() { # CONSEQUENCE PACKAGE...: install them, or name them in one line and return 1
+offer_packages() { # CONSEQUENCE PACKAGE...: install them, or print one line with their names and return 1
     consequence=$1; shift
     line="Missing: $*. $consequence"
     if ! have apt-get; then
-        say "$line (these are Debian's names; install your system's)."
+        say "$line (These are the Debian names; install the packages of your system.)"
         return 1
     fi
     by_hand="$line Install: sudo apt-get install $*"
@@ -98,7 +98,7 @@ offer_packages() { # CONSEQUENCE PACKAGE...: install them, or name them in one l
     read -r answer || answer=
     case $answer in
         [yY]*) sudo -v && apt_install sudo "$@" && return 0; say "$by_hand" ;;
-        *) mkdir -p .cache/setup && : >"$refused"; say "Going on without. Later: sudo apt-get install $*" ;;
+        *) mkdir -p .cache/setup && : >"$refused"; say "Continuing without them. To install them later: sudo apt-get install $*" ;;
     esac
     return 1
 }
@@ -108,9 +108,9 @@ system_packages() { # WHAT
     packages=$(missing_packages "$1" | tr '\n' ' ')
     [ -n "$packages" ] || return 0
     case $1 in
-        demo) consequence='Without them there is no microphone (PortAudio) or decoding is slow (OpenBLAS).' ;;
-        test) consequence='Without them tests are slow, and some of capture, speech and the screen are skipped.' ;;
-        picture) consequence='The picture would have another font.' ;;
+        demo) consequence='Without them there is no microphone input (PortAudio), or decoding is slow (OpenBLAS).' ;;
+        test) consequence='Without them the tests are slow, and some tests of capture, speech and the screen are skipped.' ;;
+        picture) consequence='Without it the picture has another font.' ;;
     esac
     # shellcheck disable=SC2086
     offer_packages "$consequence" $packages || true
@@ -118,7 +118,7 @@ system_packages() { # WHAT
 
 # ---- uv --------------------------------------------------------------------------------------------------------------
 
-private_uv() { # uv in an environment of its own: Debian's pip refuses to install beside the system
+private_uv() { # uv in a virtual environment: Debian's pip refuses to install into the system's Python
     python=
     for name in python3 python3.13 python3.12 python3.14 python3.11; do
         if have $name && $name -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then
@@ -126,7 +126,7 @@ private_uv() { # uv in an environment of its own: Debian's pip refuses to instal
             break
         fi
     done
-    [ -n "$python" ] || fail 'No python3 here. Install Python 3.11 to 3.14, or uv.'
+    [ -n "$python" ] || fail 'python3 was not found. Install Python 3.11 to 3.14, or uv.'
     say 'Installing uv into .cache/uv'
     rm -rf .cache/uv && mkdir -p .cache
     has_venv "$python" || has_pip "$python" || offer_packages 'Without it uv cannot be installed.' python3-venv || exit 1
@@ -136,10 +136,10 @@ private_uv() { # uv in an environment of its own: Debian's pip refuses to instal
     else
         # shellcheck disable=SC2086
         quietly "$python" -m pip install $PIP_OPTIONS --target .cache/uv "$UV_WANTED"
-    fi || fail 'uv could not be installed; see above. It needs the network once. The same command tries again.'
+    fi || fail 'uv could not be installed; see above. The first installation needs the network. Run the same command to try again.'
 }
 
-has_venv() { # PYTHON: Debian's comes without
+has_venv() { # PYTHON: Debian's Python has no venv
     "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
@@ -158,7 +158,7 @@ find_uv() {
 
 # ---- .venv -----------------------------------------------------------------------------------------------------------
 
-usable_environment() { # a Python that will do, and scripts whose first lines name this folder
+usable_environment() { # a supported Python, and scripts whose first lines name this folder
     [ "$(cat .venv/.livecap-root 2>/dev/null || echo "$ROOT")" = "$ROOT" ] || return 1
     .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null
 }
@@ -167,21 +167,21 @@ make_environment() {
     usable_environment && return 0
     rm -rf .venv
     UV_PYTHON_DOWNLOADS=never "$UV" venv --quiet --no-project --python "$PYTHONS" .venv 2>/dev/null && return 0
-    say 'No Python 3.11 to 3.14 here; uv looks for one'
+    say 'Python 3.11 to 3.14 was not found; uv looks for one'
     "$UV" venv --quiet --no-project --python "$PYTHONS" .venv 2>/dev/null ||
-        fail 'livecap needs Python 3.11, 3.12, 3.13 or 3.14, and uv could not fetch one. Install it and run this again.'
+        fail 'livecap needs Python 3.11, 3.12, 3.13 or 3.14, and uv could not fetch one. Install one and run this again.'
 }
 
-fingerprint() { # LOCK: what the environment is made from
+fingerprint() { # LOCK: a checksum of everything that the environment is made from
     cat "requirements/$1.txt" pyproject.toml livecap/version.py scripts/setup.sh | cksum
 }
 
-is_made() { # LOCK: is the environment as it should be?
+is_made() { # LOCK: is the environment up to date?
     [ "$(cat ".venv/.livecap-$1" 2>/dev/null)" = "$(fingerprint "$1")" ] && usable_environment
 }
 
 python_packages() { # LOCK
-    if is_made "$1" || is_made dev; then # dev holds all of run, in the same versions
+    if is_made "$1" || is_made dev; then # dev has all packages of run, in the same versions
         return 0
     fi
     find_uv
@@ -190,7 +190,7 @@ python_packages() { # LOCK
     for source in "--requirement requirements/$1.txt" '--no-deps --editable .'; do
         # shellcheck disable=SC2086
         quietly "$UV" pip install --quiet --python .venv/bin/python $source ||
-            fail 'The packages could not be installed; see above. The same command tries again.'
+            fail 'The packages could not be installed; see above. Run the same command to try again.'
     done
     printf '%s\n' "$ROOT" >.venv/.livecap-root
     fingerprint "$1" >".venv/.livecap-$1"
@@ -199,18 +199,18 @@ python_packages() { # LOCK
 # ----------------------------------------------------------------------------------------------------------------------
 
 if [ "$(uname -s)" = Darwin ] && [ "$(uname -m)" != arm64 ]; then
-    fail 'MLX needs an Apple-silicon Mac with macOS 14 or newer; this one has an Intel processor.'
+    fail 'MLX needs a Mac with Apple silicon and macOS 14 or newer; this Mac has an Intel processor.'
 fi
 if [ "$(uname -s)" = Linux ]; then
     glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null) || glibc='none (musl?)'
     minor=${glibc#glibc 2.}
     [ "${minor%%.*}" -ge "$LEAST_GLIBC_MINOR" ] 2>/dev/null ||
-        fail "MLX needs glibc 2.$LEAST_GLIBC_MINOR or newer (Debian 12, Ubuntu 22.04, Fedora 36); here is $glibc."
+        fail "MLX needs glibc 2.$LEAST_GLIBC_MINOR or newer (Debian 12, Ubuntu 22.04, Fedora 36); this system has $glibc."
 fi
 unset VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX
 case ${1:-env} in
     env) python_packages dev ;;
     demo) system_packages demo; python_packages run ;;
     test | picture) system_packages "$1"; python_packages dev ;;
-    *) fail "no such set-up: $1 (env, demo, test or picture)" ;;
+    *) fail "invalid argument $1: give env, demo, test or picture" ;;
 esac

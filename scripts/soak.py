@@ -1,10 +1,9 @@
-"""A live session on a virtual microphone for a while: xruns, callback times, lost samples, and what grows.
+"""A long live session on a virtual microphone: xruns, callback times, lost samples, and growth.
 
     python scripts/soak.py --minutes 60 --out docs/benchmarks/soak.json
 
-A real player plays the shipped recordings, one after the other, into a PulseAudio sink; livecap runs in a process of
-its own, decodes, spools and logs as it does for a person. Fails where a sample is missing or something grows. Linux
-only.
+A player plays the shipped recordings in turn into a PulseAudio sink. livecap runs in its own process and decodes,
+spools and logs as usual. Exit status 1 where a sample is missing or something grows. Linux only.
 """
 
 import argparse
@@ -23,31 +22,32 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from livecap.eval.output import as_json, store_figures  # noqa: E402
 from livecap.eval.provenance import machine  # noqa: E402
+from livecap.this_machine import resident_bytes  # noqa: E402
 from livecap.transcript import SAMPLE_RATE  # noqa: E402
 from tests.audio_in import virtual_mic  # noqa: E402
 
 NAME = "Soak Microphone"
 WARM_SHARE = 0.3
-"""What grows is looked for behind this part of the run: caches fill before."""
+"""The first part of the run, which is not checked for growth, since caches fill."""
 MOST_GROWTH_MB = 8.0
 MOST_CALLBACK_MS = 1.0
 FINISHING_SECONDS = 900.0
-"""A decoder that had too little of the machine is late, and what waits is decoded to its end."""
+"""How long the end may take: a decoder on a busy machine is late, and decodes all waiting sound."""
 
 
 def sample(pid: int) -> dict[str, float]:
-    """Threads, open files and megabytes of a process."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    """The threads, open files and resident megabytes of a process."""
     return {
-        "threads": int(status["Threads"]),
+        "threads": len(os.listdir(f"/proc/{pid}/task")),
         "files": len(os.listdir(f"/proc/{pid}/fd")),
-        "resident_mb": int(status["VmRSS"].split()[0]) / 1000,
+        "resident_mb": resident_bytes(pid) / 1e6,
     }
 
 
 def play_on(mic: virtual_mic.VirtualMic, recordings: list[Path], until: float) -> None:
-    """The recordings, over and over."""
+    """Play the recordings in turn until the time is over."""
     while time.monotonic() < until:
         for recording in recordings:
             player = mic.play(NAME, recording)
@@ -60,7 +60,7 @@ def play_on(mic: virtual_mic.VirtualMic, recordings: list[Path], until: float) -
 
 
 def soak(seconds: float, model: str) -> dict[str, Any]:
-    """Run, and say what happened."""
+    """Run the session; its figures."""
     mic = virtual_mic.VirtualMic()
     try:
         mic.add(NAME, SAMPLE_RATE, 1)
@@ -103,15 +103,15 @@ def soak(seconds: float, model: str) -> dict[str, Any]:
 
 
 def course(values: list[float]) -> dict[str, float]:
-    """How something went: its middle value in the first and in the last fifth, and its most. One moment says little of
-    memory, which comes and goes with each step."""
+    """The median of the first and of the last fifth of the values, and the maximum. Medians, because memory goes up and
+    down with each step."""
     fifth = max(1, len(values) // 5)
     first, last = (statistics.median(part) for part in (values[:fifth], values[-fifth:]))
     return {"first": round(first, 1), "last": round(last, 1), "most": round(max(values), 1)}
 
 
 def troubles(result: dict[str, Any]) -> list[str]:
-    """What is not as it should be."""
+    """A line for each problem."""
     capture, grown = result["capture"], result["after_warming"]
     found = [f"{name}: {capture[name]}" for name in ("n_flags", "n_overflows", "n_gaps") if capture[name]]
     parts = capture["decoded_samples"] + capture["silence_samples"] + capture["gap_samples"]
@@ -130,21 +130,19 @@ def troubles(result: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Measure, print, and write the figures where asked."""
+    """Measure, print and store the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if reason := virtual_mic.missing():
-        raise SystemExit(f"There is no virtual microphone here: {reason}.")
+        raise SystemExit(f"A virtual microphone is not available: {reason}.")
     result = {"machine": machine(), "model": options.model, **soak(options.minutes * 60, options.model)}
     result["troubles"] = troubles(result)
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
+    print(as_json(result))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text + "\n", encoding="utf-8")
+        store_figures(options.out, result)
     sys.exit(1 if result["troubles"] else 0)
 
 

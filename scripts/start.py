@@ -1,11 +1,10 @@
-"""How soon livecap hears after it was started, on a virtual microphone (Linux).
+"""The time from the start of livecap to its first sample, on a virtual microphone (Linux).
 
     python scripts/start.py --out docs/benchmarks/start.json
 
-From the moment the process is made to the first sample that is captured, by the wall clock, as the log's first
-`clock_anchored` has it; the same for lines, events and the screen in a real terminal. A process of Python that does
-nothing is timed in between: a busy machine makes both slower. What else the machine did is told by its load, and `nice`
-tells whether these processes went before that.
+The time is wall time from the creation of the process to the first captured sample, which the log's first
+`clock_anchored` event has. It is measured with lines, with events, and with the screen in a real terminal. In between,
+an empty Python process is timed: a busy machine makes both slower. The load average and the niceness are stored too.
 """
 
 import argparse
@@ -26,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from livecap.eval.output import as_json, store_figures  # noqa: E402
 from livecap.eval.provenance import machine  # noqa: E402
 from livecap.transcript import SAMPLE_RATE  # noqa: E402
 from tests.audio_in.virtual_mic import VirtualMic, missing  # noqa: E402
@@ -36,7 +36,7 @@ MODES = {"plain": ["--plain"], "json": ["--json"], "screen": []}
 
 
 def logged(folder: Path, within_seconds: float = 60.0) -> dict[str, Any]:
-    """The first anchor of the clock in the log of the one session in `folder`."""
+    """The first `clock_anchored` event in the log of the one session in `folder`."""
     until = time.monotonic() + within_seconds
     while time.monotonic() < until:
         for path in folder.glob("*/session.jsonl"):
@@ -45,11 +45,11 @@ def logged(folder: Path, within_seconds: float = 60.0) -> dict[str, Any]:
                     anchor: dict[str, Any] = json.loads(line)
                     return anchor
         time.sleep(0.01)
-    raise SystemExit("livecap has heard nothing for a minute.")
+    raise SystemExit("livecap captured no sample within a minute.")
 
 
 def first_sample(mode: str, model: str, env: dict[str, str]) -> float:
-    """Seconds from the making of a livecap to its first sample."""
+    """Seconds from the start of livecap to its first sample."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["-m", "livecap", "--device", NAME, "--model", model, "--log-dir", folder, *MODES[mode]]
         ours, its = pty.openpty()
@@ -77,12 +77,12 @@ def _drain(terminal: int) -> None:
         while os.read(terminal, 1 << 16):
             pass
     except OSError:
-        pass  # nobody has it open any more
+        pass  # the other end was closed
     os.close(terminal)
 
 
-def nothing() -> float:
-    """Seconds that a Python takes which does nothing."""
+def empty_python() -> float:
+    """Seconds that an empty Python process takes."""
     began = time.time()
     subprocess.run([sys.executable, "-c", "pass"], check=True)
     return time.time() - began
@@ -93,14 +93,14 @@ def figures(seconds: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, and write the figures where asked."""
+    """Measure, print and store the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if reason := missing():
-        raise SystemExit(f"There is no virtual microphone here: {reason}.")
+        raise SystemExit(f"A virtual microphone is not available: {reason}.")
     mic = VirtualMic()
     try:
         mic.add(NAME, SAMPLE_RATE, 1)
@@ -108,10 +108,10 @@ def main() -> None:
         taken: dict[str, list[float]] = {mode: [] for mode in MODES}
         python: list[float] = []
         for mode in MODES:
-            first_sample(mode, options.model, env)  # files are read, bytecode is written
+            first_sample(mode, options.model, env)  # fills the file cache and writes bytecode
         for _ in range(options.runs):
             for mode, seconds in taken.items():
-                python.append(nothing())
+                python.append(empty_python())
                 seconds.append(first_sample(mode, options.model, env))
     finally:
         mic.close()
@@ -127,12 +127,11 @@ def main() -> None:
             mode: round(statistics.median(seconds) / statistics.median(python), 1) for mode, seconds in taken.items()
         },
     }
-    text = json.dumps(result, indent=2, ensure_ascii=False)
-    print(text)
+    print(as_json(result))
     if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
+        store_figures(options.out, result)
     late = [mode for mode, seconds in taken.items() if statistics.median(seconds) > MOST_SECONDS]
-    sys.exit(f"Later than {MOST_SECONDS} s: {', '.join(late)}." if late else 0)
+    sys.exit(f"The first sample is later than {MOST_SECONDS} s: {', '.join(late)}." if late else 0)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""Two inputs heard side by side while one of them is unplugged and plugged in again, over and over (Linux).
+"""Capture from two inputs while one of them is unplugged and plugged in again, many times (Linux).
 
     python scripts/unplug.py --cycles 100
     python scripts/unplug.py --cycles 20 --lived 6 --away 4 --out docs/benchmarks/unplug.json
 
-Each cycle one of two virtual microphones dies, which PortAudio tells nobody, and returns; every other time it leaves
-the list of devices, too, so that the devices are read anew while the other input is heard. Fails where an input is not
-heard again, where the samples of the file are not those that were counted, or where the process does not live to the
-end of it: a fault of C code is printed with the Python line of every thread. A device that dies again and again is
-tried less and less often; one that was heard for 6 s ran well, and is looked for at once.
+In each cycle one of two virtual microphones stops, which PortAudio does not report, and returns. Every other time it
+also leaves the list of devices, so that the list is read again while the other input is captured. Fails where an input
+does not return, where a file has another number of samples than were counted, or where the process crashes; a crash in
+C code prints the Python line of every thread. A device that stops repeatedly is tried less and less often. A device
+that delivered sound for 6 s counts as good and is tried at once.
 """
 
 import argparse
 import faulthandler
-import json
 import os
 import sys
 import tempfile
@@ -25,31 +24,32 @@ sys.path.insert(0, str(ROOT))
 
 from livecap.audio_in.device.microphone import Microphone  # noqa: E402
 from livecap.audio_in.spool import HEADER_BYTES, SAMPLE_BYTES, Spool  # noqa: E402
+from livecap.eval.output import as_json, store_figures  # noqa: E402
 from livecap.eval.provenance import machine  # noqa: E402
 from livecap.transcript import SAMPLE_RATE  # noqa: E402
 from tests.audio_in.virtual_mic import VirtualMic, missing  # noqa: E402
 
 NAMES = ("Microphone A", "Microphone B")
 DEFAULT = "Built-in"
-"""Stays: PulseAudio moves the streams of a default input that leaves to another one, and tells nobody."""
+"""The default input, which stays: when a default input leaves, PulseAudio silently moves its streams to another."""
 WITHIN_SECONDS = 30.0
 
 
 def until(condition: Callable[[], bool], what: str) -> float:
-    """Seconds until it was so."""
+    """Wait for a condition; the seconds that it took."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > WITHIN_SECONDS:
-            raise SystemExit(f"It never happened within {WITHIN_SECONDS:g} s: {what}.")
+            raise SystemExit(f"Not within {WITHIN_SECONDS:g} s: {what}.")
         time.sleep(0.01)
     return time.monotonic() - began
 
 
 def unplug(mic: VirtualMic, folder: Path, cycles: int, lived: float, away: float) -> dict[str, object]:
-    """All cycles; returns what was measured.
+    """Run all cycles; the figures.
 
     Args:
-        lived: seconds that a device is heard before it is unplugged.
+        lived: seconds that a device delivers sound before it is unplugged.
         away: seconds before it is plugged in again.
     """
     sources: dict[str, Microphone] = {}
@@ -62,7 +62,7 @@ def unplug(mic: VirtualMic, folder: Path, cycles: int, lived: float, away: float
         name = NAMES[cycle % 2]
         source = sources[name]
         listed = cycle // 2 % 2 == 0
-        until(lambda source=source: source.trouble != "away", f"{name} is heard")
+        until(lambda source=source: source.trouble != "away", f"{name} delivers sound")
         heard = source.arrived_samples
         until(lambda source=source, heard=heard: source.arrived_samples > heard, f"sound comes from {name}")
         time.sleep(lived)
@@ -78,8 +78,8 @@ def unplug(mic: VirtualMic, folder: Path, cycles: int, lived: float, away: float
             mic.add(name, SAMPLE_RATE, 1)
         back.append(until(lambda source=source: source.trouble != "away", f"{name} is back"))
         for source in sources.values():
-            chunk = source.take()
-            assert chunk is None or len(chunk.samples)
+            block = source.take()
+            assert block is None or len(block.samples)
         print(f"\r{cycle + 1} of {cycles}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     for name, source in sources.items():
@@ -87,7 +87,7 @@ def unplug(mic: VirtualMic, folder: Path, cycles: int, lived: float, away: float
         source.spool.close()
         size = (folder / f"{name}.wav").stat().st_size
         if size != HEADER_BYTES + source.arrived_samples * SAMPLE_BYTES:
-            raise SystemExit(f"{name}: {size} bytes are kept of {source.arrived_samples} samples.")
+            raise SystemExit(f"{name}: the file has {size} bytes for {source.arrived_samples} samples.")
     back.sort()
     return {
         "cycles": cycles,
@@ -99,7 +99,7 @@ def unplug(mic: VirtualMic, folder: Path, cycles: int, lived: float, away: float
 
 
 def main() -> None:
-    """Run, and print what was measured."""
+    """Run, print and store the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--lived", type=float, default=0.0)
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if reason := missing():
-        raise SystemExit(f"There is no virtual microphone here: {reason}.")
+        raise SystemExit(f"A virtual microphone is not available: {reason}.")
     faulthandler.enable(all_threads=True)
     mic = VirtualMic()
     try:
@@ -116,10 +116,9 @@ def main() -> None:
         os.environ.update(mic.env)
         with tempfile.TemporaryDirectory() as folder:
             result = {"machine": machine(), **unplug(mic, Path(folder), options.cycles, options.lived, options.away)}
-        text = json.dumps(result, indent=2)
-        print(text)
+        print(as_json(result))
         if options.out:
-            options.out.write_text(text + "\n", encoding="utf-8")
+            store_figures(options.out, result)
     finally:
         mic.close()
 
