@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from livecap.audio_in.device.microphone import Microphone  # noqa: E402
-from livecap.audio_in.spool import HEADER_BYTES, SAMPLE_BYTES, Spool  # noqa: E402
+from livecap.audio_in.spool import Spool  # noqa: E402
+from livecap.audio_in.wav_header import HEADER_BYTES, SAMPLE_BYTES  # noqa: E402
 from livecap.eval.output import as_json, store_figures  # noqa: E402
 from livecap.eval.provenance import machine  # noqa: E402
 from livecap.transcript import SAMPLE_RATE  # noqa: E402

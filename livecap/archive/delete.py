@@ -13,6 +13,7 @@ from livecap.archive.folder import AUDIO, EVENTS, FAULT, SINGLE, TITLE, TRANSCRI
 from livecap.archive.line import DamagedLine, LogLine, decode_line
 from livecap.archive.reader import MAX_LINE_BYTES, LogReader
 from livecap.archive.steps import STEPS
+from livecap.audio_in.wav_header import HEADER_BYTES, is_our_header
 from livecap.errors import LogError
 from livecap.transcript import SessionStarted
 
@@ -154,15 +155,11 @@ def _sort_audio(audio: int, line: LogLine | None, found: Contents) -> None:
 
 
 def _is_our_sound(name: str, audio: int) -> bool:
-    from livecap.audio_in.spool import HEADER_BYTES, wav_header  # late: it needs numpy
-
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=audio)
     try:
-        head = os.read(descriptor, HEADER_BYTES)
+        return is_our_header(os.read(descriptor, HEADER_BYTES))
     finally:
         os.close(descriptor)
-    ours = wav_header(0)
-    return head[8:16] in (b"WAVEJUNK", b"WAVEds64") and head[48:76] == ours[48:76]
 
 
 @contextmanager

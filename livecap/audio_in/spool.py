@@ -8,7 +8,6 @@ is replayed is heard exactly as it was live.
 
 import os
 import shutil
-import struct
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,17 +16,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.audio_in.wav_header import HEADER_BYTES, SAMPLE_BYTES, wav_header
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
-SAMPLE_BYTES = 2
 MAX_CHUNK_SAMPLES = 30 * SAMPLE_RATE
 """The most sound in one chunk: a reader later than this gets the rest in its next chunks."""
 KEEP_FREE_BYTES = 256 * 2**20
 """Less room than this on the disk is left to the log: the spool goes on in memory."""
 CHECK_SAMPLES = 5 * SAMPLE_RATE
 """The room is looked at again after so much sound."""
-HEADER_BYTES = 80
 
 
 class Spool:
@@ -216,20 +214,6 @@ class Spool:
     def _stop_growing(self, reason: str) -> str:
         self._growing = False
         return f"Sound is no longer kept on disk ({reason}). It is still heard and decoded."
-
-
-def wav_header(n_samples: int) -> bytes:
-    """The 80 bytes before 16-bit mono samples at 16 kHz: WAV, and RF64 from 4 GiB on, which is 37 hours."""
-    n_bytes = n_samples * SAMPLE_BYTES
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * SAMPLE_BYTES, SAMPLE_BYTES, 16)
-    riff_bytes = HEADER_BYTES - 8 + n_bytes
-    if riff_bytes < 2**32 - 1:
-        room = struct.pack("<4sI28x", b"JUNK", 28)  # where the wide sizes go
-        head = struct.pack("<4sI4s", b"RIFF", riff_bytes, b"WAVE") + room + form
-        return head + struct.pack("<4sI", b"data", n_bytes)
-    wide = struct.pack("<4sIQQQI", b"ds64", 28, riff_bytes, n_bytes, n_samples, 0)
-    head = struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE") + wide + form
-    return head + struct.pack("<4sI", b"data", 2**32 - 1)
 
 
 def _write(file: int, data: bytes, at: int) -> None:

@@ -10,7 +10,7 @@ from livecap.archive.folder import EVENTS, TRANSCRIPT
 from livecap.archive.index import INDEX
 from livecap.archive.line import encode_line
 from livecap.archive.search import Query
-from livecap.audio_in.spool import wav_header
+from livecap.audio_in.wav_header import wav_header
 from livecap.errors import LogError
 from livecap.transcript import to_json
 from tests.archive.facts import header, said, write

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.spool import HEADER_BYTES, MAX_CHUNK_SAMPLES, Spool, wav_header
+from livecap.audio_in.spool import MAX_CHUNK_SAMPLES, Spool
+from livecap.audio_in.wav_header import HEADER_BYTES, wav_header
 from livecap.transcript import SAMPLE_RATE
 
 
