@@ -12,15 +12,16 @@ from datetime import datetime, timedelta
 from livecap.steady_clock import steady_seconds
 from livecap.transcript import SAMPLE_RATE, ClockAnchored, Resumed, SessionEvent, SessionStarted
 
-STEP_SECONDS = 2.0
-"""From here on a difference between the computer's clock and ours is a step; below it is drift or a slow correction."""
+MIN_SHIFT_SECONDS = 2.0
+"""A difference of this much between the computer's clock and ours means that it was moved; less is drift or a slow
+correction."""
 
 ANCHOR_SECONDS = 60.0
-"""Between two anchors of one track."""
+"""Time between two anchors of one track."""
 
 
 class SessionClock:
-    """Wall time for a live session, which pauses and lost time shift; elapsed time for a recording.
+    """Wall time for a live session, elapsed time for a recording. Used from one thread.
 
     Times of a track never run backwards, whatever the facts say.
     """
@@ -28,54 +29,54 @@ class SessionClock:
     def __init__(self, live: bool, started: datetime) -> None:
         """
         Args:
-            live: wall time, or time since the start.
-            started: when sample 0 was heard; its offset to UTC is kept to the end of the session.
+            live: True for wall time, False for time since the start.
+            started: when sample 0 was heard; its offset to UTC holds for the whole session.
         """
         self.live = live
         self.started = started
-        self.step_seconds = 0.0
-        """How far the computer's clock was moved since the start, as far as is known."""
+        self.shift_seconds = 0.0
+        """How far the computer's clock was moved since the start, by the newest anchor."""
         self._anchors: dict[str, list[tuple[int, datetime]]] = {}
-        """Of each track: (sample, wall time), both in order. Those of "" hold for tracks without any."""
+        """Track to its anchors (sample, wall time), both ascending. Tracks without anchors use those of ""."""
 
     @classmethod
-    def of(cls, started: SessionStarted) -> "SessionClock":
-        """The clock of a session that began so."""
+    def from_started(cls, started: SessionStarted) -> "SessionClock":
+        """The clock of a session at its start."""
         return cls(started.live, datetime.fromisoformat(started.wall_time))
 
     def note(self, event: SessionEvent) -> None:
-        """Learn from `Resumed` and `ClockAnchored`; other events do not matter."""
+        """Take the anchor in `Resumed` and `ClockAnchored`; other events change nothing."""
         if isinstance(event, Resumed | ClockAnchored):
             self.anchor(event.track, event.sample, datetime.fromisoformat(event.wall_time))
         if isinstance(event, ClockAnchored):
-            self.step_seconds = event.step_seconds
+            self.shift_seconds = event.step_seconds
 
     def anchor(self, track: str, sample: int, wall_time: datetime) -> None:
-        """From here on, `sample` of `track` was heard at `wall_time`."""
+        """Set that `sample` of `track` was heard at `wall_time`; later samples count from there."""
         known = self.wall(sample, track)
-        if (wall_time - known).total_seconds() < -STEP_SECONDS:
+        if (wall_time - known).total_seconds() < -MIN_SHIFT_SECONDS:
             wall_time = known  # the computer's clock was moved back: go on as before
         anchors = self._anchors.setdefault(track, [])
         last_sample, last = anchors[-1] if anchors else (0, self.started)
         anchors.append((max(sample, last_sample), max(wall_time, last)))
 
     def corrected(self) -> "SessionClock":
-        """The same clock as somebody reads it who knows the end: all of it moved by what was wrong with the computer's
-        clock at the start."""
-        step = timedelta(seconds=self.step_seconds)
-        clock = SessionClock(self.live, self.started + step)
+        """A copy moved by `shift_seconds`: when the computer's clock was set right during the session, all times before
+        that were wrong by as much."""
+        shift = timedelta(seconds=self.shift_seconds)
+        clock = SessionClock(self.live, self.started + shift)
         clock._anchors = {
-            track: [(sample, wall + step) for sample, wall in anchors] for track, anchors in self._anchors.items()
+            track: [(sample, wall + shift) for sample, wall in anchors] for track, anchors in self._anchors.items()
         }
         return clock
 
     @property
     def date(self) -> str:
-        """Of the session's start: 2026-03-01 10:02."""
+        """Date and time of the session's start: 2026-03-01 10:02."""
         return f"{self.started:%Y-%m-%d %H:%M}"
 
     def wall(self, sample: int, track: str = "") -> datetime:
-        """When a sample was heard. Of a recording: when it would have been, played at its own speed."""
+        """When a sample was heard. For a recording: as if it had been played in real time from `started`."""
         anchors = self._anchors.get(track) or self._anchors.get("") or []
         i = bisect_right(anchors, sample, key=lambda anchor: anchor[0])
         anchor_sample, anchor_wall = anchors[i - 1] if i else (0, self.started)
@@ -83,25 +84,25 @@ class SessionClock:
         return min(wall, anchors[i][1]) if i < len(anchors) else wall
 
     def at(self, sample: int, track: str = "") -> str:
-        """10:02:03 by the wall, or 0:12:03 since the start of a recording."""
+        """A sample as text: 10:02:03 in wall time, or 0:12:03 since the start of a recording."""
         return f"{self.wall(sample, track):%H:%M:%S}" if self.live else elapsed(sample)
 
 
 def elapsed(n_samples: int) -> str:
-    """Samples as 0:12:03."""
+    """A number of samples as 0:12:03."""
     seconds = n_samples // SAMPLE_RATE
     return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def short_elapsed(n_samples: int) -> str:
-    """Samples as 12:03, and as 1:12:03 from an hour on."""
+    """A number of samples as 12:03, and as 1:12:03 from an hour on."""
     minutes, seconds = divmod(n_samples // SAMPLE_RATE, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def iso_time(unix_time: float) -> str:
-    """ISO 8601 with milliseconds, in this computer's time zone."""
+    """A Unix time as ISO 8601 with milliseconds, in this computer's time zone."""
     return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")
 
 
@@ -139,7 +140,7 @@ class WallClock:
     def step_seconds(self) -> float:
         """How far the computer's clock has been moved since the start; 0 where it only drifts."""
         step = self._system() - self.started - self.elapsed_seconds
-        return round(step, 3) if abs(step) >= STEP_SECONDS else 0.0
+        return round(step, 3) if abs(step) >= MIN_SHIFT_SECONDS else 0.0
 
     def now(self) -> str:
         """ISO 8601 with milliseconds, in the time zone of the session's start."""
@@ -150,7 +151,7 @@ class WallClock:
         """The fact that `sample` was heard now, where one is due: every minute, and when the computer's clock moved."""
         elapsed_seconds, step = self.elapsed_seconds, self.step_seconds
         last_elapsed, last_step = self._anchored.get(track, (0.0, 0.0))
-        if elapsed_seconds - last_elapsed < ANCHOR_SECONDS and abs(step - last_step) < STEP_SECONDS:
+        if elapsed_seconds - last_elapsed < ANCHOR_SECONDS and abs(step - last_step) < MIN_SHIFT_SECONDS:
             return None
         self._anchored[track] = (elapsed_seconds, step)
         return ClockAnchored(track, sample, self.now(), step)

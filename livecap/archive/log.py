@@ -127,7 +127,7 @@ class SessionLog:
         with self._changed:
             assert not self._closing, "a fact after the end of its log"
             if isinstance(event, SessionStarted):
-                self._clock = SessionClock.of(event)
+                self._clock = SessionClock.from_started(event)
                 self._transcript.add(heading(event, self._clock).encode())
             assert self._clock is not None, "a session starts with SessionStarted"
             self._clock.note(event)
@@ -180,7 +180,7 @@ class SessionLog:
             file.close()
         if rest:
             raise LogError(f"{trouble or 'The session log could not be written.'} {_rescue(self.session, rest)}")
-        if self._ended and (self._to_finish or self._clock and self._clock.step_seconds):
+        if self._ended and (self._to_finish or self._clock and self._clock.shift_seconds):
             finish_transcript(self.folder)
 
     # ---- the writer

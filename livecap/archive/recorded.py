@@ -77,7 +77,7 @@ class RecordedSession:
         self._open_words = ""
         self._stretches: dict[str, list[_Stretch]] = {}
         """Of each track that jumped: what was heard after each jump."""
-        clock = SessionClock.of(self.started)
+        clock = SessionClock.from_started(self.started)
         self._survey(clock)
         self.clock = clock.corrected()
         """Tells the times of this session, with what is known at its end."""

@@ -39,7 +39,7 @@ class PlainOutput:
             case TranscriptUpdate():
                 return
             case SessionStarted():
-                self._clock = SessionClock.of(item)
+                self._clock = SessionClock.from_started(item)
             case UtteranceEnded():
                 self._print(self._out, item.start_sample, _label(item.track) + item.text, item.track)
             case AudioGap():

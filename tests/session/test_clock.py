@@ -32,7 +32,7 @@ class Clocks:
 
 
 def test_times_after_a_pause_are_wall_times() -> None:
-    clock = SessionClock.of(LIVE)
+    clock = SessionClock.from_started(LIVE)
     clock.note(Resumed("", 32_000, "2026-03-01T11:00:00+01:00"))
     assert clock.at(16_000) == "10:02:04"
     assert clock.at(48_000) == "11:00:01"
@@ -60,7 +60,7 @@ def test_a_clock_that_is_moved_moves_no_time_of_the_session_until_its_end(step: 
         shown.append(live.wall(sample))
         clocks.pass_by(60)
     assert [(b - a).total_seconds() for a, b in zip(shown, shown[1:], strict=False)] == pytest.approx([60.0] * 9)
-    assert live.step_seconds == pytest.approx(step)
+    assert live.shift_seconds == pytest.approx(step)
     corrected = live.corrected()
     assert [corrected.wall(i * 960_000) - shown[i] for i in range(10)] == [timedelta(seconds=step)] * 10
 
@@ -120,7 +120,7 @@ anchors = st.lists(
 @given(anchors, st.lists(st.integers(0, 10**9), min_size=2, max_size=30))
 def test_times_of_a_track_never_run_backwards(facts: list[tuple[str, int, float]], samples: list[int]) -> None:
     start = datetime.fromisoformat(LIVE.wall_time)
-    clock = SessionClock.of(LIVE)
+    clock = SessionClock.from_started(LIVE)
     for track, sample, seconds in sorted(facts, key=lambda fact: fact[1]):
         clock.note(Resumed(track, sample, (start + timedelta(seconds=seconds)).isoformat()))
     for track in ("", "me", "them"):
