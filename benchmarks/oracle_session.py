@@ -104,7 +104,7 @@ def run_oracle(
         config,
         make_detector=lambda: ScriptDetector(voiced),  # type: ignore[arg-type,return-value]
         on_notice=session.notices.append,
-        clock=clock,
+        now=clock,
     )
     end = voiced[-1].end_sample + round(tail_seconds * SAMPLE_RATE)
     for update in _updates(transcriber, end, round(block_seconds * SAMPLE_RATE)):
@@ -126,7 +126,7 @@ def _updates(transcriber: StreamingTranscriber, end: int, block_samples: int) ->
         transcriber.accept(AudioBlock(start, silence))
         if transcriber.ready:
             yield from transcriber.step()
-    yield from transcriber.finish()
+    yield from transcriber.flush()
 
 
 def count_words(words: Sequence[SpokenWord], text: str, piece: int = 400) -> WordCounts:

@@ -59,7 +59,7 @@ def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, fault
         tokenizer,
         mode.config,
         make_detector=lambda: ScriptDetector(words),  # type: ignore[arg-type,return-value]
-        clock=clock,
+        now=clock,
     )
     samples = np.zeros(words[-1].end_sample + 2 * SAMPLE_RATE, np.float32)
     timeline = play(transcriber, samples, None, clock)

@@ -95,7 +95,7 @@ def play(
             after_step(block.end_sample / SAMPLE_RATE)
         elif transcriber.n_unsettled:
             settle()
-    take(transcriber.finish(), timeline.sound_seconds)
+    take(transcriber.flush(), timeline.sound_seconds)
     while transcriber.n_unsettled:
         settle()
     return timeline

@@ -1,12 +1,12 @@
-"""Prompt to text, greedily: fill the cache with what it does not hold yet, then one token after another.
+"""Greedy decoding: fill the cache with the part of the prompt that it lacks, then generate token by token.
 
-    prefill         prompt ─▶ what the cache holds of it stays ─▶ the rest, in slices ─▶ last logits
-    verify          the same for a prompt that ends in a draft ─▶ the part of it that greedy decoding would say, logits
-    generate_step   logits ─▶ tokens, up to the end of the text or a budget
-    generate_drafted   the same, with what is left of the draft as guesses: fewer passes, the same text
+    prefill            prompt ─▶ logits of its last positions; positions in the cache are not computed again
+    verify             the same for a prompt that ends in a draft ─▶ the accepted part of the draft, logits after it
+    generate_step      logits ─▶ tokens, up to the end of the text or a budget
+    generate_drafted   the same, with the rest of the draft as guesses: the same text in fewer passes
 
-The cache is the only state, and its keys are true whenever these functions are not running: after a generator
-that was closed early, too.
+The cache is the only state. Its keys match its layers whenever none of these functions is running, even after a
+generator was closed early.
 """
 
 from collections.abc import Generator, Sequence
@@ -21,28 +21,27 @@ from livecap.model.network import Network
 from livecap.model.text.prompt import Prompt
 
 MOST_GUESSED = 8
-"""Tokens offered behind a new one: at the 0.6B's size eight verified together cost as much as one and a half."""
+"""Tokens guessed after a new one. At the 0.6B's size, eight verified together cost as much as one and a half passes."""
 GUESS_REACH = 6
-"""How far on in the draft a new token is looked for."""
+"""How far ahead in the draft a new token is looked for."""
 PREFILL_SLICE = 512
-"""Positions of one pass through the decoder: bounds the memory of attention scores."""
+"""Positions in one decoder pass. Bounds the memory of attention scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratedToken:
-    """One token, and how sure the model was."""
+    """One token, and how sure the model was of it."""
 
     id: int
     margin: float
-    """How far its logit lies above the second best."""
+    """The lead of its logit over the second best."""
 
 
 def prefill(model: Network, cache: PromptCache, prompt: Prompt, n_last: int = 1) -> mx.array:
-    """Logits [n_last, vocab] of the prompt's last positions; the cache holds the whole prompt afterwards.
+    """Logits [n_last, vocab] of the last positions of the prompt; the cache holds the whole prompt afterwards.
 
-    Positions that the cache holds under the prompt's keys are kept, all others are computed. The last
-    `n_last` are always computed, since their logits are wanted. Row i predicts the token after position
-    len(keys) - n_last + i.
+    Positions that the cache already holds under the prompt's keys are kept. The others and the last `n_last`, whose
+    logits are needed, are computed. Row i predicts the token after position len(keys) - n_last + i.
     """
     n = len(prompt.keys)
     assert 1 <= n_last <= n, (n_last, n)
@@ -51,17 +50,16 @@ def prefill(model: Network, cache: PromptCache, prompt: Prompt, n_last: int = 1)
     while n - done > max(PREFILL_SLICE, n_last):
         stop = done + min(PREFILL_SLICE, n - done - n_last)
         _extend(model, cache, prompt, done, stop, 1)
-        mx.eval(cache.arrays())  # waits: the next slice would only make the graph, and its memory, larger
+        mx.eval(cache.arrays())  # waits; otherwise the next slice would make the graph and its memory larger
         done = stop
     return model.logits(_extend(model, cache, prompt, done, n, n_last)[0])
 
 
 def verify(model: Network, cache: PromptCache, prompt: Prompt, n_draft: int) -> tuple[list[GeneratedToken], mx.array]:
-    """The first tokens of a draft that greedy decoding would have said, and the logits [n, vocab] behind them.
+    """The accepted part of a draft, which greedy decoding would generate too, and the logits [n, vocab] after it.
 
-    The prompt's last `n_draft` keys are the draft: what an earlier decode said here. One pass replaces as many passes
-    as tokens are accepted, and the text is the same: the logits behind the accepted tokens predict what comes next. The
-    cache holds the prompt without the part of the draft that was not accepted.
+    The last `n_draft` keys of the prompt are the draft: what an earlier decode generated there. One pass replaces one
+    per accepted token, and the text is the same. The cache holds the prompt without the rejected tokens afterwards.
     """
     logits = prefill(model, cache, prompt, n_draft + 1)
     return _accept(cache, logits, [key for key in prompt.keys[len(prompt.keys) - n_draft :] if isinstance(key, int)])
@@ -70,11 +68,11 @@ def verify(model: Network, cache: PromptCache, prompt: Prompt, n_draft: int) -> 
 def generate_drafted(
     model: Network, cache: PromptCache, logits: mx.array, rest: Sequence[int], max_tokens: int
 ) -> Generator[tuple[GeneratedToken, bool], None, None]:
-    """What `generate_step` yields, each with True where it was guessed and cost no pass of its own.
+    """The tokens of `generate_step`, each with True if it was guessed and needed no pass of its own.
 
     Args:
-        rest: the draft from where greedy decoding first said otherwise. A difference is often one word: what followed
-            it in the draft is offered again behind the new word.
+        rest: the draft from the first rejected token on. Often a single word differs, so what follows it in the draft
+            is offered again after the new word.
     """
     eos_ids = model.config.eos_token_ids
     rest = list(rest)
@@ -96,23 +94,24 @@ def generate_drafted(
 
 
 def _behind(token: int, rest: Sequence[int]) -> list[int]:
-    """What of the draft may follow `token`, where the draft says rest[0] in its place.
+    """The part of the draft that may follow `token`, which was generated instead of rest[0].
 
-    If the draft has the token a little later, words between were dropped; else one stands for another.
+    If the draft has the token a little later, the words before it were dropped; otherwise one word replaced another.
     """
     near = list(rest[:GUESS_REACH])
     return list(rest[near.index(token) + 1 :] if token in near else rest[1:])
 
 
 def _accept(cache: PromptCache, logits: mx.array, draft: Sequence[int]) -> tuple[list[GeneratedToken], mx.array]:
-    """The first tokens of `draft`, which ends what `cache` holds, that logits [len(draft) + 1, vocab] agree with.
+    """Compare logits [len(draft) + 1, vocab] with `draft`, which is at the end of `cache`.
 
     Returns:
-        Those tokens, and the logits up to the row behind them. The cache forgets the others.
+        The first tokens of `draft` that the logits agree with, and the logits up to the row after them. The cache
+        forgets the other tokens.
     """
     if not draft:
         return [], logits
-    ids, margins = (np.array(column) for column in _best_rows(logits[:-1]))  # waits: the host compares
+    ids, margins = (np.array(column) for column in _best_rows(logits[:-1]))  # waits, since the host compares
     n = 0
     while n < len(draft) and ids[n] == draft[n]:
         n += 1
@@ -124,16 +123,15 @@ def _accept(cache: PromptCache, logits: mx.array, draft: Sequence[int]) -> tuple
 def generate_step(
     model: Network, cache: PromptCache, logits: mx.array, max_tokens: int, lookahead: bool = not on_cpu
 ) -> Generator[GeneratedToken, None, None]:
-    """Greedy tokens after the positions in `cache`; `logits` [n_last, vocab] has those of the last one last.
+    """Greedy tokens after the positions in `cache`; the last row of `logits` [n_last, vocab] predicts the first one.
 
-    Ends after an end-of-text id, which is yielded too so that the caller can tell it from a spent budget, or
-    after `max_tokens`. **The cache already holds the token you were just given**, except for an end-of-text
-    id, which it never holds. The next step is under way on MLX's stream before this one is handed over; close
-    the generator whenever you like.
+    Ends after an end-of-text id or after `max_tokens`. The end-of-text id is yielded too, so that the caller can tell
+    the two apart. **The cache already holds the token that was just yielded**, except for an end-of-text id, which it
+    never holds. The next step may already be running on MLX's stream. The generator can be closed at any time.
 
     Args:
-        lookahead: start the next step before this token is even known to the host. Hides the host's work on a
-            GPU, for one step in vain after the end of the text; on the CPU that costs more than it hides.
+        lookahead: start the next step before the host knows this token. On a GPU this hides the work of the host, at
+            the cost of one useless step after the end of the text. On the CPU it costs more than it hides.
     """
     eos_ids = model.config.eos_token_ids
     scored = _best(logits[-1])
@@ -159,20 +157,20 @@ def generate_step(
 
 
 def _extend(model: Network, cache: PromptCache, prompt: Prompt, start: int, stop: int, n_last: int) -> mx.array:
-    """Hidden states [1, n_last, hidden] of the last of the prompt's positions; the cache holds them all afterwards."""
+    """Hidden states [1, n_last, hidden] of the last of positions [start, stop), which are added to the cache."""
     hidden = model(prompt.embeddings(model, start, stop), cache, n_last)
     cache.keys.extend(prompt.keys[start:stop])
     return hidden
 
 
 def _best(logits: mx.array) -> tuple[mx.array, mx.array]:
-    """Id and margin of the best of logits [vocab], as arrays of one value."""
+    """Id and margin of the best of logits [vocab], as arrays with one value."""
     token, margin = _best_rows(logits[None])
     return token[0], margin[0]
 
 
 def _best_rows(logits: mx.array) -> tuple[mx.array, mx.array]:
-    """Ids and margins of the best of each row of logits [n, vocab], each [n]."""
+    """Ids [n] and margins [n] of the best of each row of logits [n, vocab]."""
     logits = logits.astype(mx.float32)
     token = mx.argmax(logits, axis=-1)
     others = mx.where(mx.arange(logits.shape[-1]) == token[:, None], -mx.inf, logits)

@@ -1,11 +1,11 @@
 """Sound to log-mel frames: Whisper's front end.
 
     samples ─▶ reflect 200 at both ends ─▶ frames of 400, hop 160 ─▶ Hann ─▶ |rfft|² ─▶ 128 mel bins ─▶ log10
-    unclamped log-mel ─▶ max(·, loudest - 8) ─▶ (· + 4) / 4
+    unclamped log-mel ─▶ max(·, maximum - 8) ─▶ (· + 4) / 4
 
-A frame depends on its own 400 samples only, so a slice of frames can be had without the rest. What depends on
-all of the sound is the floor: 8 below its loudest value. So the two halves are apart: keep the unclamped
-frames, and clamp and scale when the loudest is known.
+A frame depends only on its own 400 samples, so frames can be computed in parts. The floor depends on all of the sound:
+8 below the maximum. So there are two functions: compute unclamped frames and keep them; then clamp and scale them once
+the maximum is known.
 """
 
 import numpy as np
@@ -15,29 +15,31 @@ from livecap.model.backend import mx
 
 SAMPLE_RATE = 16_000
 N_FFT = 400
-"""Samples of one frame, 25 ms."""
+"""Samples in one frame, 25 ms."""
 HOP_LENGTH = 160
-"""Samples between two frames, 10 ms."""
+"""Samples from one frame to the next, 10 ms."""
 FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH
 N_MELS = 128
 PAD_SAMPLES = N_FFT // 2
 """Reflected samples before the first and after the last one."""
 MIN_SAMPLES = PAD_SAMPLES + 1
-"""The fewest samples that can be reflected."""
+"""The fewest samples that can be reflected at both ends."""
 POWER_FLOOR = 1e-10
 MEL_DYNAMIC_RANGE = 8.0
-"""In log10 units of power: nothing counts that is further below the loudest value."""
+"""In log10 units of power: values further below the maximum are clamped."""
 
 Samples = NDArray[np.float32] | mx.array
 
 
 def n_mel_frames(n_samples: int) -> int:
-    """Frames of `n_samples`: one a hop; the frame that the official front end drops is not counted."""
+    """The number of frames: one per hop, without the last one, which the official front end drops."""
     return n_samples // HOP_LENGTH
 
 
 def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.array:
-    """Frames [start_frame, stop_frame) of `log_mel(samples)`, made from the samples they need and no others.
+    """Unclamped log10 mel frames [stop_frame - start_frame, 128] of float32 mono samples at 16 kHz.
+
+    Computed only from the samples that these frames depend on.
 
     Raises:
         ValueError: fewer than 201 samples, or frames that these samples do not have.
@@ -61,15 +63,16 @@ def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.arr
 
 
 def clamp_and_scale(log_mel: mx.array, maximum: float) -> mx.array:
-    """Unclamped log-mel as the encoder wants it: raised to `maximum` - 8, then (x + 4) / 4.
+    """The input of the encoder: unclamped log-mel, clamped to `maximum` - 8, then (x + 4) / 4.
 
-    `maximum` is the loudest value of all the sound the encoder is to see, not only of these frames.
+    Args:
+        maximum: of all frames that the encoder will see together, not only of these.
     """
     return (mx.maximum(log_mel, maximum - MEL_DYNAMIC_RANGE) + 4.0) / 4.0
 
 
 def _reflected(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[np.float32]:
-    """Samples [start, stop), where what lies outside is the sound mirrored at its first and last sample."""
+    """Samples [start, stop). Positions outside the sound are mirrored at its first or last sample."""
     n_samples = samples.shape[0]
     inside = samples[max(start, 0) : min(stop, n_samples)]
     before = samples[1 : 1 - start][::-1] if start < 0 else samples[:0]
@@ -78,7 +81,7 @@ def _reflected(samples: NDArray[np.float32], start: int, stop: int) -> NDArray[n
 
 
 def mel_filter_bank() -> NDArray[np.float32]:
-    """Slaney's mel filters [201, 128], each of unit area, over 0 to 8000 Hz."""
+    """Slaney's mel filters [201, 128], each with unit area, from 0 to 8000 Hz."""
     bin_hz = np.linspace(0, SAMPLE_RATE / 2, N_FFT // 2 + 1)
     edge_hz = _mel_to_hz(np.linspace(0, _hz_to_mel(SAMPLE_RATE / 2), N_MELS + 2))
     width = np.diff(edge_hz)
@@ -89,7 +92,7 @@ def mel_filter_bank() -> NDArray[np.float32]:
     return (triangles * (2 / (edge_hz[2:] - edge_hz[:-2]))).astype(np.float32)
 
 
-# Slaney's scale (Auditory Toolbox, 1998): linear to 1000 Hz, 15 mel; above it 27 mel to a factor of 6.4
+# Slaney's scale (Auditory Toolbox, 1998): linear up to 1000 Hz, which is 15 mel; above that, 27 mel per factor of 6.4
 _LINEAR_HZ_PER_MEL = 200 / 3
 _BREAK_HZ = 1000.0
 _BREAK_MEL = _BREAK_HZ / _LINEAR_HZ_PER_MEL
@@ -107,6 +110,6 @@ def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < _BREAK_MEL, mel * _LINEAR_HZ_PER_MEL, above)
 
 
-# made from NumPy's arrays, these need no evaluation and so may be used from any thread
+# arrays made from NumPy's need no evaluation, so any thread can use them
 _HANN = mx.array((0.5 - 0.5 * np.cos(2 * np.pi * np.arange(N_FFT) / N_FFT)).astype(np.float32))
 _MEL_FILTERS = mx.array(mel_filter_bank())

@@ -1,6 +1,6 @@
-"""MLX's layers, as far as this network uses them, with the types that MLX's own package lacks.
+"""The layers of MLX that this network uses, with the types that MLX's own package lacks.
 
-`mlx.nn` gathers its classes by star imports and leaves methods untyped; strict type checking stops at both.
+`mlx.nn` collects its classes with star imports and leaves methods untyped, which strict type checking rejects.
 """
 
 from typing import cast
@@ -17,13 +17,13 @@ from mlx.utils import tree_flatten
 
 
 class Module(base.Module):
-    """A part of the network. Attributes without a leading underscore are its parameters and parts."""
+    """A part of the network. Its array attributes without a leading underscore are its parameters."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
     def parameter_arrays(self) -> dict[str, mx.array]:
-        """All parameters, by the names they have in a checkpoint."""
+        """All parameters by their names in a checkpoint."""
         flat = tree_flatten(self.parameters())  # type: ignore[no-untyped-call]
         return dict(cast(list[tuple[str, mx.array]], flat))
 

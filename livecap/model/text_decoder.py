@@ -1,11 +1,11 @@
-"""The text decoder: Qwen3, as it is in every Qwen3-ASR.
+"""The text decoder with MLX: Qwen3, as in every Qwen3-ASR.
 
     embeddings ─▶ [ RMSNorm ─▶ attention ─▶ + ─▶ RMSNorm ─▶ SwiGLU ─▶ + ] x 28 ─▶ RMSNorm ─▶ hidden
 
-Attention has 16 query and 8 key/value heads of 128, and normalises each head's queries and keys before
-rotating them. The checkpoint speaks of MRoPE with three position axes; for speech all three are the plain
-index, and that is ordinary half-rotation RoPE. The head is not here: it is dear, and applied only to
-positions one asks about.
+Attention has 16 query and 8 key/value heads of width 128, and normalises the queries and keys of each head before it
+rotates them. The checkpoint speaks of MRoPE with three position axes. For speech all three are the plain index, which
+makes it ordinary half-rotation RoPE. The output head is not part of this: it is expensive, and applied only to the
+positions whose logits are needed.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Attention(nn.Module):
         self.k_norm = nn.RMSNorm(self.head_dim, eps=config.rms_norm_eps)
 
     def __call__(self, x: mx.array, cache: KVCache, n_last: int) -> mx.array:
-        """What the last `n_last` positions see, [B, n_last, hidden]; the cache takes all L."""
+        """What the last positions of x [B, L, hidden] see, [B, n_last, hidden]. The cache takes all L of them."""
         B, L, _ = x.shape
         offset = cache.offset
         queries = self.q_proj(x[:, L - n_last :]).reshape(B, n_last, self.n_heads, self.head_dim)
@@ -49,8 +49,7 @@ class Attention(nn.Module):
         return self.o_proj(out.transpose(0, 2, 1, 3).reshape(B, n_last, -1))
 
     def _rotated(self, heads: mx.array, offset: int) -> mx.array:
-        """Heads [B, H, n, D] at positions [offset, offset + n): pairs (x[i], x[i + D/2]) by position times
-        theta**(-2i/D). The three position axes of MRoPE are all the plain index for speech."""
+        """Heads [B, H, n, D] at positions [offset, offset + n): pairs (x[i], x[i + D/2]) turned by theta**(-2i/D)."""
         return mx.fast.rope(heads, self.head_dim, traditional=False, base=self.rope_theta, scale=1.0, offset=offset)
 
 
@@ -90,13 +89,7 @@ class TextDecoder(nn.Module):
         self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
 
     def __call__(self, embeddings: mx.array, caches: Sequence[KVCache], n_last: int | None = None) -> mx.array:
-        """Hidden states [1, n_last, hidden] of embeddings [1, L, hidden] that follow what `caches` hold.
-
-        The caches hold all L positions afterwards. The same call prefills, steps, and runs all at once.
-
-        Args:
-            n_last: positions that are asked for, the last ones; None for all. The last layer leaves the others out.
-        """
+        """See `Network.__call__`. The last layer computes only the last `n_last` positions."""
         x, n = embeddings, embeddings.shape[1]
         for layer, cache in zip(self.layers, caches, strict=True):
             is_last = layer is self.layers[-1]

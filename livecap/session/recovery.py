@@ -182,7 +182,7 @@ class _Track:
             if self._transcriber.ready:
                 self._publish(publisher, self._transcriber.step())
         elif self._sound.ended:
-            self._publish(publisher, self._transcriber.finish())
+            self._publish(publisher, self._transcriber.flush())
             while self._transcriber.n_unsettled:
                 settled = self._transcriber.settle()
                 publisher.publish(replace(settled, utterance=self._number(settled.utterance)))

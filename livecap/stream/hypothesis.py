@@ -1,12 +1,12 @@
-"""Hypothesis: the token ids that are believed, and the one frontier between those that stay and those that may change.
+"""Hypothesis: the believed token ids, and the frontier between those that are stable and those that may still change.
 
     ids   [ . . . . . | . . . . . . . . | . . . . . . . . . | . . . . . ]
                       prompt_start      utterance_start     frontier
-          their sound  earlier           stable text of      decided anew
-          has left     utterances        this utterance      at each step
+          their sound  earlier           stable text of      may change
+          has left     utterances        this utterance      in each step
 
-The prompt repeats ids[prompt_start:frontier]. The model cannot take back what it is told it said, so stable text needs
-no repair: it only grows. Nothing here knows sound, time or MLX beyond sample counts.
+The next prompt repeats ids[prompt_start:frontier] as text that was already said, so the model cannot change it and
+stable text only grows. Positions in sound are sample counts of the session.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +17,14 @@ from livecap.stream.policy import BelievedToken
 from livecap.transcript import SAMPLE_RATE
 
 WordStart = Callable[[int], bool]
-"""True where a token may begin a word: text may be cut before it."""
+"""True where a token may begin a word, so that text may be cut before it."""
 
 FRONTIER_SEARCH = 16
-"""Tokens the frontier backs off to find a word's start. Scripts without spaces have none nearby."""
+"""How many tokens the frontier moves back to find the start of a word. Scripts without spaces may have none nearby."""
 
 
 class Hypothesis:
-    """What is believed to have been said since the prompt's window began."""
+    """The text that is believed since the sound of the prompt began."""
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class Hypothesis:
     ) -> None:
         """
         Args:
-            start_sample: where the window's sound begins.
-            starts_word: where text may be cut between words.
+            start_sample: where the sound of the prompt begins.
+            starts_word: see `WordStart`.
             is_whole: False for ids that end inside a character.
         """
         self._config = config
@@ -44,48 +44,48 @@ class Hypothesis:
         self._is_whole = is_whole
         self._begin_sample = start_sample
         self._milestones: list[tuple[int, int]] = [(0, start_sample)]
-        """(tokens, sample): so many tokens had been said when this sound had been heard. Both grow."""
+        """(tokens, sample): this many tokens had been said when the sound up to `sample` was decoded. Both increase."""
         self._pauses: list[tuple[int, int]] = []
-        """(tokens, sample) of steps that ended in a pause: just so many tokens were said before it."""
+        """(tokens, sample) of steps that ended in a pause: exactly this many tokens were said before it."""
         self._tokens: list[BelievedToken] = []
         self._shown: list[int] = []
-        """Behind the frontier."""
+        """Tokens after the frontier that are on the screen."""
         self._n_kept = 0
-        """For so many steps text is shown that the hypothesis has no more."""
+        """For how many steps the screen has kept text that the hypothesis no longer has."""
         self.frontier = 0
         self.prompt_start = 0
         self.utterance_start = 0
         self._joints: list[int] = []
-        """Places where a prompt began without words."""
+        """Numbers of tokens after which a prompt began without text."""
 
     @property
     def ids(self) -> list[int]:
-        """All that is believed."""
+        """All believed ids."""
         return [token.id for token in self._tokens]
 
     @property
     def prefix(self) -> list[int]:
-        """What the next prompt says was said."""
+        """The text that the next prompt gives as already said."""
         return self.ids[self.prompt_start : self.frontier]
 
     @property
     def stable_ids(self) -> list[int]:
-        """Of the open utterance."""
+        """The stable ids of the open utterance."""
         return self.ids[self.utterance_start : self.frontier]
 
     @property
     def joints(self) -> list[int]:
-        """Behind so many ids of the open utterance a prompt began without words."""
+        """Numbers of ids of the open utterance after which a prompt began without text."""
         return [place - self.utterance_start for place in self._joints if place > self.utterance_start]
 
     @property
     def partial_ids(self) -> list[int]:
-        """What may still change: the next step's draft."""
+        """The ids that may still change. They are the draft of the next step."""
         return self.ids[self.frontier :]
 
     @property
     def shown_ids(self) -> list[int]:
-        """What is shown of it: steady text. A word that was shown stays until two steps in a row say otherwise."""
+        """The partial ids to show. A word that was shown stays until two steps in a row disagree with it."""
         return self._shown
 
     def revise(
@@ -95,16 +95,15 @@ class Hypothesis:
         complete: bool = True,
         at_pause: bool = False,
     ) -> bool:
-        """Believe `new_ids` after the prefix, with sound heard up to `end_sample`, and move the frontier.
+        """Believe `tokens` after the prefix, with sound up to `end_sample`, and move the frontier.
 
         Args:
-            margins: for each id, how sure the model was of it: see `BelievedToken`.
-            complete: the model ended its text; False where its budget did.
-            at_pause: nobody speaks at `end_sample`.
+            complete: the model ended its text; False if the token budget did.
+            at_pause: there is silence at `end_sample`.
 
         Returns:
-            True where the text ran away: more than can have been said. It is cut where it repeats itself, or where
-            the sound can hold no more, and nothing is committed by this step.
+            True for a runaway: more text than can have been said. It is cut where it repeats itself or exceeds the
+            budget, and this step makes nothing stable.
         """
         before = self.frontier
         first = before == self.utterance_start and not self._shown
@@ -118,7 +117,7 @@ class Hypothesis:
         self._pauses = [pause for pause in self._pauses if pause[0] <= before + agreed]
         new = tokens[agreed:]
         self._tokens[before + agreed :] = [BelievedToken(token.id, end_sample, token.margin) for token in new]
-        # People say a word twenty times, too; but not in half a second.
+        # Repetition alone is not a loop: people may repeat a word many times, but not within half a second.
         loop = None if complete and len(tokens) <= most else loop_start(self.ids, self._config.loops)
         runaway = not complete or loop is not None
         if loop is not None:
@@ -136,7 +135,7 @@ class Hypothesis:
         return runaway
 
     def _show(self, frontier_before: int, end_sample: int, at_pause: bool, first: bool) -> None:
-        """What is shown from now on."""
+        """Decide which partial ids are shown."""
         ids, frontier, policy = self.ids, self.frontier, self._config.commit
         n_shown = policy.shown(self._tokens, frontier, end_sample, self._starts_word, at_pause, first)
         steady = ids[frontier : max(frontier, n_shown)]
@@ -150,12 +149,12 @@ class Hypothesis:
             self._shown, self._n_kept = kept, self._n_kept + 1
 
     def _room(self, end_sample: int) -> int:
-        """Tokens that can have been said in the sound that is new to a step."""
+        """The number of tokens that can have been said in the sound that is new in this step."""
         seconds = (end_sample - self._milestones[-1][1]) / SAMPLE_RATE
         return round(self._config.loops.tokens_per_second * max(seconds, 0)) + self._config.loops.min_loop_tokens // 2
 
     def forget_partial(self) -> None:
-        """Nothing behind the frontier is believed any more."""
+        """Forget all tokens after the frontier."""
         del self._tokens[self.frontier :]
 
     def believe_all(self, voiced_samples: int) -> None:
@@ -169,17 +168,16 @@ class Hypothesis:
         self._shown, self._n_kept = [], 0
 
     def close_utterance(self) -> None:
-        """The stable ids are an utterance's whole text; what follows belongs to the next one."""
+        """Make the stable ids the whole text of the utterance; later ones belong to the next."""
         self.utterance_start = self.frontier
 
     def begin_utterance(self, sample: int) -> None:
-        """Speech begins again after a pause."""
+        """Note that speech begins again after a pause."""
         self._begin_sample = sample
 
     def stable_pauses(self) -> list[tuple[int, int]]:
-        """(tokens, sample), in order: pauses of the prompt before which just so many ids were said, all of them stable.
-
-        A pause counts as long as the text around it is believed as it was when the pause was heard.
+        """(tokens, sample) in order: pauses in the prompt's stable text, and how many ids were said before each.
+        A pause counts as long as the text on both sides is still the same as when the pause was decoded.
         """
         known = []
         for n, sample in self._pauses:
@@ -190,29 +188,29 @@ class Hypothesis:
         return known
 
     def forget(self, before_sample: int) -> None:
-        """Sound before `before_sample` leaves the prompt, and the text that was spoken in it, as far as is known."""
+        """Drop sound before `before_sample` from the prompt, with the text that was probably spoken in it."""
         spoken = min(self._tokens_by(before_sample), self.frontier)
         self.prompt_start = self._cut_before(spoken, self.prompt_start)
-        self._go_on()
+        self._begin_prompt()
 
     def forget_tokens(self, n_tokens: int) -> None:
-        """The first ids leave the prompt with their sound: so many as `stable_pauses` says."""
+        """Drop the first `n_tokens` ids from the prompt, with their sound: a number from `stable_pauses`."""
         assert self.prompt_start <= n_tokens <= self.frontier
         self.prompt_start = n_tokens
-        self._go_on()
+        self._begin_prompt()
 
     def sample_at_frontier(self) -> int:
-        """About where in the sound the frontier is: all that was said before is stable."""
+        """The approximate position of the frontier in the sound: all text of the sound before it is stable."""
         reached = [sample for n, sample in self._milestones if n == self.frontier]
         return reached[-1] if reached else _interpolate(self.frontier, self._milestones)
 
     def heard_by(self, n_tokens: int) -> int:
-        """The sound that had been heard when the open utterance's first `n_tokens` stable ids were first believed."""
+        """Where the sound ended when the first `n_tokens` stable ids of the open utterance were first believed."""
         wanted = self.utterance_start + n_tokens
         return next((sample for n, sample in self._milestones if n >= wanted), self._milestones[-1][1])
 
     def _note_milestone(self, end_sample: int) -> None:
-        """A length has two milestones: first believed, last believed. A shorter one takes longer ones back."""
+        """Keep two milestones per length, first and last believed. A shorter length removes the longer ones."""
         points, n = self._milestones, len(self._tokens)
         while len(points) > 1 and points[-1][0] > n:
             points.pop()
@@ -221,11 +219,11 @@ class Hypothesis:
         points.append((n, end_sample))
 
     def _tokens_by(self, sample: int) -> int:
-        """About how many tokens were said before `sample`."""
+        """The approximate number of tokens that were said before `sample`."""
         return _interpolate(sample, [(at, n) for n, at in self._milestones])
 
     def _cut_before(self, n: int, lowest: int) -> int:
-        """The last place in [lowest, n] where text may be cut: between words, or at least between characters."""
+        """The last place in [lowest, n] where text may be cut: between words, or else between characters."""
         for place in range(n, max(n - FRONTIER_SEARCH, lowest - 1), -1):
             if place == len(self._tokens) or self._starts_word(self._tokens[place].id):
                 return place
@@ -233,14 +231,14 @@ class Hypothesis:
             n -= 1
         return max(n, lowest)
 
-    def _go_on(self) -> None:
-        """In another prompt: the model begins its text anew where there is none to go on with."""
+    def _begin_prompt(self) -> None:
+        """Continue in a new prompt. Without text to repeat, the model begins a new text at the joint."""
         if self.prompt_start == self.frontier:
             self._joints.append(self.frontier)
-        self._shed()
+        self._delete_unused()
 
-    def _shed(self) -> None:
-        """Drop ids that neither the prompt nor the open utterance needs, so that an hour of speech stays small."""
+    def _delete_unused(self) -> None:
+        """Delete ids that neither the prompt nor the open utterance needs, so that memory use does not grow."""
         n = min(self.prompt_start, self.utterance_start)
         if n == 0:
             return
@@ -256,7 +254,7 @@ class Hypothesis:
 
 
 def loop_start(ids: Sequence[int], config: LoopConfig) -> int | None:
-    """Where the second of many repetitions at the end of `ids` begins, or None where the end is no loop."""
+    """Where the second repetition of a loop at the end of `ids` begins, or None if the end is not a loop."""
     n = len(ids)
     for period in range(1, config.max_loop_period + 1):
         length = period
@@ -268,12 +266,12 @@ def loop_start(ids: Sequence[int], config: LoopConfig) -> int | None:
 
 
 def _n_common(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many of the first ids are the same."""
+    """The length of the common beginning."""
     return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _interpolate(x: int, points: Sequence[tuple[int, int]]) -> int:
-    """y at x on the line through (x, y) points that grow; the first or last y beyond them."""
+    """y at x on the line through (x, y) points, whose x increase; beyond them, the y of the first or last point."""
     low = points[0]
     for high in points:
         if high[0] >= x:

@@ -1,11 +1,11 @@
-"""PromptWindow: the sound and the text of one prompt, and how it makes room for more.
+"""PromptWindow: the sound and text of one prompt, and how it makes room for more.
 
     |<------------- at most 30 s of sound ------------->|
-    [ text of earlier utterances | stable text | decided anew ]
+    [ text of earlier utterances | stable text | partial ]
 
-In unbroken speech a new prompt begins in what is stable, at a pause that a step ended in: there it is certain which
-words were said before and which behind, so none is lost and none said twice. The sound behind the cut goes on into the
-new prompt with just its words as the prefix, and the language header stays.
+In unbroken speech the prompt rolls: a new one begins inside the stable text, at a pause that a step ended in. There it
+is certain which words come before and after, so that no word is lost or repeated. The sound after the cut goes into the
+new prompt, with exactly its words as the prefix and the same language header.
 """
 
 from dataclasses import dataclass, field
@@ -21,25 +21,25 @@ from livecap.transcript import SAMPLE_RATE
 
 @dataclass(slots=True)
 class StepStatistics:
-    """What the steps so far did."""
+    """Sums over all steps so far."""
 
     n_steps: int = 0
     n_drafted: int = 0
     """Tokens offered as a draft."""
     n_accepted: int = 0
-    """Of those, the tokens that the model said again."""
+    """Draft tokens that the model repeated."""
     n_passes: int = 0
-    """Sequential passes that generated one token each."""
+    """Sequential decoder passes, which generated one token each."""
     n_runaways: int = 0
-    """Steps whose text was more than can have been said."""
+    """Steps that returned more text than can have been said."""
     n_rolls: int = 0
-    """Prompts that went on as another one in unbroken speech."""
+    """Prompts that were continued in a new one in unbroken speech."""
     seconds: StageSeconds = field(default_factory=StageSeconds)
-    """Where the time went."""
+    """Compute time by stage."""
 
 
 class PromptWindow:
-    """One prompt at a time."""
+    """The open prompt. One at a time; decode thread only."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class PromptWindow:
     ) -> None:
         """
         Args:
-            sound: what may be heard; keeps all from `start_sample` on.
+            sound: the sound to decode; keeps all samples from `start_sample` on.
         """
         self._recogniser = recogniser
         self._text = text
@@ -59,10 +59,10 @@ class PromptWindow:
         self._sound = sound
         self._hypothesis: Hypothesis | None = None
         self._n_runaways = 0
-        """In a row."""
+        """Runaway steps in a row."""
         self.detector = detector
         self.header: tuple[int, ...] = ()
-        """`language X<asr_text>` of this prompt, as far as it is known."""
+        """`language X<asr_text>` of this prompt, empty until it is known."""
         self.statistics = StepStatistics()
 
     @property
@@ -72,7 +72,7 @@ class PromptWindow:
 
     @property
     def hypothesis(self) -> Hypothesis:
-        """What is believed to have been said."""
+        """The believed text of the prompt."""
         assert self._hypothesis is not None, "no window is open"
         return self._hypothesis
 
@@ -82,20 +82,20 @@ class PromptWindow:
 
     @property
     def end_sample(self) -> int:
-        """Sound that was heard."""
+        """The end of the sound that was decoded."""
         return self._recogniser.end_sample
 
     def begin(self, sample: int) -> None:
-        """A new prompt without text, whose sound begins here."""
+        """Start a new prompt without text, whose sound begins at `sample`."""
         self._recogniser.begin(sample)
         self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
         self.header = ()
 
     def decode(self, end_sample: int, at_end: bool) -> Decoded:
-        """One pass of the model over all sound up to `end_sample`, and what is believed after it.
+        """Decode all sound up to `end_sample` with one pass of the model, and update the hypothesis.
 
         Args:
-            at_end: nobody speaks there: with silence behind it.
+            at_end: speech may end there, so silence is added after it.
         """
         recogniser, hypothesis = self._recogniser, self.hypothesis
         recogniser.append(self._sound.between(recogniser.end_sample, end_sample))
@@ -103,7 +103,7 @@ class PromptWindow:
         pad_samples = samples_in(self._config.utterance.pad_seconds) if at_end else 0
         decoded = recogniser.decode(self.header, hypothesis.prefix, draft, self._budget(), pad_samples)
         if decoded.header != self.header:
-            hypothesis.forget_partial()  # another language: its text has to be heard twice of its own
+            hypothesis.forget_partial()  # in another language, text becomes stable only when two steps have repeated it
         self.header = decoded.header
         runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_end)
         self._n_runaways = self._n_runaways + 1 if runaway else 0
@@ -117,13 +117,13 @@ class PromptWindow:
         return decoded
 
     def splits_word(self) -> bool:
-        """True where the open utterance begins with the rest of the last one's last word: a pause cannot lie there."""
+        """True if the open utterance begins with the rest of the previous one's last word: a pause cannot lie there."""
         hypothesis = self.hypothesis
         begins = hypothesis.frontier == hypothesis.utterance_start and bool(hypothesis.prefix)
         return begins and bool(hypothesis.partial_ids) and not self._text.starts_word(hypothesis.partial_ids[0])
 
     def wants_pause(self, quiet_samples: int) -> bool:
-        """True where a pause of this length should be heard as one, since the prompt will soon be cut at a pause."""
+        """True if a step should end at a pause of this length, because the prompt will soon roll at one."""
         config = self._config
         n_samples = self._sound.end_sample - self.start_sample
         late = n_samples >= samples_in(config.prompt.roll_seconds)
@@ -134,10 +134,10 @@ class PromptWindow:
         return not any(sample >= earliest for _, sample in self.hypothesis.stable_pauses())
 
     def make_room(self, end_sample: int) -> bool:
-        """Before sound up to `end_sample` is heard: go on in a new prompt where this one is too long, or loops.
+        """Before sound up to `end_sample` is decoded: roll if the prompt would become too long, or leave a loop.
 
         Returns:
-            False where there can be no room, since the text does not advance with the sound.
+            False if there can be no room, because the text does not advance with the sound.
         """
         config, hypothesis = self._config, self.hypothesis
         if self._n_runaways and self._n_runaways % config.loops.most_runaways == 0:
@@ -152,7 +152,7 @@ class PromptWindow:
         oldest = end_sample - most_left if bound else earliest
         pauses = [pause for pause in hypothesis.stable_pauses() if pause[1] >= oldest]
         if pauses:
-            # Of those with some text behind them the latest, or else the first.
+            # The latest pause that leaves some text after it, or else the first one.
             n_tokens, sample = next((p for p in reversed(pauses) if p[1] <= latest), pauses[0])
             self._cut(self._middle_of_silence(sample), n_tokens)
             return True
@@ -161,30 +161,30 @@ class PromptWindow:
         return self._cut_somewhere(min(earliest, latest), latest)
 
     def short_pause_near(self, sample: int) -> tuple[int, int] | None:
-        """The longest pause within half a second of `sample`, if it parts words."""
+        """The longest pause within half a second of `sample`, if it is long enough to separate words."""
         around, least = SAMPLE_RATE // 2, samples_in(self._config.prompt.roll_pause_seconds)
         low, high = max(sample - around, self.start_sample), min(sample + around, self.end_sample)
         pause = self.detector.longest_pause(low, high) if low < high else None
         return pause if pause and pause[1] - pause[0] >= least else None
 
     def close(self) -> None:
-        """On the thread that made the recogniser."""
+        """Release the recogniser. Decode thread only."""
         self._recogniser.close()
 
     def _middle_of_silence(self, sample: int) -> int:
-        """Of the silence that `sample` lies in: between the last voiced sound before it and the first behind it."""
+        """The middle between the last voiced sound before `sample` and the first after it."""
         spans = self.detector.voiced_spans(max(sample - SAMPLE_RATE, self.start_sample), sample + SAMPLE_RATE)
         before = max((end for _, end in spans if end <= sample), default=sample)
         behind = min((start for start, _ in spans if start >= sample), default=sample)
         return min((before + behind) // 2, self.end_sample)
 
     def _middle_of_pause(self, sample: int) -> int:
-        """Of a pause near `sample`, or just there."""
+        """The middle of a pause near `sample`, or `sample` itself."""
         pause = self.short_pause_near(sample)
         return (pause[0] + pause[1]) // 2 if pause else sample
 
     def _cut_somewhere(self, earliest: int, latest: int) -> bool:
-        """No pause was heard, so the cut may be a word off."""
+        """Roll although no step ended in a pause: the cut may be off by a word. False if that leaves no room."""
         pause = self.detector.longest_pause(earliest, latest)
         sample = (pause[0] + pause[1]) // 2 if pause else latest
         most_left = samples_in(self._config.prompt.max_context_seconds - self._config.prompt.max_new_seconds)
@@ -194,7 +194,7 @@ class PromptWindow:
         return True
 
     def _leave_loop(self) -> None:
-        """A loop feeds on the text in its prompt: a new prompt begins, with the last words alone; then, without any."""
+        """Begin a new prompt, because the text in this one feeds a loop: first with the last words, then with none."""
         again = self._n_runaways > self._config.loops.most_runaways
         margin = 0 if again else samples_in(self._config.prompt.spoken_margin_seconds)
         near = min(max(self.hypothesis.sample_at_frontier() - margin, self.start_sample), self.end_sample)
@@ -203,10 +203,10 @@ class PromptWindow:
             self.header = ()
 
     def _cut(self, sample: int, n_tokens: int | None = None) -> None:
-        """A new prompt begins at `sample`, with the sound and the stable text behind it.
+        """Begin a new prompt at `sample`, with the sound and the stable text after it.
 
         Args:
-            n_tokens: of the ids, so many were said before; None guesses by the steps that heard them.
+            n_tokens: the number of ids that were said before `sample`; None estimates it from the steps.
         """
         sound = self._sound.between(sample, self.end_sample)
         self._recogniser.begin(sample)

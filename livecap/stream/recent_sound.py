@@ -1,26 +1,26 @@
-"""RecentSound: the samples that a step may still ask for."""
+"""RecentSound: the samples that later steps may still need."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 class RecentSound:
-    """Samples by their position on the session's clock. Where sound was lost there is silence of the same length."""
+    """Samples by their position in the session. Lost sound is silence of the same length."""
 
     def __init__(self) -> None:
         self._pieces: list[tuple[int, NDArray[np.float32]]] = []
-        """(start_sample, samples), in order, with holes where sound was lost."""
+        """(start_sample, samples), in order, with gaps where sound was lost."""
         self._start_sample = 0
         self.end_sample = 0
 
     def append(self, start_sample: int, samples: NDArray[np.float32]) -> None:
-        """Sound at `start_sample`, at or after `end_sample`."""
+        """Add sound that starts at `start_sample`, at or after `end_sample`."""
         assert start_sample >= self.end_sample, "sound given twice"
         self._pieces.append((start_sample, samples))
         self.end_sample = start_sample + len(samples)
 
     def between(self, start_sample: int, end_sample: int) -> NDArray[np.float32]:
-        """[end_sample - start_sample] samples; what was forgotten may not be asked for."""
+        """The samples [end_sample - start_sample] float32. They must not have been released by `forget`."""
         assert self._start_sample <= start_sample <= end_sample <= self.end_sample, "this sound is not here"
         out = np.zeros(end_sample - start_sample, np.float32)
         for piece_start, samples in self._pieces:
@@ -30,7 +30,7 @@ class RecentSound:
         return out
 
     def forget(self, before_sample: int) -> None:
-        """Samples before this one are not asked for again."""
+        """Release samples before this one."""
         self._start_sample = max(self._start_sample, min(before_sample, self.end_sample))
         n = 0
         while n < len(self._pieces) and self._pieces[n][0] + len(self._pieces[n][1]) <= self._start_sample:

@@ -1,6 +1,6 @@
-"""Recogniser: the sound of one prompt and a text prefix in, token ids out. `StreamingTranscriber` is built on it.
+"""Recogniser: from the sound of one prompt and a prefix of text to token ids. `StreamingTranscriber` is built on it.
 
-The transcriber knows positions in sound and token ids only, so a scripted oracle can take the model's place.
+The transcriber knows only positions in sound and token ids, so a scripted oracle can replace the model.
 """
 
 import time
@@ -21,14 +21,14 @@ from livecap.stream.windows import EncoderWindows
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Seconds of compute of one decode or of many, by stage. The rest of a decode is the host's own work.
+    """Seconds of compute of one decode or of many, by stage. The rest of a decode is work of the host.
 
     Measured where the host waits for MLX anyway. `python -m benchmarks` measures finer stages, by waiting more often.
     """
 
     mel: float = 0.0
     encoder: float = 0.0
-    """Convolutions and attention over the sound."""
+    """Convolutions and transformer over the sound."""
     prefill: float = 0.0
     """The prompt through the decoder, with the draft that is verified in the same pass."""
     generate: float = 0.0
@@ -43,18 +43,18 @@ class StageSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What the model says follows the prefix."""
+    """The text that the model says follows the prefix."""
 
     tokens: list[GeneratedToken]
-    """Text after the prefix, without the header and the end of text."""
+    """The text after the prefix, without the header and the end of text."""
     header: tuple[int, ...]
-    """`language X<asr_text>` as ids, given or generated; empty where the language is forced or none was said."""
+    """`language X<asr_text>` as ids, given or generated. Empty if the language is forced or the model named none."""
     complete: bool
-    """The model ended its text; False: the token budget ended it."""
+    """The model ended its text; False if the token budget did."""
     n_accepted: int = 0
-    """How many tokens of the draft it said again."""
+    """Tokens of the draft that the model repeated."""
     n_passes: int = 0
-    """Sequential passes through the decoder behind the prefill."""
+    """Sequential decoder passes after the prefill."""
     seconds: StageSeconds = StageSeconds()
     """Where the time went."""
 
@@ -65,7 +65,7 @@ class Decoded:
 
 
 class Recogniser(Protocol):
-    """One prompt at a time. All calls come from one thread."""
+    """Decodes one prompt at a time. All calls come from one thread."""
 
     @property
     def start_sample(self) -> int:
@@ -93,19 +93,19 @@ class Recogniser(Protocol):
         max_tokens: int,
         pad_samples: int = 0,
     ) -> Decoded:
-        """Return the text of all sound in the prompt that follows `header` and `prefix`.
+        """The text of all sound in the prompt that follows `header` and `prefix`.
 
         Args:
-            header: what an earlier decode returned. Forced before a prefix; without one it is part of the draft.
+            header: as an earlier decode returned it. Forced before a prefix; without a prefix it is part of the draft.
             prefix: text that is forced.
             draft: what an earlier decode returned after the prefix. Changes the time it takes, not the text.
             max_tokens: the most text tokens to return.
-            pad_samples: length of the silence that is heard after the sound.
+            pad_samples: length of the silence after the sound.
         """
         ...
 
     def close(self) -> None:
-        """Release what is known of the sound. Called last."""
+        """Release all sound. Called last."""
         ...
 
 
@@ -118,13 +118,13 @@ class ModelRecogniser:
         context: str,
         language: str | None,
         config: StreamConfig,
-        clock: Callable[[], float] = time.perf_counter,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         """
         Args:
-            context: names and words to expect; goes into the system turn as plain text.
-            language: a full language name that is forced, or None to let the model say it.
-            clock: seconds, by which stages are measured.
+            context: names and words to expect; plain text in the system turn of the prompt.
+            language: the full name of a forced language, or None to let the model name it.
+            now: the time in seconds, for the measurement of stages.
         """
         self._model = loaded.model
         self._tokenizer = loaded.tokenizer
@@ -132,7 +132,7 @@ class ModelRecogniser:
         self._context = context
         self._language = language
         self._config = config
-        self._clock = clock
+        self._now = now
         self._cache = loaded.model.new_cache()
         self._windows: EncoderWindows | None = None
 
@@ -166,12 +166,12 @@ class ModelRecogniser:
         pad_samples: int = 0,
     ) -> Decoded:
         """See `Recogniser`."""
-        clock = self._clock
-        start = clock()
+        now = self._now
+        start = now()
         mel = self._open.log_mel(pad_samples)
-        heard = clock()
+        heard = now()
         audio = self._open.encode(mel)
-        encoded = clock()
+        encoded = now()
         forced = self._language is not None
         header = () if forced else tuple(header)
         given = [*header, *prefix] if prefix else []
@@ -183,13 +183,13 @@ class ModelRecogniser:
         if not self._config.reuse.reuse_kv:
             self._cache.trim_to(0)
         said, logits = verify(self._model, self._cache, prompt, len(draft))
-        prefilled = clock() if draft else None
+        prefilled = now() if draft else None
         rest = draft[len(said) :]
         n_passes, complete = 0, False
         budget = max_tokens + (0 if given or forced else HEADER_TOKENS)
         for token, guessed in generate_drafted(self._model, self._cache, logits, rest, max(1, budget - len(said))):
-            if prefilled is None:  # without a draft, the first token is what waits for the prompt
-                prefilled = clock()
+            if prefilled is None:  # without a draft, the first token waits for the prompt
+                prefilled = now()
             if token.id in self._eos_ids:
                 complete = True
                 break
@@ -201,7 +201,7 @@ class ModelRecogniser:
             n_header = ids.index(self._tokenizer.asr_text_id) + 1 if self._tokenizer.asr_text_id in ids else 0
             header = tuple(ids[:n_header])
         n_accepted = len(said) - n_passes
-        end = clock()
+        end = now()
         prefilled = end if prefilled is None else prefilled
         return Decoded(
             tokens=said[n_header:],

@@ -1,8 +1,8 @@
-"""Settling: one pass over the whole sound of a closed utterance, when nothing else is due.
+"""Settling: a second pass over the whole sound of a closed utterance, when no step is due.
 
-Live text is decided word by word, with a second of sound behind it. A closed utterance can be heard whole: this is the
-text that exports use. What was said just before it goes into the same prompt, as far as 16 s allow; the live text is
-the draft, so that a pass costs little more than its prefill.
+Live text is decided word by word, with about a second of sound after each. The second pass hears the whole utterance;
+exports use its text. The utterances just before it go into the same prompt, up to 16 s. The live text is the draft, so
+a pass costs little more than its prefill.
 """
 
 from collections import deque
@@ -15,27 +15,27 @@ from livecap.stream.word_times import Span
 from livecap.transcript import Word
 
 MOST_WAITING = 12
-"""Closed utterances, of at most 30 s each."""
+"""The most closed utterances that may wait, of at most 36 s each."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedUtterance:
-    """What was live text, and the sound it was in."""
+    """The live text of a closed utterance, and the sound it was spoken in."""
 
     index: int
     start_sample: int
     end_sample: int
     header: tuple[int, ...]
-    """`language X<asr_text>` of the prompt that it was heard in."""
+    """`language X<asr_text>` of the prompt that it was decoded in."""
     ids: tuple[int, ...]
     words: tuple[Word, ...]
     voiced: tuple[Span, ...]
-    """Where somebody spoke."""
+    """Where there is voice in it."""
     language: str | None
 
 
 class Settling:
-    """Utterances that wait, and the prompt they are heard in. Its recogniser is its own: the live KV cache stays."""
+    """The queue of closed utterances and their prompt. Has a recogniser of its own, so that the live KV cache stays."""
 
     def __init__(self, recogniser: Recogniser, config: StreamConfig) -> None:
         self._recogniser = recogniser
@@ -47,25 +47,25 @@ class Settling:
 
     @property
     def n_waiting(self) -> int:
-        """Closed utterances that were not heard again yet."""
+        """Closed utterances that still wait."""
         return len(self._waiting)
 
     def add(self, utterance: ClosedUtterance) -> None:
-        """An utterance was closed. Where too many wait, the oldest keeps its live text: its sound is let go."""
+        """Add a closed utterance. If too many wait, the oldest keeps its live text and its sound is released."""
         self._waiting.append(utterance)
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
 
     @property
     def needs_from(self) -> int | None:
-        """Sound from here on must be kept; None where nothing waits."""
+        """Sound from here on must be kept; None if no utterance waits."""
         if not self._waiting:
             return None
         first = self._waiting[0]
         return min(first.start_sample, self._recogniser.end_sample) if self._joins(first) else first.start_sample
 
     def settle(self, sound: RecentSound) -> tuple[ClosedUtterance, list[int]]:
-        """The next utterance, and the ids of what was said in it."""
+        """Decode the next utterance again; returns it and the ids of its text."""
         utterance = self._waiting.popleft()
         if not self._joins(utterance):
             self._recogniser.begin(utterance.start_sample)
@@ -82,11 +82,11 @@ class Settling:
         return utterance, decoded.ids
 
     def close(self) -> None:
-        """On the thread that made it."""
+        """Release the recogniser. Decode thread only."""
         self._recogniser.close()
 
     def _joins(self, utterance: ClosedUtterance) -> bool:
-        """True where it goes on in the open prompt."""
+        """True if the utterance continues the open prompt."""
         if self._prefix is None:
             return False
         config = self._config

@@ -1,4 +1,4 @@
-"""TokenText: where token ids may be cut, and what they say. The only place of the stream that knows characters."""
+"""TokenText: where token ids may be cut, and their text. The only file of the stream that deals with characters."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,21 +8,21 @@ from livecap.text.scripts import is_spaceless
 
 
 class TokenText:
-    """A tokenizer as the stream needs it."""
+    """The questions that the stream asks a tokenizer."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._starts: dict[int, bool] = {}
 
     def starts_word(self, token: int) -> bool:
-        """True where text may be cut before this token: it begins with a space, or with a character that is a word."""
+        """True if text may be cut before this token: it begins with a space or a character of a spaceless script."""
         if token not in self._starts:
             text = self._tokenizer.decode([token])
             self._starts[token] = bool(text) and (text[0].isspace() or is_spaceless(text[0]))
         return self._starts[token]
 
     def words(self, ids: Sequence[int], joints: Sequence[int] = ()) -> list[tuple[str, int]]:
-        """Each word of the text, as written, and how many of the ids it ends behind; `joints` as in `decode`."""
+        """Each word of the text, and the number of ids up to its end. For `joints` see `decode`."""
         words: list[tuple[str, int]] = []
         start = 0
         for end in range(1, len(ids) + 1):
@@ -33,16 +33,17 @@ class TokenText:
         return words
 
     def is_whole(self, ids: Sequence[int]) -> bool:
-        """False where the ids end inside a character."""
+        """False if the ids end inside a character."""
         return self._tokenizer.ends_whole(ids)
 
     def decode(
         self, stable_ids: Sequence[int], partial_ids: Sequence[int], joints: Sequence[int] = ()
     ) -> tuple[str, str]:
-        """Stable and partial text of one utterance. Stable text never ends in a space: it only grows.
+        """Stable and partial text of one utterance. Stable text never ends in a space, so that it only grows.
 
         Args:
-            joints: behind so many ids a prompt began without words: its first one came without the space before it.
+            joints: numbers of ids after which a prompt began without text. The model writes no space before the first
+                word of a prompt, so one is added there.
         """
         stable = self._joined(stable_ids, joints)
         return stable, self._joined([*stable_ids, *partial_ids], joints)[len(stable) :]

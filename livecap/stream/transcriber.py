@@ -1,11 +1,11 @@
-"""StreamingTranscriber: sound in time becomes text in time. `accept` is cheap, `step` is dear, `finish` is the end.
+"""StreamingTranscriber: a stream of sound becomes a stream of text. `accept` is cheap, `step` runs the model.
 
-An utterance is what is closed and logged: it ends at a pause or, unbroken, after 30 s. The prompt's window is a matter
-of its own: it begins anew at a pause once it holds enough, or in unbroken speech at a short pause in what is stable,
-before it outgrows the context bound.
+An utterance is the unit that is closed and logged. It ends at a pause or, in unbroken speech, after about 30 s. The
+prompt does not depend on it: a new one begins at a pause once the old one holds enough or, in unbroken speech, at a
+short pause in the stable text, before it exceeds its bound.
 
-The end of speech comes in two stages: after 0.2 s without a voice the sound so far is decoded with silence behind it,
-so that the last words are shown; after 0.7 s the utterance is closed with just that text.
+The end of speech has two stages. After 0.2 s of silence the sound so far is decoded with silence after it, so that the
+last words are shown. After 0.7 s the utterance is closed with that text.
 """
 
 import time
@@ -37,11 +37,11 @@ class _Utterance:
     shown: str = ""
     """Stable text so far; the next update must begin with it."""
     is_shown: bool = False
-    """Some of it was shown, stable or not."""
+    """Some text was shown, stable or not."""
 
 
 class StreamingTranscriber:
-    """One track of sound. Lives on the thread that loaded the model."""
+    """Transcribes one track of sound. Lives on the thread that loaded the model."""
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class StreamingTranscriber:
         settling: Settling | None = None,
         make_detector: Callable[[], SpeechDetector] = SpeechDetector,
         on_notice: Callable[[str], None] | None = None,
-        clock: Callable[[], float] = time.perf_counter,
+        now: Callable[[], float] = time.perf_counter,
     ) -> None:
         """
         Args:
             language: the forced language, or None to report the one that the model names.
-            settling: hears closed utterances again, in `settle`; None leaves their live text.
-            on_notice: told what a person should know, such as a token budget that was hit.
-            clock: seconds, by which the cost of a step is measured.
+            settling: the second pass over closed utterances, for `settle`; None keeps their live text.
+            on_notice: called with one line for the user, such as a token budget that was reached.
+            now: the time in seconds, for the measurement of a step's cost.
         """
         self._tokenizer = tokenizer
         self._text = TokenText(tokenizer)
@@ -71,7 +71,7 @@ class StreamingTranscriber:
         self._on_notice = on_notice or (lambda message: None)
         self._make_detector = make_detector
         self._detector = make_detector()
-        self._clock = clock
+        self._now = now
         self._settling = settling
         self._chunk_length = ChunkLength(self._config.chunk)
         self._sound = RecentSound()
@@ -79,25 +79,25 @@ class StreamingTranscriber:
         self._events: deque[SpeechEvent] = deque()
         self._utterance: _Utterance | None = None
         self._n_utterances = 0
-        self._heard_until = 0
-        """Sound that was decoded, or in which nobody spoke."""
-        self._end_is_heard = False
-        """All sound so far was decoded with silence behind it: if no more speech comes, nothing is left to do."""
+        self._decoded_until = 0
+        """Sound up to here was decoded, or has no speech."""
+        self._end_is_decoded = False
+        """All sound so far was decoded with silence after it, so nothing is left to do if no more speech comes."""
         self.language = language
 
-    # ---- the three verbs
+    # ---- sound in, text out
 
-    def accept(self, chunk: AudioBlock) -> None:
-        """Sound that arrived. Cheap: the speech detector looks at it, and it is kept. A gap is heard as silence."""
-        self._sound.append(chunk.start_sample, chunk.samples)
-        self._events.extend(self._detector.accept(chunk))
+    def accept(self, block: AudioBlock) -> None:
+        """Take new sound. Cheap: it is stored and passed to the speech detector. A gap before it counts as silence."""
+        self._sound.append(block.start_sample, block.samples)
+        self._events.extend(self._detector.accept(block))
         if self._utterance is None and not self._events:
-            self._heard_until = chunk.end_sample
-            self._forget_sound(chunk.end_sample)
+            self._decoded_until = block.end_sample
+            self._forget_sound(block.end_sample)
 
     @property
     def ready(self) -> bool:
-        """True when a step is worth its cost: enough new sound in speech, or speech that paused or ended."""
+        """True when a step is worth its cost: there is enough new sound in speech, or speech paused or ended."""
         if any(self._matters(event) for event in self._events):
             return True
         if self._utterance is None and self._events:
@@ -105,10 +105,10 @@ class StreamingTranscriber:
         return self._is_due(self.chunk_samples)
 
     def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
-        """One round over all that has arrived; each update is handed over as soon as it is known.
+        """Decode what has arrived; yields each update as soon as it is known.
 
         Args:
-            chunk_samples: in place of `self.chunk_samples`: so much new sound is decoded though speech goes on.
+            chunk_samples: used instead of `self.chunk_samples`: new sound that is decoded although speech goes on.
         """
         due_samples = self.chunk_samples if chunk_samples is None else chunk_samples
         while self._events:
@@ -124,7 +124,7 @@ class StreamingTranscriber:
             yield from self._decode_until(self._sound.end_sample)
 
     def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
-        """Listening pauses: what was heard is decoded, and all of it becomes stable. Sound may follow.
+        """Decode all sound and make its text stable, because listening pauses or ends. Sound may follow.
 
         Args:
             chunk_samples: as in `step`.
@@ -132,21 +132,17 @@ class StreamingTranscriber:
         yield from self.step(chunk_samples)
         yield from self._hear_the_end(self._sound.end_sample)
         yield from self._end_utterance()
-        self._heard_until = self._sound.end_sample
-        # What follows may begin in the middle of a word: a detector that still hears the old speech would not say so.
+        self._decoded_until = self._sound.end_sample
+        # The next sound may begin inside a word. A detector that still hears the old speech would not report that.
         self._detector = self._window.detector = self._make_detector()
-
-    def finish(self) -> Iterator[TranscriptUpdate]:
-        """No more sound will come."""
-        return self.flush()
 
     @property
     def n_unsettled(self) -> int:
-        """Closed utterances that `settle` has not heard yet."""
+        """Closed utterances that wait for `settle`."""
         return self._settling.n_waiting if self._settling else 0
 
     def settle(self) -> UtteranceSettled:
-        """The next closed utterance, heard once more as a whole. As dear as a step: for when no step is due."""
+        """The second pass over the next closed utterance. As expensive as a step, so call it when no step is due."""
         assert self._settling is not None, "this transcriber does not settle"
         utterance, ids = self._settling.settle(self._sound)
         text, _ = self._text.decode(ids, [])
@@ -163,16 +159,16 @@ class StreamingTranscriber:
         )
 
     def go_on_from(self, other: "StreamingTranscriber", sample: int | None = None) -> None:
-        """Take the place of another transcriber of this track, which was flushed: utterances are counted on.
+        """Take over from another transcriber of this track, which was flushed, and continue to count its utterances.
 
         Args:
-            sample: where the sound goes on; None: where it stopped.
+            sample: where the sound continues; None: where it stopped.
         """
         self._n_utterances = other._n_utterances
-        self._heard_until = other._heard_until if sample is None else sample
+        self._decoded_until = other._decoded_until if sample is None else sample
 
     def close(self) -> None:
-        """Called last, on the thread that made the transcriber."""
+        """Release all sound. Called last, on the thread that made the transcriber."""
         if self._settling:
             self._settling.close()
         self._window.close()
@@ -180,17 +176,17 @@ class StreamingTranscriber:
     @property
     def decoded_samples(self) -> int:
         """Sound up to here needs no more work."""
-        return self._heard_until
+        return self._decoded_until
 
     @property
     def due_until(self) -> int:
-        """Sound up to here is decoded, or waits for a step that is not due; lag is counted from it."""
-        waiting = self._sound.end_sample - self._heard_until
-        return self._heard_until + min(waiting, self.chunk_samples)
+        """Sound up to here is decoded or waits for a step that is not due yet. Lag is counted from here."""
+        waiting = self._sound.end_sample - self._decoded_until
+        return self._decoded_until + min(waiting, self.chunk_samples)
 
     @property
     def chunk_samples(self) -> int:
-        """New sound that makes a step worth its cost now."""
+        """New sound that the next step waits for."""
         utterance, config = self._utterance, self._config
         awaits_words = utterance is None or not (
             utterance.is_shown
@@ -200,7 +196,7 @@ class StreamingTranscriber:
 
     @property
     def statistics(self) -> StepStatistics:
-        """What the steps so far did."""
+        """Sums over all steps so far."""
         return self._window.statistics
 
     @property
@@ -210,7 +206,7 @@ class StreamingTranscriber:
     # ---- utterances
 
     def _begin_utterance(self, sample: int) -> None:
-        """Speech begins: in the prompt's window if that is near and has room, else in a new one."""
+        """Start an utterance: in the open prompt if that is near and has room, otherwise in a new one."""
         config, window = self._config, self._window
         if (
             not window.is_open
@@ -224,24 +220,24 @@ class StreamingTranscriber:
         self._open_utterance(sample)
 
     def _open_utterance(self, sample: int, at_pause: bool = True) -> None:
-        self._end_is_heard = False
+        self._end_is_decoded = False
         self._utterance = _Utterance(self._n_utterances, sample, at_pause)
         self._n_utterances += 1
 
     def _end_utterance(self) -> Iterator[TranscriptUpdate]:
-        """Speech ended: all that is believed stays."""
+        """Close the utterance: speech ended, and all believed text becomes stable."""
         if self._utterance is None:
             return
         spans = self._detector.voiced_spans(self._utterance.start_sample, self._window.end_sample)
         self._window.hypothesis.believe_all(sum(end - start for start, end in spans))
         yield self._close_utterance(self._window.end_sample)
         self._utterance = None
-        self._heard_until = self._window.end_sample
+        self._decoded_until = self._window.end_sample
 
     def _split_utterance(self) -> Iterator[TranscriptUpdate]:
-        """Unbroken speech has become long: what is stable is closed, what is not goes on in the next utterance.
+        """Close an utterance that has become long: its stable text stays, and the rest goes on in the next one.
 
-        Once it is long enough, where the stable text ends at a short pause; at last anywhere.
+        Once it is long enough, it is split where the stable text ends at a short pause; at the limit, anywhere.
         """
         utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config
         assert utterance is not None
@@ -251,23 +247,23 @@ class StreamingTranscriber:
         near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
         pause = self._window.short_pause_near(near)
         if pause is not None and self._last_voiced_sample < pause[1]:
-            pause = None  # what is not stable was said before it
+            pause = None  # the partial text was spoken before the pause
         if pause is None and length < samples_in(config.utterance.max_utterance_seconds):
             return
         following = hypothesis.partial_ids
         if not (following and self._text.starts_word(following[0])) and length < samples_in(
             config.utterance.latest_split_seconds
         ):
-            return  # the next utterance would begin with a full stop, or with the rest of a word
+            return  # the next utterance would begin with punctuation or with the rest of a word
         cut_sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
         yield self._close_utterance(cut_sample, at_pause=pause is not None)
         self._open_utterance(cut_sample, at_pause=pause is not None)
         yield self._update()
 
     def _close_utterance(self, end_sample: int, at_pause: bool = True) -> TranscriptUpdate:
-        """The last update of the open utterance: its stable text is all of it.
+        """The last update of the open utterance, with all its words.
 
-        Only an utterance between pauses is settled: sound that is cut inside a word would lose or double it.
+        Only an utterance between pauses gets a second pass: one that was cut inside speech would lose or repeat words.
         """
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
@@ -286,12 +282,12 @@ class StreamingTranscriber:
         return update
 
     def _forget_sound(self, before_sample: int) -> None:
-        """Sound before `before_sample` leaves, but for what may still be asked for."""
+        """Release sound before `before_sample`, except what may still be needed."""
         config = self._config
         joined = samples_in(config.prompt.joined_pause_seconds + config.utterance.preroll_seconds)
         needed = [before_sample - joined]
         if self._window.is_open and before_sample - self._window.end_sample <= joined:
-            needed.append(self._window.start_sample)  # speech may go on in this prompt, which may be cut anywhere
+            needed.append(self._window.start_sample)  # speech may continue in this prompt, which may be cut anywhere
         if self._utterance is not None:
             needed.append(self._utterance.start_sample - samples_in(config.prompt.joined_pause_seconds))
         if self._settling and self._settling.needs_from is not None:
@@ -301,18 +297,18 @@ class StreamingTranscriber:
     # ---- decoding
 
     def _matters(self, event: SpeechEvent) -> bool:
-        """True where a step should look at it at once. A brief pause only matters to a prompt that must soon roll."""
+        """True if a step should handle the event at once. A short pause matters only if the prompt will soon roll."""
         if isinstance(event, SpeechPaused):
             breath = event.quiet_samples >= samples_in(self._config.utterance.breath_seconds)
             return breath or (self._utterance is not None and self._window.wants_pause(event.quiet_samples))
         return isinstance(event, SpeechEnded)
 
     def _is_due(self, chunk_samples: int) -> bool:
-        """So much new sound has come, and somebody spoke in it."""
+        """True if that much new sound has arrived since the last decode, with voice in it."""
         if self._utterance is None:
             return False
         heard = self._window.end_sample
-        if self._end_is_heard and self._last_voiced_sample <= heard:
+        if self._end_is_decoded and self._last_voiced_sample <= heard:
             return False
         return self._sound.end_sample - heard >= chunk_samples
 
@@ -321,19 +317,19 @@ class StreamingTranscriber:
         return self._detector.last_voiced_sample or 0
 
     def _hear_the_end(self, end_sample: int) -> Iterator[TranscriptUpdate]:
-        """Speech may end at `end_sample`: decode up to there as if nothing followed."""
+        """Decode up to `end_sample` as if nothing followed, because speech may end there."""
         if self._utterance is None:
             return
-        if self._end_is_heard and self._last_voiced_sample <= self._window.end_sample:
+        if self._end_is_decoded and self._last_voiced_sample <= self._window.end_sample:
             return
         stop = max(min(end_sample, self._sound.end_sample), self._window.end_sample)
         yield from self._decode_until(stop, at_end=True)
 
     def _decode_until(self, end_sample: int, at_end: bool = False) -> Iterator[TranscriptUpdate]:
-        """Decode new sound up to `end_sample`, in pieces that the context bound allows.
+        """Decode new sound up to `end_sample`, in parts that fit into the prompt.
 
         Args:
-            at_end: with silence behind it, even where no sound is new.
+            at_end: add silence after it, even if no sound is new.
         """
         most = samples_in(self._config.prompt.max_new_seconds)
         while self._utterance is not None:
@@ -342,36 +338,36 @@ class StreamingTranscriber:
             if stop == self._window.end_sample and not is_last:
                 return
             if not self._window.make_room(stop):
-                yield from self._begin_anew()
+                yield from self._restart()
             self._forget_sound(self._window.start_sample)
             yield from self._decode(stop, is_last)
-            self._end_is_heard = is_last
+            self._end_is_decoded = is_last
             if is_last:
                 return
 
-    def _begin_anew(self) -> Iterator[TranscriptUpdate]:
-        """Close what is believed; what follows begins a prompt and an utterance of its own."""
+    def _restart(self) -> Iterator[TranscriptUpdate]:
+        """Close the utterance, and begin a new prompt and a new utterance here."""
         here = self._window.end_sample
         yield from self._end_utterance()
         self._window.begin(here)
         self._open_utterance(here)
 
     def _decode(self, end_sample: int, at_end: bool) -> Iterator[TranscriptUpdate]:
-        """One pass of the model over the prompt's window."""
-        start = self._clock()
+        """Decode the sound of the prompt with one pass of the model."""
+        start = self._now()
         decoded = self._window.decode(end_sample, at_end)
         if self._utterance is not None and self._utterance.at_pause and self._window.splits_word():
-            # The text before the pause misleads: the utterance is heard without it.
+            # The text before the pause misleads the model: decode the utterance without it.
             self._window.begin(self._utterance.start_sample)
             decoded = self._window.decode(end_sample, at_end)
-        self._chunk_length.note_cost(self._clock() - start)
+        self._chunk_length.note_cost(self._now() - start)
         if self._forced_language is None and self._window.hypothesis.prefix:
-            # Text was committed in it: before that a language is a guess, and may be another one in the next step.
+            # Some of its text is stable. Before that the language is a guess, and may change in the next step.
             self.language = self._named_language(decoded.header) or self.language
         if not decoded.complete:
             at = end_sample / SAMPLE_RATE
-            self._on_notice(f"The model hit its token budget at {at:.0f} s; what follows is decoded in the next step.")
-        self._heard_until = end_sample
+            self._on_notice(f"The model reached its token limit at {at:.0f} s; the rest is decoded in the next step.")
+        self._decoded_until = end_sample
         yield self._update()
         yield from self._split_utterance()
 

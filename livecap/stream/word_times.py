@@ -1,8 +1,8 @@
-"""When words were said, as well as steps and the speech detector tell. Pure: samples in, samples out.
+"""When words were said, as exactly as steps and the speech detector tell. Pure functions of sample positions.
 
-A step tells that a word was said before the sound it heard, and not before the sound of the step that did not have it
-yet. The detector tells where somebody spoke. So the words of each step share the voiced sound between those two, by
-their length. Times are monotone, never overlap, and lie inside voiced sound where there is any.
+A word was said before the end of the sound of the first step that has it, and after the end of the sound of the last
+step that lacks it. The detector knows where there is voice. So the new words of a step share the voiced sound between
+those two positions, in proportion to their length. Times increase, do not overlap, and lie in voiced sound if any.
 """
 
 import difflib
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from livecap.transcript import SAMPLE_RATE, Word
 
 LEAD_SAMPLES = round(0.1 * SAMPLE_RATE)
-"""A word is believed about so much sound after its end: a recogniser wants to hear what follows."""
+"""A word is usually first believed this long after its end, since a recogniser needs to hear what follows."""
 SETTLED, STEP = "settled", "step"
 
 Span = tuple[int, int]
@@ -21,13 +21,13 @@ Span = tuple[int, int]
 def place_words(
     texts: Sequence[str], heard_by: Sequence[int], within: Span, voiced: Sequence[Span]
 ) -> tuple[Word, ...]:
-    """Each word's time.
+    """The time of each word.
 
     Args:
         texts: the words, in order.
-        heard_by: for each, the sound heard when it was first believed. Never falls.
-        within: where the utterance lies.
-        voiced: where somebody spoke, in order.
+        heard_by: for each word, the end of the sound when it was first believed. Never decreases.
+        within: the utterance.
+        voiced: spans with voice, in order.
     """
     assert len(texts) == len(heard_by)
     words: list[Word] = []
@@ -36,7 +36,7 @@ def place_words(
         last = first + 1
         while last < len(texts) and heard_by[last] == heard_by[first]:
             last += 1
-        # The words of one step; those that are said last are placed at the utterance's end.
+        # The new words of one step. Those of the last step extend to the end of the utterance.
         stop = within[1] if last == len(texts) else min(max(heard_by[first] - LEAD_SAMPLES, start), within[1])
         spread = _spread([max(1, len(text)) for text in texts[first:last]], (start, stop), voiced)
         for text, (word_start, word_end) in zip(texts[first:last], spread, strict=True):
@@ -46,7 +46,7 @@ def place_words(
 
 
 def carry_over(texts: Sequence[str], known: Sequence[Word], within: Span, voiced: Sequence[Span]) -> tuple[Word, ...]:
-    """Times for another reading of the same sound: known ones for words that both have, shared out between them."""
+    """The times of words in another text of the same sound. Words in both texts keep their time; others lie between."""
     times: list[Span | None] = [None] * len(texts)
     before, now = [word.text.lower() for word in known], [text.lower() for text in texts]
     matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
@@ -72,7 +72,7 @@ def carry_over(texts: Sequence[str], known: Sequence[Word], within: Span, voiced
 
 
 def _spread(weights: Sequence[int], within: Span, voiced: Sequence[Span]) -> list[Span]:
-    """Spans one after the other, as long as their weights, over the voiced sound inside `within`."""
+    """Consecutive spans with lengths in proportion to `weights`, over the voiced sound inside `within`."""
     low, high = within
     inside = [(max(a, low), min(b, high)) for a, b in voiced if a < high and b > low] or [(low, high)]
     total, spoken = sum(weights), sum(b - a for a, b in inside)
@@ -85,7 +85,7 @@ def _spread(weights: Sequence[int], within: Span, voiced: Sequence[Span]) -> lis
 
 
 def _at(spans: Sequence[Span], offset: int, after: bool) -> int:
-    """The sample so far into the joined spans; at a seam, the next span's start or the last one's end."""
+    """The sample at `offset` into the joined spans. Between two spans, `after` chooses the start of the second one."""
     for a, b in spans:
         if offset < b - a or (offset == b - a and not after):
             return a + offset

@@ -25,7 +25,7 @@ def session(cost: float, step_cost: float | None = None) -> Timeline:
         tokenizer,
         StreamConfig(ChunkConfig(1.0, 0.5)),
         make_detector=lambda: ScriptDetector(WORDS),  # type: ignore[arg-type,return-value]
-        clock=clock,
+        now=clock,
     )
     samples = np.zeros(WORDS[-1].end_sample + 2 * SAMPLE_RATE, np.float32)
     return play(transcriber, samples, step_cost, clock)

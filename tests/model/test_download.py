@@ -1,4 +1,4 @@
-"""A download from a hub on this machine: what has come is not fetched again, whatever ended the download."""
+"""Downloads from a Hub on this machine: nothing is downloaded twice, however the download ended."""
 
 import shutil
 from collections import namedtuple
@@ -11,11 +11,11 @@ from livecap.model.checkpoint.load import load
 from tests.model.hub_server import COMMIT, serving
 
 REPOSITORY = "someone/small-asr"
-CHUNK = large_files.CHUNK_BYTES
+RECEIVED = large_files.RECEIVED_BYTES
 
 
 class Stop(Exception):
-    """A person had enough."""
+    """The user stopped the download."""
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def stop_at(n_bytes):
     return progress
 
 
-def test_a_model_is_brought_and_can_be_loaded_without_the_network(server, tmp_path):
+def test_a_model_is_downloaded_and_then_loads_without_the_network(server, tmp_path):
     told = []
     folder = hub.fetch(REPOSITORY, progress=lambda done, total: told.append((done, total)))
     assert folder.name == COMMIT and (folder / "model.safetensors").read_bytes() == weights(server)
@@ -51,12 +51,12 @@ def test_a_model_is_brought_and_can_be_loaded_without_the_network(server, tmp_pa
     assert load(folder).config == load("tiny").config
 
 
-def test_a_stopped_download_goes_on_where_it_stopped(server, tmp_path):
+def test_a_stopped_download_continues_where_it_stopped(server, tmp_path):
     with pytest.raises(Stop):
         hub.fetch(REPOSITORY, progress=stop_at(3_000_000))
     [part] = parts(tmp_path)
     n_here = part.stat().st_size
-    assert 3_000_000 <= n_here < 3_000_000 + CHUNK
+    assert 3_000_000 <= n_here < 3_000_000 + RECEIVED
     told = []
     hub.fetch(REPOSITORY, progress=lambda done, total: told.append(done))
     assert told[0] == n_here
@@ -64,7 +64,7 @@ def test_a_stopped_download_goes_on_where_it_stopped(server, tmp_path):
     assert not parts(tmp_path)
 
 
-def test_a_connection_that_breaks_is_taken_up_again(server):
+def test_a_broken_connection_is_resumed(server):
     server.breaks_after = [1_000_000, 0, 2_000_000]
     folder = hub.fetch(REPOSITORY)
     firsts = [first for first, _ in server.weights_served()]
@@ -72,17 +72,17 @@ def test_a_connection_that_breaks_is_taken_up_again(server):
     assert (folder / "model.safetensors").read_bytes() == weights(server)
 
 
-def test_a_connection_that_stays_broken_is_one_line_and_nothing_is_lost(server, tmp_path):
+def test_a_connection_that_stays_broken_is_one_line_and_loses_no_data(server, tmp_path):
     server.breaks_after = [1_000_000] + [0] * large_files.TRIES
     with pytest.raises(ModelError, match="cannot be downloaded .*Check the network"):
         hub.fetch(REPOSITORY)
     n_here = parts(tmp_path)[0].stat().st_size
-    assert 1_000_000 - CHUNK <= n_here <= 1_000_000
+    assert 1_000_000 - RECEIVED <= n_here <= 1_000_000
     hub.fetch(REPOSITORY)
     assert server.weights_served()[-1][0] == n_here
 
 
-def test_a_server_that_knows_no_ranges_sends_all_again(server, tmp_path):
+def test_a_server_without_ranges_sends_the_whole_file(server, tmp_path):
     with pytest.raises(Stop):
         hub.fetch(REPOSITORY, progress=stop_at(1_000_000))
     server.knows_ranges = False
@@ -90,40 +90,40 @@ def test_a_server_that_knows_no_ranges_sends_all_again(server, tmp_path):
     assert (folder / "model.safetensors").read_bytes() == weights(server)
 
 
-def test_a_damaged_piece_is_thrown_away(server, tmp_path):
+def test_a_damaged_download_is_deleted(server, tmp_path):
     with pytest.raises(Stop):
         hub.fetch(REPOSITORY, progress=stop_at(1_000_000))
     [part] = parts(tmp_path)
     part.write_bytes(b"\0" * part.stat().st_size)
-    with pytest.raises(ModelError, match="what came is damaged"):
+    with pytest.raises(ModelError, match="the download was damaged"):
         hub.fetch(REPOSITORY)
     assert not parts(tmp_path)
     assert (hub.fetch(REPOSITORY) / "model.safetensors").read_bytes() == weights(server)
 
 
-def test_no_room_is_told_before_anything_comes(server, monkeypatch):
+def test_a_full_disk_is_reported_before_the_download(server, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - 52_000_000, 52_000_000))
-    with pytest.raises(ModelError, match=r"needs 9 MB more in .*hub, where 52 MB are free. Make room"):
+    with pytest.raises(ModelError, match=r"needs 9 MB more in .*hub, where 52 MB are free. Free some space"):
         hub.fetch(REPOSITORY)
     assert not server.weights_served()
 
 
-def test_two_do_not_write_the_same_file(server):
+def test_two_processes_do_not_write_the_same_file(server):
     def again(done, total):
         if done:
             hub.fetch(REPOSITORY)
 
-    with pytest.raises(ModelError, match="Another livecap downloads this model already"):
+    with pytest.raises(ModelError, match="Another livecap is already downloading"):
         hub.fetch(REPOSITORY, progress=again)
 
 
-def test_a_model_that_is_not_there_is_told(server):
-    with pytest.raises(ModelError, match="No model someone/else on the Hugging Face Hub"):
+def test_a_missing_model_is_reported(server):
+    with pytest.raises(ModelError, match="There is no model someone/else on the Hugging Face Hub"):
         hub.fetch("someone/else")
 
 
-def test_a_hub_that_is_not_there_is_told(server):
+def test_an_unreachable_hub_is_reported(server):
     server.close()
     with pytest.raises(ModelError, match="is not in the cache and cannot be downloaded .*Check the network"):
         hub.fetch(REPOSITORY)

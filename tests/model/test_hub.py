@@ -1,4 +1,4 @@
-"""The hub's client is asked for the cache first, and whatever it says becomes one clear line. No network."""
+"""The cache is used first, and every error of the Hub's client becomes one clear line. Without a network."""
 
 import os
 from pathlib import Path
@@ -44,7 +44,7 @@ def client(monkeypatch: pytest.MonkeyPatch):
     def make(cached: Path | None, online: Path | Exception) -> Client:
         client = Client(cached, online)
         monkeypatch.setattr(hub, "snapshot_download", client)
-        monkeypatch.setattr(hub, "bring_large_files", lambda *arguments: False)  # see test_download.py
+        monkeypatch.setattr(hub, "download_large_files", lambda *arguments: False)  # see test_download.py
         return client
 
     return make
@@ -69,7 +69,7 @@ def test_half_a_model_in_the_cache_is_downloaded_again(client, tmp_path: Path) -
     assert len(asked.calls) == 2
 
 
-def test_a_download_tells_its_bytes_once_and_draws_nothing(client, capfd) -> None:
+def test_a_download_reports_its_bytes_once_and_draws_nothing(client, capfd) -> None:
     client(cached=None, online=DATA / "asr")
     told: list[tuple[int, int]] = []
     assert hub.fetch(REPOSITORY, "v2", lambda done, total: told.append((done, total))) == DATA / "asr"
@@ -77,7 +77,7 @@ def test_a_download_tells_its_bytes_once_and_draws_nothing(client, capfd) -> Non
     assert capfd.readouterr() == ("", "")
 
 
-def test_only_data_is_asked_for(client) -> None:
+def test_only_data_files_are_downloaded(client) -> None:
     asked = client(cached=None, online=DATA / "asr")
     hub.fetch(REPOSITORY)
     patterns = asked.calls[1]["allow_patterns"]
@@ -89,7 +89,7 @@ def test_only_data_is_asked_for(client) -> None:
     [
         (LocalEntryNotFoundError("Got: no route\nmore"), r"cannot be downloaded \(Got: no route\).*--model tiny"),
         (OSError("disk full"), r"cannot be downloaded \(disk full\)"),
-        (web_error(RepositoryNotFoundError, "404"), "No model Qwen/Qwen3-ASR-0.6B on the Hugging Face Hub"),
+        (web_error(RepositoryNotFoundError, "404"), "There is no model Qwen/Qwen3-ASR-0.6B on the Hugging Face Hub"),
         (web_error(HfHubHTTPError, "500 broken"), r"cannot be downloaded \(500 broken\)"),
     ],
 )
@@ -100,8 +100,8 @@ def test_a_failed_download_is_one_clear_line(client, error: Exception, says: str
     assert "\n" not in str(raised.value)
 
 
-def test_a_name_that_cannot_be_one_is_told() -> None:
-    with pytest.raises(ModelError, match="is no name of a repository"):
+def test_an_invalid_name_is_reported() -> None:
+    with pytest.raises(ModelError, match="is not a valid repository name"):
         hub.fetch("with space/x")
 
 

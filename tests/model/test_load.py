@@ -290,25 +290,25 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: (f / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../x"}}'),
         "outside its folder",
     ),
-    "empty": (lambda f: cut(f, 0), "is cut off or no safetensors file: 0 bytes"),
+    "empty": (lambda f: cut(f, 0), "is cut off or not a safetensors file: 0 bytes"),
     "cut in the length": (lambda f: cut(f, 5), "is cut off"),
     "cut in the header": (lambda f: cut(f, 1000), "is cut off"),
     "cut in the numbers": (lambda f: cut(f, 400_000), "is cut off: 400000 of 463600 bytes"),
     "one byte short": (lambda f: cut(f, 463_599), "is cut off: 463599 of 463600 bytes"),
     "a web page": (
         lambda f: (f / "model.safetensors").write_text("<html>not found</html>" * 9),
-        "is cut off or no safetensors file",
+        "is cut off or not a safetensors file",
     ),
     "header no JSON": (lambda f: with_header(f, b"{{{{"), "its header is not JSON"),
-    "header no object": (lambda f: with_header(f, b"[1, 2]"), "its header is no JSON object"),
-    "header endless": (lambda f: with_header(f, b"{}", 1 << 60), "is cut off or no safetensors"),
-    "entry no object": (lambda f: with_header(f, b'{"x": 1}'), "entry for x makes no sense"),
+    "header no object": (lambda f: with_header(f, b"[1, 2]"), "its header is not a JSON object"),
+    "header endless": (lambda f: with_header(f, b"{}", 1 << 60), "is cut off or not a safetensors"),
+    "entry no object": (lambda f: with_header(f, b'{"x": 1}'), "entry for x is invalid"),
     "unknown type": (lambda f: with_header(f, entry(dtype="F8_E4M3")), "holds x as F8_E4M3"),
     "type no text": (lambda f: with_header(f, entry(dtype=[1])), "holds x as"),
-    "shape no numbers": (lambda f: with_header(f, entry(shape="ab")), "makes no sense"),
-    "shape negative": (lambda f: with_header(f, entry(shape=[-2], offsets=[0, -8])), "makes no sense"),
-    "offsets backwards": (lambda f: with_header(f, entry(offsets=[8, 0])), "makes no sense"),
-    "offsets of another size": (lambda f: with_header(f, entry(offsets=[0, 4])), "makes no sense"),
+    "shape no numbers": (lambda f: with_header(f, entry(shape="ab")), "is invalid"),
+    "shape negative": (lambda f: with_header(f, entry(shape=[-2], offsets=[0, -8])), "is invalid"),
+    "offsets backwards": (lambda f: with_header(f, entry(offsets=[8, 0])), "is invalid"),
+    "offsets of another size": (lambda f: with_header(f, entry(offsets=[0, 4])), "is invalid"),
     "offsets past the end": (lambda f: with_header(f, entry(offsets=[800, 808])), "is cut off"),
     "a weight of the wrong shape": (
         lambda f: edit_weights(f, lambda w: w.update({"thinker.model.norm.weight": mx.ones((63,))})),
@@ -324,7 +324,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "scales of nothing": (
         lambda f: edit_weights(f, lambda w: w.update({"thinker.model.norm.scales": mx.ones((2, 2))})),
-        "no quantised layer to go with it",
+        "no quantised layer for it",
     ),
     "packed and impossible": (
         lambda f: edit_weights(
@@ -345,7 +345,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a tokenizer too large": (
         lambda f: (f / "vocab.json").write_text(json.dumps({**json.loads((f / "vocab.json").read_text()), "zz": 600})),
-        "has 601 ids, its model 512",
+        "has 601 ids, but its model has 512",
     ),
 }
 
@@ -373,7 +373,7 @@ def test_a_folder_is_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("/nowhere/at/all", "does not exist"),
         ("./nowhere", "does not exist"),
-        (str(SOURCE / "config.json"), "is no folder"),
+        (str(SOURCE / "config.json"), "is not a folder"),
         ("big", "No model named big. Known: tiny, 0.6b"),
         ("a/b/c", "No model named a/b/c"),
     ],
@@ -399,7 +399,7 @@ def test_short_names_are_the_official_repositories(monkeypatch: pytest.MonkeyPat
 
 def test_an_installation_without_tiny_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading.importlib.resources, "files", lambda package: tmp_path)
-    with pytest.raises(ModelError, match="carries no model tiny"):
+    with pytest.raises(ModelError, match="model tiny is missing"):
         resolve("tiny")
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")

@@ -140,7 +140,7 @@ def damaged(tmp_path: Path, name: str, content: str | None) -> Path:
         ("tokenizer_config.json", None, "has no tokenizer_config.json"),
         ("tokenizer_config.json", "{}", "has no added_tokens_decoder"),
         ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {}}}', "an added token has no id"),
-        ("tokenizer.json", '{"model": {"type": "Unigram"}}', "holds no BPE"),
+        ("tokenizer.json", '{"model": {"type": "Unigram"}}', "does not contain a BPE"),
         ("tokenizer.json", '{"model": {"type": "BPE"}}', "tokenizer.json is damaged"),
     ],
 )

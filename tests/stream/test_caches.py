@@ -47,7 +47,7 @@ def updates(loaded: LoadedModel, samples: NDArray[np.float32], config: StreamCon
             transcriber.accept(AudioBlock(start, samples[start : start + SECOND // 4]))
             if transcriber.ready:
                 yield from transcriber.step()
-        yield from transcriber.finish()
+        yield from transcriber.flush()
 
     return list(run())
 

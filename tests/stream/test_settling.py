@@ -36,7 +36,7 @@ def test_live_text_is_a_draft_of_the_settled_text_from_its_language_on() -> None
     for start in range(0, len(sound), 1600):
         live.accept(AudioBlock(start, sound[start : start + 1600]))
         list(live.step() if live.ready else ())
-    list(live.finish())
+    list(live.flush())
     said = [live.settle().text for _ in range(live.n_unsettled)]
     decodes = again.__dict__["decodes"]
     assert len(said) == len(decodes) >= 4 and all(said)

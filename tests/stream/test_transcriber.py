@@ -49,7 +49,7 @@ def run(
         if transcriber.ready:
             updates += transcriber.step()
         at, i = at + n, i + 1
-    updates += transcriber.finish()
+    updates += transcriber.flush()
     assert transcriber.decoded_samples == at
     return updates, transcriber
 
@@ -172,7 +172,7 @@ def test_a_token_budget_that_is_hit_is_told() -> None:
     recogniser.runaway = [7000 + i for i in range(500)]
     notices: list[str] = []
     run(words, recogniser, on_notice=notices.append)
-    assert notices and "budget" in notices[0]
+    assert notices and "token limit" in notices[0]
 
 
 def test_sound_that_was_lost_leaves_times_true() -> None:
@@ -186,7 +186,7 @@ def test_sound_that_was_lost_leaves_times_true() -> None:
     for start in (0, 39 * SECOND):
         transcriber.accept(AudioBlock(start, np.zeros(3 * SECOND, np.float32)))
         updates += transcriber.step()
-    updates += transcriber.finish()
+    updates += transcriber.flush()
     assert [u.stable for u in updates if u.final] == ["w0 w1", "w2"]
     assert [u for u in updates if u.final][-1].start_sample > 39 * SECOND
 
@@ -279,7 +279,7 @@ def settled(
             updates += transcriber.step()
         elif transcriber.n_unsettled:
             results.append(transcriber.settle())
-    updates += transcriber.finish()
+    updates += transcriber.flush()
     while transcriber.n_unsettled:
         results.append(transcriber.settle())
     return updates, results
@@ -361,5 +361,5 @@ def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
         transcriber.accept(AudioBlock(at, np.zeros(SECOND // 10, np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
-    updates += transcriber.finish()
+    updates += transcriber.flush()
     assert [u.stable for u in updates if u.final] == ["w0 w1 w2", "w3 w4 w5"]

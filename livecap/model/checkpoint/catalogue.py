@@ -4,8 +4,14 @@ Capture starts before the model's code is read, so this file must stay light: no
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all) during a download. An exception that it raises stops the download."""
+RELEASED_REVISION = "main"
+"""The revision of repositories that is downloaded if none is given. Not pinned to a commit yet."""
 
 TINY = "tiny"
 """The small demo model inside the package."""

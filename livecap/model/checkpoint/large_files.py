@@ -1,7 +1,7 @@
-"""The large files of a repository, brought into the hub's cache so that a stopped download goes on where it stopped.
+"""Downloads the large files of a repository into the Hub's cache, and continues a download that was stopped.
 
-The hub's client throws an unfinished file away, and a model is one file of gigabytes. Here it grows under a name of
-its own beside the place where the client looks for finished ones, and moves there once it is whole.
+The Hub's client (huggingface_hub 2.4.0) deletes an unfinished file, and a model is one file of gigabytes. Here it grows
+under another name, next to the place where the client looks for finished files, and is moved there when it is complete.
 """
 
 import fcntl
@@ -22,57 +22,55 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
 from livecap.errors import ModelError
+from livecap.model.checkpoint.catalogue import Progress
 
 LARGE_BYTES = 4_000_000
-"""Smaller files are left to the client: they come in one breath."""
+"""Smaller files are left to the client."""
 SPARE_BYTES = 50_000_000
-"""Of the disk, left free."""
-CHUNK_BYTES = 1 << 18
-"""After each, a person may stop."""
+"""Space on the disk that is left free."""
+RECEIVED_BYTES = 1 << 18
+"""Bytes between two calls of `progress`, which may stop the download."""
 TRIES = 5
-"""Of a connection that breaks, without a byte between."""
+"""Attempts in a row without a new byte before giving up."""
 WAIT_SECONDS = 1.0
 SHA256_DIGITS = 64
 
 TransportError = cast(type[Exception], HfHubHTTPError.__bases__[0])
-"""Of whichever HTTP library the client uses."""
-
-Progress = Callable[[int, int], None]
-"""Told (bytes so far, bytes in all). What it raises stops the download and is raised."""
+"""The base error of the HTTP library that the client uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One large file."""
+    """A large file of a repository."""
 
     url: str
     size: int
     etag: str
-    """Its name in the cache; of weights the SHA-256 of what is in it."""
+    """Its name in the cache. For weights, the SHA-256 of their content."""
     blob: Path
 
     @property
     def part(self) -> Path:
-        """Where it grows."""
+        """The unfinished file."""
         return self.blob.with_name(f"{self.etag}.livecap-part")
 
     @property
     def n_here(self) -> int:
-        """Bytes that need not come."""
+        """Bytes that are on the disk already."""
         if self.blob.exists():
             return self.size
         return min(self.size, self.part.stat().st_size) if self.part.exists() else 0
 
 
-def bring_large_files(repository: str, revision: str, patterns: Sequence[str], progress: Progress | None) -> bool:
-    """Bring what is not in the cache yet, and tell how far that is; True where there was anything to bring.
+def download_large_files(repository: str, revision: str, patterns: Sequence[str], progress: Progress | None) -> bool:
+    """Download the large files that are not in the cache yet; False if none was missing.
 
     Args:
         patterns: of the names of wanted files.
 
     Raises:
-        ModelError: the disk has no room, or another process brings the same file.
-        HfHubHTTPError, OSError: as the hub's client.
+        ModelError: the disk has too little space, or another process is downloading the same file.
+        HfHubHTTPError, OSError: as from the Hub's client.
     """
     info = HfApi().model_info(repository, revision=revision, files_metadata=True)
     wanted = [each for each in info.siblings or [] if any(fnmatch(each.rfilename, pattern) for pattern in patterns)]
@@ -81,49 +79,49 @@ def bring_large_files(repository: str, revision: str, patterns: Sequence[str], p
     if all(file.blob.exists() for file in files):
         return False
     total = sum(each.size or 0 for each in wanted)
-    _check_room(files, repository)
+    _check_space(files, repository)
     for file in files:
 
-        def told(n: int, others: int = sum(other.n_here for other in files if other is not file)) -> None:
+        def on_bytes(n: int, others: int = sum(other.n_here for other in files if other is not file)) -> None:
             if progress:
                 progress(others + n, total)
 
         if not file.blob.exists():
-            _bring(file, told)
+            _download(file, on_bytes)
     return True
 
 
 def _located(repository: str, name: str, commit: str) -> _File:
     url = hf_hub_url(repository, name, revision=commit)
     metadata = get_hf_file_metadata(url)
-    assert metadata.etag and metadata.size is not None, f"the hub told no size of {url}"
+    assert metadata.etag and metadata.size is not None, f"the Hub reported no size for {url}"
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model") / "blobs"
     return _File(url, metadata.size, metadata.etag, blobs / metadata.etag)
 
 
-def _check_room(files: Sequence[_File], repository: str) -> None:
+def _check_space(files: Sequence[_File], repository: str) -> None:
     folder = files[0].blob.parent
     folder.mkdir(parents=True, exist_ok=True)
     missing, free = sum(file.size - file.n_here for file in files), shutil.disk_usage(folder).free
     if free < missing + SPARE_BYTES:
         raise ModelError(
             f"{repository} needs {missing / 1e6:,.0f} MB more in {constants.HF_HUB_CACHE}, where {free / 1e6:,.0f} MB "
-            "are free. Make room, or choose another folder: HF_HOME=FOLDER livecap"
+            "are free. Free some space, or choose another folder: HF_HOME=FOLDER livecap"
         )
 
 
-def _bring(file: _File, told: Callable[[int], None]) -> None:
+def _download(file: _File, on_bytes: Callable[[int], None]) -> None:
     with file.part.open("ab") as part:
         try:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ModelError("Another livecap downloads this model already: wait for it.") from None
+            raise ModelError("Another livecap is already downloading this model: wait until it has finished.") from None
         tries_left = TRIES
         while (before := file.n_here) < file.size:
-            told(before)
+            on_bytes(before)
             try:
-                _receive(file, part, told)
-            except HfHubHTTPError:  # it is reached, and says no
+                _receive(file, part, on_bytes)
+            except HfHubHTTPError:  # the server answers, and refuses
                 raise
             except TransportError:
                 tries_left = TRIES if file.n_here > before else tries_left - 1
@@ -133,25 +131,25 @@ def _bring(file: _File, told: Callable[[int], None]) -> None:
         os.fsync(part.fileno())
         if len(file.etag) == SHA256_DIGITS and _sha256(file.part) != file.etag:
             file.part.unlink()
-            raise OSError("what came is damaged, and was thrown away: try again")
+            raise OSError("the download was damaged and has been deleted: try again")
         file.part.rename(file.blob)
 
 
-def _receive(file: _File, part: BinaryIO, told: Callable[[int], None]) -> None:
-    """Append what is missing, as far as the connection holds."""
+def _receive(file: _File, part: BinaryIO, on_bytes: Callable[[int], None]) -> None:
+    """Append the missing bytes, until the file is complete or the connection breaks."""
     n_bytes = file.n_here
     headers = {**build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={n_bytes}-"}
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     with get_session().stream("GET", file.url, headers=headers, timeout=timeout, follow_redirects=True) as response:
         hf_raise_for_status(response)
-        if response.status_code != HTTPStatus.PARTIAL_CONTENT:  # the server knows no ranges: all comes again
+        if response.status_code != HTTPStatus.PARTIAL_CONTENT:  # the server ignores ranges and sends the whole file
             part.truncate(0)
             n_bytes = 0
-        for data in response.iter_bytes(CHUNK_BYTES):
+        for data in response.iter_bytes(RECEIVED_BYTES):
             part.write(data)
             part.flush()
             n_bytes += len(data)
-            told(n_bytes)
+            on_bytes(n_bytes)
 
 
 def _sha256(path: Path) -> str:

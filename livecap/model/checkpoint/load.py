@@ -1,19 +1,18 @@
-"""A name becomes a model: one order, top to bottom.
+"""From the name of a model to a network that is ready to run.
 
     name ─▶ folder ─▶ config ─▶ network ─▶ weights ─▶ sanitize ─▶ packed layers ─▶ check ─▶ dtype ─▶ evaluate
 
-Everything that can be wrong with a checkpoint ends in one ModelError that says what was tried and found.
+Any fault of a checkpoint ends in one ModelError that says what was tried and found.
 """
 
 import importlib.resources
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livecap.errors import ModelError
 from livecap.model.backend import backend_report, mx, on_cpu
-from livecap.model.checkpoint.catalogue import SHORT_NAMES, TINY, repository_of
+from livecap.model.checkpoint.catalogue import SHORT_NAMES, TINY, Progress, repository_of
 from livecap.model.checkpoint.quantized import dequantize, describe, find_quantized, quantize_layers
 from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights
 from livecap.model.config import ModelConfig, eos_ids_of
@@ -25,15 +24,12 @@ from livecap.model.text.tokenizer import Tokenizer, read_json
 logger = logging.getLogger(__name__)
 
 BUFFER_CACHE_BYTES = {"cpu": 64 << 20, "gpu": 512 << 20}
-"""What MLX may keep of freed buffers: it keeps one for each shape, and a stream's shapes are many."""
-
-Progress = Callable[[int, int], None]
-"""Told (bytes so far, bytes in all) while a model is downloaded."""
+"""How much freed memory MLX keeps. It keeps a buffer for each shape, and a stream has many shapes."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to run, on the thread that loaded it or another."""
+    """A model that is ready to run, on any thread."""
 
     model: Network
     tokenizer: Tokenizer
@@ -41,13 +37,13 @@ class LoadedModel:
     path: Path
     """The folder it was read from."""
     name: str
-    """What it was asked for as."""
+    """The name that was passed to `load`."""
     quantization: str | None
-    """How the file is quantised, such as `8 bit`; None where it is not."""
+    """The packing of the file, such as `8 bit`; None if it is not quantised."""
     dtype: mx.Dtype
-    """What it computes in."""
+    """The type it computes in."""
     notices: tuple[str, ...]
-    """One line each: what a person should know."""
+    """One line each, for the user."""
 
 
 def load(
@@ -57,11 +53,12 @@ def load(
     progress: Progress | None = None,
     dtype: mx.Dtype | None = None,
 ) -> LoadedModel:
-    """The model of that name: a folder, `tiny`, a short name such as `0.6b`, or a Hugging Face repository.
+    """Load a model: a folder, `tiny`, a short name such as `0.6b`, or a Hugging Face repository.
 
     Args:
-        revision: of the repository; None for the one this version of livecap was made for.
-        dtype: to compute in; None for float32 on the CPU and the checkpoint's own elsewhere.
+        revision: of the repository; None for the one that this version of livecap is made for.
+        progress: called during a download.
+        dtype: the type to compute in; None for float32 on the CPU and the checkpoint's own type elsewhere.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -72,7 +69,8 @@ def load(
     config, computes_in = model.config, model.dtype
     network: Network = NumpyQwen3ASR.from_mlx(model) if on_cpu and computes_in == mx.float32 else model
     if tokenizer.vocab_size > config.text.vocab_size:
-        raise ModelError(f"The tokenizer in {path} has {tokenizer.vocab_size} ids, its model {config.text.vocab_size}.")
+        n_ids, n_known = tokenizer.vocab_size, config.text.vocab_size
+        raise ModelError(f"The tokenizer in {path} has {n_ids} ids, but its model has {n_known}.")
     blas_notice = backend_report().notice
     return LoadedModel(
         model=network,
@@ -87,14 +85,14 @@ def load(
 
 
 def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on_cpu) -> tuple[Qwen3ASR, str | None]:
-    """The network in a checkpoint's folder, and how its file was quantised. Needs no tokenizer.
+    """The MLX network in a checkpoint's folder, and the packing of its file as in `LoadedModel`. Needs no tokenizer.
 
     Args:
-        dtype: to compute in; None for float32 on the CPU and the checkpoint's own elsewhere.
-        unpack: make quantised layers plain float32 ones, since quantised kernels are slow on the CPU.
+        dtype: as in `load`.
+        unpack: convert quantised layers to float32, because quantised kernels are slow on the CPU.
 
     Raises:
-        ModelError: a missing, damaged or contradictory file.
+        ModelError: a file is missing, damaged or contradictory.
     """
     mx.set_cache_limit(BUFFER_CACHE_BYTES["cpu" if on_cpu else "gpu"])
     config = read_config(folder)
@@ -103,7 +101,7 @@ def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on
     model = Qwen3ASR(config)
     weights = sanitize(read_weights(folder), tied=config.text.tie_word_embeddings)
     if any(name.startswith("model.language_model.") for name in weights):
-        raise ModelError(f"{folder} is in the layout of transformers' -hf repositories, which is not read yet.")
+        raise ModelError(f"{folder} has the layout of transformers' -hf repositories, which livecap cannot read yet.")
     quantized = find_quantized(model, weights)
     if unpack:
         weights = dequantize(weights, quantized)
@@ -116,7 +114,7 @@ def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on
         weights = {name: _as(array, wanted) for name, array in weights.items()}
     model.load_weights(list(weights.items()), strict=True)
     model.eval()
-    mx.eval(model.parameter_arrays())  # waits: damage shows now, and any thread may use what is evaluated
+    mx.eval(model.parameter_arrays())  # waits: damage shows now, and any thread may use evaluated arrays
     return model, describe(quantized)
 
 
@@ -124,29 +122,29 @@ def read_config(folder: Path) -> ModelConfig:
     """The configuration of a checkpoint, with the ids that end its texts.
 
     Raises:
-        ModelError: no config.json, or one that is damaged or describes no Qwen3-ASR.
+        ModelError: there is no config.json, or it is damaged, or it does not describe a Qwen3-ASR.
     """
     said = read_json(folder / "config.json")
     try:
         config = ModelConfig.from_dict(said)
     except ModelError as error:
-        raise ModelError(f"{folder} holds no model that livecap reads: {error}") from None
+        raise ModelError(f"{folder} does not contain a model that livecap can read: {error}") from None
     generation = read_json(folder / "generation_config.json", required=False)
     return replace(config, eos_token_ids=eos_ids_of(generation))
 
 
 def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: Progress | None = None) -> Path:
-    """The folder of a model: a folder as it is, `tiny` from the package, a repository from the Hub.
+    """The folder of a model: a given folder, `tiny` in the package, or a repository, which is downloaded if necessary.
 
     Raises:
-        ModelError: no such folder or repository, or no network and nothing in the cache.
+        ModelError: no such folder or repository, or neither a network nor a copy in the cache.
     """
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or _looks_like_path(name):
         folder = Path(name).expanduser()
         if folder.is_dir():
             return folder
-        what = "is no folder" if folder.exists() else "does not exist"
+        what = "is not a folder" if folder.exists() else "does not exist"
         raise ModelError(f"No model at {name}: it {what}. Give a folder, a repository, or `--model {TINY}`.")
     if name == TINY:
         return _packaged_tiny()
@@ -156,7 +154,7 @@ def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: 
     if repository.count("/") != 1 or not all(repository.split("/")):
         short = ", ".join(sorted(SHORT_NAMES))
         raise ModelError(f"No model named {name}. Known: {TINY}, {short}; or give a folder or a repository.")
-    from livecap.model.checkpoint.hub import fetch  # late: the hub's client is slow to import, and `tiny` needs none
+    from livecap.model.checkpoint.hub import fetch  # late: slow to import, and `tiny` does not need it
 
     return fetch(repository, revision, progress)
 
@@ -168,10 +166,12 @@ def _looks_like_path(name: str) -> bool:
 def _packaged_tiny() -> Path:
     folder = Path(str(importlib.resources.files("livecap"))) / TINY
     if not (folder / "config.json").is_file():
-        raise ModelError(f"This installation of livecap carries no model {TINY}: {folder} is missing. Install again.")
+        raise ModelError(
+            f"The model {TINY} is missing in {folder}: this installation is damaged. Install livecap again."
+        )
     return folder
 
 
 def _as(array: mx.array, dtype: mx.Dtype) -> mx.array:
-    """Floats in `dtype`; packed integers as they are."""
+    """Floats converted to `dtype`; packed integers unchanged."""
     return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array

@@ -1,7 +1,7 @@
 """Quantised layers: packed integers with a scale and an offset for each group of a row.
 
-A layer is quantised exactly where the file has `.scales` for it. Bits and group size follow from the shapes
-and the layer's known width, so nothing in config.json is needed, and files that mix widths are read too.
+A layer is quantised if the file has `.scales` for it. Bits and group size follow from the shapes and the known width of
+the layer, so config.json is not needed, and a file may mix widths.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Quantization:
 
 
 def find_quantized(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, Quantization]:
-    """The quantised layers of `weights`, by name, and how each is packed.
+    """The quantised layers of `weights` by name.
 
     Raises:
-        ModelError: scales for something that is no linear layer or embedding, or shapes that fit no packing.
+        ModelError: scales for something that is not a linear layer or an embedding, or shapes that fit no packing.
     """
     widths = {name: _width(module) for name, module in model.parts().items()}
     found: dict[str, Quantization] = {}
@@ -37,7 +37,7 @@ def find_quantized(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, 
         width = widths.get(name)
         packed, scales = weights.get(f"{name}.weight"), weights[scales_name]
         if width is None or packed is None or f"{name}.biases" not in weights:
-            raise ModelError(f"The checkpoint has {scales_name}, but no quantised layer to go with it.")
+            raise ModelError(f"The checkpoint has {scales_name}, but no quantised layer for it.")
         if packed.ndim != 2 or scales.ndim != 2 or packed.dtype != mx.uint32:
             raise ModelError(f"{name} is not packed as MLX packs it: {packed.dtype} {packed.shape}.")
         bits, bits_left = divmod(32 * packed.shape[1], width)
@@ -52,13 +52,13 @@ def find_quantized(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, 
 
 
 def describe(quantized: dict[str, Quantization]) -> str | None:
-    """`8 bit`, or `4 and 8 bit` where a file mixes them; None where nothing is quantised."""
+    """`8 bit`, or `4 and 8 bit` if a file mixes them; None if nothing is quantised."""
     bits = sorted({layer.bits for layer in quantized.values()})
     return " and ".join(map(str, bits)) + " bit" if bits else None
 
 
 def dequantize(weights: dict[str, mx.array], quantized: dict[str, Quantization]) -> dict[str, mx.array]:
-    """The same weights with plain float32 matrices in place of the packed ones."""
+    """The same weights, with float32 matrices in place of the packed ones."""
     plain = dict(weights)
     for name, layer in quantized.items():
         packed, scales, biases = (plain.pop(f"{name}.{part}") for part in ("weight", "scales", "biases"))
@@ -73,7 +73,7 @@ def dequantize(weights: dict[str, mx.array], quantized: dict[str, Quantization])
 
 
 def quantize_layers(model: nn.Module, quantized: dict[str, Quantization]) -> None:
-    """Replaces those layers of `model` by quantised ones that take packed weights."""
+    """Replace those layers of `model` by quantised ones, which take packed weights."""
 
     def packing(name: str, module: object) -> bool | dict[str, int]:
         layer = quantized.get(name)
@@ -83,7 +83,7 @@ def quantize_layers(model: nn.Module, quantized: dict[str, Quantization]) -> Non
 
 
 def _width(module: object) -> int | None:
-    """Columns of a layer's matrix; None where it has none that could be packed."""
+    """The width of a layer's matrix; None for a layer that cannot be packed."""
     if isinstance(module, nn.Linear | nn.Embedding):
         return module.weight.shape[1]
     return None

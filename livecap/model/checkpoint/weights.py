@@ -1,8 +1,8 @@
-"""Weights from safetensors files, each looked at before MLX reads it.
+"""Weights from safetensors files, which are checked before MLX reads them.
 
     folder ─▶ its files ─▶ header of each: JSON, known types, offsets inside ─▶ arrays ─▶ names, shapes
 
-A file that was cut off, or that is no safetensors at all, ends in one line of text and never inside MLX.
+A file that is cut off, or not a safetensors file at all, ends in one line of text and not in an error inside MLX.
 """
 
 import json
@@ -18,7 +18,7 @@ from livecap.model.text.tokenizer import read_json
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 MAX_HEADER_BYTES = 100_000_000
-"""The limit of the format itself."""
+"""The limit of the format."""
 BYTES_OF_TYPE = {
     "BOOL": 1,
     "U8": 1,
@@ -33,15 +33,15 @@ BYTES_OF_TYPE = {
     "U64": 8,
     "I64": 8,
 }
-"""Element types that MLX reads."""
+"""Element types that MLX can read."""
 AGAIN = "Download the model again."
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a checkpoint: those its index names, or the single one.
+    """The safetensors files of a checkpoint: those in its index, or the single one.
 
     Raises:
-        ModelError: there are none, or one that the index names is missing.
+        ModelError: there are none, or one in the index is missing.
     """
     if (folder / INDEX_FILE).is_file():
         weight_map = read_json(folder / INDEX_FILE).get("weight_map")
@@ -63,10 +63,10 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def read_weights(folder: Path) -> dict[str, mx.array]:
-    """All arrays of a checkpoint, lazily, under the names in its files.
+    """All arrays of a checkpoint by their names in the files, not evaluated yet.
 
     Raises:
-        ModelError: a file is missing, cut off, or no safetensors.
+        ModelError: a file is missing, cut off, or not a safetensors file.
     """
     weights: dict[str, mx.array] = {}
     for path in weight_files(folder):
@@ -80,14 +80,14 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
 
 
 def check_file(path: Path) -> None:
-    """Raises ModelError where a file is no complete safetensors file that MLX can read."""
+    """Raise ModelError if a file is not a complete safetensors file that MLX can read."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             prefix = file.read(8)
             n_header = int.from_bytes(prefix, "little")
             if len(prefix) < 8 or not 2 <= n_header <= min(MAX_HEADER_BYTES, size - 8):
-                raise ModelError(f"{path} is cut off or no safetensors file: {size} bytes. {AGAIN}")
+                raise ModelError(f"{path} is cut off or not a safetensors file: {size} bytes. {AGAIN}")
             text = file.read(n_header)
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
@@ -96,7 +96,7 @@ def check_file(path: Path) -> None:
     except ValueError as error:
         raise ModelError(f"{path} is damaged: its header is not JSON. {AGAIN}") from error
     if not isinstance(header, dict):
-        raise ModelError(f"{path} is damaged: its header is no JSON object. {AGAIN}")
+        raise ModelError(f"{path} is damaged: its header is not a JSON object. {AGAIN}")
     end = 0
     for name, entry in header.items():
         if name != "__metadata__":
@@ -107,13 +107,13 @@ def check_file(path: Path) -> None:
 
 
 def _check_entry(path: Path, name: str, entry: object) -> int:
-    """Where the tensor's bytes end, counted from the end of the header."""
-    damaged = ModelError(f"{path} is damaged: its header's entry for {name} makes no sense. {AGAIN}")
+    """The end of the tensor's bytes, counted from the end of the header."""
+    damaged = ModelError(f"{path} is damaged: its header's entry for {name} is invalid. {AGAIN}")
     if not isinstance(entry, dict):
         raise damaged
     kind, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if not isinstance(kind, str) or kind not in BYTES_OF_TYPE:
-        raise ModelError(f"{path} holds {name} as {kind}, which MLX does not read.")
+        raise ModelError(f"{path} holds {name} as {kind}, which MLX cannot read.")
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise damaged
     start, stop = offsets
@@ -129,7 +129,7 @@ def _are_counts(value: object) -> TypeGuard[list[int]]:
 def check_names_and_shapes(
     folder: Path, weights: Mapping[str, mx.array], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Raises ModelError where the weights are not those that config.json describes."""
+    """Raise ModelError if the weights are not those that config.json describes."""
     for complaint in _differences(weights, expected):
         raise ModelError(f"The weights in {folder} do not fit its config.json: {complaint}.")
 

@@ -1,4 +1,4 @@
-"""Work on NumPy arrays, shared out among the processor's cores."""
+"""Work on NumPy arrays, divided among the cores of the processor."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ from functools import cache
 
 
 def share_out(work: Callable[[int, int], None], n: int, piece: int, fewest: int = 1) -> None:
-    """Calls `work(start, stop)` for stretches that cover range(n), on several cores at once; waits for all.
+    """Call `work(start, stop)` for ranges that cover range(n), on several cores at once, and wait for all of them.
 
     Args:
-        work: something that spends its time where Python's lock is free, as NumPy's loops do.
-        piece: every stretch but the last is a multiple of it.
-        fewest: no core is woken for less.
+        work: spends most of its time without Python's lock, as NumPy's loops do.
+        piece: the size of every range but the last is a multiple of this.
+        fewest: the smallest range that is worth another core.
     """
     n_shares = max(1, min(n_cores(), n // fewest))
     share = max(1, -(-n // (n_shares * piece))) * piece
@@ -21,14 +21,14 @@ def share_out(work: Callable[[int, int], None], n: int, piece: int, fewest: int 
     try:
         work(0, min(share, n))
     finally:
-        wait(others)  # whatever happens here, nobody writes on once this has ended
+        wait(others)  # even after an error here, no thread may still be writing when this returns
     for other in others:
         other.result()
 
 
 @cache
 def n_cores() -> int:
-    """Cores that this process may use, or as many as OpenBLAS was told to use."""
+    """Cores that this process may use, or the number set by OPENBLAS_NUM_THREADS."""
     told = os.environ.get("OPENBLAS_NUM_THREADS", "")
     if told.isdecimal() and int(told) > 0:
         return int(told)

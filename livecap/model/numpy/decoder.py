@@ -1,12 +1,12 @@
-"""The text decoder's layers by NumPy: what `livecap.model.text_decoder` says, where there is only a processor.
+"""The text decoder with NumPy, for machines without a GPU. The network is described in `livecap.model.text_decoder`.
 
-MLX is made for Macs and CUDA. Its CPU build takes a number at a time through exp and erf, copies what it reshapes, and
-plans each small array anew: at the 0.6B's size two fifths of a pass went by beside the products. Here activations are
-feature-major, [features, positions], so that a product leaves what the next one reads; buffers are kept; weights lie in
-large pages; work is shared out among the cores. The fixtures of the official code hold for both.
+MLX is made for Macs and CUDA. Its CPU build computes exp and erf one number at a time, copies what it reshapes, and
+plans every small array: at the 0.6B's size, two fifths of a pass were not spent in products. Here activations are
+feature-major, [features, positions], so that the output of a product is the input of the next; buffers are reused;
+weights lie in large pages; work is divided among the cores. The fixtures of the official code hold for both.
 
-Queries, keys and values come from one product, gate and up from another. Keys and values are kept as [D, positions] of
-each head: a new position is a new column, and both products of attention read them as they lie.
+One product computes queries, keys and values, another one gate and up. Keys and values are stored as [D, positions] per
+head: a new position is a new column, and both products of attention use them as they are.
 """
 
 from collections.abc import Sequence
@@ -24,26 +24,26 @@ from livecap.model.text_decoder import DecoderLayer, TextDecoder
 
 
 class KVColumns:
-    """Keys and values of one layer, for one sequence; written in place."""
+    """Keys and values of one layer, for one sequence. Written in place."""
 
     def __init__(self, n_heads: int, width: int) -> None:
         """
         Args:
-            n_heads: of keys and values.
-            width: D, of one.
+            n_heads: key/value heads, H_kv.
+            width: of one head, D.
         """
         self.keys = np.empty((n_heads, width, 0), np.float32)
-        """[H_kv, D, capacity]; only the first `offset` positions mean anything."""
+        """[H_kv, D, capacity]; only the first `offset` positions are in use."""
         self.values = self.keys
         self.offset = 0
 
     @property
     def capacity(self) -> int:
-        """Positions there is storage for."""
+        """Positions that fit into the storage."""
         return self.keys.shape[2]
 
     def append(self, n: int) -> tuple[Numbers, Numbers]:
-        """Room for `n` more positions, to be written: keys and values [H_kv, D, n]."""
+        """Add `n` positions; returns their keys and values [H_kv, D, n], which the caller has to write."""
         start, self.offset = self.offset, self.offset + n
         if self.offset > self.capacity:
             self.keys, self.values = (self._grown(held, start) for held in (self.keys, self.values))
@@ -54,12 +54,12 @@ class KVColumns:
         return self.keys[:, :, : self.offset], self.values[:, :, : self.offset]
 
     def trim_to(self, n: int) -> None:
-        """Forgets all positions from `n` on. Costs nothing."""
+        """Forget all positions from `n` on. Costs nothing."""
         assert 0 <= n <= self.offset, (n, self.offset)
         self.offset = n
 
     def arrays(self) -> list[mx.array]:
-        """Nothing that MLX would have to evaluate."""
+        """Nothing, since MLX has nothing to evaluate."""
         return []
 
     def _grown(self, held: Numbers, n_held: int) -> Numbers:
@@ -70,18 +70,18 @@ class KVColumns:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The weights of one layer: matrices [out, in]. The weight of a norm is in the matrix behind it."""
+    """The weights of one layer, as matrices [out, in]. The weight of a norm is multiplied into the matrix after it."""
 
     query_key_value: Numbers
     head_norms: Numbers
-    """[H + H_kv, D, 1]: of query heads, times the scale of attention, and of key heads."""
+    """[H + H_kv, D, 1]: of query heads, times the scale of attention, then of key heads."""
     out: Numbers
     gate_up: Numbers
     down: Numbers
 
     @classmethod
     def from_mlx(cls, layer: DecoderLayer) -> "Layer":
-        """Copies of MLX's."""
+        """A copy of MLX's layer."""
         attention, mlp = layer.self_attn, layer.mlp
         query_norm = column(attention.q_norm.weight) * np.float32(attention.head_dim**-0.5)
         norms = [query_norm] * attention.n_heads + [column(attention.k_norm.weight)] * attention.n_kv_heads
@@ -99,13 +99,13 @@ class Layer:
 
 
 class NumpyDecoder:
-    """All layers, the embedding table, the final norm and the head. One thread at a time: buffers are kept."""
+    """All layers, the embedding table, the final norm and the head. Used by one thread at a time: it reuses buffers."""
 
     def __init__(self, decoder: TextDecoder, head: nn.Linear | None, config: TextConfig) -> None:
         """
         Args:
-            decoder: whose weights are copied and taken away, layer by layer: both together need not fit into memory.
-            head: None where the embedding table is the head, too.
+            decoder: loses its layers while they are copied, so that memory need not hold both.
+            head: None if the embedding table is the head too.
         """
         self._config = config
         self.layers: list[Layer] = []
@@ -128,10 +128,10 @@ class NumpyDecoder:
         The caches hold all L positions afterwards.
 
         Args:
-            n_last: positions that are asked for, the last ones; None for all. The last layer leaves the others out.
+            n_last: compute only the last positions; None for all L.
         """
         config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
-        x = embeddings.T.copy()  # ours, to add to
+        x = embeddings.T.copy()  # a copy, to add to
         n = x.shape[1]
         angles = angles_of(caches[0].offset, n, config.head_dim, config.rope_theta)
         for layer, cache in zip(self.layers, caches, strict=True):
@@ -154,7 +154,7 @@ class NumpyDecoder:
     def _attention(
         self, layer: Layer, x: Numbers, cache: KVColumns, angles: tuple[Numbers, Numbers], n_last: int
     ) -> Numbers:
-        """What the heads of the last `n_last` positions see, [H * D, n_last], of all n of x [hidden, n]."""
+        """What the last `n_last` positions of x [hidden, n] see, [H * D, n_last]. The cache takes all n of them."""
         config, scratch, eps = self._config, self._scratch, self._config.rms_norm_eps
         n, D, n_heads, n_kv_heads = x.shape[1], config.head_dim, config.num_attention_heads, config.num_key_value_heads
         all_three = product(layer.query_key_value, x, scratch.take("qkv", len(layer.query_key_value), n))
@@ -172,10 +172,10 @@ class NumpyDecoder:
 
 
 def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> Numbers:
-    """RoPE of heads x [H, D, n]: (x[i], x[i + D/2]) is a pair. Angles as `angles_of` gives them.
+    """RoPE of heads x [H, D, n], where (x[i], x[i + D/2]) is a pair; `cos` and `sin` as `angles_of` returns them.
 
     Args:
-        out: another array of the shape of x; is returned.
+        out: another array of the shape of x; it is returned.
     """
     n_heads, D, n = x.shape
     other = x.reshape(n_heads, 2, D // 2, n)[:, ::-1] * sin.reshape(2, D // 2, n)
@@ -185,8 +185,10 @@ def rotate(x: Numbers, cos: Numbers, sin: Numbers, out: Numbers) -> Numbers:
 
 
 def angles_of(offset: int, length: int, width: int, base: float) -> tuple[Numbers, Numbers]:
-    """Cosines and sines [width, length] of positions [offset, offset + length) times base**(-2i/width), for i below
-    width / 2 and once more; sines negative at first, as the first of a pair takes them."""
+    """Cosines and sines [width, length] of positions [offset, offset + length) times base**(-2i/width).
+
+    Rows i and i + width/2 have the same angle. The sines of the first half are negated, as the rotation needs them.
+    """
     frequencies = base ** -(np.arange(width // 2, dtype=np.float64) / (width // 2))
     angles = np.outer(frequencies, np.arange(offset, offset + length))
     cos, sin = np.cos(angles), np.sin(angles)

@@ -1,4 +1,4 @@
-"""The audio encoder by NumPy: what `livecap.model.audio_encoder` says, [features, positions] throughout."""
+"""The audio encoder with NumPy, feature-major: [features, positions]. `livecap.model.audio_encoder` describes it."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,19 @@ from livecap.model.numpy.products import Numbers, Scratch, column, own, product
 
 @dataclass(frozen=True, slots=True)
 class Affine:
-    """Weights [N, K] and bias [N, 1]; of a convolution, K is (3, 3, channels in)."""
+    """Weights [N, K] and bias [N, 1]. For a convolution K is (3, 3, channels in)."""
 
     weight: Numbers
     bias: Numbers
 
     @classmethod
     def from_mlx(cls, *layers: nn.Linear | nn.Conv2d) -> "Affine":
-        """Copies of MLX's, one below another."""
+        """A copy of MLX's layers, stacked."""
         weight = own(*(layer["weight"] for layer in layers))
         return cls(weight.reshape(len(weight), -1), own(*(layer["bias"] for layer in layers))[:, None])
 
     def __call__(self, x: Numbers, out: Numbers) -> Numbers:
-        """Writes weight times x [K, n] plus bias into out [N, n]; returns it."""
+        """Write weight times x [K, n] plus bias into out [N, n], and return it."""
         product(self.weight, x, out)
         out += self.bias
         return out
@@ -50,7 +50,7 @@ class Norm:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of the transformer."""
+    """The weights of one layer of the transformer."""
 
     attention_norm: Norm
     query_key_value: Affine
@@ -61,7 +61,7 @@ class Layer:
 
     @classmethod
     def from_mlx(cls, layer: EncoderLayer) -> "Layer":
-        """Copies of MLX's."""
+        """A copy of MLX's layer."""
         attention = layer.self_attn
         return cls(
             attention_norm=Norm.from_mlx(layer.self_attn_layer_norm),
@@ -74,12 +74,12 @@ class Layer:
 
 
 class NumpyEncoder:
-    """Conv stem, windowed transformer, projection to the decoder's width. One thread at a time: buffers are kept."""
+    """Convolutions, transformer over windows, projection. Used by one thread at a time: buffers are reused."""
 
     def __init__(self, encoder: AudioEncoder, config: AudioConfig) -> None:
         """
         Args:
-            encoder: whose weights are copied, and its layers taken away: both together need not fit into memory.
+            encoder: loses its layers while they are copied, so that memory need not hold both.
         """
         self._config = config
         self.positions = encoder.positions
@@ -97,7 +97,7 @@ class NumpyEncoder:
         self._scratch = Scratch()
 
     def convolve(self, blocks: Numbers) -> Numbers:
-        """Conv tokens [n_blocks * n_steps, d_model] of mel blocks [n_blocks, n_frames, n_mels]."""
+        """See `Network.convolve`."""
         stems = [self._stem(block) for block in blocks]
         n_steps = stems[0].shape[1]
         features = np.concatenate(stems, axis=1)
@@ -107,9 +107,9 @@ class NumpyEncoder:
         return tokens.T
 
     def encode(self, tokens: Numbers) -> Numbers:
-        """Audio embeddings [n, output_dim] of tokens [n, d_model] that start on a window."""
+        """See `Network.encode`."""
         scratch = self._scratch
-        x = tokens.T.copy()  # ours, to add to
+        x = tokens.T.copy()  # a copy, to add to
         width, n = x.shape
         for layer in self._layers:
             normed = layer.attention_norm(x, scratch.take("normed", width, n))
@@ -125,7 +125,7 @@ class NumpyEncoder:
         return self._proj2(hidden, np.empty((len(self._proj2.weight), n), np.float32)).T
 
     def _attention(self, all_three: Numbers) -> Numbers:
-        """What each position sees in its window, [d_model, n], of queries, keys and values [3 d_model, n]."""
+        """What each position sees in its window, [d_model, n], from queries, keys and values [3 d_model, n]."""
         scratch, n_heads, n = self._scratch, self._config.encoder_attention_heads, all_three.shape[1]
         queries, keys, values = all_three.reshape(3, n_heads, -1, n)
         width = queries.shape[1]
@@ -138,7 +138,7 @@ class NumpyEncoder:
         return out.reshape(-1, n)
 
     def _stem(self, block: Numbers) -> Numbers:
-        """Features [channels * 16, n_steps] of one chunk [n_frames, n_mels], channel major."""
+        """Features [channels * 16, n_steps], channel-major, of one mel block [n_frames, n_mels]."""
         x = block.T[None]  # [channels, n_mels, n_frames]
         for convolution in self._convolutions:
             patches, height, width = self._patches(x)
@@ -150,10 +150,10 @@ class NumpyEncoder:
         return x.reshape(-1, width).copy()
 
     def _patches(self, x: Numbers) -> tuple[Numbers, int, int]:
-        """What a convolution 3x3 of stride 2 sees of x [C, H, W] with zeros around.
+        """The inputs of a 3x3 convolution with stride 2 over x [C, H, W], which is padded with zeros.
 
         Returns:
-            [(3, 3, C), height * width], and the height and width that it makes.
+            [(3, 3, C), height * width], and the height and width of the output.
         """
         n_channels, high, wide = x.shape
         height, width = (high + 1) // 2, (wide + 1) // 2

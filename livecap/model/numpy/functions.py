@@ -1,8 +1,8 @@
-"""What lies between the products, feature-major and in place: norms, GELU, SwiGLU, softmax.
+"""The functions between the products, feature-major and in place: norms, GELU, SwiGLU, attention.
 
-They go in blocks that stay in the cache and are shared out among the cores, at one to six nanoseconds a number: NumPy's
-exponential takes whole vectors, and the normal distribution function is a quotient of polynomials, fitted to float32's
-own accuracy (tests compare). That is far from the tanh form of GELU, which is another function.
+They work in blocks that fit into the cache and are divided among the cores, at one to six nanoseconds per number.
+NumPy's exponential is vectorised. The normal distribution function is a quotient of polynomials, as exact as float32
+(the tests compare it). The tanh form of GELU would be another function.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,25 +13,25 @@ from livecap.model.numpy.cores import share_out
 from livecap.model.numpy.products import Numbers, Scratch
 
 BLOCK = 131_072
-"""Numbers of one block. NumPy's calls, of a microsecond each and more, are few beside it."""
+"""Numbers in one block. Large enough to make NumPy's overhead of a microsecond or more per call negligible."""
 FEWEST_SHARED = 2 * BLOCK
-"""Numbers that are worth waking another core for, which waits for Python's lock at every call."""
+"""Numbers that are worth another core, since it waits for Python's lock at every call."""
 
 NORMAL_LIMIT = 5.5
-"""Beyond this the normal distribution function is 0 or 1 to float32."""
+"""Beyond this, the normal distribution function is 0 or 1 in float32."""
 NORMAL_NUMERATOR = (0.398941986, 0.0351418508, 0.00476157364, 0.000182849361, 6.53030316e-06, 2.22142737e-08)
 NORMAL_DENOMINATOR = (1.0, 0.254751152, 0.0293983792, 0.00196239482, 7.86052134e-05, 1.19531515e-06)
-"""(normal(x) - 1/2) / x as a quotient of polynomials in x**2, minimax, error 2e-8."""
+"""(normal(x) - 1/2) / x as a quotient of polynomials in x**2; minimax, error 2e-8."""
 
 
 def rms_norm(x: Numbers, eps: float, out: Numbers) -> Numbers:
-    """x [..., K, n] by the root of the mean square of its K features; out may be x."""
+    """x [..., K, n] divided by the root mean square of its K features. `out` may be x."""
     np.multiply(x, _inverse_root(x, eps), out=out)
     return out
 
 
 def layer_norm(x: Numbers, weight: Numbers, bias: Numbers, eps: float, out: Numbers) -> Numbers:
-    """x [K, n] less the mean of its K features, by their standard deviation, times weight [K, 1], plus bias [K, 1]."""
+    """x [K, n] normalised over its K features, times weight [K, 1], plus bias [K, 1]. `out` may be x."""
     np.subtract(x, x.mean(axis=0), out=out)
     out *= _inverse_root(out, eps)
     out *= weight
@@ -40,7 +40,7 @@ def layer_norm(x: Numbers, weight: Numbers, bias: Numbers, eps: float, out: Numb
 
 
 def gelu(x: Numbers, bias: Numbers) -> None:
-    """x [K, n] becomes GELU of x + bias [K, 1]: x times the normal distribution function of x, the exact form."""
+    """Replace x [K, n] by GELU(x + bias [K, 1]), the exact form: x times the normal distribution function of x."""
 
     def rows(some: slice) -> None:
         block = x[some]
@@ -51,13 +51,13 @@ def gelu(x: Numbers, bias: Numbers) -> None:
 
 
 def swiglu(gate_up: Numbers) -> Numbers:
-    """The first half of gate_up [2 K, n] becomes its SiLU times the second half; returns that half."""
+    """Replace the first half of gate_up [2 K, n] by its SiLU times the second half, and return it."""
     gate, up = np.split(gate_up, 2)
 
     def rows(some: slice) -> None:
         block = gate[some]
         divisor = np.negative(block)
-        with np.errstate(over="ignore"):  # where the exponential is too large for float32, SiLU is 0
+        with np.errstate(over="ignore"):  # SiLU is 0 where the exponential overflows float32
             np.exp(divisor, out=divisor)
         divisor += 1
         block /= divisor
@@ -68,17 +68,17 @@ def swiglu(gate_up: Numbers) -> Numbers:
 
 
 def attend(queries: Numbers, keys: Numbers, values: Numbers, scratch: Scratch, causal: bool) -> Numbers:
-    """What queries, scaled already, see of the values: [H_kv, G, D, n].
+    """Attention of queries, which are scaled already: [H_kv, G, D, n].
 
     Args:
-        queries: [H_kv, G, D, n]: G query heads look at the same keys.
+        queries: [H_kv, G, D, n]; G query heads share the same keys.
         keys: [H_kv, D, S].
         values: [H_kv, D, S].
-        causal: the queries are the last n of the S positions, and see no later one.
+        causal: the queries are the last n of the S positions, and do not see later ones.
     """
     n_kv_heads, n_group, D, n = queries.shape
     S = keys.shape[2]
-    if n == 1:  # a row of scores for each head: sums over a row are faster than sums over a few columns
+    if n == 1:  # one row of scores per head: sums over a row are faster than sums over a few columns
         scores = np.matmul(queries.reshape(n_kv_heads, n_group, D), keys)
         scores -= scores.max(axis=2, keepdims=True)
         np.exp(scores, out=scores)
@@ -108,7 +108,7 @@ def attend(queries: Numbers, keys: Numbers, values: Numbers, scratch: Scratch, c
 
 
 def _in_blocks(work: Callable[[slice], None], n: int, size: int) -> None:
-    """`work` for stretches of range(n), each of which stands for `size` numbers: on several cores if they are many."""
+    """Call `work` for slices of range(n), whose items stand for `size` numbers each; on several cores if worth it."""
     step = max(1, BLOCK // size)
 
     def stretch(first: int, last: int) -> None:
@@ -119,7 +119,7 @@ def _in_blocks(work: Callable[[slice], None], n: int, size: int) -> None:
 
 
 def _inverse_root(x: Numbers, eps: float) -> Numbers:
-    """1 by the root of the mean square over the K features of x [..., K, n]: [..., 1, n]."""
+    """1 / root mean square over the K features of x [..., K, n]: [..., 1, n]."""
     scale: Numbers = np.einsum("...kn,...kn->...n", x, x)[..., None, :]
     scale *= np.float32(1 / x.shape[-2])
     scale += np.float32(eps)
@@ -128,7 +128,7 @@ def _inverse_root(x: Numbers, eps: float) -> Numbers:
 
 
 def _gelu_block(x: Numbers) -> None:
-    """GELU in place, by a rational approximation of the normal distribution function."""
+    """GELU in place, with the rational approximation of the normal distribution function."""
     near = np.clip(x, -NORMAL_LIMIT, NORMAL_LIMIT)
     square = np.square(near)
     share = _polynomial(square, NORMAL_NUMERATOR)
@@ -139,7 +139,7 @@ def _gelu_block(x: Numbers) -> None:
 
 
 def _polynomial(x: Numbers, coefficients: Sequence[float]) -> Numbers:
-    """Sum of coefficients[i] x**i, by Horner's rule."""
+    """Sum of coefficients[i] * x**i, by Horner's method."""
     total = x * np.float32(coefficients[-1])
     total += np.float32(coefficients[-2])
     for coefficient in reversed(coefficients[:-2]):

@@ -1,9 +1,9 @@
-"""Weights [N, K] times activations [K, n]: NumPy's products, in the shapes in which its BLAS is fastest.
+"""Weights [N, K] times activations [K, n]: products in the shapes that NumPy's BLAS computes fastest.
 
-One column, a token, is a matrix-vector product: reading the weights once is all that it costs. For more, BLAS copies
-the weights into an order of its own first, which for a few columns costs several times the reading, and for a prompt of
-a hundred still a tenth. But what it counts as small it multiplies in place. So the weights go in blocks that count as
-small, pieces that stay in the cache, and the work is shared out among the processor's cores.
+One column, a single token, is a matrix-vector product and costs one reading of the weights. For several columns BLAS
+first copies the weights into another order. For a few columns that takes several times as long as reading them, and for
+a prompt of a hundred still a tenth of the time. But BLAS does not copy matrices that it counts as small. So the weights
+are divided into blocks that count as small, in pieces that fit into the cache, and the work is divided among the cores.
 """
 
 from functools import cache
@@ -15,31 +15,31 @@ from livecap.model.backend import mx
 from livecap.model.numpy.cores import share_out
 
 FEWEST_NUMBERS = 1 << 19
-"""Of the weights: fewer stay in the cache anyway, and copying them costs little."""
+"""Smaller weights stay in the cache anyway, and copying them costs little."""
 MOST_MULTIPLICATIONS = 1_000_000
-"""Of one block: OpenBLAS takes matrices up to this as small (its `SMALL_MATRIX_OPT`)."""
+"""Multiplications in one block: OpenBLAS counts matrices up to this as small (its `SMALL_MATRIX_OPT`)."""
 COLUMNS = 64
-"""Of one block: four registers of 16 numbers."""
+"""Columns in one block: four registers of 16 numbers."""
 DEPTH = 1024
-"""The most inner numbers of one block: with the columns they fill a quarter of the second-level cache."""
+"""The largest inner dimension of one block. With the columns, it fills a quarter of the second-level cache."""
 MOST_BLOCK_ROWS = 64
 PIECE_ROWS = 512
-"""Rows of the weights that all columns are multiplied by before the next come."""
+"""Rows of the weights that are multiplied by all columns before the next rows."""
 MOST_COLUMNS = 160
-"""Of activations: for more, copying the weights is nothing."""
+"""For more columns than this, copying the weights costs next to nothing."""
 FEW_COLUMNS = 16
-"""The same for a processor without AVX-512, for which OpenBLAS has no kernels for small matrices."""
+"""Replaces `MOST_COLUMNS` on processors without AVX-512, for which OpenBLAS has no kernels for small matrices."""
 FEWEST_SHARED = 1 << 20
-"""Multiplications that are worth waking another core for."""
+"""Multiplications that are worth another core."""
 
 Numbers = NDArray[np.float32]
 
 
 def product(weight: Numbers, x: Numbers, out: Numbers) -> Numbers:
-    """Writes weight [N, K] times x [K, n] into out [N, n], all in C order; returns it."""
+    """Write weight [N, K] times x [K, n] into out [N, n], all in C order, and return it."""
     n_inner, n_columns = x.shape
     if n_columns == 1 or n_columns > most_columns() or weight.size < FEWEST_NUMBERS:
-        return np.matmul(weight, x, out=out)  # its BLAS shares it out by itself
+        return np.matmul(weight, x, out=out)  # BLAS divides it among the cores itself
     depth = -(-n_inner // -(-n_inner // DEPTH))
 
     def multiply(first: int, last: int) -> None:
@@ -61,13 +61,13 @@ def product(weight: Numbers, x: Numbers, out: Numbers) -> Numbers:
 
 @cache
 def most_columns() -> int:
-    """Of activations that are multiplied by blocks of weights here."""
-    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])  # NumPy leaves out what is empty
+    """The most columns that are multiplied by blocks of weights on this processor."""
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])  # NumPy omits empty entries
     return MOST_COLUMNS if {"AVX512_SKX", "X86_V4"} & set(found) else FEW_COLUMNS
 
 
 def _multiply_in_blocks(weight: Numbers, x: Numbers, out: Numbers) -> None:
-    """The product of parts of matrices; neither is copied."""
+    """Multiply parts of matrices without copying them."""
     (n_rows, n_inner), n_columns = weight.shape, x.shape[1]
     block = block_rows(n_columns, n_inner)
     whole = n_rows - n_rows % block
@@ -78,20 +78,22 @@ def _multiply_in_blocks(weight: Numbers, x: Numbers, out: Numbers) -> None:
 
 
 def block_rows(n_columns: int, n_inner: int) -> int:
-    """Rows of the weights in a small product with up to COLUMNS columns of up to DEPTH numbers: a power of two."""
+    """Rows of the weights in one block, a power of two. At most COLUMNS columns and an inner dimension of DEPTH."""
     most = min(MOST_MULTIPLICATIONS // (n_columns * n_inner), MOST_BLOCK_ROWS)
     return 1 << most.bit_length() - 1
 
 
 def own(*arrays: mx.array) -> Numbers:
-    """A copy of MLX's arrays, one below another, in NumPy's memory: that asks for large pages, in which a matrix-vector
-    product reads two fifths faster."""
+    """A stacked copy of MLX's arrays in NumPy's memory.
+
+    NumPy asks for large pages, from which a matrix-vector product reads two fifths faster.
+    """
     first, *others = arrays
     assert all(array.dtype == mx.float32 for array in arrays), "packed or half precision is MLX's"
     out = np.empty((sum(len(array) for array in arrays), *first.shape[1:]), np.float32)
     start = 0
     for array in (first, *others):
-        out[start : start + len(array)] = np.array(array, copy=False)  # a door: waits for it
+        out[start : start + len(array)] = np.array(array, copy=False)  # waits for the array
         start += len(array)
     return out
 
@@ -102,13 +104,13 @@ def column(array: mx.array) -> Numbers:
 
 
 class Scratch:
-    """Buffers that are kept: fresh memory costs more than the sum that is written into it. Of one thread at a time."""
+    """Reused buffers, because new memory costs more than writing a sum into it. Used by one thread at a time."""
 
     def __init__(self) -> None:
         self._buffers: dict[str, Numbers] = {}
 
     def take(self, name: str, *shape: int) -> Numbers:
-        """Memory of that shape, in C order, with anything in it. The next of the same name is the same memory."""
+        """Memory of that shape, in C order, uninitialised. The same name returns the same memory again."""
         size = int(np.prod(shape))
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:

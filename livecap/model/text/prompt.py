@@ -1,28 +1,27 @@
-"""What the model is told, and how its answer is read.
+"""The prompt: the text and the audio embeddings that the model continues.
 
     <|im_start|>system\\n{context}<|im_end|>\\n
     <|im_start|>user\\n<|audio_start|>{audio embeddings}<|audio_end|><|im_end|>\\n
     <|im_start|>assistant\\n[language English<asr_text>]{prefix}
 
-A prompt is a list of keys: an int is a token id, anything else names an audio embedding. The cache compares
-keys, and embeddings are made only for what it does not hold. The context comes from outside and is plain text
-to the tokenizer: nothing in it becomes a control token.
+A prompt is a list of keys: an int is a token id, anything else names an audio embedding. The cache compares keys, and
+embeddings are only made for positions that it does not hold. The context comes from the user and is encoded as plain
+text, so that it cannot contain control tokens.
 """
 
-import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from livecap.model.backend import mx
 from livecap.model.network import Network
-from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
+from livecap.model.text.tokenizer import Tokenizer
 from livecap.text.languages import normalize_language
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Keys of all positions, and the audio embeddings that some of them name."""
+    """The keys of all positions, and the audio embeddings that some of them name."""
 
     keys: tuple[Hashable, ...]
     audio_embeddings: mx.array
@@ -42,14 +41,14 @@ class Prompt:
         language: str | None = None,
         prefix_ids: Sequence[int] = (),
     ) -> "Prompt":
-        """The prompt for one stretch of sound.
+        """The prompt for the sound of these embeddings.
 
         Args:
-            audio_keys: a name for each audio embedding, never an int; equal names mean equal embeddings.
+            audio_keys: a name for each audio embedding, not an int. Equal names mean equal embeddings.
             audio_embeddings: [n_audio, hidden].
             context: words to expect, as plain text.
-            language: the full name of a language that is forced, or None.
-            prefix_ids: what the answer begins with, after the language header if that is forced.
+            language: the full name of a forced language, or None.
+            prefix_ids: the beginning of the answer, after the language header if that is forced.
 
         Raises:
             ModelError: the tokenizer lacks one of Qwen3-ASR's control tokens.
@@ -81,24 +80,8 @@ class Prompt:
         return mx.concatenate(parts)[None]
 
 
-def parse_output(raw: str, forced_language: str | None = None) -> tuple[str, str]:
-    """(language, text) of all that the model answered, as the official package reads it.
-
-    The language is empty where none was heard or none was named. Repetitions are repaired, as there.
-    """
-    raw = repair_repetitions(raw.strip())
-    if not raw:
-        return "", ""
-    if forced_language:
-        return forced_language, raw
-    header, tag, text = raw.partition(ASR_TEXT)
-    if not tag:
-        return "", raw
-    return header_language(header), text.strip()
-
-
 def header_language(header: str) -> str:
-    """The language in what precedes the text, as the model wrote it; empty where it heard or named none."""
+    """The language in the header of an answer, `language X`; empty if the model named none."""
     if "language none" in header.lower():
         return ""
     for line in header.splitlines():
@@ -106,41 +89,3 @@ def header_language(header: str) -> str:
         if line.lower().startswith("language ") and line[len("language ") :].strip():
             return normalize_language(line[len("language ") :])
     return ""
-
-
-MOST_EQUAL_CHARACTERS = 20
-"""A longer run of one character becomes one (official)."""
-LONGEST_PATTERN = 20
-FEWEST_REPEATS = 20
-"""A pattern of up to 20 characters, 20 times or more in a row, becomes one (official)."""
-_CHARACTER_RUN = re.compile(rf"(.)\1{{{MOST_EQUAL_CHARACTERS},}}", re.DOTALL)
-
-
-def repair_repetitions(text: str) -> str:
-    """`text` without runaway repetition, exactly as the official package does it.
-
-    It may cut what was really said, such as a long row of digits. The stream never calls it.
-    """
-    text = _CHARACTER_RUN.sub(r"\1", text)
-    repaired = ""
-    while len(text) >= 2 * FEWEST_REPEATS:
-        place = _first_repetition(text)
-        if place is None:
-            break
-        start, length = place
-        stop = start + length * FEWEST_REPEATS
-        while text[stop : stop + length] == text[start : start + length]:
-            stop += length
-        repaired += text[: start + length]
-        text = text[stop:]
-    return repaired + text
-
-
-def _first_repetition(text: str) -> tuple[int, int] | None:
-    """(start, length) of the first pattern that is repeated often enough; the shortest one there."""
-    for start in range(len(text) - 2 * FEWEST_REPEATS + 1):
-        for length in range(1, LONGEST_PATTERN + 1):
-            pattern = text[start : start + length]
-            if text.startswith(pattern * FEWEST_REPEATS, start):
-                return start, length
-    return None

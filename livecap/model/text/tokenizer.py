@@ -1,9 +1,9 @@
 """Text to token ids and back: the byte-level BPE of Qwen2 and its added tokens.
 
-    tokenizer.json, or vocab.json + merges.txt + tokenizer_config.json ─▶ plain BPE, added tokens beside it
+    tokenizer.json, or vocab.json + merges.txt + tokenizer_config.json ─▶ plain BPE, and the added tokens separately
 
-The BPE knows no added token. So `encode` cannot be made to produce a control token by what a text says, and
-whoever wants one asks for it by name. Decoding joins bytes, because a character may lie across two tokens.
+The BPE does not know the added tokens. So no text makes `encode` produce a control token; callers ask for one by name.
+Decoding joins bytes, because a character may be split between two tokens.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from livecap.errors import ModelError
 from livecap.model.config import eos_ids_of
 
 ASR_TEXT = "<asr_text>"
-"""Stands between the language and the text."""
+"""Separates the language from the text."""
 
 # contractions; letters with one other character before them; single digits; runs of signs; line ends; spaces
 SPLIT_PATTERN = (
@@ -32,16 +32,16 @@ SPLIT_PATTERN = (
 
 @dataclass(frozen=True)
 class AddedToken:
-    """A token that no merge makes."""
+    """A token that is not made by merges."""
 
     id: int
     content: str
     special: bool
-    """Dropped from decoded text. `<asr_text>` is added, but not special."""
+    """Special tokens are left out of decoded text. `<asr_text>` is added, but not special."""
 
 
 class Tokenizer:
-    """A checkpoint's tokenizer."""
+    """The tokenizer of a checkpoint."""
 
     def __init__(self, bpe: tokenizers.Tokenizer, added: Sequence[AddedToken], eos_ids: tuple[int, ...]) -> None:
         self._bpe = bpe
@@ -51,11 +51,11 @@ class Tokenizer:
         self._added_pattern = re.compile("|".join(map(re.escape, longest_first))) if added else None
         self._bytes_of: dict[int, bytes] = {}
         self.eos_ids = eos_ids
-        """Any of these ends the text."""
+        """Each of these ids ends the text."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tokenizer":
-        """The tokenizer in a checkpoint's folder.
+        """Read the tokenizer in a checkpoint's folder.
 
         Raises:
             ModelError: a file is missing or damaged.
@@ -68,7 +68,7 @@ class Tokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """One more than the highest id."""
+        """The highest id plus one."""
         return max([*self._bpe.get_vocab().values(), *self._added], default=-1) + 1
 
     @property
@@ -91,7 +91,7 @@ class Tokenizer:
         """Token ids of `text`.
 
         Args:
-            special: read names of added tokens as these tokens; never for text that others wrote.
+            special: read the names of added tokens as these tokens. Never for text from outside.
         """
         if not special or self._added_pattern is None:
             return list(self._bpe.encode(text, add_special_tokens=False).ids)
@@ -103,22 +103,22 @@ class Tokenizer:
         return ids + self.encode(text[done:])
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
-        """The text of `ids`; bytes that are no character become U+FFFD."""
+        """The text of `ids`. Invalid bytes become U+FFFD."""
         return self.to_bytes(ids, skip_special).decode("utf-8", errors="replace")
 
     def decode_whole_characters(self, ids: Iterable[int], skip_special: bool = True) -> str:
-        """Like `decode`, without the character that the last tokens begin and do not end."""
+        """Like `decode`, without an incomplete character at the end."""
         return _new_decoder().decode(self.to_bytes(ids, skip_special))
 
     def ends_whole(self, ids: Iterable[int]) -> bool:
-        """False where `ids` end inside a character: more tokens could complete it."""
+        """False if `ids` end inside a character, which more tokens could complete."""
         decoder = _new_decoder()
         decoder.decode(self.to_bytes(ids))
         held_back, _ = decoder.getstate()
         return not held_back
 
     def to_bytes(self, ids: Iterable[int], skip_special: bool = True) -> bytes:
-        """The UTF-8 bytes of `ids`; ids without a token have none."""
+        """The UTF-8 bytes of `ids`. An unknown id has none."""
         return b"".join(self._token_bytes(i) for i in ids if not (skip_special and self._is_special(i)))
 
     def _is_special(self, token_id: int) -> bool:
@@ -135,7 +135,7 @@ class Tokenizer:
 
 
 def read_json(path: Path, required: bool = True) -> dict[str, object]:
-    """The object in a JSON file; empty where the file is missing and not `required`.
+    """The object in a JSON file; empty if the file is missing and not `required`.
 
     Raises:
         ModelError: the file is missing, unreadable, not JSON, or not an object.
@@ -148,7 +148,7 @@ def read_json(path: Path, required: bool = True) -> dict[str, object]:
         raise ModelError(f"{path.parent} has no {path.name}: not a complete Qwen3-ASR checkpoint.") from None
     except OSError as error:
         raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:  # no UTF-8, or no JSON
+    except ValueError as error:  # not UTF-8, or not JSON
         raise ModelError(f"{path} is damaged: not JSON ({error}). Download the model again.") from error
     if not isinstance(value, dict):
         raise ModelError(f"{path} is damaged: expected a JSON object, found {type(value).__name__}.")
@@ -165,11 +165,11 @@ def _from_tokenizer_json(path: Path) -> tuple[tokenizers.Tokenizer, list[AddedTo
     added = [_added_token(path, entry.get("id"), entry) for entry in _objects(spec.get("added_tokens", []))]
     model = spec.get("model")
     if not isinstance(model, dict) or model.get("type") != "BPE":
-        raise ModelError(f"{path} holds no BPE tokenizer; Qwen3-ASR has a byte-level BPE.")
+        raise ModelError(f"{path} does not contain a BPE tokenizer, which Qwen3-ASR has.")
     plain = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(plain)), added
-    except Exception as error:  # the tokenizers library raises nothing more precise
+    except Exception as error:  # the tokenizers library raises nothing more specific
         raise ModelError(f"{path} is damaged: {error}. Download the model again.") from error
 
 
@@ -178,7 +178,9 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
     config = read_json(folder / "tokenizer_config.json")
     entries = config.get("added_tokens_decoder")
     if not isinstance(entries, dict):
-        raise ModelError(f"{folder / 'tokenizer_config.json'} has no added_tokens_decoder, which names the tokens.")
+        raise ModelError(
+            f"{folder / 'tokenizer_config.json'} has no added_tokens_decoder, which lists the added tokens."
+        )
     path = folder / "tokenizer_config.json"
     added = [_added_token(path, key, entry) for key, entry in entries.items()]
     vocabulary = {token: i for token, i in read_json(folder / "vocab.json").items() if isinstance(i, int)}
@@ -191,7 +193,7 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
         raise ModelError(f"{merges_path} is damaged: a line is not a pair. Download the model again.")
     try:
         model = models.BPE(vocab=vocabulary, merges=cast(list[tuple[str, str]], merges))
-    except Exception as error:  # the tokenizers library raises nothing more precise
+    except Exception as error:  # the tokenizers library raises nothing more specific
         raise ModelError(f"{merges_path} does not fit {folder / 'vocab.json'}: {error}.") from error
     bpe = tokenizers.Tokenizer(model)
     bpe.normalizer = normalizers.NFC()
@@ -217,7 +219,7 @@ def _objects(value: object) -> list[dict[str, object]]:
 
 
 def _byte_symbols() -> dict[str, int]:
-    """The printable character that stands for each byte in a byte-level vocabulary (GPT-2's table)."""
+    """The printable character that represents each byte in a byte-level vocabulary (the table of GPT-2)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in set(printable)]
     symbols = {chr(byte): byte for byte in printable}
@@ -229,7 +231,7 @@ _BYTE_OF_SYMBOL = _byte_symbols()
 
 
 def _symbols_to_bytes(token: str) -> bytes:
-    """The bytes of a vocabulary entry; an entry that is no byte-level one stands for itself."""
+    """The bytes of a vocabulary entry. An entry with other characters represents itself."""
     if all(symbol in _BYTE_OF_SYMBOL for symbol in token):
         return bytes(_BYTE_OF_SYMBOL[symbol] for symbol in token)
     return token.encode()
