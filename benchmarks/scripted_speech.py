@@ -121,11 +121,6 @@ class ScriptDetector:
             events.append(SpeechEnded(self._ended_at))
         return events
 
-    def is_voiced(self, start_sample: int, end_sample: int) -> bool:
-        """Whether part of a word is in [start_sample, end_sample)."""
-        first = bisect_right(self._ends, start_sample)
-        return first < len(self._starts) and self._starts[first] < end_sample
-
     def voiced_spans(self, start_sample: int, end_sample: int) -> list[tuple[int, int]]:
         """The voiced spans in [start_sample, end_sample); adjoining words are one span."""
         spans: list[tuple[int, int]] = []

@@ -10,12 +10,12 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.audio_in.source import AudioBlock, Level, SourceDefaults
+from livecap.audio_in.source import LEVEL_SAMPLES, AudioBlock, AudioSource
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 
 
-class LiveSource(SourceDefaults, ABC):
+class LiveSource(AudioSource, ABC):
     """An `AudioSource` whose subclass implements `fill` and calls `start`. Used from several threads."""
 
     first_sample = 0
@@ -43,7 +43,7 @@ class LiveSource(SourceDefaults, ABC):
         """What ended the thread; raised by `take` once all sound before it was taken."""
         self._pauses: deque[int] = deque()
         """Where listening paused, for pauses that the reader does not know of yet."""
-        self._level = Level()
+        self._recent = np.zeros(0, np.float32)  # the last 100 ms
         self._arrival = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
 
@@ -62,7 +62,7 @@ class LiveSource(SourceDefaults, ABC):
     @property
     def level(self) -> float:
         """Peak of the last 100 ms that came; 0 while paused and while a device is away."""
-        return 0.0 if self.paused else self._level.value
+        return 0.0 if self.paused else float(np.abs(self._recent).max(initial=0.0))
 
     @property
     def ended(self) -> bool:
@@ -129,12 +129,12 @@ class LiveSource(SourceDefaults, ABC):
     def append(self, samples: NDArray[np.float32]) -> None:
         """Sound that follows what is in the spool: [n] float32 at 16 kHz."""
         self._spool.append(samples)
-        self._level.hear(samples)
+        self._recent = np.concatenate([self._recent, samples])[-LEVEL_SAMPLES:]
         self.announce()
 
     def forget_level(self) -> None:
         """Nothing is heard now."""
-        self._level.forget()
+        self._recent = np.zeros(0, np.float32)
 
     def announce(self) -> None:
         """Wake the reader, and whoever waits for this source to open or close."""

@@ -1,9 +1,9 @@
-"""Sound from a pipe: WAV or raw samples on standard input, heard while they come. The pipe may never close.
+"""Pipe: WAV or raw samples on standard input, heard while they come. The pipe may stay open for ever.
 
-    a program ─▶ pipe ─▶ reader thread: PcmFormat, Resampler ─▶ Spool ─▶ whoever takes
+    another program ─▶ pipe ─▶ capture thread: PcmFormat, Resampler ─▶ Spool ─▶ the reader's thread
 
-A program that delivers sound as it happens never has to wait. One that delivers a whole file at once is let run half a
-minute ahead of what was taken, so that its file does not land on the disk a second time.
+A program that delivers sound as it happens never has to wait. One that delivers a whole file at once may be half a
+minute ahead of what was taken, so that its file is not copied to the spool's disk.
 """
 
 import os
@@ -23,13 +23,14 @@ from livecap.transcript import SAMPLE_RATE
 
 READ_BYTES = 64 * 1024
 LOOK_SECONDS = 0.2
-"""Nothing comes through the pipe for so long: look whether somebody closed the source."""
+"""How often to look whether this source was closed, while nothing comes through the pipe."""
 AHEAD_SECONDS = 30.0
+"""How far the other program may be ahead of both real time and the reader."""
 CLOSE_SECONDS = 1.0
 
 
 class Pipe(LiveSource):
-    """An `AudioSource` over a file descriptor. Used from several threads."""
+    """An `AudioSource` for a file descriptor. Used from several threads."""
 
     def __init__(
         self,
@@ -45,9 +46,9 @@ class Pipe(LiveSource):
 
         Args:
             descriptor: of the pipe; stays open.
-            raw: what it holds where it is not WAV; by default 16 bit, 16 kHz, mono.
+            raw: the format where it is not WAV; by default 16 bit, 16 kHz, mono.
             spool: where sound waits; a new one in memory where None is given.
-            on_notice: called with what the user should know, on the reader thread.
+            on_notice: called on the capture thread with what the user should know.
             now: seconds, never falling.
         """
         super().__init__(name, spool, CLOSE_SECONDS)
@@ -60,7 +61,7 @@ class Pipe(LiveSource):
         self.start()
 
     def fill(self) -> None:
-        """Read the pipe to its end. On the reader thread."""
+        """Read the pipe to its end. On the capture thread."""
         try:
             self._read()
         except OSError as error:
@@ -103,13 +104,13 @@ class Pipe(LiveSource):
                 break
             rest += data
         if rest and not self.closed and left is None:
-            self._on_notice(f"{self.name} ended inside a sample; the last {len(rest)} bytes were left out.")
+            self._on_notice(f"{self.name} ended in the middle of a sample; the last {len(rest)} bytes were ignored.")
         self.append(resampler.flush())
         if n_heard == 0 and not self.closed:
-            raise AudioError(f"Nothing came through {self.name}: there is not one sample in it.")
+            raise AudioError(f"Nothing came through {self.name}: there is not a single sample in it.")
 
     def _next_bytes(self) -> bytes:
-        """What is there; b"" at the end, or when somebody closed this source."""
+        """Waits for bytes; b"" at the end, or when this source was closed."""
         while not self.closed:
             ready, _, _ = select.select([self._descriptor], [], [], LOOK_SECONDS)
             if ready:
@@ -124,7 +125,7 @@ class Pipe(LiveSource):
             self.append(heard)
 
     def _wait_for_reader(self, began: float) -> None:
-        """Let sound that comes as it happens pass, and hold back what comes faster."""
+        """Stop reading while the other program is more than `AHEAD_SECONDS` ahead."""
         while not self.closed:
             live_seconds = self._now() - began + AHEAD_SECONDS
             if (

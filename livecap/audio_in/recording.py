@@ -103,13 +103,13 @@ class Recording:
         """
         if self._file.closed:
             self._file = _open(self._path)
-        second = max(0, sample // SAMPLE_RATE - 1)  # earlier, so that the filter of the resampler is settled at `sample`
+        second = max(
+            0, sample // SAMPLE_RATE - 1
+        )  # earlier, so that the filter of the resampler is settled at `sample`
         try:
             self._frames_read = self._file.seek(min(second * self._file.samplerate, self._file.frames))
         except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{self._path.name} can only be played from its beginning: {error.error_string}"
-            ) from None
+            raise AudioError(f"{self._path.name} can only be played from its beginning: {error.error_string}") from None
         self._resampler = self._resampler.renewed()
         self._broken = self.at_end = False
         self.failure = None

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from livecap.audio_in.recording import Recording
-from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioBlock, SourceDefaults
+from livecap.audio_in.source import LEVEL_SAMPLES, WAKE_SECONDS, AudioBlock, AudioSource
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 
@@ -64,7 +64,7 @@ class PlayClock:
             self._running_since = self._now()
 
 
-class Replay(SourceDefaults):
+class Replay(AudioSource):
     """An `AudioSource` over a file. Used from several threads; a lock guards it."""
 
     seekable = True
@@ -86,7 +86,7 @@ class Replay(SourceDefaults):
 
         Args:
             path: WAV, FLAC, OGG, MP3, AIFF or another format that libsndfile reads; M4A and MP4 through a converter.
-            pace: how many times faster than real time; None is as fast as it can be read: sound arrives when it is taken.
+            pace: times real time; None is as fast as the file can be read: sound arrives when it is taken.
             start_seconds, end_seconds: the part to hear; positions stay those of the whole file.
             cuts: samples at which blocks end, ascending: those of a recorded session, so that it is heard in the same
                 pieces.

@@ -1,7 +1,7 @@
-"""Any rate and any number of channels to what the model hears: 16 kHz mono.
+"""Resampler: from any rate and number of channels to 16 kHz mono, which the model hears.
 
-soxr's HQ stream keeps its filter between calls, so there are no seams: what comes out does not depend on how
-the sound was cut on its way in. It holds back up to 30 ms, which `flush` returns.
+soxr's HQ stream keeps the state of its filter between calls, so there are no seams: the output does not depend on how
+the input was cut. It holds back up to 30 ms, which `flush` returns.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from livecap.transcript import SAMPLE_RATE
 
 LIVE_PEAK = 0.001
-"""A channel is heard from the first sample louder than this (-60 dBFS): what nothing is plugged into stays below."""
+"""A channel is live from its first sample louder than this (-60 dBFS): channels with nothing plugged in stay below."""
 
 
 class Resampler:
-    """One stream of sound on its way to 16 kHz mono. After `flush` it is used up: make a new one."""
+    """Resamples one stream of sound. After `flush` it cannot be used any more."""
 
     def __init__(self, rate_in: int, n_channels: int) -> None:
         assert rate_in > 0 and n_channels > 0
@@ -27,7 +27,7 @@ class Resampler:
         self._stream = None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
 
     def renewed(self) -> "Resampler":
-        """A new one for another part of the same sound: it knows which channels are live."""
+        """A new one for another part of the same sound, which knows which channels are live."""
         resampler = Resampler(self.rate_in, self.n_channels)
         resampler._channel_is_live = self._channel_is_live
         return resampler
@@ -35,8 +35,8 @@ class Resampler:
     def process(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next 16 kHz mono samples, [n] float32 within -1..1; n may be 0.
 
-        The channels that were ever louder than -60 dBFS are averaged first, which for a stereo copy of one voice
-        changes nothing, and does not halve the one microphone of two inputs.
+        The live channels are averaged first: that changes nothing where both have the same voice, and does not halve a
+        microphone whose other channel is silent.
 
         Args:
             sound: [n_samples, n_channels] float32 at `rate_in`, finite. Louder than 1 is clipped.
@@ -48,21 +48,21 @@ class Resampler:
         return self._resample(np.ascontiguousarray(mono), last=False)
 
     def flush(self) -> NDArray[np.float32]:
-        """What was held back: the end of the stream, [n] float32."""
+        """The end of the stream, which was held back: [n] float32."""
         assert not self._flushed, "flush twice"
         rest = self._resample(np.zeros(0, np.float32), last=True)
-        self._flushed, self._stream = True, None  # soxr complains of what lives at the end of the program
+        self._flushed, self._stream = True, None  # soxr warns about streams that live until exit
         return rest
 
     def _mix(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[n] from [n, n_channels]. Which channels count may change at any sample, never at the edge of a call."""
+        """[n] from [n, n_channels]. A channel becomes live at a sample, not at the edge of a call."""
         if self._channel_is_live.all():
             mean: NDArray[np.float32] = sound.mean(axis=1, dtype=np.float32)
             return mean
         live = np.logical_or.accumulate(np.abs(sound) > LIVE_PEAK, axis=0) | self._channel_is_live  # [n, n_channels]
         if len(sound):
             self._channel_is_live = live[-1].copy()
-        live[~live.any(axis=1)] = True  # none yet: all
+        live[~live.any(axis=1)] = True  # while none is live, average all
         total: NDArray[np.float32] = (sound * live).sum(axis=1, dtype=np.float32)
         n_live: NDArray[np.float32] = live.sum(axis=1, dtype=np.float32)
         return total / n_live

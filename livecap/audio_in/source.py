@@ -43,28 +43,26 @@ class OnNotice(Protocol):
 class AudioSource(Protocol):
     """Sound, in order, each sample once. One thread takes it; everything else may be called from any thread.
 
-    `SourceDefaults` implements what a plain source need not know about.
+    A class that inherits from this gets the defaults: for a source that is not a device, cannot be steered and keeps
+    nothing.
     """
 
-    @property
-    def name(self) -> str:
-        """The device's or the file's name, for the user."""
-
-    @property
-    def live(self) -> bool:
-        """True for a device: its times are times of day."""
+    name: str
+    """The device's or the file's name, for the user."""
+    live: bool = False
+    """True for a device: its times are times of day."""
+    first_sample: int
+    """Where the sound begins: 0, or where the wanted part of a recording begins."""
 
     @property
     def started_wall(self) -> float | None:
         """Unix time of sample 0, for a device that was heard before now; None where that is the session's start."""
-
-    @property
-    def first_sample(self) -> int:
-        """Where the sound begins: 0, or where the wanted part of a recording begins."""
+        return None
 
     @property
     def end_sample(self) -> int | None:
-        """Where the sound will end, as far as that is known before; None where it is not."""
+        """Where the sound will end; None where that is not known beforehand."""
+        return None
 
     @property
     def arrived_samples(self) -> int:
@@ -77,6 +75,7 @@ class AudioSource(Protocol):
     @property
     def trouble(self) -> str | None:
         """What is wrong now, in a few words, such as "away"; None where all is well."""
+        return None
 
     @property
     def ended(self) -> bool:
@@ -85,14 +84,17 @@ class AudioSource(Protocol):
     @property
     def seekable(self) -> bool:
         """True for a recording, which can go on at another place."""
+        return False
 
     @property
     def health(self) -> CaptureStatus | None:
-        """How well a device has been captured; None for a source that is no device."""
+        """How well a device has been captured; None for a source that is not a device."""
+        return None
 
     @property
     def spool(self) -> Spool | None:
         """Where sound that comes only once waits to be taken; None for a recording, which is kept already."""
+        return None
 
     def take(self) -> AudioBlock | None:
         """Everything that arrived since the last call, up to the next gap and at most 30 s; None if there is nothing. A
@@ -122,6 +124,7 @@ class AudioSource(Protocol):
         Raises:
             AudioError: not `seekable`, or the file cannot be read there.
         """
+        raise AudioError(f'"{self.name}" is heard live: only a recording can be rewound or skipped.')
 
     def switch_to(self, name: str) -> None:
         """Go on with another input device; the time between the two is a gap. Only the name is checked now: if the
@@ -131,48 +134,12 @@ class AudioSource(Protocol):
             name: as `livecap --device` takes it.
 
         Raises:
-            AudioError: this source is no device, or no input has this name.
+            AudioError: this source is not a device, or no input has this name.
         """
+        raise AudioError(f'Cannot switch from "{self.name}" to "{name}": it is not an input device.')
 
     def close(self) -> None:
         """Stop listening for good. Returns soon, even when a device hangs. Twice is harmless."""
-
-
-class SourceDefaults:
-    """A base for sources: what is the same for all that are not a device, a recording, or kept."""
-
-    name: str
-    live = False
-
-    @property
-    def started_wall(self) -> float | None:
-        return None
-
-    @property
-    def end_sample(self) -> int | None:
-        return None
-
-    @property
-    def trouble(self) -> str | None:
-        return None
-
-    @property
-    def seekable(self) -> bool:
-        return False
-
-    @property
-    def health(self) -> CaptureStatus | None:
-        return None
-
-    @property
-    def spool(self) -> Spool | None:
-        return None
-
-    def seek(self, sample: int) -> int:
-        raise AudioError(f'"{self.name}" is heard live: only a recording can be rewound or skipped.')
-
-    def switch_to(self, name: str) -> None:
-        raise AudioError(f'Cannot switch from "{self.name}" to "{name}": it is not an input device.')
 
 
 def blocks(source: AudioSource) -> Iterator[AudioBlock]:
@@ -190,23 +157,3 @@ def blocks(source: AudioSource) -> Iterator[AudioBlock]:
             yield block
         elif not source.ended:
             event.wait(WAKE_SECONDS)
-
-
-class Level:
-    """The peak of the last 100 ms. One thread hears, any asks."""
-
-    def __init__(self) -> None:
-        self._recent = np.zeros(0, np.float32)
-
-    @property
-    def value(self) -> float:
-        """0..1."""
-        return float(np.abs(self._recent).max(initial=0.0))
-
-    def hear(self, samples: NDArray[np.float32]) -> None:
-        """[n] float32 at 16 kHz."""
-        self._recent = np.concatenate([self._recent, samples])[-LEVEL_SAMPLES:]
-
-    def forget(self) -> None:
-        """Nothing is heard now."""
-        self._recent = np.zeros(0, np.float32)

@@ -1,9 +1,9 @@
-"""Spool: where captured sound waits, by its position, until somebody decodes it.
+"""Spool: where captured sound waits, by its position, until it is decoded.
 
-It is a WAV file (16 bit, 16 kHz, mono) while there is a disk with room for it, and memory otherwise. The file's header
-is right after every write, so that a killed program leaves a file that plays; lost sound is a hole in the file, which
-plays as silence and takes no room. What is read is what was written: 16 bits, in memory too, so that a recording that
-is replayed is heard exactly as it was live.
+It is a WAV file (16 bit, 16 kHz, mono) while a disk has space for it, and memory otherwise. The file's header is
+correct after every write, so that a killed program leaves a file that plays. Lost sound is a hole in the file, which
+plays as silence and takes no space. Sound is kept as 16 bits in memory too, so that a replay of the file is decoded
+exactly as the session was.
 """
 
 import os
@@ -20,17 +20,17 @@ from livecap.audio_in.wav_header import HEADER_BYTES, SAMPLE_BYTES, wav_header
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
-MAX_CHUNK_SAMPLES = 30 * SAMPLE_RATE
-"""The most sound in one chunk: a reader later than this gets the rest in its next chunks."""
+MAX_BLOCK_SAMPLES = 30 * SAMPLE_RATE
+"""The most sound that is taken at once: a later reader gets the rest with its next calls."""
 KEEP_FREE_BYTES = 256 * 2**20
-"""Less room than this on the disk is left to the log: the spool goes on in memory."""
+"""Less free space than this is left to the log: the spool goes on in memory."""
 CHECK_SAMPLES = 5 * SAMPLE_RATE
-"""The room is looked at again after so much sound."""
+"""How much sound is written between two looks at the free space."""
 
 
 class Spool:
-    """Used from two threads: one appends, one takes. A reader never delays the writer: it reads the file without the
-    lock, which guards the positions and what is in memory."""
+    """Used from two threads: one appends, one takes. The reader never delays the writer: it reads the file without the
+    lock, which guards positions and memory only."""
 
     def __init__(
         self,
@@ -42,8 +42,9 @@ class Spool:
         """In memory, until `keep_in` gives it a file.
 
         Args:
-            on_notice: told, on the thread that appends, that the file can grow no more.
-            free_bytes: the room on the disk of a folder.
+            on_notice: called on the writer's thread when the file cannot grow any more.
+            keep_free_bytes: free space that the file leaves on its disk.
+            free_bytes: the free space on the disk of a folder.
         """
         self._on_notice = on_notice or (lambda message: None)
         self._keep_free_bytes = keep_free_bytes
@@ -52,20 +53,20 @@ class Spool:
         self._end = 0
         self._taken = 0
         self._gaps: deque[tuple[int, int]] = deque()
-        """[start, end) of sound that was lost and is not passed yet."""
+        """[start, end) of lost sound that the reader has not passed yet."""
         self._blocks: deque[tuple[int, NDArray[np.int16]]] = deque()
-        """(start_sample, samples) that are not in the file."""
+        """(start_sample, samples) of sound that is not in the file."""
         self._muted = False
         self.path: Path | None = None
         self._file: int | None = None
         self._file_end = 0
-        """Samples before this are in the file."""
+        """The file holds the samples before this."""
         self._growing = False
         self._checked_at = 0
 
     @property
     def end_sample(self) -> int:
-        """Of what was appended, gaps included. Any thread."""
+        """The end of what was appended, gaps included. Any thread."""
         return self._end
 
     @property
@@ -74,24 +75,25 @@ class Spool:
         return self._end - self._taken
 
     def mute(self, muted: bool) -> None:
-        """From now on what is appended is kept as silence of its length, or as it is again. Any thread."""
+        """While muted, sound is kept as silence of the same length. Any thread."""
         with self._lock:
             self._muted = muted
 
     # ---- the writer
 
     def append(self, samples: NDArray[np.float32]) -> None:
-        """Sound that follows `end_sample`: [n] float32 within -1..1, kept as 16 bits."""
+        """Add sound at `end_sample`: [n] float32 within -1..1, kept as 16 bits."""
         if not len(samples):
             return
         data = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype("<i2")
         with self._lock:
-            trouble = self._grow(np.zeros_like(data) if self._muted else data)
+            trouble = self._put(self._end, np.zeros_like(data) if self._muted else data)
+            self._end += len(data)  # last: the reader looks at this first
         if trouble:
             self._on_notice(trouble)
 
     def append_gap(self, n_samples: int) -> None:
-        """Sound that follows `end_sample` was lost."""
+        """Sound of this length was lost at `end_sample`."""
         if n_samples <= 0:
             return
         with self._lock:
@@ -109,16 +111,16 @@ class Spool:
         if there is nothing.
 
         Args:
-            before_sample: sound from here on stays.
+            before_sample: take no sound from here on.
 
         Raises:
-            AudioError: the file is not what was written.
+            AudioError: another program changed the file.
         """
         with self._lock:
             while self._gaps and self._gaps[0][0] <= self._taken:
                 self._taken = max(self._taken, self._gaps.popleft()[1])
             start = self._taken
-            end = min(self._gaps[0][0] if self._gaps else self._end, start + MAX_CHUNK_SAMPLES)
+            end = min(self._gaps[0][0] if self._gaps else self._end, start + MAX_BLOCK_SAMPLES)
             end = end if before_sample is None else min(end, before_sample)
             if end <= start:
                 return None
@@ -137,17 +139,15 @@ class Spool:
             n = min(end, file_end) - start
             data = os.pread(file, n * SAMPLE_BYTES, HEADER_BYTES + start * SAMPLE_BYTES)
             if len(data) < n * SAMPLE_BYTES:
-                raise AudioError(f"{self.path} is shorter than what was written to it: somebody else changed it.")
+                raise AudioError(f"{self.path} is shorter than what was written to it: another program changed it.")
             out[:n] = np.frombuffer(data, "<i2")
         return start, out.astype(np.float32) / np.float32(32768)
 
     # ---- the file
 
     def keep_in(self, path: Path) -> None:
-        """From now on in this new file, readable by its owner alone; what waits in memory goes there first. Before the
-        first `take`.
-
-        A disk that does not let it is a notice, and the sound stays in memory.
+        """Keep sound in this new file, with what waits in memory first; only its owner may read it. Call it before the
+        first `take`. If the file cannot be written, a notice says so, and sound stays in memory.
         """
         trouble = None
         with self._lock:
@@ -167,7 +167,7 @@ class Spool:
             self._on_notice(trouble)
 
     def close(self) -> None:
-        """Nothing is appended or taken any more. The file stays; gaps at its end are part of it."""
+        """Nothing is appended or taken after this. The file stays, with gaps at its end as silence."""
         with self._lock:
             file, self._file = self._file, None
             if file is None:
@@ -176,18 +176,12 @@ class Spool:
                 if self._growing and self._file_end < self._end:
                     self._extend(file, self._end)
             except OSError:
-                pass  # the silence at the end of a recording is no loss
+                pass  # only the silence at the end is missing
             finally:
                 os.close(file)
 
-    def _grow(self, data: NDArray[np.int16]) -> str | None:
-        start = self._end
-        trouble = self._put(start, data)
-        self._end = start + len(data)  # last: a reader sees only what is there
-        return trouble
-
     def _put(self, start: int, data: NDArray[np.int16]) -> str | None:
-        """With the lock: into the file where it grows, else into memory; returns what a person should know."""
+        """With the lock: into the file if it can grow, else into memory. Returns a notice for the user, if any."""
         trouble = None
         if self._growing and self._file is not None:
             try:
@@ -213,11 +207,11 @@ class Spool:
 
     def _stop_growing(self, reason: str) -> str:
         self._growing = False
-        return f"Sound is no longer kept on disk ({reason}). It is still heard and decoded."
+        return f"Sound is no longer kept on disk ({reason}). It is still captured and transcribed."
 
 
 def _write(file: int, data: bytes, at: int) -> None:
-    """All of it; a full disk may take a part."""
+    """Write all of it: one call may write only a part."""
     while data:
         n = os.pwrite(file, data, at)
         data, at = data[n:], at + n

@@ -1,13 +1,13 @@
-"""Where somebody speaks: chunks in; speech that starts, pauses and ends out. Reports, and never removes sound.
+"""SpeechDetector: where speech starts, pauses and ends. It reports, and never removes sound.
 
-Every 20 ms frame is asked two questions, and is voiced when both say yes:
+A frame of 20 ms is voiced when it passes two tests:
 
-    webrtcvad (mode 2)   does this sound like a voice? asked after a slow gain that lifts quiet microphones
-    noise floor          is it well above the quietest of the last seconds? or a fan would be speech for ever
+    webrtcvad (mode 2)   it sounds like a voice, after a slow gain that lifts quiet microphones
+    noise floor          it is well above the quietest of the last seconds, so that a fan is not speech for ever
 
-Speech starts with 3 voiced frames of 5, pauses when no such 5 were seen for a moment, and ends when there were none for
-longer. Frames lie on a fixed grid of absolute samples and are judged one after the other: how sound is cut into chunks
-changes nothing.
+Speech starts with 3 voiced frames of 5, pauses when there were no such 5 for a moment, and ends when there were none
+for longer. Frames lie on a fixed grid of absolute samples and are judged in order: how sound is cut into blocks changes
+nothing.
 """
 
 import math
@@ -22,18 +22,18 @@ from livecap.audio_in.source import AudioBlock
 from livecap.transcript import SAMPLE_RATE
 
 FRAME_SAMPLES = SAMPLE_RATE // 50
-"""20 ms, which webrtcvad accepts; 10 ms frames give seven times the false alarms."""
+"""20 ms, a length that webrtcvad accepts; 10 ms frames give seven times as many false alarms."""
 
 FRAME_BYTES = 2 * FRAME_SAMPLES
-"""As 16-bit samples."""
+"""A frame as 16-bit samples."""
 
 _BLOCK_FRAMES = 25
-"""The noise floor's memory moves in steps of half a second."""
+"""The noise floor is remembered in blocks of half a second."""
 
 _WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
 _POWER_SCALE = 2 / (FRAME_SAMPLES * float((_WINDOW**2).sum()))
 _FIRST_BIN, _LAST_BIN = 200 // 50, 4000 // 50 + 1
-"""A bin is 50 Hz wide."""
+"""The bins of 200..4000 Hz; each is 50 Hz wide."""
 
 _NOTHING_DB = -200.0
 """The level of digital silence."""
@@ -41,23 +41,23 @@ _NOTHING_DB = -200.0
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Somebody speaks from about here; `sample` lies a pre-roll before the first voiced frame."""
+    """Speech started at about `sample`, which lies a pre-roll before the first voiced frame."""
 
     sample: int
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechPaused:
-    """Nobody has spoken for a moment, up to `sample`; speech may go on, or end."""
+    """There was no speech for a moment, up to `sample`; speech may go on, or end."""
 
     sample: int
     quiet_samples: int
-    """So long."""
+    """Length of the pause so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """A pause was long enough; `sample` lies a little behind the last voiced frame."""
+    """The pause was long enough to end speech; `sample` lies a little behind the last voiced frame."""
 
     sample: int
 
@@ -69,7 +69,7 @@ SpeechEvent = SpeechStarted | SpeechPaused | SpeechEnded
 class DetectorConfig:
     """What counts as speech.
 
-    Measured on four espeak-ng voices, 12 s of pause in 29 s (bounds in tests/audio_in/test_vad.py):
+    Measured on four espeak-ng voices, with 12 s of pauses in 29 s (bounds in tests/audio_in/test_vad.py):
 
         speech missed, of frames that carry it
             clean, -24, -44 and -60 dBFS           0.0 %
@@ -80,39 +80,45 @@ class DetectorConfig:
     """
 
     mode: int = 2
-    """webrtcvad's strictness, 0..3; 3 loses quiet speech, 1 takes noise for speech."""
+    """webrtcvad's strictness, 0..3: 3 misses quiet speech, 1 takes noise for speech."""
+
+    # Events.
     start_frames: int = 3
-    """So many voiced frames of `start_window` are speech; fewer are a click."""
+    """Speech starts when this many of the last `start_window` frames are voiced; fewer are a click."""
     start_window: int = 5
-    """Frames looked at for that."""
+    """Number of frames in which `start_frames` are counted."""
     pre_roll_seconds: float = 0.3
     """How far before its first voiced frame speech is said to start: soft consonants are not voiced."""
     pauses_seconds: tuple[float, ...] = (0.06, 0.12, 0.2)
-    """A pause is told of when it has lasted so long: perhaps a stop consonant, words that are parted, a breath."""
+    """Lengths at which a pause is reported: those of a stop consonant, a gap between words, a breath."""
     end_seconds: float = 0.7
-    """Speech ends after so long without voice."""
+    """Speech ends after this long without a voiced frame."""
     tail_seconds: float = 0.2
     """How far behind its last voiced frame speech is said to end."""
+    history_seconds: float = 40.0
+    """How far back `voiced_spans` and `longest_pause` remember."""
+
+    # The noise floor.
     margin_db: float = 6.0
-    """A voiced frame is this far above the noise floor."""
+    """A voiced frame is at least this far above the noise floor."""
     floor_seconds: float = 10.0
-    """The noise floor is the quietest 100 ms of so many seconds; continuous speech has such a moment."""
+    """The noise floor is the quietest 100 ms of this time; even continuous speech has such a moment."""
     first_floor_db: float = -60.0
-    """The noise floor, in dBFS, until `first_floor_seconds` were heard: a recording may begin with a word."""
+    """Highest noise floor, in dBFS, during `first_floor_seconds`: a recording may begin with a word."""
     first_floor_seconds: float = 1.0
     """How long `first_floor_db` holds."""
     lowest_floor_db: float = -75.0
-    """Digital silence between words does not make a whisper of the room audible."""
+    """Lowest noise floor, in dBFS: after digital silence, faint background noise is not speech."""
+
+    # The gain before webrtcvad.
     target_db: float = -24.0
-    """webrtcvad hears the loudest 100 ms of the last seconds at this level, in dBFS."""
+    """Level, in dBFS, to which the loudest 100 ms of the last seconds are lifted."""
     most_gain_db: float = 30.0
-    """The most that is added for that."""
-    history_seconds: float = 40.0
-    """How far back `is_voiced` and `longest_pause` know."""
+    """Highest gain."""
 
 
 class SpeechDetector:
-    """Finds speech in one stream of sound; single-threaded. A new stream needs a new detector."""
+    """Finds speech in one stream of sound, on one thread. A new stream needs a new detector."""
 
     def __init__(self, config: DetectorConfig | None = None) -> None:
         self.config = config = config or DetectorConfig()
@@ -126,35 +132,30 @@ class SpeechDetector:
         self._frame_start = 0  # the first sample of the next frame, on the grid
         self._started = False
         self._ended_at = 0  # no two stretches of speech overlap
-        self._n_told = 0  # of `pauses_seconds`, in the silence that is now
+        self._n_reported = 0  # how many of `pauses_seconds` were reported of this pause
         self._voiced: deque[bool] = deque(maxlen=_n_frames(config.history_seconds))  # up to _frame_start
         self._window: deque[bool] = deque(maxlen=config.start_window)
 
-    def accept(self, chunk: AudioBlock) -> list[SpeechEvent]:
-        """What the frames that `chunk` completes say, in order. A gap before it counts as silence."""
+    def accept(self, block: AudioBlock) -> list[SpeechEvent]:
+        """The events of the frames that `block` completes, in order. A gap before it counts as silence."""
         if not self._started:
             self._started = True
-            self._frame_start = chunk.start_sample // FRAME_SAMPLES * FRAME_SAMPLES
-            self._ended_at = chunk.start_sample
+            self._frame_start = block.start_sample // FRAME_SAMPLES * FRAME_SAMPLES
+            self._ended_at = block.start_sample
         heard = self._frame_start + len(self._waiting)
-        gap = chunk.start_sample - heard
+        gap = block.start_sample - heard
         assert gap >= 0, "sound given twice"
         events: list[SpeechEvent] = []
         if gap:
-            # Silence longer than the history leaves nothing new behind: the rest is stepped over.
+            # Silence beyond the length of the history changes nothing more: step over it.
             most = _n_frames(self.config.history_seconds) * FRAME_SAMPLES
             stepped_over = max(0, gap - most) // FRAME_SAMPLES * FRAME_SAMPLES
             events += self._hear(np.zeros(gap - stepped_over, np.float32))
             self._frame_start += stepped_over
-        return events + self._hear(chunk.samples)
-
-    def is_voiced(self, start_sample: int, end_sample: int) -> bool:
-        """Whether a frame that overlaps [start_sample, end_sample) was voiced; False where forgotten."""
-        flags, _ = self._flags(start_sample, end_sample)
-        return any(flags)
+        return events + self._hear(block.samples)
 
     def voiced_spans(self, start_sample: int, end_sample: int) -> list[tuple[int, int]]:
-        """Stretches of voiced frames inside [start_sample, end_sample), in order; none where forgotten."""
+        """The voiced stretches of [start_sample, end_sample), in order; none further back than the history."""
         flags, first = self._flags(start_sample, end_sample)
         spans: list[tuple[int, int]] = []
         for i, voiced in enumerate(flags):
@@ -167,8 +168,8 @@ class SpeechDetector:
         return spans
 
     def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
-        """The longest stretch without a voiced frame inside [start_sample, end_sample), in samples; the later
-        one of equals. None where all of it is voiced, unheard or forgotten."""
+        """The longest stretch of [start_sample, end_sample) without a voiced frame; the later one of equals. None where
+        everything is voiced, not heard yet, or further back than the history."""
         flags, first = self._flags(start_sample, end_sample)
         best: tuple[int, int] | None = None
         run = 0
@@ -182,7 +183,7 @@ class SpeechDetector:
         return max(start, start_sample), min(end, end_sample)
 
     def _flags(self, start_sample: int, end_sample: int) -> tuple[list[bool], int]:
-        """The remembered frames that overlap the samples, and where the first of them starts."""
+        """The remembered flags of the frames that overlap the samples, and where the first frame starts."""
         oldest = self._frame_start - len(self._voiced) * FRAME_SAMPLES
         first = max(0, (start_sample - oldest) // FRAME_SAMPLES)
         last = -(-(end_sample - oldest) // FRAME_SAMPLES) if end_sample > start_sample else 0
@@ -198,7 +199,7 @@ class SpeechDetector:
         loud = self._lifted(frames, [loudest_db for _, loudest_db in known_db])
         events: list[SpeechEvent] = []
         for i, (level_db, (floor_db, _)) in enumerate(zip(levels_db, known_db, strict=True)):
-            # Asked about every frame, since webrtcvad learns from each what the noise is like.
+            # For every frame, since webrtcvad adapts to the noise with each.
             like_a_voice: bool = self._vad.is_speech(loud[i * FRAME_BYTES : (i + 1) * FRAME_BYTES], SAMPLE_RATE)
             self._voiced.append(like_a_voice and level_db > floor_db + self.config.margin_db)
             self._frame_start += FRAME_SAMPLES
@@ -208,7 +209,7 @@ class SpeechDetector:
         return events
 
     def _lifted(self, frames: NDArray[np.float32], loudest_db: list[float]) -> bytes:
-        """16-bit samples of the frames, each with the gain that its loudest past asks for."""
+        """The frames as 16-bit samples, each with the gain for the loudest level that was known at it."""
         config = self.config
         gains_db = [min(max(config.target_db - db, 0.0), config.most_gain_db) for db in loudest_db]
         gains = np.array([32767 * 10 ** (db / 20) for db in gains_db], np.float32)
@@ -216,12 +217,12 @@ class SpeechDetector:
         return lifted
 
     def _judge(self) -> SpeechEvent | None:
-        """What the frame that ends at `_frame_start` changes."""
+        """The event of the frame that ends at `_frame_start`, if any."""
         config = self.config
         if sum(self._window) >= config.start_frames:
             behind = next(i for i, voiced in enumerate(reversed(self._window)) if voiced)
             self.last_voiced_sample = self._frame_start - behind * FRAME_SAMPLES
-            self._n_told = 0
+            self._n_reported = 0
             if self.speaking:
                 return None
             self.speaking = True
@@ -236,16 +237,16 @@ class SpeechDetector:
                 tail_samples = min(_n_samples(config.tail_seconds), _n_samples(config.end_seconds))
                 self._ended_at = self.last_voiced_sample + tail_samples
                 return SpeechEnded(self._ended_at)
-            if self._n_told < len(config.pauses_seconds):
-                least_samples = _n_samples(config.pauses_seconds[self._n_told])
+            if self._n_reported < len(config.pauses_seconds):
+                least_samples = _n_samples(config.pauses_seconds[self._n_reported])
                 if quiet_samples >= least_samples:
-                    self._n_told += 1
+                    self._n_reported += 1
                     return SpeechPaused(self._frame_start, quiet_samples)
         return None
 
 
 class _LevelMemory:
-    """The quietest and the loudest 100 ms of the last seconds, kept as one pair for each half second."""
+    """The quietest and the loudest 100 ms of the last seconds, remembered as a pair for each half second."""
 
     def __init__(self, config: DetectorConfig) -> None:
         self._config = config
@@ -253,11 +254,11 @@ class _LevelMemory:
         self._blocks: deque[tuple[float, float]] = deque(maxlen=n_blocks)
         self._last: deque[float] = deque(maxlen=5)
         self._quietest_block, self._loudest_block = math.inf, _NOTHING_DB  # of all blocks
-        self._quietest, self._loudest = math.inf, _NOTHING_DB  # of the block now filled
+        self._quietest, self._loudest = math.inf, _NOTHING_DB  # of the block being filled
         self._n_frames = 0
 
     def add(self, level_db: float) -> tuple[float, float]:
-        """The noise floor and the loudest level, in dBFS, with a frame of this level."""
+        """The noise floor and the loudest level, in dBFS, after one more frame of level `level_db`."""
         self._last.append(level_db)
         smooth_db = sum(self._last) / len(self._last)
         self._loudest = max(self._loudest, smooth_db)
@@ -277,9 +278,9 @@ class _LevelMemory:
 
 
 def _band_levels_db(frames: NDArray[np.float32]) -> list[float]:
-    """The level of each frame within 200..4000 Hz in dBFS, of [n, 320] float32; a full-scale sine has -3.
+    """The level of each frame, [n, 320] float32, within 200..4000 Hz, in dBFS; a full-scale sine has -3.
 
-    Mains hum, fans and DC lie below. NumPy transforms row by row: a level does not depend on its neighbours.
+    Mains hum, fans and DC lie below. NumPy transforms row by row, so a level does not depend on other frames.
     """
     spectrum = np.fft.rfft(frames * _WINDOW, axis=1)
     power = spectrum.real**2 + spectrum.imag**2

@@ -1,4 +1,4 @@
-"""Player: sound that was saved, heard again from a sample on."""
+"""Player: plays saved sound."""
 
 import threading
 from collections.abc import Sequence
@@ -14,16 +14,18 @@ from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
 BLOCK_SAMPLES = SAMPLE_RATE // 20
+"""How much is read and played at a time."""
 SPARE_SECONDS = 0.1
+"""Silence at the end, beyond the latency that the output reports."""
 
 
 class Player:
-    """Plays files of 16 kHz mono sound, all at once, on a thread of its own. Used from two threads."""
+    """Plays files of 16 kHz mono sound, mixed, on a thread of its own. Used from two threads."""
 
     def __init__(self, files: Sequence[Path], sample: int) -> None:
         """
         Args:
-            files: one for each track; they begin at sample 0.
+            files: one for each track, each from sample 0.
             sample: where to begin.
 
         Raises:
@@ -45,14 +47,14 @@ class Player:
             self._close_files()
             raise
         self.sample = sample
-        """What is heard now."""
+        """The position that is playing now."""
         self.ended = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Fall silent; returns at once."""
+        """Stop playing; returns at once."""
         self._stopping.set()
 
     def _open(self) -> Any:
@@ -65,12 +67,12 @@ class Player:
 
     def _run(self) -> None:
         try:
-            # An input that comes back is worth more: the devices are read anew, which ends every stream.
+            # Stop for an input that is searched for: the devices are listed again, which ends every stream.
             while not (self._stopping.is_set() or OURS.wanted):
                 pieces = [file.read(BLOCK_SAMPLES, dtype="float32") for file in self._files]
                 longest = max(map(len, pieces), default=0)
                 if not longest:
-                    # Falling silent at once would cut what the output still holds.
+                    # Closing the output at once would cut off the sound in its buffer.
                     held = round((self._stream.latency + SPARE_SECONDS) * SAMPLE_RATE)
                     self._stream.write(np.zeros((held, 1), np.float32))
                     break

@@ -1,4 +1,4 @@
-"""A kept recording for people's eyes and browsers: its waveform, and a copy that every browser plays."""
+"""A saved recording for a web page: its waveform, and a copy that every browser plays."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ BLOCK_SAMPLES = 1 << 16
 
 
 def peaks(path: Path, n_peaks: int) -> list[int]:
-    """The loudest sample of each of `n_peaks` equal parts, 0 to 100 of full scale.
+    """The loudest sample of each of `n_peaks` equal parts, in percent of full scale, rounded up.
 
     Raises:
-        AudioError: the file is no sound.
+        AudioError: the file is not audio.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -32,10 +32,10 @@ def peaks(path: Path, n_peaks: int) -> list[int]:
 
 
 def write_flac(source: Path, target: Path) -> None:
-    """A FLAC file with the same sound: a third of the size, and exact.
+    """Write a FLAC file with exactly the same sound, a third of the size.
 
     Raises:
-        AudioError: the source is no sound, or the target cannot be written.
+        AudioError: the source is not audio, or the target cannot be written.
     """
     try:
         with soundfile.SoundFile(source) as file:

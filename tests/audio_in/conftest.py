@@ -26,6 +26,14 @@ class FakeClock:
             self.before_sleep.pop(0)()
         self.now += seconds
 
+    def plays(self, source):
+        """The blocks of a recording, as a reader takes them that sleeps in between."""
+        while not source.ended:
+            if (block := source.take()) is not None:
+                yield block
+            elif not source.ended:
+                self.sleep(0.01)
+
 
 @pytest.fixture
 def clock() -> FakeClock:

@@ -266,7 +266,7 @@ def test_the_devices_are_never_read_anew_under_a_stream_that_is_being_opened():
     thread = threading.Thread(target=open_slowly)
     thread.start()
     opening.wait(5)
-    reader = threading.Thread(target=lambda: enumeration.anew(lambda: order.append("read"), 5))
+    reader = threading.Thread(target=lambda: enumeration.list_again(lambda: order.append("read"), 5))
     reader.start()
     eventually(lambda: enumeration.wanted)
     may_open.set()
@@ -283,7 +283,7 @@ def test_no_stream_is_opened_while_the_devices_are_read():
         may_end.wait(5)
         order.append("read")
 
-    reader = threading.Thread(target=lambda: enumeration.anew(read_slowly, 5))
+    reader = threading.Thread(target=lambda: enumeration.list_again(read_slowly, 5))
     reader.start()
     reading.wait(5)
     opener = threading.Thread(target=lambda: (enumeration.opening(5), order.append("opened")))

@@ -138,11 +138,11 @@ def test_what_ffmpeg_pipes_is_heard(jfk):
     "data, message",
     [
         (b"", "closed before the first sample"),
-        (b"\x01", "not one sample"),
+        (b"\x01", "not a single sample"),
         (b"fLaC" + bytes(100), "is FLAC"),
         (b"OggS" + bytes(100), "is Ogg"),
         (wav()[:30], "ends before its first sample"),
-        (b"RIFF" + bytes(200_000), "no samples near its beginning"),
+        (b"RIFF" + bytes(200_000), "no samples after 64 kB"),
         (wav(SOUND, subtype="ULAW"), "does not read"),
         (np.array([0.1, np.nan] * 100, "<f4"), "not a number"),
     ],
@@ -161,7 +161,7 @@ def test_half_a_sample_at_the_end_is_told(pipe):
     source, file = pipe(on_notice=notices.append)
     file.write(SOUND.tobytes() + b"\x01")
     file.close()
-    assert len(heard(source)) == len(SOUND) and "inside a sample" in notices[0]
+    assert len(heard(source)) == len(SOUND) and "in the middle of a sample" in notices[0]
 
 
 def test_what_is_said_in_a_pause_is_not_heard(pipe):

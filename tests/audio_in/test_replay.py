@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from livecap.audio_in import recording as recording_module
 from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, Replay
+from livecap.audio_in.source import blocks
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.conftest import FakeClock
@@ -30,23 +33,23 @@ def wav(tmp_path):
 
 
 def at_pace(path, clock, pace=1.0, **options):
-    return Replay(path, pace, clock=clock, sleep=clock.sleep, **options)
+    return Replay(path, pace, now=clock, **options)
 
 
-def heard(source):
-    """All samples; the chunks must join without a gap."""
-    chunks = list(source)
-    ends = [0, *(chunk.end_sample for chunk in chunks)]
-    assert [chunk.start_sample for chunk in chunks] == ends[:-1]
-    return np.concatenate([chunk.samples for chunk in chunks])
+def heard(source, clock=None):
+    """All samples; the blocks must join without a gap."""
+    played = list(clock.plays(source) if clock else blocks(source))
+    ends = [0, *(block.end_sample for block in played)]
+    assert [block.start_sample for block in played] == ends[:-1]
+    return np.concatenate([block.samples for block in played])
 
 
-def test_at_full_speed_all_samples_come_in_chunks_of_the_wanted_length(wav):
+def test_at_full_speed_all_samples_come_in_blocks_of_the_wanted_length(wav):
     sound = white(5.3, -20)
-    source = Replay(wav(sound), None, max_chunk_samples=16_000)
-    chunks = list(source)
-    assert [len(chunk.samples) for chunk in chunks] == [16_000] * 5 + [4800]
-    assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks]), sound)
+    source = Replay(wav(sound), None, max_block_samples=16_000)
+    played = list(blocks(source))
+    assert [len(block.samples) for block in played] == [16_000] * 5 + [4800]
+    assert np.array_equal(np.concatenate([block.samples for block in played]), sound)
     assert source.arrived_samples == len(sound)
 
 
@@ -60,10 +63,10 @@ def test_everything_is_heard_once_whatever_the_pace_and_the_readers_delays(jfk, 
     clock = FakeClock()
     source = at_pace(jfk, clock, pace)
     parts, arrived, end = [], 0, 0
-    for i, chunk in enumerate(source):
-        assert chunk.start_sample == end
-        end = chunk.end_sample
-        parts.append(chunk.samples)
+    for i, block in enumerate(clock.plays(source)):
+        assert block.start_sample == end
+        end = block.end_sample
+        parts.append(block.samples)
         assert end <= source.arrived_samples and arrived <= source.arrived_samples
         arrived = source.arrived_samples
         assert 0 <= source.level <= 1
@@ -76,41 +79,45 @@ def test_everything_is_heard_once_whatever_the_pace_and_the_readers_delays(jfk, 
 def test_sound_comes_when_it_is_due(wav, clock, pace):
     source = at_pace(wav(white(3, -20)), clock, pace)
     started = clock.now
-    for chunk in source:
+    for block in clock.plays(source):
         due = (clock.now - started) * pace * SAMPLE_RATE
-        assert chunk.end_sample <= due <= chunk.end_sample + 0.06 * pace * SAMPLE_RATE
+        assert block.end_sample <= due <= block.end_sample + 0.06 * pace * SAMPLE_RATE
         assert source.arrived_samples == pytest.approx(min(due, 3 * SAMPLE_RATE), abs=1)
     assert (clock.now - started) * pace == pytest.approx(3, abs=0.06 * pace)
 
 
 def test_a_late_reader_gets_all_that_is_due_at_once(wav, clock):
     source = at_pace(wav(white(8, -20)), clock)
-    chunks = iter(source)
-    end = next(chunks).end_sample
+    played = clock.plays(source)
+    end = next(played).end_sample
     clock.now += 4
     assert source.arrived_samples == pytest.approx(end + 4 * SAMPLE_RATE, abs=1)
-    assert len(next(chunks).samples) == pytest.approx(4 * SAMPLE_RATE, abs=1)
+    assert len(next(played).samples) == pytest.approx(4 * SAMPLE_RATE, abs=1)
     source.close()
-    chunks.close()
 
 
 def test_memory_stays_flat_when_the_reader_is_an_hour_late(wav, clock):
     source = at_pace(wav(white(100, -20)), clock, pace=100.0)
-    chunks = iter(source)
-    first = next(chunks)
+    played = clock.plays(source)
+    first = next(played)
     clock.now += 3600
-    assert source.level == 0 and source.arrived_samples > 0
-    assert len(source._recent) <= MAX_AHEAD_SAMPLES + 2 * SAMPLE_RATE
-    rest = list(chunks)
-    assert max(len(chunk.samples) for chunk in rest) <= MAX_AHEAD_SAMPLES
-    assert len(first.samples) + sum(len(chunk.samples) for chunk in rest) == 100 * SAMPLE_RATE
+    tracemalloc.start()
+    try:
+        assert source.level == 0 and source.arrived_samples > 0
+        n_bytes, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_bytes <= 4 * (MAX_AHEAD_SAMPLES + 2 * SAMPLE_RATE) and most_bytes < 3 * n_bytes
+    rest = list(played)
+    assert max(len(block.samples) for block in rest) <= MAX_AHEAD_SAMPLES
+    assert len(first.samples) + sum(len(block.samples) for block in rest) == 100 * SAMPLE_RATE
 
 
 def test_level_is_what_is_heard_now_however_late_the_reader_is(wav, clock):
     loud_then_silent = join(np.full(2 * SAMPLE_RATE, 0.5, np.float32), silence(3))
     source = at_pace(wav(loud_then_silent), clock)
-    chunks = iter(source)
-    next(chunks)
+    played = clock.plays(source)
+    next(played)
     clock.now += 1.5
     assert source.level == 0.5
     clock.now += 0.5  # 2.05 s after the start
@@ -118,20 +125,20 @@ def test_level_is_what_is_heard_now_however_late_the_reader_is(wav, clock):
     clock.now += 0.1
     assert source.level == 0
     source.close()
-    assert next(chunks).end_sample == pytest.approx(2.15 * SAMPLE_RATE, abs=100)
-    assert list(chunks) == []
+    assert next(played).end_sample == pytest.approx(2.15 * SAMPLE_RATE, abs=100)
+    assert list(played) == []
 
 
 def test_level_remembers_what_was_just_handed_over(wav, clock):
     source = at_pace(wav(np.full(SAMPLE_RATE, 0.5, np.float32)), clock)
-    for _ in source:
+    for _ in clock.plays(source):
         assert source.level == 0.5 or source.arrived_samples == SAMPLE_RATE
 
 
 def test_pause_stops_the_clock_of_the_recording(wav, clock):
     source = at_pace(wav(white(1, -20)), clock)
-    chunks = iter(source)
-    end = next(chunks).end_sample
+    played = clock.plays(source)
+    end = next(played).end_sample
 
     def long_pause():
         source.pause()
@@ -142,62 +149,65 @@ def test_pause_stops_the_clock_of_the_recording(wav, clock):
 
     clock.before_sleep = [long_pause]
     started = clock.now
-    assert end + sum(len(chunk.samples) for chunk in chunks) == SAMPLE_RATE
-    assert clock.now - started > 60 + 2
+    assert end + sum(len(block.samples) for block in played) == SAMPLE_RATE
+    assert clock.now - started > 60 + 1 - end / SAMPLE_RATE
 
 
-def test_a_pause_is_told_once_by_an_empty_chunk(wav, clock):
+def test_a_pause_is_told_once_by_an_empty_block(wav, clock):
     source = at_pace(wav(white(1, -20)), clock)
-    chunks = iter(source)
-    end = next(chunks).end_sample
+    played = clock.plays(source)
+    end = next(played).end_sample
     source.pause()
-    told = next(chunks)
+    told = next(played)
     assert (told.start_sample, len(told.samples)) == (end, 0)
     clock.before_sleep = [lambda: None, source.resume]
-    assert len(next(chunks).samples) > 0
+    assert len(next(played).samples) > 0
 
 
 def test_paused_before_it_starts_waits(wav, clock):
     source = at_pace(wav(white(1, -20)), clock)
     source.pause()
     clock.before_sleep = [lambda: None, source.resume]
-    assert len(heard(source)) == SAMPLE_RATE
+    assert len(heard(source, clock)) == SAMPLE_RATE
 
 
 def test_pause_holds_at_full_speed_too(wav, clock):
-    source = Replay(wav(white(3, -20)), None, clock=clock, sleep=clock.sleep)
+    source = Replay(wav(white(3, -20)), None, now=clock)
     source.pause()
     clock.before_sleep = [lambda: None, lambda: None, source.resume]
-    assert len(heard(source)) == 3 * SAMPLE_RATE
+    assert len(heard(source, clock)) == 3 * SAMPLE_RATE
     assert clock.before_sleep == []
 
 
 def test_close_hands_over_what_was_due_and_ends(wav, clock):
     source = at_pace(wav(white(10, -20)), clock)
-    chunks = iter(source)
-    end = next(chunks).end_sample
+    played = clock.plays(source)
+    end = next(played).end_sample
     clock.now += 2
     source.close()
     source.close()
     clock.now += 5
-    assert sum(len(chunk.samples) for chunk in chunks) == pytest.approx(2 * SAMPLE_RATE, abs=1)
+    assert sum(len(block.samples) for block in played) == pytest.approx(2 * SAMPLE_RATE, abs=1)
     assert source.arrived_samples == pytest.approx(end + 2 * SAMPLE_RATE, abs=1)
 
 
-def test_close_wakes_a_waiting_reader_and_closes_the_file(wav):
-    for pace in (1.0, None):
-        source = Replay(wav(white(1, -20)), pace)
-        source.close()
-        assert list(source) == []
-        assert source._file.closed
-
-
-def test_closing_at_full_speed_ends_after_the_chunk_in_hand(wav):
-    source = Replay(wav(white(9, -20)), None)
-    chunks = iter(source)
-    next(chunks)
+@pytest.mark.parametrize("pace", [1.0, None])
+def test_close_wakes_a_waiting_reader_and_closes_the_file(wav, pace):
+    path, n_open = wav(white(1, -20)), len(os.listdir("/dev/fd"))
+    source, event = Replay(path, pace), threading.Event()
+    source.wake(event)
+    assert len(os.listdir("/dev/fd")) == n_open + 1
     source.close()
-    assert list(chunks) == []
+    assert event.is_set() and list(blocks(source)) == []
+    assert len(os.listdir("/dev/fd")) == n_open
+
+
+def test_closing_at_full_speed_ends_after_the_block_in_hand(wav):
+    source = Replay(wav(white(9, -20)), None)
+    played = blocks(source)
+    next(played)
+    source.close()
+    assert list(played) == []
 
 
 @pytest.mark.parametrize(
@@ -261,11 +271,11 @@ def test_a_wav_that_was_written_into_a_pipe_is_not_cut_short(wav, n_bytes):
 def test_a_bad_sample_is_named_after_the_good_ones_were_heard(wav):
     sound = np.stack([white(5, -20), white(5, -20)], axis=1)
     sound[3 * SAMPLE_RATE + 8000, 1] = np.nan
-    source = Replay(wav(sound), None, max_chunk_samples=SAMPLE_RATE)
+    source = Replay(wav(sound), None, max_block_samples=SAMPLE_RATE)
     samples = []
     with pytest.raises(AudioError, match=r"sound\.wav: its sample at 0:03\.500 is not a number"):
-        for chunk in source:
-            samples.append(chunk.samples)
+        for block in blocks(source):
+            samples.append(block.samples)
     assert np.array_equal(np.concatenate(samples), sound[: 3 * SAMPLE_RATE + 8000].mean(axis=1))
 
 
@@ -286,7 +296,7 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path, wav):
         tmp_path / "empty.wav": r"empty \(0 bytes\)",
         tmp_path / "text.mp3": "it is not audio",
         tmp_path / "text.raw": "it is not audio",
-        wav(silence(0), name="nothing.wav"): "not one sample",
+        wav(silence(0), name="nothing.wav"): "not a single sample",
     }
     for path, found in expected.items():
         with pytest.raises(AudioError, match=found) as raised:
@@ -301,7 +311,7 @@ def test_m4a_names_both_converters_where_there_is_none(tmp_path, monkeypatch):
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
     monkeypatch.setattr(recording_module.shutil, "which", lambda name: None)
-    with pytest.raises(AudioError, match="ffmpeg, or afconvert of macOS; neither was found"):
+    with pytest.raises(AudioError, match="ffmpeg, or afconvert on macOS; neither was found"):
         Replay(path)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.spool import MAX_CHUNK_SAMPLES, Spool
+from livecap.audio_in.spool import MAX_BLOCK_SAMPLES, Spool
 from livecap.audio_in.wav_header import HEADER_BYTES, wav_header
 from livecap.transcript import SAMPLE_RATE
 
@@ -77,7 +77,7 @@ def test_a_late_reader_costs_no_memory(tmp_path):
         spool.append(ramp(i * SAMPLE_RATE, SAMPLE_RATE))
     assert not spool._blocks and not spool._gaps
     chunks = drained(spool)
-    assert {len(chunk.samples) for chunk in chunks} == {MAX_CHUNK_SAMPLES}
+    assert {len(chunk.samples) for chunk in chunks} == {MAX_BLOCK_SAMPLES}
     assert sum(len(chunk.samples) for chunk in chunks) == 600 * SAMPLE_RATE
 
 

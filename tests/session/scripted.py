@@ -9,7 +9,7 @@ import numpy as np
 
 from livecap.archive.disk import Disk
 from livecap.archive.log import SessionLog
-from livecap.audio_in.source import AudioBlock, SourceDefaults
+from livecap.audio_in.source import AudioBlock, AudioSource
 from livecap.engine import EngineSettings
 from livecap.errors import ModelError
 from livecap.session.live import LiveSession
@@ -21,11 +21,11 @@ from tests.archive.when import STARTED
 SECOND = 16_000
 
 
-class ScriptedSource(SourceDefaults):
+class ScriptedSource(AudioSource):
     """Hands over one second after another, each when it is let."""
 
     level = 0.0
-    first_sample = 0
+    first_sample = arrived_samples = 0
 
     def __init__(
         self,

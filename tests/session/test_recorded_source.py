@@ -12,7 +12,7 @@ import soundfile
 from livecap import engine
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import recorded_steps
-from livecap.audio_in.source import AudioBlock, SourceDefaults
+from livecap.audio_in.source import AudioBlock, AudioSource
 from livecap.audio_in.spool import Spool
 from livecap.cli import run as cli_session
 from livecap.cli.run import engine_settings, make_session
@@ -47,7 +47,7 @@ LIVE: list[Act] = [
 ]
 
 
-class Scripted(SourceDefaults):
+class Scripted(AudioSource):
     """A device, as its capture thread would have it: what arrives goes into the spool, then it is taken."""
 
     name, live, first_sample, level = "script", True, 0, 0.0

@@ -12,6 +12,7 @@ from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.audio_in.replay import Replay
+from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.session.requests import SteeredSession
 from livecap.session.tracks import TrackSource
@@ -80,7 +81,7 @@ class Listening:
 
     def __init__(self, folder: Path, *paths: Path, pace: float | None = 1.0, **options: float) -> None:
         self.now = 0.0
-        self.sources = [Replay(path, pace, clock=lambda: self.now, **options) for path in paths]
+        self.sources = [Replay(path, pace, now=lambda: self.now, **options) for path in paths]
         labels = ["me", "them"] if len(paths) == 2 else [""]
         self.told: Told = []
         tracks = [TrackSource(label, source) for label, source in zip(labels, self.sources, strict=True)]
@@ -284,8 +285,8 @@ def test_a_recording_sounds_the_same_from_any_place(tmp_path: Path, rate: int) -
     rng = np.random.default_rng(1)
     path = tmp_path / "noise.wav"
     soundfile.write(path, rng.uniform(-0.5, 0.5, (rate * 9, 2)), rate, subtype="PCM_16")
-    whole = np.concatenate([chunk.samples for chunk in Replay(path, None)])
-    source = Replay(path, None, max_chunk_samples=5000)
+    whole = np.concatenate([chunk.samples for chunk in blocks(Replay(path, None))])
+    source = Replay(path, None, max_block_samples=5000)
     for place in [70_000, 12_345, 0, len(whole) - 7, 100_000, 99_999]:
         source.take()
         assert source.seek(place) == place

@@ -125,10 +125,10 @@ def test_replaying_with_recorded_cuts_hands_over_just_those_pieces(tmp_path: Pat
     soundfile.write(path, sound(3 * SECOND), SECOND)
     cuts = [100, 20_000, 33_333]
     for pace in (None, 50.0):
-        ends = [chunk.end_sample for chunk in Replay(path, pace, cuts=cuts)]
+        ends = [chunk.end_sample for chunk in blocks(Replay(path, pace, cuts=cuts))]
         assert ends[:3] == cuts and ends[-1] == 3 * SECOND
     now = 0.0
-    late = Replay(path, 1.0, cuts=cuts, clock=lambda: now)
+    late = Replay(path, 1.0, cuts=cuts, now=lambda: now)
     late.take()
     now = 60.0
     assert late.arrived_samples == 3 * SECOND  # all of it is in memory

@@ -1,8 +1,7 @@
-"""The inputs of this machine, and how one is found by what a person calls it.
+"""The input devices of this computer: listed, found by name, opened.
 
-PortAudio is reached through sounddevice, which is imported at the first call and not before: importing it
-opens every device, and fails where PortAudio is missing. PortAudio reads the devices once; `reinitialise`
-sees new ones.
+PortAudio is reached through sounddevice, which is imported at the first call and not before: importing it opens every
+device, and fails where PortAudio is missing. PortAudio lists the devices once; `reinitialise` lists them again.
 """
 
 import atexit
@@ -17,38 +16,38 @@ from livecap.audio_in.device.monitors import list_monitors, pulse_source
 from livecap.errors import AudioError
 
 _portaudio_lock = threading.Lock()
-"""Held while devices are listed, opened or read anew: each device has a thread of its own."""
+"""Held while devices are listed, opened or closed: each device has a thread of its own."""
 
 LOCK_SECONDS = 5.0
-"""PortAudio is waited for no longer: a device that hangs while it is opened must not take the others with it."""
+"""How long to wait for `_portaudio_lock`: a device that hangs while it is opened must not block the others."""
 
 EXIT_SECONDS = 1.0
-"""The end of the program waits no longer for who uses PortAudio then."""
+"""How long the end of the program waits for a thread that uses PortAudio."""
 
 _left_behind: list[Any] = []
-"""Streams that could not be closed: PortAudio may still call their callbacks, which must not be freed."""
+"""Streams that hang in `close`: PortAudio may still call their callbacks, so they must not be freed."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputDevice:
-    """An input as PortAudio sees it."""
+    """An input device as PortAudio reports it, or a monitor (see `monitors`)."""
 
     index: int
-    """Counts all devices, outputs too, and changes when one is plugged in: a name lasts longer."""
+    """PortAudio's number for it. Outputs count too, and it changes when a device is plugged in: names last longer."""
     name: str
     host_api: str
     n_channels: int
     default_rate: int
-    """Samples a second; its native rate where the host API tells."""
+    """Samples a second; the device's native rate where the host API reports it."""
     is_default: bool
     carrier: int | None = None
-    """The index of the PortAudio device it is opened through, where it is none itself: a monitor."""
+    """For a monitor: index of the PortAudio device it is opened through."""
     pulse_source: str = ""
-    """A monitor's name at the sound server."""
+    """For a monitor: its name at the sound server."""
 
 
 class InputStream(Protocol):
-    """The part of sounddevice.InputStream that we use. One thread only."""
+    """The part of sounddevice.InputStream that livecap uses. One thread only."""
 
     @property
     def active(self) -> bool: ...
@@ -57,14 +56,14 @@ class InputStream(Protocol):
 
 
 OnBlock = Callable[[Any, int, Any, Any], None]
-"""sounddevice's callback: a buffer of float32 [n, n_channels], n, times, flags. On PortAudio's thread."""
+"""sounddevice's callback: a float32 buffer [n, n_channels], n, times, flags. Called on PortAudio's thread."""
 
 
 def list_inputs(monitors: bool = True) -> list[InputDevice]:
-    """All inputs, in PortAudio's order; empty where there is none.
+    """All inputs, in PortAudio's order; may be empty.
 
     Args:
-        monitors: also what this machine plays; another program has to be asked for that.
+        monitors: include monitors, which another program has to be asked for.
 
     Raises:
         AudioError: PortAudio is missing or does not start.
@@ -76,7 +75,7 @@ def list_inputs(monitors: bool = True) -> list[InputDevice]:
             apis = sounddevice.query_hostapis()
             found = sounddevice.query_devices()
         except sounddevice.PortAudioError as error:
-            raise AudioError(f"The inputs of this machine could not be listed: {error}.") from None
+            raise AudioError(f"The input devices cannot be listed: {error}.") from None
     inputs = [
         InputDevice(
             index=device["index"],
@@ -95,7 +94,7 @@ def list_inputs(monitors: bool = True) -> list[InputDevice]:
 
 
 def _monitors(inputs: list[InputDevice], n_devices: int, apis: list[str]) -> list[InputDevice]:
-    """What this machine plays, as inputs, where PortAudio does not list that itself."""
+    """The monitors of all outputs, where PortAudio does not list them itself."""
     carriers = [device for device in inputs if device.host_api == "ALSA" and device.name in ("pulse", "default")]
     if not carriers or any("pulse" in api.casefold() for api in apis):
         return []
@@ -108,26 +107,26 @@ def _monitors(inputs: list[InputDevice], n_devices: int, apis: list[str]) -> lis
 
 
 def find_input(query: str | int | None = None) -> InputDevice:
-    """The input that `query` means: an index, a name or a part of one in any case; None is the default.
+    """The input that `query` means: an index, a name or part of one in upper or lower case; None is the default.
 
     Raises:
-        AudioError: none or several; lists the candidates. PortAudio is missing.
+        AudioError: no or several inputs match (the message lists them), or PortAudio is missing.
     """
     try:
         return choose_input(query, list_inputs(monitors=False))
     except AudioError:
-        return choose_input(query, list_inputs())  # a monitor is meant, or the candidates should be all there are
+        return choose_input(query, list_inputs())  # `query` may mean a monitor, and the message lists all inputs
 
 
 def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDevice:
-    """`find_input` among these. An exact name wins over an index, and an index over a part of a name.
+    """As `find_input`, among `inputs`. An exact name wins over an index, and an index over part of a name.
 
     Raises:
-        AudioError: none or several are meant.
+        AudioError: no or several inputs match.
     """
     if not inputs:
         sought = "No input was found" if query is None else f'No input named "{query}": no input was found at all'
-        hint = _blackhole_hint(query) or "Connect a microphone; a recording needs none: livecap --replay FILE."
+        hint = _blackhole_hint(query) or f"Connect a microphone. {_REPLAY_HINT}"
         raise AudioError(f"{sought}. {hint}")
     if query is None:
         matches = [device for device in inputs if device.is_default]
@@ -143,7 +142,7 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
         lambda device: str(device.index) == text,
         lambda device: device.name.casefold() == text.casefold(),
         lambda device: device.carrier is None and text.casefold() in device.name.casefold(),
-        # Each output has a monitor called after it: who means that says so.
+        # Monitors come after all others: each is named after its output, which may have a microphone, too.
         lambda device: text.casefold() in device.name.casefold(),
         lambda device: text.casefold() in device.pulse_source.casefold(),
     ):
@@ -163,7 +162,7 @@ def open_input(
     on_block: OnBlock,
     on_finished: Callable[[], None],
 ) -> InputStream:
-    """A running stream of float32 blocks at the device's own rate. The caller's thread owns it from now on.
+    """A running stream of float32 blocks at the device's own rate. It belongs to the calling thread.
 
     Raises:
         AudioError: it cannot be opened.
@@ -192,7 +191,7 @@ def open_input(
 
 
 class _OpenStream:
-    """An InputStream. PortAudio keeps a list of streams that no two threads may change at once."""
+    """An `InputStream`. PortAudio keeps a list of streams that two threads must not change at the same time."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -212,8 +211,8 @@ class _OpenStream:
 
 
 def open_output(rate: int) -> Any:
-    """A running sounddevice.OutputStream of mono float32 on the default output. The caller's thread owns it; it closes
-    it with `close_output`.
+    """A running sounddevice.OutputStream of mono float32 on the default output. It belongs to the calling thread, which
+    closes it with `close_output`.
 
     Raises:
         AudioError: it cannot be opened. PortAudio is missing.
@@ -229,14 +228,14 @@ def open_output(rate: int) -> Any:
 
 
 def close_output(stream: Any) -> None:
-    """Fall silent at once."""
+    """Stop playing at once."""
     with _one_at_a_time():
         stream.abort(ignore_errors=True)
         stream.close(ignore_errors=True)
 
 
 def reinitialise() -> None:
-    """Make PortAudio read the devices anew. All streams must be closed.
+    """Make PortAudio list the devices again. All streams must be closed.
 
     Raises:
         AudioError: PortAudio does not start again.
@@ -256,7 +255,7 @@ def reinitialise() -> None:
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     if not _portaudio_lock.acquire(timeout=LOCK_SECONDS):
-        raise AudioError("The sound system does not answer: a device hangs. Unplug it, or start livecap again.")
+        raise AudioError("The sound system does not answer: a device hangs. Unplug it, or restart livecap.")
     try:
         yield
     finally:
@@ -264,7 +263,8 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 _SEE_DEVICES = "See `livecap devices`."
-_OPEN_HINT = "Is another program using it, or the permission for microphones missing?"
+_OPEN_HINT = "Is another program using it, or is microphone permission missing?"
+_REPLAY_HINT = "Recordings need no microphone: livecap --replay FILE."
 
 
 def _sounddevice() -> Any:
@@ -273,17 +273,17 @@ def _sounddevice() -> Any:
     except OSError as error:
         raise AudioError(
             f"Sound cannot be captured: {error}. Install PortAudio (Debian and Ubuntu: libportaudio2, "
-            "Fedora: portaudio); a recording needs none: livecap --replay FILE."
+            f"Fedora: portaudio). {_REPLAY_HINT}"
         ) from None
-    # It would end PortAudio beside a thread that has just begun to read the devices anew: see `_end_portaudio`.
+    # It would terminate PortAudio while another thread lists the devices: `_end_portaudio` does it instead.
     atexit.unregister(sounddevice._exit_handler)
     return sounddevice
 
 
 def _end_portaudio() -> None:
-    """At the end of the program, unless somebody uses PortAudio just then; nobody does afterwards."""
+    """Terminate PortAudio at the end of the program, unless a thread is using it; keeps the lock, so none will."""
     sounddevice = sys.modules.get("sounddevice")
-    if sounddevice is not None and _portaudio_lock.acquire(timeout=EXIT_SECONDS):  # for good
+    if sounddevice is not None and _portaudio_lock.acquire(timeout=EXIT_SECONDS):
         while sounddevice._initialized:
             sounddevice._terminate()
 
@@ -301,6 +301,6 @@ def _blackhole_hint(query: str | int | None, inputs: Sequence[InputDevice] = ())
     if not wanted or any(here):
         return None
     return (
-        "BlackHole is not installed: brew install blackhole-2ch, restart, then make a Multi-Output Device of it and "
-        "your speakers in Audio MIDI Setup (docs/macos.md)."
+        "BlackHole is not installed. Run brew install blackhole-2ch, restart, then combine it with your speakers as a "
+        "Multi-Output Device in Audio MIDI Setup (docs/macos.md)."
     )

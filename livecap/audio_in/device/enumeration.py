@@ -1,8 +1,8 @@
-"""Reading the devices anew, where several streams share one PortAudio.
+"""Enumeration: lists the devices again where several streams share one PortAudio.
 
-PortAudio reads the devices once, and reading them anew ends every stream of the process. So whoever needs it first
-asks another process whether it is worth it, then asks the other capture threads to let their streams go; they open
-them again afterwards, and the moment between is a gap of theirs.
+PortAudio lists the devices once, and listing them again ends every stream of the process. So a capture thread that
+needs it first asks another process whether its device is back, then asks the other capture threads to close their
+streams. They open them again afterwards, and the moment between is a gap in their sound.
 """
 
 import json
@@ -19,7 +19,7 @@ PROBE_SECONDS = 10.0
 
 
 class Enumeration:
-    """Used from all capture threads; a lock guards it."""
+    """Shared by all capture threads; a lock guards it."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -28,50 +28,50 @@ class Enumeration:
 
     @property
     def wanted(self) -> bool:
-        """Somebody reads the devices anew: let your stream go, and wait."""
+        """A thread wants to list the devices again: close your stream, then `wait`."""
         return self._wanted
 
     @property
     def shared(self) -> bool:
-        """Streams of others are open (ask while you have none)."""
+        """Other threads have open streams. Ask while you have none."""
         return self._n_streams > 0
 
     def opening(self, timeout_seconds: float) -> None:
-        """A stream is about to be opened: before it is, so that the devices are not read anew under it.
+        """Call before a stream is opened: the devices are not listed again while it is.
 
         Raises:
-            AudioError: they are being read, and that takes too long.
+            AudioError: they are being listed, and that takes too long.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: not self._wanted, timeout_seconds):
-                raise AudioError("The inputs are being read anew, and that takes too long.")
+                raise AudioError("The input devices are being listed, which takes too long.")
             self._n_streams += 1
 
     def closed(self) -> None:
-        """It is closed, or was not opened after all."""
+        """The stream is closed, or could not be opened."""
         with self._changed:
             self._n_streams -= 1
             self._changed.notify_all()
 
     def wait(self, timeout_seconds: float) -> None:
-        """Until nobody reads the devices."""
+        """Wait until the devices are not being listed."""
         with self._changed:
             self._changed.wait_for(lambda: not self._wanted, timeout_seconds)
 
-    def anew(self, reinitialise: Callable[[], None], timeout_seconds: float) -> None:
-        """Read the devices once no stream is open.
+    def list_again(self, reinitialise: Callable[[], None], timeout_seconds: float) -> None:
+        """Call `reinitialise` as soon as no stream is open.
 
         Raises:
             AudioError: another thread does so now, a stream stays open, or PortAudio does not start again.
         """
         with self._changed:
             if self._wanted:
-                raise AudioError("The inputs are being read anew already.")
+                raise AudioError("The input devices are being listed already.")
             self._wanted = True
         try:
             with self._changed:
                 if not self._changed.wait_for(lambda: self._n_streams == 0, timeout_seconds):
-                    raise AudioError("The inputs could not be read anew: another stream does not let go.")
+                    raise AudioError("The input devices cannot be listed again: another stream does not close.")
             reinitialise()
         finally:
             with self._changed:
@@ -80,26 +80,26 @@ class Enumeration:
 
 
 OURS = Enumeration()
-"""Of this process."""
+"""The one for this process's PortAudio."""
 
 
 def probe_inputs(wanted: str) -> list[InputDevice]:
-    """The inputs as a new process sees them, which disturbs no stream of this one. Those called `wanted` are there
-    only if they could be opened.
+    """The inputs as a new process lists them, which does not disturb streams of this one. Inputs named `wanted` are
+    included only if they can be opened.
 
     Raises:
-        AudioError: it could not say.
+        AudioError: the process failed.
     """
     command = [sys.executable, "-m", "livecap.audio_in.device.enumeration", wanted]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=True, stdin=subprocess.DEVNULL)
         return [InputDevice(**device) for device in json.loads(done.stdout)]
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
-        raise AudioError(f"The inputs could not be looked for: {error}.") from None
+        raise AudioError(f"The search for input devices failed: {error}.") from None
 
 
 def _opens(device: InputDevice) -> bool:
-    """True where it can be opened now."""
+    """True if the device can be opened now."""
     try:
         stream = open_input(device, 1, device.default_rate // 50, 0.1, lambda *block: None, lambda: None)
     except AudioError:

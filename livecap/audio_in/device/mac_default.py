@@ -1,6 +1,6 @@
-"""The name of a Mac's default input, now. PortAudio asks once, when it starts; Core Audio answers any time.
+"""The name of a Mac's default input at this moment, from Core Audio; PortAudio only knows the one from when it started.
 
-Anything unexpected is None, which means "not known": whoever asks goes on with the input it has.
+Anything unexpected gives None, "not known": the caller keeps the input it has.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ NAME_BYTES = 512
 
 
 class _Address(ctypes.Structure):
-    """AudioObjectPropertyAddress: what, of which side, of which channel."""
+    """Core Audio's AudioObjectPropertyAddress."""
 
     _fields_ = [("selector", ctypes.c_uint32), ("scope", ctypes.c_uint32), ("element", ctypes.c_uint32)]
 
@@ -38,7 +38,7 @@ def _libraries() -> tuple[Any, Any] | None:
 
 
 def default_input_name() -> str | None:
-    """What PortAudio would call the default input if it started now; None where that is not known."""
+    """PortAudio's name for the default input, if it started now; None where that is not known."""
     libraries = _libraries()
     if libraries is None:
         return None

@@ -1,7 +1,7 @@
-"""Monitors: what a Linux machine plays, as inputs. PulseAudio and PipeWire have one for each output.
+"""Monitors: inputs that capture what a Linux computer plays. PulseAudio and PipeWire have one for each output.
 
-PortAudio on ALSA does not list them. They are opened through ALSA's `pulse` device, which takes the source that
-`PULSE_SOURCE` names at that moment.
+PortAudio on ALSA does not list them. They are opened through ALSA's `pulse` device, which captures the source that
+the environment variable `PULSE_SOURCE` names when it is opened.
 """
 
 import json
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from typing import Any
 
 ANSWER_SECONDS = 2.0
-"""A sound server that takes longer is left alone."""
+"""How long to wait for the sound server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """What one output plays."""
+    """Captures what one output plays."""
 
     source: str
-    """The server's name for it."""
+    """Name at the sound server."""
     name: str
-    """The server's description of it, such as "Monitor of Built-in Audio"."""
+    """The server's description, such as "Monitor of Built-in Audio"."""
     rate: int
     n_channels: int
 
 
 def list_monitors() -> list[Monitor]:
-    """The monitors of the running sound server; empty where there is none, or no `pactl` to ask it."""
+    """The monitors of the running sound server; empty where no server runs, or `pactl` is not installed."""
     pactl = shutil.which("pactl")
     if sys.platform != "linux" or pactl is None:
         return []
@@ -48,7 +48,7 @@ def list_monitors() -> list[Monitor]:
         )
         sources = json.loads(done.stdout) if done.returncode == 0 else []
     except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError):
-        return []  # no server, or one that speaks another language: there are no monitors to offer
+        return []  # no server, or an answer that is not JSON
     return [monitor for source in sources if (monitor := _monitor(source)) is not None]
 
 
@@ -67,7 +67,7 @@ def _monitor(source: dict[str, Any]) -> Monitor | None:
 
 @contextmanager
 def pulse_source(name: str) -> Iterator[None]:
-    """ALSA's `pulse` device means this source while it is opened in here. Not from two threads at once."""
+    """ALSA's `pulse` device, opened in this context, captures this source. Not from two threads at once."""
     before = os.environ.get("PULSE_SOURCE")
     os.environ["PULSE_SOURCE"] = name
     try:

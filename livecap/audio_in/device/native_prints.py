@@ -1,5 +1,7 @@
-"""Native libraries print what they like: PortAudio and ALSA write to file descriptors 1 and 2 behind Python's back,
-between the lines of a screen or into somebody's JSON. While sound is captured that goes to a file beside the log.
+"""What native libraries print goes to a file beside the log while sound is captured.
+
+PortAudio and ALSA write to file descriptors 1 and 2 without asking Python, which would end up in the middle of the
+screen or of JSON output.
 """
 
 import ctypes
@@ -16,11 +18,11 @@ STDOUT, STDERR = 1, 2
 
 @contextmanager
 def native_prints_to(path: Path, for_screen: bool = True) -> Iterator[None]:
-    """Lead descriptors 1 and 2 to a file; Python's own streams, and so Textual, keep what they lead to.
+    """Redirect descriptors 1 and 2 to a file. Python's own streams, and so Textual, still write to where they did.
 
     Args:
-        path: of the file, which is removed where nothing was printed; or of a device such as /dev/null, which is not.
-        for_screen: the screen is drawn on the error output, or on the standard output where only that is a terminal.
+        path: a file, which is removed again if nothing was printed; or a device such as /dev/null, which is kept.
+        for_screen: the screen is drawn on standard error, or on standard output if only that is a terminal.
     """
     _flush()
     saved = [os.dup(STDOUT), os.dup(STDERR)]
@@ -50,14 +52,14 @@ def native_prints_to(path: Path, for_screen: bool = True) -> Iterator[None]:
 
 
 class TerminalStream(TextIOWrapper):
-    """A terminal that may be closed while it is written to: from then on nothing is written, and nobody is told.
+    """A terminal that ignores errors of writing, since its window may be closed at any time.
 
-    The signal of a closed window ends the session in order. Textual's output thread would die of the error before,
-    and the screen would wait for it for ever.
+    SIGHUP then ends the session properly. Without this, Textual's output thread would die of the error first, and the
+    screen would wait for it for ever.
     """
 
     def write(self, text: str) -> int:
-        """The number of characters, whether they reached somebody or not."""
+        """Returns the number of characters, written or not."""
         with suppress(OSError):
             super().write(text)
         return len(text)
@@ -72,7 +74,7 @@ def _stream(descriptor: int) -> TextIOWrapper:
 
 
 def _flush() -> None:
-    """What Python and C hold back is written before a descriptor changes hands."""
+    """Write what Python and C have buffered, before a descriptor is redirected."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()

@@ -134,7 +134,7 @@ class Opener:
         return name is not None and name != capture.device.name
 
     def _list_again(self) -> None:
-        self.enumeration.anew(self._portaudio.reinitialise, self._config.aside_seconds)
+        self.enumeration.list_again(self._portaudio.reinitialise, self._config.aside_seconds)
 
     def _again_beside_others(self) -> Capture:
         """While other streams run: from the old list where that works. Else the devices are listed again, which ends

@@ -1,4 +1,4 @@
-"""What a Microphone needs of the sound system, in one place that a test can stand in for."""
+"""Everything a Microphone needs from PortAudio, in one module that tests replace."""
 
 from livecap.audio_in.device.devices import find_input, list_inputs, open_input, reinitialise
 from livecap.audio_in.device.enumeration import probe_inputs
@@ -7,9 +7,7 @@ __all__ = ["default_input_name", "find_input", "list_inputs", "open_input", "pro
 
 
 def default_input_name() -> str | None:
-    """The name of the default input, now; None where that cannot be known."""
-    from livecap.audio_in.device.mac_default import (
-        default_input_name as ask,
-    )  # slow to load, and capture begins before it
+    """The name of the default input at this moment; None where that is not known."""
+    from livecap.audio_in.device import mac_default  # slow to load, and capture begins before it
 
-    return ask()
+    return mac_default.default_input_name()

@@ -1,18 +1,19 @@
-"""Where the audio callback and our own thread meet. Knows bytes and no numpy: capture begins before numpy is loaded."""
+"""RingBuffer: between the audio callback and the capture thread. Holds bytes and does not import numpy: capture begins
+before that is loaded."""
 
 from typing import Any
 
 SAMPLE_BYTES = 4
-"""Of a float32."""
+"""Size of a float32."""
 
 
 class RingBuffer:
     """Used from two threads, one that writes and one that reads, without a lock: neither waits for the other.
 
     Each thread changes only integers of its own, and one store of an integer is atomic. The writer says which
-    samples it is about to replace (`_claimed`) before it does, and what is complete (`_written`) after. The
-    reader copies what is complete, then looks at `_claimed`: what was replaced meanwhile lies in front, and
-    is dropped. So a late reader loses the oldest samples, and knows which.
+    samples it is about to replace (`_claimed`) before it does, and which are complete (`_written`) afterwards. The
+    reader copies the complete ones, then looks at `_claimed`: those that were replaced meanwhile are the oldest, and
+    are dropped. So a late reader loses the oldest samples, and knows which.
     """
 
     def __init__(self, capacity_samples: int, n_channels: int) -> None:
@@ -24,15 +25,10 @@ class RingBuffer:
         self._written = 0  # the writer's: samples before this are complete
         self._read = 0  # the reader's: samples before this were handed over or lost
 
-    @property
-    def written_samples(self) -> int:
-        """Samples written so far, counted from 0, lost ones too. Any thread."""
-        return self._written
-
     def write(self, block: Any) -> None:
-        """Copy a buffer of float32, [n, n_channels], in, over the oldest where there is no room. The writer's thread.
+        """Copy in a float32 buffer [n, n_channels], over the oldest samples where there is no space. Writer's thread.
 
-        Neither waits nor fails: a block of any length fits, its last samples winning.
+        Never waits and never fails: of a block that is longer than the ring buffer, the last samples are kept.
         """
         size, capacity = self._frame_bytes, self._capacity
         data = memoryview(block).cast("B") if memoryview(block).nbytes else memoryview(b"")
@@ -48,9 +44,9 @@ class RingBuffer:
         self._written = end
 
     def read(self) -> tuple[int, bytes]:
-        """The index of the first unread sample, and a copy of all, float32 [n, n_channels]. The reader's thread.
+        """The index of the first unread sample, and a copy of all unread, float32 [n, n_channels]. Reader's thread.
 
-        An index beyond the end of the last read means that the samples between were lost.
+        An index beyond the end of the last read means that the samples in between were lost.
         """
         size, capacity = self._frame_bytes, self._capacity
         end = self._written

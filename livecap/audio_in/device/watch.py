@@ -1,5 +1,7 @@
-"""What to watch a device for, each as a small thing that is told numbers and answers: zeros, a changed rate, drift,
-sleep, and a device that comes and goes. No thread, no device; seconds come from the clock of whoever asks."""
+"""Detectors for what can be wrong with a device: zeros, sleep, a changed rate, drift, repeated failure.
+
+Each gets numbers and answers a question. None has a thread or a device; the caller reads the clock.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +13,7 @@ if TYPE_CHECKING:  # slow to load, and capture begins before it
 
 
 class ZerosWatch:
-    """Whether an input has delivered nothing but exact zeros for too long: no room is that quiet."""
+    """Detects an input that delivers nothing but exact zeros: no real microphone is that quiet."""
 
     def __init__(self, zeros_seconds: float) -> None:
         self._zeros_seconds = zeros_seconds
@@ -19,7 +21,7 @@ class ZerosWatch:
 
     @property
     def seconds(self) -> float:
-        """Zeros up to now."""
+        """How long it has been zeros."""
         return self._seconds
 
     @property
@@ -28,42 +30,41 @@ class ZerosWatch:
         return self._seconds >= self._zeros_seconds
 
     def hear(self, sound: "NDArray[np.float32]", rate: int) -> None:
-        """Sound of any shape, its first axis time."""
+        """The next sound, [n] or [n, n_channels], at `rate`."""
         self._seconds = 0.0 if sound.any() else self._seconds + len(sound) / rate
 
 
 class SleepWatch:
-    """Whether the machine slept since it was asked last."""
+    """Detects that the computer was asleep."""
 
     least_seconds = 1.0
-    """Clocks are read one after the other: less is no sleep."""
+    """The two clocks are read one after the other, so a shorter difference is not sleep."""
 
-    def __init__(self, clock: Callable[[], float], awake_clock: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], awake_now: Callable[[], float]) -> None:
         """
         Args:
-            clock: seconds that go on during sleep.
-            awake_clock: seconds that do not.
+            now: seconds that go on during sleep.
+            awake_now: seconds that do not.
         """
-        self._clock = clock
-        self._awake_clock = awake_clock
-        self._last = clock()
-        self._last_awake = awake_clock()
+        self._now = now
+        self._awake_now = awake_now
+        self._last, self._last_awake = now(), awake_now()
 
     def slept_since(self) -> float | None:
-        """When the sleep began, by the clock that goes on; None where there was none since the last call."""
+        """When the sleep began, in seconds of `now`; None if the computer was awake since the last call."""
         before, awake_before = self._last, self._last_awake
-        self._last, self._last_awake = self._clock(), self._awake_clock()
+        self._last, self._last_awake = self._now(), self._awake_now()
         slept = (self._last - before) - (self._last_awake - awake_before)
         return before if slept > self.least_seconds else None
 
 
 class RateWatch:
-    """Whether a stream delivers at another rate than it was opened with, by counting: nothing else tells."""
+    """Detects a stream that delivers at another rate than it was opened with, by counting samples."""
 
     window_seconds = 5.0
     tolerance = 0.02
     windows = 2
-    """So many in a row must agree: a late burst after a stall is no other rate."""
+    """How many windows in a row must agree: a burst after a stall is not another rate."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -71,7 +72,7 @@ class RateWatch:
         self._odd: list[float] = []
 
     def changed_to(self, now: float, n_samples: int) -> float | None:
-        """Samples a second as counted, where that is not the stream's rate for long enough; else None.
+        """Samples a second as counted, where that differs from the stream's rate for long enough; else None.
 
         Args:
             now: when the last block arrived.
@@ -99,29 +100,29 @@ class RateWatch:
 
 
 class DriftWatch:
-    """How fast a device's clock runs against the machine's, by the blocks that arrived with the least delay.
+    """Measures how fast a device's clock runs against the computer's, by the blocks that arrived with the least delay.
 
     The audio system changes its delay now and then, by more than any drift. So the most punctual blocks of neighbouring
-    windows are compared, and the middle one of all these slopes counts.
+    windows are compared, and the drift is the median of all these slopes.
     """
 
     window_seconds = 10.0
     least_windows = 6
-    """Before this a block's jitter is more than any drift."""
+    """With fewer windows, the jitter of a block is more than any drift."""
     most_windows = 720
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._slopes: deque[float] = deque(maxlen=self.most_windows)
         self._last: tuple[float, float] | None = None
-        """(when, delay) of the last whole window's most punctual block."""
+        """(when it arrived, delay) of the most punctual block in the last complete window."""
         self._best: tuple[float, float] | None = None
         self._window_start: float | None = None
         self.ppm: float | None = None
-        """Millionths by which the device is faster than the machine's clock; None in the first minute or so."""
+        """By how many millionths the device's clock is faster than the computer's; None in the first minute or so."""
 
     def hear(self, now: float, n_samples: int) -> None:
-        """A block arrived, the last of `n_samples`."""
+        """A block arrived at `now`; `n_samples` have arrived with it."""
         delay = now - n_samples / self._rate
         if self._window_start is None:
             self._window_start = now
@@ -142,13 +143,13 @@ class DriftWatch:
 
 
 class RestartPace:
-    """How long to wait before a device is opened again: at once after it ran well, longer and longer while it dies."""
+    """How long to wait before a device is opened again: no time after it ran well, longer and longer while it fails."""
 
     well_seconds = 5.0
-    """A stream that lived so long ran well."""
+    """A stream that ran for this long ran well."""
     most_seconds = 8.0
-    told_after = 3
-    """Openings that died at once, before that is worth a sentence."""
+    storm_openings = 3
+    """How many short-lived streams in a row are a `storm`."""
 
     def __init__(self, retry_seconds: float) -> None:
         self._retry_seconds = retry_seconds
@@ -156,8 +157,8 @@ class RestartPace:
 
     @property
     def storm(self) -> bool:
-        """It dies as soon as it is opened."""
-        return self._n_short >= self.told_after
+        """The device fails again and again as soon as it is opened."""
+        return self._n_short >= self.storm_openings
 
     def died_after(self, lived_seconds: float) -> float:
         """Seconds to wait before the next opening."""
