@@ -208,4 +208,5 @@ def _print(report: dict[str, Any]) -> None:
         for i, (key, value) in enumerate(part.items()):
             shown = (", ".join(map(str, value)) if isinstance(value, list) else value) or "none"
             mark = "!" if key == "problem" else " "
-            print(f"{name if i == 0 else '':13}{mark}{key.replace('_', ' '):26} {shown}")
+            label = key.replace("_told_", "_reported_").replace("_", " ")  # the keys of --json stay
+            print(f"{name if i == 0 else '':13}{mark}{label:28} {shown}")
