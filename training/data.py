@@ -1,4 +1,4 @@
-"""Examples made on the fly: utterances joined, cut off, drowned in noise, and the words that can be heard in them."""
+"""Training examples, made on the fly: joined utterances, cut off or with noise, and the words they contain."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from training.synth import MOST_HOURS, read_shard
 from training.voices import RATE, Spoken
 
 CUT_TOLERANCE = 0.02
-"""Seconds of a word's end that may be missing."""
+"""How many seconds of a word's end may be cut off while the word still counts as spoken."""
 NOISE_SHARE, ROOM_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.4, 0.15, 0.45, 0.06
-"""Of the augmented examples: with noise added, in a room, played faster or slower, without any speech."""
+"""Shares of the augmented examples: with noise, with reverberation, at another speed, without speech."""
 PUNCTUATION_SECONDS = 0.15
-"""Punctuation is heard as a pause: text that ends sooner after its last word has none."""
+"""Punctuation corresponds to a pause: text that ends sooner after its last word has none."""
 
 
 @dataclass(frozen=True)
 class Example:
     wave: np.ndarray
-    """float32 [n]"""
+    """[n] float32 samples at 16 kHz."""
     text: str
-    """Empty where nobody speaks."""
+    """The spoken text; empty where nobody speaks."""
 
 
 class Pool:
-    """All utterances there are so far; new shards join as they appear."""
+    """All utterances of the existing shards; new shards are added as they appear."""
 
     def __init__(self, folder: Path, most_hours: float = MOST_HOURS) -> None:
         self._folder = folder
@@ -50,7 +50,7 @@ class Pool:
 
 
 def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augment: bool) -> Example:
-    """About `seconds` of sound."""
+    """Make one example of about `seconds` of sound."""
     noise = np.random.default_rng(choice.getrandbits(32))
     n = round(seconds * RATE)
     if augment and choice.random() < NOTHING_SHARE:
@@ -80,7 +80,7 @@ def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augm
 
 
 def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) -> tuple[np.ndarray, list]:
-    """At least `n` samples of utterances with pauses between, and their words with start and end."""
+    """At least `n` samples of utterances with pauses between them, and their words with start and end."""
     pieces, words = [], []
     at = 0
     if choice.random() < 0.6:
@@ -93,7 +93,7 @@ def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) ->
         sound = spoken.samples.astype(np.float32) / 32768
         starts, ends = spoken.starts.astype(np.float64), spoken.ends.astype(np.float64)
         if augment and choice.random() < SPEED_SHARE:
-            # Played faster or slower: pitch and formants move together, as another speaker's would.
+            # At another speed, pitch and formants change together, as between two speakers.
             speed = speed if steady else choice.uniform(0.87, 1.15)
             sound = soxr.resample(sound, RATE * speed, RATE, quality="QQ" if speed < 1 else "MQ")
             starts, ends = starts / speed, ends / speed
@@ -124,7 +124,7 @@ def _nothing(choice: random.Random, noise: np.random.Generator, n: int) -> np.nd
 
 
 def _noise(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
-    """White, pink, brown or hum, by chance."""
+    """White, pink or brown noise, or hum, chosen at random."""
     kind = choice.randrange(4)
     if kind == 3:
         t = np.arange(n, dtype=np.float32) / RATE
@@ -155,7 +155,7 @@ def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Genera
 
 
 def _in_a_room(wave: np.ndarray, choice: random.Random, noise: np.random.Generator) -> np.ndarray:
-    """Convolved with noise that dies away, behind the direct sound."""
+    """The sound with reverberation: convolved with decaying noise, added after the direct sound."""
     seconds = choice.uniform(0.1, 0.5)
     n = round(seconds * RATE)
     tail = noise.standard_normal(n) * np.exp(-6.9 * np.arange(n) / n)
@@ -167,7 +167,7 @@ def _in_a_room(wave: np.ndarray, choice: random.Random, noise: np.random.Generat
 
 
 def characters(text: str) -> list[int]:
-    """Classes of the character head."""
+    """A text as classes of the character head."""
     plain = re.sub(r"[^a-z' ]+", " ", text.lower().replace("-", " "))
     return [CHARACTERS.index(c) + 1 for c in " ".join(plain.split())]
 
@@ -175,7 +175,7 @@ def characters(text: str) -> list[int]:
 def batches(
     folder: Path, seed: int, seconds_per_batch: object, longest: object, augment: object
 ) -> Iterator[list[Example]]:
-    """Batches of examples of like length, without end. `longest` and `augment` are shared values that may change."""
+    """Endless batches of examples of similar length. `longest` and `augment` are shared values that may change."""
     choice = random.Random(seed)
     pool = Pool(folder)
     made = 0

@@ -31,7 +31,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Espeak:
-    """One synthesiser; the library is global, so make one per process."""
+    """A synthesiser. The library has global state, so make only one per process."""
 
     def __init__(self) -> None:
         self._lib = ctypes.CDLL(ctypes.util.find_library("espeak-ng") or "libespeak-ng.so.1")
@@ -72,7 +72,7 @@ class Espeak:
 
 
 def word_starts(text: str, events: list[tuple[int, int]], total: int) -> list[int]:
-    """The start sample of each whitespace word; words without an event share their neighbours' span."""
+    """The start sample of each word (split at spaces); a word without an event shares its neighbours' time."""
     spans, position = [], 0
     for word in text.split():
         begin = text.index(word, position)

@@ -1,6 +1,6 @@
-"""Offline word error rates of an exported `tiny` on held-out sentences, by the program that users run (needs livecap).
+"""Offline word error rates of an exported `tiny` on held-out sentences, measured with livecap itself.
 
-Training voices and voices never trained on, clean and in white noise.
+The sentences are spoken in training voices and in unseen voices, clean and in white noise.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def word_errors(loaded: LoadedModel, test: list[Spoken], noise_db: float | None) -> float:
-    """Of all sentences together; noise is so many dB below the voice."""
+    """The word error rate over all sentences, with noise this many dB below the voice."""
     random = np.random.default_rng(3)
     wrong = n_words = 0
     for spoken in test:

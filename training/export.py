@@ -1,4 +1,4 @@
-"""Writes the trained network as a checkpoint in the official layout, BF16."""
+"""Export of the trained network as a checkpoint in the official layout, BF16."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Persian Greek Romanian Hungarian Macedonian""".split()
 
 
 def export(work: Path, folder: Path) -> None:
-    """The averaged weights of the last training checkpoint, the vocabulary, and every configuration file."""
+    """Write the averaged weights of the last training checkpoint, the vocabulary and all configuration files."""
     vocabulary = load_vocabulary(work / "vocabulary")
     network = TrainedModel(vocabulary.get_vocab_size())
     state = torch.load(work / "checkpoint.pt", weights_only=True)
@@ -34,7 +34,7 @@ def export(work: Path, folder: Path) -> None:
 
 
 def configurations() -> dict[str, object]:
-    """File name to content."""
+    """The content of each configuration file, by its name."""
     ids = {token: SIZE + i for i, token in enumerate(ADDED)}
     end = [ids["<|endoftext|>"], ids["<|im_end|>"]]
     audio = {

@@ -1,4 +1,4 @@
-"""What the network hears while it is trained: greedy text and its word error rate, without a cache."""
+"""Evaluation during training: greedy text and its word error rate, without a KV cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAD_SECONDS = 0.5
 
 @torch.no_grad()
 def transcribe(network: Thinker, vocabulary: object, waves: list[np.ndarray], most: int = 80) -> list[str]:
-    """Greedy text of each wave; all prompts grow together, without a cache."""
+    """The greedy text of each wave, decoded as one batch without a KV cache."""
     network.eval()
     prompts = Prompts(vocabulary)
     padded = [np.concatenate([w, np.zeros(round(PAD_SECONDS * 16_000), np.float32)]) for w in waves]
@@ -55,7 +55,7 @@ def transcribe(network: Thinker, vocabulary: object, waves: list[np.ndarray], mo
 
 
 def word_errors(network: Thinker, vocabulary: object, test: list[Spoken]) -> tuple[float, list[str]]:
-    """(word error rate, what was heard)."""
+    """The word error rate, and the decoded texts."""
     heard: list[str] = []
     for at in range(0, len(test), 20):
         waves = [spoken.samples.astype(np.float32) / 32768 for spoken in test[at : at + 20]]

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial that draws every singular value towards one."""
+"""Coefficients of the odd polynomial that moves every singular value towards 1."""
 ROUNDS = 5
 
 
 def orthogonal(stack: Tensor) -> Tensor:
-    """[n, rows, columns] to matrices of the same singular vectors, with singular values between about 0.7 and 1.2."""
+    """Matrices [n, rows, columns] with the same singular vectors, and singular values between about 0.7 and 1.2."""
     a, b, c = COEFFICIENTS
     x = stack.bfloat16()
     tall = x.shape[1] > x.shape[2]
@@ -32,7 +32,7 @@ def orthogonal(stack: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For two-dimensional parameters only; matrices of one shape are worked on together."""
+    """The optimiser, for two-dimensional parameters only. Matrices of equal shape are updated together."""
 
     def __init__(self, parameters: list[nn.Parameter], rate: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": rate, "weight_decay": weight_decay})

@@ -1,4 +1,4 @@
-"""Qwen3-ASR in PyTorch, with the official names, for training only; `livecap/model/` is what runs."""
+"""Qwen3-ASR in PyTorch, with the official names, for training only. livecap runs `livecap/model/`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHARACTERS = " abcdefghijklmnopqrstuvwxyz'"
 
 
 def n_tokens(frames: int) -> int:
-    """Audio embeddings of so many mel frames."""
+    """The number of audio embeddings for this many mel frames."""
     full, rest = divmod(frames, 100)
     for _ in range(3):
         rest = (rest + 1) // 2
@@ -139,7 +139,7 @@ class Attention(nn.Module):
         q, k = _rotate(q, rope), _rotate(k, rope)
         repeat = self.n_q // self.n_kv
         k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
-        # Written out: twice as fast as PyTorch's causal kernel, forward and back, at these lengths on a processor.
+        # Written out, because at these lengths it is twice as fast on a CPU as PyTorch's causal kernel, in both passes.
         future = torch.ones(L, L, dtype=torch.bool).triu(1)
         out = (q @ k.mT * self.d**-0.5).masked_fill(future, -1e4).softmax(-1).to(v.dtype) @ v
         return self.o_proj(out.transpose(1, 2).reshape(B, L, -1))
@@ -191,7 +191,7 @@ class TextModel(nn.Module):
 
 
 class Thinker(nn.Module):
-    """The whole network with a tied head."""
+    """The whole network, with the output head tied to the embedding table."""
 
     def __init__(self, vocab: int, audio: dict = AUDIO, text: dict = TEXT) -> None:
         super().__init__()
@@ -203,10 +203,10 @@ class Thinker(nn.Module):
 
 
 class TrainedModel(nn.Module):
-    """The network and what only training needs: a character head on the encoder, and a blank among the text tokens.
+    """The network with two additions for training: a character head on the encoder, and a blank among the text tokens.
 
-    With the blank, audio embeddings are read as text tokens by the decoder's own table (CTC). So they come to look like
-    the tokens that were said, and what the decoder has to learn is to copy: far easier than to listen from nothing.
+    With the blank, the decoder's embedding table reads audio embeddings as text tokens (CTC). The audio embeddings then
+    become similar to the spoken tokens, and the decoder only has to learn to copy them, which is much easier.
     """
 
     def __init__(self, vocab: int) -> None:
@@ -222,7 +222,7 @@ class TrainedModel(nn.Module):
 
 
 def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) -> tuple[Tensor, list[int]]:
-    """waves [B, n] zero beyond each row's samples, to mel [B, 128, T], T a multiple of 100, and each row's frames."""
+    """Waves [B, n], zero after each row's samples, to mel [B, 128, T], T a multiple of 100, and each row's frames."""
     frames = [n // 160 for n in samples]
     spectrum = torch.stft(waves, 400, 160, window=window, center=True, pad_mode="reflect", return_complex=True)
     power = spectrum.abs().square()[..., :-1]
@@ -236,7 +236,7 @@ def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) 
 
 
 def mel_filters() -> np.ndarray:
-    """[201, 128] slaney-scale, slaney-normalised triangles from 0 to 8000 Hz."""
+    """The mel filters [201, 128]: triangles from 0 to 8000 Hz, with Slaney's scale and normalisation."""
 
     def to_mel(hz: np.ndarray) -> np.ndarray:
         return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1e-9) / 1000) * 27 / np.log(6.4))

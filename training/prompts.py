@@ -1,4 +1,4 @@
-"""The prompt around sound and the answer to it, as token ids."""
+"""The prompt around sound and the expected answer, as token ids."""
 
 from __future__ import annotations
 

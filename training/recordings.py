@@ -63,12 +63,12 @@ MEETING = [
     ("Anna", "Okay, then we will meet at ten on the ninth of June."),
 ]
 CAST = {"Anna": "en-gb-x-rp+f2", "Peter": "en-us+m3", "Laura": "en-us+Alicia", "Simon": "en-gb-x-gbcwmd"}
-"""Simon's accent was never trained on."""
+"""The voice of each speaker. Simon's accent is not in the training data."""
 
 
 @dataclass
 class Track:
-    """A recording while it grows."""
+    """A recording that is being made."""
 
     pieces: list[np.ndarray] = field(default_factory=list)
     words: list[dict] = field(default_factory=list)
@@ -80,11 +80,11 @@ class Track:
         return self.samples / RATE
 
     def silence(self, seconds: float) -> None:
-        """Digital silence; `finish` lays a quiet floor under the whole recording."""
+        """Add digital silence; `finish` adds quiet noise to the whole recording."""
         self._append(np.zeros(int(seconds * RATE), np.float32))
 
     def say(self, spoken: Spoken, level: float = 0.5, speaker: str = "") -> None:
-        """One utterance, brought to a peak of `level`."""
+        """Add an utterance with a peak of `level`."""
         sound = spoken.samples.astype(np.float32)
         sound *= level / max(1.0, float(np.abs(sound).max()))
         for word, start, end in zip(spoken.words, spoken.starts, spoken.ends, strict=True):
@@ -99,7 +99,7 @@ class Track:
         self.samples += len(sound)
 
     def finish(self, floor_db: float, seed: int) -> np.ndarray:
-        """The whole sound over brownish noise of `floor_db` dBFS (RMS), as int16."""
+        """The whole sound with brownish noise of `floor_db` dBFS (RMS), as int16."""
         sound = np.concatenate(self.pieces)
         noise = lfilter([1.0], [1.0, -0.95], np.random.default_rng(seed).standard_normal(len(sound)))
         noise *= 10 ** (floor_db / 20) / float(np.sqrt(np.mean(noise**2)))
@@ -117,7 +117,7 @@ class Studio:
         self._books = iter(dict.fromkeys(books))
 
     def sentences(self, talk: float) -> Iterator[str]:
-        """Held-out sentences, of them the share `talk` from the meeting templates under an own seed."""
+        """Held-out sentences; the share `talk` of them is from the meeting templates, with its own seed."""
         while True:
             yield meeting_sentence(self.rng) if self.rng.random() < talk else next(self._books)
 
@@ -145,7 +145,7 @@ def dictation(studio: Studio) -> Track:
 
 
 def turns(studio: Studio) -> Track:
-    """A woman's and a man's voice in turn."""
+    """A woman's and a man's voice, alternating."""
     track, lines = Track(), studio.sentences(0.6)
     track.silence(0.5)
     while track.seconds < 44:
@@ -157,7 +157,7 @@ def turns(studio: Studio) -> Track:
 
 
 def continuous(studio: Studio) -> Track:
-    """More than a minute in which no pause reaches 0.3 seconds."""
+    """More than a minute without a pause of 0.3 seconds."""
     track = Track()
     while track.seconds < 75:
         text = next(studio.sentences(0.3))
@@ -172,7 +172,7 @@ def continuous(studio: Studio) -> Track:
 
 
 def _longest_quiet(samples: np.ndarray) -> float:
-    """The longest stretch in seconds that is 30 dB or more below the peak."""
+    """The longest stretch, in seconds, that is at least 30 dB below the peak."""
     hop = RATE // 100
     level = np.abs(samples[: len(samples) // hop * hop].astype(np.int32)).reshape(-1, hop).max(axis=1)
     longest = run = 0
@@ -183,7 +183,7 @@ def _longest_quiet(samples: np.ndarray) -> float:
 
 
 def noise(studio: Studio) -> Track:
-    """One voice of flite in noise that is about 15 dB below it."""
+    """A flite voice in noise about 15 dB below it."""
     track, lines = Track(), studio.sentences(0.5)
     track.silence(1.5)
     while track.seconds < 30:
@@ -194,7 +194,7 @@ def noise(studio: Studio) -> Track:
 
 
 def silences(studio: Studio) -> Track:
-    """A voice that was never trained on, with ten seconds and more of silence between its sentences."""
+    """An unseen voice with at least ten seconds of silence between sentences."""
     track, lines = Track(), studio.sentences(0.7)
     track.silence(4.0)
     for pause in (10.0, 12.0, 10.0, 11.0, 3.0):
@@ -204,7 +204,7 @@ def silences(studio: Studio) -> Track:
 
 
 def meeting(studio: Studio) -> Track:
-    """Four voices: an agenda, then held-out sentences until it is two and a half minutes long."""
+    """Four voices: an agenda, then held-out sentences up to a length of two and a half minutes."""
     track, lines = Track(), studio.sentences(0.75)
     track.silence(1.0)
     script = list(MEETING)

@@ -1,4 +1,4 @@
-"""Text to be spoken: public-domain sentences, meeting talk from templates, and splices that no memory can predict."""
+"""Text to speak: public-domain sentences, meeting talk from templates, and spliced text that cannot be predicted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 N_HELD_OUT = 300
-"""Sentences of the corpus that are never trained on; they are spread over it."""
+"""The number of sentences that are held out from training, spread over the corpus."""
 
 NAMES = """Priya Anna Daniel Maria James Olivia Ahmed Sofia Lucas Emma Noah Chloe Raj Ingrid Peter Laura Marcus
 Helen Victor Grace Samuel Alice Robert Julia Thomas Nina Oscar Clara Henry Irene David Rachel
@@ -110,7 +110,7 @@ def _say(n: int) -> str:
 
 
 def meeting_sentence(choice: random.Random) -> str:
-    """One sentence of talk, from a template."""
+    """One sentence of meeting talk, from a template."""
     template = choice.choice(SHORT) if choice.random() < 0.08 else choice.choice(TEMPLATES)
     makers = {
         "name": lambda: choice.choice(NAMES),
@@ -137,7 +137,7 @@ def meeting_sentence(choice: random.Random) -> str:
 
 
 def read_corpus(path: Path) -> tuple[list[str], list[str]]:
-    """(sentences to train on, sentences held out)."""
+    """The sentences to train on, and the held-out sentences."""
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     stride = len(lines) // N_HELD_OUT
     held_out = lines[stride // 2 :: stride][:N_HELD_OUT]
@@ -146,7 +146,7 @@ def read_corpus(path: Path) -> tuple[list[str], list[str]]:
 
 
 def splice(choice: random.Random, sentences: list[str]) -> str:
-    """Fragments of 2-6 words of several sentences as one: what comes next has to be heard."""
+    """Fragments of 2 to 6 words from several sentences, joined: the next word can only be known by listening."""
     words: list[str] = []
     while len(words) < choice.randint(5, 14):
         source = choice.choice(sentences).split()
@@ -157,7 +157,7 @@ def splice(choice: random.Random, sentences: list[str]) -> str:
 
 
 def shuffle(choice: random.Random, vocabulary: list[str]) -> str:
-    """Words in no order."""
+    """Words in random order."""
     return _as_sentence([choice.choice(vocabulary) for _ in range(choice.randint(3, 10))], choice)
 
 
@@ -168,7 +168,7 @@ def _as_sentence(words: list[str], choice: random.Random) -> str:
 
 
 def training_sentences(corpus: Path, seed: int) -> Iterator[str]:
-    """Without end: a third from books, a third meeting talk, the rest spliced and shuffled."""
+    """Endless sentences: a third from books, a third meeting talk, the rest spliced or shuffled."""
     choice = random.Random(seed)
     books, _ = read_corpus(corpus)
     vocabulary = sorted({w.strip(".,;:?!()'-").lower() for line in books for w in line.split()} - {""})
@@ -185,7 +185,7 @@ def training_sentences(corpus: Path, seed: int) -> Iterator[str]:
 
 
 def held_out_sentences(corpus: Path, n: int) -> list[str]:
-    """The same every time: two thirds from books, a third meeting talk of a seed of its own."""
+    """The same sentences on every run: two thirds from books, a third meeting talk with its own seed."""
     _, books = read_corpus(corpus)
     choice = random.Random(987_654_321)
     return [books[i % len(books)] if i % 3 else meeting_sentence(choice) for i in range(n)]

@@ -1,9 +1,9 @@
-"""Sessions to measure the stream on: minutes of speech with word times, in voices and texts not trained on.
+"""Sessions to measure the stream with: minutes of speech with word times, in unseen voices and texts.
 
     python -m training.sessions --out sessions --minutes 120 --seed 1
 
-Each is a FLAC with its text (.txt) and its words (.words.json) beside it, as `livecap eval` reads them. The same seed
-makes the same sessions. The kinds take turns.
+Each session is a FLAC file with its text (.txt) and its words (.words.json) beside it, as `livecap eval` reads them.
+The same seed makes the same sessions. The kinds of sessions alternate.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from training.voices import RATE, UNSEEN_ESPEAK, UNSEEN_FLITE, Speakers, Spoken
 
 CORPUS = Path(__file__).resolve().parent.parent.parent / "shared" / "corpus" / "english.txt"
 FLOOR_DB = -70.0
-"""Of the quiet noise under every session, dBFS."""
+"""The level of the quiet noise in every session, in dBFS."""
 NOISE_DB = -42.0
-"""The same where the room is loud."""
+"""The level of loud background noise, in dBFS."""
 SPEECH_LEVEL, QUIET_LEVEL = 0.5, 0.02
-"""Peaks: a good microphone, and one across the room (about -45 dBFS on average)."""
+"""Peak levels: near the microphone, and far from it (about -45 dBFS on average)."""
 REPEATS = ["no", "yes", "very", "go", "okay", "stop", "ha", "really"]
 
 
 class Stage:
-    """A session while it grows: who speaks, and what has been said."""
+    """A session that is being made: its voices and its words so far."""
 
     def __init__(self, speakers: Speakers, books: list[str], seed: int) -> None:
         self.choice = random.Random(seed)
@@ -48,14 +48,14 @@ class Stage:
         return self._n_samples / RATE
 
     def cast(self, n: int) -> list[tuple[str, int, int]]:
-        """So many voices, each with a speed and a pitch of its own; a voice of flite is one of them at times."""
+        """Choose voices, each with its own speed and pitch; sometimes one of them is from flite."""
         names = self.choice.sample(UNSEEN_ESPEAK, n)
         if self.choice.random() < 0.25:
             names[0] = UNSEEN_FLITE[0]
         return [(name, self.choice.randint(140, 190), self.choice.randint(30, 70)) for name in names]
 
     def sentence(self) -> str:
-        """A held-out sentence of a book, talk by chance, or fragments that no memory predicts."""
+        """A random text: a held-out sentence from a book, meeting talk, or spliced fragments."""
         kind = self.choice.random()
         if kind < 0.4:
             return self.choice.choice(self._books)
@@ -65,7 +65,7 @@ class Stage:
         self._append(np.zeros(round(seconds * RATE), np.float32))
 
     def say(self, text: str, voice: tuple[str, int, int], level: float = SPEECH_LEVEL, speaker: str = "") -> bool:
-        """Speak `text` at this peak; False where the synthesiser swallowed words."""
+        """Add `text` with this peak level; False where the synthesiser dropped words."""
         name, rate, pitch = voice
         if name in UNSEEN_FLITE:
             spoken = self._speakers.flite(text, name, 160 / rate)
@@ -90,7 +90,7 @@ class Stage:
         self._n_samples += len(sound)
 
     def sound(self, floor_db: float) -> np.ndarray:
-        """Everything over a noise like that of a room, at `floor_db` dBFS (RMS), as int16."""
+        """The whole sound with background noise of `floor_db` dBFS (RMS), as int16."""
         sound = np.concatenate(self._pieces)
         white = self._noise.standard_normal(len(sound) + 100).astype(np.float32)
         room = np.convolve(white, (0.95 ** np.arange(101)).astype(np.float32), mode="valid")
@@ -123,7 +123,7 @@ def conversation(stage: Stage) -> Iterator[None]:
 
 
 def continuous(stage: Stage) -> Iterator[None]:
-    """One voice that never pauses."""
+    """One voice without pauses."""
     (voice,) = stage.cast(1)
     while True:
         text = stage.sentence()
@@ -145,7 +145,7 @@ def meeting(stage: Stage) -> Iterator[None]:
 
 
 def silences(stage: Stage) -> Iterator[None]:
-    """A sentence or two, then many seconds of nothing."""
+    """One or two sentences, then many seconds of silence."""
     (voice,) = stage.cast(1)
     while True:
         for _ in range(stage.choice.randint(1, 2)):
@@ -156,7 +156,7 @@ def silences(stage: Stage) -> Iterator[None]:
 
 
 def quiet(stage: Stage) -> Iterator[None]:
-    """Somebody far from the microphone."""
+    """A speaker far from the microphone."""
     (voice,) = stage.cast(1)
     while True:
         stage.say(stage.sentence(), voice, QUIET_LEVEL)
@@ -165,7 +165,7 @@ def quiet(stage: Stage) -> Iterator[None]:
 
 
 def repeats(stage: Stage) -> Iterator[None]:
-    """Counting, and words that really are said many times in a row."""
+    """Counting, and words that are said many times in a row."""
     (voice,) = stage.cast(1)
     while True:
         stage.say(stage.sentence(), voice)
@@ -188,11 +188,11 @@ KINDS: dict[str, tuple[Callable[[Stage], Iterator[None]], float]] = {
     "quiet": (quiet, FLOOR_DB),
     "repeats": (repeats, FLOOR_DB),
 }
-"""What is said how, and the room's noise in dBFS."""
+"""For each kind of session: the function that makes it, and its background noise in dBFS."""
 
 
 def perform(kind: str, seconds: float, speakers: Speakers, books: list[str], seed: int) -> tuple[Stage, np.ndarray]:
-    """A session of about this length, and its sound."""
+    """Make a session of about this length; the session and its sound."""
     play, floor_db = KINDS[kind]
     stage = Stage(speakers, books, seed)
     stage.silence(0.8)
@@ -204,7 +204,7 @@ def perform(kind: str, seconds: float, speakers: Speakers, books: list[str], see
 
 
 def write(folder: Path, name: str, stage: Stage, sound: np.ndarray) -> None:
-    """The three files of a session."""
+    """Write the three files of a session."""
     soundfile.write(folder / f"{name}.flac", sound, RATE, subtype="PCM_16")
     (folder / f"{name}.txt").write_text("\n".join(stage.paragraphs) + "\n", encoding="utf-8")
     rows = ",\n".join(json.dumps(word) for word in stage.words)
@@ -213,12 +213,12 @@ def write(folder: Path, name: str, stage: Stage, sound: np.ndarray) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="a folder for the sessions")
-    parser.add_argument("--minutes", type=float, default=120, help="of all sessions together (default: 120)")
-    parser.add_argument("--each", type=float, default=4, help="minutes of one session (default: 4)")
-    parser.add_argument("--kinds", default=",".join(KINDS), help="which take turns (default: all)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the sessions")
+    parser.add_argument("--minutes", type=float, default=120, help="total length of all sessions (default: 120)")
+    parser.add_argument("--each", type=float, default=4, help="length of one session in minutes (default: 4)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="kinds of sessions, which alternate (default: all)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--corpus", type=Path, default=CORPUS, help="sentences, of which the held-out ones are taken")
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="file of sentences; the held-out ones are used")
     options = parser.parse_args()
     kinds = options.kinds.split(",")
     if unknown := sorted(set(kinds) - KINDS.keys()):

@@ -1,4 +1,4 @@
-"""Speech in shards: a process of its own speaks sentence after sentence while the trainer already learns."""
+"""Shards of synthetic speech, made by a separate process while training already runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from training.voices import RATE, Speakers, Spoken
 SHARD_SECONDS = 1200
 
 MOST_HOURS = 60.0
-"""Speech that a trainer keeps in memory; shards beyond it are not heard."""
+"""How much speech the trainer keeps in memory; more shards are not used."""
 
 
 def write_shard(path: Path, utterances: list[Spoken]) -> None:
-    """Whole or not at all."""
+    """Write a shard completely or not at all."""
     part = path.with_suffix(".part")
     with part.open("wb") as file:
         pickle.dump(utterances, file, protocol=pickle.HIGHEST_PROTOCOL)
@@ -32,7 +32,7 @@ def read_shard(path: Path) -> list[Spoken]:
 
 
 def speak_held_out(corpus: Path, n: int, unseen: bool) -> list[Spoken]:
-    """The test set: the same sentences, in training voices or in unseen ones; a fifth from flite."""
+    """The test set: the same sentences in training voices or in unseen voices; a fifth of them by flite."""
     speakers, choice = Speakers(), random.Random(4242 + unseen)
     out = []
     for i, text in enumerate(held_out_sentences(corpus, n)):

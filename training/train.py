@@ -1,4 +1,4 @@
-"""Trains `tiny` until a deadline; resumes where it stopped. See README.md."""
+"""Training of `tiny` until a deadline; resumes where it stopped. See README.md."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from training.synth import read_shard
 from training.vocabulary import load_vocabulary, train_vocabulary
 
 PEAK_RATE, PEAK_MATRIX_RATE = 1.2e-3, 1e-2
-"""Of AdamW (norms, biases, convolutions, tables, heads) and of Muon (the matrices between layers)."""
+"""Learning rates of AdamW (norms, biases, convolutions, tables, heads) and of Muon (matrices between layers)."""
 WARM_STEPS = 150
 HEAD_STEPS = 150
-"""With weights from outside only the heads learn for so long, since those are not exported."""
+"""With imported weights, only the heads are trained for this many steps, since heads are not exported."""
 STEADY_PART = 0.25
-"""Of the time after the decoder listens: the rate stays at its peak, then falls along a cosine."""
+"""The share of the time after the decoder listens in which the rate stays at its peak; then it falls (cosine)."""
 TOKEN_CTC = 0.3
 DEAF_SECONDS = 3.5
-"""Until the decoder listens it hears utterances of at most so many seconds, clean ones; longer ones teach nothing."""
+"""Until the decoder listens, utterances are clean and at most this long; it learns nothing from longer ones."""
 DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 80.0
 LISTENS_BELOW = 2.4
-"""The loss of the text, averaged over 50 steps, that no language model without ears reaches."""
+"""A text loss, averaged over 50 steps, below which the decoder must be listening to the sound."""
 LONGEST = ((0.1, 6.0), (0.2, 10.0), (0.28, 18.0), (1.0, 30.0))
-"""Until this part of the time after the decoder listens: utterances of at most so many seconds."""
+"""(share of the time after the decoder listens, longest utterance in seconds until then)."""
 PLAIN_PART = 0.04
-"""The first part after the decoder listens sees clean sound too."""
+"""The share of the time after the decoder listens in which the sound stays clean."""
 CTC_PART = 0.4
-"""Until then the character head counts as much as the text: without it the decoder does not learn to listen."""
+"""The character loss has full weight for this share of the time; without it the decoder never listens."""
 
 
 def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object, sound: object) -> None:
-    """The process that makes examples."""
+    """The main function of a process that makes examples."""
     torch.set_num_threads(1)
     for batch in batches(folder, seed, sound, longest, augment):
         queue.put(batch)
@@ -54,7 +54,7 @@ def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: obj
 def forward(
     network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(loss of the answer's tokens, of the character head, of the audio embeddings read as tokens)."""
+    """The losses of the answer's tokens, of the character head, and of the audio embeddings read as tokens."""
     samples = [len(e.wave) for e in batch]
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
@@ -97,7 +97,7 @@ def forward(
 
 
 def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> Tensor:
-    """Per label; rows with more labels than places count nothing."""
+    """The CTC loss per label; rows with more labels than positions are ignored."""
     losses = F.ctc_loss(
         log_probabilities.transpose(0, 1),
         torch.tensor([label for row in labels for label in row], dtype=torch.long),
@@ -111,7 +111,7 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
 
 
 def exported(folder: Path) -> dict[str, Tensor]:
-    """The weights that `export.py` wrote, in float32."""
+    """The weights of an exported folder, in float32."""
     weights = load_file(folder / "model.safetensors")
     return {name.removeprefix("thinker."): value.float() for name, value in weights.items()}
 
@@ -126,9 +126,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
     parser.add_argument("--work", type=Path, default=Path("training/.work"))
-    parser.add_argument("--minutes", type=float, default=120, help="of training in all, earlier runs counted")
+    parser.add_argument("--minutes", type=float, default=120, help="total training time, including earlier runs")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--start-from", type=Path, help="an exported folder: its weights, where there is no checkpoint")
+    parser.add_argument(
+        "--start-from", type=Path, help="exported folder whose weights to start from where there is no checkpoint"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)

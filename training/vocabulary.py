@@ -21,12 +21,12 @@ ADDED += [f"<|{what}_{side}|>" for what in ("object_ref", "box", "quad", "vision
 ADDED += ["<|vision_pad|>", "<|image_pad|>", "<|video_pad|>", *PLAIN, "<|audio_start|>", "<|audio_end|>"]
 ADDED += ["<tts_pad>", "<tts_text_bos>", "<tts_text_eod>", "<tts_text_bos_single>", "<non_speech>", "<|audio_pad|>"]
 ADDED += [f"<blank{i}>" for i in range(1, 28)] + ["<asr_text>"]
-"""The 62 of the released tokenizer, in its order."""
+"""The 62 added tokens of the released tokenizer, in its order."""
 NOT_SPECIAL = {*PLAIN, "<non_speech>", "<asr_text>"}
 
 
 def train_vocabulary(corpus: Path, folder: Path) -> None:
-    """Writes vocab.json, merges.txt and tokenizer_config.json."""
+    """Train the vocabulary; write vocab.json, merges.txt and tokenizer_config.json."""
     tokenizer = _empty(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[], show_progress=False
@@ -63,7 +63,7 @@ def train_vocabulary(corpus: Path, folder: Path) -> None:
 
 
 def load_vocabulary(folder: Path) -> Tokenizer:
-    """With the added tokens at the ids right behind the vocabulary."""
+    """The tokenizer, with the added tokens at the ids after the vocabulary."""
     tokenizer = _empty(models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt")))
     tokenizer.add_tokens([AddedToken(t, normalized=False, special=t not in NOT_SPECIAL) for t in ADDED])
     assert tokenizer.token_to_id("<asr_text>") == SIZE + len(ADDED) - 1

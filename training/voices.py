@@ -1,4 +1,4 @@
-"""Who speaks: voices to train on, and voices that are only ever tested."""
+"""Voices: for training, and for tests only."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ UNSEEN_ESPEAK = [
     "en-us+Annie", "en+f5", "en-us+robert", "en+michel", "en-us+m8", "en-gb-x-gbcwmd+caleb",
     "en-gb-x-gbcwmd", "en-us+steph3",
 ]  # fmt: skip
-"""Six variants and an accent that no training voice has."""
+"""Six variants and an accent for tests only."""
 FLITE = ["us_slt", "us_awb", "us_kal16", "us_kal16"]
 UNSEEN_FLITE = ["us_rms"]
 
 
 @dataclass(frozen=True)
 class Spoken:
-    """One utterance at 16 kHz, cut close to the first and last sound."""
+    """One utterance at 16 kHz, trimmed to the first and last sound."""
 
     samples: np.ndarray
-    """int16 [n]"""
+    """[n] int16 samples."""
     words: list[str]
     starts: np.ndarray
-    """int32: the first sample of each word."""
+    """The first sample of each word, int32."""
     ends: np.ndarray
     voice: str
 
@@ -44,14 +44,14 @@ class Spoken:
 
 
 class Speakers:
-    """All synthesisers; one per process."""
+    """All synthesisers; make only one per process."""
 
     def __init__(self) -> None:
         self._espeak = Espeak()
         self._flite = Flite()
 
     def say(self, text: str, choice: random.Random, unseen: bool = False, flite: bool | None = None) -> Spoken | None:
-        """`text` in a voice by chance; None where a synthesiser swallowed words or was silent."""
+        """Speak `text` in a random voice; None where the synthesiser dropped words or was silent."""
         if flite if flite is not None else choice.random() < 0.1:
             return self.flite(text, choice.choice(UNSEEN_FLITE if unseen else FLITE), choice.uniform(0.85, 1.25))
         if unseen:
@@ -62,7 +62,7 @@ class Speakers:
         return self.espeak(text, voice, choice.randint(125, 215), choice.randint(25, 75), choice.randint(25, 75))
 
     def espeak(self, text: str, voice: str, rate: int, pitch: int, pitch_range: int) -> Spoken | None:
-        """Words a minute; pitch and its range from 0 to 99."""
+        """Speak with espeak-ng: `rate` in words per minute, pitch and pitch range from 0 to 99."""
         samples, events = self._espeak.speak(text, voice, rate, pitch, pitch_range, 0)
         if len(samples) < 2000 or not events:
             return None
@@ -73,7 +73,7 @@ class Speakers:
         return _trimmed(sound, text.split(), starts, ends, voice)
 
     def flite(self, text: str, voice: str, stretch: float) -> Spoken | None:
-        """`stretch` times as long as the voice speaks by itself."""
+        """Speak with flite, `stretch` times as long as the voice's default."""
         samples, rate, times = self._flite.speak(text, voice, stretch)
         if len(times) != len(text.split()):
             return None
@@ -90,7 +90,7 @@ def _resampled(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def _trimmed(sound: np.ndarray, words: list[str], starts: np.ndarray, ends: np.ndarray, voice: str) -> Spoken | None:
-    """Silence at both ends goes; a word's end is where its sound ends, not where the pause after it does."""
+    """Trim silence at both ends, and end each word where its sound ends, not after the following pause."""
     hop = 160
     n = len(sound) // hop
     if n < 10:
