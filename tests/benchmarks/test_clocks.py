@@ -1,4 +1,4 @@
-"""Two clocks: on one a step costs nothing, on the other it takes its time and delays the next."""
+"""The two clocks of a timeline: on one a step takes no time, on the other it delays the next step."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def session(cost: float, step_cost: float | None = None) -> Timeline:
     return play(transcriber, samples, step_cost, clock)
 
 
-def test_a_quick_step_delays_only_what_it_shows() -> None:
+def test_a_fast_step_delays_only_its_own_text() -> None:
     timeline = session(cost=0.25)
     delays = {round(m.wall_seconds - m.heard_seconds, 6) for m in timeline.moments if m.step < 5}
     assert delays == {0.25}
@@ -44,12 +44,12 @@ def test_steps_that_cost_more_than_their_sound_fall_behind() -> None:
     assert lags == pytest.approx([0.5 * i for i in range(10)], abs=0.06)
 
 
-def test_the_sound_clock_does_not_see_what_steps_cost() -> None:
+def test_the_unaware_clock_does_not_depend_on_the_cost_of_steps() -> None:
     slow, quick = session(cost=1.5), session(cost=0.1)
     assert [m.heard_seconds for m in slow.moments] == [m.heard_seconds for m in quick.moments]
 
 
-def test_a_given_cost_takes_the_place_of_the_measured_one_on_the_clock_alone() -> None:
+def test_a_given_cost_replaces_the_measured_cost_on_the_aware_clock_only() -> None:
     timeline = session(cost=0.1, step_cost=0.4)
     assert timeline.moments[0].wall_seconds - timeline.moments[0].heard_seconds == pytest.approx(0.4)
     assert timeline.step_seconds[0] == pytest.approx(0.1)

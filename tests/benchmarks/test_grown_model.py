@@ -1,4 +1,4 @@
-"""A grown model computes what the small one does: that is what makes figures of the true size true."""
+"""A grown model computes the same function as the small one, which makes benchmarks at the released size valid."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ FIRST_ADDED_ID = 3000
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[LoadedModel, LoadedModel]:
-    """The embedded model, and a wider, deeper one grown from it."""
+    """The embedded model, and a wider and deeper model grown from it."""
     folder = tmp_path_factory.mktemp("grown")
     write_checkpoint(folder, resolve("tiny"), AUDIO, TEXT, FIRST_ADDED_ID)
     return load("tiny", dtype=mx.float32), load_grown(folder)
@@ -89,7 +89,7 @@ def test_a_grown_checkpoint_has_the_files_of_a_released_one(tmp_path: Path) -> N
     assert {path.name for path in tmp_path.iterdir()} == expected
 
 
-def test_a_kept_checkpoint_is_made_anew_when_the_small_model_is_another(
+def test_a_kept_checkpoint_is_written_again_for_another_small_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = (replace(AUDIO, output_dim=256), replace(TEXT, vocab_size=152_000, hidden_size=256))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`, as a developer calls it."""
+"""`python -m benchmarks`, from the command line."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ def benchmark(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
     return main()
 
 
-def test_the_benchmark_tells_stages_and_leaves_a_trace(
+def test_the_benchmark_prints_stages_and_writes_a_trace(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trace = tmp_path / "trace.json"
@@ -29,7 +29,7 @@ def test_the_benchmark_tells_stages_and_leaves_a_trace(
     assert json.loads(trace.read_text())["traceEvents"]
 
 
-def test_the_benchmark_knows_its_geometries(
+def test_an_unknown_geometry_lists_the_known_ones(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert benchmark("--geometry", "9b", monkeypatch=monkeypatch) == 1

@@ -1,4 +1,4 @@
-"""The real stream over a recogniser that knows what is said when: what it loses, doubles or takes back is counted."""
+"""The real stream over the oracle: every lost, doubled or revised word is counted."""
 
 import os
 from functools import cache
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.oracle import PUBLISHED, Faults, Loop, Oracle
+from benchmarks.oracle_counts import UNBROKEN
 from benchmarks.oracle_session import OracleSession, count_words, run_oracle
 from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.errors import ModelError
@@ -22,10 +23,6 @@ from livecap.transcript import SAMPLE_RATE
 
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 QWEN = Path(__file__).parents[3] / "shared" / "tokenizer"
-UNBROKEN = ScriptStyle(
-    pause_chance=0.02, pause_seconds=(0.1, 0.5), repeat_chance=0.05, most_repeats=5, count_chance=0.03
-)
-"""Speech whose pauses end no utterance, with words said several times and counting: every prompt has to roll."""
 CHUNKS = ("0.5", "2", "default")
 
 faults = st.builds(
@@ -50,7 +47,7 @@ styles = st.builds(
 
 @cache
 def tokenizer() -> Tokenizer:
-    """Qwen's where it is at hand, else that of the embedded model."""
+    """Qwen's tokenizer where it is available, else the embedded model's."""
     return Tokenizer.from_folder(QWEN if QWEN.is_dir() else resolve("tiny"))
 
 
@@ -61,7 +58,7 @@ def run(words: list[SpokenWord], mode: str = "default", faults: Faults = PUBLISH
 # ---- the oracle itself
 
 
-def test_the_oracle_goes_on_where_the_prefix_ends() -> None:
+def test_the_oracle_continues_where_the_prefix_ends() -> None:
     words = speak(30, seed=1)
     oracle = Oracle(words, tokenizer(), Faults())
     oracle.begin(0)
@@ -71,17 +68,17 @@ def test_the_oracle_goes_on_where_the_prefix_ends() -> None:
         assert oracle.decode((1,), everything[:n], (), 500).ids == everything[n:]
 
 
-def test_the_oracle_says_a_word_again_that_the_prefix_lacks() -> None:
+def test_the_oracle_repeats_a_word_that_the_prefix_lacks() -> None:
     words = [SpokenWord(text, i * 8000, i * 8000 + 6000) for i, text in enumerate("one two three four".split())]
     oracle = Oracle(words, tokenizer(), Faults())
-    oracle.begin(4000)  # "one" is cut in two: what is heard begins with "two"
+    oracle.begin(4000)  # inside "one", so the first whole word is "two"
     oracle.append(np.zeros(40_000, np.float32))
     assert tokenizer().decode(oracle.decode((), (), (), 50).ids).split() == ["two", "three", "four"]
     prefix = tokenizer().encode(" two")
     assert tokenizer().decode(oracle.decode((1,), prefix, (), 50).ids).split() == ["three", "four"]
 
 
-def test_the_same_question_has_the_same_answer() -> None:
+def test_the_same_input_has_the_same_answer() -> None:
     words = speak(40, seed=2)
     answers = []
     for _ in range(2):
@@ -113,7 +110,7 @@ def test_the_default_faults_reproduce_what_was_published() -> None:
 def test_stable_text_is_never_revised_whatever_the_model_does(
     seed: int, faults: Faults, style: ScriptStyle, chunk_seconds: float | None
 ) -> None:
-    """Short examples, so that one that fails can be made small; `benchmarks.oracle_counts` hears a million steps."""
+    """Short examples, so that a failing one can be reduced; `benchmarks.oracle_counts` runs a million steps."""
     words = speak(80, seed, style)
     config = StreamConfig(ChunkConfig(chunk_seconds))
     session = run_oracle(words, tokenizer(), config, faults, seed=seed)
@@ -121,15 +118,15 @@ def test_stable_text_is_never_revised_whatever_the_model_does(
 
 
 @pytest.mark.parametrize("mode", CHUNKS)
-def test_nothing_is_lost_and_nothing_said_twice_at_pauses(mode: str) -> None:
+def test_no_word_is_lost_or_doubled_at_pauses(mode: str) -> None:
     words = speak(20_000 if PROVE else 1500, seed=7, style=ScriptStyle(pause_chance=0.15, repeat_chance=0))
     counted = count_words(words, run(words, mode, Faults()).text)
     assert (counted.lost, counted.invented) == ([], [])
 
 
 @pytest.mark.parametrize("mode", CHUNKS)
-def test_rolling_the_prompt_loses_and_doubles_nothing(mode: str) -> None:
-    """Some 70 rolls for 4000 words; `benchmarks.oracle_counts` makes more than 10,000 in the three modes."""
+def test_rolling_the_prompt_loses_and_doubles_no_word(mode: str) -> None:
+    """About 70 rolls in 4000 words; `benchmarks.oracle_counts` makes 10,000 in three modes."""
     words = speak(40_000 if PROVE else 4_000, seed=7, style=UNBROKEN)
     session = run(words, mode, Faults())
     assert session.n_rolls > (600 if PROVE else 60)
@@ -138,7 +135,7 @@ def test_rolling_the_prompt_loses_and_doubles_nothing(mode: str) -> None:
 
 
 def test_a_word_that_ends_just_before_the_cut_leaves_with_its_sound() -> None:
-    """What the full counts found: one word in some 1600 rolls."""
+    """Found by the full counts, once in about 1600 rolls."""
     row = speak(30_000, seed=7, style=UNBROKEN)[23136:23266]
     shift = row[0].start_sample - SAMPLE_RATE // 2
     words = [SpokenWord(w.text, w.start_sample - shift, w.end_sample - shift) for w in row]
@@ -147,7 +144,7 @@ def test_a_word_that_ends_just_before_the_cut_leaves_with_its_sound() -> None:
 
 
 FOUND_BY_FULL_COUNTS = [(53_518, 53_698), (198_442, 198_662)]
-"""Pieces of the long script in which one of several equal words is lost at a chunk of 2 s: two in 3545 prompts."""
+"""Parts of the long script in which one of several equal words was lost at a chunk of 2 s: two in 3545 prompts."""
 
 
 @pytest.mark.skipif(not QWEN.is_dir(), reason="found with Qwen's tokens")
@@ -162,7 +159,7 @@ def test_equal_words_at_a_roll_are_not_lost(first: int, last: int) -> None:
 
 @pytest.mark.parametrize("mode", CHUNKS)
 @pytest.mark.parametrize("word", ["no", "very", "ha"])
-def test_a_word_that_is_said_twenty_times_is_kept_twenty_times(word: str, mode: str) -> None:
+def test_a_word_repeated_twenty_times_is_kept_twenty_times(word: str, mode: str) -> None:
     before, after = speak(20, seed=1), speak(20, seed=2)
     at = before[-1].end_sample
     row = [SpokenWord(word, at + 3200 + i * 6400, at + 8000 + i * 6400) for i in range(20)]
@@ -187,7 +184,7 @@ def test_a_loop_of_any_period_is_committed_at_most_once_more(mode: str, period: 
     assert len(counted.lost) <= period
 
 
-def test_what_is_invented_where_nobody_speaks_is_not_committed() -> None:
+def test_invented_words_in_silence_are_not_committed() -> None:
     words = speak(30, seed=4)
     at = words[-1].end_sample
     noises = [SpokenWord("", at + i * 5 * SAMPLE_RATE, at + i * 5 * SAMPLE_RATE + 12_000) for i in range(1, 10)]
@@ -195,12 +192,12 @@ def test_what_is_invented_where_nobody_speaks_is_not_committed() -> None:
     assert "thank" not in session.text.casefold()
 
 
-def test_a_model_that_crashes_says_so() -> None:
+def test_a_crash_of_the_model_is_raised() -> None:
     with pytest.raises(ModelError):
         run(speak(60, seed=1), faults=Faults(crash_at=5))
 
 
-def test_a_model_that_hangs_hangs_where_it_was_told_to() -> None:
+def test_the_oracle_hangs_in_the_requested_decode() -> None:
     words = speak(20, seed=1)
     hung: list[int] = []
     oracle = Oracle(words, tokenizer(), Faults(hang_at=2), hang=lambda: hung.append(oracle.n_decodes))
@@ -210,7 +207,7 @@ def test_a_model_that_hangs_hangs_where_it_was_told_to() -> None:
     assert hung == [3]
 
 
-def test_a_slow_model_makes_steps_longer() -> None:
+def test_with_a_slow_model_there_are_fewer_steps() -> None:
     words = speak(300, seed=1)
     slow = run(words, "default", Faults(cost_seconds=1.0))
     assert slow.n_steps < run(words, "default", Faults(cost_seconds=0.05)).n_steps / 2

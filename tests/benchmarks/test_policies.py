@@ -1,4 +1,4 @@
-"""Policies over the oracle, as a table: quick, and the same every time."""
+"""`python -m benchmarks.policies`: the figures of policies over the oracle."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ def run(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     return main()
 
 
-def test_with_a_model_that_is_always_right_nothing_is_wrong_and_nothing_taken_back(
+def test_with_a_model_that_is_always_right_there_are_no_errors_and_no_revisions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "figures.json"
@@ -33,7 +33,7 @@ def test_the_same_command_gives_the_same_figures(tmp_path: Path, monkeypatch: py
     assert found[0] == found[1]
 
 
-def test_a_missed_bound_or_a_wrong_mode_fails(
+def test_a_missed_bound_or_an_invalid_mode_fails(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--minutes", "1", "--mode", "2", "--require", "rtf <= 0"], monkeypatch) == 1

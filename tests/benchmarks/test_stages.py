@@ -49,15 +49,15 @@ def test_measuring_changes_no_text(run: Run, tiny: LoadedModel) -> None:
     assert [m.update.text for m in timeline.moments] == watched
 
 
-def test_memory_and_shapes_are_told(run: Run) -> None:
+def test_memory_and_shapes_are_reported(run: Run) -> None:
     memory = run.figures["memory_mb"]
     assert memory["mlx_active"] <= memory["mlx_peak"]
-    assert on_cpu or memory["mlx_active"] > 0, "on a processor the weights are NumPy's"
+    assert on_cpu or memory["mlx_active"] > 0, "on a CPU, NumPy holds the weights"
     assert 0 < memory["resident"] <= memory["resident_peak"]
     assert all(n >= 1 for n in run.figures["distinct_shapes"].values())
 
 
-def test_a_trace_is_what_browsers_open(run: Run) -> None:
+def test_a_trace_has_the_format_of_chrome(run: Run) -> None:
     events = json.loads(run.stages.trace())["traceEvents"]
     spans = [event for event in events if event["ph"] == "X"]
     assert {event["name"] for event in spans} >= {"decode", "prefill", "generate"}
@@ -72,7 +72,7 @@ def test_the_beginning_of_a_recording_ends_between_words() -> None:
     assert len(part.samples) <= 8 * 16_000
 
 
-def test_recordings_over_and_over_keep_their_word_times() -> None:
+def test_repeated_recordings_keep_their_word_times() -> None:
     whole = read_reference(demo_recording())
     twice = repeated([whole], whole.seconds + 2)
     n = len(whole.words)
@@ -81,8 +81,8 @@ def test_recordings_over_and_over_keep_their_word_times() -> None:
     assert (twice.samples[shift : shift + len(whole.samples)] == whole.samples).all()
 
 
-def test_the_end_of_a_long_run_is_held_against_the_same_sound_and_the_machine_at_its_beginning() -> None:
-    """Steps of the second half of each round cost twice those of the first, and the machine slows down by a half."""
+def test_growth_compares_the_same_sound_and_divides_out_the_speed_of_the_machine() -> None:
+    """Steps in the second half of each period cost twice as much, and the machine becomes slower by half."""
     moments = [SimpleNamespace(step=i, heard_seconds=float(i)) for i in range(2300)]
     slower = [1 + i / 2300 for i in range(2300)]
     costs = [cost * (1.0 if i % 250 < 125 else 2.0) for i, cost in enumerate(slower)]
@@ -94,13 +94,13 @@ def test_the_end_of_a_long_run_is_held_against_the_same_sound_and_the_machine_at
     assert (compared["seconds_compared"], compared["resident_mb"]) == (750, 2)
 
 
-def test_the_yardstick_is_a_process_that_answers_and_ends() -> None:
+def test_the_speed_process_answers_and_ends() -> None:
     with MachineSpeed() as machine_speed:
         assert machine_speed.measure() > 0 and machine_speed.measure() > 0
     assert machine_speed.process.returncode == 0
 
 
-def test_a_yardstick_that_died_is_told_in_a_line() -> None:
+def test_a_speed_process_that_died_is_an_error_of_one_line() -> None:
     with MachineSpeed() as machine_speed:
         machine_speed.process.kill()
         machine_speed.process.wait()

@@ -1,4 +1,4 @@
-"""What two sessions heard differently, word by word."""
+"""Comparing two sessions word by word."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def session(parent: Path, texts: list[str]) -> RecordedSession:
     return RecordedSession(write(parent, said(texts)))
 
 
-def test_changes_are_told_with_the_words_around_them(tmp_path: Path) -> None:
+def test_changes_come_with_the_words_around_them(tmp_path: Path) -> None:
     expected = session(tmp_path, ["Good morning everyone.", "The budget is four summer offsites."])
     heard = session(tmp_path, ["Good morning, everyone!", "The budget is for the summer offsites"])
     found = compare(heard, expected)
@@ -27,19 +27,19 @@ def test_changes_are_told_with_the_words_around_them(tmp_path: Path) -> None:
     assert found.word_error_rate == 2 / 9
 
 
-def test_a_session_differs_from_itself_in_nothing(tmp_path: Path) -> None:
+def test_a_session_does_not_differ_from_itself(tmp_path: Path) -> None:
     one = session(tmp_path, ["Good morning everyone."] * 60)
     found = compare(one, one)
     assert found.changes == () and found.word_error_rate == 0 and found.n_words == 180
 
 
 def overlapping(parent: Path, first: str, rest: str, labels: tuple[str, str] = ("me", "them")) -> RecordedSession:
-    """Two tracks; the words of the first are two utterances, cut anywhere."""
+    """A session of two tracks; the first has two utterances."""
     mine = said([first, rest], labels[0])
     return RecordedSession(write(parent, [*mine, *said(["What did the customer say about it?"], labels[1])]))
 
 
-def test_words_of_two_who_speak_at_once_are_compared_for_each(tmp_path: Path) -> None:
+def test_tracks_with_simultaneous_speech_are_compared_one_by_one(tmp_path: Path) -> None:
     expected = overlapping(tmp_path / "a", "The report is red.", "I have three small questions for you.")
     heard = overlapping(tmp_path / "b", "The report is red. I have three small", "questions for two.")
     found = compare(heard, expected)
@@ -48,7 +48,7 @@ def test_words_of_two_who_speak_at_once_are_compared_for_each(tmp_path: Path) ->
     assert found.n_words == 18 and found.word_error_rate == 1 / 18
 
 
-def test_a_track_that_was_called_otherwise_is_compared_all_the_same(tmp_path: Path) -> None:
+def test_a_track_with_another_label_is_still_compared(tmp_path: Path) -> None:
     expected = overlapping(tmp_path / "a", "One.", "Yes.")
     assert compare(overlapping(tmp_path / "b", "One.", "Yes.", ("Anna", "them")), expected).changes == ()
 
@@ -65,7 +65,7 @@ texts = st.lists(st.lists(st.sampled_from("a b c d".split()), max_size=6).map(" 
 
 
 @given(texts, texts)
-def test_parts_cost_no_exactness_where_utterances_agree_in_time(
+def test_comparing_in_parts_is_exact_where_utterances_agree_in_time(
     tmp_path_factory: TempPathFactory, expected: list[str], heard: list[str]
 ) -> None:
     parent = tmp_path_factory.mktemp("sessions")

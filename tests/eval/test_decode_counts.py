@@ -1,4 +1,4 @@
-"""The counting recogniser says what the stream's own statistics say, and where prompts rolled."""
+"""The counting recogniser agrees with the stream's own statistics, and notes where prompts rolled."""
 
 import pytest
 

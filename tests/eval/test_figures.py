@@ -1,4 +1,4 @@
-"""What `livecap eval` counts, on sessions written by hand whose figures can be counted by hand."""
+"""Figures of `livecap eval`, on small sessions whose figures can be counted by hand."""
 
 import jiwer
 import numpy as np
@@ -18,7 +18,7 @@ words = st.lists(st.sampled_from("a b c d".split()), max_size=12)
 
 
 def said(text: str, every: float = 0.5, begin: float = 1.0, silence: float = 2.0) -> Reference:
-    """A word each `every` seconds from `begin`, which lasts half of that."""
+    """A reference with a word every `every` seconds from `begin`; each word lasts half of that."""
     spoken = tuple(
         SpokenWord(word, round((begin + i * every) * SAMPLE_RATE), round((begin + (i + 0.5) * every) * SAMPLE_RATE))
         for i, word in enumerate(text.split())
@@ -27,7 +27,7 @@ def said(text: str, every: float = 0.5, begin: float = 1.0, silence: float = 2.0
 
 
 def session(*rows: tuple[float, str, str], cost: float = 0.1, utterance: int = 0) -> Timeline:
-    """(seconds heard, stable, partial) of one utterance; the last row closes it."""
+    """The timeline of one utterance from rows (seconds heard, stable, partial); the last row closes it."""
     timeline = Timeline(sound_seconds=rows[-1][0])
     for i, (heard, stable, partial) in enumerate(rows):
         final = i == len(rows) - 1
@@ -43,12 +43,12 @@ def measured(reference: Reference, timeline: Timeline) -> Measurement:
 
 
 @given(words.filter(bool), words)
-def test_the_quick_distance_is_the_well_known_one(expected: list[str], heard: list[str]) -> None:
+def test_the_edit_distance_is_that_of_jiwer(expected: list[str], heard: list[str]) -> None:
     assert edit_distance(expected, heard) == round(jiwer.wer(" ".join(expected), " ".join(heard)) * len(expected))
 
 
 @given(words, words)
-def test_an_alignment_costs_what_the_distance_says_and_holds_every_word_once(a: list[str], b: list[str]) -> None:
+def test_an_alignment_has_every_word_once_and_the_cost_of_the_edit_distance(a: list[str], b: list[str]) -> None:
     pairs = align(a, b)
     assert [i for i, _ in pairs if i is not None] == list(range(len(a)))
     assert [j for _, j in pairs if j is not None] == list(range(len(b)))
@@ -56,7 +56,7 @@ def test_an_alignment_costs_what_the_distance_says_and_holds_every_word_once(a: 
 
 
 @given(words, st.integers(0, 12))
-def test_a_text_that_stops_early_costs_nothing_where_the_end_is_open(text: list[str], n: int) -> None:
+def test_with_an_open_end_a_text_that_stops_early_costs_nothing(text: list[str], n: int) -> None:
     assert matches(align(text, text[:n], open_end=True), text, text[:n]) == [(i, i) for i in range(len(text[:n]))]
 
 
@@ -73,27 +73,27 @@ def test_latencies_of_a_session_are_those_counted_by_hand() -> None:
     assert latencies["close"].unaware == [0.75]
 
 
-def test_a_word_that_came_out_wrong_has_no_latency() -> None:
+def test_a_wrong_word_has_no_latency() -> None:
     timeline = session((2.5, "", "one too three"), (3.0, "one too three", ""))
     assert len(measured(said("one two three"), timeline).latencies["commit"].unaware) == 2
 
 
-def test_a_word_cannot_be_said_before_it_was_spoken() -> None:
-    """The first "no" was heard; the second was not: it is not the first one's partner though they are equal."""
+def test_a_word_shown_before_it_was_spoken_is_another_word() -> None:
+    """The text has the first "no". The second is equal, but it was spoken later, so it must not be paired with it."""
     timeline = session((1.5, "", "no"), (1.6, "no", ""))
     reference = said("no yes no")
     latency = measured(reference, timeline).latencies["commit"].unaware
     assert latency == pytest.approx([1.6 - 1.25])
 
 
-def test_the_partial_is_behind_by_the_speech_since_its_newest_right_word() -> None:
+def test_partial_latency_is_the_speech_since_the_newest_correct_word() -> None:
     reference = said("one two three four")
     timeline = session((1.9, "", "one"), (3.0, "one two three four", ""))
     # one ends at 1.25, two at 1.75, four at 2.75: nothing is spoken between 1.75 and 2, nor after 2.75
     assert measured(reference, timeline).latencies["partial"].unaware == pytest.approx([0.5, 1.5])
 
 
-def test_words_that_change_are_unstable_and_words_that_follow_are_not() -> None:
+def test_changed_words_are_unstable_and_added_words_are_not() -> None:
     timeline = session(
         (1.5, "", "one to"), (2.0, "", "one two thee"), (2.5, "", "one two three"), (3, "one two three", "")
     )
@@ -102,13 +102,13 @@ def test_words_that_change_are_unstable_and_words_that_follow_are_not() -> None:
     assert figures.normalized_erasure == pytest.approx(2 / 3)
 
 
-def test_a_word_slipped_in_makes_its_neighbours_erased_but_not_unstable() -> None:
+def test_an_inserted_word_makes_following_words_erased_but_not_unstable() -> None:
     timeline = session((1.5, "", "one three"), (2.0, "", "one two three"), (3, "one two three", ""))
     figures = measured(said("one two three"), timeline).stability
     assert (figures.n_unstable_words, figures.n_erased_tokens) == (0, 1)
 
 
-def test_text_that_moves_into_the_next_utterance_is_not_taken_back() -> None:
+def test_text_that_moves_into_the_next_utterance_is_not_unstable() -> None:
     timeline = session((1.5, "", "one two three"), (2.0, "one two", ""))
     rest = session((2.0, "", "three"), (2.5, "three", ""), utterance=1)
     moments = timeline.moments + [Moment(m.update, m.heard_seconds, m.wall_seconds, m.step + 1) for m in rest.moments]
@@ -124,10 +124,10 @@ def test_text_that_moves_into_the_next_utterance_is_not_taken_back() -> None:
         ([(1.0, "one two", ""), (2.0, "one too", "")], 1),
     ],
 )
-def test_stable_text_that_changes_is_counted(rows: list[tuple[float, str, str]], expected: int) -> None:
+def test_a_change_of_stable_text_is_a_revision(rows: list[tuple[float, str, str]], expected: int) -> None:
     assert revisions(session(*rows).moments) == expected
 
 
-def test_a_closed_utterance_that_speaks_again_is_counted() -> None:
+def test_an_update_of_a_closed_utterance_is_a_revision() -> None:
     moments = session((1.0, "one", "")).moments
     assert revisions([*moments, *moments]) == 1

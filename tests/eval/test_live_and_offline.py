@@ -1,4 +1,4 @@
-"""What a session says live is held against what the model says offline, on recordings that travel with livecap."""
+"""Live text compared with offline text, on the project's recordings."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
 QUICK = ("dictation", "continuous", "turns")
 
 
-def test_live_text_is_at_most_two_points_worse_than_offline_and_no_recording_two_words_more() -> None:
+def test_live_text_is_at_most_two_points_worse_than_offline_text() -> None:
     paths = [path for path in RECORDINGS if os.environ.get("LIVECAP_PROVE") or path.stem in QUICK]
     figures, _ = evaluate(Plan("tiny", ("default", "2"), step_cost=0.1), paths)
     assert {column["mode"] for column in figures["all"]} == {"default", "2 s"}
@@ -24,7 +24,7 @@ def test_live_text_is_at_most_two_points_worse_than_offline_and_no_recording_two
     by_recording = {row["recording"]: row["wer"] for row in figures["recordings"] if row["mode"] == "2 s"}
     assert len(by_recording) == len(paths)
     for name, wer in by_recording.items():
-        a_word = 1 / n_words(name)  # the shortest have a hundred: two words more or less are chance
+        a_word = 1 / n_words(name)  # the shortest recordings have a hundred words, so two words are chance
         assert wer["stable"] <= wer["offline"] + 0.02 + 2 * a_word, name
 
 
@@ -35,7 +35,7 @@ def n_words(name: str) -> int:
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**31), st.floats(1, 100))
-def test_offline_pieces_cover_the_sound_and_fit_a_prompt(seed: int, seconds: float) -> None:
+def test_offline_pieces_cover_the_sound_and_fit_into_a_prompt(seed: int, seconds: float) -> None:
     random = np.random.default_rng(seed)
     n = round(seconds * 16_000)
     loud = np.repeat(random.random(n // 4000 + 1) < 0.8, 4000)[:n]

@@ -1,4 +1,4 @@
-"""Errors near the places where prompts roll, held against errors elsewhere."""
+"""Errors near seams compared with errors elsewhere."""
 
 import pytest
 
@@ -6,28 +6,28 @@ from livecap.eval.seam_errors import SeamErrors, seam_errors
 from tests.eval.test_figures import said
 
 TEXT = "a b c d e f g h i j k l m n o p q r s t"
-"""A word each half second from 1 s on."""
+"""A word every half second, starting at 1 s."""
 
 
-def test_an_error_belongs_to_the_word_it_happened_to() -> None:
-    seam = 16_000 * 5  # near are the words from 3 s to 7 s: e to m, nine of twenty
+def test_an_error_belongs_to_its_word() -> None:
+    seam = 16_000 * 5  # the words from 3 s to 7 s are near: e to m, nine of twenty
     near = seam_errors(said(TEXT), TEXT.replace("g", "x"), [seam])
     assert near == SeamErrors(n_seams=1, near_words=9, near_errors=1, other_words=11, other_errors=0, expected=0)
     far = seam_errors(said(TEXT), TEXT.replace("s ", ""), [seam])
     assert (far.near_errors, far.other_errors, far.ratio) == (0, 1, 0.0)
 
 
-def test_an_invented_word_belongs_to_the_word_before_it() -> None:
+def test_an_inserted_word_belongs_to_the_word_before_it() -> None:
     errors = seam_errors(said(TEXT), TEXT.replace("g", "g x y"), [16_000 * 5])
     assert (errors.near_errors, errors.other_errors) == (2, 0)
 
 
-def test_the_ratio_is_of_rates() -> None:
+def test_the_ratio_compares_error_rates() -> None:
     assert SeamErrors(1, 10, 2, 100, 10).ratio == pytest.approx(2.0)
     assert SeamErrors(0, 0, 0, 100, 10).ratio is None
 
 
-def test_a_hard_recording_that_rolls_often_does_not_count_for_the_seams() -> None:
+def test_a_hard_recording_that_rolls_often_does_not_raise_the_ratio_within() -> None:
     hard = seam_errors(said(TEXT), TEXT.replace("g", "x").replace("r", "x").replace("s", "x"), [16_000 * 5])
     easy = seam_errors(said(TEXT), TEXT, [])
     both = hard + easy

@@ -1,4 +1,4 @@
-"""The error rate that every figure uses."""
+"""The normaliser and the error rate that every figure uses."""
 
 import jiwer
 import pytest
@@ -12,7 +12,7 @@ words = st.lists(st.sampled_from("a b c d".split()), max_size=12)
 
 
 @given(words.filter(bool), words)
-def test_the_distance_is_the_well_known_one(expected: list[str], heard: list[str]) -> None:
+def test_the_word_error_rate_is_that_of_jiwer(expected: list[str], heard: list[str]) -> None:
     reference = jiwer.wer(" ".join(expected), " ".join(heard))
     assert edit_distance(expected, heard) / len(expected) == pytest.approx(reference)
 
@@ -31,6 +31,6 @@ def test_case_and_punctuation_do_not_count(text: str, expected: str) -> None:
     assert normalise(text) == expected.split()
 
 
-def test_invented_words_count() -> None:
+def test_inserted_words_are_errors() -> None:
     assert word_error_rate("one two", "one two three four") == 1.0
     assert word_error_rate("", "") == 0.0
