@@ -50,22 +50,21 @@ def add_setting(parser: argparse._ActionsContainer, name: str, help: str | None 
         changes: of what is passed to `add_argument`.
     """
     setting = SETTINGS[name]
-    flag = setting.flag
-    assert flag is not None, name
+    flag, _, metavar = setting.flag.partition(" ")
     keywords: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "help": help or _help(setting)}
     if setting.kind is SWITCH:
-        keywords |= {"action": "store_const", "const": not flag.turns_off}
+        keywords |= {"action": "store_const", "const": not setting.default}
     else:
-        keywords |= {"metavar": flag.metavar, "type": value_of(setting.kind)}
-        if flag.repeated:
+        keywords |= {"metavar": metavar, "type": value_of(setting.kind)}
+        if isinstance(setting.default, tuple):
             keywords["action"] = "append"
-    parser.add_argument(flag.name, **keywords | changes)
+    parser.add_argument(flag, **keywords | changes)
 
 
 def _help(setting: Setting) -> str:
-    flag, default = setting.flag, setting.default
-    if flag is not None and flag.help is not None:
-        return flag.help or argparse.SUPPRESS
+    default = setting.default
+    if setting.help is not None:
+        return setting.help or argparse.SUPPRESS
     if isinstance(default, bool) or not default:
         return setting.about
     return f"{setting.about} (default: {default if isinstance(default, str) else format(default, 'g')})"

@@ -110,8 +110,8 @@ def _parser() -> argparse.ArgumentParser:
     groups = {name: parser.add_argument_group(name, about) for name, about in GROUPS.items()}
     add_output(groups["output"])
     for setting in SETTINGS.values():
-        if setting.flag is not None:
-            add_setting(groups[setting.flag.group], setting.name)
+        if setting.flag:
+            add_setting(groups[setting.group], setting.name)
     return parser
 
 

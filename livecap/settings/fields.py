@@ -18,21 +18,6 @@ Output = Literal["screen", "inline", "plain", "json"]
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
-    """The command-line option of a setting."""
-
-    name: str
-    group: str
-    """The heading it has in `livecap --help`."""
-    metavar: str | None = None
-    """None for a switch, which takes no value."""
-    help: str | None = None
-    """Instead of the field's sentence; "" hides the option."""
-    repeated: bool = False
-    turns_off: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Setting:
     """A field of the settings classes, described; kept in the field's metadata."""
 
@@ -42,17 +27,27 @@ class Setting:
     about: str
     """A phrase without a full stop."""
     kind: Kind
-    flag: Flag | None
-    stored: bool
-    """The settings file and the environment may hold it; False leaves it to the flag."""
+    flag: str = ""
+    """The option and what follows it, such as `--rate HZ`; "" for a setting without one."""
+    group: str = ""
+    """The heading of the option in `livecap --help`."""
+    stored: bool = True
+    """The settings file and the environment may hold it; False leaves it to the option."""
+    help: str | None = None
+    """The help of the option, instead of `about`; "" hides the option."""
 
 
-def _setting(default: Any, about: str, kind: Kind, flag: Flag | None = None, *, stored: bool = True) -> Any:
-    """A field of a settings class."""
-    described = {"setting": Setting("", default, about, kind, flag, stored)}
+def _setting(default: Any, about: str, kind: Kind, flag: str = "", group: str = "", **more: Any) -> Any:
+    """A field of a settings class; `more` is the rest of Setting."""
+    described = {"setting": Setting("", default, about, kind, flag, group, **more)}
     return (
         field(default_factory=dict, metadata=described) if default == {} else field(default=default, metadata=described)
     )
+
+
+def _sound(default: Any, flag: str, about: str, kind: Kind, stored: bool = False) -> Any:
+    """A field that says where the sound comes from."""
+    return _setting(default, about, kind, flag, "sound", stored=stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,114 +73,66 @@ class ScreenSettings:
 class Settings:
     """One run of livecap."""
 
-    mic: bool = _setting(
-        False,
-        "use the default microphone; with --device, both as two tracks",
-        SWITCH,
-        Flag("--mic", "sound"),
-        stored=False,
-    )
-    device: str | None = _setting(
+    mic: bool = _sound(False, "--mic", "use the default microphone; with --device, both as two tracks", SWITCH)
+    device: str | None = _sound(
         None,
+        "--device NAME",
         "input device: index, name or part of the name (default: the one used last, else the default microphone)",
         TEXT,
-        Flag("--device", "sound", "NAME"),
+        stored=True,
     )
-    labels: tuple[str, ...] = _setting(
-        (),
-        "name of a track; repeat for each track (default: me, them)",
-        TEXT,
-        Flag("--label", "sound", "NAME", repeated=True),
-        stored=False,
+    labels: tuple[str, ...] = _sound(
+        (), "--label NAME", "name of a track; repeat for each track (default: me, them)", TEXT
     )
-    stdin: bool = _setting(
-        False, "read WAV or raw 16-bit samples from standard input", SWITCH, Flag("--stdin", "sound"), stored=False
+    stdin: bool = _sound(False, "--stdin", "read WAV or raw 16-bit samples from standard input", SWITCH)
+    rate: int = _sound(16_000, "--rate HZ", "sample rate of raw samples", Number(1_000, 768_000, "Hz", whole=True))
+    channels: int = _sound(1, "--channels N", "number of channels in raw samples", Number(1, 64, whole=True))
+    replay: Path | None = _sound(
+        None, "--replay FILE", "recording, or folder of a session, to transcribe as if it were live", PATH
     )
-    rate: int = _setting(
-        16_000,
-        "sample rate of raw samples",
-        Number(1_000, 768_000, "Hz", whole=True),
-        Flag("--rate", "sound", "HZ"),
-        stored=False,
+    pace: float | None = _sound(
+        1.0, "--pace N", "replay at N times real time, or max", Number(0, above=True, word="max")
     )
-    channels: int = _setting(
-        1,
-        "number of channels in raw samples",
-        Number(1, 64, whole=True),
-        Flag("--channels", "sound", "N"),
-        stored=False,
-    )
-    replay: Path | None = _setting(
-        None,
-        "recording, or folder of a session, to transcribe as if it were live",
-        PATH,
-        Flag("--replay", "sound", "FILE"),
-        stored=False,
-    )
-    pace: float | None = _setting(
-        1.0,
-        "replay at N times real time, or max",
-        Number(0, above=True, word="max"),
-        Flag("--pace", "sound", "N"),
-        stored=False,
-    )
-    start_seconds: float = _setting(
-        0.0,
-        "where the replay starts, such as 90 or 1:30",
-        MOMENT,
-        Flag("--start", "sound", "TIME"),
-        stored=False,
-    )
-    end_seconds: float | None = _setting(
-        None,
-        "where the replay ends (default: the end of the recording)",
-        MOMENT,
-        Flag("--end", "sound", "TIME"),
-        stored=False,
+    start_seconds: float = _sound(0.0, "--start TIME", "where the replay starts, such as 90 or 1:30", MOMENT)
+    end_seconds: float | None = _sound(
+        None, "--end TIME", "where the replay ends (default: the end of the recording)", MOMENT
     )
     model: str = _setting(
-        DEFAULT_MODEL,
-        "model: a folder, a Hugging Face repository, or tiny for a demo",
-        TEXT,
-        Flag("--model", "text", "NAME"),
+        DEFAULT_MODEL, "model: a folder, a Hugging Face repository, or tiny for a demo", TEXT, "--model NAME", "text"
     )
     language: str | None = _setting(
-        None,
-        "language that is spoken, such as English or en (default: detected)",
-        TEXT,
-        Flag("--language", "text", "NAME"),
+        None, "language that is spoken, such as English or en (default: detected)", TEXT, "--language NAME", "text"
     )
-    context: str = _setting("", "names and terms to expect", TEXT, Flag("--context", "text", "TEXT"))
+    context: str = _setting("", "names and terms to expect", TEXT, "--context TEXT", "text")
     chunk_seconds: float | None = _setting(
         None,
         "new sound per decoding step, 0.2 to 12, or auto (default), which follows the cost of a step",
         Number(0.2, 12, "seconds", word="auto"),
-        Flag("--chunk", "text", "SECONDS"),
+        "--chunk SECONDS",
+        "text",
     )
     step_cost_seconds: float | None = _setting(
         None,
         "cost of a step to assume where the chunk follows it (default: measured)",
         Number(0, 60, "seconds", above=True),
-        Flag("--step-cost", "text", "SECONDS", help=""),
+        "--step-cost SECONDS",
+        "text",
         stored=False,
+        help="",
     )
     settle: bool = _setting(
         True,
         "transcribe each finished utterance a second time as a whole; exports use that text",
         SWITCH,
-        Flag("--no-settle", "text", help="do not transcribe finished utterances a second time", turns_off=True),
+        "--no-settle",
+        "text",
+        help="do not transcribe finished utterances a second time",
     )
     log_dir: Path | None = _setting(
-        None,
-        "folder for the sessions (default: the platform's folder for user data)",
-        PATH,
-        Flag("--log-dir", "output", "DIR"),
+        None, "folder for the sessions (default: the platform's folder for user data)", PATH, "--log-dir DIR", "output"
     )
     save_audio: bool = _setting(
-        False,
-        "keep the sound of live sessions beside their logs, for replay",
-        SWITCH,
-        Flag("--save-audio", "output"),
+        False, "keep the sound of live sessions beside their logs, for replay", SWITCH, "--save-audio", "output"
     )
     output: Output = _setting("screen", "where the text goes", Choice(get_args(Output)), stored=False)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
