@@ -15,8 +15,10 @@ from livecap.text.safety import printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `livecap compare`, and `--against` of its old form `livecap replay SESSION --against OTHER`."""
-    parser.add_argument("session", help=SESSION)
-    parser.add_argument("other", metavar="OTHER", nargs="?", help="the session that counts as correct")
+    parser.add_argument("session", metavar="SESSION", help=SESSION)
+    parser.add_argument(
+        "other", metavar="OTHER", nargs="?", help="the session that counts as correct, named in the same way"
+    )
     parser.add_argument("--against", dest="other_by_flag", metavar="OTHER", help=argparse.SUPPRESS)
     add_json(parser)
     add_log_dir(parser)

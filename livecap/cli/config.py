@@ -16,7 +16,7 @@ def add_arguments(config: argparse.ArgumentParser) -> None:
     """The options and actions of `livecap config`."""
     add_json(config)
     config.set_defaults(act=_print_settings)
-    actions = config.add_subparsers(metavar="ACTION", title="actions")
+    actions = config.add_subparsers(metavar="[ACTION]", title="actions")
     path = actions.add_parser("path", help="print the path of the settings file")
     path.set_defaults(act=_print_path)
     change = actions.add_parser("set", help="write a setting into the file")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from livecap.archive.archive import Archive
 from livecap.archive.search import Hit, Query
-from livecap.cli.arguments import SESSION, add_json, add_log_dir, sessions_folder, value_of
+from livecap.cli.arguments import SESSION, add_log_dir, add_output, sessions_folder, value_of
 from livecap.cli.terminal import warn
 from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
@@ -34,7 +34,7 @@ def add_arguments(search: argparse.ArgumentParser) -> None:
     search.add_argument(
         "--limit", metavar="N", type=limit, default=50, help="at most N results, newest first (default: 50)"
     )
-    add_json(search)
+    add_output(search, "json", json="print one JSON object per line")
     add_log_dir(search)
 
 

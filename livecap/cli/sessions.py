@@ -19,7 +19,7 @@ from livecap.text.safety import printable
 
 def add_arguments(sessions: argparse.ArgumentParser) -> None:
     """The options and actions of `livecap sessions`."""
-    actions = sessions.add_subparsers(dest="action", metavar="ACTION", title="actions")
+    actions = sessions.add_subparsers(dest="action", metavar="[ACTION]", title="actions")
     for parser in (sessions, actions.add_parser("list", help="list them, newest first")):
         add_json(parser)
         add_log_dir(parser)
