@@ -1,4 +1,13 @@
-"""What a person sees of an app under test, and the keys they press."""
+"""What the user sees of an app under test, and what they press and type."""
+
+import asyncio
+import time
+
+from textual import events
+
+WAIT_SECONDS = 60
+ROUNDS = 4
+"""A key can cause a message, which causes another: after so many rounds all of them are handled and drawn."""
 
 
 class Shown:
@@ -8,20 +17,46 @@ class Shown:
         self.app, self.pilot = app, pilot
 
     async def settle(self):
-        """Let threads and messages do their work."""
-        await self.pilot.pause(0.01)
+        """Let the app handle what was sent to it, and draw."""
+        for _ in range(ROUNDS):
+            await self.pilot.pause(0)
 
     async def press(self, *keys):
-        await self.pilot.press(*keys)
+        """Press keys by name; text is typed with `type`."""
+        for key in keys:
+            self.app.simulate_key(key)
+            await self.settle()
+
+    async def type(self, text):
+        """Type a text into what has the focus, all at once."""
+        self.app.post_message(events.Paste(text))
         await self.settle()
 
-    async def shows(self, *words):
-        """Wait until all of them are seen."""
-        for _ in range(400):
-            if all(word in self.text for word in words):
-                return
+    async def wait_for(self, condition, describe=lambda: ""):
+        """Let threads and timers work until `condition()` is true."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            assert time.monotonic() < deadline, describe()
+            await asyncio.sleep(0.01)
             await self.settle()
-        raise AssertionError(f"{words} not in:\n{self.text}")
+
+    async def shows(self, *words):
+        """Wait until all of them are on the screen."""
+        await self.wait_for(lambda: all(word in self.text for word in words), lambda: f"{words} not in:\n{self.text}")
+
+    async def shows_no(self, *words):
+        """Wait until none of them is on the screen."""
+        await self.wait_for(lambda: not any(word in self.text for word in words), lambda: f"{words} in:\n{self.text}")
+
+    async def stands_still(self, size):
+        """Wait until the screen has this size, and looks the same twice in a row."""
+        seen = []
+
+        def is_still():
+            seen.append(self.strips)
+            return len(seen) > 1 and seen[-1] == seen[-2] and (seen[-1][0].cell_length, len(seen[-1])) == size
+
+        await self.wait_for(is_still)
 
     @property
     def strips(self):

@@ -55,7 +55,7 @@ async def test_a_signal_asks_for_the_same_end(show):
         assert session.calls == ["start", "stop"]
         screen.live.request_quit()
         screen.live.poll()
-        await screen.pilot.pause()
+        await screen.pilot.pause(0)
     assert screen.app.return_value == "abandoned"
 
 

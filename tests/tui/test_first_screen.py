@@ -73,11 +73,7 @@ async def test_an_input_that_hears_nothing_says_so_after_three_seconds():
         await shown.shows("This input is silent")
         shown.machine.meters[0].level = 0.5
         await shown.shows("dB")
-        for _ in range(100):
-            if "This input is silent" not in shown.text:
-                break
-            await shown.settle()
-        assert "This input is silent" not in shown.text
+        await shown.shows_no("This input is silent")
 
 
 async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
@@ -102,10 +98,7 @@ async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
         stopped.set()
         await shown.shows("Stopped. Press Enter to continue")
         await shown.pilot.press("enter")
-        for _ in range(200):
-            if len(begun) == 2:
-                break
-            await shown.pilot.pause(0.01)
+        await shown.wait_for(lambda: len(begun) == 2)
     assert begun == ["Qwen/Qwen3-ASR-1.7B"] * 2
 
 
@@ -132,10 +125,7 @@ async def test_a_real_download_stops_mid_file_and_the_rest_comes_later(tmp_path,
             n_here = part.stat().st_size
             assert 3_900_000 < n_here < 5_000_000
             await shown.pilot.press("enter")
-            for _ in range(3000):
-                if shown.app.return_value:
-                    break
-                await shown.pilot.pause(0.02)
+            await shown.wait_for(lambda: shown.app.return_value)
         assert shown.app.return_value == name
         assert server.weights_served()[-1][0] == n_here
 

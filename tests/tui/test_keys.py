@@ -33,7 +33,8 @@ async def test_m_marks_the_moment_it_was_pressed_with_a_note(show):
         await screen.press("m")
         assert "Mark at 10:03:05. Note:" in screen.text
         screen.session.becomes(arrived_samples=16_000 * 80)
-        await screen.press(*"check it", "enter")
+        await screen.type("check it")
+        await screen.press("enter")
         assert screen.session.calls[-1] == "mark 'check it' at 1040000"
         await screen.shows("◆  check it")
         assert screen.view.has_focus and "Note:" not in screen.text
@@ -83,7 +84,8 @@ async def test_slash_finds_and_n_goes_from_place_to_place(show):
     async with show() as screen:
         said(screen, *(f"number {number} of many" if number % 10 else "Änderung here" for number in range(40)))
         await screen.settle()
-        await screen.press("slash", *"änderung")
+        await screen.press("slash")
+        await screen.type("änderung")
         await screen.shows("4 matches")
         await screen.press("enter")
         await screen.shows("4 of 4")
@@ -101,7 +103,9 @@ async def test_found_words_are_marked_without_colour_too(show):
     async with show() as screen:
         said(screen, "the budget", "no", "the Budget again")
         await screen.settle()
-        await screen.press("slash", *"budget", "enter")
+        await screen.press("slash")
+        await screen.type("budget")
+        await screen.press("enter")
         styles = {}
         for y in range(8):
             for segment in screen.view.render_line(y):
@@ -114,7 +118,9 @@ async def test_what_is_said_during_a_search_is_found_too(show):
     async with show() as screen:
         said(screen, "one plan")
         await screen.settle()
-        await screen.press("slash", *"plan", "enter")
+        await screen.press("slash")
+        await screen.type("plan")
+        await screen.press("enter")
         screen.session.say("another plan", utterance=1, second=9)
         await screen.settle()
         await screen.press("n")
@@ -125,7 +131,9 @@ async def test_nothing_found_says_so(show):
     async with show() as screen:
         said(screen, "words")
         await screen.settle()
-        await screen.press("slash", *"zebra", "enter")
+        await screen.press("slash")
+        await screen.type("zebra")
+        await screen.press("enter")
         await screen.shows("no matches")
 
 
@@ -224,11 +232,9 @@ async def test_another_theme_is_remembered(show):
     kept = {}
     async with show(remember=kept.__setitem__) as screen:
         await screen.press("T")
-        await screen.press(*"dracula", "enter")
-        for _ in range(50):
-            if kept:
-                break
-            await screen.settle()
+        await screen.type("dracula")
+        await screen.press("enter")
+        await screen.wait_for(lambda: kept)
         assert kept == {"screen.theme": "dracula"}
 
 
@@ -268,11 +274,10 @@ async def test_d_changes_the_device_and_w_the_words_while_running(show):
         await screen.shows("BlackHole 2ch is in use.")
         await screen.press("enter")
         await screen.shows("● 00:00:00")
-        await screen.press("w", *"Priya", "enter")
-        for _ in range(50):
-            if len(changes.asked) == 2:
-                break
-            await screen.settle()
+        await screen.press("w")
+        await screen.type("Priya")
+        await screen.press("enter")
+        await screen.wait_for(lambda: len(changes.asked) == 2)
         assert changes.asked == [({"device": "BlackHole 2ch"}, ""), ({"context": "Priya"}, "")]
         assert machine.meters[0].closed
         assert screen.app.settings.context == "Priya"
@@ -289,10 +294,7 @@ async def test_with_two_tracks_d_changes_the_one_that_is_chosen_with_tab(show):
         await screen.press("enter")
         await screen.shows("MacBook Pro Microphone is already the input of me")
         await screen.press("down", "down", "enter")
-        for _ in range(50):
-            if changes.asked:
-                break
-            await screen.settle()
+        await screen.wait_for(lambda: changes.asked)
         assert [(list(asked), track) for asked, track in changes.asked] == [(["device"], "them")]
 
 
@@ -333,15 +335,13 @@ async def test_l_forces_a_language_and_M_changes_the_model(show):
     async with show(machine=ScriptedMachine(), change=changes) as screen:
         await screen.press("l")
         await screen.shows("Detect automatically", "Japanese")
-        await screen.press(*"germ", "enter")
+        await screen.type("germ")
+        await screen.press("enter")
         await screen.press("M")
         await screen.shows("Qwen/Qwen3-ASR-0.6B", "1.9 GB", "recommended", "too large")
         await screen.press("enter")
         await screen.shows("● 00:00:00")
-        for _ in range(50):
-            if len(changes.asked) == 2:
-                break
-            await screen.settle()
+        await screen.wait_for(lambda: len(changes.asked) == 2)
         assert changes.asked == [({"language": "German"}, ""), ({"model": "Qwen/Qwen3-ASR-0.6B"}, "")]
 
 
@@ -411,9 +411,8 @@ async def test_the_palette_has_every_key_of_the_screen(show):
         titles = {command.title for command in screen.app.get_system_commands(screen.app.screen)}
         assert titles >= {"Pause", "Mark", "Search", "Device", "Captions", "Export", "Help", "Quit", "Theme", "Copy"}
         assert isinstance(screen.app, LivecapApp)
-        await screen.press("ctrl+p", *"captions", "enter")
-        for _ in range(50):
-            if screen.live.captioned:
-                break
-            await screen.settle()
+        await screen.press("ctrl+p")
+        await screen.type("captions")
+        await screen.press("enter")
+        await screen.wait_for(lambda: screen.live.captioned)
         assert screen.live.captioned

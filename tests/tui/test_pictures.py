@@ -44,8 +44,8 @@ TALK = [
 ]
 
 
-def talk(session, labelled=True):
-    """What was said so far, with a mark, a gap and a partial; and how things stand."""
+async def talk(shown, session, labelled=True):
+    """Show some text with a mark, a gap and a partial, and a status."""
     for number, (track, text) in enumerate(TALK):
         session.say(text, utterance=number, second=number * 25, final=True, track=track if labelled else "")
     session.tell(Marked("", 80 * SECOND, "check with legal", STARTED))
@@ -55,6 +55,7 @@ def talk(session, labelled=True):
     )
     session.becomes(arrived_samples=872 * SECOND, decoded_samples=870 * SECOND, level=0.24, language="English")
     session.becomes(n_gaps=1, gap_samples=SECOND, rtf=0.21)
+    await shown.shows("tickets at the", "00:14:32")
 
 
 def live(session, **options):
@@ -63,36 +64,38 @@ def live(session, **options):
 
 
 async def draw_live(shown, session):
-    talk(session)
-    await shown.settle()
+    await talk(shown, session)
 
 
 async def draw_one_track(shown, session):
-    talk(session, labelled=False)
+    await talk(shown, session, labelled=False)
 
 
 async def draw_notice(shown, session):
-    talk(session)
+    await talk(shown, session)
     session.tell(Notice('"Yeti" is gone. Waiting for it; nothing is heard meanwhile.', 0))
 
 
 async def draw_search(shown, session):
-    talk(session)
-    await shown.press("slash", *"the", "enter", "N")
+    await talk(shown, session)
+    await shown.press("slash")
+    await shown.type("the")
+    await shown.press("enter", "N")
 
 
 async def draw_note(shown, session):
-    talk(session)
-    await shown.press("m", *"check with legal")
+    await talk(shown, session)
+    await shown.press("m")
+    await shown.type("check with legal")
 
 
 async def draw_captions(shown, session):
-    talk(session)
+    await talk(shown, session)
     await shown.press("c")
 
 
 async def draw_compact(shown, session):
-    talk(session)
+    await talk(shown, session)
     await shown.press("z", "t")
 
 
@@ -101,8 +104,7 @@ async def draw_scrolled(shown, session):
         session.say(f"number {number} of many", utterance=number, second=number * 5, final=True)
     await shown.shows("number 39 of many")
     await shown.press("pageup")
-    while "number 39 of many" in shown.text:
-        await shown.settle()
+    await shown.shows_no("number 39 of many")
     session.say("the newest words", utterance=40, second=300)
     await shown.shows("1 new line")
 
@@ -217,7 +219,7 @@ async def pictured(shown, settle):
         for theme in THEMES:
             shown.app.theme = theme
             await settle()
-            await shown.pilot.pause()
+            await shown.stands_still(size)
             seen.add(looks(shown.app, shown.strips))
         assert len(seen) == 1, "\n---\n".join(seen)
         rows = "\n".join(f"|{line}|" for line in shown.lines)
@@ -240,12 +242,13 @@ async def test_a_session_looks_as_it_did(name):
     screen = live(session)
     async with LivecapApp(screen, Settings()).run_test(size=SIZES[1]) as pilot:
         shown = Shown(pilot.app, pilot)
-        await pilot.pause()
+        await shown.settle()
         await LIVE[name](shown, session)
 
         async def settle():
-            await pilot.pause()
+            await shown.settle()
             screen.poll()
+            await shown.settle()
             await shown.shows("00:14:32" if name not in ("scrolled",) else "● 00:00:00")
 
         compare(name, await pictured(shown, settle))

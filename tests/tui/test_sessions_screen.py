@@ -49,7 +49,8 @@ async def test_no_sessions_is_a_sentence(browse):
 
 async def test_all_sessions_are_searched_while_somebody_types(browse):
     async with browse() as shown:
-        await shown.press("slash", *"budg")
+        await shown.press("slash")
+        await shown.type("budg")
         await shown.shows("2 matches", "1 match  Interview notes", "the budget was small")
         await shown.press("enter", "down", "enter")
         await shown.shows("Interview notes, second round.", "▸")
@@ -63,7 +64,9 @@ async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
     async with browse() as shown:
         await shown.press("down", "enter")
         await shown.shows("2020-03-05 14:30", "She built the pump", "◆  check [this]", "1.0 s of sound lost", "paused")
-        await shown.press("slash", *"pump", "enter")
+        await shown.press("slash")
+        await shown.type("pump")
+        await shown.press("enter")
         await shown.shows("1 of 1")
         await shown.press("escape", "escape")
         await shown.shows("3 sessions")
@@ -92,7 +95,9 @@ async def test_sound_is_played_from_the_chosen_line(browse):
 
 async def test_a_session_is_renamed(browse):
     async with browse() as shown:
-        await shown.press("r", *"Budget talk", "enter")
+        await shown.press("r")
+        await shown.type("Budget talk")
+        await shown.press("enter")
         await shown.shows("Budget talk")
 
 

@@ -57,9 +57,9 @@ async def seen(screen, size, act):
     app = LivecapApp(screen)
     async with app.run_test(size=size) as pilot:
         shown = Shown(app, pilot)
-        await pilot.pause()
+        await shown.settle()
         await act(shown)
-        await pilot.pause()
+        await shown.settle()
         assert app.is_running and len(app.screen_stack) == 1
         check(shown, size[0])
 
@@ -77,13 +77,13 @@ async def test_what_a_model_and_a_device_say(texts, size):
             session.tell(Marked(name, 0, text, STARTED))
             session.tell(Notice(text, 0, "error"))
             session.becomes(error=name)
-            await shown.pilot.pause()
+            await shown.settle()
             screen.poll()
             await shown.press("slash")
             shown.app.screen.query_one("#ask-input").value = text[:20].rstrip(
                 "\u200d"
             )  # half a character is nothing that people type
-            await shown.pilot.pause()
+            await shown.settle()
             check(shown, size[0])
             await shown.press("enter", "escape")
         await shown.press("c")
@@ -101,7 +101,7 @@ async def test_what_is_sought_may_end_inside_a_character(sought):
         screen.poll()
         await shown.press("slash")
         shown.app.screen.query_one("#ask-input").value = sought
-        await shown.pilot.pause()
+        await shown.settle()
         [row] = [strip for strip in shown.strips if "10:02" in "".join(segment.text for segment in strip)]
         assert len(row) > 3, "it is marked"
         assert cell_len("".join(segment.text for segment in row)) == sum(segment.cell_length for segment in row) == 100
