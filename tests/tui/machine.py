@@ -1,4 +1,4 @@
-"""A machine with three inputs and three models, played by hand."""
+"""A scripted `Machine` with three inputs and two models."""
 
 from livecap.errors import AudioError, ModelError
 from livecap.tui.choices import InputChoice, ModelChoice
@@ -21,7 +21,7 @@ class ScriptedPlaying:
 
 
 class ScriptedMachine:
-    """The test says what is there."""
+    """The test sets what is available."""
 
     memory_bytes = 16_000_000_000
 
@@ -64,7 +64,7 @@ class ScriptedMachine:
 
 
 class ScriptedChange:
-    """Remembers what was asked for: (changes, track)."""
+    """Records the requested changes as (changes, track)."""
 
     def __init__(self):
         self.asked = []

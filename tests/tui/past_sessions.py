@@ -1,4 +1,4 @@
-"""A folder with three past sessions, written by the log itself."""
+"""A folder with three past sessions, written with SessionLog."""
 
 from datetime import datetime
 

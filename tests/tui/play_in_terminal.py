@@ -1,4 +1,4 @@
-"""A scripted session on the real terminal: `python -m tests.tui.play_in_terminal FOLDER`."""
+"""Shows a scripted session in a real terminal: `python -m tests.tui.play_in_terminal FOLDER`."""
 
 import ctypes
 import os
@@ -10,7 +10,7 @@ from tests.tui.scripted_session import ScriptedSession
 
 
 class NoisySession(ScriptedSession):
-    """Its libraries print."""
+    """A session whose native libraries print to the terminal."""
 
     def start(self):
         super().start()

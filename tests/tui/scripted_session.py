@@ -1,4 +1,4 @@
-"""ScriptedSession: what the screen needs of a LiveSession, played by hand. No model, no thread, no clock."""
+"""ScriptedSession: the part of a live session that the screen uses, driven by a test; no model, thread or clock."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ STARTED = "2026-03-02T10:02:00.000+01:00"
 
 
 class ScriptedSession:
-    """The test says what happens; `calls` remembers what the screen asked for."""
+    """The test says what happens; `calls` records what the screen requested."""
 
     def __init__(self, live=True, model="Qwen3-ASR-0.6B", ends_on_stop=True, source="Built-in Microphone"):
         self.log_folder = Path("no-such-folder")
@@ -42,7 +42,7 @@ class ScriptedSession:
             error=None,
         )
 
-    # ---- what the screen calls
+    # ---- called by the screen
 
     def add_listener(self, listener):
         assert not self.calls, "before start"
@@ -86,13 +86,13 @@ class ScriptedSession:
     def wait(self, timeout=None):
         return self.status.state in (State.ENDED, State.FAILED)
 
-    # ---- what the test says
+    # ---- called by tests
 
     def becomes(self, **changes):
         self.status = replace(self.status, **changes)
 
     def has_tracks(self, **sources):
-        """Label to source."""
+        """Set the tracks, from label to source."""
         tracks = [
             TrackStatus(label, source, 0, 0, 0.1, speaking=False, language=None, trouble=None)
             for label, source in sources.items()

@@ -1,4 +1,4 @@
-"""What the user sees of an app under test, and what they press and type."""
+"""Shown: the screen of an app under test, and the keys and text that the user sends to it."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from textual import events
 
 WAIT_SECONDS = 60
 ROUNDS = 4
-"""A key can cause a message, which causes another: after so many rounds all of them are handled and drawn."""
+"""A key causes a message, which causes another; after this many rounds all are handled and drawn."""
 
 
 class Shown:
@@ -17,7 +17,7 @@ class Shown:
         self.app, self.pilot = app, pilot
 
     async def settle(self):
-        """Let the app handle what was sent to it, and draw."""
+        """Let the app handle all pending messages and draw."""
         for _ in range(ROUNDS):
             await self.pilot.pause(0)
 
@@ -28,7 +28,7 @@ class Shown:
             await self.settle()
 
     async def type(self, text):
-        """Type a text into what has the focus, all at once."""
+        """Paste a text into the focused widget."""
         self.app.post_message(events.Paste(text))
         await self.settle()
 

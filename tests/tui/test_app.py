@@ -1,4 +1,4 @@
-"""Keys, states, the way out."""
+"""The live screen: keys, states, notices, leaving."""
 
 import pytest
 
@@ -39,7 +39,7 @@ async def test_quit_stops_the_session_and_leaves_when_it_has_ended(show, key):
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_a_second_time_leaves_at_once(show, key):
+async def test_quitting_twice_leaves_at_once(show, key):
     session = ScriptedSession(ends_on_stop=False)
     async with show(session) as screen:
         await screen.press(key)
@@ -47,7 +47,7 @@ async def test_a_second_time_leaves_at_once(show, key):
     assert screen.app.return_value == "abandoned" and session.calls == ["start", "stop"]
 
 
-async def test_a_signal_asks_for_the_same_end(show):
+async def test_a_signal_ends_the_session_like_q(show):
     session = ScriptedSession(ends_on_stop=False)
     async with show(session) as screen:
         screen.live.request_quit()
@@ -59,7 +59,7 @@ async def test_a_signal_asks_for_the_same_end(show):
     assert screen.app.return_value == "abandoned"
 
 
-async def test_the_end_of_a_recording_keeps_the_screen(show):
+async def test_the_screen_stays_after_the_end_of_a_recording(show):
     async with show(ScriptedSession(live=False)) as screen:
         screen.session.say("all of it", final=True)
         screen.session.becomes(state=State.ENDED)
@@ -70,7 +70,7 @@ async def test_the_end_of_a_recording_keeps_the_screen(show):
     assert screen.app.return_value == "finished" and screen.session.calls == ["start"]
 
 
-async def test_a_failure_is_a_sentence_and_the_screen_stays(show):
+async def test_a_failure_is_shown_as_a_sentence_and_the_screen_stays(show):
     async with show() as screen:
         screen.session.say("what was said", final=True)
         screen.session.becomes(state=State.FAILED, error="The checkpoint is damaged. Delete it and start again.")
@@ -82,7 +82,7 @@ async def test_a_failure_is_a_sentence_and_the_screen_stays(show):
     assert screen.app.return_value == "finished"
 
 
-async def test_a_log_that_fails_on_pause_is_a_sentence(show, monkeypatch):
+async def test_a_log_that_fails_on_pause_is_shown_as_a_sentence(show, monkeypatch):
     async with show() as screen:
 
         def full():
@@ -100,12 +100,12 @@ async def test_a_notice_is_shown_for_a_while_and_an_error_until_escape(show):
         assert "▲ The microphone left." in screen.text
         await screen.settle(seconds=30)
         assert "The microphone left." not in screen.text
-        screen.session.tell(Notice("No room on the disk.", 0, "error"))
+        screen.session.tell(Notice("The disk is full.", 0, "error"))
         screen.session.tell(Notice("Something small.", 0))
         await screen.settle(seconds=300)
-        assert "⨯ No room on the disk." in screen.text and "Something small." not in screen.text
+        assert "⨯ The disk is full." in screen.text and "Something small." not in screen.text
         await screen.press("escape")
-        assert "No room on the disk." not in screen.text
+        assert "The disk is full." not in screen.text
 
 
 async def test_a_dismissed_failure_does_not_come_back(show):
@@ -123,7 +123,7 @@ async def test_a_long_notice_wraps_and_is_not_cut(show):
         assert "Try livecap devices." in " ".join(screen.text.split())
 
 
-async def test_tiny_says_what_it_is(show):
+async def test_the_tiny_model_is_announced_as_a_demo(show):
     async with show(ScriptedSession(model="tiny")) as screen:
         assert "clear synthetic English voices" in screen.text and "Qwen3-ASR" in screen.text
         assert "tiny (demo model)" in screen.text
@@ -168,7 +168,7 @@ async def test_the_footer_has_at_most_six_keys(show):
         assert len(screen.lines[-1].split()) <= 14
 
 
-async def test_text_comes_while_the_palette_is_open(show):
+async def test_text_is_shown_while_the_palette_is_open(show):
     async with show() as screen:
         await screen.press("ctrl+p")
         for number in range(40):

@@ -1,4 +1,4 @@
-"""The level meter and the status bar: every number is true now, or absent."""
+"""The level meter and the status bar show current values, or nothing."""
 
 import pytest
 
@@ -15,7 +15,7 @@ async def at(screen, seconds=0.0, **status):
 async def test_the_meter_shows_decibels_of_full_scale(show):
     async with show() as screen:
         assert "−20 dB" in await at(screen, level=0.1)
-        assert screen.text.count("━") == 26  # and the mark of the peak: two thirds of 40 columns
+        assert screen.text.count("━") == 26  # with the mark of the peak, two thirds of 40 columns
 
 
 async def test_the_peak_is_held_then_falls(show):
@@ -49,7 +49,7 @@ async def test_a_recording_may_be_silent(show):
         assert "no signal" not in await at(screen, seconds=10, level=0.0)
 
 
-async def test_no_level_is_shown_while_nothing_is_heard(show):
+async def test_no_level_is_shown_while_not_listening(show):
     async with show() as screen:
         for state in (State.PAUSED, State.FINISHING, State.ENDED, State.FAILED):
             assert "dB" in await at(screen, state=State.LISTENING, level=0.5)
@@ -57,7 +57,7 @@ async def test_no_level_is_shown_while_nothing_is_heard(show):
             assert "no signal" not in screen.text and "━" not in screen.text
 
 
-async def test_the_bar_has_all_fields_where_there_is_room(show):
+async def test_a_wide_bar_has_all_fields(show):
     async with show(size=(120, 28)) as screen:
         await at(screen, arrived_samples=16_000 * 872, decoded_samples=16_000 * 870, rtf=0.214, language="English")
         await at(screen, n_gaps=2, gap_samples=12_000)
@@ -72,7 +72,7 @@ async def test_a_small_lag_and_no_gaps_are_not_mentioned(show):
         assert "lag" not in screen.bar.text and "gap" not in screen.bar.text and "RTF" not in screen.bar.text
 
 
-async def test_a_forced_language_says_so(show):
+async def test_a_language_that_was_set_is_marked(show):
     async with show() as screen:
         assert "German (set)" in await at(screen, language="German", language_forced=True)
 
@@ -93,7 +93,7 @@ async def test_a_wide_name_is_cut_between_characters(show):
         assert "会議室" in screen.bar.text and "…" in screen.bar.text
 
 
-async def test_the_mark_blinks_only_while_speech_is_heard(show):
+async def test_the_mark_blinks_only_during_speech(show):
     async with show() as screen:
         blinks = []
         for _ in range(4):

@@ -1,8 +1,9 @@
-"""The diagnostics say what is true now, and their plots show what was."""
+"""The diagnostics show current values, and plots of the last minutes."""
 
 from livecap.session.commit_latency import CommittedWord
 from livecap.session.step_costs import StepCost
 from livecap.stream.recogniser import StageSeconds
+from livecap.transcript import TextCommitted, UtteranceEnded, Word
 from livecap.tui.widgets.plots import Axis, Moment, SessionHistory, cost_rows, latency_rows, p95, stage_rows
 
 WIDTH = 68
@@ -22,7 +23,7 @@ def test_the_axis_ends_now_and_holds_ten_minutes_at_most():
     assert sum(map(len, spread)) == 3
 
 
-def test_the_plot_of_latency_tells_its_median_and_its_p95():
+def test_the_plot_of_latency_has_its_median_and_p95_in_the_title():
     words = [CommittedWord(at, 0.5 if at % 10 else 2.0) for at in range(1, 61)]
     rows = latency_rows(words, Axis.until(60.0, WIDTH))
     assert "p50 0.50" in rows[0] and "p95 2.00" in rows[0] and "60 words" in rows[0]
@@ -31,13 +32,13 @@ def test_the_plot_of_latency_tells_its_median_and_its_p95():
     assert plot[0].count("█") == 6 and plot[-1].rstrip().endswith("█")
 
 
-def test_before_the_first_utterance_no_latency_is_told():
+def test_there_is_no_latency_before_the_first_utterance():
     assert latency_rows([], Axis.until(0.0, WIDTH)) == ["Word to stable: known after the first utterance"]
     assert cost_rows([], Axis.until(0.0, WIDTH)) == ["Cost of a step: none yet"]
     assert stage_rows([], WIDTH) == []
 
 
-def test_the_wait_stands_above_the_cost_as_a_shade():
+def test_the_wait_is_a_shade_above_the_cost():
     rows = cost_rows([step(at=1.0), step(at=5.0, waited=0.4)], Axis.until(5.0, WIDTH))
     assert [row[-1] for row in rows[1:]] == ["░", "░", "░", "▆"]
     assert rows[-1][-5] in "▁▂▃▄▅▆▇█" and rows[1][-5] == " "
@@ -53,7 +54,7 @@ def test_every_stage_has_a_row_in_milliseconds():
     assert all(len(row) <= WIDTH for row in rows)
 
 
-def test_p95_of_few_values_is_one_of_theirs_or_between():
+def test_p95_of_few_values_is_between_them():
     assert p95([3.0]) == 3.0 and 1.0 <= p95([1.0, 2.0]) <= 2.0
 
 
@@ -70,9 +71,14 @@ def test_history_keeps_the_worst_of_each_second():
 
 async def test_the_screen_shows_stages_and_latency_of_the_session(show):
     async with show(size=(100, 60)) as screen:
-        screen.session.becomes(arrived_samples=60 * 16_000)
+        session = screen.session
         for second in range(1, 60):
-            screen.session.costs.note(step(at=float(second)))
-        screen.session.latency._words.extend(CommittedWord(float(at), 0.7) for at in range(1, 60))
+            now, said = second * 16_000, second * 16_000 - 11_200
+            session.becomes(arrived_samples=now)
+            session.costs.note(step(at=float(second)))
+            session.tell(TextCommitted("", second, "word", 0, now))
+            word = Word("word", said - 1_600, said, "step")
+            session.tell(UtteranceEnded("", second, "word", 0, now, "English", (word,)))
+        session.becomes(arrived_samples=60 * 16_000)
         await screen.press("i")
         await screen.shows("p50 0.70", "prefill+verify", "Cost of a step", "the last 1 min")

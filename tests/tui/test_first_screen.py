@@ -1,4 +1,4 @@
-"""The first start: three questions, each with what a person needs to answer it; a stopped download goes on."""
+"""The first start asks three questions; a stopped download can be continued."""
 
 import itertools
 import threading
@@ -16,7 +16,7 @@ from tests.tui.shown import Shown
 
 
 class ModelAlone(Screen):
-    """Asks for a model and leaves with the answer."""
+    """Asks for a model and exits with the answer."""
 
     def __init__(self, machine, now):
         super().__init__()
@@ -36,7 +36,7 @@ async def opened(make):
         yield shown
 
 
-async def test_three_answers_are_what_the_app_leaves_with():
+async def test_the_app_exits_with_three_answers():
     async with opened(FirstScreen) as shown:
         await shown.shows("1 of 3", "MacBook Pro Microphone", "dB")
         await shown.press("enter")
@@ -52,7 +52,7 @@ async def test_three_answers_are_what_the_app_leaves_with():
     assert all(meter.closed for meter in shown.machine.meters)
 
 
-async def test_escape_goes_back_a_question_and_then_away():
+async def test_escape_goes_back_one_question_and_then_exits():
     async with opened(FirstScreen) as shown:
         await shown.shows("1 of 3", "BlackHole")
         await shown.press("enter")
@@ -63,7 +63,7 @@ async def test_escape_goes_back_a_question_and_then_away():
     assert shown.app.return_value is None
 
 
-async def test_an_input_that_hears_nothing_says_so_after_three_seconds():
+async def test_a_silent_input_is_reported_after_three_seconds():
     async with opened(FirstScreen) as shown:
         await shown.shows("dB")
         shown.machine.meters[0].level = 0.0
@@ -76,7 +76,7 @@ async def test_an_input_that_hears_nothing_says_so_after_three_seconds():
         await shown.shows_no("This input is silent")
 
 
-async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
+async def test_a_download_shows_its_progress_can_be_stopped_and_continued():
     begun, stopped = [], threading.Event()
 
     def download(name, progress):
@@ -103,13 +103,13 @@ async def test_a_download_shows_how_far_it_is_can_be_stopped_and_goes_on():
 
 
 class DownloadingMachine(ScriptedMachine):
-    """Brings models as this machine does."""
+    """Downloads models as the program does."""
 
     def download(self, name, progress):
         ThisComputer().download(name, progress)
 
 
-async def test_a_real_download_stops_mid_file_and_the_rest_comes_later(tmp_path, monkeypatch):
+async def test_a_real_download_stops_in_a_file_and_continues_there(tmp_path, monkeypatch):
     name = "Qwen/Qwen3-ASR-1.7B"
     with serving(name, tmp_path, monkeypatch) as server:
         server.holds_at = 4_000_000
@@ -130,7 +130,7 @@ async def test_a_real_download_stops_mid_file_and_the_rest_comes_later(tmp_path,
         assert server.weights_served()[-1][0] == n_here
 
 
-async def test_a_download_that_fails_is_a_sentence():
+async def test_a_failed_download_is_shown_as_a_sentence():
     async with opened(ModelAlone) as shown:
         await shown.shows("Qwen/Qwen3-ASR-1.7B")
         await shown.press("down", "enter")

@@ -1,4 +1,4 @@
-"""Rows of a page: laid out in pieces they are what they would be at once; what changed is told, no more."""
+"""The rows of a page: layout in pieces equals layout at once, and a change reports exactly the changed rows."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ forms = st.builds(Form, st.integers(4, 40), st.booleans(), st.integers(0, 1))
 
 
 def made(said, form):
-    """A page that had its form from the begin."""
+    """A page that had its form from the beginning."""
     page = Page(form)
     for number, (track, text) in enumerate(said):
         page.append(Paragraph(track, number, stable=text))
@@ -22,7 +22,7 @@ def made(said, form):
 
 
 def rows(page):
-    """Of every row of the page: (paragraph, its row, text); None in the air."""
+    """For every row of the page (index of the paragraph, row in it, text); None between paragraphs."""
     found = []
     for row in range(page.n_rows):
         at = page.at(row)
@@ -31,7 +31,7 @@ def rows(page):
 
 
 @given(texts, forms, forms, st.integers(1, 5))
-def test_laid_out_in_pieces_it_is_what_it_is_at_once(said, before, after, piece):
+def test_layout_in_pieces_equals_layout_at_once(said, before, after, piece):
     page = made(said, before)
     page.take_form(after)
     while not page.is_laid_out:
@@ -40,7 +40,7 @@ def test_laid_out_in_pieces_it_is_what_it_is_at_once(said, before, after, piece)
 
 
 @given(texts, forms, forms, st.integers(0, 60), st.integers(0, 20))
-def test_what_is_seen_is_laid_out_first(said, before, after, first, n):
+def test_visible_rows_are_laid_out_first(said, before, after, first, n):
     page = made(said, before)
     page.take_form(after)
     while page.lay_out_rows(first, first + n):
@@ -51,7 +51,7 @@ def test_what_is_seen_is_laid_out_first(said, before, after, first, n):
 
 
 @given(texts, forms)
-def test_a_loaded_page_is_what_appending_makes(said, form):
+def test_loading_equals_appending(said, form):
     page = Page(form)
     page.extend(Paragraph(track, number, stable=text) for number, (track, text) in enumerate(said))
     while not page.is_laid_out:
@@ -60,7 +60,7 @@ def test_a_loaded_page_is_what_appending_makes(said, form):
 
 
 @given(texts, forms, st.data())
-def test_a_change_tells_exactly_the_rows_that_look_different(said, form, data):
+def test_a_change_returns_the_rows_that_look_different(said, form, data):
     page = made([*said, ("", "begin")], form)
     index = len(page) - 1
     before = rows(page)
@@ -84,6 +84,6 @@ def test_every_row_belongs_to_one_paragraph_in_order(said, form):
             assert page.at(page.top(index)) == (index, 0)
 
 
-def test_found_in_any_case():
+def test_searching_ignores_case():
     page = made([("", "The Budget"), ("", "no"), ("", "Straße und BUDGET")], Form(20, True, 1))
     assert page.find("budget") == [0, 2] and page.find("strasse") == [2] and page.find("x") == []

@@ -1,7 +1,7 @@
-"""Every screen at three sizes and in two themes looks as it did when somebody last looked: `make snapshots` draws anew.
+"""Every screen at three sizes looks as in its stored picture, in two themes; `make snapshots` writes the pictures again.
 
-A picture is the text of the screen, and for each theme a digest of the style of every cell. `python scripts/picture.py`
-makes pixels of a screen; a failing test shows the text that changed.
+A picture is the text of the screen, and below it a letter for the look of each character: bold, faint, coloured and so
+on, but not the exact shade, which changes with each release of Textual. `python scripts/picture.py` draws pixels.
 """
 
 import os
@@ -122,7 +122,7 @@ LIVE = {
 
 
 def other_screens(folder):
-    """Name to screen, of those without a session that runs, and what must be seen before the picture."""
+    """Screens without a running session: name to (screen, text that is shown once it is complete)."""
     machine, now = ScriptedMachine(), lambda: 1000.0
     session = ScriptedSession()
     session.becomes(log_path="sessions/2020")
@@ -209,7 +209,7 @@ def looks(app, strips):
 
 
 async def pictured(shown, settle):
-    """The screen now at every size: its text, and the look of its characters, which is the same in every theme."""
+    """The screen at every size: its text, and the look of its characters, which must be equal in all themes."""
     parts = []
     for box in shown.app.screen.query(Input):
         box.cursor_blink = False

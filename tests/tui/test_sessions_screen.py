@@ -1,4 +1,4 @@
-"""Past sessions: found, read, searched, played, exported, named and deleted, each on purpose."""
+"""The screens of past sessions: list, search, read, play, export, rename, delete."""
 
 from contextlib import asynccontextmanager
 
@@ -41,13 +41,13 @@ async def test_the_newest_session_is_first_with_date_length_and_first_words(brow
         assert "Good morning everyone" in rows[2] and "kB" in rows[2] and rows[0].lstrip().startswith("▸")
 
 
-async def test_no_sessions_is_a_sentence(browse):
+async def test_an_empty_list_says_so(browse):
     async with browse(empty=True) as shown:
         await shown.press("enter", "e", "r", "delete")
         assert "No sessions yet" in shown.text
 
 
-async def test_all_sessions_are_searched_while_somebody_types(browse):
+async def test_all_sessions_are_searched_while_typing(browse):
     async with browse() as shown:
         await shown.press("slash")
         await shown.type("budg")
@@ -72,7 +72,7 @@ async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
         await shown.shows("3 sessions")
 
 
-async def test_sound_that_was_not_kept_is_told(browse):
+async def test_a_session_without_saved_sound_says_so(browse):
     async with browse() as shown:
         await shown.press("enter", "space")
         await shown.shows("was not saved", "--save-audio")
@@ -101,7 +101,7 @@ async def test_a_session_is_renamed(browse):
         await shown.shows("Budget talk")
 
 
-async def test_a_session_is_deleted_after_a_question_only(browse):
+async def test_a_session_is_deleted_only_after_a_yes(browse):
     async with browse() as shown:
         folder = shown.folder / shown.names[2]
         await shown.press("delete")
@@ -113,7 +113,7 @@ async def test_a_session_is_deleted_after_a_question_only(browse):
         assert not folder.exists()
 
 
-async def test_what_is_not_livecaps_stays_when_a_session_is_deleted(browse):
+async def test_deleting_a_session_keeps_files_of_the_user(browse):
     async with browse() as shown:
         folder = shown.folder / shown.names[2]
         (folder / "notes.txt").write_text("mine")
@@ -122,7 +122,7 @@ async def test_what_is_not_livecaps_stays_when_a_session_is_deleted(browse):
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
-async def test_a_session_is_exported_and_nothing_is_overwritten_unasked(browse, tmp_path, monkeypatch):
+async def test_a_session_is_exported_and_overwrites_nothing_without_asking(browse, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with browse() as shown:
         await shown.press("down", "e")

@@ -1,4 +1,4 @@
-"""Plots, strips, the clipboard, lengths and sizes."""
+"""Plots, the level strip, the clipboard, durations and sizes."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.tui import clipboard
-from livecap.tui.units import length_of_time, size
+from livecap.tui.units import length_of_time, matches, size
 from livecap.tui.widgets.level_meter import BARS, height
 from livecap.tui.widgets.plots import EIGHTHS, SHADE, bar, columns, nice_top
 
@@ -25,7 +25,7 @@ def test_a_plot_has_its_size_and_a_column_for_each_value(values, n_rows):
 
 
 @given(st.floats(0, 10), st.integers(1, 50))
-def test_a_bar_has_its_width_and_is_seen_where_there_is_anything(value, width):
+def test_a_bar_has_its_width_and_is_visible_unless_zero(value, width):
     drawn = bar(value, 10.0, width)
     assert len(drawn) == width and (drawn.strip() == "") == (value == 0)
 
@@ -53,13 +53,13 @@ def test_louder_is_never_lower_in_the_strip(one, other):
         ("darwin", {"SSH_CONNECTION": "far"}, {"pbcopy"}, None),
     ],
 )
-def test_the_clipboard_is_the_one_in_front_of_the_person(monkeypatch, platform, environ, programs, expected):
+def test_the_clipboard_is_that_of_the_users_machine(monkeypatch, platform, environ, programs, expected):
     monkeypatch.setattr("shutil.which", lambda name: name if name in programs else None)
     command = clipboard.clipboard_command(platform, environ)
     assert (command[0] if command else None) == expected
 
 
-def test_a_clipboard_program_that_fails_is_no_fault(monkeypatch):
+def test_a_clipboard_program_that_fails_returns_false(monkeypatch):
     monkeypatch.setattr(clipboard, "clipboard_command", lambda: ("false",))
     assert clipboard.copy("text") is False
 
@@ -70,7 +70,7 @@ def test_a_clipboard_program_that_fails_is_no_fault(monkeypatch):
     assert clipboard.copy("text") is False
 
 
-def test_lengths_and_sizes_as_people_say_them():
+def test_durations_sizes_and_counts():
     assert [length_of_time(seconds) for seconds in (4, 61, 3_900)] == ["4 s", "1 min", "1 h 5 min"]
     assert [size(n) for n in (12, 8_100, 812_000, 1_876_091_704, 28e9)] == [
         "12 B",
@@ -79,3 +79,4 @@ def test_lengths_and_sizes_as_people_say_them():
         "1.9 GB",
         "28 GB",
     ]
+    assert [matches(n) for n in (0, 1, 5)] == ["no matches", "1 match", "5 matches"]

@@ -1,4 +1,4 @@
-"""The real terminal: keys are typed and the screen is read, in tmux."""
+"""The screen in a real terminal (tmux): keys are typed and the text is read."""
 
 import ctypes
 import os
@@ -19,7 +19,7 @@ C_STDOUT = "__stdoutp" if sys.platform == "darwin" else "stdout"
 
 
 class Terminal:
-    """A tmux server of its own with one window."""
+    """A separate tmux server with one window."""
 
     def __init__(self, command):
         self._name = f"livecap-{uuid.uuid4().hex[:8]}"
@@ -37,7 +37,7 @@ class Terminal:
         return self._tmux("capture-pane", "-p", "-t", "s")
 
     def wait_for(self, words):
-        """The screen once it shows `words`."""
+        """Wait until the screen shows `words`. Returns its text."""
         return wait_until(lambda: self.text if words in self.text else "", lambda: self.text)
 
     def close_window(self):
@@ -58,7 +58,7 @@ def wait_until(look, describe):
 
 @pytest.fixture
 def terminal(tmp_path):
-    """A scripted session on a real terminal; its native prints and its end go to files."""
+    """A scripted session in a real terminal; its native prints and its result go to files."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
     player = f"env -u COLUMNS -u LINES {sys.executable} -m tests.tui.play_in_terminal {tmp_path}"
@@ -97,7 +97,7 @@ def test_every_part_of_the_screen_is_reached_by_keys(terminal, tmp_path):
     terminal.type("Enter")
     terminal.wait_for("1 of 1")
     terminal.type("Escape")
-    # Only then the next key: escape and a letter in one breath are another key.
+    # Wait before the next key: escape directly followed by a letter is another key.
     wait_until(lambda: "esc close" not in terminal.text, lambda: terminal.text)
     terminal.type("m")
     terminal.wait_for("Note:")
@@ -139,15 +139,15 @@ def test_captions_inline_leave_the_screen_as_it_was(tmp_path):
         terminal.end()
 
 
-def test_a_closed_window_ends_the_session_in_order(terminal, tmp_path):
+def test_closing_the_window_ends_the_session_properly(terminal, tmp_path):
     terminal.wait_for("the words of the session")
     terminal.close_window()
     assert ended(tmp_path).split()[1:] == ["start", "stop"]
 
 
-def test_descriptors_are_led_to_a_file_and_back(tmp_path, capfd):
+def test_descriptors_are_redirected_to_a_file_and_back(tmp_path, capfd):
     libc = ctypes.CDLL(None)
-    libc.setvbuf(ctypes.c_void_p.in_dll(libc, C_STDOUT), None, 0, 4096)  # C holds lines back, whatever the environment
+    libc.setvbuf(ctypes.c_void_p.in_dll(libc, C_STDOUT), None, 0, 4096)  # make C buffer its output in any environment
     streams = (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
     with native_prints_to(tmp_path / "native.log"):
         os.write(1, b"fd 1\n")

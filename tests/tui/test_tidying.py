@@ -1,4 +1,4 @@
-"""A screen that is left open all day keeps nothing that was dropped."""
+"""Dropped objects are freed, also in an app that runs all day."""
 
 import gc
 import weakref
@@ -10,7 +10,7 @@ from livecap.tui.app import THOROUGH_EVERY, Tidying
 
 
 class Screen:
-    """Widgets know their parents, and these their children."""
+    """A cycle of references, like widgets and their parents."""
 
     def __init__(self) -> None:
         self.child = self
@@ -22,13 +22,13 @@ def thawed() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_what_is_dropped_after_a_tidying_is_freed_by_a_thorough_one() -> None:
+def test_objects_dropped_after_a_freeze_are_freed_by_a_full_collection() -> None:
     tidy, screen = Tidying(), Screen()
     known = weakref.ref(screen)
     tidy()
     del screen
     for _ in range(THOROUGH_EVERY - 2):
         tidy()
-    assert known() is not None, "so long it is looked at by no collection"
+    assert known() is not None, "frozen until then"
     tidy()
     assert known() is None

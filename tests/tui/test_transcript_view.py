@@ -1,4 +1,4 @@
-"""The transcript: what moves, what stays, what is counted."""
+"""The transcript view: which rows move, what is redrawn, times and labels."""
 
 from rich.cells import cell_len
 from textual.events import MouseScrollUp
@@ -132,7 +132,7 @@ async def test_five_thousand_utterances_are_scrolled_and_grow(show):
         assert "the last one" in screen.text
 
 
-async def test_a_new_width_wraps_anew_and_keeps_the_place(show):
+async def test_a_new_width_wraps_again_and_keeps_the_place(show):
     async with show() as screen:
         fill(screen.session, 60, LONG * 3)
         await screen.settle()
@@ -190,7 +190,7 @@ async def test_t_shows_seconds_then_elapsed_times_then_none(show):
         assert "   10:02  hello" in screen.text
 
 
-async def test_wall_time_goes_on_after_a_pause(show):
+async def test_wall_time_includes_a_pause(show):
     async with show() as screen:
         screen.session.say("before", second=5, final=True)
         screen.session.tell(Paused("", 160_000, "2026-03-02T10:02:10.000+01:00"))
@@ -223,7 +223,7 @@ async def test_two_tracks_are_labelled_in_the_gutter_where_the_speaker_changes(s
         assert rows.index("   10:02  good morning") + 1 == rows.index("      me")
 
 
-async def test_labels_stand_before_the_text_on_a_narrow_screen(show):
+async def test_labels_are_before_the_text_on_a_narrow_screen(show):
     async with show(size=(50, 20)) as screen:
         screen.session.say("good morning", track="me", final=True)
         screen.session.say("hello", track="them", second=2)
@@ -266,4 +266,4 @@ async def test_of_many_updates_only_the_newest_is_drawn(show, monkeypatch):
         screen.session.say("the end", utterance=0, final=True)
         screen.session.say("next", utterance=1)
         await screen.settle()
-        assert [update.stable for update in seen][-2:] == ["the end", "next"] and len(seen) < 20
+        assert [update.stable for update in seen] == ["the end", "next"]

@@ -1,4 +1,4 @@
-"""Text from a model, a device, a file or an old log never reaches the terminal as a command, whatever it is."""
+"""No text from a model, a device, a file or an old log reaches the terminal as a control sequence."""
 
 import os
 from datetime import datetime
@@ -41,7 +41,7 @@ PIECES = [
 ]
 untrusted = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
 pairs = st.lists(st.tuples(untrusted, untrusted), min_size=1, max_size=12)
-"""Several for each app: starting one takes longer than showing them."""
+"""Several per app, since starting an app takes longer than showing them."""
 few = settings(max_examples=200 if os.environ.get("LIVECAP_PROVE") else 2, phases=[Phase.generate])
 
 
@@ -66,7 +66,7 @@ async def seen(screen, size, act):
 
 @few
 @given(pairs, st.sampled_from([(100, 28), (40, 12)]))
-async def test_what_a_model_and_a_device_say(texts, size):
+async def test_text_of_models_and_devices(texts, size):
     session = ScriptedSession()
 
     async def act(shown):
@@ -80,9 +80,7 @@ async def test_what_a_model_and_a_device_say(texts, size):
             await shown.settle()
             screen.poll()
             await shown.press("slash")
-            shown.app.screen.query_one("#ask-input").value = text[:20].rstrip(
-                "\u200d"
-            )  # half a character is nothing that people type
+            shown.app.screen.query_one("#ask-input").value = text[:20].rstrip("\u200d")  # nobody types half a character
             await shown.settle()
             check(shown, size[0])
             await shown.press("enter", "escape")
@@ -93,7 +91,7 @@ async def test_what_a_model_and_a_device_say(texts, size):
 
 
 @pytest.mark.parametrize("sought", ["a \U0001f469\u200d", "d \U0001f469", "and e"])
-async def test_what_is_sought_may_end_inside_a_character(sought):
+async def test_a_search_text_may_end_inside_a_character(sought):
     session = ScriptedSession()
 
     async def act(shown):
@@ -113,7 +111,7 @@ async def test_what_is_sought_may_end_inside_a_character(sought):
 
 @few
 @given(pairs)
-async def test_what_devices_and_models_are_called(texts):
+async def test_names_of_devices_and_models(texts):
     machine = ScriptedMachine()
     machine.listed = [InputChoice(text, name, name) for text, name in texts]
     machine.meter = lambda chosen: (_ for _ in ()).throw(AudioError(chosen))
@@ -130,7 +128,7 @@ async def test_what_devices_and_models_are_called(texts):
 
 @few
 @given(pairs)
-async def test_what_an_old_session_says(tmp_path_factory, texts):
+async def test_text_of_old_sessions(tmp_path_factory, texts):
     screen = SessionsScreen(tmp_path_factory.mktemp("s"), lambda: 0.0)
     moment = datetime.fromisoformat(STARTED)
     sessions = [

@@ -1,4 +1,4 @@
-"""Where rows begin, and that stable text never moves."""
+"""Word wrap: rows fit, hold the whole text, and stable text never moves."""
 
 import pytest
 from hypothesis import example, given
@@ -50,7 +50,7 @@ def test_stable_text_never_moves_while_the_utterance_grows(steps, width):
 
 
 @given(st.lists(st.tuples(words, words), max_size=8), st.integers(2, 40))
-def test_what_grew_is_shown_whole(steps, width):
+def test_a_growing_text_is_shown_whole(steps, width):
     paragraph, stable, partial = Paragraph("", 0), "", ""
     for more, partial in steps:
         stable += more
@@ -61,7 +61,7 @@ def test_what_grew_is_shown_whole(steps, width):
 
 
 @given(st.text(st.sampled_from("abcd ,é—"), max_size=120), st.integers(1, 30), st.integers(0, 8), st.data())
-def test_the_quick_way_breaks_where_the_whole_way_does(text, width, indent, data):
+def test_the_fast_path_breaks_where_the_full_one_does(text, width, indent, data):
     frontier = data.draw(st.integers(0, len(text)))
     quick = wrap(text, width, indent, frontier=frontier)
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,7 @@ def test_a_comma_hangs_behind_a_word_that_filled_its_row():
     assert paragraph.row(0) == (words + ",", "")
 
 
-def test_the_rows_of_a_word_that_was_cut_are_mended_when_the_utterance_ends():
+def test_a_word_that_was_cut_is_wrapped_whole_when_the_utterance_ends():
     paragraph = Paragraph("", 0)
     paragraph.change(update("one two three four"), 20)
     paragraph.change(update("one two three fourteenth"), 20)
@@ -105,7 +105,7 @@ def test_the_rows_of_a_word_that_was_cut_are_mended_when_the_utterance_ends():
     assert [paragraph.row(row)[0] for row in (0, 1)] == ["one two three", "fourteenth"]
 
 
-def test_a_label_before_the_text_takes_room_in_the_first_row_only():
+def test_a_label_takes_columns_of_the_first_row_only():
     assert laid_out("the quick brown fox jumps", 20, prefix="them: ") == ["the quick", "brown fox jumps"]
 
 
