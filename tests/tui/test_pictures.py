@@ -1,4 +1,4 @@
-"""Every screen at three sizes looks as in its stored picture, in two themes; `make snapshots` writes the pictures again.
+"""Every screen at three sizes looks as in its stored picture, in two themes; `make snapshots` writes them again.
 
 A picture is the text of the screen, and below it a letter for the look of each character: bold, faint, coloured and so
 on, but not the exact shade, which changes with each release of Textual. `python scripts/picture.py` draws pixels.
