@@ -1,4 +1,4 @@
-"""AppendFile: a file that only grows. What cannot be written, or was not synced when a sync failed, waits in memory."""
+"""AppendFile: a file that only grows. Data stays in memory until it is on disk, and is written again after errors."""
 
 from collections import deque
 from contextlib import suppress
@@ -8,58 +8,58 @@ from threading import Lock
 from livecap.archive.disk import Disk
 
 COPY_BYTES = 1 << 20
-"""Read at once when a removed file is written anew."""
+"""Bytes per read when a deleted file is copied to a new one."""
 
 
 class AppendFile:
-    """Used from three threads: any may `add`, one writes, one syncs and heals."""
+    """Any thread may `add`; one thread calls `write`, another `sync` and `restore`."""
 
     def __init__(self, disk: Disk, path: Path, reopen: bool = False) -> None:
-        """A new file, or one that is there and goes on.
+        """Create the file, or with `reopen` go on with an existing one.
 
         Raises:
-            OSError: it cannot be made or opened.
+            OSError: it cannot be created or opened.
         """
         self.path = path
         self._disk = disk
         self._waiting: deque[bytes] = deque()
-        """Not written yet."""
+        """Items that are not written yet."""
         self._unsynced: deque[bytes] = deque()
-        """Written, but the disk has not said that it has them."""
+        """Items that were written since the last successful sync."""
         self._items = Lock()
         """Guards the two queues."""
         self._writing = Lock()
-        """Guards the descriptor against a change while it is written to."""
+        """Held while the descriptor is written to or replaced."""
         self._descriptor = disk.reopen(path) if reopen else disk.create(path)
         self._size = disk.size(self._descriptor)
         self._torn = reopen and self._ends_torn()
-        """The file does not end with a line end, and what follows has to begin with one."""
+        """The file does not end with a line end: the next item must begin with one."""
 
     @property
     def descriptor(self) -> int:
-        """Changes when the file is made anew."""
+        """The open file. Another one after `restore`."""
         return self._descriptor
 
     @property
     def n_waiting(self) -> int:
-        """Items that only memory has."""
+        """Number of items that were not written yet."""
         return len(self._waiting)
 
     @property
     def is_dirty(self) -> bool:
-        """Something was written since the last sync, or waits."""
+        """True if something is not known to be on the disk."""
         return bool(self._waiting or self._unsynced)
 
     def add(self, item: bytes) -> None:
-        """Whole lines, to be written after all before them."""
+        """Queue whole lines, to be written after those added before."""
         with self._items:
             self._waiting.append(item)
 
     def write(self) -> None:
-        """Hand everything that waits to the operating system.
+        """Hand all waiting items to the operating system.
 
         Raises:
-            OSError: it did not take all; the rest waits on, and no half line stays behind.
+            OSError: not all were taken. The rest goes on waiting, and no part of a line stays in the file.
         """
         while True:
             with self._writing:
@@ -79,7 +79,7 @@ class AppendFile:
         except OSError:
             if len(rest) < len(data):
                 self._torn = True
-                with suppress(OSError):  # then the next item begins with a line end
+                with suppress(OSError):  # if it fails, the next item begins with a line end
                     self._disk.truncate(self._descriptor, self._size)
                     self._torn = was_torn
             raise
@@ -87,10 +87,10 @@ class AppendFile:
         self._size += len(data)
 
     def sync(self, full: bool) -> None:
-        """What was written is on the disk.
+        """Wait until everything written is on the disk; `full` as in `Disk.sync`.
 
         Raises:
-            OSError: it is not known to be; all since the last sync is written again.
+            OSError: it may not be. Everything since the last sync waits again, to be written a second time.
         """
         n_written = len(self._unsynced)
         try:
@@ -105,11 +105,11 @@ class AppendFile:
                 self._unsynced.popleft()
 
     def is_removed(self) -> bool:
-        """Somebody deleted the file under us."""
+        """True if the file was deleted while it is open here."""
         return self._disk.is_removed(self._descriptor)
 
-    def make_anew(self) -> None:
-        """After it was removed: the same path with all that was in it.
+    def restore(self) -> None:
+        """Create a deleted file again, with everything that was in it.
 
         Raises:
             OSError: that is not possible now.
@@ -132,12 +132,12 @@ class AppendFile:
             self._disk.close(old)
 
     def unwritten(self) -> bytes:
-        """What memory alone has, or may have."""
+        """Everything that is not known to be on the disk."""
         with self._items:
             return b"".join((*self._unsynced, *self._waiting))
 
     def close(self) -> None:
-        """Without a sync. Once."""
+        """Close the file without a sync. Call once."""
         self._disk.close(self._descriptor)
 
     def _ends_torn(self) -> bool:

@@ -1,12 +1,12 @@
-"""Archive: the sessions in a folder. Find them, read them, name them, delete them; search is in index.py.
+"""Archive: finds, reads, names, searches and deletes the sessions in a folder.
 
 archive = Archive(folder)
 archive.names()                      every session, newest first; quick
-archive.folder_of("last")            a session by its name, a part of it, its title, a path, or "last"
+archive.folder_of("last")            a session by its name, the start of it, its title, a path, or "last"
 archive.open(name)                   a RecordedSession
-archive.rename(name, "Budget")       a title for people; the folder keeps its name
-archive.delete(name)                 every trace of it, index included; what is not livecap's stays
-archive.cut_off()                    sessions that a crash left unfinished
+archive.rename(name, "Budget")       set its title; the folder keeps its name
+archive.delete(name)                 delete it, also from the index; files of the user's own stay
+archive.cut_off()                    sessions that a crash interrupted
 """
 
 import os
@@ -35,12 +35,12 @@ MAX_TITLE = 200
 
 
 class Archive:
-    """The sessions in one folder. Nothing is kept in memory: every call looks at what is there now."""
+    """The sessions in one folder. Nothing is kept in memory: every call reads the folder again. Any thread may call."""
 
     def __init__(self, parent: Path) -> None:
         """
         Args:
-            parent: the folder that has a folder for each session; it need not exist.
+            parent: contains a folder for each session; need not exist.
         """
         self.parent = parent
 
@@ -50,7 +50,7 @@ class Archive:
         return sorted(found, key=_by_time, reverse=True)
 
     def _folders(self) -> list[str]:
-        """Every folder that may be a session's, in no order; quicker than `names` where there are thousands."""
+        """Every folder that may be a session, in no order; quicker than `names` with thousands of sessions."""
         try:
             with os.scandir(self.parent) as entries:
                 return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
@@ -60,19 +60,18 @@ class Archive:
             raise LogError(f"Cannot read the sessions in {self.parent}: {error.strerror or error}.") from None
 
     def sessions(self) -> list[SessionSummary]:
-        """Every session, newest first. Reads the logs that are new or changed since the last call, and the index for
-        the rest; what cannot be read as a session is left out.
+        """Every readable session, newest first. Reads new and changed logs, and the index for the others.
 
         Raises:
-            LogError: the index cannot be made beside the sessions.
+            LogError: the index cannot be used.
         """
         return self._ask(Index.sessions)
 
     def unreadable(self, readable: Iterable[str]) -> list[str]:
-        """A line for each log that cannot be read: of another program, or of a later livecap.
+        """A sentence for each log that cannot be read, for example because a later version wrote it.
 
         Args:
-            readable: the names of those that can, as `sessions` told.
+            readable: the names of the sessions that `sessions` returned.
         """
         troubles = []
         for name in sorted(set(self.names()) - set(readable)):
@@ -85,15 +84,15 @@ class Archive:
         return troubles
 
     def search(self, query: Query) -> list[Hit]:
-        """The newest utterances that are as `query` wants them, in all sessions or one.
+        """The newest utterances that match `query`.
 
         Raises:
-            LogError: the index cannot be made beside the sessions.
+            LogError: the index cannot be used.
         """
         return self._ask(lambda index: index.search(query))
 
     def _ask(self, question: Callable[[Index], list[T]]) -> list[T]:
-        """The answer of an index that knows everything; a damaged one is made anew once."""
+        """Ask an index that is up to date. A damaged one is deleted and built again, once."""
         if not self.parent.is_dir():
             return []
         for attempt in range(2):
@@ -110,11 +109,13 @@ class Archive:
         raise AssertionError
 
     def folder_of(self, wanted: str) -> Path:
-        """The folder of the session that a person means: its name, the beginning of it, its title (or a part), a path
-        to its folder or log, or "last".
+        """The folder of the session that the user means.
+
+        Args:
+            wanted: its name or the start of it, its title or a part of it, a path to its folder or log, or "last".
 
         Raises:
-            LogError: there is none, or there are several; names them.
+            LogError: no session or several match; the message names some.
         """
         path = Path(wanted).expanduser()
         if path.name == EVENTS:
@@ -131,10 +132,10 @@ class Archive:
             return self.parent / found[0]
         if found:
             listed = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
-            raise LogError(f"{len(found)} sessions are called {wanted!r}: {listed}. Give more of the name.")
+            raise LogError(f"{len(found)} sessions match {wanted!r}: {listed}. Type more of the name.")
         if (path / EVENTS).is_file():
             return path
-        have = f"The newest is {names[0]}" if names else "There are none yet"
+        have = f"The newest is {names[0]}" if names else "There are no sessions yet"
         raise LogError(f"No session {wanted!r} in {self.parent}. {have}; `livecap sessions` lists them.")
 
     def _with_title(self, names: list[str], wanted: str) -> list[str]:
@@ -145,14 +146,14 @@ class Archive:
         ]
 
     def open(self, wanted: str, last_seconds: float | None = None) -> RecordedSession:
-        """A session as `folder_of` finds it; `last_seconds` as RecordedSession has it."""
+        """Read a session; `wanted` as in `folder_of`, `last_seconds` as in `RecordedSession`."""
         return RecordedSession(self.folder_of(wanted), last_seconds)
 
     def rename(self, wanted: str, title: str) -> None:
-        """Give a session a title; an empty one takes it away.
+        """Set the title of a session; an empty one removes it.
 
         Raises:
-            LogError: no such session, or its folder cannot be written.
+            LogError: there is no such session, or its folder cannot be written.
         """
         folder = self.folder_of(wanted)
         title = printable(title).strip()[:MAX_TITLE]
@@ -165,16 +166,16 @@ class Archive:
             raise LogError(f"Cannot rename the session {folder.name}: {error.strerror or error}.") from None
 
     def delete(self, wanted: str) -> Deleted:
-        """Remove what livecap wrote into a session's folder, sound and all, and its words from the index. What else is
-        in the folder stays, and the folder with it; no link is followed.
+        """Delete what livecap wrote into a session's folder, sound included, and its words from the index. Other files
+        stay, and the folder with them. No link is followed.
 
         Raises:
-            LogError: no such session, a folder of another program, a livecap writes it, or it cannot be removed.
+            LogError: there is no such session, it is being recorded, or it cannot be deleted.
         """
         folder = self.folder_of(wanted)
         try:
             if is_being_written(folder):
-                raise LogError(f"The session {folder.name} is being written. End it first.")
+                raise LogError(f"The session {folder.name} is being recorded. End it first.")
             contents = to_delete(folder)
             if (folder.parent / INDEX).exists():
                 self._forget(folder)
@@ -187,13 +188,13 @@ class Archive:
             with Index(folder.parent) as index:
                 index.forget([folder.name])
         except sqlite3.DatabaseError:
-            erase(folder.parent)  # damaged, or busy for long: without it no word is left either
+            erase(folder.parent)  # damaged or busy: without the file no word is left either
 
     def cut_off(self, newest: int | None = None) -> list[str]:
-        """Sessions that have no end and that nobody writes, newest first. Looks at the last bytes of each log.
+        """Sessions without an end that are not running, newest first. Reads the last bytes of each log.
 
         Args:
-            newest: look at so many sessions only; None at all of them.
+            newest: the number of sessions to check; None for all.
         """
         found = []
         for name in self.names()[:newest]:
@@ -203,12 +204,12 @@ class Archive:
                     LogReader(folder / EVENTS)
                     found.append(name)
             except (LogError, OSError):
-                continue  # not readable as a session: nothing to offer
+                continue  # not readable as a session
         return found
 
 
 def _has_begun(log: str) -> bool:
-    """A livecap that was killed before its first fact leaves an empty log."""
+    """False for the empty log of a livecap that was killed before its first fact."""
     try:
         status = os.stat(log)
     except OSError:
@@ -217,8 +218,8 @@ def _has_begun(log: str) -> bool:
 
 
 def file_name(title: str, otherwise: str) -> str:
-    """A title as the name of a file, without a suffix: words joined by hyphens, at most 80 bytes; `otherwise` where
-    nothing is left. Never a path, never hidden, never a name that a system reserves."""
+    """A title as a file name without suffix: its words joined by hyphens, at most 80 bytes; `otherwise` without words.
+    Never a path, hidden, or a name that Windows reserves."""
     words = re.findall(r"[\w]+", unicodedata.normalize("NFC", title))
     name = "-".join(words)
     while len(name.encode()) > 80:
@@ -233,6 +234,6 @@ def _plain(text: str) -> str:
 
 
 def _by_time(name: str) -> tuple[str, int]:
-    """2026-03-01_10-02-03-10 comes after -9."""
+    """A sort key by which 2026-03-01_10-02-03-10 comes after 2026-03-01_10-02-03-9."""
     tail = name[20:]
     return name[:19], int(tail) if tail.isascii() and tail.isdigit() else 0

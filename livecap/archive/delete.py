@@ -1,4 +1,4 @@
-"""Deleting: of a session's folder goes what livecap wrote there and nothing else, and only where it is a session's."""
+"""Deletes what livecap wrote into a session's folder, and nothing else. A folder that is not a session's is refused."""
 
 import os
 import re
@@ -28,51 +28,51 @@ OURS_IN_AUDIO = frozenset((STEPS, UNSAVED, ".DS_Store"))
 SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 BEGINNING = b'{"type": "session_started"'
 LINES = 100
-"""Of a log, among which one must be whole."""
+"""Lines at the start of a log that are searched for one that livecap wrote."""
 NAMED = 3
-"""Of the files that stay, at most."""
+"""Most files that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What became of a session's folder."""
+    """The result of a deletion."""
 
     n_bytes: int
-    """That its files took on the disk."""
+    """Space that the deleted files took on the disk."""
     stays: str
-    """A sentence about what is not livecap's and is still there, with a space before it; "" where nothing is."""
+    """A sentence, after a space, that names the files that are still there; "" if none are."""
 
 
 @dataclass(slots=True)
 class Contents:
-    """Of a session's folder and its `audio`, with names as they are below the folder."""
+    """The names in a session's folder and in its `audio`, relative to the folder."""
 
     ours: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
-    """Files, folders and links that are not livecap's; no link is followed, and none is livecap's."""
+    """Files, folders and links that livecap did not write. A link is always one of them, and is not followed."""
 
 
 def to_delete(folder: Path) -> Contents:
-    """What is in a session's folder; nothing is deleted yet.
+    """List what is in a session's folder; nothing is deleted yet.
 
     Raises:
-        LogError: it is no session's folder.
+        LogError: it is not the folder of a session.
         OSError: it cannot be read.
     """
     if folder.is_symlink():
-        raise LogError(f"Not deleted: {folder} is a link. Give the folder that it leads to.")
+        raise LogError(f"Not deleted: {folder} is a link. Name the folder that it points to.")
     line = _first_line(folder / EVENTS)
     contents = _contents(folder, line)
     if line is None and (reason := _why_not(folder, contents.others)):
-        raise LogError(f"Not deleted: {folder / EVENTS} is no session log of livecap: {reason}.")
+        raise LogError(f"Not deleted: {folder / EVENTS} is not a session log of livecap: {reason}.")
     return contents
 
 
 def delete(folder: Path, contents: Contents) -> Deleted:
-    """Remove what is livecap's, and the folder if nothing else is in it.
+    """Delete what livecap wrote, and the folder if nothing else is in it.
 
     Raises:
-        OSError: something cannot be removed; the log goes last, so that it can be tried again.
+        OSError: something cannot be deleted. The log is deleted last, so that the user can try again.
     """
     n_bytes = 0
     with _opened(folder) as root:
@@ -84,13 +84,13 @@ def delete(folder: Path, contents: Contents) -> Deleted:
         files = [name for name in contents.ours if "/" not in name and name != AUDIO]
         n_bytes += sum(_remove(name, root) for name in sorted(files, key=lambda name: name == EVENTS))
     if contents.others:
-        return Deleted(n_bytes, f" What livecap did not write stays in {folder}: {_listed(contents.others)}.")
+        return Deleted(n_bytes, f" Files that livecap did not write stay in {folder}: {_listed(contents.others)}.")
     os.rmdir(folder)
     return Deleted(n_bytes, "")
 
 
 def _first_line(log: Path) -> LogLine | None:
-    """The first that only a livecap writes, of whatever version: with a checksum, or the header of format 1."""
+    """The first line that only livecap can have written: one with a checksum, or the header of format 1."""
     with open(log, "rb") as file:
         for data in islice(iter(lambda: file.readline(MAX_LINE_BYTES), b""), LINES):
             try:
@@ -103,16 +103,16 @@ def _first_line(log: Path) -> LogLine | None:
 
 
 def _why_not(folder: Path, others: list[str]) -> str | None:
-    """Why a folder whose log has no line of livecap's is not a session's. None: a crash tore its first line, for its
-    name is a session's and nothing strange is in it."""
+    """Why a folder whose log has no line of livecap is not a session. None if a crash damaged its first line: then its
+    name is that of a session, and it has no other files."""
     with open(folder / EVENTS, "rb") as file:
         start = file.read(200).strip(b"\0\r\n ")
     if not (start.startswith(BEGINNING) or BEGINNING.startswith(start) or _has_facts(folder / EVENTS)):
         return f"it begins with {start.splitlines()[0][:40].decode(errors='replace')!r}"
     if not SESSION_NAME.fullmatch(folder.name):
-        return "its beginning is damaged, and the folder has not the name of a session"
+        return "its beginning is damaged, and the folder does not have the name of a session"
     if others:
-        return f"its beginning is damaged, and the folder has what livecap did not write: {_listed(others)}"
+        return f"its beginning is damaged, and the folder has files that livecap did not write: {_listed(others)}"
     return None
 
 
@@ -140,7 +140,7 @@ def _contents(folder: Path, line: LogLine | None) -> Contents:
 
 
 def _sort_audio(audio: int, line: LogLine | None, found: Contents) -> None:
-    """The sound of each track goes by its name; where the header is lost, by what the file begins with."""
+    """Sound files of livecap have the name of a track; if the header is lost, the first bytes of the file decide."""
     header = line.event if line else None
     tracks = header.tracks if isinstance(header, SessionStarted) else None
     sounds = {f"{track or SINGLE}.wav" for track in tracks or ()} | {f"{SINGLE}.wav"}
@@ -164,7 +164,7 @@ def _is_our_sound(name: str, audio: int) -> bool:
 
 @contextmanager
 def _opened(folder: Path | str, parent: int | None = None) -> Iterator[int]:
-    """A folder that is no link."""
+    """A descriptor of a folder; a link is an error."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         yield descriptor
@@ -173,7 +173,7 @@ def _opened(folder: Path | str, parent: int | None = None) -> Iterator[int]:
 
 
 def _entries(folder: int) -> list[tuple[str, int]]:
-    """Name and mode of everything in a folder; a link has its own."""
+    """(name, mode) of everything in a folder; links are not followed."""
     return [(name, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode) for name in os.listdir(folder)]
 
 

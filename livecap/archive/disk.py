@@ -1,4 +1,5 @@
-"""Disk: what the log asks of the operating system, so that tests can cut its power. Files are their owner's alone."""
+"""Disk: the file operations of the log, in one class so that tests can fail them. Everything is readable by the owner
+only."""
 
 import errno
 import fcntl
@@ -6,26 +7,27 @@ import os
 from pathlib import Path
 
 FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
-"""macOS alone has it: there fsync leaves the data in the drive's own cache."""
+"""F_FULLFSYNC, on macOS only: fsync leaves data in the drive's own cache there."""
 NO_FULL_SYNC = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
-"""What network drives and foreign file systems answer to it."""
+"""Errors by which network drives and foreign file systems say that they do not have F_FULLFSYNC."""
 
 
 class Disk:
-    """The real one. Every method raises OSError."""
+    """A real disk. Every method raises OSError. Any thread may call."""
 
     def make_folder(self, path: Path) -> None:
-        """A new folder, mode 0700 from the start; its parents too where they are missing."""
+        """Make a folder with mode 0700, and its missing parents. It must not exist."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.mkdir(mode=0o700)
 
     def create(self, path: Path) -> int:
-        """A new empty file to append to, mode 0600 from the start; what is there already, a link too, is an error."""
+        """A descriptor of a new file to append to, mode 0600 from the start. Anything at `path`, also a link, is an
+        error."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         return os.open(path, flags, 0o600)
 
     def reopen(self, path: Path) -> int:
-        """A file that is there, to append to; a link is an error."""
+        """A descriptor of an existing file to append to. A link is an error."""
         return os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
 
     def size(self, descriptor: int) -> int:
@@ -35,14 +37,14 @@ class Disk:
         return os.pread(descriptor, n_bytes, offset)
 
     def write(self, descriptor: int, data: bytes) -> int:
-        """Appends some of `data`; how many bytes."""
+        """Append some of `data`; returns how many bytes."""
         return os.write(descriptor, data)
 
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)
 
     def sync(self, descriptor: int, full: bool) -> None:
-        """Everything written so far is on the disk; `full` also empties the drive's own cache on macOS."""
+        """Wait until everything written so far is on the disk; `full` also empties the drive's own cache on macOS."""
         if full and FULL_SYNC is not None:
             try:
                 fcntl.fcntl(descriptor, FULL_SYNC)
@@ -53,7 +55,7 @@ class Disk:
         os.fsync(descriptor)
 
     def sync_folder(self, path: Path) -> None:
-        """The names in a folder are on the disk."""
+        """Wait until the names in a folder are on the disk."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -61,7 +63,7 @@ class Disk:
             os.close(descriptor)
 
     def is_removed(self, descriptor: int) -> bool:
-        """An open file that no folder has any more: what is written to it will be lost."""
+        """True if an open file was deleted: what is written to it will be lost."""
         return os.fstat(descriptor).st_nlink == 0
 
     def close(self, descriptor: int) -> None:

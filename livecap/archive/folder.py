@@ -1,4 +1,4 @@
-"""What a session's folder holds, and whether somebody writes it (docs/log-format.md)."""
+"""The names of the files in a session's folder, and whether a livecap is writing it (docs/log-format.md)."""
 
 import fcntl
 import os
@@ -12,15 +12,15 @@ TITLE = "title.txt"
 FAULT = "fault.txt"
 AUDIO = "audio"
 UNSAVED = "unsaved"
-"""In `audio/`: its sound is not to be kept."""
+"""Marker file in `audio/`: this sound is deleted once it is transcribed."""
 SINGLE = "sound"
-"""In `audio/`: the file of a track without a label."""
+"""Name without suffix of the sound file in `audio/` of a track without a label."""
 END_BYTES = 16 << 10
-"""The end of a log, with what may stand behind the end of its session."""
+"""Bytes at the end of a log in which `session_ended` is looked for."""
 
 
 def lock(descriptor: int) -> bool:
-    """False where another process, or another log of this one, writes the session. Ends with the process."""
+    """Lock a log until this process ends; False if another process, or another log of this one, holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -29,10 +29,10 @@ def lock(descriptor: int) -> bool:
 
 
 def is_being_written(folder: Path) -> bool:
-    """True while a livecap writes the session in `folder`.
+    """True while a livecap is writing the session in `folder`.
 
     Raises:
-        OSError: there is no log in it that can be opened.
+        OSError: the folder has no log that can be opened.
     """
     descriptor = os.open(folder / EVENTS, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -45,8 +45,8 @@ def is_being_written(folder: Path) -> bool:
 
 
 def all_have_ends(parent: Path, newest: int) -> bool:
-    """True where none of the newest sessions in `parent` was cut off: quick, and without any library. False says
-    nothing: ask `Archive.cut_off`."""
+    """True if the newest sessions in `parent` all ended properly. Quick, and imports no library. After False ask
+    `Archive.cut_off`, which is exact."""
     try:
         names = sorted(os.listdir(parent), reverse=True)[:newest]
         return all(has_end(log) for name in names if (log := parent / name / EVENTS).is_file())
@@ -55,7 +55,7 @@ def all_have_ends(parent: Path, newest: int) -> bool:
 
 
 def has_end(log: Path) -> bool:
-    """The session of this log ended in order.
+    """True if the session of this log ended properly.
 
     Raises:
         OSError: it cannot be read.
@@ -66,10 +66,10 @@ def has_end(log: Path) -> bool:
 
 
 def read_title(folder: Path) -> str:
-    """What a person called the session in `folder`, or "".
+    """The title that the user gave the session in `folder`, or "".
 
     Raises:
-        LogError: there is a title that cannot be read.
+        LogError: the title cannot be read.
     """
     try:
         return (folder / TITLE).read_text(encoding="utf-8", errors="replace").strip()
@@ -80,6 +80,6 @@ def read_title(folder: Path) -> str:
 
 
 def saved_sounds(folder: Path) -> dict[str, Path]:
-    """Track to sound file of the session in `folder`; "" is the track of a session that has one."""
+    """Track to its sound file, for the session in `folder`; the key is "" for a session with one track."""
     files = sorted((folder / AUDIO).glob("*"))
-    return {"" if path.stem == "sound" else path.stem: path for path in files if path.suffix in (".flac", ".wav")}
+    return {"" if path.stem == SINGLE else path.stem: path for path in files if path.suffix in (".flac", ".wav")}

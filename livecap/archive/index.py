@@ -1,8 +1,8 @@
-"""Index: full-text search over all sessions of a folder, with SQLite's FTS5. A cache: it can be made again from the
-logs at any time, and is where it is damaged.
+"""Index: full-text search over all sessions in a folder, with SQLite's FTS5. It is a cache: a damaged one is built
+again from the logs.
 
-The rowid of an utterance is the time at which it began, in milliseconds since 1970 (or the next free number). So the
-newest hits come first without sorting, and a search that is satisfied with fifty stops after fifty.
+The row number of an utterance is its start in milliseconds since 1970, or the next free number. So the newest hits come
+first without sorting, and a search for fifty hits stops after fifty.
 """
 
 import os
@@ -25,13 +25,13 @@ from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
 VERSION = 3
-"""Of the tables below; another one is thrown away and made anew."""
-SETTLED_NANOSECONDS = 1_000_000_000
-"""A folder that changed less long ago may have changed again within one tick of its clock."""
+"""Version of the tables and of `searchable` and `pairs`. An index of another version is built again."""
+FOLDER_TIME_TICK_NS = 1_000_000_000
+"""Resolution of a folder's time of change: a folder that changed more recently may change again without a new time."""
 AT_ONCE = 50
-"""Sessions that are taken in before others may write: many at once are quicker, and one of an hour takes 20 ms."""
+"""Sessions added in one transaction, which is quicker but blocks other writers. A session of an hour takes 20 ms."""
 BUSY_SECONDS = 10
-"""How long another livecap that writes the index is waited for."""
+"""Longest time to wait for another livecap that writes the index."""
 
 TABLES = """
 CREATE TABLE sessions (
@@ -53,11 +53,11 @@ CREATE VIRTUAL TABLE words USING fts5 (
 
 @dataclass(frozen=True, slots=True)
 class SessionSummary:
-    """A session in a list."""
+    """What a list of sessions shows of one session."""
 
     name: str
     title: str
-    """What a person called it, or ""."""
+    """The title that the user gave it, or ""."""
     started: datetime
     source: str
     model: str
@@ -69,21 +69,21 @@ class SessionSummary:
     tracks: tuple[str, ...]
     languages: tuple[str, ...]
     ended: bool
-    """False: it runs, or it was cut off."""
+    """False if the session is running or was interrupted."""
     n_bytes: int
-    """What its files hold."""
+    """Total size of its files."""
     has_sound: bool
-    """Its sound was kept."""
+    """True if its sound was kept."""
 
 
 class Index:
     """The index of one folder of sessions. A context manager; used from one thread."""
 
     def __init__(self, parent: Path) -> None:
-        """Opens the index, or begins an empty one.
+        """Open the index of the sessions in `parent`, or create an empty one.
 
         Raises:
-            LogError: it can neither be read nor made.
+            LogError: it can be neither opened nor created.
         """
         self.parent, self.path = parent, parent / INDEX
         self._db = self._open()
@@ -99,7 +99,7 @@ class Index:
     def close(self) -> None:
         self._db.close()
 
-    # ---- what people ask
+    # ---- questions
 
     def sessions(self) -> list[SessionSummary]:
         """Every session as of the last `refresh`, newest first."""
@@ -110,41 +110,42 @@ class Index:
         return [self._summary(row) for row in rows]
 
     def search(self, query: Query) -> list[Hit]:
-        """The newest utterances that are as `query` wants them, as of the last `refresh`."""
+        """The newest utterances that match `query`, as of the last `refresh`."""
         return find(self._db, self.parent, query)
 
-    # ---- keeping up with the logs
+    # ---- updates from the logs
 
     def refresh(self, names: Callable[[], Iterable[str]]) -> list[str]:
-        """Take in what is new or changed, and forget what is gone. A session that has ended is not looked at again, and
-        folders are listed only when one came or went.
+        """Add new and changed sessions, and remove deleted ones. Logs of ended sessions are not read again, and folders
+        are listed only after one was added or removed.
 
         Args:
             names: lists the folders that may be sessions.
 
         Returns:
-            a line for each session that cannot be read.
+            a sentence for each session that cannot be read.
         """
         running = dict(self._db.execute("SELECT name, stamp FROM sessions WHERE NOT ended"))
         folder_time = os.stat(self.parent).st_mtime_ns
         if self._db.execute("SELECT 1 FROM seen WHERE folder_time = ?", (folder_time,)).fetchone():
-            return self._take_in(sorted(running), running)
+            return self._update(sorted(running), running)
         known = {name for (name,) in self._db.execute("SELECT name FROM sessions")}
         there = set(names())
         if gone := known - there:
             self.forget(gone)
-        troubles = self._take_in(sorted((there - known) | (there & running.keys())), running)
-        if time.time_ns() - folder_time > SETTLED_NANOSECONDS and not troubles:
+        troubles = self._update(sorted((there - known) | (there & running.keys())), running)
+        if time.time_ns() - folder_time > FOLDER_TIME_TICK_NS and not troubles:
             with self._writing():
                 self._db.execute("DELETE FROM seen")
                 self._db.execute("INSERT INTO seen VALUES (?)", (folder_time,))
         return troubles
 
-    def _take_in(self, names: list[str], stamps: Mapping[str, str]) -> list[str]:
-        """The oldest first: rowids in order make a smaller index."""
+    def _update(self, names: list[str], stamps: Mapping[str, str]) -> list[str]:
+        """Add or replace those of `names` whose log differs from its stamp, oldest first: ascending row numbers make a
+        smaller index."""
         changed: dict[str, str] = {}
         for name in names:
-            with suppress(FileNotFoundError):  # a folder of something else
+            with suppress(FileNotFoundError):  # not a session
                 folder, before = self.parent / name, stamps.get(name)
                 stamp = _stamp(folder)
                 if before != stamp and not (before and _hardly_grew(before, stamp) and is_being_written(folder)):
@@ -163,14 +164,14 @@ class Index:
         return troubles
 
     def add(self, session: RecordedSession) -> None:
-        """Take in a session, in place of what was known of it."""
+        """Add a session, or replace what is known about it."""
         with self._writing():
             self._add(session, _stamp(session.folder))
 
     def _add(self, session: RecordedSession, stamp: str) -> None:
         known = self._db.execute("SELECT stamp FROM sessions WHERE name = ?", (session.name,)).fetchone()
         if known == (stamp,):
-            return  # another livecap was quicker
+            return  # another livecap has added it
         self._remove(session.name)
         cursor = self._db.execute(
             "INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -213,7 +214,7 @@ class Index:
         return wanted
 
     def forget(self, names: Iterable[str]) -> None:
-        """No word of these sessions is left in the index, its freed pages included."""
+        """Remove sessions so that none of their words is left in the file, not even in freed pages."""
         with self._writing():
             for name in names:
                 self._remove(name)
@@ -235,7 +236,7 @@ class Index:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """All of it or nothing, and no other livecap in between."""
+        """A transaction that keeps other writers out from its start."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
             yield
@@ -295,7 +296,7 @@ class Index:
 
 
 def erase(parent: Path) -> None:
-    """Remove the index of a folder; the logs have all that was in it.
+    """Delete the index of a folder; it can be built again from the logs.
 
     Raises:
         LogError: it cannot be removed.
@@ -308,7 +309,7 @@ def erase(parent: Path) -> None:
 
 
 def _make_tables(db: sqlite3.Connection) -> None:
-    """In one step, whoever else wants to."""
+    """Create the tables in one transaction, unless another process has done so."""
     db.execute("BEGIN IMMEDIATE")
     if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
         for name in ("seen", "sessions", "utterances", "words"):
@@ -320,18 +321,18 @@ def _make_tables(db: sqlite3.Connection) -> None:
 
 
 def _hardly_grew(before: str, stamp: str) -> bool:
-    """A running session is taken in again when it is a hundredth longer: one of a day costs seconds, not every time."""
+    """True if a log grew by less than 1%: adding a running session of a day takes seconds, so not on every refresh."""
     old_size, new_size = int(before.split()[0]), int(stamp.split()[0])
     return old_size <= new_size < old_size * 1.01
 
 
 def _indexed(text: str, track: str, language: str) -> tuple[str, str, str, str]:
-    """What an utterance is found by; of the table's columns `text`, `pairs`, `track` and `language`."""
+    """The columns `text`, `pairs`, `track` and `language` of an utterance in the table `words`."""
     return searchable(text), pairs(text), searchable(track), searchable(language)
 
 
 def _stamp(folder: Path) -> str:
-    """Another one whenever the log has changed."""
+    """Size and time of a session's log: they differ after any change."""
     status = os.stat(folder / EVENTS)
     return f"{status.st_size} {status.st_mtime_ns}"
 
@@ -343,5 +344,5 @@ def _n_bytes(folder: Path) -> int:
 
 
 def _storable(text: str) -> str:
-    """SQLite takes UTF-8 without half surrogate pairs."""
+    """Text without what SQLite cannot store: half surrogate pairs and NUL."""
     return text.encode("utf-8", errors="replace").decode("utf-8").replace("\0", " ")

@@ -1,4 +1,4 @@
-"""One line of session.jsonl: an event, its number, and a checksum that tells if it is whole (docs/log-format.md)."""
+"""One line of session.jsonl: an event, its number, and a checksum that shows damage (docs/log-format.md)."""
 
 import json
 import zlib
@@ -8,55 +8,55 @@ from typing import Any
 from livecap.transcript import SessionEvent, TranscriptUpdate, from_record, knows, to_json
 
 LOG_FORMAT = 2
-"""Of the lines written here. Format 1 had neither numbers nor checksums."""
+"""Version of the format written here. Format 1 had neither numbers nor checksums."""
 
 _CHECKSUM = b', "crc": "'
 _TAIL_BYTES = len(_CHECKSUM) + 8 + len(b'"}')
 
 
 class DamagedLine(ValueError):
-    """These bytes are no whole line of a log; says why."""
+    """The bytes are not an undamaged line of a log; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A whole line."""
+    """A line that was read."""
 
     event: SessionEvent | None
-    """None: of a type that this livecap does not know."""
+    """None for a type that this version does not know."""
     wall_seconds: float
-    """When it was written, since the session's start."""
+    """Seconds from the start of the session to the writing of this line."""
     seq: int | None
-    """None in format 1."""
+    """Number of the fact in its session; None in format 1."""
     log_format: int | None
-    """Told by the first line alone."""
+    """Version of the format, in the first line of a log; else None."""
 
 
 def encode_line(event: SessionEvent, wall_seconds: float, seq: int) -> bytes:
-    """The line that is fact number `seq` of a session, with its line end."""
+    """The line for fact number `seq` of a session, with its line end."""
     text = to_json(event, wall_seconds)[:-1]
     if seq == 0:
         text += f', "log": {LOG_FORMAT}'
     text += f', "seq": {seq}'
-    body = text.encode("utf-8", errors="backslashreplace")  # half a surrogate pair becomes \udXXX, which JSON has
+    body = text.encode("utf-8", errors="backslashreplace")  # half a surrogate pair becomes \udXXX, valid in JSON
     return body + _CHECKSUM + b'%08x"}\n' % zlib.crc32(body)
 
 
 def decode_line(data: bytes) -> LogLine:
-    """What a line of any format says; line end and zero bytes around it are allowed.
+    """Read a line of any format. Line ends and zero bytes around it are ignored.
 
     Raises:
-        DamagedLine: it is not whole, or no line of ours.
+        DamagedLine: the line is incomplete, damaged or not a line of a session log.
     """
     data = data.strip(b"\0\r\n ")
     body, tail = data[:-_TAIL_BYTES], data[-_TAIL_BYTES:]
     is_summed = tail.startswith(_CHECKSUM)
     if is_summed and tail != _CHECKSUM + b'%08x"}' % zlib.crc32(body):
-        raise DamagedLine("its checksum does not fit")
+        raise DamagedLine("the checksum is wrong")
     record = _record(data)
     seq = record.get("seq") if is_summed else None
     if is_summed and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
-        raise DamagedLine("it has a checksum and no number")
+        raise DamagedLine("it has a checksum but no number")
     wall_seconds, log_format = record.get("wall_seconds", 0.0), record.get("log")
     return LogLine(
         event=_event(record),
@@ -72,13 +72,13 @@ def _record(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise DamagedLine("it is not JSON") from None
     if not isinstance(record, dict) or not isinstance(record.get("type"), str):
-        raise DamagedLine("it is no event")
+        raise DamagedLine("it is not an event")
     return record
 
 
 def _event(record: dict[str, Any]) -> SessionEvent | None:
     if not knows(record):
-        return None  # a later livecap's: whole, but not for us
+        return None  # written by a later version
     try:
         event = from_record(record)
     except ValueError as error:

@@ -1,9 +1,9 @@
-"""SessionLog: what was said, on disk before it is shown. One folder a session:
+"""SessionLog: writes what was said to disk before it is shown. Each session has a folder with two files:
 
-session.jsonl    every fact, a line each, appended; what other programs read (docs/log-format.md)
-transcript.md    a line for each utterance, as people read it
+session.jsonl    one line for each fact; other programs read it (docs/log-format.md)
+transcript.md    one line for each utterance; people read it
 
-any thread ─append─▶ memory ─writer─▶ the system ─keeper─▶ the disk
+any thread ─append─▶ memory ─writer thread─▶ operating system ─keeper thread─▶ disk
 """
 
 import os
@@ -24,28 +24,28 @@ from livecap.errors import LogError
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 
 PATIENCE_SECONDS = 0.5
-"""How long `append` waits for the system to take a line: once. A disk that hangs delays nothing longer than that."""
+"""Longest time that `append` waits for a line to be written. With a disk that hangs only the first call waits."""
 SYNC_SECONDS = 0.4
-"""Between two syncs, so that a fact is on the disk within a second."""
+"""Time between two syncs, so that a fact is on the disk within a second."""
 FULL_SYNC_SECONDS = 5.0
-"""Between two syncs that also empty the drive's own cache, on macOS; they are slow."""
+"""Time between two full syncs (see `Disk.sync`), which are slow."""
 WATCH_SECONDS = 0.3
-"""Between two looks at whether the folder is still there, and two tries to write again."""
+"""Time between two checks whether the folder still exists, and between two attempts to write after an error."""
 END_SECONDS = 2.0
-"""How long the end waits for a disk in trouble."""
+"""Longest time that `close` waits for a disk with an error."""
 
 OnTrouble = Callable[[str | None], None]
-"""Told in one line that the log cannot be written, and with None that it can be again and has everything."""
+"""Called with one sentence when the log cannot be written, and with None when it is complete again."""
 
 
 class SessionLog:
-    """Appends the facts of one session. Any thread may call; two threads of its own write and sync."""
+    """Appends the facts of one session. Any thread may call. Two threads of its own write and sync."""
 
     def __init__(self, parent: Path, started: datetime, disk: Disk | None = None) -> None:
-        """Makes a folder below `parent` that no other session has, readable by its owner alone.
+        """Create a new folder below `parent`, readable by the owner only, named after the time `started`.
 
         Raises:
-            LogError: the folder cannot be made or written.
+            LogError: the folder cannot be created or written.
         """
         self._disk = disk or Disk()
         self.folder = _new_folder(self._disk, parent, f"{started:%Y-%m-%d_%H-%M-%S}")
@@ -60,14 +60,15 @@ class SessionLog:
 
     @classmethod
     def reopen(cls, folder: Path, n_facts: int, clock: SessionClock) -> "SessionLog":
-        """The log of a session that was cut off, to go on behind its last whole fact.
+        """The log of an interrupted session, to append after its last whole fact.
 
         Args:
+            folder: the folder of the session.
             n_facts: the number of the next fact.
-            clock: knows all that the log says about times.
+            clock: the session's clock with every anchor of the log.
 
         Raises:
-            LogError: the session runs, or its files cannot be written.
+            LogError: the session is still running, or its files cannot be written.
         """
         log = cls.__new__(cls)
         log._disk = Disk()
@@ -81,7 +82,7 @@ class SessionLog:
         if not lock(log._events.descriptor):
             log._events.close()
             log._transcript.close()
-            raise LogError(f"The session {folder.name} is being written by another livecap. End that one first.")
+            raise LogError(f"The session {folder.name} is being recorded by another livecap. End it there first.")
         log._begin(n_facts, clock)
         return log
 
@@ -89,28 +90,28 @@ class SessionLog:
         lock(self._events.descriptor)
         self._clock = clock
         self.trouble: str | None = None
-        """Why the log cannot be written now, in one line; the facts wait in memory."""
+        """Why the log cannot be written now, in one sentence. Facts wait in memory until it can."""
         self.on_trouble: OnTrouble = lambda trouble: None
-        """Called on a thread of the log. Set before the first `append`."""
+        """Called on the keeper thread. Set it before the first `append`."""
         self._to_finish = n_facts > 0
-        """transcript.md is not what it should be at the end: there is settled text, or trouble left a hole in it."""
+        """transcript.md must be written again at the end: there is settled text, or an error left a gap in it."""
         self._ended = False
         self._n_facts = n_facts
         self._n_written = n_facts
         self._hangs = False
-        """The system did not take a line in time, and has not taken one since."""
+        """No line has been written since one took longer than PATIENCE_SECONDS."""
         self._told: str | None = None
         self._full_wanted = n_facts
-        """So many facts are to be under a full sync."""
+        """Number of facts that a full sync must cover."""
         self._full_synced = n_facts
-        """So many are."""
+        """Number of facts that a full sync has covered."""
         self._last_full_sync = time.monotonic()
         self._closing = False
         self._closed = False
         self._changed = threading.Condition()
-        """Guards what stands above, and wakes whoever waits for a change of it."""
+        """Guards the fields above, and is notified of changes."""
         self._hurry = threading.Event()
-        """Somebody waits for the next sync."""
+        """Set to make the keeper sync at once."""
         self._writer = threading.Thread(target=self._write, name="log writer", daemon=True)
         self._keeper = threading.Thread(target=self._keep, name="log keeper", daemon=True)
         self._writer.start()
@@ -118,14 +119,14 @@ class SessionLog:
 
     @property
     def session(self) -> str:
-        """The session's name: its folder's."""
+        """The session's name, which is the name of its folder."""
         return self.folder.name
 
     def append(self, event: SessionEvent, wall_seconds: float) -> None:
-        """Returns when the operating system has the fact, so that the end of this process cannot lose it; or, with a
-        disk that hangs or fails, when memory has it. On the disk within a second."""
+        """Append a fact. Returns when the operating system has it, so that killing this process cannot lose it; with a
+        disk that hangs or fails, when it is in memory. It is on the disk within a second."""
         with self._changed:
-            assert not self._closing, "a fact after the end of its log"
+            assert not self._closing, "a fact after the log was closed"
             if isinstance(event, SessionStarted):
                 self._clock = SessionClock.from_started(event)
                 self._transcript.add(heading(event, self._clock).encode())
@@ -147,7 +148,7 @@ class SessionLog:
                 self._hangs = not is_out
 
     def flush(self, timeout: float) -> bool:
-        """True when everything appended so far is on the disk within `timeout` seconds."""
+        """Wait until everything appended so far is on the disk; False if that takes longer than `timeout` seconds."""
         self._hurry.set()
         with self._changed:
             self._full_wanted = self._n_facts
@@ -155,10 +156,10 @@ class SessionLog:
             return self._changed.wait_for(lambda: not self._is_dirty, timeout)
 
     def close(self) -> None:
-        """Everything is on the disk when this returns, and transcript.md has the settled text. Twice is harmless.
+        """Bring everything to the disk, and the settled text into transcript.md. A second call does nothing.
 
         Raises:
-            LogError: the disk is still in trouble; tells where the rest is.
+            LogError: the disk still fails; the message says where the rest of the facts are.
         """
         with self._changed:
             if self._closing:
@@ -172,10 +173,10 @@ class SessionLog:
             self._hurry.set()
             self._changed.notify_all()
         for thread in (self._writer, self._keeper):
-            thread.join(END_SECONDS)  # a disk that hangs holds them for ever
+            thread.join(END_SECONDS)  # with a disk that hangs they never end
         rest, trouble = self._events.unwritten(), self.trouble
         if self._writer.is_alive() or self._keeper.is_alive():
-            raise LogError(f"The disk of {self.folder} does not answer. The end of the session may be missing there.")
+            raise LogError(f"The disk of {self.folder} does not respond. The end of the session may be missing there.")
         for file in (self._events, self._transcript):
             file.close()
         if rest:
@@ -183,7 +184,7 @@ class SessionLog:
         if self._ended and (self._to_finish or self._clock and self._clock.shift_seconds):
             finish_transcript(self.folder)
 
-    # ---- the writer
+    # ---- writer thread
 
     def _write(self) -> None:
         while True:
@@ -194,7 +195,7 @@ class SessionLog:
             self._try_to_write()
 
     def _try_to_write(self) -> None:
-        """Everything that waits, or trouble."""
+        """Write everything that waits, or set `trouble`."""
         number, trouble = self._n_facts, None
         try:
             self._events.write()
@@ -209,10 +210,10 @@ class SessionLog:
             self._to_finish |= trouble is not None
             self._changed.notify_all()
 
-    # ---- the keeper
+    # ---- keeper thread
 
     def _keep(self) -> None:
-        """Sync what was written, heal what was broken, tell of both."""
+        """Sync what was written, recover from errors, and report both."""
         watched = time.monotonic()
         while not self._closed:
             self._hurry.wait(SYNC_SECONDS)
@@ -226,14 +227,14 @@ class SessionLog:
             self._tell()
 
     def _heal(self) -> None:
-        """A removed file is made anew; with that, or with room again, what waits is written."""
+        """Create deleted files again, and try to write what waits."""
         try:
             for file in (self._events, self._transcript):
                 if file.is_removed():
                     self._set_trouble(f"The session's folder {self.folder} was removed. Its text is kept in memory.")
                     self._tell()
                     self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                    file.make_anew()
+                    file.restore()
                     lock(self._events.descriptor)
         except OSError as error:
             self._set_trouble(str(_unwritable(self.folder, error)))
@@ -244,7 +245,7 @@ class SessionLog:
     def _sync(self) -> None:
         if self.trouble or not self._is_dirty:
             return
-        n_written = self._n_written  # before the sync: what comes meanwhile may not be under it
+        n_written = self._n_written  # before the sync, which may miss what is written meanwhile
         full = self._full_is_due or time.monotonic() - self._last_full_sync >= FULL_SYNC_SECONDS
         try:
             for file in (self._events, self._transcript):
@@ -283,17 +284,19 @@ class SessionLog:
 
 
 def check_parent(parent: Path) -> None:
-    """Make the folder that sessions go into, long before the first one is written.
+    """Create the folder for sessions, long before one is written.
 
     Raises:
-        LogError: it cannot be made or written.
+        LogError: it cannot be created or written.
     """
     try:
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise _unwritable(parent, error) from None
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise LogError(f"Cannot write the session log in {parent}: no permission. Choose another with --log-dir.")
+        raise LogError(
+            f"Cannot write the session log in {parent}: no permission. Choose another folder with --log-dir."
+        )
 
 
 def _new_folder(disk: Disk, parent: Path, name: str) -> Path:
@@ -308,11 +311,11 @@ def _new_folder(disk: Disk, parent: Path, name: str) -> Path:
                     raise
     except OSError as error:
         raise _unwritable(parent, error) from None
-    raise LogError(f"Cannot start a session in {parent}: a thousand began in this second. Try again.")
+    raise LogError(f"Cannot start a session in {parent}: 1000 sessions have started in this second. Try again.")
 
 
 def _rescue(session: str, rest: bytes) -> str:
-    """Facts that their own disk did not take go to the system's temporary folder; returns the sentence that says so."""
+    """Save facts in the system's temporary folder when their own disk failed; returns a sentence for the user."""
     import tempfile
 
     try:
@@ -321,12 +324,12 @@ def _rescue(session: str, rest: bytes) -> str:
             file.write(rest)
     except OSError:
         print(rest.decode(), file=sys.stderr)
-        return "The facts that are missing there were printed instead."
-    return f"The facts that are missing there are in {folder / EVENTS}."
+        return "The missing facts were printed to standard error instead."
+    return f"The missing facts are in {folder / EVENTS}."
 
 
 def _unwritable(path: Path, error: OSError) -> LogError:
     return LogError(
         f"Cannot write the session log in {path}: {error.strerror or error}. "
-        "Free the disk or choose another folder with --log-dir."
+        "Free some space or choose another folder with --log-dir."
     )

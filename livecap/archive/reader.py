@@ -1,6 +1,6 @@
-"""Reads session.jsonl of any version ever released, whole, torn or damaged (docs/log-format.md).
+"""LogReader: reads session.jsonl of any released version, also a damaged one (docs/log-format.md).
 
-What is whole is read; what is not is reported and skipped. Nothing here writes.
+Damaged lines are reported and skipped. Nothing here writes.
 """
 
 import os
@@ -28,19 +28,19 @@ from livecap.transcript import (
 )
 
 MAX_LINE_BYTES = 8 << 20
-"""No utterance is as long: more is not one of our lines, and is not read into memory."""
+"""Longer than any line that livecap writes; a longer line is skipped without reading it into memory."""
 TAIL_BYTES = 64 << 10
-"""Read at once from the end of a log."""
+"""Bytes at the end of a log that `last_events` reads."""
 MARGIN_SECONDS = 120
-"""Read before the asked position: tracks are not quite in step, and a clock anchor is wanted."""
+"""Sound before the wanted position that is read too: tracks are not exactly in step, and a clock anchor is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something that is missing or wrong in a log."""
+    """One damaged or missing part of a log."""
 
     offset: int
-    """The byte where the line begins."""
+    """Byte at which the line begins."""
     reason: str
 
     def __str__(self) -> str:
@@ -48,35 +48,35 @@ class Damage:
 
 
 class LogReader:
-    """One session.jsonl. Each iteration opens it anew and reads what is there at that time."""
+    """One session.jsonl. Each call opens the file again and reads its present content."""
 
     def __init__(self, path: Path) -> None:
         """
         Raises:
-            LogError: there is no such file, no line of it is ours, or a later livecap wrote it.
+            LogError: the file cannot be read, has no line of livecap, or was written by a later version.
         """
         self.path = path
         self.damages: list[Damage] = []
-        """Found by the last iteration, in order."""
+        """Damage found by the last iteration over `events`, in order."""
         self.n_facts = 0
-        """After an iteration to the end: the number of the next fact."""
+        """Number of the next fact, after an iteration to the end."""
         self.wall_seconds = 0.0
-        """After an iteration to the end: when its last fact was written."""
+        """Seconds from the session's start to the last fact, after an iteration to the end."""
         self.is_torn = False
-        """After an iteration to the end: the last line has no end."""
+        """True if the last line has no line end, after an iteration to the end."""
         self.log_format: int | None = None
-        """1 or 2; None where the first line is lost."""
+        """1 or 2; None if the first line is lost."""
         self._may_lack_checksums = True
         self.started = self._header()
 
     def events(self, offset: int = 0) -> Iterator[tuple[int, SessionEvent]]:
-        """(byte offset, event) of every whole fact from the first line that begins at or behind `offset`, each once."""
+        """(byte offset, event) of every undamaged fact in the lines that begin at or after `offset`, each fact once."""
         self.damages = []
         next_seq = 0 if offset == 0 else None
         for at, line in self._lines(offset):
             if line.seq is not None:
                 if next_seq is not None and line.seq < next_seq:
-                    continue  # written again after a disk error
+                    continue  # written a second time after a disk error
                 if next_seq is not None and line.seq > next_seq:
                     self.damages.append(Damage(at, f"{line.seq - next_seq} facts before this line are missing"))
                 next_seq = line.seq + 1
@@ -86,10 +86,10 @@ class LogReader:
                 yield at, line.event
 
     def event_at(self, offset: int) -> SessionEvent:
-        """The event of the line that begins at `offset`, as `events` told.
+        """The event of the line that begins at `offset`, which came from `events`.
 
         Raises:
-            LogError: the file has changed since.
+            LogError: the file has changed since then.
         """
         with self._open() as file:
             file.seek(offset)
@@ -98,16 +98,16 @@ class LogReader:
             except DamagedLine:
                 event = None
         if event is None:
-            raise LogError(f"The log {self.path} was changed while it was read. Try again.")
+            raise LogError(f"The log {self.path} changed while it was being read. Try again.")
         return event
 
     def last_events(self) -> list[SessionEvent]:
-        """The whole facts in the last part of the log, oldest first; cheap for a log of any length."""
+        """The facts in the last TAIL_BYTES of the log, oldest first; cheap for a log of any length."""
         size = self.path.stat().st_size
         return [event for _, event in self.events(max(0, size - TAIL_BYTES))]
 
     def offset_of(self, sample: int) -> int:
-        """A byte offset behind which `events` tells everything that was heard from `sample` on, and little before."""
+        """A byte offset from which `events` yields everything heard from `sample` on, and not much more."""
         sample -= MARGIN_SECONDS * SAMPLE_RATE
         low, high = 0, self.path.stat().st_size
         while sample > 0 and high - low > TAIL_BYTES:
@@ -141,12 +141,12 @@ class LogReader:
                 self.is_torn = not data.endswith(b"\n")
                 if self.is_torn and len(data) == MAX_LINE_BYTES:
                     _skip_line(file)
-                    self.damages.append(Damage(at, "this line is longer than any of ours"))
+                    self.damages.append(Damage(at, "this line is too long"))
                 elif data.strip(b"\0\r\n "):
                     try:
                         yield at, self._checked(decode_line(data))
                     except DamagedLine as error:
-                        reason = "this last line is torn" if self.is_torn else f"this line is damaged: {error}"
+                        reason = "the last line is incomplete" if self.is_torn else f"this line is damaged: {error}"
                         self.damages.append(Damage(at, reason))
 
     def _checked(self, line: LogLine) -> LogLine:
@@ -159,12 +159,12 @@ class LogReader:
     def _header(self) -> SessionStarted:
         first = next(self._lines(0), None)
         if first is None or first[1].event is None and first[1].seq is None:
-            raise LogError(f"{self.path} is no session log of livecap: no line in it is whole.")
+            raise LogError(f"{self.path} is not a session log of livecap: it has no undamaged line.")
         line = first[1]
         if line.log_format is not None and line.log_format > LOG_FORMAT:
             raise LogError(
-                f"{self.path} was written by a later livecap: its format is {line.log_format}, this one reads up to "
-                f"{LOG_FORMAT}. Update livecap."
+                f"{self.path} has log format {line.log_format}, from a later version of livecap. This version reads up "
+                f"to {LOG_FORMAT}. Update livecap."
             )
         if isinstance(line.event, SessionStarted):
             self.log_format = line.log_format or (1 if line.seq is None else LOG_FORMAT)
@@ -174,7 +174,7 @@ class LogReader:
 
 
 def position(event: SessionEvent) -> int | None:
-    """Up to where sound had been heard when a fact was written; None where a fact does not tell."""
+    """Sample up to which sound had been heard when a fact was written; None if the fact does not say."""
     match event:
         case TextCommitted() | UtteranceEnded() | AudioGap():
             return event.end_sample
@@ -192,7 +192,7 @@ def _skip_line(file: BinaryIO) -> None:
 
 
 def _guess(path: Path) -> SessionStarted:
-    """A header in place of a lost one: the folder's name has the time."""
+    """A header in place of a lost one, with the time from the folder's name."""
     name = path.parent.name
     try:
         started = datetime.strptime(name[:19], "%Y-%m-%d_%H-%M-%S")

@@ -1,7 +1,7 @@
-"""RecordedSession: what was said in a session, read from its log: the settled text where there is some.
+"""RecordedSession: what was said in a session, read from its log, with settled text where it exists.
 
 session = RecordedSession(folder)                        # all of it
-session = RecordedSession(folder, last_seconds=3600)     # the last hour; quick, however long the log
+session = RecordedSession(folder, last_seconds=3600)     # the last hour; quick for a log of any length
 for fact in session.facts(): ...                         # utterances, marks, gaps, pauses, notices, by time
 """
 
@@ -30,34 +30,34 @@ from livecap.transcript import (
 )
 
 Utterance = UtteranceEnded | UtteranceSettled
-"""Both have track, utterance, text, start_sample, end_sample, language and words."""
+"""Both types have the same fields."""
 Fact = Utterance | Marked | AudioGap | Paused | Resumed | Notice
-"""What people may want to read."""
+"""The facts that are shown to people."""
 
 ORDER_SECONDS = 120
-"""Facts are put in order of their beginnings within so much sound: longer than any utterance."""
+"""Sound within which facts are sorted by their start; longer than any utterance."""
 FIRST_WORDS = 100
-"""Characters of a session that stand for it in a list."""
+"""Characters of a session's text that a list shows."""
 
 
 class RecordedSession:
-    """Reads the log once to learn what there is, and again for each `facts`. Memory does not grow with the text."""
+    """Reads the log once when it is made, and again for each call of `facts`. Memory does not grow with the text."""
 
     def __init__(self, folder: Path, last_seconds: float | None = None) -> None:
         """
         Args:
-            folder: of the session.
-            last_seconds: leave out what was heard earlier than so much before the end.
+            folder: the folder of the session.
+            last_seconds: seconds before the end of the sound; earlier facts are left out. None for all.
 
         Raises:
-            LogError: there is no session log of livecap in it.
+            LogError: the folder has no readable session log of livecap.
         """
         self.folder = folder
         self.name = folder.name
         self._reader = LogReader(folder / EVENTS)
         self.started = self._reader.started
         self._settled: dict[tuple[str, int], int] = {}
-        """(track, utterance) to where in the file its settled text is."""
+        """(track, utterance) to the byte offset of its settled text."""
         self._since_sample = 0
         self._offset = 0
         if last_seconds is not None:
@@ -66,9 +66,9 @@ class RecordedSession:
             self._since_sample = max(0, end_sample - round(last_seconds * SAMPLE_RATE))
             self._offset = self._reader.offset_of(self._since_sample)
         self._tail: list[tuple[int, SessionEvent]] | None = None if last_seconds is None else []
-        """The facts that were read, where they are few."""
+        """(byte offset, fact) of the end of the log, with `last_seconds`."""
         self.ended: SessionEnded | None = None
-        """None: it runs, or it was cut off."""
+        """The last fact; None if the session is running or was interrupted."""
         self.n_samples = 0
         self.n_utterances = 0
         self.tracks: list[str] = []
@@ -76,11 +76,11 @@ class RecordedSession:
         self.first_words = ""
         self._open_words = ""
         self._stretches: dict[str, list[_Stretch]] = {}
-        """Of each track that jumped: what was heard after each jump."""
+        """Track to what was heard after each of its jumps."""
         clock = SessionClock.from_started(self.started)
         self._survey(clock)
         self.clock = clock.corrected()
-        """Tells the times of this session, with what is known at its end."""
+        """The times of this session, corrected by what is known at its end."""
 
     def _survey(self, clock: SessionClock) -> None:
         for offset, event in self._reader.events(self._offset):
@@ -100,14 +100,14 @@ class RecordedSession:
             elif isinstance(event, SessionEnded):
                 self.ended = event
             else:
-                self.ended = None  # it went on
+                self.ended = None  # the session went on
         self.first_words = self.first_words or self._open_words[:FIRST_WORDS]
         self.damages: list[Damage] = list(self._reader.damages)
-        """What is missing or wrong in the log."""
+        """Damaged and missing parts of the log."""
         self.n_facts = self._reader.n_facts
-        """The number of the next fact of this log."""
+        """Number of the next fact of this log."""
         self.wall_seconds = self._reader.wall_seconds
-        """From its start to its last fact, by the clock."""
+        """Seconds from the session's start to its last fact."""
 
     def _jump(self, offset: int, event: Jumped) -> None:
         stretches = self._stretches.setdefault(event.track, [])
@@ -116,7 +116,7 @@ class RecordedSession:
         stretches.append(_Stretch(offset, event.to_sample, event.to_sample))
 
     def _was_heard_again(self, offset: int, utterance: Utterance) -> bool:
-        """Somebody went back after its line was written, and all of its sound was heard once more."""
+        """True if the user jumped back after this line was written, and all of its sound was heard again."""
         return any(
             stretch.offset > offset
             and stretch.start_sample <= utterance.start_sample
@@ -139,17 +139,17 @@ class RecordedSession:
 
     @property
     def title(self) -> str:
-        """What a person called it, or ""."""
+        """The title that the user gave the session, or ""."""
         return read_title(self.folder)
 
     @property
     def seconds(self) -> float:
-        """Length of its sound."""
+        """Length of the session's sound."""
         return self.n_samples / SAMPLE_RATE
 
     @property
     def is_running(self) -> bool:
-        """A livecap writes it now."""
+        """True if a livecap is writing the session now."""
         try:
             return is_being_written(self.folder)
         except OSError as error:
@@ -157,21 +157,20 @@ class RecordedSession:
 
     @property
     def was_cut_off(self) -> bool:
-        """It has no end, and nobody writes it."""
+        """True if the session has no end and is not running."""
         return self.ended is None and not self.is_running
 
     @property
     def sounds(self) -> dict[str, Path]:
-        """Track to the file of its sound, where it was kept; from sample 0 on."""
+        """Track to its sound file, which starts at sample 0; empty if sound was not kept."""
         return saved_sounds(self.folder)
 
     def utterances(self) -> Iterator[Utterance]:
-        """What was said, in order: settled where it is, and at the end what was committed and never closed."""
+        """All utterances in order, with settled text where it exists, including those that were never closed."""
         return (fact for fact in self.facts() if isinstance(fact, UtteranceEnded | UtteranceSettled))
 
     def facts(self) -> Iterator[Fact]:
-        """Everything that people read, ordered by where it begins. Sound that was heard again counts as it was heard
-        last."""
+        """All facts for people, by their start. If a jump made sound be heard twice, only the last text counts."""
         waiting: list[tuple[int, int, Fact]] = []
         for number, fact in enumerate(self._unordered()):
             begin = fact.sample if isinstance(fact, Marked | Paused | Resumed | Notice) else fact.start_sample
@@ -191,7 +190,7 @@ class RecordedSession:
             elif isinstance(event, UtteranceEnded):
                 open_utterances.pop((event.track, event.utterance), None)
                 for key in [key for key in open_utterances if key[0] == event.track and key[1] < event.utterance]:
-                    yield joined(open_utterances.pop(key))  # the line that closed it is damaged
+                    yield joined(open_utterances.pop(key))  # its `utterance_ended` is damaged
                 if not self._was_heard_again(offset, event):
                     yield self._best(event)
             elif isinstance(event, UtteranceSettled):
@@ -213,17 +212,17 @@ class RecordedSession:
 
 @dataclass(slots=True)
 class _Stretch:
-    """Sound between two jumps."""
+    """What was heard of a track between two jumps."""
 
     offset: int
-    """In the log, of the jump before it."""
+    """Byte offset in the log of the jump before it."""
     start_sample: int
     end_sample: int
-    """As far as text tells."""
+    """End of the newest text in it."""
 
 
 def joined(pieces: list[TextCommitted]) -> UtteranceEnded:
-    """What is known of an utterance that was never closed."""
+    """An utterance that was never closed, made from its committed text."""
     first, last = pieces[0], pieces[-1]
     text = "".join(piece.text for piece in pieces)
     return UtteranceEnded(first.track, first.utterance, text, first.start_sample, last.end_sample, None)

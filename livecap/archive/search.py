@@ -1,4 +1,4 @@
-"""What is asked of the index, and what it answers: utterances, the newest first."""
+"""Queries to the index and their answers: utterances, newest first."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -11,23 +11,24 @@ from livecap.archive.search_terms import Pieces, fts_query, snippet
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What somebody looks for in past sessions."""
+    """A search in past sessions."""
 
     words: str
-    """All of them must be in one utterance; those in quotes stand together."""
+    """Words that must all be in one utterance; words in quotes must be adjacent."""
     since: datetime | None = None
-    """When the utterance began, at the earliest."""
+    """Earliest start of an utterance."""
     until: datetime | None = None
-    """It began before."""
+    """An utterance must start before this."""
     label: str | None = None
-    """The track, exactly."""
+    """Label of the track, matched exactly."""
     language: str | None = None
-    """As the model names it, such as English; case does not count."""
+    """Name of the language, such as English, in any case."""
     session: str | None = None
-    """The name of one."""
+    """Name of the only session to search."""
     limit: int = 50
+    """Most hits to return."""
     prefix: bool = False
-    """The last word may be the beginning of one, as while somebody types: two letters or more."""
+    """The last word may be the beginning of a longer one, from two letters on; for search while typing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,18 @@ class Hit:
     utterance: int
     start_sample: int
     at: str
-    """10:02:03 by the wall, or 0:12:03 since the start of a recording."""
+    """Time as text: 10:02:03, or 0:12:03 from the start of a recording."""
     started: datetime
-    """When the utterance began."""
+    """Start of the utterance."""
     language: str | None
     text: str
-    """All of it."""
+    """Text of the whole utterance."""
     snippet: Pieces
-    """A part of the text around the found words: pieces, and whether each was found. Joined they read as text."""
+    """Part of the text around the first found word."""
 
 
 def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
-    """The newest utterances that are as `query` wants them.
+    """The newest utterances that match `query`.
 
     Args:
         db: an index of the sessions in `parent`.
@@ -64,7 +65,7 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
     conditions = ["words MATCH :terms", "words.rowid >= :low", "words.rowid < :high"]
     values: dict[str, object] = {"terms": terms, "limit": query.limit}
     if query.session is not None:
-        # Of a session only its own time is searched: a common word has a million hits elsewhere.
+        # Only rows from the session's own time are searched: a common word has a million hits elsewhere.
         first, last, values["session"] = _span(db, query.session)
         low, high = max(low, first), min(high, last + 1)
         conditions.append("u.session = :session")
@@ -85,12 +86,12 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Since 1970: the number under which the index has an utterance that began then."""
+    """Milliseconds since 1970: the row number in the index of an utterance that starts then."""
     return max(0, round(moment.timestamp() * 1000))
 
 
 def _span(db: sqlite3.Connection, session: str) -> tuple[int, int, int]:
-    """(first, last) number of the utterances of a session, and its own; nothing lies between where it has none."""
+    """(first row, last row, session row) of a session; (1, 0, 0) if it has no utterances."""
     first, last, number = db.execute(
         "SELECT min(u.id), max(u.id), s.id FROM sessions s LEFT JOIN utterances u ON u.session = s.id WHERE s.name = ?",
         (session,),

@@ -1,9 +1,8 @@
-"""What somebody types into a search, as FTS5 understands it, and where it stands in a text.
+"""Translates a typed search into an FTS5 expression, and finds its words in a text.
 
-Scripts that put no spaces between words (Chinese, Japanese, Thai ...) are indexed character by character, and a run of
-them is searched as a phrase: any part of a sentence is found, down to one character. Neighbours that are both short
-(such characters, and words like "to be") are indexed as pairs too: each alone is nearly everywhere, and a phrase of
-them would be looked for in nearly all that was ever said.
+Scripts without spaces (Chinese, Japanese, Thai ...) are indexed character by character, and a run of characters is
+searched as a phrase, so any part of a sentence is found. Adjacent short tokens (such characters, and words like "to
+be") are also indexed as pairs: single ones occur nearly everywhere, and a phrase of them would be slow to search.
 """
 
 import re
@@ -15,32 +14,32 @@ from livecap.text.scripts import SPACELESS
 _SPACELESS_CHARACTER = re.compile(f"([{SPACELESS}])")
 _TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}])[^\\W_])+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""Ends a string of SQLite, or is no text."""
+"""Characters that SQLite does not store in text: NUL and half surrogate pairs."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
 
 SHORT = 3
-"""Characters of a word that is short. The commonest words of most languages are."""
+"""Most characters of a short token. The most common words of most languages are short."""
 _JOINT = "\ue000"
-"""Between the two of a pair: for FTS5 a part of a word, and in no text."""
+"""Joins the two tokens of a pair: a private-use character, which FTS5 takes for part of a word."""
 _BREAK = " 0 "
-"""Between two runs of pairs, which are no neighbours."""
+"""Separates runs of pairs that are not adjacent in the text."""
 
 BEFORE, AFTER = 50, 110
-"""Characters of a snippet before the first found word, and from it on."""
+"""Characters of a snippet before the first found word, and from its start on."""
 
 Pieces = tuple[tuple[str, bool], ...]
-"""Pieces of a text, and whether each was found."""
+"""Parts of a text in order, each with whether it was found."""
 
 
 def searchable(text: str) -> str:
-    """A text as it is indexed."""
+    """The text as the index stores it in its column `text`."""
     if text.isascii() and "\0" not in text:
         return text
     return _SPACELESS_CHARACTER.sub(r" \1 ", unicodedata.normalize("NFKC", _UNSTORABLE.sub(" ", text)))
 
 
 def pairs(text: str) -> str:
-    """The neighbours in a text that are both short, as they are indexed."""
+    """The adjacent short tokens of a text, as the index stores them in its column `pairs`."""
     runs: list[list[str]] = [[]]
     for token in _tokens(text):
         if len(token) <= SHORT:
@@ -51,7 +50,7 @@ def pairs(text: str) -> str:
 
 
 def fts_query(query: str, *, prefix: bool = False, track: str | None = None, language: str | None = None) -> str | None:
-    """An FTS5 expression in which everything that was typed is quoted; None where nothing can be searched for."""
+    """An FTS5 expression in which everything typed is quoted; None if `query` has no word."""
     terms = _terms(query)
     if not terms:
         return None
@@ -64,7 +63,7 @@ def fts_query(query: str, *, prefix: bool = False, track: str | None = None, lan
 
 
 def _wanted(term: str, is_open: bool) -> str:
-    """A word or a phrase; the last word of an open one may go on, from its second letter on."""
+    """The expression for a word or a phrase. With `is_open` its last word may be the beginning of a longer one."""
     tokens = _tokens(term)
     is_open = is_open and len(tokens[-1]) > 1
     if len(tokens) > 1 and not is_open and all(len(token) <= SHORT for token in tokens):
@@ -73,7 +72,7 @@ def _wanted(term: str, is_open: bool) -> str:
 
 
 def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
-    """The part of `text` around the first found word, with every found word marked; its beginning where none is."""
+    """The part of `text` around the first found word, with every found word marked; without one, the beginning."""
     spans = _found(text, query, prefix)
     first = spans[0][0] if spans else 0
     low = _word_begin(text, first - BEFORE) if first > BEFORE else 0
@@ -94,11 +93,6 @@ def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
     return tuple(pieces)
 
 
-def found_spans(text: str, query: str) -> list[tuple[int, int]]:
-    """[start, end) of every word in `text` that `query` asks for, in order, not overlapping."""
-    return _found(text, query, prefix=False)
-
-
 def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
 
@@ -117,6 +111,7 @@ def _phrase(term: str) -> str:
 
 
 def _found(text: str, query: str, prefix: bool) -> list[tuple[int, int]]:
+    """[start, end) of every word of `query` in `text`, in order, not overlapping."""
     tokens = [(match.start(), match.end(), _bare(match[0])) for match in _TOKEN.finditer(text)]
     wanted = [[_bare(token) for token in _tokens(term)] for term in _terms(query)]
     spans: list[tuple[int, int]] = []
@@ -140,7 +135,7 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _bare(token: str) -> str:
-    """Without case and accents, as the index compares."""
+    """A token without case and accents, as FTS5 compares it."""
     if token.isascii():
         return token.lower()
     parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", token).casefold())

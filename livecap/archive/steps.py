@@ -1,8 +1,8 @@
-"""Steps: what the transcriber of a track was asked to do and when, kept beside saved sound so that a replay does just
-the same.
+"""Steps: what the transcriber of a track was asked to do and when, stored with saved sound so that a replay repeats it
+exactly.
 
-What a step hears depends on how fast the machine was: a late step takes more sound, and where steps follow their cost
-they have other lengths. All the rest follows from the sound.
+The sound of a step depends on how fast the machine was: a late step takes more, and step lengths may follow their cost.
+Everything else follows from the sound.
 
     steps.jsonl     {"track": "", "end_sample": 15840, "step_samples": 8000, "closes": false}
 """
@@ -25,21 +25,21 @@ class Step:
 
     end_sample: int
     step_samples: int
-    """So much new sound made a step worth its cost then."""
+    """New sound that the step waited for."""
     closes: bool = False
-    """All that was heard became stable: listening paused, a person wanted a new paragraph, or the sound ended."""
+    """The utterance was closed: by a pause, a new paragraph asked for by the user, or the end of the sound."""
 
 
 class StepsFile:
-    """The steps of a session that runs, in its folder of sound. A disk that does not take them is no trouble: a replay
-    then makes steps of its own."""
+    """Writes the steps of a running session into its `audio` folder. Disk errors are ignored: without this file a
+    replay makes its own steps. Used from one thread."""
 
     def __init__(self, audio_folder: Path) -> None:
         self._path = audio_folder / STEPS
         self._file: TextIOWrapper | None = None
 
     def note(self, track: str, step: Step) -> None:
-        """This was asked for."""
+        """Append a step."""
         with suppress(OSError):
             if self._file is None:
                 flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
@@ -47,16 +47,16 @@ class StepsFile:
             self._file.write(json.dumps({"track": track, **asdict(step)}) + "\n")
 
     def close(self) -> None:
-        """There will be no more."""
+        """Close the file."""
         with suppress(OSError):
             if self._file is not None:
                 self._file.close()
 
 
 def recorded_steps(session_folder: Path) -> dict[str, tuple[Step, ...]]:
-    """Of each track, the steps in the order they were made; empty where they were not recorded."""
+    """Track to its steps in order; empty if they were not recorded."""
     steps: dict[str, list[Step]] = {}
-    with suppress(OSError, ValueError, KeyError, TypeError):  # a line that was cut off ends the list
+    with suppress(OSError, ValueError, KeyError, TypeError):  # an incomplete line ends the list
         for line in (session_folder / AUDIO / STEPS).read_text(encoding="utf-8").splitlines():
             record = json.loads(line)
             step = Step(int(record["end_sample"]), int(record["step_samples"]), bool(record["closes"]))

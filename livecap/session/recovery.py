@@ -224,7 +224,7 @@ def cut_off(folder: Path) -> RecordedSession:
     if session.ended is not None:
         raise LogError(f"The session {folder.name} has an end; there is nothing to recover.")
     if session.is_running:
-        raise LogError(f"The session {folder.name} is being written by another livecap. End that one first.")
+        raise LogError(f"The session {folder.name} is being recorded by another livecap. End it there first.")
     return session
 
 

@@ -23,7 +23,7 @@ def header(session: str = "s", live: bool = True, **fields: object) -> SessionSt
 
 
 def said(texts: Iterable[str], track: str = "", language: str = "English", every: int = 5) -> Iterator[SessionEvent]:
-    """Utterances of 4 s, one every so many seconds, committed word by word, with word times."""
+    """Utterances of 4 s, one every `every` seconds, committed word by word, with word times."""
     for number, text in enumerate(texts):
         start, end = number * every * SECOND, (number * every + 4) * SECOND
         parts = text.split()

@@ -1,10 +1,8 @@
-"""Disks that fail when they are told to, and a log on them."""
+"""Disks that fail on demand, and a log on them."""
 
 import errno
 import os
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from livecap.archive.disk import Disk
@@ -16,11 +14,11 @@ from tests.archive.facts import header
 from tests.archive.when import STARTED
 
 PATIENCE = 20.0
-"""Far more than any of these waits takes."""
+"""Longest wait in seconds; each takes a fraction of it."""
 
 
 class FaultyDisk(Disk):
-    """A real disk that fails when it is told to."""
+    """A real disk that fails on demand."""
 
     def __init__(self) -> None:
         self.fault: int | None = None
@@ -50,15 +48,8 @@ class FaultyDisk(Disk):
         super().sync(descriptor, full)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for what another thread does."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end
-
-
 class ForgetfulDisk(FaultyDisk):
-    """When a sync fails, what was written since the last one is zeros, as with Linux's page cache."""
+    """A failed sync turns everything written since the last one into zeros, as Linux's page cache may."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +85,7 @@ def begin(parent: Path, disk: Disk | None = None) -> tuple[SessionLog, "Troubles
 
 
 class Troubles:
-    """What the log told, and a way to wait for the next."""
+    """What the log reported, and a way to wait for the next report."""
 
     def __init__(self) -> None:
         self.told: list[str | None] = []

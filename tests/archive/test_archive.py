@@ -1,8 +1,9 @@
-"""Past sessions: found, searched, named, and deleted without a trace."""
+"""Past sessions are found, searched, named, and deleted without a trace."""
 
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from tests.archive.when import STARTED
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    """Three sessions: an English one of two people, a Chinese one, and one that was cut off."""
+    """Three sessions: an English one with two tracks, a Chinese one, and an interrupted one."""
     both = [*said(["The budget for the summer offsite.", "Eleven thousand left."], "me")]
     both += said(["Can the búdget carry that?"], "them")
     write(tmp_path, both, header("s", tracks=("me", "them")))
@@ -39,7 +40,7 @@ def names(archive: Archive) -> tuple[str, str, str]:
     return newest_first[2], newest_first[1], newest_first[0]
 
 
-def test_sessions_are_listed_newest_first_with_what_people_know_them_by(archive: Archive) -> None:
+def test_sessions_are_listed_newest_first_with_what_identifies_them(archive: Archive) -> None:
     english, chinese, cut_off = names(archive)
     summaries = {summary.name: summary for summary in archive.sessions()}
     assert list(summaries) == [cut_off, chinese, english]
@@ -84,7 +85,7 @@ def test_a_search_is_narrowed_by_label_language_session_and_date(archive: Archiv
     assert not archive.search(Query("left", until=moment)) and archive.search(Query("left", since=moment))
 
 
-def test_while_somebody_types_the_last_word_may_be_a_part_of_one(archive: Archive) -> None:
+def test_while_the_user_types_the_last_word_may_be_the_start_of_one(archive: Archive) -> None:
     assert archive.search(Query("bud", prefix=True)) and not archive.search(Query("bud"))
     assert not archive.search(Query("bud ", prefix=True))
     assert archive.search(Query("bu", prefix=True)) and not archive.search(Query("b", prefix=True))
@@ -92,7 +93,7 @@ def test_while_somebody_types_the_last_word_may_be_a_part_of_one(archive: Archiv
 
 
 @given(st.text(max_size=40))
-def test_nothing_that_is_typed_is_syntax(query: str) -> None:
+def test_nothing_typed_is_query_syntax(query: str) -> None:
     db = sqlite3.connect(":memory:")
     db.execute("CREATE VIRTUAL TABLE words USING fts5 (text, pairs, track, language)")
     for prefix in (False, True):
@@ -105,7 +106,7 @@ tokens = st.lists(st.sampled_from([*"預算我", "to", "be", "or", "à", "king",
 
 
 @given(tokens, tokens.filter(bool))
-def test_a_phrase_is_found_where_its_words_stand_together_and_nowhere_else(said: list[str], wanted: list[str]) -> None:
+def test_a_phrase_is_found_where_its_words_are_adjacent_and_nowhere_else(said: list[str], wanted: list[str]) -> None:
     db = sqlite3.connect(":memory:")
     db.execute('CREATE VIRTUAL TABLE words USING fts5 (text, pairs, tokenize="unicode61 remove_diacritics 2")')
     text, phrase = " ".join(said), " ".join(wanted)
@@ -124,14 +125,14 @@ def test_a_snippet_is_a_part_of_the_text(text: str, query: str) -> None:
     assert inner in text
 
 
-def test_settled_text_is_what_is_found(tmp_path: Path) -> None:
+def test_only_settled_text_is_found(tmp_path: Path) -> None:
     settled = UtteranceSettled("", 0, "Good evening.", 0, 4 * SECOND, "English")
     write(tmp_path, [*said(["Good mourning."]), settled])
     archive = Archive(tmp_path)
     assert archive.search(Query("evening")) and not archive.search(Query("mourning"))
 
 
-def test_a_running_session_is_found_and_what_it_adds_too(tmp_path: Path) -> None:
+def test_a_running_session_is_found_with_what_it_adds(tmp_path: Path) -> None:
     log = SessionLog(tmp_path, STARTED)
     log.append(header(log.session), 0.0)
     facts = list(said(["Alpha is here.", "Beta as well."]))
@@ -142,12 +143,12 @@ def test_a_running_session_is_found_and_what_it_adds_too(tmp_path: Path) -> None
     for fact in facts[4:]:
         log.append(fact, 1.0)
     assert len(archive.search(Query("alpha"))) == 1 and archive.search(Query("beta"))
-    with pytest.raises(LogError, match="being written"):
+    with pytest.raises(LogError, match="being recorded"):
         archive.delete(log.session)
     log.close()
 
 
-def test_a_long_running_session_is_taken_in_again_when_it_has_grown_by_some(tmp_path: Path) -> None:
+def test_a_long_running_session_is_indexed_again_when_it_has_grown_enough(tmp_path: Path) -> None:
     log = SessionLog(tmp_path, STARTED)
     log.append(header(log.session), 0.0)
     for fact in said([f"Sentence number {n}." for n in range(100)]):
@@ -155,12 +156,12 @@ def test_a_long_running_session_is_taken_in_again_when_it_has_grown_by_some(tmp_
     archive = Archive(tmp_path)
     assert archive.search(Query("99"))
     log.append(UtteranceEnded("", 100, "Zebra.", 1, 2, "English"), 2.0)
-    assert not archive.search(Query("zebra")), "less than a hundredth"
+    assert not archive.search(Query("zebra")), "it grew by less than 1%"
     log.close()
-    assert archive.search(Query("zebra")), "it is no longer written"
+    assert archive.search(Query("zebra")), "it has ended"
 
 
-def test_a_damaged_index_is_made_anew(archive: Archive) -> None:
+def test_a_damaged_index_is_built_again(archive: Archive) -> None:
     assert archive.search(Query("budget"))
     (archive.parent / INDEX).write_bytes(b"SQLite format 3\0" + os.urandom(5000))
     assert archive.search(Query("budget"))
@@ -168,7 +169,7 @@ def test_a_damaged_index_is_made_anew(archive: Archive) -> None:
     assert archive.search(Query("budget"))
 
 
-def test_an_index_that_is_damaged_inside_is_made_anew(archive: Archive) -> None:
+def test_an_index_that_is_damaged_inside_is_built_again(archive: Archive) -> None:
     assert archive.search(Query("budget"))
     path = archive.parent / INDEX
     data = bytearray(path.read_bytes())
@@ -181,31 +182,37 @@ def test_an_index_that_is_damaged_inside_is_made_anew(archive: Archive) -> None:
     assert len(archive.sessions()) == 2
 
 
-def test_an_index_that_another_livecap_writes_is_waited_for_and_told(
+def test_a_search_waits_for_another_writer_of_the_index_and_reports_it(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("livecap.archive.index.BUSY_SECONDS", 0.01)
     assert archive.search(Query("budget"))
     write(archive.parent, said(["A new one."]))
-    with Index(archive.parent) as index:
-        index._db.execute("BEGIN IMMEDIATE")
+    with closing(sqlite3.connect(archive.parent / INDEX)) as other:
+        other.execute("BEGIN IMMEDIATE")
         with pytest.raises(LogError, match="locked"):
             archive.search(Query("new"))
     assert archive.search(Query("new"))
 
 
-def test_two_livecaps_may_take_in_the_same_sessions(archive: Archive) -> None:
+def test_two_livecaps_may_index_the_same_sessions(archive: Archive) -> None:
     with Index(archive.parent) as one, Index(archive.parent) as other:
-        names = archive.names()
-        assert one._take_in(names, {}) == other._take_in(names, {}) == []
+
+        def names_after_the_other_was_quicker() -> list[str]:
+            assert one.refresh(archive.names) == []
+            return archive.names()
+
+        assert other.refresh(names_after_the_other_was_quicker) == []
         assert len(other.sessions()) == 3
     assert len(archive.search(Query("budget"))) == 2
 
 
-def test_an_index_of_another_version_is_made_anew(archive: Archive) -> None:
+def test_an_index_of_another_version_is_built_again(archive: Archive) -> None:
     assert archive.search(Query("budget"))
-    with Index(archive.parent) as index:
-        index._db.execute("PRAGMA user_version = 99")
+    with closing(sqlite3.connect(archive.parent / INDEX)) as index:
+        index.execute("PRAGMA user_version = 99")
+        index.execute("DELETE FROM utterances")
+        index.commit()
     assert archive.search(Query("budget"))
 
 
@@ -236,7 +243,7 @@ def test_a_deleted_session_leaves_no_trace(archive: Archive) -> None:
     assert "預算".encode() in left, "the other session stays"
 
 
-def test_sessions_go_by_name_title_part_path_and_last(archive: Archive) -> None:
+def test_a_session_is_named_by_its_name_title_part_path_or_last(archive: Archive) -> None:
     english, chinese, newest = names(archive)
     archive.rename(english, "Budget talk")
     archive.rename(chinese, "Budget talk, second")
@@ -245,7 +252,7 @@ def test_sessions_go_by_name_title_part_path_and_last(archive: Archive) -> None:
     assert archive.folder_of("budget TALK").name == english
     assert archive.folder_of("second").name == chinese
     assert archive.folder_of(str(archive.parent / chinese / EVENTS)).name == chinese
-    with pytest.raises(LogError, match="2 sessions are called 'budget'"):
+    with pytest.raises(LogError, match="2 sessions match 'budget'"):
         archive.folder_of("budget")
     with pytest.raises(LogError, match="No session 'nosuch'.*livecap sessions"):
         archive.folder_of("nosuch")
@@ -254,13 +261,13 @@ def test_sessions_go_by_name_title_part_path_and_last(archive: Archive) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["", "..", "../..", "/", "."])
-def test_what_is_no_session_is_never_deleted(archive: Archive, wanted: str) -> None:
+def test_what_is_not_a_session_is_never_deleted(archive: Archive, wanted: str) -> None:
     with pytest.raises(LogError):
         archive.delete(wanted)
     assert len(archive.names()) == 3
 
 
-def test_everything_is_its_owners_alone_from_the_start(archive: Archive) -> None:
+def test_everything_is_readable_by_the_owner_only_from_the_start(archive: Archive) -> None:
     before = os.umask(0)
     try:
         archive.rename("last", "A title")
@@ -284,7 +291,7 @@ def test_no_link_is_followed_when_writing(archive: Archive, tmp_path: Path) -> N
     assert outside.read_text() == "stays"
 
 
-def test_a_session_that_was_killed_before_its_first_fact_is_none(archive: Archive) -> None:
+def test_a_session_that_was_killed_before_its_first_fact_is_not_listed(archive: Archive) -> None:
     newest = archive.names()[0]
     (archive.parent / "2030-01-01_10-00-00").mkdir()
     (archive.parent / "2030-01-01_10-00-00" / EVENTS).touch()
@@ -292,7 +299,7 @@ def test_a_session_that_was_killed_before_its_first_fact_is_none(archive: Archiv
     assert len(archive.sessions()) == 3 and archive.cut_off() == [newest]
 
 
-def test_a_folder_that_is_no_session_is_passed_over(archive: Archive) -> None:
+def test_a_folder_that_is_not_a_session_is_ignored(archive: Archive) -> None:
     (archive.parent / "notes").mkdir()
     (archive.parent / "strange").mkdir()
     (archive.parent / "strange" / EVENTS).write_text("of another program\n")

@@ -1,4 +1,4 @@
-"""Deleting takes what livecap wrote, from a session's folder only: what is somebody else's is never touched."""
+"""Deleting removes what livecap wrote, from the folder of a session only. Other files are never touched."""
 
 import zlib
 from pathlib import Path
@@ -18,18 +18,18 @@ from tests.archive.facts import header, said, write
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Of a session with two tracks."""
+    """The folder of a session with two tracks."""
     facts = said(["The budget for the summer."], "me")
     return write(tmp_path / "logs", facts, header(tracks=("me", "them")))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Of all files below a folder."""
+    """File name to content, for all files below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def delete(folder: Path) -> str:
-    """Which files stay."""
+    """Delete the session; returns the sentence about files that stay."""
     return Archive(folder.parent).delete(str(folder)).stays
 
 
@@ -48,15 +48,15 @@ def test_a_folder_of_another_program_is_refused_whatever_its_name(tmp_path: Path
     folder = tmp_path / name
     (folder / "audio").mkdir(parents=True)
     (folder / EVENTS).write_bytes(log)
-    (folder / "audio" / "sound.wav").write_bytes(b"somebody's")
-    (tmp_path / INDEX).write_bytes(b"somebody's")
+    (folder / "audio" / "sound.wav").write_bytes(b"not livecap")
+    (tmp_path / INDEX).write_bytes(b"not livecap")
     before = contents(tmp_path)
-    with pytest.raises(LogError, match=r"^Not deleted: .*no session log of livecap: it begins with '") as refused:
+    with pytest.raises(LogError, match=r"^Not deleted: .*not a session log of livecap: it begins with '") as refused:
         delete(folder)
     assert "\n" not in str(refused.value) and contents(tmp_path) == before
 
 
-def test_what_a_person_put_into_a_session_stays_and_is_named(folder: Path) -> None:
+def test_what_the_user_put_into_a_session_stays_and_is_named(folder: Path) -> None:
     archive = Archive(folder.parent)
     assert archive.search(Query("budget"))
     (folder / "audio").mkdir()
@@ -67,7 +67,7 @@ def test_what_a_person_put_into_a_session_stays_and_is_named(folder: Path) -> No
         (folder / name).write_text("mine")
     stays = delete(folder)
     assert contents(folder) == dict.fromkeys(mine, b"mine")
-    assert f"stays in {folder}: Budget.srt, audio/song.wav, notes.txt and 1 more." in stays
+    assert f"stay in {folder}: Budget.srt, audio/song.wav, notes.txt and 1 more." in stays
     assert not archive.search(Query("budget")) and archive.names() == []
 
 
@@ -95,7 +95,7 @@ def test_a_link_to_a_session_and_one_to_its_log_are_refused(folder: Path, tmp_pa
     assert contents(folder) == before
 
 
-def torn(folder: Path, log: bytes) -> Path:
+def with_log(folder: Path, log: bytes) -> Path:
     (folder / EVENTS).write_bytes(log)
     return folder
 
@@ -104,28 +104,28 @@ FIRST = encode_line(header(), 0.0, 0)
 
 
 @pytest.mark.parametrize("log", [FIRST[:90], FIRST[:9], bytes(4096), b""], ids=["half", "little", "zeros", "nothing"])
-def test_a_session_whose_first_line_a_crash_tore_goes_by_its_name_and_files(folder: Path, log: bytes) -> None:
+def test_a_session_whose_first_line_a_crash_damaged_is_known_by_its_name_and_files(folder: Path, log: bytes) -> None:
     (folder / "audio").mkdir()
     (folder / "audio" / "me.wav").write_bytes(wav_header(0))
     (folder / "audio" / "unsaved").touch()
-    assert delete(torn(folder, log)) == "" and not folder.exists()
+    assert delete(with_log(folder, log)) == "" and not folder.exists()
 
 
-def test_a_torn_first_line_is_not_enough_with_another_name_or_strange_files(folder: Path) -> None:
-    (torn(folder, FIRST[:90]) / "notes.txt").write_text("mine")
+def test_a_damaged_first_line_is_refused_with_another_name_or_other_files(folder: Path) -> None:
+    (with_log(folder, FIRST[:90]) / "notes.txt").write_text("mine")
     before = contents(folder)
-    with pytest.raises(LogError, match=r"damaged, and the folder has what livecap did not write: notes\.txt"):
+    with pytest.raises(LogError, match=r"damaged, and the folder has files that livecap did not write: notes\.txt"):
         delete(folder)
     assert contents(folder) == before
     (folder / "notes.txt").unlink()
     renamed = folder.rename(folder.with_name("project"))
-    with pytest.raises(LogError, match="not the name of a session"):
+    with pytest.raises(LogError, match="does not have the name of a session"):
         delete(renamed)
     assert EVENTS in contents(renamed)
 
 
-def test_one_whole_line_behind_a_damaged_first_one_is_enough(folder: Path) -> None:
-    (torn(folder, b"X" + (folder / EVENTS).read_bytes()[1:]) / "notes.txt").write_text("mine")
+def test_one_good_line_after_a_damaged_first_one_is_enough(folder: Path) -> None:
+    (with_log(folder, b"X" + (folder / EVENTS).read_bytes()[1:]) / "notes.txt").write_text("mine")
     (folder / "audio").mkdir()
     (folder / "audio" / "them.wav").write_bytes(wav_header(7))
     (folder / "audio" / "song.wav").write_text("mine")
@@ -133,10 +133,10 @@ def test_one_whole_line_behind_a_damaged_first_one_is_enough(folder: Path) -> No
     assert contents(folder) == {"notes.txt": b"mine", "audio/song.wav": b"mine"}
 
 
-def test_sessions_of_the_first_format_and_of_a_later_one_are_livecaps_by_any_name(folder: Path) -> None:
+def test_sessions_of_the_first_format_and_of_a_later_one_are_deleted_under_any_name(folder: Path) -> None:
     body = FIRST.replace(b'"log": 2', b'"log": 3').rpartition(b', "crc": "')[0]
     later = body + b', "crc": "%08x"}\n' % zlib.crc32(body)
     for log in (to_json(header(), 0.0).encode() + b"\n", later):
         renamed = folder.with_name("project")
         renamed.mkdir()
-        assert delete(torn(renamed, log)) == "" and not renamed.exists()
+        assert delete(with_log(renamed, log)) == "" and not renamed.exists()

@@ -1,4 +1,4 @@
-"""What the log asks of a real disk: to sync as far as it can, to be full, to be read-only."""
+"""The log on a real disk: full syncs, a full disk, a read-only disk."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ F_FULLFSYNC = 51
 
 
 class Mac:
-    """What fcntl of macOS does with a file, and what os.fsync is asked for."""
+    """Stands in for fcntl on macOS and for os.fsync; records the calls."""
 
     def __init__(self, fault: int | None = None) -> None:
         self.fault = fault
@@ -48,7 +48,7 @@ class Mac:
     ],
     ids=["full", "quick", "a network drive", "a foreign file system"],
 )
-def test_a_mac_is_asked_to_empty_the_drives_cache(
+def test_a_full_sync_on_a_mac_empties_the_drives_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int | None, full: bool, asked: list[str]
 ) -> None:
     mac = Mac(fault)
@@ -110,7 +110,7 @@ def long_utterances(n: int) -> list[UtteranceEnded]:
     return [UtteranceEnded("", i, f"{i} " + "word " * 200, i, i + 1, "English") for i in range(n)]
 
 
-def test_a_real_full_disk_costs_nothing_once_there_is_room(small_disk: Path) -> None:
+def test_a_real_full_disk_loses_nothing_once_there_is_space(small_disk: Path) -> None:
     log, troubles = begin(small_disk)
     facts = long_utterances(40)
     for fact in facts[:10]:
@@ -129,7 +129,7 @@ def test_a_real_full_disk_costs_nothing_once_there_is_room(small_disk: Path) -> 
     assert all(f"] {i} word" in (log.folder / TRANSCRIPT).read_text() for i in range(40))
 
 
-def test_a_really_read_only_disk_is_one_clear_line(small_disk: Path) -> None:
+def test_a_real_read_only_disk_is_one_clear_error(small_disk: Path) -> None:
     remount(small_disk, "ro")
     with pytest.raises(LogError, match="Read-only file system.*--log-dir"):
         SessionLog(small_disk, STARTED)

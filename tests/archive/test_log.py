@@ -1,4 +1,4 @@
-"""What a session leaves on disk."""
+"""What a session writes to disk."""
 
 import os
 import stat
@@ -26,7 +26,7 @@ from tests.archive.when import STARTED
 LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
 
 
-def test_two_sessions_of_one_second_have_two_folders(tmp_path: Path) -> None:
+def test_sessions_that_start_in_the_same_second_have_different_folders(tmp_path: Path) -> None:
     logs = [SessionLog(tmp_path, STARTED) for _ in range(3)]
     assert len({log.folder for log in logs}) == 3
     for log in logs:
@@ -50,7 +50,7 @@ def test_every_fact_is_on_disk_at_once(tmp_path: Path) -> None:
     log.close()
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LogError, match="--log-dir"):
         SessionLog(tmp_path / "file", STARTED)
@@ -69,14 +69,14 @@ items = st.one_of(
 
 
 @given(items)
-def test_json_says_the_whole_of_it_in_one_line(item: TextCommitted) -> None:
+def test_one_line_of_json_holds_a_whole_event(item: TextCommitted) -> None:
     line = to_json(item, 1.5)
     assert len(line.splitlines()) == 1 or all(c not in line for c in "\n\r")
     assert from_json(line) == item
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", '{"type": "x"}', '{"type": "audio_gap"}', "null", '"update"'])
-def test_what_is_no_event_is_refused(line: str) -> None:
+def test_what_is_not_an_event_is_refused(line: str) -> None:
     with pytest.raises(ValueError):
         from_json(line)
 

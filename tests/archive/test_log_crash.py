@@ -1,4 +1,4 @@
-"""kill -9 at any moment, and the power cut at any moment: what was acknowledged, or synced, is there."""
+"""After kill -9 at any moment everything acknowledged is there; after a power cut everything synced is."""
 
 import os
 import random
@@ -33,14 +33,14 @@ def test_a_killed_process_loses_no_text_that_it_has_shown(tmp_path: Path, lot: i
         assert len(session.damages) <= 1, "at most the line that was being written"
         committed = [event for _, event in LogReader(folder / EVENTS).events() if isinstance(event, TextCommitted)]
         assert [f"{event.utterance} {event.text}" for event in committed][: len(shown)] == shown
-        assert len(committed) <= len(shown) + 1, "nothing is there that was not said"
-        told = " ".join(utterance.text for utterance in session.utterances())
-        assert all(line.split()[1] in told for line in shown)
+        assert len(committed) <= len(shown) + 1, "nothing was added"
+        text = " ".join(utterance.text for utterance in session.utterances())
+        assert all(line.split()[1] in text for line in shown)
         assert session.was_cut_off
 
 
 def kill_at_random(parent: Path, rng: random.Random) -> tuple[Path, list[str]]:
-    """A session whose process was killed, and the lines that it had shown."""
+    """The folder of a session whose process was killed, and the lines that it had shown."""
     running = Running(write_for_ever, parent)
     folder = Path(running.line().decode().strip())
     lines = [running.line() for _ in range(rng.randrange(1, 60))]
@@ -61,11 +61,11 @@ def test_sessions_that_start_together_never_share_a_folder(tmp_path: Path) -> No
 
 
 class PowerCut(Disk):
-    """A disk that remembers which bytes were synced, so that its power can be cut: of what was written since then, any
-    blocks may be there and any others be zero, and the file may be as short as at the last sync."""
+    """A disk whose power can be cut: it remembers which bytes were synced. Of the blocks written since then each may be
+    there or be zeros, and the file may be as short as at the last sync."""
 
     BLOCK = 64
-    """Bytes that are written or not written together; real ones are larger, and kinder."""
+    """Bytes that are kept or lost together; real blocks are larger, which is easier for a reader."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -84,7 +84,7 @@ class PowerCut(Disk):
             self.synced[self.names[descriptor]] = self.read(descriptor, size, 0)
 
     def cut(self, path: Path, rng: random.Random) -> bytes:
-        """What is found in a file after the power came back."""
+        """The content of a file after the power is back."""
         with self.lock:
             synced, written = self.synced[path], path.read_bytes()
         assert written.startswith(synced), "what was synced does not change"
@@ -99,7 +99,7 @@ class PowerCut(Disk):
 
 @pytest.fixture(scope="module", autouse=True)
 def hurry() -> Iterator[None]:
-    """The log syncs more often than it has to."""
+    """The log syncs more often than in real use."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("livecap.archive.log.SYNC_SECONDS", 0.005)
         yield
@@ -130,6 +130,6 @@ def test_a_power_cut_leaves_everything_that_was_synced(
     read = [event for _, event in reader.events()]
     assert read[:n_synced] == facts[:n_synced]
     rest = iter(facts)
-    assert all(event in rest for event in read), "in order, each as it was written, and no other"
-    assert reader.damages or read == facts[: len(read)], "a hole is told"
+    assert all(event in rest for event in read), "in order, each as it was written, nothing added"
+    assert reader.damages or read == facts[: len(read)], "a gap is reported"
     assert transcript.decode(errors="replace").startswith("# 2026-03-01 10:02")

@@ -1,4 +1,4 @@
-"""session.jsonl: what is whole is read, what is not is told and skipped, in every version ever written."""
+"""session.jsonl of every version: undamaged lines are read, damaged ones reported and skipped."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def read(folder: Path) -> tuple[list[SessionEvent], list[str]]:
 
 
 @given(events, st.integers(0, 1000), st.floats(0, 1e6))
-def test_a_line_says_the_whole_of_its_fact(event: SessionEvent, seq: int, seconds: float) -> None:
+def test_a_line_holds_a_whole_fact(event: SessionEvent, seq: int, seconds: float) -> None:
     data = encode_line(event, seconds, seq)
     assert data.endswith(b"\n") and data.count(b"\n") == 1
     assert json.loads(data)["seq"] == seq
@@ -70,7 +70,7 @@ def test_a_line_says_the_whole_of_its_fact(event: SessionEvent, seq: int, second
 
 
 @given(events, st.data())
-def test_no_changed_byte_goes_unseen(event: SessionEvent, data: st.DataObject) -> None:
+def test_every_changed_byte_is_noticed(event: SessionEvent, data: st.DataObject) -> None:
     line = bytearray(encode_line(event, 1.0, 7))
     place = data.draw(st.integers(0, len(line) - 3))
     line[place] ^= data.draw(st.integers(1, 255))
@@ -78,7 +78,7 @@ def test_no_changed_byte_goes_unseen(event: SessionEvent, data: st.DataObject) -
         found = decode_line(bytes(line))
     except DamagedLine:
         return
-    assert found.seq is None, "a line with another byte may only pass as one of format 1, which a log of 2 refuses"
+    assert found.seq is None, "it may only pass as a line of format 1, which a log of format 2 refuses"
 
 
 @given(st.lists(events, max_size=6), st.data())
@@ -92,12 +92,12 @@ def test_any_truncation_leaves_a_valid_prefix(tmp_path_factory: pytest.TempPathF
     n_whole = whole[:cut].count(b"\n")
     everything = [header(), *facts]
     assert found[:n_whole] == everything[:n_whole]
-    assert len(found) <= n_whole + 1, "the last line may be whole but for its end"
+    assert len(found) <= n_whole + 1, "the last line may lack only its line end"
     assert found == everything[: len(found)]
-    assert all("torn" in reason for reason in reasons)
+    assert all("incomplete" in reason for reason in reasons)
 
 
-def test_a_damaged_line_is_told_and_skipped(tmp_path: Path) -> None:
+def test_a_damaged_line_is_reported_and_skipped(tmp_path: Path) -> None:
     facts = [AudioGap("", n, n + 1) for n in range(5)]
     whole = log_of(tmp_path, facts).splitlines(keepends=True)
     whole[2] = whole[2].replace(b'"end_sample": 2', b'"end_sample": 9')
@@ -109,7 +109,7 @@ def test_a_damaged_line_is_told_and_skipped(tmp_path: Path) -> None:
     assert sum("1 facts before this line are missing" in reason for reason in reasons) == 2
 
 
-def test_zero_bytes_of_a_power_cut_are_no_facts(tmp_path: Path) -> None:
+def test_zero_bytes_after_a_power_cut_are_skipped(tmp_path: Path) -> None:
     facts = [AudioGap("", n, n + 1) for n in range(3)]
     lines = log_of(tmp_path, facts).splitlines(keepends=True)
     (tmp_path / EVENTS).write_bytes(lines[0] + lines[1] + bytes(len(lines[2])) + lines[3] + bytes(4096))
@@ -117,7 +117,7 @@ def test_zero_bytes_of_a_power_cut_are_no_facts(tmp_path: Path) -> None:
     assert found == [header(), facts[0], facts[2]]
 
 
-def test_facts_that_were_written_again_count_once(tmp_path: Path) -> None:
+def test_facts_that_were_written_twice_count_once(tmp_path: Path) -> None:
     facts = [AudioGap("", n, n + 1) for n in range(4)]
     lines = log_of(tmp_path, facts).splitlines(keepends=True)
     (tmp_path / EVENTS).write_bytes(b"".join([*lines[:4], lines[2], lines[3], lines[4]]))
@@ -140,7 +140,7 @@ def test_a_line_without_a_checksum_is_damage_in_a_log_that_has_them(tmp_path: Pa
     assert found == [header(), AudioGap("", 1, 2)] and "checksum" in reasons[0]
 
 
-def test_types_and_fields_of_later_versions_are_passed_over(tmp_path: Path) -> None:
+def test_types_and_fields_of_later_versions_are_skipped(tmp_path: Path) -> None:
     import zlib
 
     def line(body: str) -> bytes:
@@ -157,11 +157,11 @@ def test_types_and_fields_of_later_versions_are_passed_over(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no session log"),
-        (b"# Notes\n\nnothing of ours\n", "no session log"),
-        (b'{"version": 2, "width": 80, "height": 24}\n[0.1, "o", "hello"]\n', "no session log"),
-        (b'{"type": "message", "text": "of another program"}\n', "no session log"),
-        (bytes(5000), "no session log"),
+        (b"", "not a session log"),
+        (b"# Notes\n\nnothing of ours\n", "not a session log"),
+        (b'{"version": 2, "width": 80, "height": 24}\n[0.1, "o", "hello"]\n', "not a session log"),
+        (b'{"type": "message", "text": "of another program"}\n', "not a session log"),
+        (bytes(5000), "not a session log"),
     ],
     ids=["empty", "Markdown", "asciinema", "other JSON", "zeros"],
 )
@@ -192,7 +192,7 @@ def test_a_log_without_its_header_still_has_its_text(tmp_path: Path) -> None:
 
 
 def fuzzed(rng: random.Random, number: int) -> bytes:
-    """A log with a few or many changes; every third of the first format, which has no checksums."""
+    """A log with a few or many changes; every third has format 1, without checksums."""
     mark = Marked("", 5, "x", header().wall_time)
     said_once = [header(), *said(["Good morning to you.", "And good night."]), mark, Paused("", 9, header().wall_time)]
     if number % 3:
@@ -246,7 +246,7 @@ def test_fuzzed_logs_are_exported_searched_and_ended_or_refused(tmp_path: Path) 
                 assert all(isinstance(piece, str) for piece in export_pieces(session, form))
             index.add(session)
             assert len(index.sessions()) == 1
-            with suppress(LogError):  # it has an end
+            with suppress(LogError):  # it has ended
                 keep(folder)
                 assert RecordedSession(folder).ended
 
@@ -258,7 +258,7 @@ def test_an_endless_line_is_not_read_into_memory(tmp_path: Path, monkeypatch: py
     (tmp_path / EVENTS).write_bytes(b"".join([*lines[:2], b"x" * 20_000 + b"\n", lines[2]]))
     found, reasons = read(tmp_path)
     assert found == [header(), *facts]
-    assert "longer than any" in reasons[0]
+    assert "too long" in reasons[0]
 
 
 def test_the_last_hour_is_all_that_is_read_of_a_long_log(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The log outlives its disk: full, read-only, hanging, or removed under it. Nothing is lost and nothing is doubled."""
+"""A disk that is full, read-only or hangs, or a deleted folder, makes the log lose nothing and repeat nothing."""
 
 import errno
 import os
@@ -15,12 +15,13 @@ from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
 from livecap.transcript import AudioGap, Paused, SessionEnded, UtteranceSettled
 from tests.archive.facts import WALL, said, write
-from tests.archive.faulty import PATIENCE, FaultyDisk, ForgetfulDisk, begin, events_of, gaps, until
+from tests.archive.faulty import PATIENCE, FaultyDisk, ForgetfulDisk, begin, events_of, gaps
+from tests.audio_in.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log looks more often than it has to."""
+    """The log checks its disk more often than in real use."""
     monkeypatch.setattr("livecap.archive.log.SYNC_SECONDS", 0.01)
     monkeypatch.setattr("livecap.archive.log.WATCH_SECONDS", 0.01)
 
@@ -33,7 +34,7 @@ def test_a_fact_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
     log.close()
 
 
-def test_everything_is_synced_soon_and_completely_at_the_end(tmp_path: Path) -> None:
+def test_everything_is_synced_soon_and_fully_at_the_end(tmp_path: Path) -> None:
     disk = FaultyDisk()
     log, _ = begin(tmp_path, disk)
     assert log.flush(PATIENCE) and disk.full_syncs[-1]
@@ -55,23 +56,23 @@ def test_a_pause_empties_the_cache_of_the_drive_and_a_word_does_not(tmp_path: Pa
     disk = FaultyDisk()
     log, _ = begin(tmp_path, disk)
     log.append(AudioGap("", 0, 1), 1.0)
-    until(lambda: bool(disk.full_syncs))
+    eventually(lambda: disk.full_syncs)
     n_full = sum(disk.full_syncs)
     assert n_full == 0 or n_full < len(disk.full_syncs)
     log.append(Paused("", 1, WALL), 2.0)
-    until(lambda: sum(disk.full_syncs) > n_full)
+    eventually(lambda: sum(disk.full_syncs) > n_full)
     log.close()
 
 
-def test_a_full_disk_is_told_and_leaves_no_hole(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_gap(tmp_path: Path) -> None:
     disk = FaultyDisk()
     log, troubles = begin(tmp_path, disk)
-    disk.write_limit = 40  # the next line is torn
+    disk.write_limit = 40  # the next line is written in part
     for gap in gaps(0, 30):
         log.append(gap, 1.0)
     told = troubles.wait()
     assert told and "No space left" in told and log.trouble
-    assert events_of(log.folder) == ([], []), "no half line stays behind"
+    assert events_of(log.folder) == ([], []), "no part of a line stays in the file"
     disk.write_limit = None
     assert troubles.wait() is None and log.trouble is None
     log.append(AudioGap("", 30, 31), 2.0)
@@ -80,7 +81,7 @@ def test_a_full_disk_is_told_and_leaves_no_hole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [errno.EROFS, errno.EDQUOT, errno.EIO, errno.ESTALE], ids=errno.errorcode.get)
-def test_whatever_is_wrong_with_the_disk_ends_nothing(tmp_path: Path, fault: int) -> None:
+def test_no_disk_error_ends_the_session(tmp_path: Path, fault: int) -> None:
     disk = FaultyDisk()
     log, troubles = begin(tmp_path, disk)
     disk.fault = fault
@@ -93,7 +94,7 @@ def test_whatever_is_wrong_with_the_disk_ends_nothing(tmp_path: Path, fault: int
     assert events_of(log.folder) == (gaps(0, 5), [])
 
 
-def test_a_line_that_cannot_be_taken_back_is_ended(tmp_path: Path) -> None:
+def test_a_partial_line_that_cannot_be_removed_gets_a_line_end(tmp_path: Path) -> None:
     class NoTruncation(FaultyDisk):
         def truncate(self, descriptor: int, size: int) -> None:
             raise OSError(errno.EPERM, "Operation not permitted")
@@ -119,8 +120,7 @@ def test_facts_of_a_failed_sync_are_written_again(tmp_path: Path) -> None:
         log.append(gap, 1.0)
     told = troubles.wait()
     assert told and "Input/output error" in told
-    while b"\0" not in (log.folder / EVENTS).read_bytes():
-        pass  # until the disk has forgotten something
+    eventually(lambda: b"\0" in (log.folder / EVENTS).read_bytes())
     disk.sync_fault = None
     while troubles.told[-1] is not None:
         troubles.wait()
@@ -129,7 +129,7 @@ def test_facts_of_a_failed_sync_are_written_again(tmp_path: Path) -> None:
     assert events_of(log.folder) == (gaps(0, 4), [])
 
 
-def test_a_removed_folder_comes_back_with_all_that_was_in_it(tmp_path: Path) -> None:
+def test_a_deleted_folder_is_restored_with_everything_in_it(tmp_path: Path) -> None:
     log, troubles = begin(tmp_path / "sessions")
     log.append(AudioGap("", 0, 1), 1.0)
     shutil.rmtree(tmp_path / "sessions")
@@ -145,7 +145,7 @@ def test_a_removed_folder_comes_back_with_all_that_was_in_it(tmp_path: Path) -> 
     assert log.folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_disk_that_hangs_delays_no_one_for_long(tmp_path: Path) -> None:
+def test_a_disk_that_hangs_delays_nothing_for_long(tmp_path: Path) -> None:
     disk = FaultyDisk()
     log, _ = begin(tmp_path, disk)
     disk.gate.clear()
@@ -158,7 +158,7 @@ def test_a_disk_that_hangs_delays_no_one_for_long(tmp_path: Path) -> None:
     assert events_of(log.folder) == (gaps(0, 5), [])
 
 
-def test_what_a_full_disk_never_took_is_saved_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_full_disk_did_not_take_is_saved_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livecap.archive.log.END_SECONDS", 0.3)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     disk = FaultyDisk()
@@ -174,7 +174,7 @@ def test_what_a_full_disk_never_took_is_saved_elsewhere(tmp_path: Path, monkeypa
     assert rescued.stat().st_mode & 0o777 == 0o600 and rescued.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_the_transcript_is_only_appended_to_until_the_end_and_then_has_the_settled_text(tmp_path: Path) -> None:
+def test_the_transcript_only_grows_until_the_end_and_then_has_the_settled_text(tmp_path: Path) -> None:
     log, _ = begin(tmp_path)
     seen = ""
     for event in said(["Good mourning.", "And good night."]):
@@ -188,10 +188,10 @@ def test_the_transcript_is_only_appended_to_until_the_end_and_then_has_the_settl
     log.close()
     text = (log.folder / TRANSCRIPT).read_text()
     assert "Good morning!" in text and "mourning" not in text and "And good night." in text
-    assert not list(log.folder.glob("*.new"))
+    assert {path.name for path in log.folder.iterdir()} == {EVENTS, TRANSCRIPT}
 
 
-def test_threads_may_all_append(tmp_path: Path) -> None:
+def test_any_thread_may_append(tmp_path: Path) -> None:
     log, _ = begin(tmp_path)
 
     def run(track: int) -> None:
@@ -214,13 +214,13 @@ def test_threads_may_all_append(tmp_path: Path) -> None:
 def test_a_session_has_one_writer(tmp_path: Path) -> None:
     log, _ = begin(tmp_path)
     assert is_being_written(log.folder)
-    with pytest.raises(LogError, match="being written"):
+    with pytest.raises(LogError, match="being recorded"):
         SessionLog.reopen(log.folder, 1, RecordedSession(log.folder).clock)
     log.close()
     assert not is_being_written(log.folder)
 
 
-def test_a_torn_line_is_ended_before_a_log_goes_on(tmp_path: Path) -> None:
+def test_a_partial_last_line_gets_a_line_end_before_a_log_goes_on(tmp_path: Path) -> None:
     folder = write(tmp_path, said(["Good morning."]), end=False)
     path = folder / EVENTS
     path.write_bytes(path.read_bytes()[:-30])
@@ -232,7 +232,7 @@ def test_a_torn_line_is_ended_before_a_log_goes_on(tmp_path: Path) -> None:
     assert found[-1] == AudioGap("", 5, 6) and len(damages) == 1
 
 
-def test_files_that_wait_as_links_are_not_written_through(tmp_path: Path) -> None:
+def test_a_log_that_is_a_link_is_not_written(tmp_path: Path) -> None:
     folder = write(tmp_path, said(["Good morning."]), end=False)
     session = RecordedSession(folder)
     target = tmp_path / "target"

@@ -1,4 +1,4 @@
-"""Programs that are there to be killed."""
+"""Programs that tests start and kill."""
 
 from itertools import count
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.archive.when import STARTED
 
 
 def write_for_ever(parent: Path) -> None:
-    """Writes a session as fast as it can; prints its folder, and then each piece of text once it is logged."""
+    """Write a session as fast as possible; print its folder, and then each piece of text once it is in the log."""
     log = SessionLog(parent, STARTED)
     log.append(SessionStarted(log.session, "Mic", "tiny", "2026-03-01T10:02:03+01:00", True, None, "0.1.0"), 0.0)
     print(log.folder, flush=True)
@@ -25,5 +25,5 @@ def write_for_ever(parent: Path) -> None:
 
 
 def replay(parent: Path, *arguments: str) -> None:
-    """The program as people start it, with the embedded model; prints every event and update."""
+    """The whole program with the built-in model; prints every event and update."""
     run(["--model", "tiny", "--json", "--log-dir", str(parent), *arguments])

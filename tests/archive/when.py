@@ -1,4 +1,4 @@
-"""The moment at which every session of these tests starts."""
+"""The time at which every session of these tests starts."""
 
 from datetime import datetime
 

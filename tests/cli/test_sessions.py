@@ -111,7 +111,7 @@ def test_a_refused_deletion_is_one_line_and_the_others_are_deleted(livecap: Live
     out = livecap("sessions", "delete", "project", "2026-03-01_10-02-03", "2026-03-01_10-02-03-2", "--yes")
     assert out.returncode == 1 and (logs / "project" / "session.jsonl").exists()
     assert len(out.stderr.splitlines()) == 1 and "Not deleted" in out.stderr
-    assert out.stdout.count("Deleted ") == 2 and out.stdout.count("did not write stays in") == 1
+    assert out.stdout.count("Deleted ") == 2 and out.stdout.count("did not write stay in") == 1
     assert [path.name for path in logs.glob("2026*/*")] == ["notes.txt"]
 
 
@@ -129,7 +129,7 @@ def test_logs_that_cannot_be_read_are_named_beside_those_that_can(livecap: Livec
         out = livecap(*arguments)
         assert out.returncode == 1 and out.stdout.count("2026-03-01_10-02-03-2") == 1
         assert ["new" in line and "Update livecap" in line for line in out.stderr.splitlines()] == [True, False]
-        assert "other" in out.stderr and "no session log of livecap" in out.stderr
+        assert "other" in out.stderr and "not a session log of livecap" in out.stderr
     nothing = livecap("search", "nosuchword").stderr.splitlines()
     assert len(nothing) == 3 and nothing[-1] == "livecap: Nothing found for 'nosuchword' in 2 sessions."
     for name in ("2026-03-01_10-02-03", "2026-03-01_10-02-03-2"):

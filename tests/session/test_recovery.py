@@ -120,7 +120,7 @@ def test_what_runs_or_has_ended_is_not_recovered(tmp_path: Path) -> None:
     ended = write(tmp_path, said(["Good morning."]))
     log = SessionLog(tmp_path, STARTED)
     log.append(header(log.session), 0.0)
-    for folder, message in ((ended, "nothing to recover"), (log.folder, "being written")):
+    for folder, message in ((ended, "nothing to recover"), (log.folder, "being recorded")):
         before = (folder / EVENTS).read_bytes()
         with pytest.raises(LogError, match=message):
             keep(folder)

@@ -118,7 +118,7 @@ async def test_deleting_a_session_keeps_files_of_the_user(browse):
         folder = shown.folder / shown.names[2]
         (folder / "notes.txt").write_text("mine")
         await shown.press("delete", "y")
-        await shown.shows("2 sessions", "did not write stays")
+        await shown.shows("2 sessions", "did not write stay")
         assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
