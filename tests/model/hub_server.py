@@ -1,4 +1,4 @@
-"""A model hub on this machine: as much of the Hugging Face Hub's protocol as its client needs for a model."""
+"""A model Hub on this machine that implements the part of the Hugging Face Hub's protocol that its client needs."""
 
 import hashlib
 import json
@@ -20,19 +20,19 @@ PIECE = 1 << 16
 
 
 class HubServer:
-    """Serves one folder as one repository. The test says how badly."""
+    """Serves one folder as one repository, with the faults that the test sets."""
 
     def __init__(self, folder: Path, repository: str) -> None:
         self.repository = repository
         self.files = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
         self.knows_ranges = True
         self.breaks_after: list[int] = []
-        """Of the next answers with weights: so many bytes, and the connection ends."""
+        """For each of the next answers with weights: the connection breaks after this many bytes."""
         self.holds_at: int | None = None
         """Weights from this byte on wait for `go`."""
         self.go = threading.Event()
         self.served: list[tuple[str, int, int]] = []
-        """(file, first byte, bytes that were sent) of each answer to GET."""
+        """(file, first byte, number of bytes sent) of each answer to GET."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,19 +45,19 @@ class HubServer:
                 hub.answer(self, body=True)
 
             def log_message(self, *arguments: object) -> None:
-                """Nothing on the terminal."""
+                """Print nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 
     def weights_served(self) -> list[tuple[int, int]]:
-        """(first byte, bytes that were sent) of each answer with weights."""
+        """(first byte, number of bytes sent) of each answer with weights."""
         return [(first, n) for name, first, n in self.served if name.endswith(".safetensors")]
 
     def answer(self, request: BaseHTTPRequestHandler, body: bool) -> None:
@@ -92,7 +92,7 @@ class HubServer:
     def _file(self, request: BaseHTTPRequestHandler, name: str, body: bool) -> None:
         data, first = self.files[name], 0
         etag = f'"{hashlib.sha256(data).hexdigest()}"'
-        if name.endswith(".safetensors") and not request.path.startswith("/store/"):  # large files lie elsewhere
+        if name.endswith(".safetensors") and not request.path.startswith("/store/"):  # large files are stored elsewhere
             request.send_response(302)
             request.send_header("Location", f"{self.url}/store/{name}")
             request.send_header("X-Linked-Etag", etag)
@@ -128,7 +128,7 @@ class HubServer:
                 request.wfile.write(piece)
                 sent += len(piece)
         except OSError:
-            pass  # who asked has left
+            pass  # the client has closed the connection
         self.served.append((name, first, sent - first))
         if sent < len(data):
             request.close_connection = True
@@ -137,7 +137,7 @@ class HubServer:
 
 @contextmanager
 def serving(repository: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """`tiny` as this repository, on the only hub that the client knows; its cache is in `folder`."""
+    """Serve `tiny` as this repository, on the only Hub that the client knows; its cache is in `folder`."""
     server = HubServer(resolve("tiny"), repository)
     before = constants.ENDPOINT
     for module in (constants, file_download):

@@ -1,4 +1,4 @@
-"""The parity fixtures: a small set beside the tests, and the full one where the checkout has it."""
+"""The parity fixtures: a small set next to the tests, and the full one if the checkout has it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +20,7 @@ FULL_SET = SHARED / "parity"
 CASES = {DATA: ("a_0p7s", "b_3p3s", "c_11s"), FULL_SET: ("a_0p7s", "b_3p3s", "c_11s", "d_27s")}
 PROMPTS = ("plain", "context_forced")
 
-# the largest absolute differences the fixtures' README allows in float32 on the CPU
+# the largest absolute differences that the fixtures' README allows in float32 on the CPU
 MEL = 2e-4
 CONV_TOKENS = 5e-5
 EMBEDDINGS_FROM_MEL = 1e-5
@@ -30,7 +30,7 @@ LOGITS_FROM_AUDIO = 3e-3
 
 
 def set_params() -> list:
-    """The sets as pytest parameters; the full one is skipped where it is missing."""
+    """The sets as pytest parameters; the full one is skipped if it is missing."""
     missing = pytest.mark.skipif(not FULL_SET.is_dir(), reason="this checkout has no full parity set")
     return [pytest.param(DATA, id="small"), pytest.param(FULL_SET, id="full", marks=missing)]
 
@@ -65,13 +65,13 @@ class Case:
         return prompt_of_ids(self.arrays[f"{name}.input_ids"].tolist(), embeddings, audio_token_id)
 
     def logits(self, name: str) -> np.ndarray:
-        """The last rows of the official logits, as many as were stored."""
+        """The last rows of the official logits, as many as are stored."""
         full, last8 = f"{name}.logits", f"{name}.logits_last8"
         return self.arrays[full] if full in self.arrays else self.arrays[last8]
 
 
 def prompt_of_ids(ids: list[int], embeddings: mx.array, audio_token_id: int) -> Prompt:
-    """A prompt of ready token ids, whose audio tokens get names."""
+    """A prompt of given token ids, with names for its audio tokens."""
     n_audio = 0
     keys: list = []
     for token_id in ids:
@@ -90,7 +90,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def network(folder: Path = DATA, name: str = "asr") -> Network:
-    """The network of a fixture, by the arithmetic that is tested now."""
+    """The network of a fixture, in the implementation under test."""
     return _network(folder / name, small_models.by_numpy)
 
 
@@ -111,7 +111,7 @@ def encoded(model: Network, mel: mx.array) -> mx.array:
 
 
 def farthest(ours: mx.array | np.ndarray, theirs: np.ndarray) -> float:
-    """The largest absolute difference; the shapes have to agree."""
+    """The largest absolute difference. The shapes must be equal."""
     ours = np.array(ours)
     assert ours.shape == theirs.shape
     return float(np.abs(ours - theirs).max(initial=0))

@@ -1,4 +1,4 @@
-"""Small random networks, seeded, for rules that hold whatever the weights are."""
+"""Small random networks, seeded, for rules that hold for any weights."""
 
 from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
@@ -7,7 +7,7 @@ from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR
 
 by_numpy = False
-"""True where they compute with NumPy; see conftest.py."""
+"""True if they compute with NumPy; see conftest.py."""
 
 AUDIO = dict(
     num_mel_bins=128,
@@ -35,7 +35,7 @@ def small_mlx_model(
     audio: dict[str, int] | None = None,
     **text_changes: object,
 ) -> Qwen3ASR:
-    """A random network of MLX, with changes to the sizes above."""
+    """A random MLX network with these changes to the sizes above."""
     mx.random.seed(seed)
     config = ModelConfig(AudioConfig(**(AUDIO | (audio or {}))), TextConfig(**(TEXT | text_changes)), eos_token_ids=eos)
     model = Qwen3ASR(config)
@@ -46,10 +46,10 @@ def small_mlx_model(
 def small_model(
     seed: int = 0, eos: tuple[int, ...] = (38, 39), audio: dict[str, int] | None = None, **text_changes: object
 ) -> Network:
-    """The same by the arithmetic that is tested now."""
+    """The same network in the implementation under test."""
     return in_tested_arithmetic(small_mlx_model(seed, eos, audio, **text_changes))
 
 
 def in_tested_arithmetic(model: Qwen3ASR) -> Network:
-    """The same network; uses `model` up where NumPy computes."""
+    """`model` in the implementation under test. Uses `model` up if that is NumPy's."""
     return NumpyQwen3ASR.from_mlx(model) if by_numpy else model

@@ -1,4 +1,4 @@
-"""MLX comes through one door, after a fast BLAS, and a machine without one is told so once."""
+"""MLX is imported in one place, after a fast BLAS, and a machine without one gets one warning."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""The cache: what it holds is what a fresh pass would compute, and its keys say what that is."""
+"""The cache holds what a fresh pass would compute, and its keys name it."""
 
 import numpy as np
 import pytest
@@ -29,13 +29,13 @@ def model(arithmetic: None) -> Network:
 
 
 def prompt_of(keys: list[int]) -> Prompt:
-    """Keys from 40 on name audio embeddings: each name always the same embedding."""
+    """A prompt of keys; those from 40 on name audio embeddings, always the same one."""
     named = tuple(key if key < 40 else ("audio", key) for key in keys)
     rows = [AUDIO[key - 40] for key in keys if key >= 40]
     return Prompt(named, mx.stack(rows) if rows else mx.zeros((0, 16)))
 
 
-def test_storage_grows_in_steps_and_keeps_what_it_held() -> None:
+def test_storage_grows_in_blocks_and_keeps_its_content() -> None:
     cache = KVCache()
     pieces = [new_keys(n) + n for n in (3, GROWTH - 3, 1, 2 * GROWTH)]
     for piece in pieces:
@@ -45,7 +45,7 @@ def test_storage_grows_in_steps_and_keeps_what_it_held() -> None:
     assert cache.offset == 3 * GROWTH + 1 and cache.capacity == 4 * GROWTH
 
 
-def test_trimmed_positions_are_written_over() -> None:
+def test_trimmed_positions_are_overwritten() -> None:
     cache = KVCache()
     cache.update_and_fetch(new_keys(5), new_keys(5))
     cache.trim_to(2)
@@ -55,7 +55,7 @@ def test_trimmed_positions_are_written_over() -> None:
     assert farthest(keys[:, :, 2:], np.array(new_keys(1) + 50)) == 0
 
 
-def test_what_was_fetched_does_not_change_later() -> None:
+def test_fetched_arrays_do_not_change_later() -> None:
     cache = KVCache()
     before, _ = cache.update_and_fetch(new_keys(3), new_keys(3))
     cache.trim_to(1)
@@ -63,7 +63,7 @@ def test_what_was_fetched_does_not_change_later() -> None:
     assert farthest(before, np.array(new_keys(3))) == 0
 
 
-def test_columns_grow_in_steps_and_keep_what_they_held() -> None:
+def test_columns_grow_in_blocks_and_keep_their_content() -> None:
     cache = KVColumns(2, 4)
     whole = np.random.default_rng(0).standard_normal((2, 4, 3 * GROWTH + 1)).astype(np.float32)
     at = 0
@@ -81,7 +81,7 @@ def test_columns_grow_in_steps_and_keep_what_they_held() -> None:
 
 @pytest.mark.parametrize("cache", [KVCache(), KVColumns(2, 4)])
 @pytest.mark.parametrize("n", [-1, 4])
-def test_a_trim_beyond_what_is_held_is_our_mistake(cache: KVCache | KVColumns, n: int) -> None:
+def test_a_trim_beyond_the_cached_positions_is_refused(cache: KVCache | KVColumns, n: int) -> None:
     cache.offset = 3
     with pytest.raises(AssertionError):
         cache.trim_to(n)

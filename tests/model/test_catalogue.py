@@ -1,4 +1,4 @@
-"""What is known of a model without loading it."""
+"""Facts about models that need no loading."""
 
 import subprocess
 import sys

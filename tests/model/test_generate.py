@@ -1,4 +1,4 @@
-"""Generation: the same tokens whichever way they are computed, and a cache that is always true."""
+"""Generation: the same tokens however they are computed, and a cache that is always consistent."""
 
 import itertools
 import os
@@ -31,7 +31,7 @@ def text_of(model: Network, n: int, lookahead: bool = False) -> list[int]:
 
 
 def by_hand(model: Network, n: int) -> list[int]:
-    """Greedy tokens with no cache at all: the whole text again for each."""
+    """Greedy tokens without a cache: the whole text is computed again for each."""
     ids = list(KEYS)
     for _ in range(n):
         logits = model.logits(model(model.embed(mx.array(ids))[None], model.new_cache())[0, -1])
@@ -48,7 +48,7 @@ def test_steps_are_passes_over_the_whole_text(seed: int, lookahead: bool) -> Non
 
 @pytest.mark.parametrize("n_held", [1, 3])
 @pytest.mark.parametrize("n_last", [1, 2, 5])
-def test_what_nobody_asks_for_is_left_out_and_changes_nothing(n_held: int, n_last: int) -> None:
+def test_positions_that_are_not_needed_are_not_computed_and_change_nothing(n_held: int, n_last: int) -> None:
     model = small_model()
     asked, whole = model.new_cache(), model.new_cache()
     for cache in (asked, whole):
@@ -63,7 +63,7 @@ def test_what_nobody_asks_for_is_left_out_and_changes_nothing(n_held: int, n_las
 
 
 @both_ways
-def test_the_end_of_the_text_is_handed_out_and_not_kept(lookahead: bool) -> None:
+def test_the_end_of_the_text_is_yielded_and_not_cached(lookahead: bool) -> None:
     ids = text_of(small_model(eos=(1000,)), 12)
     eos = ids[5]
     first = ids.index(eos)
@@ -77,7 +77,7 @@ def test_the_end_of_the_text_is_handed_out_and_not_kept(lookahead: bool) -> None
 
 @both_ways
 @pytest.mark.parametrize("n_taken", [0, 1, 3])
-def test_the_cache_holds_what_was_handed_out_after_an_early_end(n_taken: int, lookahead: bool) -> None:
+def test_the_cache_holds_what_was_yielded_after_an_early_end(n_taken: int, lookahead: bool) -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
     tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
@@ -91,7 +91,7 @@ def test_the_cache_holds_what_was_handed_out_after_an_early_end(n_taken: int, lo
 
 
 @both_ways
-def test_a_step_that_fails_leaves_a_true_cache(lookahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_leaves_a_consistent_cache(lookahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
     tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
@@ -107,13 +107,13 @@ def test_a_step_that_fails_leaves_a_true_cache(lookahead: bool, monkeypatch: pyt
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
 
 
-def test_no_more_tokens_come_than_the_budget_allows() -> None:
+def test_the_budget_limits_the_tokens() -> None:
     model = small_model(eos=(1000,))
     assert text_of(model, 0) == []
     assert len(text_of(model, 7)) == 7
 
 
-def test_a_token_tells_its_margin() -> None:
+def test_a_token_has_its_margin() -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
     logits = prefill(model, cache, PROMPT)
@@ -135,7 +135,7 @@ def test_slices_of_a_prefill_are_one_pass(size: int, n_last: int, monkeypatch: p
     assert tuple(cache.keys) == KEYS
 
 
-def test_several_last_positions_are_what_each_would_say() -> None:
+def test_logits_of_several_positions_are_those_of_each_alone() -> None:
     model = small_model()
     last = np.array(prefill(model, model.new_cache(), PROMPT, 3))
     for n in range(3):
@@ -143,7 +143,7 @@ def test_several_last_positions_are_what_each_would_say() -> None:
         assert farthest(prefill(model, model.new_cache(), shorter)[0], last[n]) < 1e-5
 
 
-def test_a_prompt_that_is_held_whole_computes_only_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_prompt_computes_only_the_needed_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
     cache = model.new_cache()
     first = np.array(prefill(model, cache, PROMPT))
@@ -166,7 +166,7 @@ def test_an_untied_head_is_its_own_matrix() -> None:
     assert farthest(in_tested_arithmetic(model).logits(hidden), expected) < 1e-5
 
 
-def test_numpys_network_leaves_no_weights_with_mlx() -> None:
+def test_the_numpy_network_frees_the_weights_of_mlx() -> None:
     model = small_mlx_model(tie_word_embeddings=False)
     NumpyQwen3ASR.from_mlx(model)
     assert not model.parameter_arrays()
@@ -203,7 +203,7 @@ def test_a_draft_changes_the_passes_and_never_the_text(
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
 
 
-def test_a_true_draft_costs_no_pass() -> None:
+def test_a_correct_draft_costs_no_pass() -> None:
     model = small_model(eos=(1000,))
     text = text_of(model, 10)
     accepted, _ = verify(model, model.new_cache(), Prompt((*KEYS, *text), mx.zeros((0, 16))), 10)

@@ -14,7 +14,7 @@ REPOSITORY = "Qwen/Qwen3-ASR-0.6B"
 
 
 class Client:
-    """Stands in for `snapshot_download`."""
+    """Replaces `snapshot_download`."""
 
     def __init__(self, cached: Path | None, online: Path | Exception) -> None:
         self.cached, self.online = cached, online
@@ -51,7 +51,7 @@ def client(monkeypatch: pytest.MonkeyPatch):
 
 
 def web_error(kind: type[HfHubHTTPError], message: str) -> HfHubHTTPError:
-    error = kind.__new__(kind)  # its constructor wants the HTTP library's response
+    error = kind.__new__(kind)  # its constructor needs a response of the HTTP library
     Exception.__init__(error, message)
     return error
 

@@ -1,4 +1,4 @@
-"""Loading: both layouts, every dtype, and one clear line for whatever is wrong with a checkpoint."""
+"""Loading: both layouts, every dtype, and one clear line for every fault of a checkpoint."""
 
 import json
 import shutil
@@ -53,7 +53,7 @@ def last_logits(model) -> np.ndarray:
     return np.array(prefill(model, model.new_cache(), case.prompt("plain", embeddings)))
 
 
-# ---- what can be read
+# ---- checkpoints that can be read
 
 
 def test_a_loaded_model_says_what_it_is() -> None:
@@ -91,7 +91,7 @@ def test_the_communitys_plain_layout_is_the_same_model(folder: Path) -> None:
     assert farthest(last_logits(network()), last_logits(model)) == 0
 
 
-def test_three_channels_are_no_riddle() -> None:
+def test_the_layout_is_recognised_whatever_the_number_of_channels() -> None:
     first = mx.arange(27.0).reshape(3, 1, 3, 3)
     second = mx.arange(81.0).reshape(3, 3, 3, 3)
     name = "audio_tower.conv2d{}.weight".format
@@ -176,7 +176,7 @@ def test_a_model_runs_on_the_thread_that_loaded_it_and_on_another() -> None:
     assert found == [expected, expected]
 
 
-# ---- what the config may leave out
+# ---- settings that may be missing
 
 
 def test_a_missing_setting_takes_the_released_value_and_is_named(folder: Path, caplog) -> None:
@@ -378,7 +378,7 @@ def test_a_folder_is_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ("a/b/c", "No model named a/b/c"),
     ],
 )
-def test_a_name_of_nothing_is_one_clear_line(name: str, says: str) -> None:
+def test_an_unknown_name_is_one_clear_line(name: str, says: str) -> None:
     with pytest.raises(ModelError, match=says):
         resolve(name)
 
@@ -397,7 +397,7 @@ def test_short_names_are_the_official_repositories(monkeypatch: pytest.MonkeyPat
     assert {revision for _, revision, _ in asked} == {"v1"}
 
 
-def test_an_installation_without_tiny_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installation_without_tiny_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading.importlib.resources, "files", lambda package: tmp_path)
     with pytest.raises(ModelError, match="model tiny is missing"):
         resolve("tiny")

@@ -1,4 +1,4 @@
-"""Mel frames: a slice is the whole's slice, and what the official front end refuses is refused."""
+"""Mel frames can be computed in parts, and what the official front end refuses is refused."""
 
 import json
 
@@ -50,7 +50,7 @@ def test_a_slice_is_that_slice_of_the_whole(n_samples: int, data: st.DataObject)
 def test_more_sound_changes_only_frames_that_heard_the_end(n_frames: int, n_more: int) -> None:
     samples = noise((n_frames + n_more) * HOP_LENGTH)
     short, long = np.array(log_mel(samples[: (n_frames + 2) * HOP_LENGTH])), np.array(log_mel(samples))
-    final = n_frames + 1  # the last frame hears 40 samples past the end
+    final = n_frames + 1  # the last frame depends on 40 samples after the end
     assert farthest(short[:final], long[:final]) < 1e-5
     assert np.abs(short[final] - long[final]).max() > 1e-5
 

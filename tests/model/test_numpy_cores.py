@@ -1,4 +1,4 @@
-"""Work that is shared out is done once, all of it, on any system."""
+"""Divided work is done once and completely, on any system."""
 
 import os
 import subprocess
@@ -15,14 +15,14 @@ from livecap.model.numpy.cores import share_out
 
 
 @pytest.fixture
-def asked_anew() -> Iterator[None]:
+def counted_again() -> Iterator[None]:
     cores.n_cores.cache_clear()
     yield
     cores.n_cores.cache_clear()
 
 
 @given(st.integers(0, 500), st.integers(1, 70), st.integers(1, 600))
-def test_every_number_is_worked_on_once(n: int, piece: int, fewest: int) -> None:
+def test_every_item_is_worked_on_once(n: int, piece: int, fewest: int) -> None:
     done = [0] * n
 
     def work(start: int, stop: int) -> None:
@@ -34,7 +34,7 @@ def test_every_number_is_worked_on_once(n: int, piece: int, fewest: int) -> None
     assert done == [1] * n
 
 
-def test_a_fault_on_another_core_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_on_another_core_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "n_cores", lambda: 2)
 
     def work(start: int, stop: int) -> None:
@@ -44,7 +44,7 @@ def test_a_fault_on_another_core_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
         share_out(work, 2, 1)
 
 
-def test_after_a_fault_here_nobody_works_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_an_error_no_thread_works_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "n_cores", lambda: 2)
     ended = []
 
@@ -82,7 +82,7 @@ def test_importing_the_package_leaves_the_environment_alone() -> None:
     assert done.stdout.split() == ["True"]
 
 
-@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.usefixtures("counted_again")
 def test_a_mac_has_cores_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)

@@ -1,4 +1,4 @@
-"""What lies between the products is the exact function, to float32, however it is shared out."""
+"""The functions between the products are exact to float32, however the work is divided."""
 
 import math
 
@@ -48,7 +48,7 @@ def test_silu_is_x_times_the_logistic_function() -> None:
     assert np.abs(silu_of(X) - exact).max() < 3e-6
 
 
-def test_what_is_far_out_stays_finite() -> None:
+def test_extreme_values_stay_finite() -> None:
     far = np.array([-1e30, -200.0, 200.0, 1e30], np.float32)
     assert silu_of(far).tolist() == np.array([0, 0, 200, 1e30], np.float32).tolist()
     assert gelu_of(far).tolist()[2:] == np.array([200, 1e30], np.float32).tolist()
@@ -66,7 +66,7 @@ def test_every_row_has_its_own_bias_and_its_own_gate(shape: tuple[int, int]) -> 
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99))
-def test_norms_are_mlxs(n_features: int, n: int, seed: int) -> None:
+def test_norms_are_those_of_mlx(n_features: int, n: int, seed: int) -> None:
     x, weight, bias = random(seed, n_features, n), random(seed + 1, n_features, 1), random(seed + 2, n_features, 1)
     rows, w, b = mx.array(x.T.copy()), mx.array(weight[:, 0].copy()), mx.array(bias[:, 0].copy())
     root = rms_norm(x, 1e-6, np.empty_like(x))
@@ -78,7 +78,7 @@ def test_norms_are_mlxs(n_features: int, n: int, seed: int) -> None:
 @pytest.mark.usefixtures("n_cores")
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 9), st.integers(0, 12), st.sampled_from([1, 2, 4]), st.booleans(), st.integers(0, 99))
-def test_attention_is_mlxs(n: int, n_past: int, n_group: int, causal: bool, seed: int) -> None:
+def test_attention_is_that_of_mlx(n: int, n_past: int, n_group: int, causal: bool, seed: int) -> None:
     n_kv_heads, D = 2, 8
     q = random(seed, n_kv_heads, n_group, D, n)
     k, v = random(seed + 1, n_kv_heads, D, n + n_past), random(seed + 2, n_kv_heads, D, n + n_past)

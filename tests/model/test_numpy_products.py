@@ -1,4 +1,4 @@
-"""Products by NumPy are exact whatever the shapes, and however they are shared out."""
+"""NumPy's products are exact for all shapes, however the work is divided."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_a_product_has_every_row_and_column(n_columns: int, n_rows: int, n_inner
 
 @pytest.mark.parametrize("n_columns", [1, 2, 17, 48, 49, 130])
 @pytest.mark.parametrize("n_rows", [1, 15, 16, 100, 300])
-def test_work_shared_out_among_cores_is_the_same(n_columns: int, n_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_divided_among_cores_is_the_same(n_columns: int, n_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "FEWEST_SHARED", 1)
     monkeypatch.setattr(cores, "n_cores", lambda: 3)
     weight, x = random(n_rows, n_rows, 70), random(n_columns, 70, n_columns)
@@ -72,14 +72,14 @@ def test_blocks_count_as_small(n_columns: int, n_inner: int) -> None:
         ({}, products.FEW_COLUMNS),
     ],
 )
-def test_small_products_of_many_columns_are_for_processors_that_have_kernels_for_them(
+def test_small_products_of_many_columns_need_kernels_for_them(
     config: dict[str, dict[str, list[str]]], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(np, "show_config", lambda mode: config)
     assert MOST_COLUMNS_HERE.__wrapped__() == most
 
 
-def test_weights_are_copied_one_below_another() -> None:
+def test_weights_are_stacked() -> None:
     first, second = random(0, 3, 5), random(1, 2, 5)
     theirs = mx.array(first)
     ours = own(theirs, mx.array(second))
@@ -88,7 +88,7 @@ def test_weights_are_copied_one_below_another() -> None:
     assert np.array_equal(np.array(theirs), first)
 
 
-def test_a_kept_buffer_has_the_shape_that_is_asked_for() -> None:
+def test_a_reused_buffer_has_the_wanted_shape() -> None:
     scratch = Scratch()
     for shape in [(3, 4), (50, 7), (2, 2, 2), (60, 7)]:
         taken = scratch.take("name", *shape)

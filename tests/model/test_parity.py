@@ -1,4 +1,4 @@
-"""The network computes the official network's function: every ASR fixture, within its README's tolerances."""
+"""The network computes the official network's function: every ASR fixture, within the tolerances of its README."""
 
 import numpy as np
 import pytest
@@ -152,7 +152,7 @@ def test_plain_rope_is_mrope_with_equal_positions(folder) -> None:
     x = np.random.default_rng(5).standard_normal((1, 1, 1, width)).astype(np.float32)
     turned = np.concatenate([-x[..., width // 2 :], x[..., : width // 2]], axis=-1)
     for position, c, s in zip(positions.tolist(), cos, sin, strict=True):
-        tolerance = 1e-5 + 4e-7 * position  # the official angles are float32 themselves
+        tolerance = 1e-5 + 4e-7 * position  # the official angles are computed in float32
         mlx = mx.fast.rope(mx.array(x), width, traditional=False, base=1e6, scale=1.0, offset=position)
         assert farthest(mlx, x * c + turned * s) < tolerance
         heads = x.reshape(1, width, 1)

@@ -1,4 +1,4 @@
-"""The tokenizer: the official ids, text that cannot become control tokens, and never half a character."""
+"""The tokenizer: official ids, text that cannot become control tokens, and no incomplete characters."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ needs_official = pytest.mark.skipif(
 
 
 def texts(max_size: int) -> st.SearchStrategy[str]:
-    """Characters of one to four bytes, signs of control tokens, and what normalisation joins."""
+    """Characters of one to four bytes, characters of control tokens, and characters that normalisation joins."""
     return st.text("aZ7 \n\t'<|>_é\u0301€漢ไक्😀\u200d\U0001f468\x00", max_size=max_size)
 
 
@@ -73,7 +73,7 @@ def test_text_from_outside_never_becomes_a_control_token(text: str) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(texts(30))
-def test_text_survives_the_way_there_and_back(text: str) -> None:
+def test_decoding_what_was_encoded_gives_the_text(text: str) -> None:
     assert small().decode(small().encode(text)) == unicodedata.normalize("NFC", text)
 
 
@@ -150,6 +150,6 @@ def test_a_damaged_tokenizer_is_one_clear_line(tmp_path: Path, name: str, conten
     assert "\n" not in str(raised.value)
 
 
-def test_a_token_that_is_not_there_is_named() -> None:
+def test_a_missing_token_is_named() -> None:
     with pytest.raises(ModelError, match="no token <nothing>"):
         small().token_id("<nothing>")

@@ -1,4 +1,4 @@
-"""A recogniser that knows what is said when: every policy figure becomes exact, and no model is needed."""
+"""A recogniser and a detector that follow a script: policy figures become exact, and no model is needed."""
 
 import random
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from livecap.stream.recogniser import Decoded
 
 SECOND = 16_000
 HEADER = (1, 2, 3)
-"""Stands for `language English<asr_text>`."""
+"""Represents `language English<asr_text>`."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Word:
 
 
 def speech(seconds_between: Sequence[float], word_seconds: float = 0.3) -> list[Word]:
-    """Words after pauses of these lengths, each with a token of its own."""
+    """Words after pauses of these lengths, each with its own token."""
     words, at = [], 0
     for i, pause in enumerate(seconds_between):
         start = at + round(pause * SECOND)
@@ -49,10 +49,13 @@ class ScriptedTokenizer:
 
 
 class ScriptedDetector:
-    """Says what a detector with a pause of 0.2 s and an end after 0.7 s would say about the words."""
+    """Reports what a detector with a pause after 0.2 s and an end after 0.7 s would report about the words."""
 
     def __init__(self, words: Sequence[Word], ends: bool = True) -> None:
-        """Without `ends`, speech that has begun goes on for ever, as with music or a babble of voices."""
+        """
+        Args:
+            ends: False for speech that never ends, as with music or many voices.
+        """
         self._words = list(words)
         self._all = list(words)
         self._ends = ends
@@ -60,10 +63,10 @@ class ScriptedDetector:
         self.last_voiced_sample: int | None = None
         self.speaking = False
 
-    def accept(self, chunk: AudioBlock) -> list[SpeechEvent]:
-        """Word by word, in the order of time."""
+    def accept(self, block: AudioBlock) -> list[SpeechEvent]:
+        """See `SpeechDetector.accept`."""
         events: list[SpeechEvent] = []
-        now = chunk.end_sample
+        now = block.end_sample
         while True:
             following = self._words[0] if self._words else None
             if self.speaking:
@@ -99,7 +102,7 @@ class ScriptedDetector:
         return [(a, b) for a, b in spans if a < b]
 
     def longest_pause(self, start_sample: int, end_sample: int) -> tuple[int, int] | None:
-        """Between two words, or before the first or behind the last."""
+        """See `SpeechDetector.longest_pause`."""
         edges = [start_sample, *(x for w in self._all for x in (w.start, w.end)), end_sample]
         quiet = [(max(a, start_sample), min(b, end_sample)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
         quiet = [(a, b) for a, b in quiet if a < b]
@@ -107,7 +110,7 @@ class ScriptedDetector:
 
 
 class ScriptedRecogniser:
-    """Hears every word that lies whole in its sound, and goes on after the prefix; its last tokens may be wrong."""
+    """Recogniser that returns every word that lies completely in its sound. Its last tokens may be wrong."""
 
     def __init__(self, words: Sequence[Word], unstable: int = 0, seed: int = 0) -> None:
         self._words = list(words)
@@ -127,7 +130,7 @@ class ScriptedRecogniser:
         self.end_sample += len(samples)
 
     def close(self) -> None:
-        """Holds no sound."""
+        """See `Recogniser`."""
 
     def decode(
         self,
@@ -145,7 +148,7 @@ class ScriptedRecogniser:
         ids = [*after, *self.runaway]
         fresh = [w for w in self._words if w.token in heard and w.end > self.end_sample + pad_samples - 0.4 * SECOND]
         if self._unstable and fresh and ids:
-            # Too little right context for the last word: the last tokens are wrong, each time in another way.
+            # Too little sound follows the last word: the last tokens are wrong, and different each time.
             n = min(self._random.randint(0, self._unstable), len(ids))
             self._n_wrong += n
             ids = ids[: len(ids) - n] + [5000 + self._n_wrong - i for i in range(n)]

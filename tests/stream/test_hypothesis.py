@@ -1,4 +1,4 @@
-"""One list, one frontier: what is stable stays."""
+"""One list of tokens and one frontier: what is stable stays."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def whole(ids: Sequence[int]) -> bool:
 
 
 def tokens(ids: Sequence[int], margin: float) -> list[GeneratedToken]:
-    """All as sure as `margin` says."""
+    """These ids, all with the same margin."""
     return [GeneratedToken(id, margin) for id in ids]
 
 
@@ -33,12 +33,12 @@ def make(rule: Rule = Rule.CONFIDENCE) -> Hypothesis:
 
 
 def revise(belief: Hypothesis, ids: Sequence[int], end_sample: int, margin: float = 9.0) -> bool:
-    """A step that the model is equally sure of everywhere."""
+    """A step in which the model is equally sure of all tokens."""
     return belief.revise(tokens(ids, margin), end_sample)
 
 
 def say(belief: Hypothesis, ids: Sequence[int], end_sample: int, margin: float = 9.0) -> bool:
-    """A step that hears all of `ids` from the prompt's begin; what is stable is not said again."""
+    """A step that returns all of `ids` since the prompt began, without the stable ones."""
     assert belief.ids[: belief.frontier] == list(ids)[: belief.frontier]
     return revise(belief, ids[belief.frontier :], end_sample, margin)
 
@@ -63,7 +63,7 @@ def test_stable_ids_only_grow(revisions: list[list[int]], rule: Rule) -> None:
 
 
 @given(steps)
-def test_rollback_decides_the_last_tokens_anew(revisions: list[list[int]]) -> None:
+def test_rollback_never_commits_the_last_tokens(revisions: list[list[int]]) -> None:
     belief = make(Rule.ROLLBACK)
     said: list[int] = []
     for i, ids in enumerate(revisions):
@@ -105,7 +105,7 @@ def test_a_word_becomes_stable_as_a_whole_though_its_beginning_was_agreed_upon()
     assert belief.ids[: belief.frontier] == [3, 4, 8, 6, 7]
 
 
-def test_a_doubtful_word_waits_longer() -> None:
+def test_an_uncertain_word_waits_longer() -> None:
     sure, doubtful = make(), make()
     for belief, margin in ((sure, 9.0), (doubtful, 0.2)):
         belief.begin_utterance(-10 * SECOND)
@@ -116,7 +116,7 @@ def test_a_doubtful_word_waits_longer() -> None:
     assert doubtful.stable_ids == [0, 3], "once sure is not enough, old enough is"
 
 
-def test_nothing_is_stable_that_is_nowhere_sure_where_speech_only_began() -> None:
+def test_uncertain_text_at_the_start_of_speech_does_not_become_stable() -> None:
     belief = make()
     for half in range(1, 6):
         say(belief, [0, 3, 6], half * SECOND // 2, 0.2)
@@ -143,7 +143,7 @@ def test_the_frontier_never_splits_a_character(revisions: list[list[int]]) -> No
 
 
 @given(steps, st.data())
-def test_text_leaves_with_its_sound_and_stable_text_is_not_touched(
+def test_text_leaves_the_prompt_with_its_sound_and_stable_text_stays(
     revisions: list[list[int]], data: st.DataObject
 ) -> None:
     belief = make()
@@ -162,7 +162,7 @@ def test_text_leaves_with_its_sound_and_stable_text_is_not_touched(
         assert 0 <= belief.sample_at_frontier() <= (i + 1) * 2 * SECOND
 
 
-def test_old_text_leaves_where_its_sound_was() -> None:
+def test_as_much_text_leaves_as_was_spoken_in_the_sound() -> None:
     belief = make()
     for i in range(10):
         revise(belief, [*belief.partial_ids, *range(i * 6, i * 6 + 6)], (i + 1) * 2 * SECOND)
@@ -170,7 +170,7 @@ def test_old_text_leaves_where_its_sound_was() -> None:
     assert belief.prefix[0] == 24, "six tokens in two seconds: 24 in the eight seconds that left"
 
 
-def test_an_hour_of_unbroken_speech_stays_small() -> None:
+def test_an_hour_of_unbroken_speech_keeps_few_tokens() -> None:
     belief = make()
     for i in range(1800):
         revise(belief, [*belief.partial_ids, *range(9)], (i + 1) * 2 * SECOND)
@@ -206,7 +206,7 @@ def test_a_loop_is_not_committed() -> None:
     assert belief.ids == [0, 3, 6, 9, 12, 15]
 
 
-def test_the_last_word_and_what_is_doubtful_are_shown_when_heard_twice() -> None:
+def test_the_last_word_and_uncertain_text_are_shown_when_repeated() -> None:
     belief = make()
     belief.revise(tokens([0], 9), SECOND)
     assert belief.shown_ids == [0], "people wait for the first word"
@@ -220,7 +220,7 @@ def test_the_last_word_and_what_is_doubtful_are_shown_when_heard_twice() -> None
     assert belief.shown_ids == [0, 1, 3, 4, 6]
 
 
-def test_a_toss_of_a_coin_is_not_shown_at_a_pause_either() -> None:
+def test_a_near_tie_is_not_shown_at_a_pause_either() -> None:
     belief = make()
     belief.revise(tokens([0], 9), SECOND)
     belief.revise(
@@ -236,7 +236,7 @@ def test_all_else_is_shown_at_a_pause() -> None:
     assert belief.shown_ids == [0, 1, 3, 4, 6]
 
 
-def test_a_prompt_that_begins_without_words_is_a_joint_of_the_open_utterance() -> None:
+def test_a_prompt_that_begins_without_text_makes_a_joint() -> None:
     belief = make()
     say(belief, [0, 3, 6], SECOND)
     say(belief, [0, 3, 6], 2 * SECOND)

@@ -1,4 +1,4 @@
-"""Where the time of a decode went: every tick of the clock is in one stage, and in no other."""
+"""Every tick of the clock during a decode is counted in exactly one stage."""
 
 import itertools
 from pathlib import Path
@@ -35,6 +35,6 @@ def test_stages_add_up_to_the_decode(drafted: bool) -> None:
     assert stages.mel + stages.encoder + stages.prefill + stages.generate == said[-1] - said[0]
 
 
-def test_what_was_added_can_be_taken_away() -> None:
+def test_stage_seconds_add_and_subtract() -> None:
     before, step = StageSeconds(1, 2, 3, 4), StageSeconds(0.5, 0.25, 0.125, 1)
     assert before + step - before == step

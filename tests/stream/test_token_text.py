@@ -1,4 +1,4 @@
-"""Text of token ids: what two prompts said of one utterance is joined as people write it."""
+"""The texts of two prompts of one utterance are joined as people write them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The policy of the stream, over words whose times are known."""
+"""The policy of the stream, with words whose times are known."""
 
 import random
 from collections.abc import Sequence
@@ -31,20 +31,20 @@ from tests.stream.scripted import (
 def run(
     words: Sequence[Word],
     recogniser: ScriptedRecogniser | None = None,
-    chunk_seconds: Sequence[float] = (0.5,),
+    block_seconds: Sequence[float] = (0.5,),
     **options: Any,
 ) -> tuple[list[TranscriptUpdate], StreamingTranscriber]:
-    """Play the words through a transcriber in chunks of these lengths, over and over."""
+    """Play the words through a transcriber in blocks of these lengths, over and over."""
     recogniser = recogniser or ScriptedRecogniser(words)
     transcriber = StreamingTranscriber(
         recogniser,
-        ScriptedTokenizer(),  # type: ignore[arg-type]
+        ScriptedTokenizer(),
         **{"make_detector": lambda: ScriptedDetector(words), **options},
     )
     updates, at, i = [], 0, 0
     total = words[-1].end + SECOND if words else 5 * SECOND
     while at < total:
-        n = round(chunk_seconds[i % len(chunk_seconds)] * SECOND)
+        n = round(block_seconds[i % len(block_seconds)] * SECOND)
         transcriber.accept(AudioBlock(at, np.zeros(n, np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
@@ -63,7 +63,7 @@ def all_words(words: Sequence[Word]) -> str:
 
 
 def random_pauses(seed: int, n: int) -> list[float]:
-    """Mostly flowing speech, some pauses between sentences, few long silences."""
+    """Mostly fluent speech, some pauses between sentences, few long silences."""
     choice = random.Random(seed)
     return [
         choice.choices([choice.uniform(0, 0.3), choice.uniform(0.7, 1.5), choice.uniform(2, 20)], [40, 3, 1])[0]
@@ -71,21 +71,21 @@ def random_pauses(seed: int, n: int) -> list[float]:
     ]
 
 
-chunks = st.lists(st.floats(0.1, 25), min_size=1, max_size=6)
+blocks = st.lists(st.floats(0.1, 25), min_size=1, max_size=6)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 120), st.integers(0, 4), chunks)
-def test_no_word_is_lost_or_doubled(seed: int, n: int, unstable: int, chunk_seconds: list[float]) -> None:
+@given(st.integers(0, 10**6), st.integers(1, 120), st.integers(0, 4), blocks)
+def test_no_word_is_lost_or_doubled(seed: int, n: int, unstable: int, block_seconds: list[float]) -> None:
     words = speech(random_pauses(seed, n))
     recogniser = ScriptedRecogniser(words, unstable, seed)
-    updates, _ = run(words, recogniser, chunk_seconds)
+    updates, _ = run(words, recogniser, block_seconds)
     assert final_text(updates) == all_words(words)
 
 
-@given(st.integers(0, 10**6), st.integers(1, 120), st.integers(0, 8), chunks)
-def test_stable_text_only_grows(seed: int, n: int, unstable: int, chunk_seconds: list[float]) -> None:
+@given(st.integers(0, 10**6), st.integers(1, 120), st.integers(0, 8), blocks)
+def test_stable_text_only_grows(seed: int, n: int, unstable: int, block_seconds: list[float]) -> None:
     words = speech(random_pauses(seed, n))
-    updates, _ = run(words, ScriptedRecogniser(words, unstable, seed), chunk_seconds)
+    updates, _ = run(words, ScriptedRecogniser(words, unstable, seed), block_seconds)
     shown: dict[int, str] = {}
     closed: set[int] = set()
     for update in updates:
@@ -98,16 +98,16 @@ def test_stable_text_only_grows(seed: int, n: int, unstable: int, chunk_seconds:
     assert closed == set(shown), "every utterance has a last update"
 
 
-@given(st.integers(0, 10**6), chunks)
-def test_the_prompt_stays_within_its_bound(seed: int, chunk_seconds: list[float]) -> None:
+@given(st.integers(0, 10**6), blocks)
+def test_the_prompt_stays_within_its_bound(seed: int, block_seconds: list[float]) -> None:
     words = speech([random.Random(seed).uniform(0, 0.3) for _ in range(150)])
     recogniser = ScriptedRecogniser(words, unstable=3, seed=seed)
-    run(words, recogniser, chunk_seconds)
+    run(words, recogniser, block_seconds)
     assert recogniser.longest_prompt <= 30 * SECOND
 
 
 @given(st.integers(1, 30), st.floats(20, 60), st.integers(0, 10**6))
-def test_no_word_is_lost_where_the_detector_takes_music_for_speech(n: int, music: float, seed: int) -> None:
+def test_no_word_is_lost_if_the_detector_takes_music_for_speech(n: int, music: float, seed: int) -> None:
     random_ = random.Random(seed)
     words = speech([random_.uniform(0, 0.4) for _ in range(n)] + [music] + [0.1] * 30)
     updates, _ = run(words, make_detector=lambda: ScriptedDetector(words, ends=False))
@@ -130,7 +130,7 @@ def test_speech_that_never_pauses_is_closed_after_thirty_seconds() -> None:
     assert min(lengths[:-1]) >= 25 * SECOND and max(lengths) <= 33 * SECOND
 
 
-def test_what_is_not_stable_yet_stays_on_screen_when_long_speech_is_closed() -> None:
+def test_partial_text_stays_on_screen_when_long_speech_is_closed() -> None:
     words = speech([0.1] * 150)
     updates, _ = run(words, ScriptedRecogniser(words))
     closed = [i for i, update in enumerate(updates[:-1]) if update.final]
@@ -166,7 +166,7 @@ def test_no_sound_no_text() -> None:
     assert updates == [] and transcriber.statistics.n_steps == 0
 
 
-def test_a_token_budget_that_is_hit_is_told() -> None:
+def test_a_token_limit_that_is_reached_is_reported() -> None:
     words = speech([0.1] * 20)
     recogniser = ScriptedRecogniser(words)
     recogniser.runaway = [7000 + i for i in range(500)]
@@ -175,12 +175,12 @@ def test_a_token_budget_that_is_hit_is_told() -> None:
     assert notices and "token limit" in notices[0]
 
 
-def test_sound_that_was_lost_leaves_times_true() -> None:
+def test_lost_sound_leaves_times_correct() -> None:
     words = [Word(100, 8000, 16000), Word(101, 17000, 24000), Word(102, 40 * SECOND, 41 * SECOND)]
     transcriber = StreamingTranscriber(
         ScriptedRecogniser(words),
-        ScriptedTokenizer(),  # type: ignore[arg-type]
-        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+        ScriptedTokenizer(),
+        make_detector=lambda: ScriptedDetector(words),
     )
     updates = []
     for start in (0, 39 * SECOND):
@@ -191,12 +191,12 @@ def test_sound_that_was_lost_leaves_times_true() -> None:
     assert [u for u in updates if u.final][-1].start_sample > 39 * SECOND
 
 
-def test_what_was_said_before_a_pause_on_request_becomes_stable() -> None:
+def test_text_before_a_requested_pause_becomes_stable() -> None:
     words = speech([0.5, 0.1, 0.1, 0.1])
     transcriber = StreamingTranscriber(
         ScriptedRecogniser(words),
-        ScriptedTokenizer(),  # type: ignore[arg-type]
-        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+        ScriptedTokenizer(),
+        make_detector=lambda: ScriptedDetector(words),
     )
     transcriber.accept(AudioBlock(0, np.zeros(words[-1].end, np.float32)))
     updates = list(transcriber.flush())
@@ -214,7 +214,7 @@ def test_rollback_trades_stability_for_latency(rollback: int) -> None:
 
 def test_the_last_words_are_shown_soon_after_speech_and_the_endpoint_needs_no_step() -> None:
     words = speech([0.3] + [0.1] * 5 + [3.0, 0.1])
-    updates, transcriber = run(words, chunk_seconds=(0.05,), config=StreamConfig(ChunkConfig(2.0)))
+    updates, transcriber = run(words, block_seconds=(0.05,), config=StreamConfig(ChunkConfig(2.0)))
     shown = next(u for u in updates if u.text == "w0 w1 w2 w3 w4 w5")
     closed = next(u for u in updates if u.final)
     assert not shown.final and shown.end_sample <= words[5].end + 0.25 * SECOND
@@ -223,19 +223,19 @@ def test_the_last_words_are_shown_soon_after_speech_and_the_endpoint_needs_no_st
 
 
 @pytest.mark.parametrize(("cost_seconds", "after_seconds"), [(0.1, (0.2, 0.5)), (0.6, (1.6, 2.1))])
-def test_the_first_words_do_not_wait_for_a_long_chunk_unless_steps_are_dear(
+def test_the_first_words_do_not_wait_for_a_long_chunk_unless_steps_are_expensive(
     cost_seconds: float, after_seconds: tuple[float, float]
 ) -> None:
     words = speech([0.3] + [0.1] * 30 + [3.0] + [0.1] * 30)
     config = StreamConfig(ChunkConfig(2.0, cost_seconds))
-    updates, _ = run(words, chunk_seconds=(0.05,), config=config)
+    updates, _ = run(words, block_seconds=(0.05,), config=config)
     for utterance, began in ((0, words[0].start), (1, words[31].start)):
         ends = [u.end_sample for u in updates if u.utterance == utterance and u.text and not u.final]
         assert after_seconds[0] <= (ends[0] - began) / SECOND <= after_seconds[1]
         assert min(np.diff(ends[:3])) >= 1.9 * SECOND, "what follows keeps to the chunk"
 
 
-def test_a_voice_that_says_no_word_is_not_waited_for_in_short_steps_for_ever() -> None:
+def test_short_chunks_for_first_words_end_if_no_word_comes() -> None:
     words = speech([0.3] + [0.02] * 40)
     config = StreamConfig(ChunkConfig(2.0, 0.1))
     updates, _ = run(words, ScriptedRecogniser([]), (0.05,), config=config)
@@ -246,7 +246,7 @@ def test_a_voice_that_says_no_word_is_not_waited_for_in_short_steps_for_ever() -
 
 def test_speech_that_goes_on_after_a_breath_is_one_utterance() -> None:
     words = speech([0.3, 0.1, 0.1, 0.4, 0.1, 0.1])
-    updates, _ = run(words, chunk_seconds=(0.05,))
+    updates, _ = run(words, block_seconds=(0.05,))
     assert [u.stable for u in updates if u.final] == [all_words(words)]
 
 
@@ -259,22 +259,22 @@ def test_no_rule_loses_a_word(seed: int, rule: Rule, chunk_seconds: float | None
 
 
 def settled(
-    words: Sequence[Word], unstable: int = 0, chunk_seconds: float = 0.1
+    words: Sequence[Word], unstable: int = 0, block_seconds: float = 0.1
 ) -> tuple[list[TranscriptUpdate], list[UtteranceSettled]]:
-    """A session that settles whenever it is idle."""
+    """A session that calls `settle` whenever no step is due."""
     config = StreamConfig(ChunkConfig(step_cost_seconds=0.1))
     transcriber = StreamingTranscriber(
         ScriptedRecogniser(words, unstable),
-        ScriptedTokenizer(),  # type: ignore[arg-type]
+        ScriptedTokenizer(),
         config,
         settling=Settling(ScriptedRecogniser(words), config),
-        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+        make_detector=lambda: ScriptedDetector(words),
     )
     updates: list[TranscriptUpdate] = []
     results: list[UtteranceSettled] = []
     total = words[-1].end + SECOND
-    for at in range(0, total, round(chunk_seconds * SECOND)):
-        transcriber.accept(AudioBlock(at, np.zeros(round(chunk_seconds * SECOND), np.float32)))
+    for at in range(0, total, round(block_seconds * SECOND)):
+        transcriber.accept(AudioBlock(at, np.zeros(round(block_seconds * SECOND), np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
         elif transcriber.n_unsettled:
@@ -286,7 +286,7 @@ def settled(
 
 
 @given(st.integers(0, 10**6), st.integers(1, 120))
-@example(seed=98, n=95)  # speech that ends just where its utterance is long enough to be closed
+@example(seed=98, n=95)  # speech that ends exactly where its utterance is long enough to be split
 def test_every_utterance_is_settled_once_and_no_word_is_lost_or_doubled(seed: int, n: int) -> None:
     words = speech(random_pauses(seed, n))
     updates, results = settled(words, unstable=3)
@@ -321,7 +321,7 @@ class Undecided(ScriptedRecogniser):
         return replace(decoded, header=(4 + self._n_guesses, 2, 3)) if self._n_guesses >= 0 else decoded
 
 
-def test_a_language_counts_once_two_steps_have_heard_text_in_it() -> None:
+def test_a_language_counts_once_two_steps_have_text_in_it() -> None:
     words = speech([0.1] * 20)
     updates, _ = run(words, Undecided(words, n_guesses=5), (0.1,), config=StreamConfig(ChunkConfig(0.5)))
     assert all(not update.stable for update in updates[:5]), "each guess takes back the text of the one before"
@@ -330,7 +330,7 @@ def test_a_language_counts_once_two_steps_have_heard_text_in_it() -> None:
 
 
 class Misled(ScriptedRecogniser):
-    """Says the rest of a word first where the prefix ends in w2."""
+    """Returns the rest of a word first if the prefix ends in w2."""
 
     def decode(self, header: Sequence[int], prefix: Sequence[int], *rest: Any) -> Decoded:
         decoded = super().decode(header, prefix, *rest)
@@ -352,9 +352,9 @@ def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
     words = speech([0.3, 0.1, 0.1, 1.2, 0.1, 0.1])
     transcriber = StreamingTranscriber(
         Misled(words),
-        WithHalfAWord(),  # type: ignore[arg-type]
+        WithHalfAWord(),
         StreamConfig(ChunkConfig(0.5)),
-        make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+        make_detector=lambda: ScriptedDetector(words),
     )
     updates: list[TranscriptUpdate] = []
     for at in range(0, words[-1].end + SECOND, SECOND // 10):
