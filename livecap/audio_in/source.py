@@ -1,7 +1,6 @@
 """Where sound comes from: the one interface of microphone, recording and pipe, and the blocks of sound they yield."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -140,20 +139,3 @@ class AudioSource(Protocol):
 
     def close(self) -> None:
         """Stop listening for good. Returns soon, even when a device hangs. Twice is harmless."""
-
-
-def blocks(source: AudioSource) -> Iterator[AudioBlock]:
-    """Everything from a source, as it comes, on the calling thread.
-
-    Raises:
-        AudioError: the source failed; everything that arrived before was yielded.
-    """
-    event = threading.Event()
-    source.wake(event)
-    while not source.ended:
-        event.clear()
-        block = source.take()
-        if block is not None:
-            yield block
-        elif not source.ended:
-            event.wait(WAKE_SECONDS)

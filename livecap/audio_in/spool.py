@@ -36,18 +36,15 @@ class Spool:
         self,
         *,
         on_notice: Callable[[str], None] | None = None,
-        keep_free_bytes: int = KEEP_FREE_BYTES,
         free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
     ) -> None:
         """In memory, until `keep_in` gives it a file.
 
         Args:
             on_notice: called on the writer's thread when the file cannot grow any more.
-            keep_free_bytes: free space that the file leaves on its disk.
             free_bytes: the free space on the disk of a folder.
         """
         self._on_notice = on_notice or (lambda message: None)
-        self._keep_free_bytes = keep_free_bytes
         self._free_bytes = free_bytes
         self._lock = threading.Lock()
         self._end = 0
@@ -188,7 +185,7 @@ class Spool:
                 if start == 0 or start - self._checked_at >= CHECK_SAMPLES:
                     self._checked_at = start
                     free = self._free_bytes(self.path.parent if self.path else Path())
-                    if free < self._keep_free_bytes:
+                    if free < KEEP_FREE_BYTES:
                         trouble = self._stop_growing(f"only {free / 2**20:,.0f} MB are free")
                 if self._growing:
                     _write(self._file, data.tobytes(), HEADER_BYTES + start * SAMPLE_BYTES)

@@ -1,9 +1,8 @@
-"""An input is found by what a person calls it, or a message says what there is."""
+"""An input is found by its index, its name or part of it; otherwise a message says which inputs there are."""
 
 import builtins
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -36,7 +35,7 @@ INPUTS = [
         (2, 2),
         ("3", 3),
         ("7", 5),  # a name that looks like an index
-        (" Yeti ", 7),  # exact, though it is a part of another
+        (" Yeti ", 7),  # exact, although it is part of another name
         ("yeti", 7),
         ("nano", 8),
     ],
@@ -110,25 +109,33 @@ def test_blackhole_is_only_missing_where_none_of_its_kind_is_here():
         choose_input("BlackHole 64ch", INPUTS[:1])
 
 
-def test_the_end_of_the_program_leaves_portaudio_to_the_thread_that_uses_it(monkeypatch):
-    ended = []
-    fake = SimpleNamespace(_initialized=1, _terminate=lambda: ended.append("beside another thread"))
-    monkeypatch.setitem(sys.modules, "sounddevice", fake)
-    monkeypatch.setattr(devices, "EXIT_SECONDS", 0.0)
-    with devices._one_at_a_time():
-        devices._end_portaudio()
-    assert not ended
+FAKE_SOUNDDEVICE = """
+import sys, threading, time, types
+fake = sys.modules["sounddevice"] = types.ModuleType("sounddevice")
+fake._initialized, fake._exit_handler = 1, lambda: print("ended by sounddevice")
+def terminate():
+    fake._initialized -= 1
+    print("ended by livecap")
+reading, slow = threading.Event(), sys.argv[1] == "slow"
+def query_devices():
+    reading.set()
+    time.sleep(60 if slow else 0)
+    return []
+fake._terminate, fake.query_devices, fake.query_hostapis = terminate, query_devices, lambda: []
+fake.PortAudioError, fake.default = OSError, types.SimpleNamespace(device=(0, 0))
+import atexit
+atexit.register(fake._exit_handler)
+from livecap.audio_in.device import devices
+devices.EXIT_SECONDS = 0.05
+thread = threading.Thread(target=devices.list_inputs, daemon=True)
+thread.start()
+assert reading.wait(30)
+slow or thread.join()
+"""
 
 
-def test_sounddevice_does_not_end_portaudio_unasked():
-    script = (
-        "import atexit, sys, types\n"
-        "fake = sys.modules['sounddevice'] = types.ModuleType('sounddevice')\n"
-        "fake._initialized = 0\n"
-        "fake._exit_handler = lambda: print('unguarded')\n"
-        "atexit.register(fake._exit_handler)\n"
-        "from livecap.audio_in.device import devices\n"
-        "devices._sounddevice()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout == ""
+@pytest.mark.parametrize("listing, printed", [("quick", "ended by livecap\n"), ("slow", "")])
+def test_the_end_of_the_program_leaves_portaudio_to_a_thread_that_uses_it(listing, printed):
+    command = [sys.executable, "-c", FAKE_SOUNDDEVICE, listing]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == printed

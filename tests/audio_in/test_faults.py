@@ -10,11 +10,10 @@ import pytest
 from livecap.audio_in.device.devices import list_inputs
 from livecap.audio_in.device.enumeration import Enumeration
 from livecap.audio_in.device.microphone import Microphone
-from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio
-from tests.audio_in.waiting import capture_threads, eventually
+from tests.audio_in.waiting import blocks, capture_threads, eventually
 
 TIMES = 100
 SOUND = np.full(320, 0.5, np.float32)

@@ -10,11 +10,10 @@ import pytest
 
 from livecap.audio_in.device.capture import CaptureConfig, EarlyCapture
 from livecap.audio_in.device.devices import InputDevice
-from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear
-from tests.audio_in.waiting import capture_threads, eventually
+from tests.audio_in.waiting import blocks, capture_threads, eventually
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 import struct
 import subprocess
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -15,18 +14,11 @@ from hypothesis import strategies as st
 
 from livecap.audio_in.pcm import PcmFormat, parse_header
 from livecap.audio_in.pipe import Pipe
-from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
+from tests.audio_in.waiting import blocks, eventually
 
 SOUND = (np.sin(np.arange(SAMPLE_RATE) * 0.05) * 20_000).astype("<i2")
-
-
-def eventually(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.001)
 
 
 @pytest.fixture

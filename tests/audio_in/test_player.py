@@ -14,8 +14,8 @@ from livecap.transcript import SAMPLE_RATE
 from tests.audio_in import virtual_mic
 from tests.audio_in.portaudio_here import show_portaudio
 from tests.audio_in.virtual_mic import VirtualMic
+from tests.audio_in.waiting import eventually
 
-WAIT_SECONDS = 30.0
 PIECE = SAMPLE_RATE // 25
 COMMAND = ["parec", "--device=vmic_Speakers.monitor", f"--rate={SAMPLE_RATE}", "--channels=1", "--format=float32le"]
 
@@ -27,7 +27,7 @@ class Speakers:
         self._virtual, self._heard = virtual, bytearray()
         self._recorder = subprocess.Popen([*COMMAND, "--latency-msec=20"], stdout=subprocess.PIPE)
         threading.Thread(target=self._record, daemon=True).start()
-        wait_until(lambda: self._heard)
+        eventually(lambda: self._heard)
 
     def _record(self):
         while data := self._recorder.stdout.read1(1 << 14):
@@ -44,13 +44,6 @@ class Speakers:
         self._recorder.terminate()
         self._recorder.wait()
         self._recorder.stdout.close()
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -90,9 +83,9 @@ def test_sound_is_heard_from_the_sample_on_and_to_its_end(speakers, tmp_path):
         soundfile.write(files[-1], track, SAMPLE_RATE)
     start = 2 * SAMPLE_RATE + 1234
     player = Player(files, start)
-    wait_until(lambda: player.ended)
+    eventually(lambda: player.ended)
     n_wanted = len(tracks[0]) - start
-    wait_until(lambda: len(speakers.heard) > n_wanted - SAMPLE_RATE // 4)
+    eventually(lambda: len(speakers.heard) > n_wanted - SAMPLE_RATE // 4)
     time.sleep(0.3)  # what the output holds
     heard, mixed = speakers.heard, tracks[0] + tracks[1]
     first, alike = place(heard[:PIECE], mixed)  # short, and not too like: a busy machine makes gaps
@@ -106,9 +99,9 @@ def test_closing_is_silence(speakers, tmp_path):
     path = tmp_path / "long.flac"
     soundfile.write(path, np.full(60 * SAMPLE_RATE, 0.25, np.float32), SAMPLE_RATE)
     player = Player([path], 0)
-    wait_until(lambda: len(speakers.heard) > SAMPLE_RATE // 4)
+    eventually(lambda: len(speakers.heard) > SAMPLE_RATE // 4)
     player.close()
-    wait_until(lambda: player.ended)
+    eventually(lambda: player.ended)
     assert player.sample < 30 * SAMPLE_RATE
 
 

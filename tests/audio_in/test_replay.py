@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from livecap.audio_in import recording as recording_module
 from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, Replay
-from livecap.audio_in.source import blocks
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.conftest import FakeClock
 from tests.audio_in.sounds import join, silence, white
+from tests.audio_in.waiting import blocks
 
 
 @pytest.fixture

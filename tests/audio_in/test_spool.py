@@ -1,11 +1,14 @@
 """What is captured is there to be taken, whatever the disk does, and plays whenever the program was killed."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -52,8 +55,8 @@ def test_every_sample_is_taken_once_at_its_place(tmp_path_factory, script):
     assert spool.end_sample == end and spool.waiting_samples <= end
     got = [(c.start_sample + i) for c in heard for i in range(len(c.samples))]
     assert got == [start + i for start, n in expected.items() for i in range(n)]
-    for chunk in heard:
-        assert np.array_equal(chunk.samples, ramp(chunk.start_sample, len(chunk.samples)))
+    for block in heard:
+        assert np.array_equal(block.samples, ramp(block.start_sample, len(block.samples)))
     spool.close()
     if spool.path is not None:
         samples, rate = soundfile.read(spool.path, dtype="float32")
@@ -70,15 +73,27 @@ def test_only_its_owner_may_read_it(tmp_path):
     assert os.stat(spool.path.parent).st_mode & 0o777 == 0o700
 
 
+@contextmanager
+def kept_memory(most_bytes):
+    """What is allocated in here, and still there at the end, is at most this."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[0] <= most_bytes
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_late_reader_costs_no_memory(tmp_path):
     spool = Spool()
     spool.keep_in(tmp_path / "sound.wav")
-    for i in range(600):
-        spool.append(ramp(i * SAMPLE_RATE, SAMPLE_RATE))
-    assert not spool._blocks and not spool._gaps
-    chunks = drained(spool)
-    assert {len(chunk.samples) for chunk in chunks} == {MAX_BLOCK_SAMPLES}
-    assert sum(len(chunk.samples) for chunk in chunks) == 600 * SAMPLE_RATE
+    with kept_memory(100_000):
+        for i in range(600):  # 19 MB
+            spool.append(ramp(i * SAMPLE_RATE, SAMPLE_RATE))
+    blocks = drained(spool)
+    assert {len(block.samples) for block in blocks} == {MAX_BLOCK_SAMPLES}
+    assert sum(len(block.samples) for block in blocks) == 600 * SAMPLE_RATE
 
 
 def test_a_long_gap_takes_no_room(tmp_path):
@@ -110,12 +125,19 @@ def test_a_disk_without_room_is_told_and_loses_nothing(tmp_path, monkeypatch, ho
     for i in range(6, 20):
         spool.append(ramp(i * SAMPLE_RATE, SAMPLE_RATE))
     assert len(notices) == 1 and "no longer kept on disk" in notices[0]
-    samples = np.concatenate([chunk.samples for chunk in drained(spool)])
+    samples = np.concatenate([block.samples for block in drained(spool)])
     assert np.array_equal(samples, np.concatenate([ramp(i * SAMPLE_RATE, SAMPLE_RATE) for i in range(20)]))
-    assert not spool._blocks
     spool.close()
     on_disk, _ = soundfile.read(spool.path, dtype="float32")
     assert np.array_equal(on_disk, samples[: len(on_disk)]) and len(on_disk) >= 6 * SAMPLE_RATE
+
+
+def test_sound_that_was_taken_leaves_memory():
+    spool = Spool()
+    with kept_memory(100_000):
+        for i in range(20):
+            spool.append(ramp(i * SAMPLE_RATE, SAMPLE_RATE))
+            assert spool.take() is not None
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_sound_stays_in_memory(tmp_path):
@@ -172,10 +194,10 @@ def test_writer_and_reader_do_not_disturb_each_other(tmp_path):
 
     writer = threading.Thread(target=write)
     writer.start()
-    while sum(len(chunk.samples) for chunk in heard) < n_blocks * 320:
+    while sum(len(block.samples) for block in heard) < n_blocks * 320:
         if taken := spool.take():
             heard.append(AudioBlock(*taken))
         else:
             time.sleep(0.001)
     writer.join()
-    assert np.array_equal(np.concatenate([chunk.samples for chunk in heard]), ramp(0, n_blocks * 320))
+    assert np.array_equal(np.concatenate([block.samples for block in heard]), ramp(0, n_blocks * 320))

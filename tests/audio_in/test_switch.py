@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
+from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import MIC, OTHER, Ear
-from tests.audio_in.waiting import eventually
+from tests.audio_in.waiting import blocks, eventually
 
 
 @pytest.fixture
@@ -28,6 +28,22 @@ def test_another_input_is_heard_after_a_gap_of_its_length(ear):
     heard = list(blocks(source))
     assert [(block.start_sample, block.end_sample) for block in heard] == [(0, 320), (320 + 8000, 640 + 8000)]
     assert ear.notices == [f'Now listening to "{OTHER.name}".'] and source.trouble is None
+
+
+def test_an_input_that_delivered_nothing_before_the_switch_shortens_no_gap(ear):
+    source = ear.open()
+    ear.hear(np.full(320, 0.1))
+    ear.portaudio.plugged = [OTHER]
+    ear.stream.die()
+    eventually(lambda: source.trouble == "away")
+    ear.portaudio.seconds += 2.0
+    ear.portaudio.plugged = [MIC, OTHER]
+    ear.reopened(2)
+    source.switch_to("MacBook")
+    ear.reopened(3)
+    ear.hear(np.full(320, 0.2))
+    source.close()
+    assert [block.start_sample for block in blocks(source)] == [0, 320 + 2 * SAMPLE_RATE]
 
 
 def test_an_unknown_input_changes_nothing(ear):

@@ -1,8 +1,10 @@
-"""Waiting for other threads, with a deadline that a busy machine meets."""
+"""Waiting for other threads and for sound, with deadlines that a busy machine meets."""
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from livecap.audio_in.source import WAKE_SECONDS, AudioBlock, AudioSource
 
 WITHIN_SECONDS = 30.0
 
@@ -18,3 +20,20 @@ def eventually(condition: Callable[[], object], within_seconds: float = WITHIN_S
 def capture_threads() -> list[threading.Thread]:
     """Those of all live sources of this process."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("capture ")]
+
+
+def blocks(source: AudioSource) -> Iterator[AudioBlock]:
+    """Everything from a source, as it comes, on the calling thread.
+
+    Raises:
+        AudioError: the source failed; everything that arrived before was yielded.
+    """
+    event = threading.Event()
+    source.wake(event)
+    while not source.ended:
+        event.clear()
+        block = source.take()
+        if block is not None:
+            yield block
+        elif not source.ended:
+            event.wait(WAKE_SECONDS)

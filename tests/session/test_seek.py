@@ -12,7 +12,6 @@ from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.audio_in.replay import Replay
-from livecap.audio_in.source import blocks
 from livecap.errors import AudioError
 from livecap.session.requests import SteeredSession
 from livecap.session.tracks import TrackSource
@@ -29,6 +28,7 @@ from livecap.transcript import (
     UtteranceEnded,
 )
 from tests.archive.when import STARTED
+from tests.audio_in.waiting import blocks
 from tests.session.scripted import SCRIPTED, SECOND, ScriptedSource, ScriptedTranscriber, engine_of
 
 N_SECONDS = 120

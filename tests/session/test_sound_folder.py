@@ -13,13 +13,13 @@ import soundfile
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step, recorded_steps
 from livecap.audio_in.replay import Replay
-from livecap.audio_in.source import blocks
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.session.recorded_source import open_session
 from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, tidy
 from livecap.transcript import AudioGap, SessionEnded, SessionStarted
 from tests.archive.when import STARTED
+from tests.audio_in.waiting import blocks
 
 SECOND = 16_000
 STEPS = (Step(7000, 6400), Step(50_000, 16_000, closes=True))

@@ -85,6 +85,11 @@ class Intake:
         self._flush()
         self._source.forget_level()
 
+    def lose(self, since: float | None = None) -> None:
+        """Nothing is heard from now on: after the last sound, or `since`, unless an earlier loss goes on."""
+        if self.lost_at is None:
+            self.lost_at = self._capture.heard_until if since is None else since
+
     def end(self) -> None:
         """No more sound will come: time since a loss is a gap."""
         if self.lost_at is not None:

@@ -118,7 +118,7 @@ class Microphone(LiveSource):
                 self.attention.wait(self._config.poll_seconds)
                 self.attention.clear()
         finally:
-            self._let_go()
+            self._let_go(lost=False)
             self._intake.end()
 
     def _look_after(self) -> None:
@@ -128,18 +128,17 @@ class Microphone(LiveSource):
             self._switch(*self._wanted)
         capture = self._capture
         if self.paused:
-            self._let_go()
+            self._let_go(lost=False)
             self._intake.lost_at = None  # what is not heard while paused is not a gap
             self._opener.retry_at_once()
         elif capture is None:
             if self._opener.due:
                 self._reopen()
         elif slept_since is not None:
-            self._intake.fetch()
-            self._lose(capture, slept_since, at_once=True)
+            self._lose(capture, since=slept_since, at_once=True)
             self._notices.tell("The computer was asleep; nothing was captured meanwhile.")
         elif self._opener.enumeration.wanted:
-            self._step_aside(capture)
+            self._step_aside()
         else:
             self._intake.fetch()
             self._check(capture)
@@ -147,16 +146,16 @@ class Microphone(LiveSource):
     def _check(self, capture: Capture) -> None:
         """Give the device up where it is of no more use as it is."""
         if capture.is_lost(self._config):
-            self._lose(capture, capture.last_block_at)
+            self._lose(capture)
         elif (counted_rate := capture.changed_rate()) is not None:
             self._notices.tell(
                 f'"{capture.device.name}" delivers {counted_rate / 1000:.1f} kHz instead of '
                 f"{capture.device.default_rate / 1000:g} kHz. Opening it again."
             )
             self._notices.expect_loss()
-            self._lose(capture, capture.last_block_at)
+            self._lose(capture)
         elif self._opener.default_moved(capture):
-            self._lose(capture, capture.last_block_at, at_once=True)
+            self._lose(capture, at_once=True)
 
     def _begin(self, capture: Capture) -> None:
         """This is the open device from now on."""
@@ -170,8 +169,7 @@ class Microphone(LiveSource):
         try:
             self._begin(self._opener.again())
         except AudioError:
-            if self._intake.lost_at is None:
-                self._intake.lost_at = self._now()
+            self._intake.lose(self._now())
             self._notices.gone(was)
         else:
             if self.name != was:
@@ -180,11 +178,7 @@ class Microphone(LiveSource):
     def _switch(self, query: str | int | None, device: InputDevice) -> None:
         """Go on with another input; where it cannot be opened, with the old one."""
         self._wanted = None
-        capture = self._capture
-        if capture is not None:
-            self._intake.fetch()
-            self._intake.lost_at = capture.heard_until
-            self._let_go()
+        self._let_go(lost=True)
         old_query, self._opener.query = self._opener.query, query
         self._notices.switched()
         if self._intake.lost_at is None:  # paused: opened when listening goes on
@@ -200,27 +194,21 @@ class Microphone(LiveSource):
         else:
             self._notices.tell(f'Now listening to "{device.name}".', "info")
 
-    def _step_aside(self, capture: Capture) -> None:
+    def _step_aside(self) -> None:
         """Another capture thread lists the devices again, which would end this stream."""
-        self._intake.fetch()
-        self._intake.lost_at = capture.heard_until
         self._notices.expect_loss()
-        self._let_go()
+        self._let_go(lost=True)
         self._opener.enumeration.wait(self._config.aside_seconds)
         self._opener.retry_at_once()
 
-    def _lose(self, capture: Capture, lost_at: float | None, at_once: bool = False) -> None:
+    def _lose(self, capture: Capture, since: float | None = None, at_once: bool = False) -> None:
         """Close a device that is of no more use, to open it again.
 
         Args:
-            lost_at: when its last sound ended; None where it delivered none.
-            at_once: it is there, and is opened again without waiting or telling.
+            since: when its last sound ended, if that is known better than by its last block.
+            at_once: it is there, and is opened again without waiting and without a notice.
         """
-        if lost_at is not None:
-            self._intake.lost_at = lost_at
-        elif self._intake.lost_at is None:
-            self._intake.lost_at = capture.opened_at
-        self._let_go()
+        self._let_go(lost=True, since=since)
         self._opener.lost(capture)
         if self._opener.storm:
             self._notices.failing(capture.device.name)
@@ -232,12 +220,18 @@ class Microphone(LiveSource):
             self._notices.gone(capture.device.name)
         self.attention.set()
 
-    def _let_go(self) -> None:
-        """Take what is left, then close the device; in this order, since closing may hang."""
+    def _let_go(self, lost: bool, since: float | None = None) -> None:
+        """Take what is left, then close the device, if one is open; in this order, since closing may hang.
+
+        Args:
+            lost: time from its last sound on, or from `since`, is a gap.
+        """
         capture, self._capture = self._capture, None
         if capture is None:
             return
         self._intake.finish()
+        if lost:
+            self._intake.lose(since)
         self.is_open = False
         self.announce()
         try:
