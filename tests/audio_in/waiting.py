@@ -23,17 +23,20 @@ def capture_threads() -> list[threading.Thread]:
 
 
 def blocks(source: AudioSource) -> Iterator[AudioBlock]:
-    """Everything from a source, as it comes, on the calling thread.
+    """Everything from a source, as it comes, on the calling thread; fails where nothing comes for too long.
 
     Raises:
         AudioError: the source failed; everything that arrived before was yielded.
     """
     event = threading.Event()
     source.wake(event)
+    deadline = time.monotonic() + WITHIN_SECONDS
     while not source.ended:
         event.clear()
         block = source.take()
         if block is not None:
             yield block
+            deadline = time.monotonic() + WITHIN_SECONDS
         elif not source.ended:
+            assert time.monotonic() < deadline, "nothing came"
             event.wait(WAKE_SECONDS)
