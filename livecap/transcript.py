@@ -1,7 +1,7 @@
-"""What livecap says: updates are snapshots, events are facts, and their JSON is written here and nowhere else.
+"""The output of livecap: updates, events, and their JSON, which only this file reads and writes (docs/events.md).
 
-An update may be dropped for a newer one of the same utterance. An event may not be dropped: the session log,
-`--json` and every later listener are built from them.
+An update is a snapshot of one utterance, and may be dropped when a newer one exists. An event is a fact and is never
+dropped: the session log and `--json` are made of events.
 """
 
 import json
@@ -13,46 +13,46 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 SAMPLE_RATE = 16_000
-"""Samples a second. The sample index is the clock of the whole program."""
+"""Samples per second. The index of a sample is the clock of the whole program."""
 
 SCHEMA_VERSION = 1
-"""Of the JSON lines below; see docs/events.md."""
+"""Version of the JSON; raised when a field changes its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of committed text and when it was said."""
+    """A word of committed text, and when it was said."""
 
     text: str
-    """As written, without the space before it."""
+    """The word with its punctuation, without the space before it."""
     start_sample: int
     end_sample: int
     quality: str
-    """How its time is known: "step" (shared out over the voiced sound between the steps that first heard it), or
-    "settled" (the same, for text from a pass over the whole utterance)."""
+    """How the time was found: "step", divided over the voiced sound between the steps that first heard the word; or
+    "settled", the same for text from the second pass over the whole utterance."""
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptUpdate:
-    """All there is to know about one utterance, now."""
+    """A snapshot of one utterance."""
 
     track: str
-    """Whose sound: "me", "them"; one track is ""."""
+    """Label of the track, such as "me" or "them"; "" if there is only one track."""
     utterance: int
-    """Counted from 0 in each track."""
+    """Number of the utterance in its track, from 0."""
     stable: str
-    """Text that will not change. Only grows."""
+    """Text that will not change; it only grows."""
     partial: str
-    """Text that may change in every update; what follows `stable`."""
+    """Text after `stable` that may change with every update."""
     start_sample: int
     end_sample: int
-    """Sound of this utterance heard so far."""
+    """End of the sound heard so far of this utterance."""
     language: str | None
-    """The language the model named, or the forced one; None where it heard no speech yet."""
+    """The forced or detected language; None while no speech was heard."""
     final: bool
-    """The last update of its utterance; `partial` is empty."""
+    """True for the last update of its utterance; `partial` is empty then."""
     words: tuple[Word, ...] = ()
-    """Of `stable` and when they were said, in the last update of an utterance."""
+    """Words of `stable`, in the last update of an utterance."""
 
     @property
     def text(self) -> str:
@@ -62,44 +62,49 @@ class TranscriptUpdate:
 
 @dataclass(frozen=True, slots=True)
 class SessionStarted:
-    """The first fact of every session."""
+    """The first event of every session."""
 
     session: str
-    """A name no other session has; also the name of its folder."""
+    """Unique name of the session, and of its folder."""
     source: str
+    """Name of the device or file."""
     model: str
+    """Name of the model."""
     wall_time: str
-    """ISO 8601 with the offset to UTC, of sample 0."""
+    """Time of sample 0, in ISO 8601 with the offset to UTC."""
     live: bool
-    """True for a device, whose times are read as wall time; False for a recording, whose times are elapsed."""
+    """True for a device, with times shown as wall time; False for a recording, with times since its start."""
     language: str | None
-    """The forced language, or None."""
+    """The forced language; None if it is detected."""
     version: str
+    """Version of livecap."""
     schema: int = SCHEMA_VERSION
+    """Version of the JSON."""
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What the person chose, by the names of `settings/fields.py`; values that JSON has."""
+    """The settings of the session by name, as JSON values."""
     versions: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """Of what the session runs on: the system, Python, the libraries that decide what is heard."""
+    """Versions of the system, Python and the libraries that affect the text."""
     tracks: tuple[str, ...] = ("",)
-    """Their labels; one without a name where there is one."""
+    """Labels of the tracks; one empty label if there is only one track."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextCommitted:
-    """These characters joined the stable text of an utterance, and stay."""
+    """Characters were added to the stable text of an utterance. They will not change."""
 
     track: str
     utterance: int
     text: str
+    """The new characters."""
     start_sample: int
-    """Of the utterance."""
+    """Start of the utterance."""
     end_sample: int
-    """Sound heard when the text was committed."""
+    """End of the sound heard when the text was committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceEnded:
-    """An utterance is closed; `text` is all of it."""
+    """An utterance was closed; `text` is the whole of it."""
 
     track: str
     utterance: int
@@ -108,13 +113,13 @@ class UtteranceEnded:
     end_sample: int
     language: str | None
     words: tuple[Word, ...] = ()
-    """Of `text`, in order; times never run backwards. Empty where none are known."""
+    """Words of `text` in order; their times never run backwards. Empty if no times are known."""
 
 
 @dataclass(frozen=True, slots=True)
 class UtteranceSettled:
-    """A pass over the whole sound of a closed utterance heard it so. Supersedes `UtteranceEnded` in exports; the screen
-    keeps what it showed."""
+    """Better text of a closed utterance, from the second pass over its whole sound. It replaces `UtteranceEnded` in
+    exports; the live screen keeps what it showed."""
 
     track: str
     utterance: int
@@ -127,7 +132,7 @@ class UtteranceSettled:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A person marked this moment."""
+    """The user marked this moment."""
 
     track: str
     sample: int
@@ -137,7 +142,7 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class AudioGap:
-    """Sound that was lost: nothing of [start_sample, end_sample) was heard."""
+    """Sound was lost: nothing in [start_sample, end_sample) was heard."""
 
     track: str
     start_sample: int
@@ -146,7 +151,7 @@ class AudioGap:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Listening stopped on request. The sample clock stands still until `Resumed`."""
+    """The user paused listening. The sample clock stops until `Resumed`."""
 
     track: str
     sample: int
@@ -155,7 +160,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Listening goes on."""
+    """Listening continues after a pause."""
 
     track: str
     sample: int
@@ -164,75 +169,81 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Jumped:
-    """A person went to another place of a recording. What lies between was neither heard nor lost; what lies behind a
-    place farther back is heard again, and counts as it was heard last."""
+    """The user jumped to another position in a recording. Skipped sound was neither heard nor lost. After a jump back,
+    sound is heard again, and its newest text counts."""
 
     track: str
     from_sample: int
-    """Sound was heard up to here."""
+    """Position up to which sound was heard."""
     to_sample: int
-    """It goes on here, and so does the sample clock."""
+    """Position from which sound and the sample clock continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockAnchored:
-    """Where the sample clock stood by the session's wall clock: every minute of a live session, and when somebody moved
-    the computer's clock."""
+    """Ties the sample clock to wall time: once a minute in a live session, and whenever the computer's clock was
+    moved."""
 
     track: str
     sample: int
     wall_time: str
-    """When `sample` was heard, by a clock that was set once, at the session's start, and never steps."""
+    """When `sample` was heard, by a clock that is set once, at the start of the session, and never jumps."""
     step_seconds: float = 0.0
-    """How far the computer's clock has been moved since the start, forward above 0. A new time zone is no move."""
+    """How far the computer's clock was moved since the start; positive is forward. A new time zone does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know: a token budget that was hit, a device that left."""
+    """Something the user should know, such as a device that was unplugged."""
 
     message: str
+    """One or two sentences."""
     sample: int
+    """Position up to which sound had been heard."""
     severity: str = "warning"
-    """"info" (a trouble is over), "warning" or "error"."""
+    """"info" (such as the end of a problem), "warning" or "error"."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureReport:
-    """How a track was captured, at the end of a session: every sample is in one of `decoded_samples`, `silence_samples`
-    and `gap_samples`. What follows them is of a device, and 0 or None without one."""
+    """How a track was captured, at the end of a session. Each captured sample counts in one of `decoded_samples`,
+    `silence_samples` and `gap_samples`. The fields from `n_blocks` on are about a device; without one they are 0 or
+    None."""
 
     track: str
     source: str
     captured_samples: int
     decoded_samples: int
-    """Heard as speech."""
+    """Samples that were decoded as speech."""
     silence_samples: int
-    """Heard, and nobody spoke."""
+    """Samples without speech."""
     gap_samples: int
+    """Samples that were lost."""
     n_gaps: int
     n_blocks: int = 0
-    """Callbacks of the audio system."""
+    """Number of callbacks of the audio system."""
     n_flags: int = 0
-    """Callbacks in which it told of lost sound."""
+    """Number of callbacks that reported lost sound."""
     n_overflows: int = 0
-    """Times that livecap itself came too late."""
+    """Number of times that livecap was too late to take sound."""
     n_opened: int = 0
-    """Times that the device was opened; more than one means pauses or losses."""
+    """Number of times that the device was opened; more than one after pauses or losses."""
     callback_p999_ms: float | None = None
-    """999 of 1000 callbacks took no longer."""
+    """The 99.9th percentile of the duration of callbacks, in milliseconds."""
     callback_max_ms: float | None = None
+    """The longest callback, in milliseconds."""
     drift_ppm: float | None = None
-    """Millionths by which the device's clock is faster than the computer's; None before it can be known."""
+    """How much faster the device's clock is than the computer's, in parts per million; None in the first minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """The last fact of a session that ended in order."""
+    """The last event of a session that ended properly."""
 
     n_samples: int
+    """Position of the end of the sound, of the longest track."""
     reason: str
-    """"end of source", "stopped" or "failed: ..."."""
+    """"end of source", "stopped" or "failed: ..."; after an interruption "recovered", or "cut off" if kept as it was."""
 
 
 SessionEvent = (
@@ -271,7 +282,7 @@ _TYPES_BY_NAME = {name: cls for cls, name in _TYPE_NAMES.items()}
 
 
 def to_json(item: SessionEvent | TranscriptUpdate, wall_seconds: float | None = None) -> str:
-    """One line of JSON without its newline: `type` first, then the fields, then `wall_seconds` since the start."""
+    """One line of JSON without a line end: `type`, the fields, and `wall_seconds` from the start of the session."""
     record: dict[str, Any] = {"type": _TYPE_NAMES[type(item)], **asdict(item)}
     if wall_seconds is not None:
         record["wall_seconds"] = round(wall_seconds, 3)
@@ -279,10 +290,10 @@ def to_json(item: SessionEvent | TranscriptUpdate, wall_seconds: float | None = 
 
 
 def from_json(line: str) -> SessionEvent | TranscriptUpdate:
-    """The update or event that `to_json` wrote. Keys of later versions are ignored.
+    """The update or event in a line of `--json` or of a session log. Unknown fields are ignored.
 
     Raises:
-        ValueError: the line is no JSON object, has an unknown type, or lacks a field.
+        ValueError: the line is not a JSON object, has an unknown type, or a field is missing or invalid.
     """
     record = json.loads(line)
     if not isinstance(record, dict) or not knows(record):
@@ -291,16 +302,16 @@ def from_json(line: str) -> SessionEvent | TranscriptUpdate:
 
 
 def knows(record: Mapping[str, Any]) -> bool:
-    """True where `record` claims to be an update or an event of this version."""
+    """True if `record` has the type of an update or event of this version."""
     name = record.get("type")
     return isinstance(name, str) and name in _TYPES_BY_NAME
 
 
 def from_record(record: Mapping[str, Any]) -> SessionEvent | TranscriptUpdate:
-    """The update or event in a parsed line that `knows` says yes to.
+    """The update or event in a parsed line for which `knows` is true.
 
     Raises:
-        ValueError: a field is missing, or its value is none that livecap writes.
+        ValueError: a field is missing or invalid.
     """
     cls = _TYPES_BY_NAME[record["type"]]
     values = {name: read(record[name]) for name, read in _readers(cls) if name in record}
@@ -312,12 +323,12 @@ def from_record(record: Mapping[str, Any]) -> SessionEvent | TranscriptUpdate:
 
 
 _MOST_SAMPLES = 2**48
-"""557 years: more is no position, and would not fit into a date."""
+"""557 years: a larger number is not a position, and would not fit into a date."""
 
 
 @cache
 def _readers(cls: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """Each field of an event with what checks its value in JSON. Old logs and other programs are not trusted."""
+    """Each field of an event with the function that checks its JSON value. Logs of other programs are not trusted."""
     return tuple((item.name, _reader(item)) for item in fields(cls))
 
 
@@ -340,7 +351,7 @@ def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
 
     def read(value: Any) -> Any:
         if not good(value):
-            raise ValueError(f"{wanted.name} cannot be {value!r:.40}")
+            raise ValueError(f"invalid {wanted.name}: {value!r:.40}")
         return value
 
     return {"words": _words, "tracks": _labels}.get(wanted.name, read)
@@ -350,25 +361,25 @@ def _words(records: Any) -> tuple[Word, ...]:
     try:
         words = tuple(Word(r["text"], r["start_sample"], r["end_sample"], r["quality"]) for r in records)
     except (TypeError, KeyError, IndexError):
-        raise ValueError(f"words cannot be {records!r:.60}") from None
+        raise ValueError(f"invalid words: {records!r:.60}") from None
     for word in words:
         texts, samples = (word.text, word.quality), (word.start_sample, word.end_sample)
         if not (
             all(type(text) is str for text in texts)
             and all(type(sample) is int and 0 <= sample <= _MOST_SAMPLES for sample in samples)
         ):
-            raise ValueError(f"a word cannot be {word!r:.80}")
+            raise ValueError(f"invalid word: {word!r:.80}")
     return words
 
 
 def _labels(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
-        raise ValueError(f"tracks cannot be {value!r:.40}")
+        raise ValueError(f"invalid tracks: {value!r:.40}")
     return tuple(value)
 
 
 def _is_moment(text: str) -> bool:
-    """With an offset to UTC, and of a year that leaves room for sessions."""
+    """True for ISO 8601 with an offset to UTC, far enough from the first and last year for any session."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

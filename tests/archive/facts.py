@@ -30,7 +30,7 @@ def said(texts: Iterable[str], track: str = "", language: str = "English", every
         times = [start + (end - start) * i // max(len(parts), 1) for i in range(len(parts) + 1)]
         for i, part in enumerate(parts):
             yield TextCommitted(track, number, (" " if i else "") + part, start, times[i + 1])
-        words = tuple(Word(part, times[i], times[i + 1], "agreed") for i, part in enumerate(parts))
+        words = tuple(Word(part, times[i], times[i + 1], "step") for i, part in enumerate(parts))
         yield UtteranceEnded(track, number, text, start, end, language, words)
 
 

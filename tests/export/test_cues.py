@@ -28,7 +28,7 @@ def utterances(draw: st.DrawFn) -> list[UtteranceEnded]:
         start, words = at, []
         for text in draw(st.lists(scripts, min_size=1, max_size=40)):
             length = draw(st.integers(800, 12_000))
-            words.append(Word(text, at, at + length, "agreed"))
+            words.append(Word(text, at, at + length, "step"))
             at += length + draw(st.sampled_from([0, 0, 0, 2000, 20_000]))
         known = draw(st.booleans())
         text = " ".join(word.text for word in words)
@@ -78,7 +78,7 @@ def two_people(draw: st.DrawFn) -> list[UtteranceEnded]:
             start, words = at, []
             for text in draw(st.lists(st.sampled_from(ENGLISH), min_size=1, max_size=25)):
                 length = (len(text) + 1) * SECOND // characters_a_second
-                words.append(Word(text, at, at + length, "agreed"))
+                words.append(Word(text, at, at + length, "step"))
                 at += length + draw(st.sampled_from([0, 0, 0, 8_000, 20_000]))
             text = " ".join(word.text for word in words)
             found.append(UtteranceEnded(track, number, text, start, at, None, tuple(words)))
