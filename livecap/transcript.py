@@ -243,7 +243,7 @@ class SessionEnded:
     n_samples: int
     """Position of the end of the sound, of the longest track."""
     reason: str
-    """"end of source", "stopped" or "failed: ..."; after an interruption "recovered", or "cut off" if kept as it was."""
+    """"end of source", "stopped" or "failed: ..."; after an interruption "recovered", or "cut off" if not decoded."""
 
 
 SessionEvent = (

@@ -8,10 +8,8 @@ from livecap.archive.archive import Archive
 from livecap.cli.arguments import SESSION, add_log_dir, sessions_folder
 from livecap.cli.terminal import warn
 from livecap.errors import SettingsError
-from livecap.export.formats import FORMS, export_file, export_pieces
+from livecap.export.formats import FORMATS, export_file, export_pieces
 from livecap.settings.fields import Settings
-
-FORMATS = tuple(FORMS)
 
 
 def add_arguments(export: argparse.ArgumentParser) -> None:

@@ -1,8 +1,8 @@
-"""Captions: utterances as subtitle cues that people can read: two lines of 42 cells, 1 to 7 seconds, cut where speakers
-pause and sentences end, never two at a time. Where two people speak at once, each has a line of the same cue.
+"""Subtitle cues: at most two lines of 42 cells, shown for 1 to 7 seconds, one at a time, and cut where speakers pause
+and sentences end. If two people speak at once, each gets a line of the same cue.
 
-The words of all tracks lie in one row, by the time they were said; a cue is some of them that follow each other. Of all
-ways to cut the row the cheapest is taken.
+The words of all tracks are put in one row, by the time they were said, and the row is cut into cues: dynamic
+programming finds the cuts of lowest cost.
 """
 
 import re
@@ -17,54 +17,59 @@ from livecap.text.scripts import CLOSING, OPENING, SPACELESS, cells
 from livecap.transcript import SAMPLE_RATE
 
 MAX_CELLS = 42
-"""Of a line; a Chinese or Japanese character takes two."""
+"""Width of a line; a Chinese or Japanese character takes two cells."""
 MAX_LINES = 2
-MOST_WAITING = 200
-"""Utterances that are laid out together, at most: a quarter of an hour."""
+"""Lines of a cue."""
+MAX_UTTERANCES = 200
+"""Most utterances that are cut into cues together, about a quarter of an hour."""
 MIN_SAMPLES = 1 * SAMPLE_RATE
+"""Shortest time that a cue is shown."""
 MAX_SAMPLES = 7 * SAMPLE_RATE
-READING_CELLS_A_SECOND = 20
-"""A cue stays so long where nothing follows."""
+"""Longest time that a cue is shown."""
+READING_CELLS_PER_SECOND = 20
+"""Reading speed: a cue is shown for at least as long as reading it takes, if there is time before the next one."""
 PAUSE_SAMPLES = 4 * SAMPLE_RATE // 10
-"""A pause as long as this is a good place for a cut."""
+"""A pause of at least this length halves the cost of a cut."""
 APART_SAMPLES = 3 * SAMPLE_RATE // 2
-"""Words further apart than this are not shown together."""
+"""A silence longer than this inside a cue is expensive."""
 MAX_LABEL_CELLS = MAX_CELLS // 3
+"""Width of the longest label of a speaker; longer ones are cut."""
 
-_OPENING = OPENING + "(\u0e40-\u0e44"  # Thai vowels that are written before their consonant
-_CLOSING = CLOSING + ",.!?;:)\u0e30-\u0e3a\u0e45-\u0e4e"  # and those behind or above it
+_OPENING = OPENING + "(\u0e40-\u0e44"  # "(" and Thai vowels that are written before their consonant
+_CLOSING = CLOSING + ",.!?;:)\u0e30-\u0e3a\u0e45-\u0e4e"  # and those after, above or below it
 _UNIT = re.compile(
     rf"\s*(?:[{_OPENING}]*[{SPACELESS}][{_CLOSING}]*|(?:(?![{SPACELESS}{_OPENING}])\S|[{_OPENING}](?![{SPACELESS}]))+|\S)"
 )
-"""What is never cut, with the space before it: a word and its punctuation, or a character of a spaceless script."""
+"""A unit that is never cut, with the space before it: a word and its punctuation, or one character of a script without
+spaces."""
 _SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
 _CLAUSE_END = re.compile(r"[,;:、，；：—–][\"'”’」』)）]*$")
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A piece of text that is never cut, and when it was said."""
+    """A piece of text that is never cut, with its times."""
 
     text: str
-    """With the space before it, if any: joined, units are the text."""
+    """The text with the space before it, so that joined units are the whole text."""
     start_sample: int
     end_sample: int
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """What stands on a picture for a while."""
+    """A subtitle."""
 
     start_sample: int
     end_sample: int
     lines: tuple[str, ...]
-    """With their labels or dashes."""
+    """Lines with their labels or dashes."""
     tracks: tuple[str, ...]
-    """Who says each line."""
+    """Track of each line."""
 
 
 def units_of(utterance: Utterance) -> list[Unit]:
-    """The text of an utterance in pieces with times: its words' where they are known, else by their length."""
+    """The text of an utterance in units with times: those of its words, or interpolated by text length."""
     text = utterance.text
     spans = _word_spans(utterance)
     units: list[Unit] = []
@@ -84,7 +89,7 @@ def _blank(text: str) -> int:
 
 
 def _word_spans(utterance: Utterance) -> list[tuple[int, int, int, int]]:
-    """(start, end) in the text and (start, end) in samples of every word that is found there, in order."""
+    """(start, end, start_sample, end_sample) of every word that is found in the text, in order."""
     spans, at = [], 0
     for word in utterance.words:
         found = utterance.text.find(word.text, at) if word.text else -1
@@ -95,7 +100,7 @@ def _word_spans(utterance: Utterance) -> list[tuple[int, int, int, int]]:
 
 
 def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utterance) -> int:
-    """The time of a place in the text where no word is known: on a line between those around it."""
+    """Sample of a position in the text between words with known times, by linear interpolation."""
     before = max((span for span in spans if span[1] <= at), default=(0, 0, 0, utterance.start_sample))
     after = min(
         (span for span in spans if span[0] >= at),
@@ -106,31 +111,35 @@ def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utteran
 
 
 def cues(utterances: Iterable[Utterance], labels: bool) -> Iterator[Cue]:
-    """The cues of a session by time, none overlapping another.
+    """The cues of a session in order, none overlapping another.
 
     Args:
-        labels: name the track in the text where the speaker changes or two speak; else two in one cue have dashes.
+        labels: True to put the track's label before the text when the speaker changes or two speak in one cue; False to
+            put dashes before two speakers in one cue.
     """
-    yield from _timed(cue for stretch in _stretches(utterances) for cue in _laid_out(stretch, labels))
+    yield from _timed(cue for part in _parts(utterances) for cue in _cut(part, labels))
 
 
-def _laid_out(utterances: list[Utterance], labels: bool) -> Iterator[Cue]:
+def _cut(utterances: list[Utterance], labels: bool) -> Iterator[Cue]:
     cuts = _Cuts(_row(utterances, labels), labels)
     return (cuts.cue(begin, end) for begin, end in cuts.best())
 
 
-def _stretches(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
-    """By time, in stretches that are laid out apart, so that a day takes no more memory than a quarter of an hour.
+def _parts(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
+    """Utterances by start, in parts that are cut into cues one by one, so that memory does not grow with the session.
 
-    Each ends before the longest silence in the second quarter of what waits: what comes later may have begun earlier.
+    Each part ends before the longest silence in the second quarter of the waiting utterances. Later quarters wait,
+    because utterances that are read later may have started earlier.
     """
     waiting: list[Utterance] = []
     for utterance in utterances:
         waiting.append(utterance)
-        if len(waiting) == MOST_WAITING:
+        if len(waiting) == MAX_UTTERANCES:
             waiting.sort(key=lambda each: each.start_sample)
             ended = [*accumulate((each.end_sample for each in waiting), max)]
-            cut = max(range(MOST_WAITING // 4, MOST_WAITING // 2), key=lambda n: waiting[n].start_sample - ended[n - 1])
+            cut = max(
+                range(MAX_UTTERANCES // 4, MAX_UTTERANCES // 2), key=lambda n: waiting[n].start_sample - ended[n - 1]
+            )
             yield waiting[:cut]
             waiting = waiting[cut:]
     yield sorted(waiting, key=lambda each: each.start_sample)
@@ -138,21 +147,21 @@ def _stretches(utterances: Iterable[Utterance]) -> Iterator[list[Utterance]]:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A unit in the row of all that was said."""
+    """A unit in the row of everything that was said."""
 
     unit: Unit
     track: str
     cut_cost: float
-    """Of a cut of its track behind it."""
+    """Cost of ending a cue after this unit."""
     join_cost: float
-    """Of what its track says next in the same cue, where it speaks alone."""
+    """Cost of having the next unit of this track in the same cue, if no other track speaks in it."""
 
 
 def _row(utterances: list[Utterance], labels: bool) -> list[_Piece]:
-    """The units of all tracks by time, each track's in the order of its text, none wider than a line has room for."""
+    """The units of all tracks by time, those of one track in the order of its text, each narrow enough for a line."""
     is_labelled = labels or len({utterance.track for utterance in utterances}) > 1
     spoken: dict[str, list[tuple[Unit, bool]]] = {}
-    """Of each track: units, and whether an utterance ends with it."""
+    """Track to its units, each with whether it is the last of its utterance."""
     for utterance in utterances:
         units = spoken.setdefault(utterance.track, [])
         widest = MAX_CELLS - is_labelled * cells(_label(utterance.track, labels))
@@ -172,7 +181,7 @@ def _row(utterances: list[Utterance], labels: bool) -> list[_Piece]:
 
 
 def _label(track: str, labels: bool) -> str:
-    """What stands before the words of a track where it must be told who speaks."""
+    """The text before the words of a track that says who is speaking."""
     if not labels or not track:
         return "- "
     name = printable(track)
@@ -186,7 +195,7 @@ def _clean(unit: Unit) -> Unit:
 
 
 def _narrow(unit: Unit, widest: int) -> list[Unit]:
-    """A unit that is wider than that, in parts that are not."""
+    """The unit, or if it is wider than `widest` cells, its text in parts that are not."""
     if cells(unit.text.strip()) <= widest:
         return [unit]
     parts, part = [], ""
@@ -203,19 +212,19 @@ def _narrow(unit: Unit, widest: int) -> list[Unit]:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """The best way found to show the row up to a place."""
+    """The cheapest way to cut the row up to some position."""
 
     cost: float
     begin: int
-    """Where its last cue begins in the row."""
+    """Index in the row of the start of its last cue."""
     shown_from: int
     """The sample at which that cue appears."""
     speaker: str | None
-    """Who speaks in it; None for two."""
+    """Track of that cue; None for two tracks."""
 
 
 class _Cuts:
-    """Where the row of all that was said is cut into cues."""
+    """Cuts the row of everything that was said into cues."""
 
     def __init__(self, row: list[_Piece], labels: bool) -> None:
         self._row = row
@@ -224,13 +233,13 @@ class _Cuts:
         self._cells = [cells(piece.unit.text) for piece in row]
         self._blank = [_blank(piece.unit.text) for piece in row]
         self._until = [0, *accumulate(self._cells)]
-        """Cells before each place."""
+        """Total cells before each position."""
         self._ended = [0, *accumulate((piece.unit.end_sample for piece in row), max)]
-        """When all before each place was said."""
+        """Sample at which everything before each position had been said."""
         self._ways = [_Way(0.0, 0, -MIN_SAMPLES, None)]
 
     def best(self) -> list[tuple[int, int]]:
-        """Begin and end of each cue in the row."""
+        """(begin, end) in the row of each cue, of the cheapest way."""
         for end in range(1, len(self._row) + 1):
             self._ways.append(min(self._ways_to(end), key=lambda way: way.cost))
         found, end = [], len(self._row)
@@ -240,10 +249,11 @@ class _Cuts:
         return found[::-1]
 
     def _ways_to(self, end: int) -> Iterator[_Way]:
+        """All ways whose last cue ends before position `end`."""
         widths: dict[str, int] = {}
-        """Of each track: cells of its words, without the first space."""
+        """Track to the cells of its words, without the first space."""
         spaces: dict[str, int] = {}
-        """Of each track: cells of that space."""
+        """Track to the cells of that first space."""
         cut_cost, join_cost, is_apart = 0.0, 0.0, False
         for begin in range(end - 1, -1, -1):
             piece = self._row[begin]
@@ -269,11 +279,11 @@ class _Cuts:
             cost += 8.0 * (shown_from - piece.unit.start_sample) / SAMPLE_RATE
             if end < len(self._row):
                 room = max(MIN_SAMPLES, self._row[end].unit.start_sample - shown_from)
-                cost += max(0.0, sum(widths.values()) / READING_CELLS_A_SECOND - room / SAMPLE_RATE)
+                cost += max(0.0, sum(widths.values()) / READING_CELLS_PER_SECOND - room / SAMPLE_RATE)
             yield _Way(cost, begin, shown_from, speaker)
 
     def _fits(self, begin: int, end: int, widths: dict[str, int], label: int) -> bool:
-        """Whether these words may be one cue: a line for each of two speakers, or two lines for one."""
+        """True if these units fit into one cue: one line for each of two tracks, or two lines for one track."""
         if len(widths) > 1:
             return len(widths) <= MAX_LINES and all(
                 width + self._label_cells[track] <= MAX_CELLS for track, width in widths.items()
@@ -282,7 +292,7 @@ class _Cuts:
         return upper >= end or self._until[end] - self._until[upper] - self._blank[upper] <= MAX_CELLS
 
     def cue(self, begin: int, end: int) -> Cue:
-        """The cue of these words, as long as they were said."""
+        """The cue of these units, with the times at which they were said."""
         some = self._row[begin:end]
         tracks = list(dict.fromkeys(piece.track for piece in some))
         if len(tracks) > 1:
@@ -300,14 +310,14 @@ class _Cuts:
 
 
 def _break_cost(text: str) -> float:
-    """Of a cut behind a piece of text."""
+    """Cost of a cut after this text."""
     if _SENTENCE_END.search(text):
         return 0.0
     return 1.0 if _CLAUSE_END.search(text) else 4.0
 
 
 def _lines(texts: list[str]) -> tuple[str, ...]:
-    """One line, or two of about the same length cut at a good place."""
+    """One line, or two of similar length, divided at a good position."""
     whole = "".join(texts).strip()
     if cells(whole) <= MAX_CELLS:
         return (whole,)
@@ -320,7 +330,7 @@ def _lines(texts: list[str]) -> tuple[str, ...]:
 
 
 def _timed(cues: Iterable[Cue]) -> Iterator[Cue]:
-    """One at a time, each long enough to be read and no longer than 7 s."""
+    """Cues with times at which they do not overlap, are shown long enough to be read, and for at most 7 s."""
     held: Cue | None = None
     free_from = 0
     for cue in cues:
@@ -335,7 +345,7 @@ def _timed(cues: Iterable[Cue]) -> Iterator[Cue]:
 
 def _placed(cue: Cue, free_from: int, next_sample: int | None) -> Cue:
     start = max(cue.start_sample, free_from)
-    reading = sum(cells(line) for line in cue.lines) * SAMPLE_RATE // READING_CELLS_A_SECOND
+    reading = sum(cells(line) for line in cue.lines) * SAMPLE_RATE // READING_CELLS_PER_SECOND
     end = min(max(cue.end_sample, start + MIN_SAMPLES, start + reading), start + MAX_SAMPLES)
     if next_sample is not None and end > next_sample:
         end = max(next_sample, start + MIN_SAMPLES)

@@ -1,4 +1,4 @@
-"""A recorded session in the forms that other programs and people want. Everything is written piece by piece.
+"""Exports a recorded session to text, Markdown, subtitles, tables, JSON and HTML, piece by piece.
 
 for piece in export_pieces(session, "srt"): ...
 export_file(session, "srt", folder)          → the path
@@ -23,33 +23,38 @@ from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, UtteranceEnded, UtteranceSettled, to_json
 
 
-def export_pieces(session: RecordedSession, form: str) -> Iterator[str]:
-    """The text of an export, piece by piece; `form` is one of FORMS."""
-    return FORMS[form](session)
+class FileExists(LogError):
+    """An export would replace a file."""
 
 
-def export_file(session: RecordedSession, form: str, folder: Path, overwrite: bool = False) -> Path:
-    """Write an export into `folder`, named after the session's title or the session, mode 0600; whole or not at all.
+def export_pieces(session: RecordedSession, format_name: str) -> Iterator[str]:
+    """The text of an export in pieces; `format_name` is a key of FORMATS."""
+    return FORMATS[format_name](session)
+
+
+def export_file(session: RecordedSession, format_name: str, folder: Path, overwrite: bool = False) -> Path:
+    """Write an export into `folder`, with mode 0600, named after the session's title or name. See `replace_file`.
 
     Returns:
-        its path.
+        the path of the file.
 
     Raises:
-        LogError: there is a file of that name already, or it cannot be written.
+        FileExists: the file exists already.
+        LogError: it cannot be written.
     """
-    path = folder / f"{file_name(session.title, session.name)}.{form}"
+    path = folder / f"{file_name(session.title, session.name)}.{format_name}"
     if not overwrite and os.path.lexists(path):
-        raise LogError(f"{path} is there already. Choose another folder with -o, or add --overwrite.")
+        raise FileExists(f"{path} exists already. Choose another folder with -o, or add --overwrite.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace_file(path, export_pieces(session, form))
+        replace_file(path, export_pieces(session, format_name))
     except OSError as error:
         raise LogError(f"Cannot write {path}: {error.strerror or error}.") from None
     return path
 
 
 def to_txt(session: RecordedSession) -> Iterator[str]:
-    """What was said, a line for each utterance, without times."""
+    """One line per utterance, without times."""
     for fact in session.facts():
         match fact:
             case UtteranceEnded() | UtteranceSettled() if fact.text.strip():
@@ -60,20 +65,20 @@ def to_txt(session: RecordedSession) -> Iterator[str]:
 
 
 def to_md(session: RecordedSession) -> Iterator[str]:
-    """transcript.md as it is at the end of a session; what Markdown gives a meaning to is escaped."""
+    """The finished transcript.md, with Markdown syntax in speech escaped."""
     for number, text in enumerate(finished_lines(session)):
         yield _markdown_line(text) if number else "#" + _markdown(text[1:])
 
 
 def to_srt(session: RecordedSession) -> Iterator[str]:
-    """SubRip subtitles. Marks have no place in them."""
+    """SubRip subtitles, without marks, which the format has no place for."""
     for number, cue in enumerate(cues(session.utterances(), labels=len(session.tracks) > 1), 1):
         text = "\n".join(_subrip(line) for line in cue.lines)
         yield f"{number}\n{_time(cue.start_sample, ',')} --> {_time(cue.end_sample, ',')}\n{text}\n\n"
 
 
 def to_vtt(session: RecordedSession) -> Iterator[str]:
-    """WebVTT subtitles; marks are notes."""
+    """WebVTT subtitles, with marks as notes."""
     yield "WEBVTT\n\n"
     marks = [fact for fact in session.facts() if isinstance(fact, Marked)]
     for cue in cues(session.utterances(), labels=False):
@@ -85,7 +90,7 @@ def to_vtt(session: RecordedSession) -> Iterator[str]:
 
 
 def to_tsv(session: RecordedSession) -> Iterator[str]:
-    """Start and end in milliseconds, label, text; a mark has no length and begins with a star."""
+    """Start and end in milliseconds, label, text. A mark ends where it starts, and its text begins with a star."""
     yield "start\tend\tlabel\ttext\n"
     for fact in session.facts():
         match fact:
@@ -96,7 +101,7 @@ def to_tsv(session: RecordedSession) -> Iterator[str]:
 
 
 def to_json_document(session: RecordedSession) -> Iterator[str]:
-    """One object: the session, and its facts as docs/events.md has them, with times beside the samples."""
+    """One object: the session, and its facts as in docs/events.md, with seconds beside the samples."""
     head: dict[str, Any] = {
         "session": session.name,
         "title": session.title,
@@ -112,7 +117,7 @@ def to_json_document(session: RecordedSession) -> Iterator[str]:
     yield "\n  ]\n}\n"
 
 
-FORMS: dict[str, Callable[[RecordedSession], Iterator[str]]] = {
+FORMATS: dict[str, Callable[[RecordedSession], Iterator[str]]] = {
     "txt": to_txt,
     "md": to_md,
     "srt": to_srt,
@@ -121,18 +126,18 @@ FORMS: dict[str, Callable[[RecordedSession], Iterator[str]]] = {
     "json": to_json_document,
     "html": html_pieces,
 }
-"""What a session can be exported to."""
+"""Format name, also the file suffix, to the function that writes it."""
 
 
 def _time(sample: int, point: str) -> str:
-    """00:12:03,450"""
+    """A sample as 00:12:03,450, with `point` before the milliseconds."""
     milliseconds = sample * 1000 // SAMPLE_RATE
     seconds, milliseconds = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{point}{milliseconds:03}"
 
 
 def _subrip(line: str) -> str:
-    """SubRip has no escapes: what would be a tag or an arrow is written with a look-alike."""
+    """A line in which tags and arrows are replaced by similar characters, since SubRip has no escapes."""
     line = re.sub(r"<(?=[/!a-zA-Z])", "‹", line.replace("-->", "→"))
     return re.sub(r"\{(?=\\)", "(", line)
 
@@ -142,7 +147,7 @@ def _vtt(text: str) -> str:
 
 
 def _vtt_text(cue: Cue) -> str:
-    """A voice for the cue, or for each line where two speak."""
+    """The lines of a cue with a voice tag for the cue, or for each line if two tracks speak."""
     voices = [f"<v {_vtt(track)}>" if track else "" for track in cue.tracks]
     lines = [_vtt(line) for line in cue.lines]
     if len(set(voices)) > 1:
@@ -164,7 +169,7 @@ def _markdown(text: str) -> str:
 
 
 def _markdown_line(text: str) -> str:
-    """The time in brackets is ours; the rest was said."""
+    """A line of transcript.md in which everything after the time in brackets is escaped."""
     time, space, rest = text.partition("] ")
     return f"{time}{space}{_markdown(rest)}" if space else text
 

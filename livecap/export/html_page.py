@@ -1,5 +1,5 @@
-"""One page with everything in it: transcript, search, and, where the sound was kept, its waveform and the sound itself,
-word by word. It needs no network, and a policy in its head forbids it any.
+"""HTML export: one page with transcript and search and, if sound was kept, the sound with its waveform. It needs no
+network, and its Content-Security-Policy allows none.
 """
 
 import base64
@@ -17,13 +17,13 @@ from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, UtteranceEnded, UtteranceSettled
 
 N_PEAKS = 600
-"""Columns of the waveform."""
-CHUNK_BYTES = 3 << 18
-"""Of sound at once; a multiple of 3, as base64 wants it."""
+"""Number of columns of the waveform."""
+READ_BYTES = 3 << 18
+"""Bytes of sound per read: a multiple of 3, so that pieces in base64 can be joined."""
 
 
 def html_pieces(session: RecordedSession) -> Iterator[str]:
-    """The page, piece by piece."""
+    """The page in pieces."""
     style, script = _resource("page.css"), _resource("page.js")
     sounds = session.sounds
     title = session.title or session.clock.date
@@ -72,7 +72,7 @@ def _fact(session: RecordedSession, fact: Fact, with_sound: bool) -> str:
             label = f'<span class="label">{_text(fact.track)}</span>' if fact.track else ""
             language = _lang_attribute(fact.language)
             text = _words(fact) if with_sound else _text(fact.text.strip())
-            # The label stands outside of the text, so that it is no word.
+            # The label is outside the text, so that search does not find it.
             body = f'<span>{label}<span class="text"{language} dir="auto">{text}</span></span>'
             return _paragraph(session, fact.start_sample, fact.track, "", body)
         case Marked():
@@ -111,7 +111,7 @@ def _words(utterance: Utterance) -> str:
 
 
 def _text(text: str) -> str:
-    """Safe between tags and inside of a quoted attribute."""
+    """Text escaped for use between tags and inside a quoted attribute."""
     return html.escape(printable(text), quote=True)
 
 
@@ -160,5 +160,5 @@ def _base64(sound: Path) -> Iterator[str]:
             path = Path(folder) / "sound.flac"
             write_flac(sound, path)
         with open(path, "rb") as file:
-            while data := file.read(CHUNK_BYTES):
+            while data := file.read(READ_BYTES):
                 yield base64.b64encode(data).decode()

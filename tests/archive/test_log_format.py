@@ -16,7 +16,7 @@ from livecap.archive.line import DamagedLine, decode_line, encode_line
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
-from livecap.export.formats import FORMS, export_pieces
+from livecap.export.formats import FORMATS, export_pieces
 from livecap.session.recovery import keep
 from livecap.transcript import (
     AudioGap,
@@ -242,7 +242,7 @@ def test_fuzzed_logs_are_exported_searched_and_ended_or_refused(tmp_path: Path) 
                 session = RecordedSession(folder)
             except LogError:
                 continue
-            for form in FORMS:
+            for form in FORMATS:
                 assert all(isinstance(piece, str) for piece in export_pieces(session, form))
             index.add(session)
             assert len(index.sessions()) == 1

@@ -97,7 +97,7 @@ def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) 
     out = livecap("export", "last", "-o", "-")
     assert out.stdout == "me: The budget for this summer.\nme: Eleven thousand left.\n"
     again = livecap("export", "last", "-f", "srt", "-o", tmp_path / "out")
-    assert again.returncode == 1 and "there already" in again.stderr
+    assert again.returncode == 1 and "exists already" in again.stderr
     refused = livecap("sessions", "delete", "last")
     assert refused.returncode == 1 and "--yes" in refused.stderr
     assert livecap("sessions", "delete", "last", "--yes").returncode == 0

@@ -1,4 +1,4 @@
-"""Subtitles of a session: readable, in time, nothing lost, also where two people speak at once."""
+"""Subtitle cues are readable and on time and lose nothing, also when two people speak at once."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.export.cues import MAX_CELLS, MOST_WAITING, Cue, cues, units_of
+from livecap.export.cues import MAX_CELLS, MAX_UTTERANCES, Cue, cues, units_of
 from livecap.text.scripts import cells
 from livecap.transcript import UtteranceEnded, Word
 from tests.archive.facts import SECOND, said
@@ -38,7 +38,7 @@ def utterances(draw: st.DrawFn) -> list[UtteranceEnded]:
 
 
 def spoken(found: list[Cue], track: str, labels: bool) -> str:
-    """What is shown of a track, without labels, dashes and spaces."""
+    """The text shown of a track, without labels, dashes and spaces."""
     lines = [
         (line, len(set(cue.tracks)) > 1)
         for cue in found
@@ -47,7 +47,9 @@ def spoken(found: list[Cue], track: str, labels: bool) -> str:
     ]
     prefix = f"{track}: " if labels else "- "
     texts = [line.removeprefix(prefix) if labels or mixed else line for line, mixed in lines]
-    assert all(text != line for text, (line, mixed) in zip(texts, lines, strict=True) if mixed), "two are told apart"
+    assert all(text != line for text, (line, mixed) in zip(texts, lines, strict=True) if mixed), (
+        "two speakers are told apart"
+    )
     return re.sub(r"\s", "", "".join(texts))
 
 
@@ -56,28 +58,28 @@ def assert_readable(found: list[Cue], said: list[UtteranceEnded], labels: bool) 
         assert 1 <= len(cue.lines) == len(cue.tracks) <= 2
         assert all(0 < cells(line) <= MAX_CELLS and line == line.strip() for line in cue.lines)
         assert SECOND <= cue.end_sample - cue.start_sample <= 7 * SECOND
-    assert all(a.end_sample <= b.start_sample for a, b in pairwise(found)), "by time, no two at a time"
+    assert all(a.end_sample <= b.start_sample for a, b in pairwise(found)), "in order, one at a time"
     for track in ("me", "them"):
         wanted = "".join(utterance.text for utterance in said if utterance.track == track)
         assert spoken(found, track, labels) == re.sub(r"\s", "", wanted), "every word is shown, in order"
 
 
 @given(utterances(), st.booleans())
-def test_captions_are_as_people_want_them(said: list[UtteranceEnded], labels: bool) -> None:
+def test_cues_are_readable_whatever_is_said(said: list[UtteranceEnded], labels: bool) -> None:
     assert_readable(list(cues(said, labels)), said, labels)
 
 
 @st.composite
 def two_people(draw: st.DrawFn) -> list[UtteranceEnded]:
-    """Two who speak whenever they like, together no faster than 20 characters a second."""
+    """Two people who speak independently, together at most 20 characters per second."""
     found = []
     speed = draw(st.integers(4, 16))
-    for track, characters_a_second in (("me", speed), ("them", 20 - speed)):
+    for track, characters_per_second in (("me", speed), ("them", 20 - speed)):
         at = draw(st.integers(0, 3 * SECOND))
         for number in range(draw(st.integers(1, 4))):
             start, words = at, []
             for text in draw(st.lists(st.sampled_from(ENGLISH), min_size=1, max_size=25)):
-                length = (len(text) + 1) * SECOND // characters_a_second
+                length = (len(text) + 1) * SECOND // characters_per_second
                 words.append(Word(text, at, at + length, "step"))
                 at += length + draw(st.sampled_from([0, 0, 0, 8_000, 20_000]))
             text = " ".join(word.text for word in words)
@@ -87,7 +89,7 @@ def two_people(draw: st.DrawFn) -> list[UtteranceEnded]:
 
 
 def lateness(found: list[Cue], said: list[UtteranceEnded], labels: bool) -> float:
-    """Seconds from a word to its cue, at most."""
+    """The longest time in seconds from a word to its cue."""
     times = {track: [word for one in said if one.track == track for word in one.words] for track in ("me", "them")}
     latest = 0
     for cue in found:
@@ -101,7 +103,7 @@ def lateness(found: list[Cue], said: list[UtteranceEnded], labels: bool) -> floa
 
 
 @given(two_people(), st.booleans())
-def test_two_who_speak_at_once_are_shown_when_they_speak(said: list[UtteranceEnded], labels: bool) -> None:
+def test_two_people_who_speak_at_once_are_shown_when_they_speak(said: list[UtteranceEnded], labels: bool) -> None:
     found = list(cues(said, labels))
     assert_readable(found, said, labels)
     assert lateness(found, said, labels) <= 2
@@ -111,21 +113,21 @@ def sentence(track: str, text: str, start: float, end: float) -> UtteranceEnded:
     return UtteranceEnded(track, round(start), text, round(start * SECOND), round(end * SECOND), None)
 
 
-def test_a_word_between_does_not_wait_for_the_end_of_a_long_speech() -> None:
+def test_an_interjection_does_not_wait_for_the_end_of_a_long_speech() -> None:
     long = "We have eleven thousand left for it. Priya is still waiting for the final numbers from finance, so we wait."
     found = list(cues([sentence("them", long, 0, 8), sentence("me", "And Peter?", 3, 4)], labels=True))
     [at] = [cue.start_sample / SECOND for cue in found if "me: And Peter?" in cue.lines]
     assert 1 <= at <= 5
 
 
-def test_three_who_speak_at_once_have_two_lines_at_most() -> None:
+def test_three_people_who_speak_at_once_get_at_most_two_lines() -> None:
     tracks = ("me", "them", "room")
     found = list(cues([sentence(track, "A budget.", 0, 4) for track in tracks], labels=True))
     assert all(len(cue.lines) <= 2 for cue in found)
     assert [spoken(found, track, labels=True) for track in tracks] == ["Abudget."] * 3
 
 
-def test_who_speaks_is_told_where_it_changes() -> None:
+def test_the_speaker_is_named_when_it_changes() -> None:
     said = [
         sentence("me", "One more thing.", 0, 3),
         sentence("me", "The budget.", 6, 8),
@@ -139,7 +141,7 @@ def test_who_speaks_is_told_where_it_changes() -> None:
     assert [cue.lines for cue in cues(said, labels=False)] == [("One more thing.",), ("The budget.",), ("Yes.",)]
 
 
-def test_utterances_share_a_cue_only_in_haste() -> None:
+def test_utterances_share_a_cue_only_if_they_follow_quickly() -> None:
     texts = ["We order it to the eighteenth of January.", "If he is late, we can start with the hotel."]
     slow = [sentence("", text, 4 * number, 4 * number + 4) for number, text in enumerate(texts)]
     assert [" ".join(cue.lines) for cue in cues(slow, labels=False)] == texts
@@ -154,7 +156,7 @@ def test_a_label_leaves_room_for_the_words() -> None:
 
 
 @given(utterances())
-def test_pieces_of_an_utterance_are_its_text_in_order_of_time(said: list[UtteranceEnded]) -> None:
+def test_units_of_an_utterance_are_its_text_in_order_of_time(said: list[UtteranceEnded]) -> None:
     for utterance in said:
         units = units_of(utterance)
         assert "".join(unit.text for unit in units) == utterance.text
@@ -162,7 +164,7 @@ def test_pieces_of_an_utterance_are_its_text_in_order_of_time(said: list[Utteran
         assert all(a.end_sample <= b.start_sample for a, b in pairwise(units))
 
 
-def test_captions_are_cut_where_sentences_end() -> None:
+def test_cues_are_cut_where_sentences_end() -> None:
     text = "We have eleven thousand left for it. Priya is still waiting for the final numbers from finance, so we wait."
     [utterance] = [fact for fact in said([text]) if isinstance(fact, UtteranceEnded)]
     found = list(cues([utterance], labels=False))
@@ -177,7 +179,7 @@ def test_a_wide_character_takes_two_cells() -> None:
     assert all(len(line) <= 21 for cue in found for line in cue.lines)
 
 
-def test_a_day_is_laid_out_while_it_is_read() -> None:
+def test_a_day_is_cut_into_cues_while_it_is_read() -> None:
     n_read = 0
 
     def day() -> Iterator[UtteranceEnded]:
@@ -190,6 +192,6 @@ def test_a_day_is_laid_out_while_it_is_read() -> None:
 
     shown = cues(day(), labels=True)
     first = next(shown)
-    assert n_read <= MOST_WAITING + 1, "a day does not wait in memory"
+    assert n_read <= MAX_UTTERANCES + 1, "a day does not wait in memory"
     rest = list(shown)
     assert_readable([first, *rest], list(day()), labels=True)

@@ -1,4 +1,4 @@
-"""What a session becomes in other programs: settled text, labels, marks; nothing that was said is taken for syntax."""
+"""Every export has settled text, labels and marks, and takes nothing that was said for syntax."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
-from livecap.export.formats import FORMS, export_file, export_pieces
+from livecap.export.formats import FORMATS, export_file, export_pieces
 from livecap.transcript import Marked, UtteranceSettled
 from tests.archive.facts import SECOND, header, said, write
 
@@ -32,8 +32,8 @@ def text_of(session: RecordedSession, form: str) -> str:
     return "".join(export_pieces(session, form))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_has_the_settled_text_labels_and_other_scripts(session: RecordedSession, form: str) -> None:
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_has_settled_text_labels_and_other_scripts(session: RecordedSession, form: str) -> None:
     text = text_of(session, form)
     assert "Good morning!" in text or "morning!</span>" in text
     assert "mourning" not in text
@@ -41,13 +41,13 @@ def test_every_form_has_the_settled_text_labels_and_other_scripts(session: Recor
     assert "討論" in re.sub(r"<[^>]*>", "", text)
 
 
-@pytest.mark.parametrize("form", sorted(FORMS.keys() - {"srt"}))
-def test_marks_are_kept_where_the_form_has_a_place_for_them(session: RecordedSession, form: str) -> None:
+@pytest.mark.parametrize("form", sorted(FORMATS.keys() - {"srt"}))
+def test_marks_are_in_every_form_that_has_a_place_for_them(session: RecordedSession, form: str) -> None:
     text = text_of(session, form)
     assert "★ ask" in text or "marked" in text
 
 
-def test_tables_have_as_many_columns_in_every_row(session: RecordedSession) -> None:
+def test_every_row_of_a_table_has_the_same_columns(session: RecordedSession) -> None:
     rows = [line.split("\t") for line in text_of(session, "tsv").splitlines()]
     assert rows[0] == ["start", "end", "label", "text"]
     assert all(len(row) == 4 for row in rows) and rows[1][:3] == ["0", "4000", "me"]
@@ -62,12 +62,12 @@ def test_json_is_one_document_with_samples_and_seconds(session: RecordedSession)
     assert nasty["at"] == "10:02:08" and nasty["words"]
 
 
-def test_markdown_shows_what_was_said(session: RecordedSession) -> None:
+def test_markdown_shows_syntax_in_speech_as_text(session: RecordedSession) -> None:
     text = text_of(session, "md")
     assert r"\*bold\*" in text and r"\<i\>x\</i\>" in text and "[10:02:03] me: Good morning!" in text
 
 
-def test_subtitles_have_neither_tags_nor_arrows_of_speech(session: RecordedSession) -> None:
+def test_subtitles_have_no_tags_or_arrows_from_speech(session: RecordedSession) -> None:
     srt = text_of(session, "srt")
     assert not re.search(r"<[/a-z]|\{\\", srt)
     assert srt.count("-->") == len(re.findall(r"^\d\d:\d\d:\d\d,\d{3} --> \d\d:\d\d:\d\d,\d{3}$", srt, re.MULTILINE))
@@ -113,19 +113,19 @@ def test_an_export_is_private_whole_and_overwrites_nothing(session: RecordedSess
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with pytest.raises(LogError, match="there already"):
+    with pytest.raises(LogError, match="exists already"):
         export_file(session, "txt", tmp_path)
     path.unlink()
     outside = tmp_path / "outside"
     outside.write_text("stays")
     path.symlink_to(outside)
-    with pytest.raises(LogError, match="there already"):
+    with pytest.raises(LogError, match="exists already"):
         export_file(session, "txt", tmp_path)
     export_file(session, "txt", tmp_path, overwrite=True)
     assert outside.read_text() == "stays" and not path.is_symlink()
     assert {entry.name for entry in tmp_path.iterdir()} == {"outside", "sessions", path.name}
 
 
-def test_an_export_is_called_after_the_title(session: RecordedSession, tmp_path: Path) -> None:
+def test_an_export_is_named_after_the_title(session: RecordedSession, tmp_path: Path) -> None:
     (session.folder / "title.txt").write_text("../Budget: part 2")
     assert export_file(session, "md", tmp_path).name == "Budget-part-2.md"

@@ -1,4 +1,4 @@
-"""The page of a session in a real browser: nothing escapes, nothing leaves, search and sound work."""
+"""The HTML page in a real browser: speech stays text, nothing is requested, search and sound work."""
 
 import json
 import re
@@ -55,16 +55,16 @@ def page_of(tmp_path: Path, sound: bool) -> Path:
     return export_file(RecordedSession(folder), "html", tmp_path)
 
 
-def test_the_page_is_one_file_that_asks_for_nothing(tmp_path: Path) -> None:
+def test_the_page_is_one_file_that_requests_nothing(tmp_path: Path) -> None:
     text = page_of(tmp_path, sound=True).read_text()
     outside = re.findall(r'(?:src|href)="(?!#)[^"]*"|url\(|@import|https?://', text)
     assert outside == []
     assert "Content-Security-Policy" in text
-    # What was said opens no tag: the only scripts are ours.
+    # Speech opens no tag: the only scripts are those of the page.
     assert len(re.findall(r"<script", text)) == 2 and "<img" not in text
 
 
-def test_what_was_said_stays_text(page: Page, tmp_path: Path) -> None:
+def test_speech_stays_text(page: Page, tmp_path: Path) -> None:
     path = page_of(tmp_path, sound=False)
     page.open(path)
     assert page.run("document.title") == 'A "title" </title><script>document.title="owned"</script>'
@@ -74,7 +74,7 @@ def test_what_was_said_stays_text(page: Page, tmp_path: Path) -> None:
     assert page.complaints == []
 
 
-def test_a_search_finds_and_goes_from_hit_to_hit(page: Page, tmp_path: Path) -> None:
+def test_a_search_finds_words_and_steps_through_them(page: Page, tmp_path: Path) -> None:
     path = page_of(tmp_path, sound=True)
     page.open(path)
     page.run("(() => { const f = document.getElementById('search'); f.value = 'BUDGET'; livecap.search(); })()")
@@ -91,7 +91,7 @@ def test_a_search_finds_and_goes_from_hit_to_hit(page: Page, tmp_path: Path) -> 
     assert page.run("[...CSS.highlights.get('found')].map(String)") == ["預算"]
 
 
-def test_sound_and_words_go_together(page: Page, tmp_path: Path) -> None:
+def test_sound_and_words_are_in_step(page: Page, tmp_path: Path) -> None:
     path = page_of(tmp_path, sound=True)
     page.open(path)
     ready = "new Promise(d => { const a = livecap.sounds[0]; a.readyState ? d() : a.onloadedmetadata = d; })"
@@ -109,7 +109,7 @@ def test_sound_and_words_go_together(page: Page, tmp_path: Path) -> None:
     assert page.complaints == []
 
 
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, tmp_path: Path) -> None:
+def test_a_phone_shows_the_page_without_horizontal_scrolling(page: Page, tmp_path: Path) -> None:
     page.open(page_of(tmp_path, sound=True))
     page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
     page.run("new Promise(d => { const a = livecap.sounds[0]; a.readyState ? d() : a.onloadedmetadata = d; })")
@@ -119,7 +119,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, tmp_path
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_and_paper_are_legible(page: Page, tmp_path: Path, scheme: str) -> None:
+def test_light_dark_and_paper_are_legible(page: Page, tmp_path: Path, scheme: str) -> None:
     path = page_of(tmp_path, sound=True)
     page.open(path)
     page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -129,7 +129,7 @@ def test_light_and_dark_and_paper_are_legible(page: Page, tmp_path: Path, scheme
     page.call("Emulation.setEmulatedMedia", media="print")
     assert page.run("getComputedStyle(document.getElementById('bar')).display") == "none"
     ink = page.run("getComputedStyle(document.querySelector('.mark .text')).color")
-    assert ink == "rgb(0, 0, 0)", "paper is white, whatever the screen is"
+    assert ink == "rgb(0, 0, 0)", "paper is white in any colour scheme"
     assert page.call("Page.printToPDF")["data"].startswith("JVBERi0")
 
 

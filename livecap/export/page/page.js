@@ -91,7 +91,7 @@
   function pause() { for (const sound of sounds) sound.pause(); }
   function toggle() { if (first.paused) play(); else pause(); }
 
-  // ---- what sounds now
+  // ---- the word being played
 
   const words = [...document.querySelectorAll(".text > span")];
   const starts = words.map((word) => +word.dataset.s);

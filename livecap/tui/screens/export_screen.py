@@ -11,7 +11,7 @@ from textual.widgets import Input, OptionList, Static
 
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LivecapError
-from livecap.export.formats import export_file
+from livecap.export.formats import FileExists, export_file
 from livecap.text.safety import printable
 from livecap.tui.screens.question_screen import QuestionScreen
 from livecap.tui.widgets.ask_line import CleanInput
@@ -80,12 +80,11 @@ class ExportScreen(Screen[str | None]):
         try:
             session = RecordedSession(self._folder)
             path = export_file(session, form, folder, overwrite)
+        except FileExists:
+            question = f"Replace the {form} file of this session in {printable(str(folder))}?"
+            self.app.push_screen(QuestionScreen(question), lambda yes: self._write(True) if yes else None)
         except LivecapError as error:
-            if "is there already" in str(error):
-                question = f"Replace the {form} file of this session in {printable(str(folder))}?"
-                self.app.push_screen(QuestionScreen(question), lambda yes: self._write(True) if yes else None)
-            else:
-                self.query_one("#trouble", Static).update(printable(str(error)))
+            self.query_one("#trouble", Static).update(printable(str(error)))
         else:
             self.dismiss(f"Exported to {path}")
 
