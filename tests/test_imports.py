@@ -49,7 +49,7 @@ OWNERS = {
     "soundfile": ("audio_in/", "audio_out/", "eval/"),
     "soxr": ("audio_in/",),
     "webrtcvad": ("audio_in/",),
-    "textual": ("tui/", "cli/", "benchmarks/screen.py"),
+    "textual": ("tui/", "cli/"),
     "rich": ("tui/",),
     "platformdirs": ("cli/", "settings/sources.py"),
     "tomlkit": ("settings/file.py",),
@@ -124,6 +124,14 @@ def test_heavy_libraries_are_imported_by_their_owners_alone(path):
     where = path.relative_to(PACKAGE).as_posix()
     for library in packages(imported(path)) & OWNERS.keys():
         assert where.startswith(OWNERS[library]), f"{where} imports {library}"
+
+
+def test_the_package_does_not_import_what_stands_beside_it():
+    beside = {"benchmarks", "scripts", "tests", "training"}
+    assert [path for path in SOURCES if packages(imported(path)) & beside] == []
+    instruments = sorted((ROOT / "benchmarks").glob("*.py"))
+    assert [path for path in instruments if packages(imported(path)) & (beside - {"benchmarks"})] == []
+    assert "livecap" not in packages(imported(ROOT / "benchmarks" / "run_mlx_qwen3_asr.py")), "it runs without livecap"
 
 
 def test_init_files_load_nothing():
