@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from livecap.audio_in.live_source import LiveSource
 from livecap.audio_in.pcm import PcmFormat, parse_header
@@ -94,8 +93,12 @@ class Pipe(LiveSource):
                 samples = form.samples(whole)
                 if not np.isfinite(samples).all():
                     raise AudioError(f"A sample from {self.name} is not a number (NaN or infinite).")
-                self._hear(resampler, samples)
                 n_heard += len(samples)
+                heard = resampler.process(samples)
+                if self.paused:
+                    self.forgotten_samples += len(heard)
+                else:
+                    self.append(heard)
             if left is not None and left < form.frame_bytes:
                 break
             self._wait_for_reader(began)
@@ -117,20 +120,10 @@ class Pipe(LiveSource):
                 return os.read(self._descriptor, READ_BYTES)
         return b""
 
-    def _hear(self, resampler: Resampler, samples: NDArray[np.float32]) -> None:
-        heard = resampler.process(samples)
-        if self.paused:
-            self.forgotten_samples += len(heard)
-        else:
-            self.append(heard)
-
     def _wait_for_reader(self, began: float) -> None:
         """Stop reading while the other program is more than `AHEAD_SECONDS` ahead."""
-        while not self.closed:
-            live_seconds = self._now() - began + AHEAD_SECONDS
-            if (
-                self.spool.waiting_samples <= AHEAD_SECONDS * SAMPLE_RATE
-                or self.spool.end_sample <= live_seconds * SAMPLE_RATE
-            ):
+        ahead_samples = AHEAD_SECONDS * SAMPLE_RATE
+        while not self.closed and self.spool.waiting_samples > ahead_samples:
+            if self.arrived_samples <= (self._now() - began) * SAMPLE_RATE + ahead_samples:
                 return
             time.sleep(LOOK_SECONDS / 10)

@@ -171,7 +171,8 @@ class Spool:
                 return
             try:
                 if self._growing and self._file_end < self._end:
-                    self._extend(file, self._end)
+                    os.ftruncate(file, HEADER_BYTES + self._end * SAMPLE_BYTES)
+                    _write(file, wav_header(self._end), 0)
             except OSError:
                 pass  # only the silence at the end is missing
             finally:
@@ -196,11 +197,6 @@ class Spool:
                 trouble = self._stop_growing(error.strerror or str(error))
         self._blocks.append((start, data))
         return trouble
-
-    def _extend(self, file: int, end: int) -> None:
-        os.ftruncate(file, HEADER_BYTES + end * SAMPLE_BYTES)
-        _write(file, wav_header(end), 0)
-        self._file_end = end
 
     def _stop_growing(self, reason: str) -> str:
         self._growing = False

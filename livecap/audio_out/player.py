@@ -39,7 +39,8 @@ class Player:
                 file = soundfile.SoundFile(path)
                 self._files.append(file)
                 file.seek(min(sample, len(file)))
-            self._stream = self._open()
+            with OURS.opening(CaptureConfig().aside_seconds):
+                self._stream = open_output(SAMPLE_RATE)
         except soundfile.SoundFileError as error:
             self._close_files()
             raise AudioError(f"The sound cannot be played: {error}.") from None
@@ -56,14 +57,6 @@ class Player:
     def close(self) -> None:
         """Stop playing; returns at once."""
         self._stopping.set()
-
-    def _open(self) -> Any:
-        OURS.opening(CaptureConfig().aside_seconds)
-        try:
-            return open_output(SAMPLE_RATE)
-        except BaseException:
-            OURS.closed()
-            raise
 
     def _run(self) -> None:
         try:

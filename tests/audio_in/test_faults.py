@@ -13,7 +13,7 @@ from livecap.audio_in.device.microphone import Microphone
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio
-from tests.audio_in.waiting import blocks, capture_threads, eventually
+from tests.audio_in.waiting import WITHIN_SECONDS, blocks, capture_threads, eventually
 
 TIMES = 100
 SOUND = np.full(320, 0.5, np.float32)
@@ -251,45 +251,56 @@ class NoPortAudio:
             raise OSError("PortAudio library not found")
 
 
-def test_the_devices_are_never_read_anew_under_a_stream_that_is_being_opened():
+def test_the_devices_are_never_listed_again_while_a_stream_is_being_opened():
     """PortAudio would free what the other thread then uses."""
     enumeration, opening, may_open, order = Enumeration(), threading.Event(), threading.Event(), []
 
     def open_slowly():
-        enumeration.opening(5)
-        opening.set()
-        may_open.wait(5)
-        order.append("opened")
+        with enumeration.opening(WITHIN_SECONDS):
+            opening.set()
+            assert may_open.wait(WITHIN_SECONDS)
+            order.append("opened")
         enumeration.closed()
 
-    thread = threading.Thread(target=open_slowly)
-    thread.start()
-    opening.wait(5)
-    reader = threading.Thread(target=lambda: enumeration.list_again(lambda: order.append("read"), 5))
-    reader.start()
+    opener = threading.Thread(target=open_slowly)
+    opener.start()
+    assert opening.wait(WITHIN_SECONDS)
+    lister = threading.Thread(target=lambda: enumeration.list_again(lambda: order.append("listed"), WITHIN_SECONDS))
+    lister.start()
     eventually(lambda: enumeration.wanted)
     may_open.set()
-    thread.join(5)
-    reader.join(5)
-    assert order == ["opened", "read"]
+    opener.join(WITHIN_SECONDS)
+    lister.join(WITHIN_SECONDS)
+    assert order == ["opened", "listed"]
 
 
-def test_no_stream_is_opened_while_the_devices_are_read():
-    enumeration, reading, may_end, order = Enumeration(), threading.Event(), threading.Event(), []
+def test_a_stream_that_could_not_be_opened_does_not_count():
+    enumeration = Enumeration()
+    with pytest.raises(AudioError, match="busy"), enumeration.opening(1):
+        raise AudioError("busy")
+    assert not enumeration.shared
 
-    def read_slowly():
-        reading.set()
-        may_end.wait(5)
-        order.append("read")
 
-    reader = threading.Thread(target=lambda: enumeration.list_again(read_slowly, 5))
-    reader.start()
-    reading.wait(5)
-    opener = threading.Thread(target=lambda: (enumeration.opening(5), order.append("opened")))
+def test_no_stream_is_opened_while_the_devices_are_listed():
+    enumeration, listing, may_end, order = Enumeration(), threading.Event(), threading.Event(), []
+
+    def list_slowly():
+        listing.set()
+        assert may_end.wait(WITHIN_SECONDS)
+        order.append("listed")
+
+    def open_stream():
+        with enumeration.opening(WITHIN_SECONDS):
+            order.append("opened")
+
+    lister = threading.Thread(target=lambda: enumeration.list_again(list_slowly, WITHIN_SECONDS))
+    lister.start()
+    assert listing.wait(WITHIN_SECONDS)
+    opener = threading.Thread(target=open_stream)
     opener.start()
-    with pytest.raises(AudioError, match="takes too long"):
-        enumeration.opening(0.01)
+    with pytest.raises(AudioError, match="takes too long"), enumeration.opening(0.01):
+        pass
     may_end.set()
-    reader.join(5)
-    opener.join(5)
-    assert order == ["read", "opened"] and enumeration.shared
+    lister.join(WITHIN_SECONDS)
+    opener.join(WITHIN_SECONDS)
+    assert order == ["listed", "opened"] and enumeration.shared

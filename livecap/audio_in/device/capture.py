@@ -75,7 +75,6 @@ class Capture:
         """
         self.device = device
         self.n_channels = min(device.n_channels, config.most_channels)
-        self.block_samples = round(device.default_rate * config.block_seconds)
         self.ring = RingBuffer(round(device.default_rate * config.ring_seconds), self.n_channels)
         self.stream: InputStream | None = None
         self.opened_at = now()
@@ -153,25 +152,21 @@ class Capture:
 def open_capture(
     device: InputDevice, config: CaptureConfig, now: Callable[[], float], portaudio: Any, enumeration: Enumeration
 ) -> Capture:
-    """A device that is heard from now on. Whoever shuts it calls `enumeration.closed`.
+    """A device that is heard from now on. After it is shut, call `enumeration.closed`.
 
     Raises:
         AudioError: it cannot be opened.
     """
-    enumeration.opening(config.aside_seconds)
-    try:
+    with enumeration.opening(config.aside_seconds):
         capture = Capture(device, config, now)
         capture.stream = portaudio.open_input(
             device,
             capture.n_channels,
-            capture.block_samples,
+            round(device.default_rate * config.block_seconds),
             config.latency_seconds,
             capture.on_block,
             capture.on_finished,
         )
-    except BaseException:
-        enumeration.closed()
-        raise
     capture.opened_wall = time.time()
     return capture
 

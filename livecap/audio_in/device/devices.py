@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from livecap.audio_in.device.monitors import list_monitors, pulse_source
 from livecap.errors import AudioError
@@ -44,15 +44,6 @@ class InputDevice:
     """For a monitor: index of the PortAudio device it is opened through."""
     pulse_source: str = ""
     """For a monitor: its name at the sound server."""
-
-
-class InputStream(Protocol):
-    """The part of sounddevice.InputStream that livecap uses. One thread only."""
-
-    @property
-    def active(self) -> bool: ...
-    def abort(self) -> None: ...
-    def close(self) -> None: ...
 
 
 OnBlock = Callable[[Any, int, Any, Any], None]
@@ -132,7 +123,7 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
         matches = [device for device in inputs if device.is_default]
         if len(matches) == 1:
             return matches[0]
-        raise AudioError(f"This machine has no default input. {_candidates(inputs)} Choose one with --device.")
+        raise AudioError(f"This computer has no default input. {_candidates(inputs)} Choose one with --device.")
     text = str(query).strip()
     if not text:
         raise AudioError(f"The name of the input is empty. {_candidates(inputs)}")
@@ -152,6 +143,26 @@ def choose_input(query: str | int | None, inputs: list[InputDevice]) -> InputDev
         if matches:
             raise AudioError(f'More than one input matches "{text}". {_candidates(matches)} Choose by index.')
     raise AudioError(f'No input named "{text}". {_candidates(inputs)} {_blackhole_hint(text, inputs) or _SEE_DEVICES}')
+
+
+class InputStream:
+    """An open stream, for one thread. PortAudio keeps a list of streams that two threads must not change at once."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    @property
+    def active(self) -> bool:
+        return bool(self._stream.active)
+
+    def abort(self) -> None:
+        self._stream.abort()
+
+    def close(self) -> None:
+        _left_behind.append(self._stream)
+        with _one_at_a_time():
+            self._stream.close()
+        _left_behind.remove(self._stream)
 
 
 def open_input(
@@ -187,27 +198,7 @@ def open_input(
         if stream is not None:
             stream.close(ignore_errors=True)
         raise AudioError(f'"{device.name}" could not be opened: {error}. {_OPEN_HINT}') from None
-    return _OpenStream(stream)
-
-
-class _OpenStream:
-    """An `InputStream`. PortAudio keeps a list of streams that two threads must not change at the same time."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    @property
-    def active(self) -> bool:
-        return bool(self._stream.active)
-
-    def abort(self) -> None:
-        self._stream.abort()
-
-    def close(self) -> None:
-        _left_behind.append(self._stream)
-        with _one_at_a_time():
-            self._stream.close()
-        _left_behind.remove(self._stream)
+    return InputStream(stream)
 
 
 def open_output(rate: int) -> Any:

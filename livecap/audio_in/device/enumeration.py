@@ -9,7 +9,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from livecap.audio_in.device.devices import InputDevice, list_inputs, open_input
@@ -36,8 +37,9 @@ class Enumeration:
         """Other threads have open streams. Ask while you have none."""
         return self._n_streams > 0
 
-    def opening(self, timeout_seconds: float) -> None:
-        """Call before a stream is opened: the devices are not listed again while it is.
+    @contextmanager
+    def opening(self, timeout_seconds: float) -> Iterator[None]:
+        """Open a stream in this context: the devices are not listed again until `closed`, or until it raises.
 
         Raises:
             AudioError: they are being listed, and that takes too long.
@@ -46,9 +48,14 @@ class Enumeration:
             if not self._changed.wait_for(lambda: not self._wanted, timeout_seconds):
                 raise AudioError("The input devices are being listed, which takes too long.")
             self._n_streams += 1
+        try:
+            yield
+        except BaseException:
+            self.closed()
+            raise
 
     def closed(self) -> None:
-        """The stream is closed, or could not be opened."""
+        """The stream is closed."""
         with self._changed:
             self._n_streams -= 1
             self._changed.notify_all()

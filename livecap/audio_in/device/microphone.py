@@ -95,7 +95,7 @@ class Microphone(LiveSource):
 
     @property
     def trouble(self) -> str | None:
-        """ "away", "silent" (exact zeros for seconds) or None."""
+        """See `AudioSource`: "away", or "silent" after seconds of exact zeros."""
         return self._notices.trouble
 
     def switch_to(self, name: str | int | None) -> None:
@@ -144,7 +144,7 @@ class Microphone(LiveSource):
             self._check(capture)
 
     def _check(self, capture: Capture) -> None:
-        """Give the device up where it is of no more use as it is."""
+        """Give up a device that is lost, has changed its rate, or is not the default input any more."""
         if capture.is_lost(self._config):
             self._lose(capture)
         elif (counted_rate := capture.changed_rate()) is not None:
@@ -180,7 +180,7 @@ class Microphone(LiveSource):
         self._wanted = None
         self._let_go(lost=True)
         old_query, self._opener.query = self._opener.query, query
-        self._notices.switched()
+        self._notices.switching()
         if self._intake.lost_at is None:  # paused: opened when listening goes on
             self._opener.device, self.name = device, device.name
             return
@@ -189,7 +189,7 @@ class Microphone(LiveSource):
         except AudioError as error:
             self._opener.query = old_query
             self._opener.retry_at_once()
-            self._notices.kept()
+            self._notices.not_switched()
             self._notices.tell(f"{error} The session goes on as before.", "error")
         else:
             self._notices.tell(f'Now listening to "{device.name}".', "info")
@@ -202,7 +202,7 @@ class Microphone(LiveSource):
         self._opener.retry_at_once()
 
     def _lose(self, capture: Capture, since: float | None = None, at_once: bool = False) -> None:
-        """Close a device that is of no more use, to open it again.
+        """Close a device that is of no use as it is, to open it again.
 
         Args:
             since: when its last sound ended, if that is known better than by its last block.
@@ -210,10 +210,7 @@ class Microphone(LiveSource):
         """
         self._let_go(lost=True, since=since)
         self._opener.lost(capture)
-        if self._opener.storm:
-            self._notices.failing(capture.device.name)
-        else:
-            self._notices.ran_well()
+        self._notices.lost(capture.device.name, self._opener.storm)
         if at_once:
             self._opener.retry_at_once()
         else:

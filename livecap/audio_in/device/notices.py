@@ -1,4 +1,4 @@
-"""DeviceNotices: what the user is told about an input device, each thing once."""
+"""DeviceNotices: what the user gets to know about an input device, each thing once."""
 
 import sys
 
@@ -37,21 +37,18 @@ class DeviceNotices:
         self._told_gone = True
 
     def gone(self, name: str) -> None:
-        """The device left, or cannot be opened again."""
+        """The device left, or cannot be opened again. One notice until it is `back`."""
         self.trouble = "away"
         if not self._told_gone:
             self._told_gone = True
             self.tell(f'"{name}" is gone. Waiting for it; nothing is captured until it is back.')
 
-    def failing(self, name: str) -> None:
-        """The device stops again as soon as it is opened, which is told instead of every loss."""
-        if not self._told_failing:
+    def lost(self, name: str, storm: bool) -> None:
+        """The device was lost. In a storm of losses, one notice stands for all of them."""
+        if storm and not self._told_failing:
             self.tell(f'"{name}" keeps failing. Retrying less and less often.')
-        self._told_failing = self._told_gone = True
-
-    def ran_well(self) -> None:
-        """The device was lost, but it is not `failing`."""
-        self._told_failing = False
+        self._told_failing = storm
+        self._told_gone = self._told_gone or storm
 
     def back(self, name: str, gap_seconds: float) -> None:
         """There is sound again, after a gap."""
@@ -59,13 +56,13 @@ class DeviceNotices:
         if was_away and not self._told_failing:
             self.tell(f'"{name}" is back; {gap_seconds:.1f} s were lost.', "info")
 
-    def kept(self) -> None:
-        """Another input was chosen and could not be opened: the next loss of the old one is told."""
-        self._told_gone = False
-
-    def switched(self) -> None:
-        """Another input was chosen, and is opened now."""
+    def switching(self) -> None:
+        """Another input was chosen: the gap until it delivers sound needs no notice."""
         self.trouble, self._told_gone = None, True
+
+    def not_switched(self) -> None:
+        """The other input could not be opened: a loss of the old one is worth a notice."""
+        self._told_gone = False
 
     def flagged(self, name: str) -> None:
         """PortAudio reported lost input."""
@@ -76,7 +73,7 @@ class DeviceNotices:
     def hear(self, sound: NDArray[np.float32], device: InputDevice) -> None:
         """Look for digital silence in [n, n_channels] of the open device, and for its end.
 
-        A loopback is digitally silent whenever nothing plays: that is told once, and is not `trouble`.
+        A loopback is digitally silent whenever nothing plays: that is one notice, and is not `trouble`.
         """
         is_loopback = any(part in device.name.casefold() for part in LOOPBACKS)
         self._zeros.hear(sound, device.default_rate)

@@ -52,19 +52,19 @@ class Opener:
 
     @property
     def storm(self) -> bool:
-        """The device dies as soon as it is opened."""
+        """The device fails again and again as soon as it is opened."""
         return self._pace.storm
 
     def find(self, query: str | int | None) -> InputDevice:
         """The input that `query` means. Any thread.
 
         Raises:
-            AudioError: there is no such input.
+            AudioError: no or several inputs match.
         """
         return choose_input(query, self._portaudio.list_inputs())
 
     def adopt(self, capture: Capture) -> Capture:
-        """Another thread opened this for us."""
+        """Take over a capture that another thread opened."""
         self.device = capture.device
         self._list_is_old = False
         return capture
@@ -107,7 +107,7 @@ class Opener:
             else:
                 if self._list_is_old:
                     self._list_again()
-                capture = self._open_same(self._portaudio.list_inputs())
+                capture = self._open_same()
         except AudioError:
             self._list_is_old = True
             raise
@@ -155,18 +155,18 @@ class Opener:
             return capture
         self._probe_seconds = min(self._probe_seconds * 2, self._config.most_probe_seconds)
         self._list_again()
-        return self._open_same(self._portaudio.list_inputs())
+        return self._open_same()
 
     def _from_old_list(self) -> Capture | None:
         if not self._old_list_may_do:
             return None
         try:
-            return self._open_same(self._portaudio.list_inputs())
+            return self._open_same()
         except AudioError:
             return None
 
-    def _open_same(self, inputs: list[InputDevice]) -> Capture:
-        return self.open(self._same(inputs))
+    def _open_same(self) -> Capture:
+        return self.open(self._same(self._portaudio.list_inputs()))
 
     def _same(self, inputs: list[InputDevice]) -> InputDevice:
         """The default input where none was chosen; otherwise the chosen device and never another.
