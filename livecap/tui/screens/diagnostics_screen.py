@@ -112,7 +112,7 @@ class DiagnosticsScreen(Screen[None]):
             ("lag", f"{status.lag_seconds:.1f} s"),
             ("RTF, last steps", f"{status.rtf:.3f}" if status.rtf is not None else ""),
             ("decoding in total", length_of_time(session.costs.compute_seconds) if steps else ""),
-            ("gaps", f"{status.n_gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost"),
+            ("gaps", f"{status.n_gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost" if status.n_gaps else "none"),
             *session.diagnostics.items(),
         ]
         memory = self._memory()
@@ -125,7 +125,7 @@ class DiagnosticsScreen(Screen[None]):
             facts.append((printable(label), f"{printable(track.source)}, {arrived}{trouble}"))
         facts += [
             ("log", printable(status.log_path or "")),
-            ("log trouble", printable(status.log_trouble or "")),
+            ("log error", printable(status.log_trouble or "")),
         ]
         return facts
 

@@ -45,10 +45,7 @@ PLACEHOLDERS = {
     State.FAILED: "",
 }
 """Shown until there is text."""
-TINY_NOTICE = (
-    "tiny is only a demo: it understands clear synthetic English voices. "
-    "For real use, press M and choose a Qwen3-ASR model."
-)
+TINY_NOTICE = "tiny is only a demo: it understands clear synthetic English. For real use press M and choose Qwen3-ASR."
 
 
 class LiveScreen(ReadingScreen, inherit_bindings=False):

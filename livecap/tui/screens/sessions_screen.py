@@ -211,7 +211,7 @@ class SessionsScreen(Screen[Any]):
         except LivecapError as error:
             self.tell(str(error), "error")
         else:
-            self.tell(f"Deleted {name}, which frees {size(deleted.n_bytes)}.{printable(deleted.stays)}")
+            self.tell(f"Deleted {name} ({size(deleted.n_bytes)} freed).{printable(deleted.stays)}")
         self._query = ""
         self._ask_line.leave()
         self.action_refresh_list()
