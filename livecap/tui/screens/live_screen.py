@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -31,9 +31,6 @@ from livecap.tui.widgets.status_bar import LISTENING, OVER, StatusBar
 
 if TYPE_CHECKING:
     from livecap.session.requests import SteeredSession  # imports MLX, which the screen does not need
-
-Leaving = Literal["finished", "abandoned"]
-"""How the user left: after the session ended, or earlier, so that sound was not decoded."""
 
 FRAMES_PER_SECOND = 15
 PLACEHOLDERS = {
