@@ -18,7 +18,7 @@ from livecap.tui.widgets.ask_line import CleanInput
 from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 
-FORMS = {
+FORMATS = {
     "md": "Markdown, one line per utterance with its time",
     "txt": "plain text",
     "srt": "subtitles",
@@ -57,14 +57,14 @@ class ExportScreen(Screen[str | None]):
 
     def compose(self) -> ComposeResult:
         yield Static("Export the session as", id="title", markup=False)
-        yield ChooseList(id="forms")
+        yield ChooseList(id="formats")
         yield Static("to the folder", id="where", markup=False)
         yield CleanInput(str(Path.cwd()), compact=True, id="folder")
         yield Static(id="trouble", markup=False)
         yield KeyHints()
 
     def on_mount(self) -> None:
-        self.query_one(ChooseList).fill([(form, Text(f"{form:<6}{about}")) for form, about in FORMS.items()])
+        self.query_one(ChooseList).fill([(name, Text(f"{name:<6}{about}")) for name, about in FORMATS.items()])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         self._write(overwrite=False)
@@ -73,15 +73,15 @@ class ExportScreen(Screen[str | None]):
         self._write(overwrite=False)
 
     def _write(self, overwrite: bool) -> None:
-        form = self.query_one(ChooseList).chosen
-        if form is None:
+        file_format = self.query_one(ChooseList).chosen
+        if file_format is None:
             return
         folder = Path(self.query_one("#folder", Input).value).expanduser()
         try:
             session = RecordedSession(self._folder)
-            path = export_file(session, form, folder, overwrite)
+            path = export_file(session, file_format, folder, overwrite)
         except FileExists:
-            question = f"Replace the {form} file of this session in {printable(str(folder))}?"
+            question = f"Replace the {file_format} file of this session in {printable(str(folder))}?"
             self.app.push_screen(QuestionScreen(question), lambda yes: self._write(True) if yes else None)
         except LivecapError as error:
             self.query_one("#trouble", Static).update(printable(str(error)))
