@@ -1,8 +1,14 @@
-"""Clocks and recordings for the tests of sound; the virtual microphone is in virtual_mic.py."""
+"""Fixtures for the tests of sound: a clock, a microphone on a fake PortAudio, a recording."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from livecap.audio_in.device.devices import InputDevice
+from tests.audio_in.fake_portaudio import MIC, OTHER, Ear
+from tests.audio_in.waiting import capture_threads, eventually
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -10,12 +16,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class FakeClock:
-    """Seconds that pass only when somebody sleeps."""
+    """Seconds that pass only in `sleep`."""
 
     def __init__(self) -> None:
         self.now = 100.0
         self.before_sleep: list = []
-        """Called in order, one at each sleep, before time passes."""
+        """Called in order, one in each `sleep`, before time passes."""
 
     def __call__(self) -> float:
         return self.now
@@ -27,7 +33,7 @@ class FakeClock:
         self.now += seconds
 
     def plays(self, source):
-        """The blocks of a recording, as a reader takes them that sleeps in between."""
+        """The blocks of a recording, taken by a reader that sleeps in between."""
         while not source.ended:
             if (block := source.take()) is not None:
                 yield block
@@ -38,6 +44,21 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def ear() -> Iterator[Callable[..., Ear]]:
+    """Makes Ears, by default with two devices; closes them at the end."""
+    made: list[Ear] = []
+
+    def make(*plugged: InputDevice, **options: Any) -> Ear:
+        made.append(Ear(*(plugged or (MIC, OTHER)), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    eventually(lambda: not capture_threads())
 
 
 @pytest.fixture(scope="session")

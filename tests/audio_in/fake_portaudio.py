@@ -1,4 +1,4 @@
-"""A PortAudio that does what the test says, and a Microphone on it."""
+"""A PortAudio that the test controls, and a Microphone that uses it."""
 
 import threading
 
@@ -18,7 +18,7 @@ OTHER = InputDevice(4, "MacBook Pro Microphone", "Core Audio", 1, SAMPLE_RATE, F
 
 
 class FakeStream:
-    """The test is its callback."""
+    """A stream into which the test puts sound."""
 
     def __init__(self, portaudio, device, on_block, on_finished):
         self.portaudio, self.device, self.on_block, self.on_finished = portaudio, device, on_block, on_finished
@@ -36,14 +36,14 @@ class FakeStream:
         return self.is_active
 
     def hear(self, samples, flags=0):
-        """A callback; its block ends now."""
+        """One callback; its block ends now."""
         block = np.asarray(samples, np.float32)
         block = block[:, None] if block.ndim == 1 else block
         self.portaudio.seconds += len(block) / self.device.default_rate
         self.on_block(block, len(block), None, flags)
 
     def keep_capture_thread(self):
-        """The capture thread stands still, behind the sound it has fetched, until `may_answer` is set."""
+        """Stop the capture thread after it has fetched all sound, until `may_answer` is set."""
         self.may_answer.clear()
         self.asked.clear()
         assert self.asked.wait(WITHIN_SECONDS)
@@ -63,17 +63,17 @@ class FakeStream:
 
 
 class FakePortAudio:
-    """What `livecap.audio_in.device.portaudio` offers; also the clock. A stale list is shown until `reinitialise`."""
+    """Stands in for `livecap.audio_in.device.portaudio`, and for the clocks. Lists old devices until `reinitialise`."""
 
     def __init__(self, *plugged):
         self.plugged = list(plugged)
         self.listed = list(plugged)
         self.streams = []
         self.faults = []
-        """One for each of the next attempts to open; None opens."""
+        """What the next attempts to open raise, in order; None opens."""
         self.n_reinitialised = self.n_probed = 0
         self.n_rounds = 0
-        """Rounds of the capture thread, which looks at its clocks in each."""
+        """Rounds of the capture threads, which read this clock once in each."""
         self.seconds, self.slept = 1000.0, 0.0
         self.default_name = None
 
@@ -81,7 +81,7 @@ class FakePortAudio:
         return self.seconds
 
     def sleeps(self, seconds):
-        """The computer does: one clock goes on, the other stands still."""
+        """The computer sleeps: one clock goes on, the other stands still."""
         self.slept += seconds
         self.seconds += seconds
 
@@ -118,7 +118,7 @@ class FakePortAudio:
 
 
 class Ear:
-    """A Microphone on a fake, and what it told."""
+    """A Microphone on a fake PortAudio, and its notices."""
 
     def __init__(self, *plugged, query="Yeti", config=CONFIG, portaudio=None, enumeration=None):
         self.portaudio = portaudio or FakePortAudio(*plugged)
@@ -148,18 +148,18 @@ class Ear:
         return self.portaudio.streams[-1]
 
     def hear(self, samples, **options):
-        """The stream hears them, and the capture thread has fetched them."""
+        """The stream delivers samples, and the capture thread has fetched them."""
         before = self.source.health.n_blocks
         self.stream.hear(samples, **options)
         eventually(lambda: self.source.health.n_blocks > before)
 
     def passes(self, n_rounds=2):
-        """The capture thread has looked after its device so often again."""
+        """Wait for this many more rounds of the capture thread."""
         before = self.portaudio.n_rounds
         eventually(lambda: self.portaudio.n_rounds >= before + n_rounds)
 
     def waits(self, condition):
-        """Time passes until it is so: a lost device is opened again at the fake's time."""
+        """Let the fake's time pass until the condition holds."""
 
         def passes():
             self.portaudio.seconds += 0.02
@@ -171,7 +171,7 @@ class Ear:
         eventually(lambda: len(self.portaudio.streams) == n_streams and self.source.is_open)
 
     def close(self):
-        """As a test ends: nothing hangs, and the capture thread is gone."""
+        """End whatever hangs, and close the microphone."""
         for stream in self.portaudio.streams:
             stream.may_answer.set()
             if stream.hangs:

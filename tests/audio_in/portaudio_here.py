@@ -1,4 +1,4 @@
-"""PortAudio asked about the virtual machine of a test."""
+"""Points PortAudio to the virtual microphones of a test."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.audio_in.virtual_mic import VirtualMic
 
 
 def show_portaudio(virtual: VirtualMic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """These devices are all there is until the test ends, which is skipped where PortAudio is missing."""
+    """Until the test ends, only these devices exist. Skips the test where PortAudio is missing."""
     for name, value in virtual.env.items():
         monkeypatch.setenv(name, value)
     try:

@@ -22,7 +22,7 @@ def pink(seconds: float, db: float, seed: int = 0) -> Sound:
 
 
 def fan_and_hum(seconds: float, db: float, seed: int = 0) -> Sound:
-    """Mains hum of 50 Hz with harmonics, and low noise as of a fan, equally loud."""
+    """Mains hum of 50 Hz with harmonics, and the low noise of a fan, equally loud."""
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     hum = sum(np.sin(2 * np.pi * 50 * k * t + k) / k for k in (1, 2, 3, 4, 6, 8))
     fan = np.convolve(white(seconds, 0, seed), np.ones(40), "same")

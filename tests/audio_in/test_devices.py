@@ -62,7 +62,7 @@ def test_none_or_several_list_the_candidates(query, said, not_said):
     assert "\n" not in message
 
 
-def test_two_of_the_same_name_are_told_apart_by_index():
+def test_two_of_the_same_name_are_reported_apart_by_index():
     twins = [device(1, "USB Audio"), device(4, "USB Audio")]
     with pytest.raises(AudioError, match="1 USB Audio, 4 USB Audio"):
         choose_input("USB Audio", twins)

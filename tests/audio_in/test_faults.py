@@ -1,4 +1,4 @@
-"""Faults, a hundred times each: what was heard is kept, what was not is a gap of its length, and capture goes on."""
+"""Faults of devices, a hundred times each: sound is kept, lost time is a gap of its length, and capture goes on."""
 
 import sys
 import threading
@@ -12,30 +12,15 @@ from livecap.audio_in.device.enumeration import Enumeration
 from livecap.audio_in.device.microphone import Microphone
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
-from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear, FakePortAudio
-from tests.audio_in.waiting import WITHIN_SECONDS, blocks, capture_threads, eventually
+from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, FakePortAudio
+from tests.audio_in.waiting import WITHIN_SECONDS, blocks, eventually
 
 TIMES = 100
 SOUND = np.full(320, 0.5, np.float32)
 
 
-@pytest.fixture
-def ear():
-    """Makes an Ear; closes it at the end."""
-    made = []
-
-    def make(*plugged, **options):
-        made.append(Ear(*(plugged or (MIC, OTHER)), **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-    eventually(lambda: not capture_threads())
-
-
 def account(one):
-    """(samples heard, samples lost) of a source that is closed now."""
+    """Closes the source: (samples heard, samples lost)."""
     one.source.close()
     heard = list(blocks(one.source))
     n_heard = sum(len(block.samples) for block in heard)
@@ -102,7 +87,7 @@ def test_a_device_that_is_away_at_the_end_leaves_a_gap_to_the_end(ear):
     assert account(one) == (320, 5 * SAMPLE_RATE)
 
 
-def test_another_rate_is_told_and_the_device_opened_anew(ear):
+def test_another_rate_is_reported_and_the_device_opened_again(ear):
     fast = replace(MIC, default_rate=48_000)
     one = ear(fast)
     one.open()
@@ -139,7 +124,7 @@ def test_another_default_input_is_followed_only_where_none_was_chosen(ear):
         assert len(one.portaudio.streams) == 1 + followed
 
 
-def test_a_restart_storm_is_told_once_and_backed_off(ear):
+def test_a_restart_storm_is_reported_once_and_backed_off(ear):
     one = ear(config=replace(CONFIG, retry_seconds=0.5))
     one.open()
     for n in range(6):
@@ -184,7 +169,7 @@ class Two:
         self.macbook.open()
 
     def stream_of(self, one):
-        """The open stream of a microphone, or None."""
+        """The open stream of a microphone; None if it has none."""
         open_streams = [s for s in self.portaudio.streams if s.device.name == one.source.name and not s.closed]
         return open_streams[0] if open_streams else None
 
@@ -244,7 +229,7 @@ def test_a_machine_without_portaudio_says_what_to_install(monkeypatch):
 
 
 class NoPortAudio:
-    """A finder of modules: sounddevice is there, its library is not."""
+    """A finder of modules for which sounddevice is installed and PortAudio is not."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "sounddevice":
@@ -252,7 +237,7 @@ class NoPortAudio:
 
 
 def test_the_devices_are_never_listed_again_while_a_stream_is_being_opened():
-    """PortAudio would free what the other thread then uses."""
+    """PortAudio would free memory that the other thread uses."""
     enumeration, opening, may_open, order = Enumeration(), threading.Event(), threading.Event(), []
 
     def open_slowly():

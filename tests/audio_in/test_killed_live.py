@@ -32,14 +32,14 @@ RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 N_KILLS = 100 if PROVE else 2
 MOST_SECONDS = 5.0 if PROVE else 1.0
-"""From the first line to the kill, where it does not wait for words."""
+"""Longest time from the first line to a kill that does not wait for words."""
 MOST_LOST_SECONDS = 1.0
 WORDS = "thank you for your letter"
 DEADLINE_SECONDS = 90.0
 
 
 def listen(parent: Path, env: dict[str, str]) -> None:
-    """The program, as people start it."""
+    """The program, as users start it."""
     os.environ.update(env | {"XDG_STATE_HOME": str(parent / "state")})
     run(["--device", NAME, "--model", "tiny", "--json", "--log-dir", str(parent)])
 
@@ -72,14 +72,14 @@ def killed(parent: Path, mic: VirtualMic, seconds: float | None) -> tuple[Path, 
 
 
 def is_part_of(kept: np.ndarray, played: np.ndarray) -> bool:
-    """The sound in `kept` is a piece of `played`, without a seam; not bit for bit: on its way it had another rate."""
+    """True if `kept` is a piece of `played`, without a seam. Not bit for bit, since it was resampled on its way."""
     if np.abs(kept).max(initial=0) < 100:
         return True  # killed before anything was played
     padded = np.concatenate([np.zeros(len(kept)), played[: len(kept)]]).astype(np.float64)  # played from its beginning
     n = 1 << (len(padded) + len(kept)).bit_length()
     products = np.fft.irfft(np.fft.rfft(padded, n) * np.conj(np.fft.rfft(kept.astype(np.float64), n)), n)
     energy = np.concatenate([[0.0], np.cumsum(padded**2)])
-    energies = energy[len(kept) :] - energy[: -len(kept)]  # of as much sound as was kept, from each place on
+    energies = energy[len(kept) :] - energy[: -len(kept)]  # of len(kept) samples from each position on
     likeness = products[: len(energies)] / np.sqrt(np.maximum(energies, 1.0) * np.square(kept.astype(np.float64)).sum())
     return float(likeness.max()) > 0.98
 
@@ -100,7 +100,7 @@ def test_a_live_session_that_is_killed_has_its_sound_on_the_disk(tmp_path: Path)
             heard = [item.end_sample for item in told if isinstance(item, TranscriptUpdate)]
             assert len(kept) >= max(heard, default=0), "what was decoded is on the disk"
             for _, event in LogReader(one / "session.jsonl").events():
-                if isinstance(event, ClockAnchored):  # else it was killed before the first sound
+                if isinstance(event, ClockAnchored):  # it was not killed before the first sound
                     began = datetime.fromisoformat(event.wall_time).timestamp()
                     lost.append(killed_at - began - len(kept) / SAMPLE_RATE)
                     break
@@ -109,7 +109,7 @@ def test_a_live_session_that_is_killed_has_its_sound_on_the_disk(tmp_path: Path)
     print(
         f"\nlost of {N_KILLS}: at most {max(lost):.3f} s, half of them less than {sorted(lost)[len(lost) // 2]:.3f} s"
     )
-    if PROVE:  # a clock decides, and elsewhere the machine may be busy with other things
+    if PROVE:  # elsewhere the machine may be busy with other things
         assert max(lost) < MOST_LOST_SECONDS
     assert folder is not None
     recover(folder, EngineSettings("tiny"))

@@ -1,4 +1,4 @@
-"""Every sample of an input arrives or is part of a gap, whatever the device does. PortAudio is a fake."""
+"""Every sample of an input arrives or is part of a gap, whatever the device does, with a fake PortAudio."""
 
 import subprocess
 import sys
@@ -12,27 +12,12 @@ from livecap.audio_in.device.capture import CaptureConfig, EarlyCapture
 from livecap.audio_in.device.devices import InputDevice
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
-from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear
+from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER
 from tests.audio_in.waiting import blocks, capture_threads, eventually
 
 
-@pytest.fixture
-def ear():
-    """Makes an Ear; closes it at the end."""
-    made = []
-
-    def make(*plugged, **options):
-        made.append(Ear(*(plugged or (MIC, OTHER)), **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-    eventually(lambda: not capture_threads())
-
-
 def ramp(start, n_samples=320):
-    """Each sample tells its place."""
+    """Samples whose values tell their positions."""
     return (np.arange(start, start + n_samples) + 1) / 2**15
 
 
@@ -85,7 +70,7 @@ def test_native_rate_and_first_two_channels_are_opened(ear):
 
 @pytest.mark.parametrize("rate, n_blocks", [(SAMPLE_RATE, 75), (48_000, 75)])
 def test_a_full_ring_becomes_a_gap_of_exact_place_and_length(ear, rate, n_blocks):
-    """The capture thread is kept from running while 1.5 s arrive in a ring of 1 s."""
+    """The capture thread cannot run while 1.5 s arrive in a ring buffer of 1 s."""
     device = InputDevice(3, "Yeti", "Core Audio", 1, rate, True)
     one = ear(device)
     source = one.open()
@@ -230,7 +215,7 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
 
-def test_a_pause_is_told_once_by_an_empty_chunk(ear):
+def test_a_pause_is_reported_once_by_an_empty_block(ear):
     one = ear()
     source = one.open()
     heard = blocks(source)
@@ -283,7 +268,7 @@ def test_a_loss_before_the_pause_counts_no_pause(ear):
     assert source.arrived_samples < SAMPLE_RATE
 
 
-def test_zeros_for_three_seconds_are_told_once_and_so_is_the_sound_after_them(ear):
+def test_zeros_for_three_seconds_are_reported_once_and_so_is_the_sound_after_them(ear):
     one = ear()
     source = one.open()
     second = np.zeros(SAMPLE_RATE)
@@ -302,7 +287,7 @@ def test_zeros_for_three_seconds_are_told_once_and_so_is_the_sound_after_them(ea
     eventually(lambda: len(one.notices) == 3)
 
 
-def test_a_device_that_is_opened_anew_is_not_heard_before_there_is_sound(ear):
+def test_a_device_that_is_opened_again_is_not_heard_before_there_is_sound(ear):
     one = ear()
     one.open()
     for _ in range(3):
@@ -335,7 +320,7 @@ def test_the_permission_is_named_on_a_mac_and_not_for_a_loopback(ear, monkeypatc
     assert len(loopback.notices) == 1 and "nothing playing" in loopback.notices[0]
 
 
-def test_flags_are_counted_and_told_once(ear):
+def test_flags_are_counted_and_reported_once(ear):
     one = ear()
     source = one.open()
     for _ in range(3):
@@ -389,7 +374,7 @@ def test_a_busy_device_is_tried_three_times(ear):
         other.open()
 
 
-def test_an_unknown_device_is_told_at_once(ear):
+def test_an_unknown_device_is_reported_at_once(ear):
     one = ear(query="Rode")
     with pytest.raises(AudioError, match='No input named "Rode"'):
         one.open()
@@ -413,7 +398,7 @@ def test_a_mistake_of_ours_is_not_taken_for_the_end(ear):
 
 
 def early(one):
-    """The device of an Ear, being opened before there is a Microphone."""
+    """Start to open the device of an Ear before there is a Microphone."""
     one.early = EarlyCapture("Yeti", now=one.portaudio.now, portaudio=one.portaudio, enumeration=one.enumeration)
 
 

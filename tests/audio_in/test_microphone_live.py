@@ -1,4 +1,4 @@
-"""The same for real: PortAudio, ALSA and PulseAudio, with a player at the other end of a virtual microphone."""
+"""A Microphone on the real PortAudio, ALSA and PulseAudio, with a player at the other end of a virtual microphone."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 
 @pytest.fixture
 def mic(monkeypatch):
-    """A daemon with two microphones, and PortAudio knows it."""
+    """A daemon with two microphones, which PortAudio lists."""
     virtual = VirtualMic()
     try:
         virtual.add("BlackHole 2ch", 48_000, 2)
@@ -47,7 +47,7 @@ def mic(monkeypatch):
 
 @pytest.fixture
 def listen(mic):
-    """Opens a Microphone at the sink's own rate; ALSA's plugin reports 44.1 kHz for all. Closes it at the end."""
+    """Opens Microphones at the sink's own rate (ALSA's plugin reports 44.1 kHz for all); closes them at the end."""
     opened = []
 
     def as_the_sink(device):
@@ -78,11 +78,11 @@ def listen(mic):
 
 @pytest.fixture
 def noise(tmp_path):
-    """Writes seconds of white noise as 16-bit WAV; returns its path and samples."""
+    """Writes white noise as 16-bit WAV; returns its path and samples."""
 
     def make(seconds, rate=SAMPLE_RATE, n_channels=1, amplitude=3000):
         rng = np.random.default_rng(0)
-        # Never zero, so that it can be told from the silence around it.
+        # Never zero, so that it differs from the silence around it.
         samples = rng.integers(1, amplitude, (round(rate * seconds), n_channels)).astype(np.int16)
         samples *= rng.choice(np.array([-1, 1], np.int16), samples.shape)
         path = tmp_path / f"noise_{rate}_{n_channels}.wav"
@@ -93,7 +93,7 @@ def noise(tmp_path):
 
 
 def play(mic, source, name, path):
-    """All of a sound file into a microphone; returns when the source has heard it."""
+    """Play a sound file into a microphone; returns when the source has heard it."""
     assert mic.play(name, path).wait(60) == 0
     time.sleep(0.3)  # what is still on its way
     eventually(lambda: source.level == 0)
@@ -164,7 +164,7 @@ def test_what_the_machine_plays_is_found_by_name_and_heard(mic, listen, noise):
 
 
 def test_two_devices_are_heard_side_by_side_and_one_may_die(mic, listen, noise, tmp_path):
-    path, _ = noise(1.0)  # the default device is not the one to lose: PulseAudio moves its streams to another
+    path, _ = noise(1.0)  # not the default device, whose streams PulseAudio would move
     spool = Spool()
     spool.keep_in(tmp_path / "them.wav")
     me, me_notices = listen("BlackHole 2ch", portaudio=portaudio)
@@ -230,7 +230,7 @@ def test_a_device_that_dies_and_returns_leaves_a_gap_and_goes_on(mic, listen, no
     assert np.count_nonzero(after) == 0.5 * SAMPLE_RATE
 
 
-def test_mute_is_told_as_digital_silence_and_so_is_its_end(mic, listen, noise):
+def test_mute_is_reported_as_digital_silence_and_so_is_its_end(mic, listen, noise):
     source, notices = listen("MacBook Pro Microphone", config=CaptureConfig(zeros_seconds=1.0))
     mic.mute("MacBook Pro Microphone")
     eventually(lambda: notices)
@@ -257,7 +257,7 @@ def test_pause_hears_nothing_and_resume_goes_on(mic, listen, noise):
     assert np.count_nonzero(samples) == len(played) and gaps == [] and notices == []
 
 
-def test_a_listed_device_that_cannot_be_opened_is_told(mic, listen):
+def test_a_listed_device_that_cannot_be_opened_is_reported(mic, listen):
     mic.vanish("BlackHole 2ch")
     with pytest.raises(AudioError, match='"BlackHole 2ch" could not be opened'):
         listen("BlackHole 2ch")

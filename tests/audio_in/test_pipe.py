@@ -1,4 +1,4 @@
-"""What comes through a pipe is heard while it comes, whatever the pieces, and a pipe may stay open for ever."""
+"""Sound in a pipe is heard while it comes, however it is cut, and a pipe may stay open for ever."""
 
 import io
 import os
@@ -23,7 +23,7 @@ SOUND = (np.sin(np.arange(SAMPLE_RATE) * 0.05) * 20_000).astype("<i2")
 
 @pytest.fixture
 def pipe():
-    """Makes a Pipe; returns it and what writes into it. Both ends are closed at the end."""
+    """Makes a Pipe, and a file that writes into it; closes both at the end."""
     made = []
 
     def make(**options):
@@ -40,7 +40,7 @@ def pipe():
 
 
 def heard(source):
-    return np.concatenate([chunk.samples for chunk in blocks(source)] or [np.zeros(0, np.float32)])
+    return np.concatenate([block.samples for block in blocks(source)] or [np.zeros(0, np.float32)])
 
 
 def wav(samples=SOUND, rate=SAMPLE_RATE, subtype="PCM_16", form="WAV"):
@@ -148,7 +148,7 @@ def test_what_is_no_sound_is_one_clear_line(pipe, data, message):
         heard(source)
 
 
-def test_half_a_sample_at_the_end_is_told(pipe):
+def test_half_a_sample_at_the_end_is_reported(pipe):
     notices = []
     source, file = pipe(on_notice=notices.append)
     file.write(SOUND.tobytes() + b"\x01")

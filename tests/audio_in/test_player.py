@@ -1,4 +1,4 @@
-"""What is played from a sample on is heard from there, and to its end: recorded from a real output."""
+"""Saved sound is played from the wanted sample to its end, as recorded from a real output."""
 
 import subprocess
 import threading
@@ -21,7 +21,7 @@ COMMAND = ["parec", "--device=vmic_Speakers.monitor", f"--rate={SAMPLE_RATE}", "
 
 
 class Speakers:
-    """An output, and all that was heard from it."""
+    """An output, and a recording of all that it plays."""
 
     def __init__(self, virtual):
         self._virtual, self._heard = virtual, bytearray()
@@ -35,7 +35,7 @@ class Speakers:
 
     @property
     def heard(self):
-        """Between the silences around it."""
+        """The recording without the silence around it."""
         sound = np.frombuffer(bytes(self._heard[: len(self._heard) // 4 * 4]), np.float32)
         loud = np.nonzero(np.abs(sound) > 1e-4)[0]
         return sound[loud[0] : loud[-1] + 1] if len(loud) else sound[:0]
@@ -64,7 +64,7 @@ def speakers(monkeypatch):
 
 
 def place(piece, track):
-    """The sample of a track where a piece of what was heard begins, and how alike the two are: 1 is the same."""
+    """The sample of a track at which a recorded piece begins, and the correlation of the two."""
     n = len(piece)
     alike = np.correlate(track, piece, "valid")
     at = int(alike.argmax())
@@ -86,9 +86,9 @@ def test_sound_is_heard_from_the_sample_on_and_to_its_end(speakers, tmp_path):
     eventually(lambda: player.ended)
     n_wanted = len(tracks[0]) - start
     eventually(lambda: len(speakers.heard) > n_wanted - SAMPLE_RATE // 4)
-    time.sleep(0.3)  # what the output holds
+    time.sleep(0.3)  # what is still in the output's buffer
     heard, mixed = speakers.heard, tracks[0] + tracks[1]
-    first, alike = place(heard[:PIECE], mixed)  # short, and not too like: a busy machine makes gaps
+    first, alike = place(heard[:PIECE], mixed)  # short and with a low bound, since a busy machine makes gaps
     assert abs(first - start) < SAMPLE_RATE // 200 and alike > 0.5
     last, alike = place(heard[-PIECE:], mixed)
     assert abs(last + PIECE - len(mixed)) < SAMPLE_RATE // 200 and alike > 0.5

@@ -1,4 +1,4 @@
-"""A recording is heard as if live: all of it, once, in order, when due. Bad files are one clear line."""
+"""A recording is heard as if live: all of it, once, in order, when due. A bad file gives one clear line."""
 
 import os
 import shutil
@@ -153,7 +153,7 @@ def test_pause_stops_the_clock_of_the_recording(wav, clock):
     assert clock.now - started > 60 + 1 - end / SAMPLE_RATE
 
 
-def test_a_pause_is_told_once_by_an_empty_block(wav, clock):
+def test_a_pause_is_reported_once_by_an_empty_block(wav, clock):
     source = at_pace(wav(white(1, -20)), clock)
     played = clock.plays(source)
     end = next(played).end_sample

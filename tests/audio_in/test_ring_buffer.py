@@ -1,4 +1,4 @@
-"""The ring hands over each sample once and in order, or says which were lost; it never shows a torn one."""
+"""The ring buffer returns each sample once and in order, or says which were lost; samples are never mixed up."""
 
 import threading
 
@@ -10,13 +10,13 @@ from livecap.audio_in.device.ring_buffer import RingBuffer
 
 
 def block_of(start, length, n_channels=1):
-    """Each sample is its index; channels differ by a quarter."""
+    """Samples with the value of their index; channels differ by a quarter."""
     indexes = np.arange(start, start + length, dtype=np.float32)[:, None]
     return indexes + np.arange(n_channels, dtype=np.float32) / 4
 
 
 def read(ring, n_channels=1):
-    """What the ring holds, as numbers."""
+    """Everything that the ring buffer holds, as an array."""
     start, data = ring.read()
     return start, np.frombuffer(data, np.float32).reshape(-1, n_channels)
 
@@ -24,7 +24,7 @@ def read(ring, n_channels=1):
 @settings(max_examples=150)
 @given(st.integers(1, 20), st.integers(1, 3), st.lists(st.one_of(st.none(), st.integers(0, 50)), max_size=40))
 def test_behaves_like_a_list_that_forgets_its_front(capacity, n_channels, operations):
-    """None reads, a number writes that many samples."""
+    """Among the operations, None reads and a number writes that many samples."""
     ring = RingBuffer(capacity, n_channels)
     unread, written = [], 0
     for length in [*operations, None]:
@@ -56,7 +56,7 @@ def test_the_caller_may_reuse_its_block():
 
 
 def test_a_reader_that_is_overtaken_while_it_copies_drops_what_was_replaced(monkeypatch):
-    """The writer laps the reader in the middle of `read`."""
+    """The writer overtakes the reader in the middle of `read`."""
     ring = RingBuffer(8, 1)
     ring.write(block_of(0, 8))
     copy_parts = ring._copy

@@ -1,4 +1,4 @@
-"""What is captured is there to be taken, whatever the disk does, and plays whenever the program was killed."""
+"""Captured sound can be taken, whatever the disk does, and its file plays whenever the program is killed."""
 
 import gc
 import os
@@ -23,12 +23,12 @@ from livecap.transcript import SAMPLE_RATE
 
 
 def ramp(start, n):
-    """Samples that tell their place, exact in 16 bits."""
+    """Samples whose values tell their positions, exact in 16 bits."""
     return (np.arange(start, start + n) % 30_000 + 1).astype(np.float32) / 32768
 
 
 def drained(spool):
-    """All that waits, as blocks."""
+    """Everything that waits, as blocks."""
     return [AudioBlock(*taken) for taken in iter(spool.take, None)]
 
 
@@ -75,7 +75,7 @@ def test_only_its_owner_may_read_it(tmp_path):
 
 @contextmanager
 def kept_memory(most_bytes):
-    """What is allocated in here, and still there at the end, is at most this."""
+    """Memory that is allocated in this context, and still in use at its end, is at most this."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -107,14 +107,14 @@ def test_a_long_gap_takes_no_room(tmp_path):
     assert os.stat(spool.path).st_blocks * 512 < 1 << 20
 
 
-@pytest.mark.parametrize("how", ["little room", "a full disk"])
-def test_a_disk_without_room_is_told_and_loses_nothing(tmp_path, monkeypatch, how):
+@pytest.mark.parametrize("how", ["little space", "a full disk"])
+def test_a_disk_without_room_is_reported_and_loses_nothing(tmp_path, monkeypatch, how):
     notices, free = [], [1 << 40]
     spool = Spool(on_notice=notices.append, free_bytes=lambda folder: free[0])
     spool.keep_in(tmp_path / "sound.wav")
     for i in range(6):
         spool.append(ramp(i * SAMPLE_RATE, SAMPLE_RATE))
-    if how == "little room":
+    if how == "little space":
         free[0] = 1000
     else:
 
@@ -140,7 +140,7 @@ def test_sound_that_was_taken_leaves_memory():
             assert spool.take() is not None
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_sound_stays_in_memory(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_and_sound_stays_in_memory(tmp_path):
     (tmp_path / "file").write_text("")
     notices = []
     spool = Spool(on_notice=notices.append)

@@ -1,4 +1,4 @@
-"""Another input while listening: the clock goes on, the time between is a gap, and a bad choice changes nothing."""
+"""Switching to another input: the clock goes on, the time between is a gap, and a bad choice changes nothing."""
 
 import numpy as np
 import pytest

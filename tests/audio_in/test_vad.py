@@ -1,4 +1,4 @@
-"""Speech is found at any level and in noise; silence and hum are not speech; cuts change nothing."""
+"""Speech is found at any level and in noise; silence and hum are not speech; the cuts of sound change nothing."""
 
 import io
 import shutil
@@ -21,7 +21,7 @@ NOISES = [white, pink, fan_and_hum]
 
 
 def detect(sound, detector=None, start_sample=0, cuts=None):
-    """Where speech starts and ends; sound goes in by 0.1 s, or cut at `cuts`."""
+    """Starts and ends of speech, in sound that is cut every 0.1 s, or at `cuts`."""
     detector = detector or SpeechDetector()
     edges = [0, *sorted(cuts), len(sound)] if cuts is not None else [*range(0, len(sound), 1600), len(sound)]
     events = []
@@ -31,7 +31,7 @@ def detect(sound, detector=None, start_sample=0, cuts=None):
 
 
 def speech_mask(events, n_samples):
-    """[n_frames] bool: the frames that lie within speech."""
+    """[n_frames] bool: the frames within speech, by events."""
     mask = np.zeros(n_samples // FRAME_SAMPLES, bool)
     starts = [event.sample for event in events if isinstance(event, SpeechStarted)]
     ends = [event.sample for event in events if isinstance(event, SpeechEnded)] + [n_samples]
@@ -41,14 +41,14 @@ def speech_mask(events, n_samples):
 
 
 def active(sound, below_peak_db=30):
-    """[n_frames] bool: the frames that carry speech, of speech recorded without noise."""
+    """[n_frames] bool: the frames that carry speech, in speech without noise, by their level."""
     frames = sound[: len(sound) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
     level = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
     return level > level.max() - below_peak_db
 
 
 def missed(spoken, events):
-    """Share of the frames that carry speech and were not taken for it."""
+    """The share of frames with speech that were not detected."""
     carries = active(spoken)
     return float((~speech_mask(events, len(spoken)))[carries].mean())
 
@@ -165,7 +165,7 @@ def test_the_pause_that_ends_speech_is_configurable(end_seconds, n_stretches):
     assert len(events) == 2 * n_stretches
 
 
-def test_a_pause_is_told_as_it_grows_and_speech_may_go_on():
+def test_a_pause_is_reported_as_it_grows_and_speech_may_go_on():
     sound = join(silence(1), voice(2, -24), silence(0.45), voice(2, -24), silence(2))
     detector = SpeechDetector()
     events = [e for i in range(0, len(sound), 160) for e in detector.accept(AudioBlock(i, sound[i : i + 160]))]
@@ -176,7 +176,7 @@ def test_a_pause_is_told_as_it_grows_and_speech_may_go_on():
     assert len(breaths) >= 2 and min(abs(event.sample - round(3.2 * SAMPLE_RATE)) for event in breaths) < 1600
 
 
-def test_the_end_is_told_as_soon_as_the_pause_is_long_enough(pause_and_voice):
+def test_the_end_is_reported_as_soon_as_the_pause_is_long_enough(pause_and_voice):
     detector = SpeechDetector()
     told_at, ended = 0, None
     while ended is None:
@@ -224,7 +224,7 @@ def test_sound_given_twice_is_our_mistake():
         detector.accept(AudioBlock(SAMPLE_RATE // 2, silence(1)))
 
 
-def test_the_longest_pause_lies_where_nobody_speaks(pause_and_voice):
+def test_the_longest_pause_lies_in_a_pause(pause_and_voice):
     detector = SpeechDetector()
     detect(pause_and_voice, detector)
     pause = detector.longest_pause(3 * SAMPLE_RATE, 8 * SAMPLE_RATE)

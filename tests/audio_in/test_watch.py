@@ -1,4 +1,4 @@
-"""What is watched for is seen when it is there, and not when it is not."""
+"""Each detector reports what it looks for, and nothing else."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ BLOCK_SECONDS = 0.02
 
 
 def arrivals(rate, seconds, delay=lambda at: 0.0):
-    """(when, samples so far) of blocks of a device with this rate; each comes so much later."""
+    """(when, samples so far) of the blocks of a device with this rate, each delayed by `delay` of its time."""
     n_block = round(rate * BLOCK_SECONDS)
     for i in range(1, round(seconds / BLOCK_SECONDS) + 1):
         at = i * n_block / rate
@@ -22,7 +22,7 @@ def test_drift_is_measured_through_jitter_and_steps(ppm):
     watch = DriftWatch(48_000)
 
     def delay(at):
-        """Of a sound system that changes its mind, too."""
+        """Jitter, and changes of the sound system's delay."""
         return float(rng.exponential(0.004)) + (0.0175 if 60 < at < 70 else 0) - (0.0074 if at > 70 else 0)
 
     for now, n in arrivals(48_000 * (1 + ppm / 1e6), 300, delay):
@@ -30,7 +30,7 @@ def test_drift_is_measured_through_jitter_and_steps(ppm):
     assert watch.ppm == pytest.approx(ppm, abs=4)
 
 
-def test_drift_is_not_told_before_it_can_be_known():
+def test_drift_is_not_reported_before_it_can_be_known():
     watch = DriftWatch(48_000)
     for now, n in arrivals(48_000, 60):
         watch.hear(now, n)
@@ -56,7 +56,7 @@ def test_drift_and_stalls_are_no_other_rate(ppm):
         assert watch.changed_to(float(now), n) is None
 
 
-def test_sleep_is_told_from_time_that_passes():
+def test_sleep_is_reported_from_time_that_passes():
     now, slept = 100.0, 0.0
     watch = SleepWatch(lambda: now, lambda: now - slept)
     now += 50

@@ -19,7 +19,7 @@ from pathlib import Path
 
 
 def missing() -> str | None:
-    """Why there can be no virtual microphone here, or None."""
+    """Why virtual microphones do not work here; None where they do."""
     absent = [tool for tool in ("pulseaudio", "pactl", "paplay") if shutil.which(tool) is None]
     if absent:
         return f"{', '.join(absent)} not installed"
@@ -39,7 +39,7 @@ class Sink:
 
 
 class VirtualMic:
-    """One daemon with any number of microphones. `env` must be set before PortAudio is initialised."""
+    """One daemon with any number of microphones. Set `env` before PortAudio is initialised."""
 
     def __init__(self) -> None:
         # A Unix socket's path holds 107 bytes, so not pytest's tmp_path.
@@ -69,26 +69,26 @@ class VirtualMic:
         self._start_daemon()
 
     def add(self, name: str, rate: int = 48_000, n_channels: int = 2) -> None:
-        """Plug a microphone in. PortAudio sees it after it was initialised again."""
+        """Plug a microphone in. PortAudio lists it after it was initialised again."""
         self.sinks[name] = Sink(name, rate, n_channels)
         self.restore(name)
         self._write_alsa_config()
 
     def remove(self, name: str) -> None:
-        """Unplug it, from the list too."""
+        """Unplug it; PortAudio does not list it any more."""
         self.vanish(name)
         del self.sinks[name]
         self._write_alsa_config()
 
     def vanish(self, name: str) -> None:
-        """It dies, but stays listed."""
+        """It stops working, but stays in the list."""
         modules = self._pactl("list", "short", "modules").splitlines()
         for module in modules:
             if f"sink_name={self.sinks[name].id} " in module + " ":
                 self._pactl("unload-module", module.split("\t")[0])
 
     def restore(self, name: str) -> None:
-        """It lives again."""
+        """It works again."""
         sink = self.sinks[name]
         # norewinds: else the sink renders 2 s ahead, and the beginning of a sound is lost.
         self._pactl(
@@ -98,7 +98,7 @@ class VirtualMic:
         )  # fmt: skip
 
     def mute(self, name: str, muted: bool = True) -> None:
-        """It delivers zeros, as without permission."""
+        """It delivers zeros, as a Mac does without permission."""
         self._pactl("set-source-mute", f"{self.sinks[name].id}.monitor", str(int(muted)))
 
     def suspend(self, name: str, suspended: bool = True) -> None:
@@ -121,7 +121,7 @@ class VirtualMic:
         (self.folder / "native").unlink(missing_ok=True)
 
     def restart(self) -> None:
-        """Bring daemon and microphones back."""
+        """Start the daemon and its microphones again."""
         self._start_daemon()
         for name in self.sinks:
             self.restore(name)
@@ -158,7 +158,7 @@ class VirtualMic:
         ).stdout
 
     def _write_alsa_config(self) -> None:
-        """All of ALSA's configuration: only our devices exist. Its rename makes libasound read it."""
+        """Write all of ALSA's configuration, so that only our devices exist. The rename makes libasound read it."""
         lines = ["pcm_type.pulse { }"]
         lines += [f'pcm."{s.name}" {{ type pulse device "{s.id}.monitor" }}' for s in self.sinks.values()]
         lines += ["pcm.default { type pulse }", "ctl.default { type pulse }"]

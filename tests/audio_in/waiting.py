@@ -10,7 +10,7 @@ WITHIN_SECONDS = 30.0
 
 
 def eventually(condition: Callable[[], object], within_seconds: float = WITHIN_SECONDS) -> None:
-    """Return as soon as it is so; fail where it is not in time."""
+    """Return as soon as the condition holds; fail if it does not in time."""
     deadline = time.monotonic() + within_seconds
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
@@ -18,12 +18,12 @@ def eventually(condition: Callable[[], object], within_seconds: float = WITHIN_S
 
 
 def capture_threads() -> list[threading.Thread]:
-    """Those of all live sources of this process."""
+    """The capture threads of all live sources in this process."""
     return [thread for thread in threading.enumerate() if thread.name.startswith("capture ")]
 
 
 def blocks(source: AudioSource) -> Iterator[AudioBlock]:
-    """Everything from a source, as it comes, on the calling thread; fails where nothing comes for too long.
+    """Everything from a source, as it comes, on the calling thread; fails if nothing comes for too long.
 
     Raises:
         AudioError: the source failed; everything that arrived before was yielded.
