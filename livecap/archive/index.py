@@ -163,11 +163,6 @@ class Index:
                         troubles.append(str(error))
         return troubles
 
-    def add(self, session: RecordedSession) -> None:
-        """Add a session, or replace what is known about it."""
-        with self._writing():
-            self._add(session, _stamp(session.folder))
-
     def _add(self, session: RecordedSession, stamp: str) -> None:
         known = self._db.execute("SELECT stamp FROM sessions WHERE name = ?", (session.name,)).fetchone()
         if known == (stamp,):
@@ -219,6 +214,7 @@ class Index:
             for name in names:
                 self._remove(name)
             self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
+            self._db.execute("DELETE FROM seen")  # a session whose deletion fails is found again
 
     def _remove(self, name: str) -> None:
         row = self._db.execute("SELECT id FROM sessions WHERE name = ?", (name,)).fetchone()

@@ -62,11 +62,8 @@ class LogReader:
         """Number of the next fact, after an iteration to the end."""
         self.wall_seconds = 0.0
         """Seconds from the session's start to the last fact, after an iteration to the end."""
-        self.is_torn = False
-        """True if the last line has no line end, after an iteration to the end."""
-        self.log_format: int | None = None
-        """1 or 2; None if the first line is lost."""
         self._may_lack_checksums = True
+        """False from a first line of format 2 on."""
         self.started = self._header()
 
     def events(self, offset: int = 0) -> Iterator[tuple[int, SessionEvent]]:
@@ -78,7 +75,7 @@ class LogReader:
                 if next_seq is not None and line.seq < next_seq:
                     continue  # written a second time after a disk error
                 if next_seq is not None and line.seq > next_seq:
-                    self.damages.append(Damage(at, f"{line.seq - next_seq} facts before this line are missing"))
+                    self.damages.append(Damage(at, f"facts missing before this line: {line.seq - next_seq}"))
                 next_seq = line.seq + 1
                 self.n_facts = next_seq
             self.wall_seconds = max(self.wall_seconds, line.wall_seconds)
@@ -128,7 +125,6 @@ class LogReader:
             raise LogError(f"Cannot read the session log {self.path}: {error.strerror or error}.") from None
 
     def _lines(self, offset: int) -> Iterator[tuple[int, LogLine]]:
-        self.is_torn = False
         with self._open() as file:
             if offset:
                 file.seek(offset - 1)
@@ -138,15 +134,15 @@ class LogReader:
                 data = file.readline(MAX_LINE_BYTES)
                 if not data:
                     return
-                self.is_torn = not data.endswith(b"\n")
-                if self.is_torn and len(data) == MAX_LINE_BYTES:
+                has_end = data.endswith(b"\n")
+                if not has_end and len(data) == MAX_LINE_BYTES:
                     _skip_line(file)
                     self.damages.append(Damage(at, "this line is too long"))
                 elif data.strip(b"\0\r\n "):
                     try:
                         yield at, self._checked(decode_line(data))
                     except DamagedLine as error:
-                        reason = "the last line is incomplete" if self.is_torn else f"this line is damaged: {error}"
+                        reason = f"this line is damaged: {error}" if has_end else "the last line is incomplete"
                         self.damages.append(Damage(at, reason))
 
     def _checked(self, line: LogLine) -> LogLine:
@@ -167,8 +163,7 @@ class LogReader:
                 f"to {LOG_FORMAT}. Update livecap."
             )
         if isinstance(line.event, SessionStarted):
-            self.log_format = line.log_format or (1 if line.seq is None else LOG_FORMAT)
-            self._may_lack_checksums = self.log_format == 1
+            self._may_lack_checksums = line.seq is None and line.log_format is None
             return line.event
         return _guess(self.path)
 

@@ -1,5 +1,8 @@
 """Deleting removes what livecap wrote, from the folder of a session only. Other files are never touched."""
 
+import errno
+import os
+import time
 import zlib
 from pathlib import Path
 
@@ -140,3 +143,20 @@ def test_sessions_of_the_first_format_and_of_a_later_one_are_deleted_under_any_n
         renamed = folder.with_name("project")
         renamed.mkdir()
         assert delete(with_log(renamed, log)) == "" and not renamed.exists()
+
+
+def test_a_session_whose_deletion_fails_is_listed_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = Archive(folder.parent)
+    archive.sessions()
+    moment = time.time() - 60
+    os.utime(folder.parent, (moment, moment))  # long enough ago for the index to trust it
+    assert archive.search(Query("budget"))
+
+    def refuse(name: str, dir_fd: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("livecap.archive.delete.os.unlink", refuse)
+        with pytest.raises(LogError, match="Cannot delete"):
+            delete(folder)
+    assert archive.search(Query("budget"))
