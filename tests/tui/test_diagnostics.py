@@ -4,7 +4,8 @@ from livecap.session.commit_latency import CommittedWord
 from livecap.session.step_costs import StepCost
 from livecap.stream.recogniser import StageSeconds
 from livecap.transcript import TextCommitted, UtteranceEnded, Word
-from livecap.tui.widgets.plots import Axis, Moment, SessionHistory, cost_rows, latency_rows, p95, stage_rows
+from livecap.tui.session_history import Moment, SessionHistory
+from livecap.tui.widgets.plots import Axis, cost_rows, latency_rows, p95, stage_rows
 
 WIDTH = 68
 

@@ -67,6 +67,12 @@ def terminal(tmp_path):
     terminal.end()
 
 
+def test_the_screen_is_loaded_without_numpy_mlx_and_the_archive():
+    script = "import sys, livecap.tui.terminal; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"numpy", "mlx", "sqlite3", "livecap.tui.screens.sessions_screen"} & set(loaded.split()) == set()
+
+
 def ended(tmp_path):
     path = tmp_path / "ended.txt"
     return wait_until(lambda: path.exists() and path.read_text(), lambda: list(tmp_path.iterdir()))

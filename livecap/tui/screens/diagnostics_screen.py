@@ -17,10 +17,10 @@ from livecap.session.status import SessionStatus
 from livecap.text.safety import printable
 from livecap.transcript import SAMPLE_RATE
 from livecap.tui.app import LivecapApp
+from livecap.tui.session_history import SessionHistory
 from livecap.tui.units import length_of_time, size
 from livecap.tui.widgets.plots import (
     Axis,
-    SessionHistory,
     cost_rows,
     lag_rows,
     latency_rows,

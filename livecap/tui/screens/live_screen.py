@@ -21,11 +21,11 @@ from livecap.transcript import ClockAnchored, Notice, Resumed, SessionEvent, Ses
 from livecap.tui.choices import Change, Machine
 from livecap.tui.keys import RUNNING
 from livecap.tui.screens.reading_screen import ReadingScreen
+from livecap.tui.session_history import SessionHistory
 from livecap.tui.transcript.remarks import Remarks
 from livecap.tui.transcript.transcript_view import TranscriptView
 from livecap.tui.widgets.ask_line import AskLine
 from livecap.tui.widgets.caption_lines import MOST_LINES, Captions
-from livecap.tui.widgets.plots import SessionHistory
 from livecap.tui.widgets.sound_line import SoundLine
 from livecap.tui.widgets.status_bar import LISTENING, OVER, StatusBar
 

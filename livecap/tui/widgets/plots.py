@@ -4,55 +4,23 @@ All plots have the same horizontal axis: the session's clock, at most its last t
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
 from livecap.session.commit_latency import CommittedWord
-from livecap.session.status import SessionStatus
 from livecap.session.step_costs import StepCost
-from livecap.transcript import SAMPLE_RATE
+from livecap.tui.session_history import KEPT_SECONDS, Moment
 from livecap.tui.units import length_of_time
 
 AXIS_WIDTH = 8
 HEIGHT = 4
-SHOWN_SECONDS = 600
 TABLE_STEPS = 60
 """The table of stages shows the last steps, at most this many."""
 MIN_BAR_WIDTH = 8
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 PARTS = " ▏▎▍▌▋▊▉█"
 SHADE = "░"
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One second of a session."""
-
-    at_seconds: float
-    """Time on the session's clock."""
-    lag_seconds: float
-    """The largest lag of this second."""
-    rtf: float | None
-
-
-class SessionHistory:
-    """The last ten minutes of a session, one moment per second."""
-
-    def __init__(self) -> None:
-        self.moments: deque[Moment] = deque(maxlen=SHOWN_SECONDS)
-        self._began: float | None = None
-        self._lag = 0.0
-
-    def note(self, status: SessionStatus, now: float) -> None:
-        """Add the current status; `now` in seconds of a monotonic clock."""
-        self._lag = max(self._lag, status.lag_seconds)
-        if self._began is None:
-            self._began = now
-        elif now - self._began >= 1.0:
-            self.moments.append(Moment(status.arrived_samples / SAMPLE_RATE, self._lag, status.rtf))
-            self._began, self._lag = now, 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +36,12 @@ class Axis:
     def until(cls, end_seconds: float, width: int) -> "Axis":
         """The axis that fits into `width` columns: a second per column, or more in a longer session."""
         n_columns = max(8, width - AXIS_WIDTH)
-        column_seconds = max(1.0, math.ceil(min(end_seconds, SHOWN_SECONDS) / n_columns))
+        column_seconds = max(1.0, math.ceil(min(end_seconds, KEPT_SECONDS) / n_columns))
         return cls(end_seconds, column_seconds, n_columns)
 
     @property
     def about(self) -> str:
-        shown = min(self.end_seconds, SHOWN_SECONDS, self.column_seconds * self.n_columns)
+        shown = min(self.end_seconds, KEPT_SECONDS, self.column_seconds * self.n_columns)
         return f"the last {length_of_time(shown)}"
 
     def spread(self, points: Iterable[tuple[float, float]]) -> list[list[float]]:
