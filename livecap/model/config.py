@@ -6,8 +6,8 @@ and is named in `ModelConfig.notices`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, cast
 
 from livecap.errors import ModelError
 
@@ -107,29 +107,8 @@ class ModelConfig:
         text.allow_only("hidden_act", "silu")
         text.allow_only("attention_bias", False)
         config = cls(
-            audio=AudioConfig(
-                num_mel_bins=audio.dimension("num_mel_bins"),
-                d_model=audio.dimension("d_model"),
-                encoder_layers=audio.dimension("encoder_layers"),
-                encoder_attention_heads=audio.dimension("encoder_attention_heads"),
-                encoder_ffn_dim=audio.dimension("encoder_ffn_dim"),
-                output_dim=audio.dimension("output_dim"),
-                downsample_hidden_size=audio.dimension("downsample_hidden_size"),
-                n_window=audio.whole("n_window", AudioConfig.n_window),
-                n_window_infer=audio.whole("n_window_infer", AudioConfig.n_window_infer),
-            ),
-            text=TextConfig(
-                vocab_size=text.dimension("vocab_size"),
-                hidden_size=text.dimension("hidden_size"),
-                intermediate_size=text.dimension("intermediate_size"),
-                num_hidden_layers=text.dimension("num_hidden_layers"),
-                num_attention_heads=text.dimension("num_attention_heads"),
-                num_key_value_heads=text.dimension("num_key_value_heads"),
-                head_dim=text.dimension("head_dim"),
-                rms_norm_eps=text.real("rms_norm_eps", TextConfig.rms_norm_eps),
-                rope_theta=text.real("rope_theta", TextConfig.rope_theta),
-                tie_word_embeddings=text.flag("tie_word_embeddings", TextConfig.tie_word_embeddings),
-            ),
+            audio=AudioConfig(**audio.numbers_of(AudioConfig)),
+            text=TextConfig(**text.numbers_of(TextConfig)),
             audio_token_id=tokens.whole("audio_token_id", cls.audio_token_id),
             audio_start_token_id=tokens.whole("audio_start_token_id", cls.audio_start_token_id),
             audio_end_token_id=tokens.whole("audio_end_token_id", cls.audio_end_token_id),
@@ -162,6 +141,19 @@ class _Reader:
         self.name = name
         self.values = values
         self.replaced: list[str] = []
+
+    def numbers_of(self, kind: type[AudioConfig] | type[TextConfig]) -> dict[str, Any]:
+        """A value for each field of `kind`. The type of a field's default tells what is expected in the file."""
+        return {
+            field.name: self.dimension(field.name)
+            if field.default is MISSING
+            else self.flag(field.name, field.default)
+            if isinstance(field.default, bool)
+            else self.whole(field.name, field.default)
+            if isinstance(field.default, int)
+            else self.real(field.name, field.default)
+            for field in fields(kind)
+        }
 
     def dimension(self, key: str) -> int:
         if key not in self.values:

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.backend import mx
+from livecap.transcript import SAMPLE_RATE
 
-SAMPLE_RATE = 16_000
 N_FFT = 400
 """Samples in one frame, 25 ms."""
 HOP_LENGTH = 160
 """Samples from one frame to the next, 10 ms."""
-FRAMES_PER_SECOND = SAMPLE_RATE // HOP_LENGTH
 N_MELS = 128
 PAD_SAMPLES = N_FFT // 2
-"""Reflected samples before the first and after the last one."""
+"""Samples on each side of a frame's centre that it depends on, and that are reflected at the ends of the sound."""
 MIN_SAMPLES = PAD_SAMPLES + 1
 """The fewest samples that can be reflected at both ends."""
 POWER_FLOOR = 1e-10

@@ -70,20 +70,16 @@ class Recogniser(Protocol):
     @property
     def start_sample(self) -> int:
         """Where the sound of the prompt begins."""
-        ...
 
     @property
     def end_sample(self) -> int:
         """Where the sound of the prompt ends so far."""
-        ...
 
     def begin(self, start_sample: int) -> None:
         """Start a new prompt whose sound begins here, and forget the old one."""
-        ...
 
     def append(self, samples: NDArray[np.float32]) -> None:
         """Add sound that follows `end_sample`: [n] float32."""
-        ...
 
     def decode(
         self,
@@ -102,11 +98,9 @@ class Recogniser(Protocol):
             max_tokens: the most text tokens to return.
             pad_samples: length of the silence after the sound.
         """
-        ...
 
     def close(self) -> None:
         """Release all sound. Called last."""
-        ...
 
 
 class ModelRecogniser:

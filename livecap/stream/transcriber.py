@@ -108,7 +108,7 @@ class StreamingTranscriber:
         """Decode what has arrived; yields each update as soon as it is known.
 
         Args:
-            chunk_samples: used instead of `self.chunk_samples`: new sound that is decoded although speech goes on.
+            chunk_samples: how much new sound is decoded although speech goes on; None for `self.chunk_samples`.
         """
         due_samples = self.chunk_samples if chunk_samples is None else chunk_samples
         while self._events:

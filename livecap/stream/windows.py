@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.model.backend import mx
-from livecap.model.mel import HOP_LENGTH, MEL_DYNAMIC_RANGE, N_FFT, clamp_and_scale, log_mel_slice
+from livecap.model.mel import HOP_LENGTH, MEL_DYNAMIC_RANGE, PAD_SAMPLES, clamp_and_scale, log_mel_slice
 from livecap.model.network import Network, convolve_mel, encode_windows
 
-REACH_SAMPLES = N_FFT // 2
-"""A frame depends on this many samples on each side of its centre."""
 CONTEXT_FRAMES = 2
-"""Frames of earlier sound that new frames depend on: they cover `REACH_SAMPLES`."""
+"""Frames of earlier sound that new frames depend on: they cover `PAD_SAMPLES`."""
 MIN_SAMPLES = 1600
 """Shorter sound is padded with silence to this length: the front end needs 201 samples."""
 
@@ -85,7 +83,7 @@ class EncoderWindows:
         if pad_samples > 0:
             sound = np.concatenate([sound, np.zeros(pad_samples, np.float32)])
         n_frames = (n_sound + pad_samples) // HOP_LENGTH
-        n_final = max(0, (n_sound - REACH_SAMPLES) // HOP_LENGTH + 1) if n_sound >= REACH_SAMPLES else 0
+        n_final = max(0, (n_sound - PAD_SAMPLES) // HOP_LENGTH + 1) if n_sound >= PAD_SAMPLES else 0
         n_final = min(n_final, n_frames)
         n_known = len(self._final_frames) if self._reuse else 0
         if n_known >= n_frames:
