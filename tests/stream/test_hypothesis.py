@@ -116,6 +116,16 @@ def test_an_uncertain_word_waits_longer() -> None:
     assert doubtful.stable_ids == [0, 3], "once sure is not enough, old enough is"
 
 
+def test_a_word_that_was_uncertain_once_waits_longer_too() -> None:
+    belief = make()
+    belief.begin_utterance(-10 * SECOND)
+    say(belief, [0, 3, 6], SECOND // 2, margin=0.2)
+    say(belief, [0, 3, 6], SECOND)
+    assert belief.stable_ids == []
+    say(belief, [0, 3, 6], 3 * SECOND // 2)
+    assert belief.stable_ids == [0, 3]
+
+
 def test_uncertain_text_at_the_start_of_speech_does_not_become_stable() -> None:
     belief = make()
     for half in range(1, 6):
