@@ -124,13 +124,13 @@ class PromptWindow:
 
     def wants_pause(self, quiet_samples: int) -> bool:
         """True if a step should end at a pause of this length, because the prompt will soon roll at one."""
-        config = self._config
+        config = self._config.prompt
         n_samples = self._sound.end_sample - self.start_sample
-        late = n_samples >= samples_in(config.prompt.roll_seconds)
-        least_seconds = config.prompt.forced_pause_seconds if late else config.prompt.roll_pause_seconds
-        if n_samples < samples_in(config.prompt.look_for_pause_seconds) or quiet_samples < samples_in(least_seconds):
+        late = n_samples >= samples_in(config.roll_seconds)
+        least_seconds = config.forced_pause_seconds if late else config.roll_pause_seconds
+        if n_samples < samples_in(config.look_for_pause_seconds) or quiet_samples < samples_in(least_seconds):
             return False
-        earliest = self.end_sample - samples_in(config.prompt.keep_context_seconds)
+        earliest = self.end_sample - samples_in(config.keep_context_seconds)
         return not any(sample >= earliest for _, sample in self.hypothesis.stable_pauses())
 
     def make_room(self, end_sample: int) -> bool:
@@ -139,16 +139,16 @@ class PromptWindow:
         Returns:
             False if there can be no room, because the text does not advance with the sound.
         """
-        config, hypothesis = self._config, self.hypothesis
-        if self._n_runaways and self._n_runaways % config.loops.most_runaways == 0:
+        config, hypothesis = self._config.prompt, self.hypothesis
+        if self._n_runaways and self._n_runaways % self._config.loops.most_runaways == 0:
             self._leave_loop()
         n_samples = end_sample - self.start_sample
-        if n_samples <= samples_in(config.prompt.roll_seconds):
+        if n_samples <= samples_in(config.roll_seconds):
             return True
-        earliest = self.end_sample - samples_in(config.prompt.keep_context_seconds)
-        latest = hypothesis.sample_at_frontier() - samples_in(config.prompt.spoken_margin_seconds)
-        bound = n_samples > samples_in(config.prompt.max_context_seconds)
-        most_left = samples_in(config.prompt.max_context_seconds - config.prompt.spoken_margin_seconds)
+        earliest = self.end_sample - samples_in(config.keep_context_seconds)
+        latest = hypothesis.sample_at_frontier() - samples_in(config.spoken_margin_seconds)
+        bound = n_samples > samples_in(config.max_context_seconds)
+        most_left = samples_in(config.max_context_seconds - config.spoken_margin_seconds)
         oldest = end_sample - most_left if bound else earliest
         pauses = [pause for pause in hypothesis.stable_pauses() if pause[1] >= oldest]
         if pauses:

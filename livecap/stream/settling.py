@@ -89,9 +89,9 @@ class Settling:
         """True if the utterance continues the open prompt."""
         if self._prefix is None:
             return False
-        config = self._config
+        config = self._config.prompt
         silence = utterance.start_sample - self._recogniser.end_sample
         length = utterance.end_sample - self._recogniser.start_sample
-        return silence <= samples_in(config.prompt.joined_pause_seconds) and length <= samples_in(
-            config.prompt.settled_prompt_seconds
+        return silence <= samples_in(config.joined_pause_seconds) and length <= samples_in(
+            config.settled_prompt_seconds
         )

@@ -207,11 +207,11 @@ class StreamingTranscriber:
 
     def _begin_utterance(self, sample: int) -> None:
         """Start an utterance: in the open prompt if that is near and has room, otherwise in a new one."""
-        config, window = self._config, self._window
+        config, window = self._config.prompt, self._window
         if (
             not window.is_open
-            or sample - window.end_sample > samples_in(config.prompt.joined_pause_seconds)
-            or window.end_sample - window.start_sample >= samples_in(config.prompt.restart_seconds)
+            or sample - window.end_sample > samples_in(config.joined_pause_seconds)
+            or window.end_sample - window.start_sample >= samples_in(config.restart_seconds)
         ):
             window.begin(sample)
             self._forget_sound(sample)
@@ -239,20 +239,20 @@ class StreamingTranscriber:
 
         Once it is long enough, it is split where the stable text ends at a short pause; at the limit, anywhere.
         """
-        utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config
+        utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config.utterance
         assert utterance is not None
         length = self._window.end_sample - utterance.start_sample
-        if length < samples_in(config.utterance.split_seconds) or not hypothesis.stable_ids:
+        if length < samples_in(config.split_seconds) or not hypothesis.stable_ids:
             return
         near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
         pause = self._window.short_pause_near(near)
         if pause is not None and self._last_voiced_sample < pause[1]:
             pause = None  # the partial text was spoken before the pause
-        if pause is None and length < samples_in(config.utterance.max_utterance_seconds):
+        if pause is None and length < samples_in(config.max_utterance_seconds):
             return
         following = hypothesis.partial_ids
         if not (following and self._text.starts_word(following[0])) and length < samples_in(
-            config.utterance.latest_split_seconds
+            config.latest_split_seconds
         ):
             return  # the next utterance would begin with punctuation or with the rest of a word
         cut_sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
