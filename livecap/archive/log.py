@@ -196,7 +196,7 @@ class SessionLog:
 
     def _try_to_write(self) -> None:
         """Write everything that waits, or set `trouble`."""
-        number, trouble = self._n_facts, None
+        trouble = None
         try:
             self._events.write()
             self._transcript.write()
@@ -204,7 +204,7 @@ class SessionLog:
             trouble = str(_unwritable(self.folder, error))
         with self._changed:
             if trouble is None:
-                self._n_written = number
+                self._n_written = self._n_facts - self._events.n_waiting
                 self._hangs = False
             self.trouble = trouble
             self._to_finish |= trouble is not None
