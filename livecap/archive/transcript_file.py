@@ -30,7 +30,7 @@ def heading(started: SessionStarted, clock: SessionClock, title: str = "") -> st
 def line(event: SessionEvent, clock: SessionClock) -> str:
     """The line of one fact and an empty one; "" for a fact that is not shown to people."""
     match event:
-        case UtteranceEnded() | UtteranceSettled():
+        case UtteranceEnded() | UtteranceSettled() if event.text.strip():
             label = f"{event.track}: " if event.track else ""
             return _line(clock.at(event.start_sample, event.track), label + event.text)
         case Marked():

@@ -278,8 +278,8 @@ class _Cuts:
             cost = before.cost + 2.0 + cut_cost + (join_cost if speaker is not None else 3.0) + 6.0 * is_apart
             cost += 8.0 * (shown_from - piece.unit.start_sample) / SAMPLE_RATE
             if end < len(self._row):
-                room = max(MIN_SAMPLES, self._row[end].unit.start_sample - shown_from)
-                cost += max(0.0, sum(widths.values()) / READING_CELLS_PER_SECOND - room / SAMPLE_RATE)
+                shown_samples = max(MIN_SAMPLES, self._row[end].unit.start_sample - shown_from)
+                cost += max(0.0, sum(widths.values()) / READING_CELLS_PER_SECOND - shown_samples / SAMPLE_RATE)
             yield _Way(cost, begin, shown_from, speaker)
 
     def _fits(self, begin: int, end: int, widths: dict[str, int], label: int) -> bool:

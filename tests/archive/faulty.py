@@ -88,18 +88,18 @@ class Troubles:
     """What the log reported, and a way to wait for the next report."""
 
     def __init__(self) -> None:
-        self.told: list[str | None] = []
+        self.reports: list[str | None] = []
         self._come = threading.Semaphore(0)
         self._n_waited = 0
 
     def __call__(self, trouble: str | None) -> None:
-        self.told.append(trouble)
+        self.reports.append(trouble)
         self._come.release()
 
     def wait(self) -> str | None:
         assert self._come.acquire(timeout=PATIENCE)
         self._n_waited += 1
-        return self.told[self._n_waited - 1]
+        return self.reports[self._n_waited - 1]
 
 
 def events_of(folder: Path) -> tuple[list[SessionEvent], list[str]]:

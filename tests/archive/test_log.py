@@ -50,6 +50,15 @@ def test_every_fact_is_on_disk_at_once(tmp_path: Path) -> None:
     log.close()
 
 
+def test_an_utterance_without_text_has_no_line_in_the_transcript(tmp_path: Path) -> None:
+    log = SessionLog(tmp_path, STARTED)
+    log.append(LIVE, 0.0)
+    before = (log.folder / "transcript.md").read_text()
+    log.append(UtteranceEnded("me", 0, " ", 16_000, 32_000, "English"), 1.0)
+    assert log.flush(20) and (log.folder / "transcript.md").read_text() == before
+    log.close()
+
+
 def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LogError, match="--log-dir"):

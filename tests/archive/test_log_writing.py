@@ -70,8 +70,8 @@ def test_a_full_disk_is_reported_and_leaves_no_gap(tmp_path: Path) -> None:
     disk.write_limit = 40  # the next line is written in part
     for gap in gaps(0, 30):
         log.append(gap, 1.0)
-    told = troubles.wait()
-    assert told and "No space left" in told and log.trouble
+    report = troubles.wait()
+    assert report and "No space left" in report and log.trouble
     assert events_of(log.folder) == ([], []), "no part of a line stays in the file"
     disk.write_limit = None
     assert troubles.wait() is None and log.trouble is None
@@ -118,11 +118,11 @@ def test_facts_of_a_failed_sync_are_written_again(tmp_path: Path) -> None:
     disk.sync_fault = errno.EIO
     for gap in gaps(0, 3):
         log.append(gap, 1.0)
-    told = troubles.wait()
-    assert told and "Input/output error" in told
+    report = troubles.wait()
+    assert report and "Input/output error" in report
     eventually(lambda: b"\0" in (log.folder / EVENTS).read_bytes())
     disk.sync_fault = None
-    while troubles.told[-1] is not None:
+    while troubles.reports[-1] is not None:
         troubles.wait()
     log.append(AudioGap("", 3, 4), 2.0)
     log.close()
