@@ -5,6 +5,7 @@ dropped: the session log and `--json` are made of events.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
 from datetime import datetime
@@ -262,22 +263,10 @@ SessionEvent = (
     | SessionEnded
 )
 
-_TYPE_NAMES: dict[type, str] = {
-    TranscriptUpdate: "update",
-    SessionStarted: "session_started",
-    TextCommitted: "text_committed",
-    UtteranceEnded: "utterance_ended",
-    UtteranceSettled: "utterance_settled",
-    Marked: "marked",
-    AudioGap: "audio_gap",
-    Paused: "paused",
-    Resumed: "resumed",
-    Jumped: "jumped",
-    ClockAnchored: "clock_anchored",
-    Notice: "notice",
-    CaptureReport: "capture_report",
-    SessionEnded: "session_ended",
+_TYPE_NAMES: dict[type, str] = {TranscriptUpdate: "update"} | {
+    kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in get_args(SessionEvent)
 }
+"""Type to its name in JSON: UtteranceEnded is "utterance_ended"."""
 _TYPES_BY_NAME = {name: cls for cls, name in _TYPE_NAMES.items()}
 
 

@@ -28,7 +28,7 @@ def html_pieces(session: RecordedSession) -> Iterator[str]:
     sounds = session.sounds
     title = session.title or session.clock.date
     yield f"""<!DOCTYPE html>
-<html lang="{_language(session)}">
+<html lang="{_code(next(iter(session.languages), ""))}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -70,7 +70,7 @@ def _fact(session: RecordedSession, fact: Fact, with_sound: bool) -> str:
             if not fact.text.strip():
                 return ""
             label = f'<span class="label">{_text(fact.track)}</span>' if fact.track else ""
-            language = _lang_attribute(fact.language)
+            language = f' lang="{_code(fact.language)}"' if fact.language else ""
             text = _words(fact) if with_sound else _text(fact.text.strip())
             # The label is outside the text, so that search does not find it.
             body = f'<span>{label}<span class="text"{language} dir="auto">{text}</span></span>'
@@ -122,15 +122,8 @@ def _about(session: RecordedSession) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _language(session: RecordedSession) -> str:
-    return _code(session.languages[0]) if session.languages else "und"
-
-
-def _lang_attribute(language: str | None) -> str:
-    return f' lang="{_code(language)}"' if language else ""
-
-
 def _code(language: str) -> str:
+    """The value of a `lang` attribute; "und" for an unknown language."""
     return LANGUAGE_CODES.get(language, "und")
 
 

@@ -1,8 +1,11 @@
 """What a session writes to disk."""
 
+import json
 import os
 import stat
+from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -14,6 +17,7 @@ from livecap.transcript import (
     AudioGap,
     Notice,
     SessionEnded,
+    SessionEvent,
     SessionStarted,
     TextCommitted,
     TranscriptUpdate,
@@ -82,6 +86,19 @@ def test_one_line_of_json_holds_a_whole_event(item: TextCommitted) -> None:
     line = to_json(item, 1.5)
     assert len(line.splitlines()) == 1 or all(c not in line for c in "\n\r")
     assert from_json(line) == item
+
+
+def test_the_names_of_events_in_json_never_change() -> None:
+    names = (
+        "session_started text_committed utterance_ended utterance_settled marked audio_gap paused resumed jumped "
+        "clock_anchored notice capture_report session_ended"
+    )
+    assert [json.loads(to_json(blank(kind)))["type"] for kind in get_args(SessionEvent)] == names.split()
+    assert json.loads(to_json(blank(TranscriptUpdate)))["type"] == "update"
+
+
+def blank(kind: type) -> SessionEvent:
+    return kind(**dict.fromkeys((field.name for field in fields(kind)), ""))  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("line", ["", "{}", "[]", '{"type": "x"}', '{"type": "audio_gap"}', "null", '"update"'])
