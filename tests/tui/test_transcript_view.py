@@ -1,10 +1,12 @@
 """The transcript view: which rows move, what is redrawn, times and labels."""
 
+import threading
+
 from rich.cells import cell_len
 from textual.events import MouseScrollUp
 
-from livecap.transcript import AudioGap, Paused, Resumed
-from tests.tui.scripted_session import ScriptedSession
+from livecap.transcript import AudioGap, Marked, Paused, Resumed
+from tests.tui.scripted_session import STARTED, ScriptedSession
 
 LONG = "we agreed to move the launch to the second week of march and nobody sees a problem with it "
 
@@ -254,6 +256,16 @@ async def test_an_utterance_without_text_takes_no_row(show):
         screen.session.say("", "", final=True)
         await screen.settle()
         assert screen.view.rows == [] and "Listening…" in screen.text
+
+
+async def test_facts_of_other_threads_wait_for_the_screen(show):
+    async with show() as screen:
+        thread = threading.Thread(target=screen.session.tell, args=(Marked("", 0, "check this", STARTED),))
+        thread.start()
+        thread.join()
+        assert screen.view.rows == []
+        await screen.settle()
+        assert screen.view.rows == [("check this", "")]
 
 
 async def test_of_many_updates_only_the_newest_is_drawn(show, monkeypatch):
