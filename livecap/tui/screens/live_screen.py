@@ -5,10 +5,10 @@ Other screens are imported when they are opened: together they take 0.2 s, and t
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -251,7 +251,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         if message.purpose == "note":
             self._request(lambda: self._session.mark(text, *self._marked))
         elif message.purpose == "context":
-            self._make_change({"context": text})
+            self._make_change("context", text)
 
     def action_captions(self) -> None:
         self.captioned = not self.captioned
@@ -295,30 +295,31 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def _choose(self, name: str, value: str | None, track: str = "") -> None:
         """Change a setting to what the user chose: None is no choice, "" the usual value."""
         if value is not None:
-            self._make_change({name: value or None}, track)
+            self._make_change(name, value or None, track)
 
-    def _make_change(self, changes: Mapping[str, Any], track: str = "") -> None:
-        """Change the running session on a thread, since that may take seconds."""
+    def _make_change(self, name: str, value: str | None, track: str = "") -> None:
+        """Change a setting of the running session on a thread, since that may take seconds."""
         change = self._change
         assert change is not None
-        self.tell(f"Changing the {', '.join(changes)}{f' of {track}' if track else ''}…")
+        what = "names and terms to expect" if name == "context" else name
+        self.tell(f"Changing the {what}{f' of {track}' if track else ''}…")
 
         def work() -> None:
             trouble = ""
             try:
-                change(changes, track)
+                change({name: value}, track)
             except LivecapError as error:
                 trouble = str(error)
-            self._inbox.append(lambda: self._changed(changes, trouble))
+            self._inbox.append(lambda: self._changed(name, value, trouble))
 
         self.run_worker(work, thread=True, group="change", exclusive=True)
 
-    def _changed(self, changes: Mapping[str, Any], trouble: str) -> None:
+    def _changed(self, name: str, value: str | None, trouble: str) -> None:
         if trouble:
             self.tell(trouble, "error")
             return
-        if "context" in changes:
-            self.app.settings = replace(self.app.settings, context=changes["context"] or "")
+        if name == "context":
+            self.app.settings = replace(self.app.settings, context=value or "")
         self.notice_line.dismiss()
 
     # ---- other screens
