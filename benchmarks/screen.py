@@ -25,7 +25,7 @@ from textual.widgets import Input
 
 from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
-from livecap.session.status import SessionStatus, State
+from livecap.session.status import SessionStatus, State, TrackStatus
 from livecap.this_machine import peak_resident_bytes
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 from livecap.tui.app import LivecapApp, Tidying
@@ -56,28 +56,18 @@ class StillSession:
     def __init__(self) -> None:
         self.status = SessionStatus(
             state=State.LISTENING,
-            source="microphone",
             model="model",
             live=True,
             started_wall=1_772_442_120.0,
-            arrived_samples=0,
-            decoded_samples=0,
-            level=0.1,
-            speaking=False,
-            language="English",
-            language_forced=False,
+            forced_language=None,
             rtf=0.1,
-            n_gaps=0,
-            gap_samples=0,
             log_path=None,
             error=None,
+            tracks=(TrackStatus("", "microphone", 0, 0, 0.1, speaking=False, language="English", trouble=None),),
         )
 
-    def add_listener(self, listener: object) -> None:
-        """Listeners are never called."""
-
-    def start(self) -> None:
-        """Does nothing."""
+    def start(self, listener: object) -> None:
+        """The listener is never called."""
 
     def wait(self, timeout: float | None = None) -> bool:
         """The session never ends."""

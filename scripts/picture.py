@@ -61,7 +61,7 @@ def heard(recording: Path, seconds: float, folder: Path) -> tuple[Any, Callable[
 
     def until(app: LivecapApp) -> bool:
         rows = app.query_one(TranscriptView).rows
-        return session.status.decoded_samples >= seconds * 16_000 and bool(rows) and rows[-1][1] != ""
+        return session.status.tracks[0].decoded_samples >= seconds * 16_000 and bool(rows) and rows[-1][1] != ""
 
     return session, until
 

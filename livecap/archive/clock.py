@@ -1,23 +1,13 @@
-"""When it was: samples as people read them, and a wall clock that never steps.
+"""SessionClock: turns samples into times that people read; learns from the facts of a session."""
 
-SessionClock    turns samples into times; learns from the facts of a session
-WallClock       the time of day of a running session, whatever happens to the computer's clock
-"""
-
-import time
 from bisect import bisect_right
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from livecap.steady_clock import steady_seconds
 from livecap.transcript import SAMPLE_RATE, ClockAnchored, Resumed, SessionEvent, SessionStarted
 
 MIN_SHIFT_SECONDS = 2.0
 """A difference of this much between the computer's clock and ours means that it was moved; less is drift or a slow
 correction."""
-
-ANCHOR_SECONDS = 60.0
-"""Time between two anchors of one track."""
 
 
 class SessionClock:
@@ -104,54 +94,3 @@ def short_elapsed(n_samples: int) -> str:
 def iso_time(unix_time: float) -> str:
     """A Unix time as ISO 8601 with milliseconds, in this computer's time zone."""
     return datetime.fromtimestamp(unix_time).astimezone().isoformat(timespec="milliseconds")
-
-
-class WallClock:
-    """The time of day of a session: set once from the computer's clock, then never steps. Any thread may ask."""
-
-    def __init__(
-        self,
-        began: float | None = None,
-        system: Callable[[], float] = time.time,
-        steady: Callable[[], float] = steady_seconds,
-    ) -> None:
-        """
-        Args:
-            began: Unix time of a session that started a moment ago; None: it starts now.
-            system: Unix time by the computer's clock, which people and servers move.
-            steady: seconds that only grow.
-        """
-        now = system()
-        self._system = system
-        self._steady = steady
-        self.started = now if began is None else began
-        """Unix time of the session's start."""
-        self._started_steady = steady() - (now - self.started)
-        self._zone = datetime.fromtimestamp(self.started).astimezone().tzinfo
-        self._anchored: dict[str, tuple[float, float]] = {}
-        """Of each track: (elapsed, step) of its newest anchor."""
-
-    @property
-    def elapsed_seconds(self) -> float:
-        """Since the session's start, sleep included."""
-        return self._steady() - self._started_steady
-
-    @property
-    def step_seconds(self) -> float:
-        """How far the computer's clock has been moved since the start; 0 where it only drifts."""
-        step = self._system() - self.started - self.elapsed_seconds
-        return round(step, 3) if abs(step) >= MIN_SHIFT_SECONDS else 0.0
-
-    def now(self) -> str:
-        """ISO 8601 with milliseconds, in the time zone of the session's start."""
-        moment = datetime.fromtimestamp(self.started, self._zone) + timedelta(seconds=self.elapsed_seconds)
-        return moment.isoformat(timespec="milliseconds")
-
-    def anchor(self, track: str, sample: int) -> ClockAnchored | None:
-        """The fact that `sample` was heard now, where one is due: every minute, and when the computer's clock moved."""
-        elapsed_seconds, step = self.elapsed_seconds, self.step_seconds
-        last_elapsed, last_step = self._anchored.get(track, (0.0, 0.0))
-        if elapsed_seconds - last_elapsed < ANCHOR_SECONDS and abs(step - last_step) < MIN_SHIFT_SECONDS:
-            return None
-        self._anchored[track] = (elapsed_seconds, step)
-        return ClockAnchored(track, sample, self.now(), step)

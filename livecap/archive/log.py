@@ -41,8 +41,17 @@ OnTrouble = Callable[[str | None], None]
 class SessionLog:
     """Appends the facts of one session. Any thread may call. Two threads of its own write and sync."""
 
-    def __init__(self, parent: Path, started: datetime, disk: Disk | None = None) -> None:
+    def __init__(
+        self,
+        parent: Path,
+        started: datetime,
+        disk: Disk | None = None,
+        on_trouble: OnTrouble = lambda trouble: None,
+    ) -> None:
         """Create a new folder below `parent`, readable by the owner only, named after the time `started`.
+
+        Args:
+            on_trouble: called on the keeper thread.
 
         Raises:
             LogError: the folder cannot be created or written.
@@ -56,7 +65,7 @@ class SessionLog:
                 self._disk.sync_folder(folder)
         except OSError as error:
             raise _unwritable(self.folder, error) from None
-        self._begin(n_facts=0, clock=None)
+        self._begin(0, None, on_trouble)
 
     @classmethod
     def reopen(cls, folder: Path, n_facts: int, clock: SessionClock) -> "SessionLog":
@@ -83,16 +92,15 @@ class SessionLog:
             log._events.close()
             log._transcript.close()
             raise LogError(f"The session {folder.name} is being recorded by another livecap. End it there first.")
-        log._begin(n_facts, clock)
+        log._begin(n_facts, clock, lambda trouble: None)
         return log
 
-    def _begin(self, n_facts: int, clock: SessionClock | None) -> None:
+    def _begin(self, n_facts: int, clock: SessionClock | None, on_trouble: OnTrouble) -> None:
         lock(self._events.descriptor)
         self._clock = clock
         self.trouble: str | None = None
         """Why the log cannot be written now, in one sentence. Facts wait in memory until it can."""
-        self.on_trouble: OnTrouble = lambda trouble: None
-        """Called on the keeper thread. Set it before the first `append`."""
+        self._on_trouble = on_trouble
         self._to_finish = n_facts > 0
         """transcript.md must be written again at the end: there is settled text, or an error left a gap in it."""
         self._ended = False
@@ -262,7 +270,7 @@ class SessionLog:
         trouble = self.trouble
         if (trouble is None) != (self._told is None):
             self._told = trouble
-            self.on_trouble(trouble)
+            self._on_trouble(trouble)
 
     def _set_trouble(self, trouble: str) -> None:
         with self._changed:

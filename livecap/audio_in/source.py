@@ -125,12 +125,12 @@ class AudioSource(Protocol):
         """
         raise AudioError(f'"{self.name}" is heard live: only a recording can be rewound or skipped.')
 
-    def switch_to(self, name: str) -> None:
+    def switch_to(self, name: str | None) -> None:
         """Go on with another input device; the time between the two is a gap. Only the name is checked now: if the
         device cannot be opened, a notice says so and the old one is heard again.
 
         Args:
-            name: as `livecap --device` takes it.
+            name: as `livecap --device` takes it; None for the default input.
 
         Raises:
             AudioError: this source is not a device, or no input has this name.

@@ -182,8 +182,7 @@ def _selftest(model: str) -> dict[str, Any]:
             session = make_session(Settings(replay=recording, pace=None, model=model, log_dir=Path(folder)))
         except LivecapError as error:
             return {"model": model, "problem": str(error)}
-        session.add_listener(collect)
-        session.start()
+        session.start(collect)
         session.wait()
         status = session.status
     if status.error is not None:

@@ -107,7 +107,7 @@ def _keep(folder: Path) -> None:
 
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
-    from livecap.cli.run import engine_settings
+    from livecap.cli.recognition import engine_settings
     from livecap.session.recovery import cut_off, recover
 
     chosen = cut_off(folder).started.settings  # before a model is looked for

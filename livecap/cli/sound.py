@@ -6,7 +6,7 @@ Imports at the top are light; what loads NumPy is imported once a device is open
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,17 +21,14 @@ from livecap.files import replace_file
 from livecap.settings.fields import Settings
 
 if TYPE_CHECKING:
-    from livecap.audio_in.source import AudioSource, OnNotice
-    from livecap.audio_in.spool import Spool
+    from livecap.audio_in.source import OnNotice
+    from livecap.session.tracks import TrackSource
 
 LABELS = ("me", "them")
 """The labels of two tracks: the microphone, and what the computer plays."""
 
 EARLY_SECONDS = 0.2
 """How long to wait for a device to open before loading more code, which would slow the opening down."""
-
-Sound = list[tuple[str, "AudioSource"]]
-"""(label, source) of each track; a single one has the label ""."""
 
 
 def is_live(settings: Settings) -> bool:
@@ -86,7 +83,7 @@ def check_sound(settings: Settings) -> None:
         raise SettingsError(f'--mic and --device are the same input, "{chosen[0].name}". Two tracks need two inputs.')
 
 
-def open_sound(settings: Settings, on_notice: "OnNotice") -> Sound:
+def open_sound(settings: Settings, on_notice: "OnNotice") -> "list[TrackSource]":
     """Open the source of every track. Devices capture from now on.
 
     Raises:
@@ -97,30 +94,26 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> Sound:
     if settings.stdin:
         from livecap.audio_in.pcm import PcmFormat
         from livecap.audio_in.pipe import Pipe
+        from livecap.session.tracks import TrackSource
 
         [label] = labels_of(settings, 1)
         raw = PcmFormat(settings.rate, settings.channels)
-        return [(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
+        return [TrackSource(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
     queries = _queries(settings)
     labels = labels_of(settings, len(queries))
     early = [EarlyCapture(query) for query in queries]
     for each in early:
         each.wait(EARLY_SECONDS)
 
-    from livecap.audio_in.device.microphone import Microphone  # loads NumPy, which takes longer than opening a device
+    # Loading NumPy takes longer than opening a device.
+    from livecap.audio_in.device.microphone import Microphone
+    from livecap.session.tracks import TrackSource
 
-    sound: Sound = []
-    with closed_on_failure(sound):
+    tracks: list[TrackSource] = []
+    with closed_on_failure(tracks):
         for label, query, opened in zip(labels, queries, early, strict=True):
-            sound.append((label, Microphone(query, on_notice=on_notice, early=opened)))
-    return sound
-
-
-def spools(sound: Sound) -> "Iterator[tuple[str, Spool]]":
-    """(label, spool) of the tracks whose sound comes only once and is kept in a spool."""
-    for label, source in sound:
-        if source.spool is not None:
-            yield label, source.spool
+            tracks.append(TrackSource(label, Microphone(query, on_notice=on_notice, early=opened)))
+    return tracks
 
 
 def remember_device(settings: Settings) -> None:
@@ -158,13 +151,13 @@ def _device_file() -> Path:
 
 
 @contextmanager
-def closed_on_failure(sound: Sound) -> Iterator[None]:
+def closed_on_failure(tracks: "Sequence[TrackSource]") -> Iterator[None]:
     """Close all sources if the block raises."""
     try:
         yield
     except BaseException:
-        for _, source in sound:
-            source.close()
+        for track in tracks:
+            track.source.close()
         raise
 
 
@@ -174,18 +167,20 @@ def _queries(settings: Settings) -> list[str | None]:
     return [settings.device]
 
 
-def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> Sound:
+def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> "list[TrackSource]":
     from livecap.audio_in.replay import Replay
+    from livecap.session.tracks import TrackSource
 
     if path.is_dir():
         from livecap.session.recorded_source import open_session
 
-        sound = open_session(path, settings.pace, settings.start_seconds, settings.end_seconds, on_notice)
+        part = settings.start_seconds, settings.end_seconds
+        tracks = open_session(path, settings.pace, *part, on_notice, same_steps=settings.chunk_seconds is None)
         if settings.labels:
-            with closed_on_failure(sound):
-                labels = labels_of(settings, len(sound))
-            return [(label, source) for label, (_, source) in zip(labels, sound, strict=True)]
-        return sound
+            with closed_on_failure(tracks):
+                labels = labels_of(settings, len(tracks))
+            tracks = [replace(track, label=label) for label, track in zip(labels, tracks, strict=True)]
+        return tracks
     [label] = labels_of(settings, 1)
     replay = Replay(
         path,
@@ -194,7 +189,7 @@ def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> So
         end_seconds=settings.end_seconds,
         on_notice=on_notice,
     )
-    return [(label, replay)]
+    return [TrackSource(label, replay)]
 
 
 def _take_standard_input() -> int:

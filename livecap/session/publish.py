@@ -1,71 +1,83 @@
-"""Publisher: every fact once, in the log before anywhere else, then to all who listen."""
+"""Publisher: writes each fact to the log, then hands it to the listeners."""
 
+import platform
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib import metadata
 
 from livecap.archive.log import SessionLog
 from livecap.transcript import SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded
 
 Listener = Callable[[SessionEvent | TranscriptUpdate], None]
-"""Called after the log has what it is told, one call at a time, on the decode thread or the one that pauses. Must
-return soon and not raise."""
+"""Called once the log has a fact, one call at a time, on the decode thread or the one that pauses. Must return soon and
+not raise."""
+
+LIBRARIES = ("mlx", "numpy", "tokenizers", "soxr", "webrtcvad-wheels")
+"""Libraries whose version may change what is recognised."""
 
 
 class Publisher:
-    """Any thread may publish; a lock keeps facts in one order for the log and all listeners."""
+    """Any thread may publish; a lock keeps one order of facts for the log and all listeners."""
 
-    def __init__(self, log: SessionLog, wall_seconds: Callable[[], float]) -> None:
+    def __init__(self, log: SessionLog, wall_seconds: Callable[[], float], *listeners: Listener) -> None:
         """
         Args:
-            wall_seconds: since the session's start.
+            wall_seconds: seconds since the session's start.
         """
         self._log = log
         self._wall_seconds = wall_seconds
-        self.listeners: list[Listener] = []
+        self._listeners = list(listeners)
         self.lock = threading.RLock()
-        """Held while something is told; hold it to tell several things at once."""
+        """Held while something is published; hold it to publish several things together."""
         self.running = False
-        """From the first fact to the last; guarded by the lock."""
+        """True between the first fact and the last; guarded by the lock."""
         self._committed: dict[tuple[str, int], int] = {}
-        """(track, utterance) to how many characters of it are facts."""
+        """(track, utterance) of open utterances to the number of characters committed so far."""
 
-    def publish(self, event: SessionEvent) -> None:
-        """Log first, then listeners."""
+    def add_listeners(self, listeners: Iterable[Listener]) -> None:
+        """Before the first fact."""
+        self._listeners += listeners
+
+    def publish(self, item: SessionEvent | TranscriptUpdate) -> None:
+        """Log the item, then call the listeners. An update is not logged itself, but the facts that follow from it are:
+        newly stable text before it, the end of its utterance after it."""
         with self.lock:
-            self._log.append(event, self._wall_seconds())
-            self._tell(event)
+            if not isinstance(item, TranscriptUpdate):
+                self._log.append(item, self._wall_seconds())
+                self._tell(item)
+                return
+            utterance = item.track, item.utterance
+            n_known = self._committed.get(utterance, 0)
+            if len(item.stable) > n_known:
+                self._committed[utterance] = len(item.stable)
+                self.publish(TextCommitted(*utterance, item.stable[n_known:], item.start_sample, item.end_sample))
+            self._tell(item)
+            if item.final:
+                self._committed.pop(utterance, None)
+                if item.stable:
+                    span = item.start_sample, item.end_sample
+                    self.publish(UtteranceEnded(*utterance, item.stable, *span, item.language, item.words))
 
     def publish_while_running(self, event: SessionEvent) -> None:
-        """What other threads say before the first fact or after the last is not heard."""
+        """Publish, unless it is before the first fact or after the last."""
         with self.lock:
             if self.running:
                 self.publish(event)
 
-    def publish_update(self, update: TranscriptUpdate) -> None:
-        """The facts in an update go to the log first; then the update itself goes to whoever watches."""
-        key = (update.track, update.utterance)
-        known = self._committed.get(key, 0)
-        if len(update.stable) > known:
-            self._committed[key] = len(update.stable)
-            text = update.stable[known:]
-            self.publish(TextCommitted(update.track, update.utterance, text, update.start_sample, update.end_sample))
-        self._tell(update)
-        if update.final:
-            self._committed.pop(key, None)
-            if update.stable:
-                self.publish(
-                    UtteranceEnded(
-                        update.track,
-                        update.utterance,
-                        update.stable,
-                        update.start_sample,
-                        update.end_sample,
-                        update.language,
-                        update.words,
-                    )
-                )
-
     def _tell(self, item: SessionEvent | TranscriptUpdate) -> None:
-        with self.lock:
-            for listener in self.listeners:
-                listener(item)
+        for listener in self._listeners:
+            listener(item)
+
+
+def versions() -> dict[str, str]:
+    """Name to version of what a session runs on: the system, Python, and the libraries that are installed."""
+    found = {
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -6,8 +6,10 @@ and heard again from its beginning; what that gives is its settled text.
 
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from livecap.archive.folder import AUDIO, EVENTS, UNSAVED
@@ -17,13 +19,16 @@ from livecap.archive.recorded import RecordedSession, joined
 from livecap.audio_in.replay import Replay
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError, LogError
+from livecap.session.measures import StepCosts
 from livecap.session.publish import Listener, Publisher
-from livecap.stream.transcriber import StreamingTranscriber
+from livecap.session.tracks import Track, TrackSource
+from livecap.session.wall_clock import WallClock
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
     Notice,
     SessionEnded,
+    SessionEvent,
     TextCommitted,
     TranscriptUpdate,
     UtteranceEnded,
@@ -120,98 +125,83 @@ def recover(folder: Path, recognition: EngineSettings, listener: Listener = lamb
     """
     session = cut_off(folder)
     ends = track_ends(session)
-    log = SessionLog.reopen(folder, session.n_facts, session.clock)
-    tracks: list[_Track] = []
-    engine: Engine | None = None
-    try:
+    with ExitStack() as stack:
+        log = SessionLog.reopen(folder, session.n_facts, session.clock)
+        stack.callback(log.close)
         publisher = _publisher(log, session, listener)
-        sounds = {label: _open_sound(path, ends[label]) for label, path in session.sounds.items()}
-        if any(sounds.values()):
+        tracks = []
+        for label, path in session.sounds.items():
+            if sound := _open_sound(path, ends[label]):
+                stack.callback(sound.close)
+                tracks.append(_RecoveredTrack(label, ends[label], sound))
+        if tracks:
 
             def notice(message: str) -> None:
                 publisher.publish(Notice(message, session.n_samples))
 
-            engine = Engine.load(recognition, notice)
-            tracks = [
-                _Track(label, ends[label], sound, engine.transcriber(label, notice))
-                for label, sound in sounds.items()
-                if sound
-            ]
+            engine = stack.enter_context(Engine.load(recognition, notice))
+            for each in tracks:
+                each.track.start(partial(engine.transcriber, each.track.label, notice))
+                stack.callback(each.track.close)
         _close_open(publisher, ends)
-        while active := [track for track in tracks if not track.is_done]:
-            min(active, key=lambda track: track.end_sample).advance(publisher)
-        recovery = Recovery(sum(track.seconds for track in tracks), sum(track.n_utterances for track in tracks))
-        n_samples = max([session.n_samples, *(track.end_sample for track in tracks)])
+        while active := [each for each in tracks if not each.is_done]:
+            for item in min(active, key=lambda each: each.track.end_sample).advance():
+                publisher.publish(item)
+        recovery = Recovery(sum(each.seconds for each in tracks), sum(each.n_utterances for each in tracks))
+        n_samples = max([session.n_samples, *(each.track.end_sample for each in tracks)])
         sentence = f"Cut off, and recovered afterwards: {recovery.seconds:.0f} s of sound were transcribed later."
         publisher.publish(Notice(sentence, n_samples, "info"))
         publisher.publish(SessionEnded(n_samples, RECOVERED))
-    finally:
-        for track in tracks:
-            track.close()
-        if engine is not None:
-            engine.close()
-        log.close()
     _delete_unsaved_sound(folder)
     return recovery
 
 
-class _Track:
+class _RecoveredTrack:
     """The kept sound of one track on its way to text."""
 
-    def __init__(self, label: str, end: TrackEnd, sound: Replay, transcriber: StreamingTranscriber) -> None:
-        self._label = label
-        self._first = end.next_utterance
+    def __init__(self, label: str, end: TrackEnd, sound: Replay) -> None:
+        self.track = Track(TrackSource(label, sound), WallClock(), StepCosts())
         self._reopened = end.open_pieces[0].utterance if end.open_pieces else None
-        """The utterance that is heard again; its new text is its settled one."""
-        self._sound = sound
-        self._transcriber = transcriber
-        self.end_sample = sound.first_sample
+        """The utterance that is heard again; its new text is its settled text."""
+        self._first = end.next_utterance if self._reopened is None else self._reopened
         self.n_utterances = 0
         self.is_done = False
 
     @property
     def seconds(self) -> float:
-        return (self.end_sample - self._sound.first_sample) / SAMPLE_RATE
+        return (self.track.end_sample - self.track.source.first_sample) / SAMPLE_RATE
 
-    def advance(self, publisher: Publisher) -> None:
-        """Decode the next piece of sound, or what is left at its end."""
-        chunk = self._sound.take()
-        if chunk is not None:
-            self.end_sample = chunk.end_sample
-            self._transcriber.accept(chunk)
-            if self._transcriber.ready:
-                self._publish(publisher, self._transcriber.step())
-        elif self._sound.ended:
-            self._publish(publisher, self._transcriber.flush())
-            while self._transcriber.n_unsettled:
-                settled = self._transcriber.settle()
-                publisher.publish(replace(settled, utterance=self._number(settled.utterance)))
+    def advance(self) -> Iterator[SessionEvent | TranscriptUpdate]:
+        """Decode the next block of sound, or what is left at the end."""
+        block = self.track.source.take()
+        if block is not None:
+            yield from self._in_session(self.track.hear(block))
+        elif self.track.source.ended:
+            yield from self._in_session(self.track.finish())
+            yield from self._in_session(iter(self.track.settle, None))
             self.is_done = True
 
-    def close(self) -> None:
-        self._transcriber.close()
-        self._sound.close()
-
-    def _number(self, utterance: int) -> int:
-        """The utterance's number in the whole session."""
-        if self._reopened is not None:
-            return self._reopened + utterance
-        return self._first + utterance
-
-    def _publish(self, publisher: Publisher, updates: Iterable[TranscriptUpdate]) -> None:
-        for update in updates:
-            update = replace(update, utterance=self._number(update.utterance))
-            if update.final and update.stable:
-                self.n_utterances += 1
-            if update.utterance != self._reopened:
-                publisher.publish_update(update)
-            elif update.final and update.stable:
-                publisher.publish(
-                    UtteranceSettled(
-                        update.track, update.utterance, update.stable, update.start_sample, update.end_sample,
-                        update.language, update.words,
-                    )
-                )  # fmt: skip
+    def _in_session(
+        self, items: Iterable[SessionEvent | TranscriptUpdate]
+    ) -> Iterator[SessionEvent | TranscriptUpdate]:
+        """The items with utterances numbered as in the whole session, without what the log has already."""
+        for item in items:
+            match item:
+                case UtteranceSettled():
+                    yield replace(item, utterance=self._first + item.utterance)
+                case TranscriptUpdate():
+                    update = replace(item, utterance=self._first + item.utterance)
+                    has_text = update.final and bool(update.stable)
+                    self.n_utterances += has_text
+                    if update.utterance != self._reopened:
+                        yield update
+                    elif has_text:
+                        span = update.start_sample, update.end_sample
+                        yield UtteranceSettled(
+                            update.track, update.utterance, update.stable, *span, update.language, update.words
+                        )
+                case Notice():
+                    yield item
 
 
 def cut_off(folder: Path) -> RecordedSession:
@@ -228,12 +218,9 @@ def cut_off(folder: Path) -> RecordedSession:
     return session
 
 
-def _publisher(log: SessionLog, session: RecordedSession, listener: Listener | None = None) -> Publisher:
+def _publisher(log: SessionLog, session: RecordedSession, *listeners: Listener) -> Publisher:
     started = time.monotonic()
-    publisher = Publisher(log, lambda: session.wall_seconds + time.monotonic() - started)
-    publisher.listeners += [listener] if listener else []
-    publisher.running = True
-    return publisher
+    return Publisher(log, lambda: session.wall_seconds + time.monotonic() - started, *listeners)
 
 
 def _close_open(publisher: Publisher, ends: dict[str, TrackEnd]) -> None:

@@ -1,4 +1,4 @@
-"""What a session is doing, now: one value that the screen polls and never changes."""
+"""SessionStatus: what a session is doing now, as one immutable value that the screen polls."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +14,7 @@ class State(Enum):
     LISTENING = "listening"
     PAUSED = "paused"
     FINISHING = "finishing"
-    """No more sound; what had arrived is still being decoded."""
+    """No more sound will arrive; what had arrived is still being decoded."""
     ENDED = "ended"
     FAILED = "failed"
     """Ended by an error; the log so far is kept."""
@@ -22,22 +22,29 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrackStatus:
-    """One track, now."""
+    """What one track is doing now."""
 
     label: str
-    """"me", "them"; "" where there is one track."""
+    """"me", "them"; "" for a single track."""
     source: str
+    """Name of the device or file."""
     arrived_samples: int
+    """How much sound has arrived, at 16 kHz: the track's clock."""
     decoded_samples: int
+    """How much of it is decoded, silent, or waits for a step that is not due yet."""
     level: float
+    """Peak of the last 100 ms, 0..1."""
     speaking: bool
     language: str | None
+    """Detected or forced; None before the model has named one."""
     trouble: str | None
-    """What is wrong with its source now: "away", "silent" (exact zeros for seconds), or None."""
+    """What is wrong with its source now, such as "away" or "silent" (exact zeros for seconds); None if nothing is."""
+    n_gaps: int = 0
+    gap_samples: int = 0
 
     @property
     def lag_seconds(self) -> float:
-        """Sound waiting to be decoded."""
+        """Sound that waits to be decoded."""
         return max(0, self.arrived_samples - self.decoded_samples) / SAMPLE_RATE
 
 
@@ -46,39 +53,59 @@ class SessionStatus:
     """A snapshot. Every number is true now, or None."""
 
     state: State
-    source: str
-    """Of two tracks both, with " + " between."""
     model: str
+    """The model's name for people."""
     live: bool
-    """True: times are wall times; False: a recording, times are elapsed."""
+    """True: times are times of day; False: a recording, times are elapsed time."""
     started_wall: float
     """Unix time of sample 0."""
-    arrived_samples: int
-    """Sound heard so far, at 16 kHz: the session's clock."""
-    decoded_samples: int
-    """Sound that is decoded, silent, or not due yet because a step waits for more. Of several tracks, of the one that
-    lags most."""
-    level: float
-    """Peak of the last 100 ms, 0..1; of the loudest track."""
-    speaking: bool
-    language: str | None
-    """Detected or forced."""
-    language_forced: bool
+    forced_language: str | None
     rtf: float | None
-    """Compute time over sound time of the last steps; None before the first."""
-    n_gaps: int
-    gap_samples: int
+    """Compute time over sound time of the last steps; None before the first step."""
     log_path: str | None
     error: str | None
     """Why the session failed, in one line."""
-    log_trouble: str | None = None
-    """Why the log cannot be written now, in one line; facts wait in memory."""
-    tracks: tuple[TrackStatus, ...] = ()
+    tracks: tuple[TrackStatus, ...]
     """At least one."""
+    log_trouble: str | None = None
+    """Why the log cannot be written now, in one line; the facts wait in memory."""
     muted: bool = False
-    """Sound is heard as silence, because a person wants it so; the clock goes on."""
+    """Sound is replaced by silence on the user's request; the clock goes on."""
+
+    @property
+    def source(self) -> str:
+        """Names of all sources, with " + " between."""
+        return " + ".join(track.source for track in self.tracks)
+
+    @property
+    def arrived_samples(self) -> int:
+        """Sound that has arrived so far, at 16 kHz: the session's clock."""
+        return max(track.arrived_samples for track in self.tracks)
 
     @property
     def lag_seconds(self) -> float:
-        """Sound waiting to be decoded."""
-        return max(0, self.arrived_samples - self.decoded_samples) / SAMPLE_RATE
+        """Sound that waits to be decoded, of the track that lags most."""
+        return max(track.lag_seconds for track in self.tracks)
+
+    @property
+    def level(self) -> float:
+        """Level of the loudest track."""
+        return max(track.level for track in self.tracks)
+
+    @property
+    def speaking(self) -> bool:
+        return any(track.speaking for track in self.tracks)
+
+    @property
+    def language(self) -> str | None:
+        """Detected or forced: of a track that speaks now, else of any."""
+        speaking_first = sorted(self.tracks, key=lambda track: not track.speaking)
+        return next((track.language for track in speaking_first if track.language), self.forced_language)
+
+    @property
+    def n_gaps(self) -> int:
+        return sum(track.n_gaps for track in self.tracks)
+
+    @property
+    def gap_samples(self) -> int:
+        return sum(track.gap_samples for track in self.tracks)

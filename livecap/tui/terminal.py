@@ -24,11 +24,11 @@ from livecap.tui.screens.live_screen import LiveScreen
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from livecap.session.requests import SteeredSession
+    from livecap.session.live import LiveSession
 
 
 def run_app(
-    session: "SteeredSession",
+    session: "LiveSession",
     native_log: Path,
     settings: Settings | None = None,
     *,

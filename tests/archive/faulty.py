@@ -77,9 +77,8 @@ def gaps(start: int, n: int) -> list[AudioGap]:
 
 
 def begin(parent: Path, disk: Disk | None = None) -> tuple[SessionLog, "Troubles"]:
-    log = SessionLog(parent, STARTED, disk)
     troubles = Troubles()
-    log.on_trouble = troubles
+    log = SessionLog(parent, STARTED, disk, troubles)
     log.append(header(log.session), 0.0)
     return log, troubles
 

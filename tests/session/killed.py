@@ -13,10 +13,8 @@ IMPORTED = [
     "livecap.audio_in.pipe",
     "livecap.audio_in.replay",
     "livecap.cli.run",
-    "livecap.model.checkpoint.load",
-    "livecap.session.requests",
-    "livecap.stream.settling",
-    "livecap.stream.transcriber",
+    "livecap.engine",
+    "livecap.session.live",
     "pytest",  # which every process imports that is started by a test
     "tests.archive.victims",
 ]

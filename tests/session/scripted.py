@@ -1,4 +1,4 @@
-"""A source and a transcriber that do as they are told, for rules about sessions."""
+"""A source, a transcriber and an engine that follow a script, to test sessions without a model."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from livecap.audio_in.source import AudioBlock, AudioSource
 from livecap.engine import EngineSettings
 from livecap.errors import ModelError
 from livecap.session.live import LiveSession
+from livecap.session.notices import Notices
 from livecap.session.tracks import TrackSource
 from livecap.stream.prompt_window import StepStatistics
 from livecap.transcript import SessionEvent, TranscriptUpdate
@@ -22,7 +23,7 @@ SECOND = 16_000
 
 
 class ScriptedSource(AudioSource):
-    """Hands over one second after another, each when it is let."""
+    """Yields one second of sound after another; with a gate, one for each time that it is released."""
 
     level = 0.0
     first_sample = arrived_samples = 0
@@ -75,7 +76,7 @@ class ScriptedSource(AudioSource):
 
 
 class ScriptedTranscriber:
-    """A word a second: `w0 w1 w2`; all of it is stable one word later, final at the end."""
+    """Recognises one word a second: `w0 w1 w2`. A word is stable once the next one is heard."""
 
     language = "English"
     speaking = True
@@ -97,9 +98,9 @@ class ScriptedTranscriber:
     def ready(self) -> bool:
         return True
 
-    def accept(self, chunk: AudioBlock) -> None:
+    def accept(self, block: AudioBlock) -> None:
         self._n += 1
-        self.decoded_samples = chunk.end_sample
+        self.decoded_samples = block.end_sample
 
     def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         if self._fault is not None and self._n == 2:
@@ -108,8 +109,6 @@ class ScriptedTranscriber:
 
     def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         yield self._update(self._n, final=True)
-
-    finish = flush
 
     def close(self) -> None:
         self.closed = True
@@ -122,7 +121,7 @@ class ScriptedTranscriber:
 
 
 class ScriptedEngine:
-    """Makes scripted transcribers; has no model."""
+    """Makes scripted transcribers. The model `missing` cannot be loaded."""
 
     def __init__(self, make: Callable[[str], object], settings: EngineSettings) -> None:
         """
@@ -147,7 +146,7 @@ class ScriptedEngine:
 
 
 def engine_of(make: Callable[[str], object]) -> Any:
-    """What loads such an engine, for a session."""
+    """A function that loads such an engine, for a session."""
     return lambda settings, on_notice: ScriptedEngine(make, settings)
 
 
@@ -160,11 +159,9 @@ def make_session(
     make: Callable[[str], object] = lambda track: ScriptedTranscriber(track=track),
     disk: Disk | None = None,
 ) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
-    """A session that is not started, and all that its listener will be told; of one source, or of several by label."""
-    log = SessionLog(folder, STARTED, disk)
+    """A session that is not started, with one source or several by label, and a list to start it with."""
+    notices = Notices()
+    log = SessionLog(folder, STARTED, disk, notices.on_log_trouble)
     sources = source if isinstance(source, dict) else {"": source}
-    tracks = [TrackSource(label, each) for label, each in sources.items()]  # type: ignore[arg-type]
-    session = LiveSession(tracks, SCRIPTED, log, load_engine=engine_of(make))
-    told: list[SessionEvent | TranscriptUpdate] = []
-    session.add_listener(told.append)
-    return session, told
+    tracks = [TrackSource(label, each) for label, each in sources.items()]
+    return LiveSession(tracks, SCRIPTED, log, notices=notices, load_engine=engine_of(make)), []

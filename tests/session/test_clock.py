@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.archive.clock import ANCHOR_SECONDS, SessionClock, WallClock, elapsed, short_elapsed
-from livecap.transcript import ClockAnchored, Resumed, SessionStarted
+from livecap.archive.clock import SessionClock, elapsed, short_elapsed
+from livecap.session.wall_clock import ANCHOR_SECONDS, WallClock
+from livecap.transcript import ClockAnchored, Notice, Resumed, SessionStarted
 
 LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
 HOUR = 3600.0
@@ -55,8 +56,8 @@ def test_a_clock_that_is_moved_moves_no_time_of_the_session_until_its_end(step: 
         if minute == 5:
             clocks.system += step
         sample = round(wall.elapsed_seconds * 16_000)
-        if anchor := wall.anchor("", sample):
-            live.note(anchor)
+        for fact in wall.anchor("", sample):
+            live.note(fact)
         shown.append(live.wall(sample))
         clocks.pass_by(60)
     assert [(b - a).total_seconds() for a, b in zip(shown, shown[1:], strict=False)] == pytest.approx([60.0] * 9)
@@ -68,23 +69,26 @@ def test_a_clock_that_is_moved_moves_no_time_of_the_session_until_its_end(step: 
 def test_a_moved_clock_is_told_at_once_and_a_drifting_one_every_minute() -> None:
     clocks = Clocks()
     wall = clocks.wall()
-    assert wall.anchor("", 0) is None
+    assert list(wall.anchor("", 0)) == []
     clocks.pass_by(ANCHOR_SECONDS)
     clocks.system += 0.3
-    anchor = wall.anchor("", 960_000)
-    assert anchor and anchor.step_seconds == 0.0
+    [anchor] = wall.anchor("", 960_000)
+    assert isinstance(anchor, ClockAnchored) and anchor.step_seconds == 0.0
     clocks.pass_by(1)
-    assert wall.anchor("", 976_000) is None
+    assert list(wall.anchor("", 976_000)) == []
     clocks.system += HOUR
-    anchor = wall.anchor("", 976_000)
-    assert anchor and anchor.step_seconds == pytest.approx(HOUR, abs=0.5)
+    anchor, notice = wall.anchor("", 976_000)
+    assert isinstance(anchor, ClockAnchored) and anchor.step_seconds == pytest.approx(HOUR, abs=0.5)
+    assert isinstance(notice, Notice) and "was moved by +3600 s" in notice.message
+    [other_track] = wall.anchor("them", 976_000)
+    assert isinstance(other_track, ClockAnchored), "the user is told once"
 
 
 def test_sleep_is_time_that_passed() -> None:
     clocks = Clocks()
     wall = clocks.wall()
     clocks.pass_by(8 * HOUR)
-    assert wall.step_seconds == 0.0
+    assert wall.shift_seconds == 0.0
     assert wall.elapsed_seconds == 8 * HOUR
 
 
@@ -106,7 +110,7 @@ def test_summer_time_changes_nothing_within_a_session(change: str) -> None:
     clock = SessionClock(True, datetime.fromisoformat(wall.now()))
     before = clock.at(0)
     clocks.pass_by(120)
-    assert wall.step_seconds == 0.0
+    assert wall.shift_seconds == 0.0
     clock.note(ClockAnchored("", 120 * 16_000, wall.now()))
     after = clock.at(120 * 16_000)
     assert (datetime.strptime(after, "%H:%M:%S") - datetime.strptime(before, "%H:%M:%S")).total_seconds() == 120
@@ -137,8 +141,8 @@ def test_a_day_with_a_fast_sound_card_stays_within_80_ms_of_the_wall() -> None:
     for _ in range(24 * 60):
         clocks.pass_by(60.0)
         sample = round(wall.elapsed_seconds * 16_000 * (1 + ppm / 1e6))
-        if anchor := wall.anchor("", sample):
-            clock.note(anchor)
+        for fact in wall.anchor("", sample):
+            clock.note(fact)
         shown = clock.wall(sample)
         worst = max(worst, abs((shown - datetime.fromisoformat(wall.now())).total_seconds()))
     assert worst < 0.08

@@ -118,8 +118,7 @@ def test_a_killed_replay_loses_nothing_that_it_has_shown(tmp_path: Path, lot: in
 
 def test_what_a_killed_replay_had_heard_is_recovered(tmp_path: Path) -> None:
     running = Running(replay, tmp_path, "--stdin", sound=clip(random.Random(3)))
-    while b'"text_committed"' not in running.line():
-        pass
+    assert any(b'"text_committed"' in line for line in iter(running.line, b""))
     running.kill(after_seconds=0)
     [folder] = tmp_path.iterdir()
     session = RecordedSession(folder)

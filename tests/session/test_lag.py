@@ -59,8 +59,6 @@ class HalfSpeed(ScriptedTranscriber):
     def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         yield TranscriptUpdate("", 0, "all", "", 0, self.decoded_samples, "English", True)
 
-    finish = flush
-
     def deliver(self) -> None:
         self.ear.hear(second(self.n_delivered))
         self.n_delivered += 1
@@ -82,10 +80,9 @@ def test_half_speed_for_ten_minutes_loses_no_sample_and_needs_no_memory(tmp_path
         sound_folder=folder,
     )
     told: list[SessionEvent | TranscriptUpdate] = []
-    session.add_listener(told.append)
     tracemalloc.start()
     try:
-        session.start()
+        session.start(told.append)
         assert session.wait(60)
     finally:
         tracemalloc.stop()

@@ -22,6 +22,7 @@ from livecap.transcript import (
     UtteranceEnded,
     from_json,
 )
+from tests.audio_in.waiting import eventually
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
 
 
@@ -31,7 +32,7 @@ def logged(folder: Path) -> list[SessionEvent | TranscriptUpdate]:
 
 def test_committed_text_adds_up_to_the_utterance(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(6)]))
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     committed = "".join(e.text for e in told if isinstance(e, TextCommitted))
     [ended] = [e for e in told if isinstance(e, UtteranceEnded)]
@@ -48,15 +49,14 @@ def test_the_log_has_the_words_before_anyone_is_told(tmp_path: Path) -> None:
         if not isinstance(item, TranscriptUpdate):
             assert logged(session.log_folder)[-1] == item
 
-    session.add_listener(check)
-    session.start()
+    session.start(check)
     assert session.wait(20)
     assert session.status.error is None
 
 
 def test_the_log_has_every_fact_and_no_update(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(4)]))
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     assert logged(session.log_folder) == [item for item in told if not isinstance(item, TranscriptUpdate)]
     transcript = (session.log_folder / "transcript.md").read_text()
@@ -65,7 +65,7 @@ def test_the_log_has_every_fact_and_no_update(tmp_path: Path) -> None:
 
 def test_lost_sound_is_a_gap(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, ScriptedSource([0, SECOND, 5 * SECOND]))
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     assert [e for e in told if isinstance(e, AudioGap)] == [AudioGap("", 2 * SECOND, 5 * SECOND)]
     assert session.status.n_gaps == 1 and session.status.gap_samples == 3 * SECOND
@@ -74,9 +74,8 @@ def test_lost_sound_is_a_gap(tmp_path: Path) -> None:
 def test_stop_decodes_what_was_heard(tmp_path: Path) -> None:
     gate = threading.Semaphore(3)
     session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(100)], gate))
-    session.start()
-    while session.status.decoded_samples < 3 * SECOND:
-        pass
+    session.start(told.append)
+    eventually(lambda: session.status.tracks[0].decoded_samples == 3 * SECOND)
     session.stop()
     assert session.wait(20)
     assert [e.text for e in told if isinstance(e, UtteranceEnded)] == ["w0 w1 w2"]
@@ -89,9 +88,8 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, source)
     session.pause()
     assert not source.paused, "nothing to pause yet"
-    session.start()
-    while not told:
-        pass
+    session.start(told.append)
+    eventually(lambda: told)
     session.pause()
     session.pause()
     assert source.paused
@@ -112,7 +110,7 @@ def test_a_fault_keeps_what_was_said_and_is_told_in_one_line(tmp_path: Path, fau
     session, told = make_session(
         tmp_path, ScriptedSource([i * SECOND for i in range(6)]), lambda track: ScriptedTranscriber(fault)
     )
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     assert session.status.state is State.FAILED
     assert session.status.error and "\n" not in session.status.error
@@ -127,7 +125,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_session(tmp_path: Path) -> None:
         raise AudioError("no model")
 
     session, told = make_session(tmp_path, ScriptedSource([0]), make)
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     assert session.status.error == "no model"
     assert isinstance(told[-1], SessionEnded)
@@ -144,13 +142,11 @@ def test_a_full_disk_is_told_and_ends_nothing(tmp_path: Path) -> None:
 
     disk, gate = FullDisk(), threading.Semaphore(1)
     session, told = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(4)], gate), disk=disk)
-    session.start()
-    while session.status.decoded_samples < SECOND:
-        pass
+    session.start(told.append)
+    eventually(lambda: session.status.tracks[0].decoded_samples == SECOND)
     disk.full = True
     gate.release()
-    while not any(isinstance(e, Notice) and "No space left" in e.message for e in told):
-        pass
+    eventually(lambda: any(isinstance(e, Notice) and "No space left" in e.message for e in told))
     assert session.status.log_trouble
     disk.full = False
     gate.release(5)

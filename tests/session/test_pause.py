@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from livecap.audio_in.replay import Replay
 from livecap.cli.run import make_session
 from livecap.settings.fields import Settings
 from livecap.transcript import Paused, Resumed, SessionEnded, SessionEvent, TranscriptUpdate, UtteranceEnded
@@ -21,10 +20,8 @@ def test_what_was_said_before_a_pause_becomes_stable_in_it(tmp_path: Path) -> No
         if isinstance(item, TranscriptUpdate) and item.final and not any(isinstance(e, Resumed) for e in told):
             session.resume()
 
-    session.add_listener(listen)
-    session.start()
+    session.start(listen)
     assert session.wait(120)
-    assert isinstance(session._tracks[0].source, Replay)
     kinds = [type(item) for item in told]
     assert kinds.index(Paused) < kinds.index(Resumed)
     during = told[kinds.index(Paused) : kinds.index(Resumed)]

@@ -11,17 +11,20 @@ import soundfile
 
 from livecap import engine
 from livecap.archive.log import SessionLog
-from livecap.archive.steps import recorded_steps
+from livecap.archive.steps import Step, StepsFile, recorded_steps
 from livecap.audio_in.source import AudioBlock, AudioSource
 from livecap.audio_in.spool import Spool
-from livecap.cli import run as cli_session
-from livecap.cli.run import engine_settings, make_session
-from livecap.session.requests import SteeredSession
+from livecap.cli.recognition import engine_settings
+from livecap.cli.run import make_session
+from livecap.cli.sound import open_sound
+from livecap.session.live import LiveSession
+from livecap.session.notices import Notices
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import TrackSource
 from livecap.settings.fields import Settings
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, UtteranceSettled
+from tests.archive.facts import said, write
 from tests.archive.when import STARTED
 
 SECOND = 16_000
@@ -91,11 +94,10 @@ class Scripted(AudioSource):
 Said = list[tuple[object, ...]]
 
 
-def said_by(session: SteeredSession) -> Said:
+def said_by(session: LiveSession) -> Said:
     """The text events of a whole session, without the times of their writing."""
     told: list[SessionEvent | TranscriptUpdate] = []
-    session.add_listener(told.append)
-    session.start()
+    session.start(told.append)
     assert session.wait(120) and session.status.error is None
     kinds = (TextCommitted, UtteranceEnded, UtteranceSettled, AudioGap, TranscriptUpdate)
     return [(type(item).__name__, item) for item in told if isinstance(item, kinds)]
@@ -108,7 +110,7 @@ def uneven_costs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Uneven(StreamingTranscriber):
         def __init__(self, *arguments: object, **options: object) -> None:
-            super().__init__(*arguments, clock=lambda: next(moments), **options)  # type: ignore[arg-type]
+            super().__init__(*arguments, now=lambda: next(moments), **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(engine, "StreamingTranscriber", Uneven)
 
@@ -121,13 +123,8 @@ def test_a_disturbed_session_says_the_same_again(tmp_path: Path, pace: float | N
     log = SessionLog(tmp_path, STARTED)
     source, folder = Scripted(sound, LIVE), SoundFolder(log.folder, save=True)
     folder.add("", source.spool)
-    live = SteeredSession(
-        [TrackSource("", source)],  # type: ignore[arg-type]
-        engine_settings(settings),
-        log,
-        sound_folder=folder,
-    )
-    source.do = lambda act: live._end_utterances()
+    live = LiveSession([TrackSource("", source)], engine_settings(settings), log, sound_folder=folder)
+    source.do = lambda act: live.requests.end_utterance()
     first = said_by(live)
     steps = recorded_steps(live.log_folder)[""]
     assert len({step.step_samples for step in steps}) > 5, "its steps were of many lengths"
@@ -145,11 +142,16 @@ def differences(first: Said, second: Said) -> Iterator[tuple[object, object]]:
         yield from ((one, two) for one, two in itertools.zip_longest(*told) if one != two)
 
 
-def test_other_steps_can_be_asked_for(tmp_path: Path) -> None:
-    settings = Settings(replay=tmp_path, chunk_seconds=2.0)
-    from livecap.session.recorded_source import RecordedSound
-
-    recorded = RecordedSound.__new__(RecordedSound)
-    recorded.steps = (object(),)  # type: ignore[assignment]
-    assert cli_session.steps_of(recorded, settings) == ()
-    assert cli_session.steps_of(recorded, replace(settings, chunk_seconds=None)) == recorded.steps
+def test_recorded_steps_are_repeated_unless_the_user_asks_for_another_chunk(tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    (folder / "audio").mkdir(parents=True)
+    (folder / "session.jsonl").write_bytes((write(tmp_path, said(["Good."])) / "session.jsonl").read_bytes())
+    soundfile.write(folder / "audio" / "sound.wav", np.zeros(2 * SECOND), SECOND)
+    step = Step(SECOND, 8_000)
+    steps_file = StepsFile(folder / "audio")
+    steps_file.note("", step)
+    steps_file.close()
+    for chunk_seconds, steps in [(None, (step,)), (2.0, ())]:
+        [track] = open_sound(Settings(replay=folder, chunk_seconds=chunk_seconds), Notices())
+        assert track.steps == steps
+        track.source.close()

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.audio_in.replay import Replay
+from livecap.audio_in.source import AudioBlock
 from livecap.errors import AudioError
-from livecap.session.requests import SteeredSession
+from livecap.session.live import LiveSession
 from livecap.session.tracks import TrackSource
+from livecap.stream.config import StreamConfig
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import (
     CaptureReport,
@@ -28,8 +31,9 @@ from livecap.transcript import (
     UtteranceEnded,
 )
 from tests.archive.when import STARTED
-from tests.audio_in.waiting import blocks
+from tests.audio_in.waiting import blocks, eventually
 from tests.session.scripted import SCRIPTED, SECOND, ScriptedSource, ScriptedTranscriber, engine_of
+from tests.stream.scripted import ScriptedDetector, ScriptedRecogniser, ScriptedTokenizer, Word, speech
 
 N_SECONDS = 120
 Told = list[SessionEvent | TranscriptUpdate]
@@ -38,31 +42,32 @@ Told = list[SessionEvent | TranscriptUpdate]
 class Hears(ScriptedTranscriber):
     """The n-th second of the recording is the word `n`."""
 
-    def __init__(self, track: str = "", first: int = 0) -> None:
+    def __init__(self, track: str = "", before_work: Callable[[], None] = lambda: None) -> None:
         super().__init__(track=track)
+        self._before_work = before_work
         self._words: list[str] = []
-        self._index = first
+        self._index = 0
         self._begin = 0
 
     def go_on_from(self, other: "Hears", sample: int | None = None) -> None:
         self._index = other._index
         self.decoded_samples = other.decoded_samples if sample is None else sample
 
-    def accept(self, chunk):  # type: ignore[no-untyped-def]
+    def accept(self, block: AudioBlock) -> None:
         if not self._words:
-            self._begin = chunk.start_sample
-        self._words += [str(round(value * 1000)) for value in chunk.samples[-chunk.start_sample % SECOND :: SECOND]]
-        self.decoded_samples = chunk.end_sample
+            self._begin = block.start_sample
+        self._words += [str(round(value * 1000)) for value in block.samples[-block.start_sample % SECOND :: SECOND]]
+        self.decoded_samples = block.end_sample
 
     def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        self._before_work()
         yield self._said(False)
 
     def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        self._before_work()
         if self.decoded_samples > self._begin and self._words:
             yield self._said(True)
             self._words, self._index, self._begin = [], self._index + 1, self.decoded_samples
-
-    finish = flush
 
     def _said(self, final: bool) -> TranscriptUpdate:
         text, partial = " ".join(self._words), "" if final else " "
@@ -76,42 +81,68 @@ def recording(folder: Path, n_seconds: int = N_SECONDS, name: str = "talk.wav") 
     return folder / name
 
 
+class Started(Replay):
+    """Its clock runs from the first `take` on."""
+
+    has_started = False
+
+    def take(self) -> AudioBlock | None:
+        block = super().take()
+        self.has_started = True
+        return block
+
+
 class Listening:
     """A session over recordings, at a pace that only `passes` moves."""
 
     def __init__(self, folder: Path, *paths: Path, pace: float | None = 1.0, **options: float) -> None:
         self.now = 0.0
-        self.sources = [Replay(path, pace, now=lambda: self.now, **options) for path in paths]
+        self._free, self._is_held = threading.Event(), False
+        self._free.set()
+        self.sources = [Started(path, pace, now=lambda: self.now, **options) for path in paths]
         labels = ["me", "them"] if len(paths) == 2 else [""]
         self.told: Told = []
         tracks = [TrackSource(label, source) for label, source in zip(labels, self.sources, strict=True)]
-        self.session = SteeredSession(tracks, SCRIPTED, SessionLog(folder, STARTED), load_engine=engine_of(Hears))
-        self.session.add_listener(self.told.append)
-        self.session.start()
-        self.until(lambda: self.session._publisher.running)
+        make = engine_of(lambda track: Hears(track, self._hold))
+        self.session = LiveSession(tracks, SCRIPTED, SessionLog(folder, STARTED), load_engine=make)
+        self.session.start(self.told.append)
+        eventually(lambda: self.told)
         self.passes(0)
 
-    def until(self, condition: Callable[[], object]) -> None:
-        never = threading.Event()
-        for _ in range(5000):
-            if condition():
-                return
-            never.wait(0.002)
-        raise AssertionError("it never happened")
+    def _hold(self) -> None:
+        """On the decode thread."""
+        if not self._free.is_set():
+            self._is_held = True
+            assert self._free.wait(20)
+
+    @contextmanager
+    def held(self, begin: Callable[[], None] | None = None) -> Iterator[None]:
+        """The decode thread waits in a transcriber, which works because of `begin`, or of a second of sound."""
+        self._is_held = False
+        self._free.clear()
+        if begin is None:
+            self.now += 1
+        else:
+            begin()
+        eventually(lambda: self._is_held)
+        yield
+        self._free.set()
 
     def passes(self, seconds: float) -> None:
         """Time, and all that is due is decoded."""
-        self.until(lambda: all(source._started for source in self.sources))
+        eventually(lambda: all(source.has_started for source in self.sources))
         self.now += seconds
-        tracks = self.session._tracks
-        self.until(
-            lambda: all(track.end_sample == track.source.arrived_samples or track.source.ended for track in tracks)
+        eventually(
+            lambda: all(
+                source.ended or track.lag_seconds == 0
+                for source, track in zip(self.sources, self.session.status.tracks, strict=True)
+            )
         )
 
     def seek(self, seconds: float) -> None:
         n = len(self.all(Jumped))
-        self.session.seek(seconds)
-        self.until(lambda: len(self.all(Jumped)) == n + len(self.sources))
+        self.session.requests.seek(seconds)
+        eventually(lambda: len(self.all(Jumped)) == n + len(self.sources))
 
     def all(self, kind: type) -> list:  # type: ignore[type-arg]
         return [item for item in self.told if isinstance(item, kind)]
@@ -169,13 +200,23 @@ def test_what_was_said_stays_and_the_log_has_the_jump_behind_it(tmp_path: Path) 
 def test_keys_that_are_pressed_fast_add_up_to_one_jump(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
-    with heard.session._publisher.lock:  # the decode thread waits here
+    with heard.held():
         for _ in range(4):
-            heard.session.seek(5)
-        heard.session.seek(-10)
-    heard.until(lambda: heard.all(Jumped))
+            heard.session.requests.seek(5)
+        heard.session.requests.seek(-10)
+    eventually(lambda: heard.all(Jumped))
     heard.end()
-    assert heard.session.status.arrived_samples == 12 * SECOND
+    assert heard.session.status.arrived_samples == 13 * SECOND and len(heard.all(Jumped)) == 1
+
+
+def test_a_seek_while_another_is_carried_out_counts_from_its_place(tmp_path: Path) -> None:
+    heard = Listening(tmp_path, recording(tmp_path))
+    heard.passes(2)
+    with heard.held(lambda: heard.session.requests.seek(20)):
+        heard.session.requests.seek(20)
+    eventually(lambda: heard.all(Jumped))
+    heard.end()
+    assert heard.session.status.arrived_samples == 42 * SECOND
 
 
 def test_both_ends_are_walls_and_only_the_end_itself_ends_the_session(tmp_path: Path) -> None:
@@ -183,10 +224,10 @@ def test_both_ends_are_walls_and_only_the_end_itself_ends_the_session(tmp_path: 
     heard.passes(4)
     heard.seek(-30)
     assert heard.session.status.arrived_samples == 20 * SECOND
-    heard.session.seek(-5)  # nowhere to go
+    heard.session.requests.seek(-5)  # nowhere to go
     heard.seek(600)
     assert heard.session.status.arrived_samples == 59 * SECOND
-    heard.session.seek(5)
+    heard.session.requests.seek(5)
     heard.passes(0.5)
     heard.now += 1
     assert heard.session.wait(20)
@@ -198,7 +239,7 @@ def test_a_paused_recording_goes_on_where_a_person_went_meanwhile(tmp_path: Path
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(5)
     heard.session.pause()
-    heard.until(lambda: words(heard.told))
+    eventually(lambda: words(heard.told))
     heard.seek(30)
     heard.seek(-5)
     assert heard.session.status.arrived_samples == 30 * SECOND
@@ -212,7 +253,7 @@ def test_a_paused_recording_goes_on_where_a_person_went_meanwhile(tmp_path: Path
 def test_both_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path), recording(tmp_path, 10, "short.wav"))
     heard.passes(15)
-    heard.until(lambda: len(heard.session._listening) == 1)
+    eventually(lambda: words(heard.told))
     heard.seek(-8)
     heard.passes(2)
     told = heard.end()
@@ -225,9 +266,9 @@ def test_both_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None
 def test_an_utterance_ends_where_the_key_was_pressed_though_it_is_decoded_later(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
-    with heard.session._publisher.lock:  # the decode thread waits here
-        heard.now += 5
-        heard.session.end_utterance()
+    with heard.held():
+        heard.now += 4
+        heard.session.requests.end_utterance()
         heard.now += 4
     heard.passes(0)
     assert words(heard.end()) == [span(0, 7), span(7, 11)] and balanced(heard.told)
@@ -236,8 +277,8 @@ def test_an_utterance_ends_where_the_key_was_pressed_though_it_is_decoded_later(
 def test_a_pause_ends_what_was_said_though_it_is_decoded_later(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
-    with heard.session._publisher.lock:
-        heard.now += 5
+    with heard.held():
+        heard.now += 4
         heard.session.pause()
         heard.now += 60
         heard.session.resume()
@@ -249,21 +290,20 @@ def test_a_pause_ends_what_was_said_though_it_is_decoded_later(tmp_path: Path) -
 def test_what_is_told_before_the_session_starts_is_told_by_it(tmp_path: Path) -> None:
     source = TrackSource("", Replay(recording(tmp_path, 1), None))
     log = SessionLog(tmp_path, STARTED)
-    session = SteeredSession([source], SCRIPTED, log, load_engine=engine_of(Hears))
+    session = LiveSession([source], SCRIPTED, log, load_engine=engine_of(Hears))
     told: Told = []
-    session.add_listener(told.append)
     session.notice("The microphone is gone.")
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     assert [event.message for event in told if isinstance(event, Notice)] == ["The microphone is gone."]
 
 
 def test_a_live_session_cannot_be_gone_back_in(tmp_path: Path) -> None:
-    source = TrackSource("", ScriptedSource([]))  # type: ignore[arg-type]
-    session = SteeredSession([source], SCRIPTED, SessionLog(tmp_path, STARTED))
-    with pytest.raises(AudioError, match="in a recording"):
-        session.seek(-5)
-    session._log.close()
+    log = SessionLog(tmp_path, STARTED)
+    session = LiveSession([TrackSource("", ScriptedSource([]))], SCRIPTED, log)
+    with pytest.raises(AudioError, match="only a recording"):
+        session.requests.seek(-5)
+    log.close()
 
 
 def test_the_transcript_has_sound_that_was_heard_again_once(tmp_path: Path) -> None:
@@ -310,7 +350,26 @@ def test_lost_sound_is_lost_again_wherever_one_comes_from(tmp_path: Path) -> Non
 
 def test_a_new_transcriber_counts_on_and_begins_at_the_place() -> None:
     """What a session asks of the real one, which needs no model for it."""
-    one, two = (StreamingTranscriber.__new__(StreamingTranscriber) for _ in range(2))
-    one._n_utterances, one._heard_until = 3, 500
-    two.go_on_from(one, 40)
-    assert two._n_utterances == 3 and two.decoded_samples == 40
+    spoken = speech([0.5, 0.2, 1.5, 0.2])  # two utterances
+    config = StreamConfig()
+
+    def made(words: list[Word]) -> StreamingTranscriber:
+        return StreamingTranscriber(
+            ScriptedRecogniser(words),
+            ScriptedTokenizer(),  # type: ignore[arg-type]
+            config,
+            make_detector=lambda: ScriptedDetector(words),  # type: ignore[arg-type,return-value]
+        )
+
+    one = made(spoken)
+    one.accept(AudioBlock(0, np.zeros(5 * SECOND, np.float32)))
+    assert {update.utterance for update in one.flush()} == {0, 1}
+    place = 60 * SECOND
+    later = [Word(word.token, word.start + place, word.end + place) for word in spoken]
+    two = made(later)
+    two.go_on_from(one, place)
+    assert two.decoded_samples == place
+    two.accept(AudioBlock(place, np.zeros(5 * SECOND, np.float32)))
+    updates = list(two.flush())
+    assert {update.utterance for update in updates} == {2, 3}
+    assert all(update.start_sample >= place for update in updates)

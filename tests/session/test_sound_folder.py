@@ -68,22 +68,23 @@ def test_sound_goes_at_a_clean_end_and_stays_where_it_is_wanted_or_after_a_fault
 def test_a_session_is_heard_again_as_it_was(tmp_path: Path) -> None:
     folder = recorded(tmp_path, save=True)
     assert recorded_steps(folder) == {"me": STEPS}
-    (label, me), (other, them) = open_session(folder, None)
-    assert (label, other) == ("me", "them")
-    heard = list(blocks(me))
+    me, them = open_session(folder, None)
+    assert (me.label, them.label) == ("me", "them")
+    assert me.steps == STEPS and them.steps == ()
+    heard = list(blocks(me.source))
     assert [chunk.end_sample for chunk in heard][:2] == [7000, 3 * SECOND]
     assert heard[2].start_sample == 4 * SECOND
     assert np.array_equal(np.concatenate([c.samples for c in heard if c.end_sample <= 3 * SECOND]), sound(3 * SECOND))
     after = np.concatenate([chunk.samples for chunk in heard if chunk.start_sample >= 4 * SECOND])
     assert np.array_equal(after, sound(SECOND, 1))
-    assert np.array_equal(np.concatenate([chunk.samples for chunk in blocks(them)]), sound(5 * SECOND, 2))
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in blocks(them.source)]), sound(5 * SECOND, 2))
 
 
 def test_a_session_without_sound_says_how_to_keep_it(tmp_path: Path) -> None:
     folder = recorded(tmp_path, save=False)
     with pytest.raises(AudioError, match="--save-audio keeps it"):
         open_session(folder, None)
-    with pytest.raises(AudioError, match="no session"):
+    with pytest.raises(AudioError, match="not a session"):
         open_session(tmp_path, None)
 
 

@@ -1,8 +1,8 @@
 """Two tracks are one session: one log, one order, each with its own samples, and every sample is accounted for."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from livecap.archive.steps import Step
 from livecap.audio_in.source import AudioBlock
+from livecap.session.measures import StepCosts
 from livecap.session.tracks import Track, TrackSource
+from livecap.session.wall_clock import WallClock
 from livecap.transcript import (
     AudioGap,
     CaptureReport,
@@ -25,6 +27,10 @@ from livecap.transcript import (
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
 
 
+def track_of(given: TrackSource) -> Track:
+    return Track(given, WallClock(), StepCosts())
+
+
 def two(n: int = 4, **options: object) -> dict[str, ScriptedSource]:
     seconds = [i * SECOND for i in range(n)]
     return {"me": ScriptedSource(seconds, name="Yeti"), "them": ScriptedSource(seconds, name="BlackHole 2ch")}
@@ -32,7 +38,7 @@ def two(n: int = 4, **options: object) -> dict[str, ScriptedSource]:
 
 def test_two_tracks_share_one_log_with_their_labels(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, two())
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     ended = {event.track: event.text for event in told if isinstance(event, UtteranceEnded)}
     assert ended == {"me": "w0 w1 w2 w3", "them": "w0 w1 w2 w3"}
@@ -45,7 +51,7 @@ def test_two_tracks_share_one_log_with_their_labels(tmp_path: Path) -> None:
 
 def test_the_tracks_take_turns(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, two(20))
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     order = [item.track for item in told if isinstance(item, TranscriptUpdate) and not item.final]
     assert order == ["me", "them"] * 20
@@ -54,7 +60,7 @@ def test_the_tracks_take_turns(tmp_path: Path) -> None:
 def test_a_track_that_ends_early_does_not_end_the_other(tmp_path: Path) -> None:
     sources = {"me": ScriptedSource([0]), "them": ScriptedSource([i * SECOND for i in range(5)])}
     session, told = make_session(tmp_path, sources)
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     finals = [(e.track, e.text) for e in told if isinstance(e, UtteranceEnded)]
     assert finals == [("me", "w0"), ("them", "w0 w1 w2 w3 w4")]
@@ -64,8 +70,7 @@ def test_a_track_that_ends_early_does_not_end_the_other(tmp_path: Path) -> None:
 def test_a_pause_is_a_fact_of_each_track(tmp_path: Path) -> None:
     sources = two()
     session, told = make_session(tmp_path, sources)
-    session.add_listener(lambda item: session.pause() if isinstance(item, TranscriptUpdate) else None)
-    session.start()
+    session.start(told.append, lambda item: session.pause() if isinstance(item, TranscriptUpdate) else None)
     assert session.wait(20)
     assert [event.track for event in told if isinstance(event, Paused)] == ["me", "them"]
     assert all(source.paused for source in sources.values())
@@ -86,7 +91,7 @@ def test_the_status_has_every_track_and_the_worst_lag(tmp_path: Path) -> None:
 def test_every_sample_is_in_the_report(tmp_path: Path) -> None:
     sources = {"me": ScriptedSource([0, SECOND, 5 * SECOND]), "them": ScriptedSource([0])}
     session, told = make_session(tmp_path, sources)
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     reports = {event.track: event for event in told if isinstance(event, CaptureReport)}
     mine = reports["me"]
@@ -107,17 +112,23 @@ class Forgetful(ScriptedTranscriber):
 
 def test_samples_that_do_not_add_up_are_an_error_record(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, ScriptedSource([0, SECOND]), lambda track: Forgetful())
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     errors = [e for e in told if getattr(e, "severity", "") == "error"]
     assert len(errors) == 1 and "do not add up" in errors[0].message
 
 
-class Listening(ScriptedTranscriber):
-    """Decodes as far as it is told."""
+class Obedient(ScriptedTranscriber):
+    """Decodes up to `decoded_samples` when it is asked to, and yields `update` then."""
 
-    def accept(self, chunk: AudioBlock) -> None:
+    ready = False
+    update: TranscriptUpdate | None = None
+
+    def accept(self, block: AudioBlock) -> None:
         pass
+
+    def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        yield from filter(None, [self.update])
 
 
 WHAT = st.sampled_from(["sound", "gap", "silence", "speech", "end"])
@@ -125,23 +136,24 @@ WHAT = st.sampled_from(["sound", "gap", "silence", "speech", "end"])
 
 @given(st.lists(st.tuples(WHAT, st.integers(1, 3 * SECOND)), max_size=40))
 def test_the_account_is_always_balanced(script: list[tuple[str, int]]) -> None:
-    track = Track(TrackSource("", ScriptedSource([])))  # type: ignore[arg-type]
-    transcriber = Listening()
-    track.transcriber = transcriber  # type: ignore[assignment]
+    transcriber, track = Obedient(), track_of(TrackSource("", ScriptedSource([])))
+    track.start(lambda: transcriber)  # type: ignore[arg-type,return-value]
     end, begun = 0, None
     for what, n in script:
+        transcriber.update = None
         if what in ("sound", "gap"):
             start = end + n if what == "gap" else end
-            gap = track.accept(AudioBlock(start, np.zeros(n, np.float32)))
-            assert (gap is None) == (what == "sound")
+            told = list(track.hear(AudioBlock(start, np.zeros(n, np.float32))))
+            assert told == ([AudioGap("", end, start)] if what == "gap" else [])
             end = start + n
         elif what == "silence" and begun is None:
             transcriber.decoded_samples = end
         elif end > transcriber.decoded_samples or begun is not None:
             begun = transcriber.decoded_samples if begun is None else begun
             transcriber.decoded_samples = end
-            track.note(TranscriptUpdate("", 0, "", "", begun, end, None, what == "end"))
+            transcriber.update = TranscriptUpdate("", 0, "", "", begun, end, None, what == "end")
             begun = None if what == "end" else begun
+            assert list(track.end_utterance()) == [transcriber.update]
         account = track.account()
         assert account.balanced and account.captured == end, account
     transcriber.decoded_samples = end
@@ -155,8 +167,7 @@ def test_a_gap_at_the_very_end_is_told(tmp_path: Path) -> None:
     def lose(item: object) -> None:
         source.arrived_samples = 3 * SECOND
 
-    session.add_listener(lose)
-    session.start()
+    session.start(told.append, lose)
     assert session.wait(20)
     assert [e for e in told if isinstance(e, AudioGap)] == [AudioGap("", SECOND, 3 * SECOND)]
 
@@ -165,18 +176,20 @@ def test_a_gap_at_the_very_end_is_told(tmp_path: Path) -> None:
 def test_the_first_fact_names_the_tracks(tmp_path: Path, n_tracks: int) -> None:
     sources = two() if n_tracks == 2 else {"": ScriptedSource([0])}
     session, told = make_session(tmp_path, sources)
-    session.start()
+    session.start(told.append)
     assert session.wait(20)
     assert isinstance(told[0], SessionStarted) and told[0].tracks == tuple(sources)
 
 
 def test_sound_that_waits_for_a_recorded_step_is_not_late() -> None:
     source = ScriptedSource([i * SECOND for i in range(20)])
-    track = Track(TrackSource("me", source, (Step(8 * SECOND, SECOND, False), Step(15 * SECOND, SECOND, False))))
+    track = track_of(TrackSource("me", source, (Step(8 * SECOND, SECOND), Step(15 * SECOND, SECOND))))
     lags = {}
     for arrived, decoded in [(3, 0), (7, 0), (9, 0), (9, 8), (14, 8), (16, 8), (16, 15), (18, 15)]:
         source.arrived_samples = arrived * SECOND
-        track.transcriber = SimpleNamespace(due_until=decoded * SECOND, speaking=False, language=None)
+        transcriber = ScriptedTranscriber()
+        transcriber.decoded_samples = decoded * SECOND
+        track.start(lambda made=transcriber: made)  # type: ignore[misc]
         lags[arrived, decoded] = track.status.lag_seconds
     late = {(9, 0): 9.0, (16, 8): 8.0, (16, 15): 1.0, (18, 15): 3.0}
     assert lags == {(3, 0): 0, (7, 0): 0, (9, 8): 0, (14, 8): 0} | late

@@ -12,8 +12,8 @@ from tests.tui.scripted_session import ScriptedSession
 class NoisySession(ScriptedSession):
     """A session whose native libraries print to the terminal."""
 
-    def start(self):
-        super().start()
+    def start(self, *listeners):
+        super().start(*listeners)
         os.write(1, b"NATIVE-FD-1 " * 40)
         os.write(2, b"NATIVE-FD-2 " * 40)
         ctypes.CDLL(None).puts(b"NATIVE-C")

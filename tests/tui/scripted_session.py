@@ -1,14 +1,19 @@
 """ScriptedSession: the part of a live session that the screen uses, driven by a test; no model, thread or clock."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
-from livecap.session.commit_latency import CommitLatency
+from livecap.session.measures import CommitLatency, StepCosts
 from livecap.session.status import SessionStatus, State, TrackStatus
-from livecap.session.step_costs import StepCosts
 from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, TranscriptUpdate
 
 STARTED = "2026-03-02T10:02:00.000+01:00"
+
+TRACK_FIELDS = {field.name for field in fields(TrackStatus)}
+
+
+def track_status(label, source, level=0.1):
+    return TrackStatus(label, source, 0, 0, level, speaking=False, language=None, trouble=None)
 
 
 class ScriptedSession:
@@ -22,33 +27,24 @@ class ScriptedSession:
         self.diagnostics = {"xruns": "0 overflows, 0 flags"}
         self.listeners = [self.latency]
         self.calls = []
+        self.requests = self
         self.ends_on_stop = ends_on_stop
         self.status = SessionStatus(
             state=State.LOADING,
-            source=source,
             model=model,
             live=live,
             started_wall=1_772_442_120.0,
-            arrived_samples=0,
-            decoded_samples=0,
-            level=0.0,
-            speaking=False,
-            language=None,
-            language_forced=False,
+            forced_language=None,
             rtf=None,
-            n_gaps=0,
-            gap_samples=0,
             log_path=None,
             error=None,
+            tracks=(track_status("", source, level=0.0),),
         )
 
     # ---- called by the screen
 
-    def add_listener(self, listener):
-        assert not self.calls, "before start"
-        self.listeners.append(listener)
-
-    def start(self):
+    def start(self, *listeners):
+        self.listeners += listeners
         self.calls.append("start")
         self.becomes(state=State.LISTENING)
         self.tell(SessionStarted("s", self.status.source, self.status.model, STARTED, self.status.live, None, "0"))
@@ -89,15 +85,14 @@ class ScriptedSession:
     # ---- called by tests
 
     def becomes(self, **changes):
-        self.status = replace(self.status, **changes)
+        """Changes of the session, and of its first track."""
+        of_track = {name: changes.pop(name) for name in TRACK_FIELDS & changes.keys()}
+        first, *others = changes.pop("tracks", self.status.tracks)
+        self.status = replace(self.status, tracks=(replace(first, **of_track), *others), **changes)
 
     def has_tracks(self, **sources):
         """Set the tracks, from label to source."""
-        tracks = [
-            TrackStatus(label, source, 0, 0, 0.1, speaking=False, language=None, trouble=None)
-            for label, source in sources.items()
-        ]
-        self.becomes(tracks=tuple(tracks))
+        self.becomes(tracks=tuple(track_status(label, source) for label, source in sources.items()))
 
     def tell(self, item):
         for listener in self.listeners:

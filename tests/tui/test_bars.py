@@ -74,7 +74,7 @@ async def test_a_small_lag_and_no_gaps_are_not_mentioned(show):
 
 async def test_a_language_that_was_set_is_marked(show):
     async with show() as screen:
-        assert "German (set)" in await at(screen, language="German", language_forced=True)
+        assert "German (set)" in await at(screen, language="German", forced_language="German")
 
 
 async def test_trouble_stays_when_the_bar_gets_narrow(show):

@@ -1,7 +1,6 @@
 """The diagnostics show current values, and plots of the last minutes."""
 
-from livecap.session.commit_latency import CommittedWord
-from livecap.session.step_costs import StepCost
+from livecap.session.measures import CommittedWord, StepCost
 from livecap.stream.recogniser import StageSeconds
 from livecap.transcript import TextCommitted, UtteranceEnded, Word
 from livecap.tui.session_history import Moment, SessionHistory
@@ -76,7 +75,7 @@ async def test_the_screen_shows_stages_and_latency_of_the_session(show):
         for second in range(1, 60):
             now, said = second * 16_000, second * 16_000 - 11_200
             session.becomes(arrived_samples=now)
-            session.costs.note(step(at=float(second)))
+            session.costs.add(step(at=float(second)))
             session.tell(TextCommitted("", second, "word", 0, now))
             word = Word("word", said - 1_600, said, "step")
             session.tell(UtteranceEnded("", second, "word", 0, now, "English", (word,)))

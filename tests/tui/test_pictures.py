@@ -12,7 +12,7 @@ from rich.color import Color
 from textual.widgets import Input
 
 from livecap.archive.archive import Archive
-from livecap.session.step_costs import StepCost
+from livecap.session.measures import StepCost
 from livecap.settings.fields import Settings
 from livecap.stream.recogniser import StageSeconds
 from livecap.transcript import AudioGap, Marked, Notice, TextCommitted, UtteranceEnded, Word
@@ -133,7 +133,7 @@ def other_screens(folder):
         screen.history.note(session.status, float(second))
         compute = 0.1 + lag / 50
         stages = StageSeconds(mel=0.01, encoder=0.3 * compute, prefill=0.4 * compute, generate=0.2 * compute)
-        session.costs.note(StepCost(float(second), "", 0.8, compute, lag / 20, stages))
+        session.costs.add(StepCost(float(second), "", 0.8, compute, lag / 20, stages))
         session.tell(TextCommitted("", second, "word", 0, second * SECOND))
         said = (second * 10 - 7 - lag) * SECOND // 10
         word = Word("word", said - SECOND, said, "step")

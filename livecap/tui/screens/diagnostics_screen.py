@@ -30,7 +30,7 @@ from livecap.tui.widgets.plots import (
 from livecap.version import VERSION
 
 if TYPE_CHECKING:
-    from livecap.session.requests import SteeredSession
+    from livecap.session.live import LiveSession
 
 REDRAW_SECONDS = 0.5
 MIN_COLUMN_WIDTH = 44
@@ -62,7 +62,7 @@ class DiagnosticsScreen(Screen[None]):
 
     def __init__(
         self,
-        session: "SteeredSession",
+        session: "LiveSession",
         history: SessionHistory,
         memory: Callable[[], int | None] = resident_bytes,
     ) -> None:

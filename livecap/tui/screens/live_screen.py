@@ -30,7 +30,7 @@ from livecap.tui.widgets.sound_line import SoundLine
 from livecap.tui.widgets.status_bar import LISTENING, OVER, StatusBar
 
 if TYPE_CHECKING:
-    from livecap.session.requests import SteeredSession  # imports MLX, which the screen does not need
+    from livecap.session.live import LiveSession  # imports MLX, which the screen does not need
 
 FRAMES_PER_SECOND = 15
 PLACEHOLDERS = {
@@ -58,7 +58,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def __init__(
         self,
-        session: "SteeredSession",
+        session: "LiveSession",
         now: Callable[[], float] = time.monotonic,
         machine: Machine | None = None,
         change: Change | None = None,
@@ -88,7 +88,6 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._marked = (0, "")
         """The sample and the track of the mark whose note is being asked for."""
         self.history = SessionHistory()
-        session.add_listener(self._hear)
 
     def request_quit(self) -> None:
         """End the session as `q` does, or leave at once if called twice. For any thread or signal handler."""
@@ -111,7 +110,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self.captioned = self._inline
         if self._session.status.model == "tiny" and not self._inline:
             self.tell(TINY_NOTICE)
-        self._session.start()
+        self._session.start(self._hear)
         self.poll()
         self.set_interval(1 / FRAMES_PER_SECOND, self.poll)
 
@@ -225,18 +224,18 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._request(self._session.resume)
 
     def action_mute(self) -> None:
-        self._request(self._session.mute)
+        self._request(self._session.requests.mute)
         self.refresh_bindings()
 
     def action_unmute(self) -> None:
-        self._request(self._session.unmute)
+        self._request(self._session.requests.unmute)
         self.refresh_bindings()
 
     def action_paragraph(self) -> None:
-        self._request(self._session.end_utterance)
+        self._request(self._session.requests.end_utterance)
 
     def action_seek(self, seconds: int) -> None:
-        self._request(lambda: self._session.seek(seconds))
+        self._request(lambda: self._session.requests.seek(seconds))
 
     def action_mark(self) -> None:
         self._ask_for_note(self._session.status.arrived_samples, "")
@@ -249,7 +248,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def answered(self, message: AskLine.Answered) -> None:
         text = message.text.strip()
         if message.purpose == "note":
-            self._request(lambda: self._session.mark(text, *self._marked))
+            self._request(lambda: self._session.requests.mark(text, *self._marked))
         elif message.purpose == "context":
             self._make_change("context", text)
 

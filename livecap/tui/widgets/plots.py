@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from livecap.session.commit_latency import CommittedWord
-from livecap.session.step_costs import StepCost
+from livecap.session.measures import CommittedWord, StepCost
 from livecap.tui.session_history import KEPT_SECONDS, Moment
 from livecap.tui.units import length_of_time
 

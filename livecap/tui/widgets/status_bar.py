@@ -121,7 +121,7 @@ def _model_text(model: str) -> str:
 def _language_text(status: SessionStatus) -> str:
     if not status.language:
         return ""
-    return printable(status.language) + (" (set)" if status.language_forced else "")
+    return printable(status.language) + (" (set)" if status.forced_language else "")
 
 
 def _trouble(status: SessionStatus) -> list[str]:

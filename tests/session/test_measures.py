@@ -1,6 +1,7 @@
-"""The latency of a word is told once, from the end of its sound to when it could not change any more."""
+"""A running session measures what its steps cost and how late its words became stable."""
 
-from livecap.session.commit_latency import CommitLatency
+from livecap.session.measures import RTF_STEPS, CommitLatency, StepCost, StepCosts
+from livecap.stream.recogniser import StageSeconds
 from livecap.transcript import TextCommitted, UtteranceEnded, Word
 
 SECOND = 16_000
@@ -31,5 +32,24 @@ def test_tracks_and_utterances_are_kept_apart():
     for track in arrived:
         latency(ended("yes", 0.5, track=track, utterance=7))
     latency(ended("no", 0.5, track="me", utterance=8))
+    latency(ended("yes", 0.5, track="me", utterance=7))  # nothing of an utterance is kept once it has ended
     assert [word.seconds for word in latency.recent] == [0.5, 1.5]
-    assert not latency._commits
+
+
+def cost(sound=1.0, compute=0.25):
+    return StepCost(1.0, "", sound, compute, 0.0, StageSeconds(0.0625, 0.0625, 0.0, 0.0))
+
+
+def test_rtf_is_that_of_the_last_steps():
+    costs = StepCosts()
+    assert costs.rtf is None and costs.last is None
+    for _ in range(20):
+        costs.add(cost(compute=1.0))
+    for _ in range(RTF_STEPS):
+        costs.add(cost())
+    costs.add(cost(sound=0.0))
+    assert costs.rtf == 0.25 and costs.compute_seconds == 22.75
+
+
+def test_what_is_in_no_stage_is_the_hosts():
+    assert cost().host_seconds == 0.125

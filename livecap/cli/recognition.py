@@ -1,0 +1,45 @@
+"""What recognition the user's settings ask for: an engine's settings, with the model on this machine."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from livecap.cli.download import find_model
+from livecap.engine import EngineSettings
+from livecap.settings.fields import DEFAULT_MODEL, Settings
+from livecap.stream.config import ChunkConfig, StreamConfig
+from livecap.text.languages import parse_language
+
+REPLAY_STEP_COST_SECONDS = 1.0
+"""Assumed cost of a step when a recording is read as fast as possible: chunks are then 2 s long on every machine."""
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """The engine that these settings ask for. A model that is not on this machine is downloaded.
+
+    Raises:
+        LivecapError: no such language or model.
+    """
+    language = parse_language(settings.language) if settings.language else None
+    find_model(settings.model)
+    cost = settings.step_cost_seconds
+    if cost is None and settings.replay is not None and settings.pace is None:
+        cost = REPLAY_STEP_COST_SECONDS
+    stream = StreamConfig(ChunkConfig(settings.chunk_seconds, cost))
+    return EngineSettings(settings.model, language, settings.context, stream, settings.settle)
+
+
+def engine_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of `EngineSettings` for new values of `model`, `language` or `context`; None stands for the default.
+
+    Raises:
+        LivecapError: no such language or model.
+    """
+    fields = dict(changes)
+    if "model" in changes:
+        fields["model"] = changes["model"] or DEFAULT_MODEL
+        find_model(fields["model"])
+    if changes.get("language"):
+        fields["language"] = parse_language(changes["language"])
+    if "context" in changes:
+        fields["context"] = changes["context"] or ""
+    return fields
