@@ -1,9 +1,66 @@
-"""Replacing a file whole: its readers, and a crash, find the old text or the new one, never a part."""
+"""Files that are replaced whole, folders that are their owner's alone, and reading what may not be a file at all."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and all missing ones above it, each with mode 0700; one that exists stays as it is.
+
+    (`Path.mkdir(parents=True, mode=0o700)` gives the mode to the last one only.)
+
+    Raises:
+        OSError: it cannot be made, or `path` is not a folder.
+    """
+    try:
+        path.mkdir(mode=0o700)
+    except FileNotFoundError:
+        if path.parent == path:
+            raise
+        make_folder(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        if not path.is_dir():
+            raise
+
+
+def open_regular(path: Path, follow: bool = True) -> BinaryIO:
+    """Open a regular file to read it, unbuffered. FIFOs and devices, which may block or never end, are not opened.
+
+    Args:
+        follow: a link is followed; otherwise it is an error.
+
+    Raises:
+        OSError: there is no such file, or it is not a regular one.
+    """
+    status = os.stat(path, follow_symlinks=follow)
+    if stat.S_ISREG(status.st_mode):
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+        file = open(os.open(path, flags), "rb", buffering=0)
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_regular(path: Path, most_bytes: int) -> bytes:
+    """The contents of a regular file.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or holds more than `most_bytes`.
+    """
+    with open_regular(path) as file:
+        data = bytearray()
+        while len(data) <= most_bytes and (piece := file.read(most_bytes + 1 - len(data))):
+            data += piece
+    if len(data) > most_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {most_bytes:,} bytes", str(path))
+    return bytes(data)
 
 
 def replace_file(path: Path, pieces: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livecap.files import replace_file
+from livecap.files import make_folder, open_regular, read_regular, replace_file
 
 
 def test_the_new_text_is_private_whatever_the_old_one_was(tmp_path: Path) -> None:
@@ -108,3 +108,51 @@ def test_a_killed_writer_leaves_the_old_text(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], timeout=60)
     assert done.returncode == -9 and path.read_text() == "old"
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_every_folder_that_is_made_is_private_under_any_umask(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        make_folder(tmp_path / "one" / "two" / "three")
+        make_folder(tmp_path / "one" / "two" / "three")
+    finally:
+        os.umask(before)
+    made = [path for path in tmp_path.rglob("*")]
+    assert len(made) == 3 and {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+
+
+def test_a_folder_that_exists_keeps_its_mode_and_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_folder(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "link", tmp_path / "link" / "below"):
+        with pytest.raises(OSError):
+            make_folder(path)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def strange_files(folder: Path) -> list[Path]:
+    """A FIFO, a folder, and links to a FIFO and to a device that never ends."""
+    os.mkfifo(folder / "fifo")
+    (folder / "folder").mkdir()
+    (folder / "to a fifo").symlink_to(folder / "fifo")
+    (folder / "to zeros").symlink_to("/dev/zero")
+    return sorted(folder.iterdir())
+
+
+def test_only_regular_files_are_opened_and_no_more_than_asked_for_is_read(tmp_path: Path) -> None:
+    for path in strange_files(tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            open_regular(path)
+    (tmp_path / "file").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert read_regular(tmp_path / "link", 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        read_regular(tmp_path / "file", 4)
+    with pytest.raises(OSError):
+        open_regular(tmp_path / "link", follow=False)
+    with pytest.raises(FileNotFoundError):
+        open_regular(tmp_path / "nothing")
