@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import time
 import tomllib
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.cli.main import run
 from livecap.errors import SettingsError
 from livecap.settings.fields import DEFAULT_MODEL, SETTINGS, STORED, Settings, get
 from livecap.settings.file import store, toml_value
@@ -64,7 +67,7 @@ def test_a_flag_can_take_a_setting_back(file):
         ("[screen]\ncompact = 1", "screen.compact must be true or false, not 1."),
         ("[screen]\ncaption_lines = 90", "screen.caption_lines must be a whole number from 1 to 8, not 90."),
         ("chunk_seconds = 'two'", "chunk_seconds must be a number of seconds from 0.2 to 12, or auto, not 'two'."),
-        ("model = 3", "model must be text, not 3."),
+        ("model = 3", "model must be text in UTF-8, not 3."),
         ("keys = 'space'", "keys must be a table of names and keys"),
         ("screen = 1", "there is no setting 'screen'"),
         ("language = ", "is not valid TOML"),
@@ -178,23 +181,23 @@ def test_the_file_is_private_and_only_a_lock_is_left_beside_it(file):
     }
 
 
-def test_two_processes_that_write_at_once_lose_nothing(file):
+def test_four_processes_that_write_at_once_lose_nothing(file):
     script = (
         "import sys; from pathlib import Path; from livecap.settings.file import store\n"
         "path, who = Path(sys.argv[1]), sys.argv[2]\n"
         "sys.stdin.readline()\n"
-        "for i in range(25): store(path, {f'keys.{who}{i}': 'x'})\n"
+        "for i in range(15): store(path, {f'keys.{who}{i}': 'x'})\n"
     )
     writers = [
         subprocess.Popen([sys.executable, "-c", script, str(file), who], stdin=subprocess.PIPE, text=True)
-        for who in ("a", "b")
+        for who in "abcd"
     ]
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.write("go\n")
         writer.stdin.close()
-    assert [writer.wait(60) for writer in writers] == [0, 0]
-    assert loaded(file).settings.keys == {f"{who}{i}": "x" for who in "ab" for i in range(25)}
+    assert [writer.wait(60) for writer in writers] == [0] * 4
+    assert loaded(file).settings.keys == {f"{who}{i}": "x" for who in "abcd" for i in range(15)}
 
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
@@ -243,3 +246,200 @@ def test_a_typed_value_is_checked():
 def test_replacing_a_screen_setting_needs_no_other():
     settings = Settings()
     assert replace(settings.screen, compact=True).theme == settings.screen.theme
+
+
+HUGE = "9" * 400
+ABSURD = {
+    "nested arrays": "context = " + "[" * 100_000,
+    "nested tables": "x = " + "{a = " * 100_000,
+    "5000 digits": f"chunk_seconds = 1{'0' * 5000}",
+    "400 digits": f"chunk_seconds = {HUGE}",
+    "huge in hexadecimal": f"chunk_seconds = 0x{'f' * 9000}",
+    "huge in a list": f"chunk_seconds = [0x{'f' * 9000}]",
+    "huge for a whole number": f"[screen]\ncaption_lines = {HUGE}",
+    "not a number": "chunk_seconds = nan",
+    "infinite": "chunk_seconds = inf",
+    "dotted key": "a" + ".a" * 60_000 + " = 1",
+    "dotted key, quoted": '"a"' + " . 'a'" * 20_000 + " = 1",
+    "dotted table": "[a" + ".a" * 60_000 + "]",
+    "dotted key in a table": "x = {a" + ".a" * 60_000 + " = 1}",
+    "long name": "a" * 60_000 + " = 1",
+    "many names": "\n".join(f"a{n} = 1" for n in range(20_000)),
+    "zero byte in a path": 'log_dir = "a\\u0000b"',
+    "unknown home folder": 'log_dir = "~nosuchuser/x"',
+    "empty path": 'log_dir = ""',
+    "long text": f'[screen]\ntimes = "{"x" * 200_000}"',
+    "date": "chunk_seconds = 2026-03-01",
+    "too large": "# " + "x" * (1 << 18),
+    "zero bytes": "\0" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", ABSURD)
+def test_an_absurd_file_is_one_short_line_soon(file, name):
+    written(file, ABSURD[name])
+    began = time.monotonic()
+    for act in (loaded, lambda path: store(path, {"model": "tiny"})):
+        try:
+            act(file)
+        except SettingsError as error:
+            assert str(file) in str(error) and "\n" not in str(error) and len(str(error)) < 1000
+        else:
+            assert act is not loaded, "livecap changes a file that it could not use"
+    assert time.monotonic() - began < 10
+    with pytest.raises(SettingsError):
+        loaded(file)
+
+
+def test_an_absurd_file_takes_little_memory(file):
+    tracemalloc.start()
+    for name in ("dotted key", "dotted table", "nested arrays", "many names"):
+        with pytest.raises(SettingsError):
+            loaded(written(file, ABSURD[name]))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
+
+
+def test_long_texts_with_many_dots_are_no_deep_keys(file):
+    text = "e.g. this. " * 3000 + "www.example.org." * 30 + "'a'." * 40
+    store(written(file, f"# {text}\n"), {"context": text})
+    assert loaded(file).settings.context == text
+    written(file, f'context = """{text}\n"""\nmodel = "{text}"')
+    assert loaded(file).settings.model == text
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_not_a_regular_file_is_not_opened(file, make):
+    file.parent.mkdir()
+    make(file)
+    with pytest.raises(SettingsError, match="not a"):
+        loaded(file)
+    with pytest.raises(SettingsError, match="not a file"):
+        store(file, {"model": "tiny"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_in_another_encoding_is_named_as_such(file, encoding):
+    file.parent.mkdir()
+    file.write_bytes('context = "Zoë"\n'.encode(encoding))
+    with pytest.raises(SettingsError, match="not text in UTF-8"):
+        loaded(file)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--start", "1e308"),
+        ("--start", "1:1e308"),
+        ("--end", "9" * 5000),
+        ("--start", "nan"),
+        ("--pace", "1e-300"),
+        ("--pace", "1e300"),
+        ("--chunk", "9" * 5000),
+        ("--rate", "9" * 5000),
+        ("--log-dir", ""),
+        ("--context", "a\udcff"),
+        ("--device", "a\udcff"),
+        ("--model", "a\udcff"),
+        ("--log-dir", "~nosuchuser/x"),
+        ("--log-dir", "a\0b"),
+    ],
+)
+def test_an_absurd_flag_is_one_short_line(flag, value, capsys):
+    sound = ["--stdin"] if flag == "--rate" else ["--replay", "talk.wav"]
+    with pytest.raises(SystemExit) as left:
+        run([*sound, flag, value])
+    shown = capsys.readouterr().err
+    assert left.value.code == 2 and shown.count("\n") == 1 and flag in shown and len(shown) < 300
+
+
+def test_auto_and_max_can_be_written_wherever_a_flag_takes_them(file):
+    assert loaded(file, LIVECAP_CHUNK_SECONDS="auto").settings.chunk_seconds is None
+    assert loaded(written(file, 'chunk_seconds = "auto"')).settings.chunk_seconds is None
+    now = loaded(written(file, "chunk_seconds = 2"), LIVECAP_CHUNK_SECONDS="auto")
+    assert now.settings.chunk_seconds is None and now.origins["chunk_seconds"] == "LIVECAP_CHUNK_SECONDS"
+    assert parse_value("chunk_seconds", "auto", "here") is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "what_to_do"),
+    [
+        ("LIVECAP_KEYS", "livecap config set keys."),
+        ("LIVECAP_KEYS_PAUSE", "livecap config set keys."),
+        ("LIVECAP_PACE", "--pace"),
+        ("LIVECAP_MIC", "--mic"),
+        ("LIVECAP_REPLAY", "--replay"),
+        ("LIVECAP_LABELS", "--label"),
+        ("LIVECAP_OUTPUT", "--plain or --json"),
+    ],
+)
+def test_a_variable_that_is_not_read_says_what_to_use(file, variable, what_to_do):
+    with pytest.raises(SettingsError, match=f"^{variable}: .*{what_to_do}"):
+        loaded(file, **{variable: "1"})
+
+
+def test_text_that_is_not_utf_8_is_not_stored(file):
+    with pytest.raises(SettingsError, match="UTF-8"):
+        parse_value("context", "a\udcff", "livecap config set")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        store(file, {"log_dir": Path("a\udcff")})
+    assert not file.exists()
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(file, monkeypatch):
+    store(file, {"model": "tiny"})
+    before = file.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("livecap.files.os.fsync", full)
+    with pytest.raises(SettingsError, match="No space left"):
+        store(file, {"model": "0.6b"})
+    assert file.read_bytes() == before
+    assert sorted(path.name for path in file.parent.iterdir()) == [".settings.toml.lock", "settings.toml"]
+
+
+def test_the_folder_of_the_file_is_private_under_any_umask(tmp_path):
+    before = os.umask(0)
+    try:
+        store(tmp_path / "a" / "b" / "settings.toml", {"model": "tiny"})
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a" / "b")} == {0o700}
+
+
+def test_nothing_is_written_through_a_link_beside_the_file(file, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("stays")
+    file.parent.mkdir()
+    for name in ("settings.toml.new", ".settings.toml.new"):
+        (file.parent / name).symlink_to(victim)
+    store(file, {"model": "tiny"})
+    (file.parent / ".settings.toml.lock").unlink()
+    (file.parent / ".settings.toml.lock").symlink_to(tmp_path / "other")
+    with pytest.raises(SettingsError, match="Cannot write"):
+        store(file, {"model": "0.6b"})
+    assert victim.read_text() == "stays" and not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "screen = 1\n",
+        "[[screen]]\ntheme = 'nord'\n",
+        'context = """\n# looks like a comment\n[screen]\n"""\n',
+        "keys = 'p'\n",
+        "screen = []\n",
+    ],
+)
+def test_a_file_of_a_strange_form_is_changed_rightly_or_left_alone(file, text):
+    written(file, text)
+    try:
+        store(file, {"context": "new", "screen.theme": "dracula", "keys.pause": "p"})
+    except SettingsError as error:
+        assert "by hand" in str(error) and file.read_text(encoding="utf-8") == text
+    else:
+        now = loaded(file).settings
+        assert (now.context, now.screen.theme, now.keys) == ("new", "dracula", {"pause": "p"})

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import platformdirs
-
 from livecap.settings.fields import SETTINGS, Setting, Settings
-from livecap.settings.sources import Effective, load_settings
-from livecap.settings.values import SWITCH, Kind
+from livecap.settings.sources import Effective, load_settings, user_folder
+from livecap.settings.values import SWITCH, Kind, brief
+from livecap.text.printing import draws, say
 
 SESSION = "name, part of the title, path, or last"
 """How a session is named on the command line."""
@@ -27,7 +26,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (.+?): must be", r"\1 must be", message)
-        self.exit(2, f"{self.prog}: {message}. See `{self.prog} --help`.\n")
+        say(f"{self.prog}: {message}. See `{self.prog} --help`.", file=sys.stderr)
+        self.exit(2)
 
 
 def value_of(kind: Kind) -> Callable[[str], Any]:
@@ -37,7 +37,7 @@ def value_of(kind: Kind) -> Callable[[str], Any]:
         try:
             return kind.from_text(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"must be {kind.expected}, not {text!r}") from None
+            raise argparse.ArgumentTypeError(f"must be {kind.expected}, not {brief(text)}") from None
 
     return parse
 
@@ -101,11 +101,15 @@ def effective(options: argparse.Namespace) -> Effective:
         flags["labels"] = tuple(flags["labels"])
     if "mic" in flags:
         flags.setdefault("device", None)  # also where the settings file names another
-    if flags.get("output") not in ("plain", "json") and not sys.stdout.isatty():
+    if flags.get("output") not in ("plain", "json") and not draws(sys.stdout):
         flags["output"] = "plain"
     return load_settings(flags)
 
 
 def sessions_folder(settings: Settings) -> Path:
-    """The folder that contains the session folders: `--log-dir`, or the platform's folder for user data."""
-    return settings.log_dir or Path(platformdirs.user_data_dir("livecap", appauthor=False)) / "sessions"
+    """The folder that contains the session folders: `--log-dir`, or the platform's folder for user data.
+
+    Raises:
+        SettingsError: neither is known.
+    """
+    return settings.log_dir or user_folder("data") / "sessions"

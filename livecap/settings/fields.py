@@ -90,9 +90,7 @@ class Settings:
     replay: Path | None = _sound(
         None, "--replay FILE", "recording, or folder of a session, to transcribe as if it were live", PATH
     )
-    pace: float | None = _sound(
-        1.0, "--pace N", "replay at N times real time, or max", Number(0, above=True, word="max")
-    )
+    pace: float | None = _sound(1.0, "--pace N", "replay at N times real time, or max", Number(0.001, 1e6, word="max"))
     start_seconds: float = _sound(0.0, "--start TIME", "where the replay starts, such as 90 or 1:30", MOMENT)
     end_seconds: float | None = _sound(
         None, "--end TIME", "where the replay ends (default: the end of the recording)", MOMENT

@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from livecap.errors import SettingsError
-from livecap.files import replace_file
-from livecap.settings.sources import read_file
+from livecap.files import make_folder, read_regular, replace_file
+from livecap.settings.sources import MOST_BYTES, read_file
+from livecap.settings.values import TEXT, brief
 
 BOM = "\ufeff"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
@@ -36,16 +37,21 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
     Raises:
         SettingsError: the file is not valid TOML, cannot be written, or cannot be changed safely.
     """
+    for name, value in changes.items():
+        try:
+            TEXT.checked(str(value))
+        except ValueError:
+            raise SettingsError(f"{name} must be {TEXT.expected}, not {brief(str(value))}.") from None
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise SettingsError(
             f"{path} is not a file, so settings cannot be written to it. Set LIVECAP_SETTINGS to another path."
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with _locked(path):
             read_file(path)  # reports a file that is not TOML
-            text = path.read_bytes().decode("utf-8") if path.exists() else ""
+            text = read_regular(path, MOST_BYTES).decode() if path.exists() else ""
             replace_file(path, [_changed(path, text, changes)])
     except OSError as error:
         raise SettingsError(f"Cannot write {path}: {error.strerror}.") from None
@@ -85,13 +91,14 @@ def _changed(path: Path, text: str, changes: Mapping[str, Any]) -> str:
             _change(expected, name, value)
         changed = document.as_string()
         for header, comment in comments.items():
-            at = re.search(f"^{re.escape(header)}", changed, re.MULTILINE)
-            assert at is not None, "no table is ever removed"
-            changed = changed[: at.start()] + comment + changed[at.start() :]
+            before, found, behind = f"\n{changed}".partition(f"\n{header}")
+            if not found:
+                raise ValueError("what looked like a table was in a text that has changed")
+            changed = f"{before}\n{comment}{header}{behind}"[1:]
         if "\r\n" in body and not re.search(r"(?<!\r)\n", body):
             changed = re.sub(r"(?<!\r)\n", "\r\n", changed)
         understood = tomllib.loads(changed)
-    except (TOMLKitError, tomllib.TOMLDecodeError):
+    except (TOMLKitError, ValueError):
         understood = None
     if understood != expected:
         raise SettingsError(f"{path} is written in a way that livecap cannot change safely. Please edit it by hand.")
@@ -106,6 +113,8 @@ def _change(values: Any, name: str, value: Any) -> None:
             return
         values[table] = {} if type(values) is dict else tomlkit.table()
     inner = values[table] if table else values
+    if not isinstance(inner, MutableMapping):
+        raise ValueError("a setting has the name of a table")
     if value is None:
         inner.pop(key, None)
     else:

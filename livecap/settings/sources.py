@@ -7,6 +7,7 @@ LIVECAP_LANGUAGE=English        in the environment; LIVECAP_SCREEN_THEME for a s
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,11 +17,23 @@ from typing import Any
 import platformdirs
 
 from livecap.errors import SettingsError
-from livecap.settings.fields import STORED, ScreenSettings, Settings
+from livecap.files import read_regular
+from livecap.settings.fields import SETTINGS, STORED, ScreenSettings, Settings
+from livecap.settings.values import PATH, brief
 
 FILE_VARIABLE = "LIVECAP_SETTINGS"
 """The environment variable that names another settings file."""
 PREFIX = "LIVECAP_"
+MOST_BYTES = 1 << 18
+"""Size of a settings file; a larger one is not read."""
+_KEY = r"(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+"
+_DEEP_KEY = re.compile(
+    rf""""{{3}}(?:[^\\]|\\.)*?"{{3}}|'{{3}}.*?'{{3}}|(?P<deep>(?<![A-Za-z0-9_-])(?:{_KEY}\.[ \t]*+){{32}})"""
+    r"""|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|\#[^\n]*+""",
+    re.DOTALL,
+)
+"""The group `deep` is a key such as a.b.c with 32 parts and more; strings and comments are passed over. `tomllib` takes
+memory by the square of the number of parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +43,43 @@ class Effective:
     settings: Settings
     origins: Mapping[str, str]
     """Dotted name to "the settings file", an environment variable or "a flag". A missing name has its default."""
-    path: Path
-    """The settings file, whether it exists or not."""
+    path: Path | None
+    """The settings file, whether it exists or not; None without a home folder."""
 
 
 def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """The settings file, whether it exists or not."""
-    if environ.get(FILE_VARIABLE):
-        return Path(environ[FILE_VARIABLE]).expanduser()
-    return Path(platformdirs.user_config_dir("livecap", appauthor=False)) / "settings.toml"
+    """The settings file, whether it exists or not.
+
+    Raises:
+        SettingsError: the user has no home folder.
+    """
+    if named := environ.get(FILE_VARIABLE):
+        try:
+            return Path(PATH.from_text(named))
+        except ValueError:
+            raise SettingsError(f"{FILE_VARIABLE} must be {PATH.expected}, not {brief(named)}.") from None
+    return user_folder("config") / "settings.toml"
+
+
+def user_folder(kind: str) -> Path:
+    """The folder for livecap in the user's home, by the platform's rules.
+
+    Args:
+        kind: "config", "data" or "state".
+
+    Raises:
+        SettingsError: the user has no home folder.
+    """
+    try:
+        folder = getattr(platformdirs, f"user_{kind}_dir")("livecap", appauthor=False)
+    except RuntimeError:
+        folder = "~"
+    if folder.startswith("~"):
+        raise SettingsError(
+            "This user has no home folder. Set HOME, or say where the sessions go with --log-dir and where settings "
+            f"are with {FILE_VARIABLE}."
+        )
+    return Path(folder)
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Effective:
@@ -50,10 +91,15 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] = os.envi
     Raises:
         SettingsError: the file cannot be read, or a setting is unknown or has an invalid value.
     """
-    path = settings_path(environ)
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    for name, value in _flat(read_file(path), str(path)):
+    try:
+        path = settings_path(environ)
+    except SettingsError:
+        if environ.get(FILE_VARIABLE):
+            raise
+        path = None  # no home folder, so no settings are stored
+    for name, value in _flat(read_file(path) if path else {}, str(path)):
         values[name] = _checked(name, value, str(path))
         origins[name] = "the settings file"
     for variable, text in sorted(environ.items()):
@@ -75,10 +121,17 @@ def read_file(path: Path) -> dict[str, Any]:
         SettingsError: the file cannot be read, or is not valid TOML.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
+        if any(found["deep"] for found in _DEEP_KEY.finditer(text)):
+            raise ValueError("a key has too many parts")
+        return tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not text in UTF-8. Save it as UTF-8, or remove it.") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is nested too deeply. Fix it or remove it.") from None
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise SettingsError(f"{path} is not valid TOML: {error}. Fix it or remove it.") from None
     except OSError as error:
         raise SettingsError(f"Cannot read {path}: {error.strerror}.") from None
@@ -102,7 +155,7 @@ def require_known(name: str, where: str) -> str:
     """
     if name in STORED:
         return name
-    raise SettingsError(f"{where}: there is no setting {name!r}. {_nearest(name, STORED)}")
+    raise SettingsError(f"{where}: there is no setting {brief(name)}. {_nearest(name[:60], STORED)}")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -122,6 +175,12 @@ def _named_by(variable: str) -> str | None:
     variables = {variable_of(name): name for name in STORED if name != "keys"}
     if variable in variables:
         return variables[variable]
+    if variable.startswith(variable_of("keys")):
+        raise SettingsError(f"{variable}: keys are read from the settings file only. Use livecap config set keys.NAME.")
+    for name, setting in SETTINGS.items():
+        if variable == variable_of(name):
+            flag = setting.flag.split()[0] if setting.flag else "--plain or --json"
+            raise SettingsError(f"{variable}: this is not read from the environment. Use {flag}.")
     near = difflib.get_close_matches(variable[len(PREFIX) :], [v[len(PREFIX) :] for v in variables], n=1, cutoff=0.75)
     if near:
         raise SettingsError(f"There is no setting {variable}. Did you mean {PREFIX}{near[0]}?")
@@ -143,7 +202,7 @@ def parse_value(name: str, text: str, where: str) -> Any:
     try:
         return kind.from_text(text)
     except ValueError:
-        raise SettingsError(f"{where}: {name} must be {kind.expected}, not {text!r}.") from None
+        raise SettingsError(f"{where}: {name} must be {kind.expected}, not {brief(text)}.") from None
 
 
 def _checked(name: str, value: Any, where: str) -> Any:
@@ -152,4 +211,4 @@ def _checked(name: str, value: Any, where: str) -> Any:
     try:
         return kind.checked(value)
     except ValueError:
-        raise SettingsError(f"{where}: {name} must be {kind.expected}, not {value!r}.") from None
+        raise SettingsError(f"{where}: {name} must be {kind.expected}, not {brief(value)}.") from None

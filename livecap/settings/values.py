@@ -10,6 +10,15 @@ from pathlib import Path
 from typing import Any
 
 
+def brief(value: object) -> str:
+    """A value as an error message shows it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python refuses to write numbers of more than 4300 digits
+        return "a value that is too long to show"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 class Kind:
     """A kind of value. Both methods raise ValueError for a value that does not fit."""
 
@@ -28,21 +37,25 @@ class Kind:
 
 
 class _Text(Kind):
-    expected = "text"
+    expected = "text in UTF-8"
 
     def checked(self, value: object) -> str:
         if not isinstance(value, str):
             raise ValueError
+        value.encode()  # half a surrogate pair, as Python has it for other bytes, raises ValueError
         return value
 
 
 class _Path(Kind):
-    expected = "a path"
+    expected = "a path, in which ~ and ~NAME stand for home folders that exist"
 
     def checked(self, value: object) -> Path:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError:  # no such user, or no home folder
+            raise ValueError from None
 
 
 class _Switch(Kind):
@@ -77,7 +90,7 @@ class _Moment(Kind):
         """Seconds of `90`, `1:30` or `1:02:03.5`."""
         seconds = 0.0
         for part in text.split(":"):
-            seconds = seconds * 60 + SECONDS.from_text(part)
+            seconds = SECONDS.checked(seconds * 60 + SECONDS.from_text(part))
         return seconds
 
 
@@ -133,9 +146,12 @@ class Number(Kind):
             return None
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
             raise ValueError
-        if not (math.isfinite(value) and self.least <= value <= self.most) or (self.above and value == self.least):
+        if not self.least <= value <= self.most or value == math.inf or (self.above and value == self.least):
             raise ValueError
-        return value if self.whole else float(value)
+        try:
+            return value if self.whole else float(value)
+        except OverflowError:
+            raise ValueError from None
 
 
-SECONDS = Number(0, unit="seconds")
+SECONDS = Number(0, 1e9, "seconds")

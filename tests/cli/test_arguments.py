@@ -115,7 +115,7 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
         (["--chnk", "2"], "livecap: unrecognized arguments: --chnk"),
         (["demo", "--mic"], "livecap demo: unrecognized arguments: --mic. See `livecap demo --help`."),
         (["--plain", "--json"], "livecap: argument --json: not allowed with argument --plain."),
-        (["--pace", "0"], "livecap: --pace must be a number above 0, or max, not '0'."),
+        (["--pace", "0"], "livecap: --pace must be a number from 0.001 to 1000000, or max, not '0'."),
         (["--channels", "65"], "livecap: --channels must be a whole number from 1 to 64, not '65'."),
         (["--step-cost", "0"], "livecap: --step-cost must be a number of seconds above 0, at most 60, not '0'."),
         (
