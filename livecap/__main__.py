@@ -38,8 +38,6 @@ def _flushed(status: int) -> int:
 
     Otherwise Python would flush at its end, and a reader that left would cause a traceback and status 120.
     """
-    if sys.stdout is None:
-        return status
     try:
         sys.stdout.flush()
     except OSError as error:

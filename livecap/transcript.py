@@ -13,6 +13,8 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin
 
+from livecap.text.safety import json_text
+
 SAMPLE_RATE = 16_000
 """Samples per second. The index of a sample is the clock of the whole program."""
 
@@ -275,7 +277,7 @@ def to_json(item: SessionEvent | TranscriptUpdate, wall_seconds: float | None = 
     record: dict[str, Any] = {"type": _TYPE_NAMES[type(item)], **asdict(item)}
     if wall_seconds is not None:
         record["wall_seconds"] = round(wall_seconds, 3)
-    return json.dumps(record, ensure_ascii=False, separators=(", ", ": "))
+    return json_text(record)
 
 
 def from_json(line: str) -> SessionEvent | TranscriptUpdate:

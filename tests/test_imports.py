@@ -15,7 +15,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 EVERYBODY = {"transcript", "errors"}
 ALLOWED = {
-    "transcript": set(),
+    "transcript": {"text"},
     "errors": set(),
     "files": set(),
     "version": set(),
@@ -34,8 +34,9 @@ ALLOWED = {
     "archive": EVERYBODY | {"audio_in", "files", "steady_clock", "text", "version"},
     "export": EVERYBODY | {"archive", "audio_out", "files", "text", "version"},
     "session": EVERYBODY | {"archive", "engine", "files", "stream", "audio_in", "steady_clock", "text", "version"},
-    "eval": EVERYBODY | {"audio_in", "archive", "engine", "model", "stream", "transcribe", "this_machine", "version"},
-    "tui": EVERYBODY | {"audio_in", "session", "archive", "export", "settings", "text", "version"},
+    "eval": EVERYBODY
+    | {"audio_in", "archive", "engine", "files", "model", "stream", "text", "transcribe", "this_machine", "version"},
+    "tui": EVERYBODY | {"audio_in", "session", "archive", "export", "files", "settings", "text", "version"},
     "cli": None,
     "__main__": {"cli"},
 }

@@ -21,6 +21,7 @@ from livecap.archive.folder import EVENTS, TRANSCRIPT, lock
 from livecap.archive.line import encode_line
 from livecap.archive.transcript_file import finish_transcript, heading, line
 from livecap.errors import LogError
+from livecap.text.printing import say_lines
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 
 PATIENCE_SECONDS = 0.5
@@ -331,7 +332,7 @@ def _rescue(session: str, rest: bytes) -> str:
         with open(os.open(folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(rest)
     except OSError:
-        print(rest.decode(), file=sys.stderr)
+        say_lines(rest.decode(), file=sys.stderr)
         return "The missing facts were printed to standard error instead."
     return f"The missing facts are in {folder / EVENTS}."
 

@@ -1,8 +1,6 @@
 """`livecap compare SESSION OTHER`: where two sessions of the same sound differ, word by word."""
 
 import argparse
-import json
-import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +8,7 @@ from livecap.archive.archive import Archive
 from livecap.cli.arguments import SESSION, add_json, add_log_dir, sessions_folder
 from livecap.cli.terminal import warn
 from livecap.settings.fields import Settings
-from livecap.text.safety import printable
+from livecap.text.printing import Style, say, say_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,22 +41,20 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             "headers": _differences(asdict(expected.started), asdict(heard.started)),
             **asdict(comparison),
         }
-        print(json.dumps(document, ensure_ascii=False, indent=2))
+        say_json(document, indent=2)
         return 0
     for name, (before, after) in _differences(asdict(expected.started), asdict(heard.started)).items():
-        print(f"{name:24} {printable(str(before))} → {printable(str(after))}")
-    minus, plus, plain = ("\033[31m", "\033[32m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+        say(f"{name:24} {before} → {after}")
     for change in comparison.changes:
-        label = f"{printable(change.track)}: " if change.track else ""
-        parts = [
-            " ".join(change.before),
-            f"{minus}[-{' '.join(change.expected)}-]{plain}" if change.expected else "",
-            f"{plus}{{+{' '.join(change.heard)}+}}{plain}" if change.heard else "",
-            " ".join(change.after),
-        ]
-        print(f"[{expected.clock.at(change.sample, change.track)}] {label}{' '.join(part for part in parts if part)}")
+        label = f"{change.track}: " if change.track else ""
+        pieces: list[str] = [f"[{expected.clock.at(change.sample, change.track)}] {label}", " ".join(change.before)]
+        if change.expected:
+            pieces += [" ", Style.RED, f"[-{' '.join(change.expected)}-]", Style.PLAIN]
+        if change.heard:
+            pieces += [" ", Style.GREEN, f"{{+{' '.join(change.heard)}+}}", Style.PLAIN]
+        say(*pieces, *([" ", " ".join(change.after)] if change.after else []))
     n_words = comparison.n_words
-    print(
+    say(
         f"{comparison.word_error_rate:.1%} of {n_words} words differ: {comparison.n_substituted} substituted, "
         f"{comparison.n_missing} missing, {comparison.n_invented} added"
     )

@@ -1,7 +1,6 @@
 """`livecap config`: the settings in force, where each came from, and how to change them."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from livecap.cli.arguments import add_json, effective
 from livecap.settings.fields import STORED, Setting, Settings, get
 from livecap.settings.file import store, toml_value
 from livecap.settings.sources import Effective, parse_value, require_known, settings_path, variable_of
-from livecap.text.safety import printable
+from livecap.text.printing import say, say_json, say_lines
 
 
 def add_arguments(config: argparse.ArgumentParser) -> None:
@@ -39,10 +38,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 def _print_settings(options: argparse.Namespace) -> None:
     now = effective(options)
     if now.settings.output == "json":
-        print(json.dumps([_row(setting, now) for setting in STORED.values()], ensure_ascii=False, indent=2))
+        say_json([_row(setting, now) for setting in STORED.values()], indent=2)
         return
-    state = "" if now.path.exists() else " (does not exist yet)"
-    print(f"# {printable(str(now.path))}{state}")
+    state = "" if now.path and now.path.exists() else " (does not exist yet)"
+    say(f"# {now.path}{state}" if now.path else "# no settings file: this user has no home folder")
     table = ""
     for setting in STORED.values():
         head, _, key = setting.name.rpartition(".")
@@ -52,13 +51,14 @@ def _print_settings(options: argparse.Namespace) -> None:
         else:
             rows = [(key, value, origin)]
         if head != table and rows:
-            print(f"\n[{head}]")
+            say()
+            say(f"[{head}]")
             table = head
         for name, shown, source in rows:
             if shown is None:
-                print(f"# {name} is not set")
+                say(f"# {name} is not set")
             else:
-                print(printable(f"{name} = {toml_value(shown)}").ljust(44) + f"  # {source}")
+                say(f"{name} = {toml_value(shown)}".ljust(44) + f"  # {source}")
 
 
 def _row(setting: Setting, now: Effective) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def _row(setting: Setting, now: Effective) -> dict[str, Any]:
 
 
 def _print_path(options: argparse.Namespace) -> None:
-    print(settings_path())
+    say(str(settings_path()))
 
 
 def _set(options: argparse.Namespace) -> None:
@@ -94,7 +94,7 @@ def _unset(options: argparse.Namespace) -> None:
 
 
 def _print_template(options: argparse.Namespace) -> None:
-    print(template())
+    say_lines(template())
 
 
 def sentence(setting: Setting) -> str:

@@ -1,13 +1,13 @@
 """`livecap devices`: the input devices of this computer."""
 
 import argparse
-import json
 from dataclasses import asdict
 
 from livecap.audio_in.device.devices import list_inputs
 from livecap.cli.arguments import add_json
 from livecap.cli.terminal import warn
 from livecap.settings.fields import Settings
+from livecap.text.printing import say, say_json
 from livecap.text.safety import printable
 
 
@@ -24,7 +24,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """
     inputs = list_inputs()
     if settings.output == "json":
-        print(json.dumps([asdict(device) for device in inputs], ensure_ascii=False, indent=2))
+        say_json([asdict(device) for device in inputs], indent=2)
         return 0
     if not inputs:
         warn("No input device found. Connect a microphone, or transcribe a recording with livecap --replay FILE.")
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         mark = "*" if device.is_default else " "
         rate = f"{device.default_rate / 1000:g} kHz"
         form = f"{rate:>9}  {device.n_channels} ch  {device.host_api}"
-        print(f"{mark} {device.index:3}  {printable(device.name):40}  {form}")
-    print("\n* marks the default. Choose an input with --device and its index, its name or part of its name.")
+        say(f"{mark} {device.index:3}  {printable(device.name):40}  {form}")
+    say()
+    say("* marks the default. Choose an input with --device and its index, its name or part of its name.")
     return 0

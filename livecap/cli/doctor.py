@@ -2,7 +2,6 @@
 
 import argparse
 import importlib.util
-import json
 import math
 import os
 import platform
@@ -12,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from livecap.archive.archive import Archive
 from livecap.archive.folder import EVENTS
 from livecap.archive.reader import LogReader
 from livecap.audio_in.device.devices import list_inputs
@@ -23,6 +23,7 @@ from livecap.model.checkpoint.catalogue import TINY, cached_models, hub_cache
 from livecap.settings.fields import Settings
 from livecap.settings.values import Number
 from livecap.shipped import demo_recording, reference_text
+from livecap.text.printing import say, say_json
 from livecap.this_machine import memory_bytes, peak_resident_bytes, processor
 from livecap.transcript import SAMPLE_RATE, CaptureReport, SessionEvent, TranscriptUpdate, UtteranceEnded
 from livecap.version import VERSION
@@ -57,14 +58,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         "capture": _capture(),
         "models": {"folder": str(hub_cache()), "downloaded": cached_models(), "embedded": TINY},
     }
-    if last := _last_session(sessions_folder(settings)):
+    if last := _last_session(settings):
         report["last session"] = last
     if options.listen is not None:
         report["listened"] = _listen(getattr(options, "listen_device", settings.device), options.listen)
     if options.selftest:
         report["selftest"] = _selftest(settings.model)
     if settings.output == "json":
-        print(json.dumps(report, ensure_ascii=False, indent=2))
+        say_json(report, indent=2)
     else:
         _print(report)
     failed = any(isinstance(part, dict) and "problem" in part for part in report.values())
@@ -128,17 +129,22 @@ def _listen(device: str | None, seconds: float) -> dict[str, Any]:
     return report
 
 
-def _last_session(parent: Path) -> dict[str, Any] | None:
-    """What the newest live session below `parent` reported about its tracks; None if there is none."""
-    for log in sorted(parent.glob(f"*/{EVENTS}"), reverse=True):
+def _last_session(settings: Settings) -> dict[str, Any] | None:
+    """What the newest live session reported about its tracks; None if there is none."""
+    try:
+        archive = Archive(sessions_folder(settings))
+        names = archive.names()
+    except LivecapError as error:
+        return {"problem": str(error)}
+    for name in names:
         try:
-            events = LogReader(log).last_events()
+            events = LogReader(archive.parent / name / EVENTS).last_events()
         except (LivecapError, OSError):
             continue  # `livecap sessions` reports damaged logs
         reports = [event for event in events if isinstance(event, CaptureReport) and event.n_blocks]
         if not reports:
             continue
-        found: dict[str, Any] = {"session": log.parent.name}
+        found: dict[str, Any] = {"session": name}
         for report in reports:
             track = f"{report.track} " if report.track else ""
             found |= {
@@ -202,10 +208,10 @@ def _selftest(model: str) -> dict[str, Any]:
 def _print(report: dict[str, Any]) -> None:
     for name, part in report.items():
         if not isinstance(part, dict):
-            print(f"{name:13} {part}")
+            say(f"{name:13} {part}")
             continue
         for i, (key, value) in enumerate(part.items()):
             shown = (", ".join(map(str, value)) if isinstance(value, list) else value) or "none"
             mark = "!" if key == "problem" else " "
             label = key.replace("_told_", "_reported_").replace("_", " ")  # the keys of --json stay
-            print(f"{name if i == 0 else '':13}{mark}{label:28} {shown}")
+            say(f"{name if i == 0 else '':13}{mark}{label:28} {shown}")

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from livecap.model.checkpoint.load import read_config, resolve
+from livecap.text.printing import Style, draws, say
 
 SECONDS_BETWEEN_LINES = 5.0
 """Time between lines of progress when standard error is not a terminal."""
@@ -31,7 +32,7 @@ class _Progress:
     def __init__(self, name: str) -> None:
         self._name = name
         self._started = self._shown = 0.0
-        self._drawing = sys.stderr.isatty()
+        self._drawing = draws(sys.stderr)
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -44,12 +45,11 @@ class _Progress:
         of = f" of {total / 1e6:,.0f}" if total else ""
         line = f"Downloading {self._name}: {done / 1e6:,.0f}{of} MB, {rate / 1e6:.1f} MB/s"
         if self._drawing:
-            line, end = f"\r\x1b[K{line}", ""
+            say(Style.REDRAW, line, end="", file=sys.stderr, flush=True)
         else:
-            end = "\n"
-        print(line, end=end, file=sys.stderr, flush=True)
+            say(line, file=sys.stderr, flush=True)
 
     def end(self) -> None:
         """Move to a new line after the last one that was drawn."""
         if self._drawing and self._shown:
-            print(file=sys.stderr)
+            say(file=sys.stderr)

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from livecap.cli.arguments import add_output, add_setting, value_of
 from livecap.cli.terminal import warn
@@ -13,8 +12,8 @@ from livecap.eval.figures_table import recordings_table, table
 from livecap.eval.output import as_json, store_figures, write_text
 from livecap.model.checkpoint.catalogue import TINY
 from livecap.settings.fields import Settings
-from livecap.settings.values import Number
-from livecap.text.safety import printable
+from livecap.settings.values import PATH, Number
+from livecap.text.printing import Style, draws, say, say_lines
 
 ABOUT = """\
 Run recordings through the stream as if they were live, and compare its text and its timing with a reference.
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     seconds, jobs = value_of(Number(0, 60, "seconds")), value_of(Number(1, whole=True))
     add = parser.add_argument
-    add("recordings", nargs="+", type=Path, metavar="RECORDING")
+    add("recordings", nargs="+", type=value_of(PATH), metavar="RECORDING")
     add_setting(parser, "model", help="model to measure (default: tiny)")
     add(
         "--chunk",
@@ -48,8 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--each", action="store_true", help="also print one line per recording")
     add("--jobs", metavar="N", type=jobs, default=1, help="number of recordings measured at once, each in a process")
     add_output(parser, "json", json="print JSON instead of the table")
-    add("--out", metavar="FILE", type=Path, help="also write the JSON to FILE")
-    add("--plot", metavar="FILE.svg", type=Path, help="draw when words were emitted against when they were spoken")
+    add("--out", metavar="FILE", type=value_of(PATH), help="also write the JSON to FILE")
+    add(
+        "--plot",
+        metavar="FILE.svg",
+        type=value_of(PATH),
+        help="draw when words were emitted against when they were spoken",
+    )
     add(
         "--require", metavar="BOUND", action="append", default=[],
         help='fail unless a figure is in bounds, such as "committed_revisions <= 0"',
@@ -74,11 +78,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     )
     result, parts = evaluate(plan, options.recordings, _progress(len(options.recordings)))
     if settings.output == "json":
-        print(as_json(result))
+        say_lines(as_json(result))
     else:
         if options.each:
-            print(recordings_table(result["recordings"]) + "\n")
-        print(table(result["all"]))
+            say_lines(recordings_table(result["recordings"]) + "\n")
+        say_lines(table(result["all"]))
     if options.plot:
         write_text(options.plot, plot(parts))
     if options.out:
@@ -100,8 +104,8 @@ def _progress(n: int) -> Callable[[str], None]:
     def tell(name: str) -> None:
         nonlocal done
         done += 1
-        if sys.stderr.isatty():
+        if draws(sys.stderr):
             end = "\n" if done == n else ""
-            print(f"\r\033[K{done} of {n}: {printable(name)}", end=end, file=sys.stderr, flush=True)
+            say(Style.REDRAW, f"{done} of {n}: {name}", end=end, file=sys.stderr, flush=True)
 
     return tell

@@ -1,15 +1,15 @@
 """`livecap export`: a past session as text, subtitles, a table, JSON or a page."""
 
 import argparse
-import sys
-from pathlib import Path
 
 from livecap.archive.archive import Archive
-from livecap.cli.arguments import SESSION, add_log_dir, sessions_folder
+from livecap.cli.arguments import SESSION, add_log_dir, sessions_folder, value_of
 from livecap.cli.terminal import warn
 from livecap.errors import SettingsError
 from livecap.export.formats import FORMATS, export_file, export_pieces
 from livecap.settings.fields import Settings
+from livecap.settings.values import PATH
+from livecap.text.printing import say, send
 
 
 def add_arguments(export: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(export: argparse.ArgumentParser) -> None:
         help=f"{','.join(FORMATS)}, or all (default: txt)",
     )  # fmt: skip
     export.add_argument(
-        "-o", "--output", dest="folder", metavar="DIR", default=".",
+        "-o", "--output", dest="folder", metavar="DIR", default=".", type=value_of(PATH),
         help="folder to write to (default: the current one); - prints to standard output",
     )  # fmt: skip
     export.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -32,16 +32,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     session = Archive(sessions_folder(settings)).open(options.session)
     for damage in session.damages:
         warn(f"The log of {session.name} is damaged at {damage}.")
-    if options.folder == "-":
+    if str(options.folder) == "-":
         if len(options.format) != 1:
             raise SettingsError("Only one format can be printed. Choose one with -f, or write to a folder with -o.")
-        reconfigure = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure:
-            reconfigure(encoding="utf-8", errors="replace")
-        sys.stdout.writelines(export_pieces(session, options.format[0]))
+        send(export_pieces(session, options.format[0]))
         return 0
     for name in options.format:
-        print(export_file(session, name, Path(options.folder), options.overwrite))
+        say(str(export_file(session, name, options.folder, options.overwrite)))
     return 0
 
 

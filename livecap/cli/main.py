@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,7 @@ from livecap.cli.terminal import warn
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings.fields import SETTINGS, Settings
 from livecap.settings.sources import settings_path
+from livecap.text.printing import draws, open_standard_streams
 from livecap.version import VERSION
 
 COMMANDS = {
@@ -48,10 +50,13 @@ Run = Callable[[argparse.Namespace, Settings], int]
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status. An error is one line on standard error."""
+    open_standard_streams()
     try:
         options, command = parse(arguments)
         _check(options)
         settings = effective(options).settings
+        if _shows_screen(options) and sys.stdout.isatty() and not draws(sys.stdout):
+            warn(f"This terminal cannot show the screen (TERM is {os.environ.get('TERM', '')!r}); printing plain text.")
         return command(options, settings) if command else _transcribe(options, settings)
     except LivecapError as error:
         warn(str(error))
@@ -131,6 +136,12 @@ def _check(options: argparse.Namespace) -> None:
         raise SettingsError("--start and --end are for recordings; use them with --replay FILE.")
     if "pace" in given and "replay" not in given and options.command != "demo":
         raise SettingsError("--pace is for recordings; use it with --replay FILE or with demo.")
+
+
+def _shows_screen(options: argparse.Namespace) -> bool:
+    """Whether the screen is what the user expects of this command."""
+    is_screen = options.command in (None, "demo") or options.command == "sessions" and options.action is None
+    return is_screen and getattr(options, "output", "screen") in ("screen", "inline")
 
 
 def _transcribe(options: argparse.Namespace, settings: Settings) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from livecap.archive.clock import SessionClock
-from livecap.text.safety import printable
+from livecap.text.printing import say
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
@@ -57,7 +57,7 @@ class PlainOutput:
 
     def _print(self, file: TextIO, sample: int, text: str, track: str = "") -> None:
         assert self._clock is not None, "a session starts with SessionStarted"
-        _print_line(f"[{self._clock.at(sample, track)}] {printable(text)}", file, self._on_closed)
+        _print_line(f"[{self._clock.at(sample, track)}] {text}", file, self._on_closed)
 
 
 def _label(track: str) -> str:
@@ -84,7 +84,7 @@ class JsonOutput:
 
 def _print_line(line: str, file: TextIO, on_closed: Callable[[str | None], None]) -> None:
     try:
-        print(line, file=file, flush=True)
+        say(line, file=file, flush=True)
     except BrokenPipeError:
         on_closed(None)  # `livecap ... | head`: end in order, with the log finished
     except OSError as error:

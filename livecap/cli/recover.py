@@ -9,7 +9,7 @@ from livecap.cli.arguments import add_log_dir, add_setting, sessions_folder
 from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
-from livecap.text.safety import printable
+from livecap.text.printing import say
 
 OFFERED = 100
 """The newest sessions, among which a start looks for those that were cut off; `livecap recover` looks at all."""
@@ -38,16 +38,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     archive = Archive(sessions_folder(settings))
     names = [archive.folder_of(name).name for name in options.session] or archive.cut_off()
     if not names:
-        print(f"No session in {archive.parent} was cut off.")
+        say(f"No session in {archive.parent} was cut off.")
         return 0
     status = 0
     for name in names:
         folder = archive.folder_of(name)
         try:
             if options.list:
-                print(about(folder))
+                say(about(folder))
             elif options.delete:
-                print(printable(f"Deleted {name}.{archive.delete(name).stays}"))
+                say(f"Deleted {name}.{archive.delete(name).stays}")
             elif options.keep:
                 _keep(folder)
             else:
@@ -81,7 +81,7 @@ def offer(settings: Settings) -> None:
             elif answer == "k":
                 _keep(folder)
             elif answer == "d":
-                print(printable(f"Deleted {name}.{archive.delete(name).stays}"))
+                say(f"Deleted {name}.{archive.delete(name).stays}")
         except LivecapError as error:
             warn(str(error))
 
@@ -95,7 +95,7 @@ def about(folder: Path) -> str:
     session = RecordedSession(folder)
     waiting = seconds_to_decode(session)
     sound = f", {length(waiting)} of sound not transcribed" if waiting >= 1 else ""
-    said = f": {printable(session.first_words)[:60]}" if session.first_words else ""
+    said = f": {session.first_words[:60]}" if session.first_words else ""
     return f"The session {session.name} was cut off after {length(session.seconds)}{sound}{said}"
 
 
@@ -103,7 +103,7 @@ def _keep(folder: Path) -> None:
     from livecap.session.recovery import keep
 
     keep(folder)
-    print(f"Kept {folder / 'transcript.md'} as it is.")
+    say(f"Kept {folder / 'transcript.md'} as it is.")
 
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
@@ -119,7 +119,7 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
         context=settings.context or str(chosen.get("context") or ""),
     )
     recognition = engine_settings(settings)
-    print(f"Recovering {folder.name} with {model} ...", flush=True)
+    say(f"Recovering {folder.name} with {model} ...", flush=True)
     recovery = recover(folder, recognition)
     found = f"{recovery.n_utterances} utterances from {recovery.seconds:.0f} s of sound"
-    print(f"Recovered {found}: {folder / 'transcript.md'}")
+    say(f"Recovered {found}: {folder / 'transcript.md'}")

@@ -8,6 +8,7 @@ from livecap.cli.arguments import add_log_dir, sessions_folder
 from livecap.cli.terminal import warn
 from livecap.errors import LogError
 from livecap.settings.fields import Settings
+from livecap.text.printing import say
 
 
 def add_arguments(reindex: argparse.ArgumentParser) -> None:
@@ -26,5 +27,5 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         troubles = index.refresh(lambda: names)
     for trouble in troubles:
         warn(trouble)
-    print(f"Indexed {len(names) - len(troubles)} sessions.")
+    say(f"Indexed {len(names) - len(troubles)} sessions.")
     return int(bool(troubles))

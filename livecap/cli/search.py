@@ -1,9 +1,7 @@
 """`livecap search`: what was said in past sessions."""
 
 import argparse
-import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -16,7 +14,7 @@ from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
 from livecap.settings.values import Number
 from livecap.text.languages import parse_language
-from livecap.text.safety import printable
+from livecap.text.printing import Style, say, say_json
 
 _AGE = re.compile(r"(\d+)\s*(min|h|d|w|m|y)")
 _DAYS = {"min": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
@@ -57,7 +55,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if settings.output == "json":
         for hit in hits:
             snippet = "".join(f"[{piece}]" if found else piece for piece, found in hit.snippet)
-            print(json.dumps({**asdict(hit), "snippet": snippet}, ensure_ascii=False, default=datetime.isoformat))
+            say_json({**asdict(hit), "snippet": snippet}, default=datetime.isoformat)
     elif hits:
         _print_hits(hits)
     else:
@@ -77,18 +75,16 @@ def _report_nothing_found(archive: Archive, query: Query) -> None:
 
 
 def _print_hits(hits: Sequence[Hit]) -> None:
-    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
     session = None
     for hit in hits:
         if hit.session != session:
             session = hit.session
-            title = f"  {printable(hit.title)}" if hit.title else ""
-            print(f"{bold}{session}{plain}{title}")
-        label = f"{printable(hit.track)}: " if hit.track else ""
-        text = "".join(
-            f"{bold}{printable(piece)}{plain}" if found else printable(piece) for piece, found in hit.snippet
-        )
-        print(f"  {hit.at}  {label}{text}")
+            say(Style.BOLD, session, Style.PLAIN, f"  {hit.title}" if hit.title else "")
+        label = f"{hit.track}: " if hit.track else ""
+        text = [
+            part for piece, found in hit.snippet for part in ((Style.BOLD, piece, Style.PLAIN) if found else (piece,))
+        ]
+        say(f"  {hit.at}  {label}", *text)
 
 
 def moment(text: str | None, now: datetime) -> datetime | None:

@@ -1,7 +1,6 @@
 """`livecap sessions`: past sessions, browsed, listed, renamed and deleted."""
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from livecap.errors import LogError, SettingsError
 from livecap.settings.fields import Settings
 from livecap.settings.file import store
 from livecap.settings.sources import settings_path
+from livecap.text.printing import say, say_json
 from livecap.text.safety import printable
 
 
@@ -64,7 +64,7 @@ def _list(archive: Archive, as_json: bool) -> int:
         warn(trouble)
     status = int(bool(troubles))
     if as_json:
-        print(json.dumps(list(map(asdict, summaries)), ensure_ascii=False, indent=2, default=datetime.isoformat))
+        say_json(list(map(asdict, summaries)), indent=2, default=datetime.isoformat)
         return status
     if not summaries:
         if not troubles:
@@ -73,10 +73,11 @@ def _list(archive: Archive, as_json: bool) -> int:
     for summary in summaries:
         said = summary.title or summary.first_words or "(no speech)"
         end = "" if summary.ended else "  [no end]"
-        print(f"{summary.name}  {length(summary.seconds):>9}  {size(summary.n_bytes):>8}  {printable(said)[:80]}{end}")
+        say(f"{summary.name}  {length(summary.seconds):>9}  {size(summary.n_bytes):>8}  {printable(said)[:80]}{end}")
     total = sum(summary.seconds for summary in summaries)
     n = len(summaries)
-    print(f"\n{n} session{'s' if n != 1 else ''}, {length(total)}, in {archive.parent}")
+    say()
+    say(f"{n} session{'s' if n != 1 else ''}, {length(total)}, in {archive.parent}")
     return status
 
 
@@ -94,7 +95,7 @@ def _delete(archive: Archive, wanted: list[str], sure: bool) -> int:
     for folder in folders:
         try:
             deleted = archive.delete(str(folder))
-            print(printable(f"Deleted {folder.name}, {size(deleted.n_bytes)}.{deleted.stays}"))
+            say(f"Deleted {folder.name}, {size(deleted.n_bytes)}.{deleted.stays}")
         except LogError as error:
             warn(str(error))
             status = 1

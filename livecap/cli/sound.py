@@ -12,13 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from livecap.audio_in.device.capture import EarlyCapture
 from livecap.audio_in.device.devices import find_input
 from livecap.errors import AudioError, SettingsError
-from livecap.files import replace_file
+from livecap.files import make_folder, read_regular, replace_file
 from livecap.settings.fields import Settings
+from livecap.settings.sources import user_folder
 
 if TYPE_CHECKING:
     from livecap.audio_in.source import OnNotice
@@ -120,9 +119,9 @@ def remember_device(settings: Settings) -> None:
     """Store the input of a session whose devices are open, so that `livecap` alone uses it again."""
     if settings.replay is not None or settings.stdin:
         return
-    path = _device_file()
-    with suppress(OSError):  # only a convenience: without it the next start uses the default input
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(OSError, SettingsError):  # only a convenience: without it the next start uses the default input
+        path = _device_file()
+        make_folder(path.parent)
         replace_file(path, [json.dumps({"device": settings.device, "mic": settings.mic}), "\n"])
 
 
@@ -131,9 +130,9 @@ def recall_device(settings: Settings) -> tuple[Settings, str | None]:
     if settings.mic or settings.device is not None or settings.replay is not None or settings.stdin:
         return settings, None
     try:
-        last = json.loads(_device_file().read_text(encoding="utf-8"))
+        last = json.loads(read_regular(_device_file(), 10_000))
         device, mic = last["device"], last["mic"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, SettingsError, ValueError, KeyError, TypeError, RecursionError):
         return settings, None
     if not isinstance(device, str):
         return settings, None
@@ -147,7 +146,7 @@ def recall_device(settings: Settings) -> tuple[Settings, str | None]:
 
 
 def _device_file() -> Path:
-    return Path(platformdirs.user_state_dir("livecap", appauthor=False)) / "last_device.json"
+    return user_folder("state") / "last_device.json"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The terminal that livecap was started from: messages, questions, and the signals that end a session.
+"""The terminal that livecap was started from: warnings, questions, and the signals that end a session.
 
 Light to import: capture starts before anything heavy is loaded.
 """
@@ -9,17 +9,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from livecap.text.safety import printable
+from livecap.text.printing import say
 
 
 def warn(message: str) -> None:
     """Print one line on standard error."""
-    print(f"livecap: {printable(message)}", file=sys.stderr, flush=True)
+    say("livecap: ", message, file=sys.stderr, flush=True)
 
 
 def ask(question: str) -> str:
     """The user's answer in lower case; "" at the end of the input. Unlike `input`, the question goes to stdout."""
-    print(question, end="", flush=True)
+    *lines, last = question.split("\n")
+    for line in lines:
+        say(line)
+    say(last, end="", flush=True)
     return sys.stdin.readline().strip().lower()
 
 

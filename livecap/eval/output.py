@@ -1,16 +1,17 @@
 """Files that a measurement leaves behind: figures as JSON, or a drawing."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from livecap.errors import LogError
+from livecap.files import make_folder, replace_file
+from livecap.text.safety import json_text
 
 
 def as_json(figures: Mapping[str, Any]) -> str:
     """Figures as indented JSON, as they are printed and stored."""
-    return json.dumps(figures, indent=2, ensure_ascii=False)
+    return json_text(figures, indent=2)
 
 
 def store_figures(path: Path, figures: Mapping[str, Any]) -> None:
@@ -19,13 +20,13 @@ def store_figures(path: Path, figures: Mapping[str, Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, and make the folder where it is missing.
+    """Write a file of mode 0600, and make the folder where it is missing.
 
     Raises:
         LogError: the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        make_folder(path.parent)
+        replace_file(path, [text])
     except OSError as error:
         raise LogError(f"Cannot write {path}: {error.strerror}. Choose another file.") from None

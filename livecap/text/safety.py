@@ -4,6 +4,11 @@ A control byte can clear the screen, retitle the window or type for the user; a 
 order. Markup is not handled here: code that draws must not interpret it.
 """
 
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
 _DELETED = [
     *range(0x00, 0x20),  # C0, with ESC, BEL and backspace
     *range(0x7F, 0xA0),  # DEL and C1, with the one-byte CSI and OSC
@@ -31,3 +36,24 @@ def printable(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return text.translate(_TABLE)
+
+
+_ESCAPED = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""What JSON need not escape, but a terminal or a line reader acts on: DEL, C1, line separators, all bidi controls."""
+
+
+def json_text(value: Any, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> str:
+    """A value as JSON that is safe to print: the characters that a terminal would act on are escaped, others are not.
+
+    Args:
+        default: converts what JSON has no type for, as in `json.dumps`.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, default=default)
+    return text if text.isascii() and "\x7f" not in text else _ESCAPED.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))

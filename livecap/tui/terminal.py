@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livecap.audio_in.device.native_prints import native_prints_to
+from livecap.files import replace_file
 from livecap.settings.fields import Settings
-from livecap.text.safety import printable
+from livecap.text.printing import say
 from livecap.tui.app import LivecapApp, Remember, forget
 from livecap.tui.choices import Change, Machine
 from livecap.tui.screens.live_screen import LiveScreen
@@ -76,9 +77,9 @@ def _tell_fault(app: LivecapApp, path: Path) -> None:
     """If the screen failed, print one line to stderr and write the traceback to a file."""
     if app.fault:
         with suppress(OSError):
-            path.write_text(app.fault, encoding="utf-8")
-        last = printable(app.fault.strip().splitlines()[-1])
-        print(f"livecap: the screen failed: {last}. Please report this and attach {path}.", file=sys.stderr)
+            replace_file(path, [app.fault])
+        last = app.fault.strip().splitlines()[-1]
+        say(f"livecap: the screen failed: {last}. Please report this and attach {path}.", file=sys.stderr)
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""Printing: the only way by which text of livecap reaches standard output and standard error.
+
+Nothing else in livecap prints (tests/text/test_printing.py looks). Whatever a text came from - a folder's name, a
+device, a model, a title, a log - it is made printable here.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Any, TextIO
+
+from livecap.text.safety import json_text, printable
+
+NO_DRAWING = ("", "dumb", "unknown")
+"""Values of TERM of terminals that print control sequences as text."""
+
+
+class Style(StrEnum):
+    """Control sequences that livecap itself prints; left out where they would not be understood."""
+
+    PLAIN = "\033[0m"
+    BOLD = "\033[1m"
+    RED = "\033[31m"
+    GREEN = "\033[32m"
+    REDRAW = "\r\033[K"
+    """Print over the line that is there."""
+
+
+def draws(file: TextIO) -> bool:
+    """Whether a stream is a terminal that understands control sequences."""
+    return file.isatty() and os.environ.get("TERM", "") not in NO_DRAWING
+
+
+def say(*pieces: str, end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
+    """Print a line, on standard output unless `file` is given.
+
+    Args:
+        pieces: texts, printed without control characters and line ends, and styles between them.
+    """
+    out = sys.stdout if file is None else file
+    shown = ((piece if draws(out) else "") if isinstance(piece, Style) else printable(piece) for piece in pieces)
+    print("".join(shown), end=end, file=out, flush=flush)
+
+
+def say_lines(text: str, file: TextIO | None = None) -> None:
+    """Print a text of several lines, on standard output unless `file` is given."""
+    for line in text.split("\n"):
+        say(line, file=file)
+
+
+def say_json(value: Any, indent: int | None = None, default: Callable[[Any], Any] | None = None) -> None:
+    """Print a value as JSON."""
+    say_lines(json_text(value, indent, default))
+
+
+def send(pieces: Iterable[str]) -> None:
+    """Print a document as it is: an export, whose writer has made every text in it printable."""
+    sys.stdout.writelines(pieces)
+
+
+def open_standard_streams() -> None:
+    """Replace standard streams that were closed before the start (`livecap <&-`) by /dev/null, and write UTF-8.
+
+    Call it early: the lowest free descriptor has to be the stream's, so that no file of livecap takes its place.
+    """
+    closed = [name for name in ("stdin", "stdout", "stderr") if getattr(sys, name) is None]
+    for name in closed:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        mode = "r" if name == "stdin" else "w"
+        setattr(sys, name, open(descriptor, mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    if "stdout" in closed:
+        say("livecap: Standard output is closed: what is printed is lost.", file=sys.stderr)

@@ -1,0 +1,142 @@
+"""livecap with closed standard streams, in a terminal that cannot draw, and without a home folder."""
+
+import os
+import pty
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.main import run
+from tests.archive.facts import said, write
+from tests.cli.test_cli import RECORDING, ROOT
+
+CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
+REPLAY = f"--replay {RECORDING} --end 3 --pace max --model tiny --no-settle"
+
+
+def shell(command: str, redirected: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run livecap with standard streams that the shell closed."""
+    line = f"{sys.executable} -m livecap {command} --log-dir {folder} {redirected}"
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=120, cwd=ROOT)
+
+
+@pytest.mark.parametrize("redirected", CLOSED)
+@pytest.mark.parametrize("command", ["sessions", "export last -o -"])
+def test_a_command_with_closed_streams_works(command: str, redirected: str, tmp_path: Path) -> None:
+    write(tmp_path, said(["Good morning."]))
+    done = shell(command, redirected, tmp_path)
+    assert done.returncode == 0
+    assert (done.stdout == "") == (">&-" in redirected.replace("2>&-", ""))
+    told = "livecap: Standard output is closed: what is printed is lost.\n"
+    assert done.stderr == (told if not done.stdout and "2>&-" not in redirected else "")
+
+
+@pytest.mark.parametrize("redirected", ["<&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_session_with_closed_streams_is_heard_and_logged(redirected: str, tmp_path: Path) -> None:
+    done = shell(REPLAY, redirected, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    [log] = tmp_path.glob("*/session.jsonl")
+    assert '"session_ended"' in log.read_text() and "Maria" in log.read_text()
+
+
+def test_a_closed_pipe_on_stdin_is_one_clear_line(tmp_path: Path) -> None:
+    done = shell("--stdin --model tiny", "<&-", tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "standard input" in done.stderr
+
+
+def in_terminal(command: str, term: str | None, folder: Path) -> str:
+    """What livecap prints in a terminal."""
+    environment = {name: value for name, value in os.environ.items() if name != "TERM"}
+    environment |= {} if term is None else {"TERM": term}
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "livecap", *command.split(), "--log-dir", str(folder)]
+    with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment) as process:
+        os.close(theirs)
+        printed = b""
+        try:
+            while piece := os.read(ours, 1 << 16):
+                printed += piece
+        except OSError:  # all of the other end is closed
+            pass
+        assert process.wait(120) == 0, printed
+    os.close(ours)
+    return printed.decode()
+
+
+@pytest.mark.parametrize("term", ["dumb", None, "", "unknown"])
+def test_a_terminal_that_cannot_draw_gets_plain_text_and_is_told_once(term: str | None, tmp_path: Path) -> None:
+    printed = in_terminal(REPLAY, term, tmp_path)
+    assert "\x1b" not in printed and "Maria" in printed
+    assert printed.count("livecap: This terminal cannot show the screen") == 1
+
+
+@pytest.mark.parametrize("command", ["search morning", "sessions list", "sessions", "compare last last"])
+def test_no_command_sends_control_sequences_to_a_terminal_that_cannot_draw(command: str, tmp_path: Path) -> None:
+    write(tmp_path, said(["Good morning."]))
+    printed = in_terminal(command, "dumb", tmp_path)
+    assert "\x1b" not in printed and printed
+    assert ("cannot show the screen" in printed) == (command == "sessions")
+
+
+def test_found_words_are_bold_in_a_terminal_that_can_draw(tmp_path: Path) -> None:
+    write(tmp_path, said(["Good morning."]))
+    assert "\x1b[1mmorning\x1b[0m" in in_terminal("search morning", "xterm", tmp_path)
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home folder, as in containers and services."""
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    for name in ("HOME", "LIVECAP_SETTINGS", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+
+@pytest.mark.usefixtures("homeless")
+def test_without_a_home_folder_a_log_folder_is_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, said(["Good morning."]))
+    assert run(["sessions", "--log-dir", str(tmp_path)]) == 0
+    assert run([*REPLAY.split(), "--plain", "--log-dir", str(tmp_path / "new")]) == 0
+    assert run(["config"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == "" and "Maria" in shown.out and "no settings file" in shown.out
+
+
+@pytest.mark.usefixtures("homeless")
+@pytest.mark.parametrize("command", ["sessions", "search x", REPLAY, "config path", "config set language en"])
+def test_without_a_home_folder_what_needs_one_says_what_to_do(
+    command: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(command.split()) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err.count("\n") == 1
+    assert "no home folder" in shown.err and "--log-dir" in shown.err
+    assert not any(tmp_path.iterdir()), "no folder that is called ~"
+
+
+@pytest.mark.parametrize("name", ["LIVECAP_LOG_DIR", "LIVECAP_SETTINGS"])
+def test_the_home_of_an_unknown_user_is_one_clear_line(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "~nosuchuser/x")
+    assert run(["sessions"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("flags", [["sessions", "--log-dir=~/x"], ["export", "last", "-o", "~/x"], ["--replay=~/x"]])
+def test_a_path_may_begin_with_the_home_folder(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write(tmp_path / "logs", said(["Good morning."]))
+    monkeypatch.setenv("LIVECAP_LOG_DIR", str(tmp_path / "logs"))
+    run(flags)
+    shown = capsys.readouterr()
+    assert str(tmp_path / "home" / "x") in shown.out + shown.err
