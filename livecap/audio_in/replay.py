@@ -21,6 +21,8 @@ from livecap.transcript import SAMPLE_RATE
 
 MAX_AHEAD_SAMPLES = 30 * SAMPLE_RATE
 """The most sound in memory, and in one block: a later reader gets the rest in its next blocks."""
+UNPACED_BLOCK_SAMPLES = 2 * SAMPLE_RATE
+"""Length of a block of a recording that is heard as fast as it can be read."""
 
 
 class PlayClock:
@@ -78,7 +80,6 @@ class Replay(AudioSource):
         end_seconds: float | None = None,
         cuts: Sequence[int] = (),
         gaps: Sequence[tuple[int, int]] = (),
-        max_block_samples: int = 2 * SAMPLE_RATE,
         on_notice: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,7 +92,6 @@ class Replay(AudioSource):
             cuts: samples at which blocks end, ascending: those of a recorded session, so that it is heard in the same
                 pieces.
             gaps: [start, end) of sound that was lost when it was recorded, ascending: it is left out again.
-            max_block_samples: length of a block where `pace` is None.
             on_notice: called on the reader's thread with what the user should know, such as that the file is cut short.
             now: seconds, never falling.
 
@@ -103,13 +103,11 @@ class Replay(AudioSource):
             raise SettingsError(f"Cannot replay from {start_seconds:g} s to {end_seconds:g} s: the end comes first.")
         if pace is not None and not (math.isfinite(pace) and pace > 0):
             raise SettingsError(f"Cannot replay at pace {pace}: give a number above 0, or max.")
-        assert max_block_samples > 0
         path = Path(path)
         self.name = path.name
         self.first_sample = round(start_seconds * SAMPLE_RATE)
         self._end = None if end_seconds is None else round(end_seconds * SAMPLE_RATE)
         self._pace = pace
-        self._max_block_samples = max_block_samples
         self._on_notice = on_notice or (lambda message: None)
         self._wakes = threading.Event()
         self._cuts = list(cuts)
@@ -266,7 +264,7 @@ class Replay(AudioSource):
         if self._pace is None:
             if self._paused or self._closed:
                 return None
-            return self._take_to(self._next_cut() or self._taken + self._max_block_samples)
+            return self._take_to(self._next_cut() or self._taken + UNPACED_BLOCK_SAMPLES)
         due = self._due()
         at_most = self._taken + MAX_AHEAD_SAMPLES
         if self._pauses:

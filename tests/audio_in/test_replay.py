@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecap.audio_in import recording as recording_module
-from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, Replay
+from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.conftest import FakeClock
@@ -44,11 +44,11 @@ def heard(source, clock=None):
     return np.concatenate([block.samples for block in played])
 
 
-def test_at_full_speed_all_samples_come_in_blocks_of_the_wanted_length(wav):
+def test_at_full_speed_all_samples_come_in_blocks_of_the_same_length(wav):
     sound = white(5.3, -20)
-    source = Replay(wav(sound), None, max_block_samples=16_000)
+    source = Replay(wav(sound), None)
     played = list(blocks(source))
-    assert [len(block.samples) for block in played] == [16_000] * 5 + [4800]
+    assert [len(block.samples) for block in played] == [UNPACED_BLOCK_SAMPLES] * 2 + [1.3 * SAMPLE_RATE]
     assert np.array_equal(np.concatenate([block.samples for block in played]), sound)
     assert source.arrived_samples == len(sound)
 
@@ -271,7 +271,7 @@ def test_a_wav_that_was_written_into_a_pipe_is_not_cut_short(wav, n_bytes):
 def test_a_bad_sample_is_named_after_the_good_ones_were_heard(wav):
     sound = np.stack([white(5, -20), white(5, -20)], axis=1)
     sound[3 * SAMPLE_RATE + 8000, 1] = np.nan
-    source = Replay(wav(sound), None, max_block_samples=SAMPLE_RATE)
+    source = Replay(wav(sound), None)
     samples = []
     with pytest.raises(AudioError, match=r"sound\.wav: its sample at 0:03\.500 is not a number"):
         for block in blocks(source):

@@ -107,7 +107,8 @@ class VirtualMic:
 
     def play(self, name: str, path: Path) -> "subprocess.Popen[bytes]":
         """Play a sound file into it, in the background."""
-        command = ["paplay", f"--device={self.sinks[name].id}", "--latency-msec=50", str(path)]
+        # The server buffers a second of it: with less, the sound has dropouts on a busy machine.
+        command = ["paplay", f"--device={self.sinks[name].id}", "--latency-msec=1000", str(path)]
         player = subprocess.Popen(command, env=os.environ | self.env, stdout=subprocess.DEVNULL)
         self._players.append(player)
         return player
