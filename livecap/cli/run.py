@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
-from livecap.cli.output import JsonOutput, PlainOutput
 from livecap.cli.recover import offer
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
@@ -154,6 +153,8 @@ def _run(session: "LiveSession", settings: Settings) -> int:
 
 
 def _print_lines(session: "LiveSession", settings: Settings) -> int:
+    from livecap.cli.output import JsonOutput, PlainOutput  # slow to load, and devices are opened before it
+
     troubles: list[str] = []
 
     def on_closed(trouble: str | None) -> None:
