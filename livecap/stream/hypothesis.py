@@ -107,7 +107,7 @@ class Hypothesis:
         """
         before = self.frontier
         first = before == self.utterance_start and not self._shown
-        most = len(self._tokens) - before + self._room(end_sample)
+        most = len(self._tokens) - before + self._most_new_tokens(end_sample)
         if not complete:
             tokens = tokens[:most]
         known = self._tokens[before:]
@@ -148,7 +148,7 @@ class Hypothesis:
         else:
             self._shown, self._n_kept = kept, self._n_kept + 1
 
-    def _room(self, end_sample: int) -> int:
+    def _most_new_tokens(self, end_sample: int) -> int:
         """The number of tokens that can have been said in the sound that is new in this step."""
         seconds = (end_sample - self._milestones[-1][1]) / SAMPLE_RATE
         return round(self._config.loops.tokens_per_second * max(seconds, 0)) + self._config.loops.min_loop_tokens // 2

@@ -1,4 +1,4 @@
-"""PromptWindow: the sound and text of one prompt, and how it makes room for more.
+"""PromptWindow: the sound and text of one prompt, and how a new prompt takes over before it is full.
 
     |<------------- at most 30 s of sound ------------->|
     [ text of earlier utterances | stable text | partial ]
@@ -133,11 +133,11 @@ class PromptWindow:
         earliest = self.end_sample - samples_in(config.keep_context_seconds)
         return not any(sample >= earliest for _, sample in self.hypothesis.stable_pauses())
 
-    def make_room(self, end_sample: int) -> bool:
+    def prepare_for(self, end_sample: int) -> bool:
         """Before sound up to `end_sample` is decoded: roll if the prompt would become too long, or leave a loop.
 
         Returns:
-            False if there can be no room, because the text does not advance with the sound.
+            False if the sound does not fit, because the text does not advance with it.
         """
         config, hypothesis = self._config.prompt, self.hypothesis
         if self._n_runaways and self._n_runaways % self._config.loops.most_runaways == 0:
@@ -184,7 +184,7 @@ class PromptWindow:
         return (pause[0] + pause[1]) // 2 if pause else sample
 
     def _cut_somewhere(self, earliest: int, latest: int) -> bool:
-        """Roll although no step ended in a pause: the cut may be off by a word. False if that leaves no room."""
+        """Roll although no step ended in a pause: the cut may be off by a word. False if too much would remain."""
         pause = self.detector.longest_pause(earliest, latest)
         sample = (pause[0] + pause[1]) // 2 if pause else latest
         most_left = samples_in(self._config.prompt.max_context_seconds - self._config.prompt.max_new_seconds)

@@ -206,7 +206,7 @@ class StreamingTranscriber:
     # ---- utterances
 
     def _begin_utterance(self, sample: int) -> None:
-        """Start an utterance: in the open prompt if that is near and has room, otherwise in a new one."""
+        """Start an utterance: in the open prompt if that is near and not full, otherwise in a new one."""
         config, window = self._config.prompt, self._window
         if (
             not window.is_open
@@ -337,7 +337,7 @@ class StreamingTranscriber:
             is_last = at_end and stop == end_sample
             if stop == self._window.end_sample and not is_last:
                 return
-            if not self._window.make_room(stop):
+            if not self._window.prepare_for(stop):
                 yield from self._restart()
             self._forget_sound(self._window.start_sample)
             yield from self._decode(stop, is_last)
