@@ -177,6 +177,7 @@ class Hypothesis:
 
     def stable_pauses(self) -> list[tuple[int, int]]:
         """(tokens, sample) in order: pauses in the prompt's stable text, and how many ids were said before each.
+
         A pause counts as long as the text on both sides is still the same as when the pause was decoded.
         """
         known = []
