@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from scipy.fft import irfft, next_fast_len, rfft
+from scipy.fft import irfft, rfft
 from scipy.signal import fftconvolve
 
+from benchmarks.noises import KINDS, babble, mixed
 from training.network import CHARACTERS
 from training.synth import MOST_HOURS, read_shard
 from training.voices import RATE, Spoken
 
 CUT_TOLERANCE = 0.02
 """How many seconds of a word's end may be cut off while the word still counts as spoken."""
-NOISE_SHARE, ROOM_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.4, 0.15, 0.45, 0.06
-"""Shares of the augmented examples: with noise, with reverberation, at another speed, without speech."""
+NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.45, 0.2, 0.3, 0.45, 0.06
+"""Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation corresponds to a pause: text that ends sooner after its last word has none."""
 
@@ -73,6 +74,8 @@ def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augm
         return Example(wave, text)
     if choice.random() < ROOM_SHARE:
         wave = _in_a_room(wave, choice, noise)
+    if choice.random() < CHANNEL_SHARE:
+        wave = _through_a_channel(wave, choice)
     wave = _level(wave, choice)
     if choice.random() < NOISE_SHARE:
         wave = _with_noise(wave, choice, noise, pool)
@@ -124,34 +127,38 @@ def _nothing(choice: random.Random, noise: np.random.Generator, n: int) -> np.nd
 
 
 def _noise(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
-    """White, pink or brown noise, or hum, chosen at random."""
-    kind = choice.randrange(4)
-    if kind == 3:
-        t = np.arange(n, dtype=np.float32) / RATE
-        base = choice.choice([50, 60, 100, 120])
-        hum = sum(np.sin(2 * np.pi * base * k * t + k) / k for k in range(1, 6))
-        return (hum + noise.standard_normal(n, dtype=np.float32) * 0.1).astype(np.float32)
-    white = noise.standard_normal(next_fast_len(n, real=True), dtype=np.float32)
-    if kind == 0:
-        return white[:n]
-    spectrum = rfft(white)
-    spectrum /= np.maximum(np.arange(len(spectrum), dtype=np.float32), 20) ** (0.5 * kind)
-    out: np.ndarray = irfft(spectrum, len(white))[:n]
-    return out / (float(out.std()) or 1.0)
+    """Noise of a kind chosen at random."""
+    return KINDS[choice.choice(list(KINDS))](n, noise)
 
 
 def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Generator, pool: list[Spoken]) -> np.ndarray:
-    loud = wave[np.abs(wave) > 1e-4]
-    level = float(np.sqrt(np.mean(loud**2))) if len(loud) else 1e-3
-    if choice.random() < 0.15:
-        babble = np.zeros(len(wave), np.float32)
-        for _ in range(5):
-            other = choice.choice(pool).samples.astype(np.float32) / 32768
-            babble += np.resize(np.roll(other, choice.randrange(len(other))), len(wave))
-        added, snr = babble / (float(babble.std()) or 1.0), choice.uniform(12, 35)
+    if choice.random() < 0.2:
+        voices = [choice.choice(pool).samples.astype(np.float32) for _ in range(8)]
+        added, snr = babble(len(wave), noise, voices, choice.randint(3, 8)), choice.uniform(5, 30)
     else:
-        added, snr = _noise(choice, noise, len(wave)), choice.uniform(5, 40)
-    return wave + added * level * 10 ** (-snr / 20)
+        added, snr = _noise(choice, noise, len(wave)), choice.uniform(0, 35)
+    return mixed(wave, added, snr)
+
+
+def _through_a_channel(wave: np.ndarray, choice: random.Random) -> np.ndarray:
+    """What a microphone and a line do: a tilted or dented spectrum, a narrow band, 8 bits of a telephone."""
+    spectrum = rfft(wave)
+    frequency = np.linspace(0, RATE / 2, len(spectrum), dtype=np.float32)
+    gain_db = choice.uniform(-6, 6) * np.log2(np.maximum(frequency, 100) / 1000) / 2
+    for _ in range(choice.randint(0, 3)):
+        centre, width = choice.uniform(150, 7000), choice.uniform(0.2, 1.0)
+        gain_db += choice.uniform(-8, 8) * np.exp(-np.square(np.log2(np.maximum(frequency, 20) / centre) / width))
+    kind = choice.random()
+    if kind < 0.35:  # a telephone: 300 to 3400 Hz
+        gain_db -= 40 * ((frequency < 250) | (frequency > 3600))
+    elif kind < 0.5:
+        gain_db -= 40 * (frequency > choice.uniform(3800, 7000))
+    out = irfft(spectrum * 10 ** (np.clip(gain_db, -60, 20) / 20), len(wave)).astype(np.float32)
+    if kind < 0.25:  # G.711: 8 bits, logarithmic
+        peak = float(np.abs(out).max()) or 1.0
+        small = np.log1p(255 * np.abs(out) / peak) / np.log(256)
+        out = np.sign(out) * np.expm1(np.round(small * 127) / 127 * np.log(256)) / 255 * peak
+    return out
 
 
 def _in_a_room(wave: np.ndarray, choice: random.Random, noise: np.random.Generator) -> np.ndarray:

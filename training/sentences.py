@@ -136,9 +136,14 @@ def meeting_sentence(choice: random.Random) -> str:
     return out if out[-1] in ".?!" else out + "."
 
 
+def read_lines(path: Path) -> list[str]:
+    """The sentences of a file, one a line."""
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
 def read_corpus(path: Path) -> tuple[list[str], list[str]]:
     """The sentences to train on, and the held-out sentences."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = read_lines(path)
     stride = len(lines) // N_HELD_OUT
     held_out = lines[stride // 2 :: stride][:N_HELD_OUT]
     kept_out = set(held_out)
@@ -168,18 +173,29 @@ def _as_sentence(words: list[str], choice: random.Random) -> str:
 
 
 def training_sentences(corpus: Path, seed: int) -> Iterator[str]:
-    """Endless sentences: a third from books, a third meeting talk, the rest spliced or shuffled."""
+    """Training text without end: books, dialogue, meeting talk, and sentences spliced and shuffled from words.
+
+    Args:
+        corpus: english.txt, whose held-out sentences are left out. Where books.txt and dialogue.txt lie beside it they
+            are read too, and most sentences come from them.
+    """
     choice = random.Random(seed)
     books, _ = read_corpus(corpus)
     vocabulary = sorted({w.strip(".,;:?!()'-").lower() for line in books for w in line.split()} - {""})
+    beside = [corpus.with_name(name) for name in ("books.txt", "dialogue.txt")]
+    prose, dialogue = (read_lines(path) if path.exists() else books for path in beside)
     while True:
         kind = choice.random()
-        if kind < 0.38:
+        if kind < 0.08:
             yield choice.choice(books)
-        elif kind < 0.66:
+        elif kind < 0.38:
+            yield choice.choice(prose)
+        elif kind < 0.48:
+            yield choice.choice(dialogue)
+        elif kind < 0.72:
             yield meeting_sentence(choice)
-        elif kind < 0.88:
-            yield splice(choice, books)
+        elif kind < 0.92:
+            yield splice(choice, prose)
         else:
             yield shuffle(choice, vocabulary)
 

@@ -110,10 +110,34 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
     return losses.sum() / max(1, sum(len(row) for row in labels))
 
 
-def exported(folder: Path) -> dict[str, Tensor]:
-    """The weights of an exported folder, in float32."""
-    weights = load_file(folder / "model.safetensors")
-    return {name.removeprefix("thinker."): value.float() for name, value in weights.items()}
+def exported(folder: Path, network: TrainedModel) -> dict[str, Tensor]:
+    """The weights that `export.py` wrote, in float32, for a network that may be deeper.
+
+    Its additional layers are spread over the depth and add nothing at first (their last matrices are zero), so the deeper
+    network begins by saying what the exported one says.
+    """
+    weights = {
+        name.removeprefix("thinker."): value.float() for name, value in load_file(folder / "model.safetensors").items()
+    }
+    wanted = network.thinker.state_dict()
+    for stack, last_matrices in (
+        ("audio_tower.layers.", ("self_attn.out_proj", "fc2")),
+        ("model.layers.", ("self_attn.o_proj", "mlp.down_proj")),
+    ):
+        n_old, n_new = (
+            1 + max(int(name[len(stack) :].split(".")[0]) for name in names if name.startswith(stack))
+            for names in (weights, wanted)
+        )
+        places = [int((i + 1) * n_new / n_old) - 1 for i in range(n_old)]
+        old = {name: weights.pop(name) for name in list(weights) if name.startswith(stack)}
+        for name, value in old.items():
+            number, _, rest = name[len(stack) :].partition(".")
+            weights[f"{stack}{places[int(number)]}.{rest}"] = value
+        for name in wanted:
+            if name.startswith(stack) and name not in weights:
+                is_last = any(f".{part}." in name for part in last_matrices)
+                weights[name] = torch.zeros_like(wanted[name]) if is_last else wanted[name].clone()
+    return weights
 
 
 @torch.no_grad()
@@ -153,7 +177,7 @@ def main() -> None:
     heads = [*network.ctc.parameters(), network.blank]
     bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if options.start_from:
-        network.thinker.load_state_dict(exported(options.start_from))
+        network.thinker.load_state_dict(exported(options.start_from, network))
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step, spent, sound, listens_since = 0, 0.0, 0.0, math.inf
     checkpoint = options.work / "checkpoint.pt"

@@ -68,28 +68,28 @@ class Speakers:
             return None
         factor = RATE / self._espeak.rate
         starts = np.array(word_starts(text, events, len(samples)), dtype=np.float64) * factor
-        sound = _resampled(samples, self._espeak.rate)
+        sound = resampled(samples, self._espeak.rate)
         ends = np.append(starts[1:], len(sound))
-        return _trimmed(sound, text.split(), starts, ends, voice)
+        return trimmed(sound, text.split(), starts, ends, voice)
 
     def flite(self, text: str, voice: str, stretch: float) -> Spoken | None:
         """Speak with flite, `stretch` times as long as the voice's default."""
         samples, rate, times = self._flite.speak(text, voice, stretch)
         if len(times) != len(text.split()):
             return None
-        sound = _resampled(samples, rate)
+        sound = resampled(samples, rate)
         spans = np.array(times) * RATE
-        return _trimmed(sound, text.split(), spans[:, 0], spans[:, 1], voice)
+        return trimmed(sound, text.split(), spans[:, 0], spans[:, 1], voice)
 
 
-def _resampled(samples: np.ndarray, rate: int) -> np.ndarray:
+def resampled(samples: np.ndarray, rate: int) -> np.ndarray:
     if rate == RATE:
         return samples.astype(np.int16)
     out = soxr.resample(samples.astype(np.float32) / 32768, rate, RATE, quality="HQ")
     return (np.clip(out, -1, 1) * 32767).astype(np.int16)
 
 
-def _trimmed(sound: np.ndarray, words: list[str], starts: np.ndarray, ends: np.ndarray, voice: str) -> Spoken | None:
+def trimmed(sound: np.ndarray, words: list[str], starts: np.ndarray, ends: np.ndarray, voice: str) -> Spoken | None:
     """Trim silence at both ends, and end each word where its sound ends, not after the following pause."""
     hop = 160
     n = len(sound) // hop

