@@ -17,7 +17,7 @@ from training.voices import RATE, Spoken
 
 
 def human_prompts(work: Path = WORK) -> list[Spoken]:
-    """All prompts with words, in the order of their names; tones, silence and music have none. Word times are unknown (-1)."""
+    """All prompts with words, in the order of their names; tones and music have none. Word times are unknown (-1)."""
     texts = fetched("asterisk-core-sounds-en", work) / "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
     folder = fetched("asterisk-core-sounds-en-g722", work) / "usr/share/asterisk/sounds/en_US_f_Allison"
     prompts = []

@@ -1,4 +1,4 @@
-"""Natural synthetic voices: hibari (one voice, very fast) and Kokoro-82M (28 English voices, about real time on a core).
+"""Natural synthetic voices: hibari (one voice, very fast) and Kokoro-82M (28 English voices, real time on a core).
 
     python -m training.natural --kind kokoro --hours 10         shards of speech to train on, in training voices
     python -m training.natural --held-out 120 --unseen          a test set in the voices that are never trained on
@@ -87,7 +87,7 @@ class NaturalVoices:
         return np.concatenate(sounds), np.concatenate(spans).astype(np.int64)
 
     def spoken(self, text: str, voice: str, speed: float, seed: int = 0) -> Spoken | None:
-        """`text` as an utterance at 16 kHz with word times; None where the phonemes do not divide into its words, or the
+        """`text` as an utterance at 16 kHz with word times; None if the phonemes do not divide into its words or the
         voice was silent."""
         sound, spans = self.say(text, voice, speed, seed)
         words = text.split()
@@ -207,7 +207,7 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
     """Write shards of speech until there are `hours` of it; what is there already is kept.
 
     Args:
-        kind: `hibari`, or `kokoro` for all its training voices in turn by chance; its shards are short, since it is slow.
+        kind: `hibari`, or `kokoro` for all its training voices at random; its shards are short, since it is slow.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = [voice for voice in voices.training_voices if (voice == HIBARI) == (kind == HIBARI)]

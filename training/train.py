@@ -113,8 +113,8 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
 def exported(folder: Path, network: TrainedModel) -> dict[str, Tensor]:
     """The weights that `export.py` wrote, in float32, for a network that may be deeper.
 
-    Its additional layers are spread over the depth and add nothing at first (their last matrices are zero), so the deeper
-    network begins by saying what the exported one says.
+    Its additional layers are spread over the depth and add nothing at first, since their last matrices are zero: the
+    deeper network begins by saying what the exported one says.
     """
     weights = {
         name.removeprefix("thinker."): value.float() for name, value in load_file(folder / "model.safetensors").items()
