@@ -1,4 +1,4 @@
-"""`livecap recover`, and the offer at the next start: sessions that a crash cut off are ended in order."""
+"""`livecap recover`, and the question at the next start: end sessions that a crash cut off."""
 
 import argparse
 import sys
@@ -12,23 +12,23 @@ from livecap.settings.fields import Settings
 from livecap.text.printing import say
 
 OFFERED = 100
-"""The newest sessions, among which a start looks for those that were cut off; `livecap recover` looks at all."""
+"""How many of the newest sessions are checked at a start; `livecap recover` checks all."""
 QUESTION = """\
-  r      recover it: decode what was not transcribed yet
+  r      recover it: transcribe the rest of its sound
   k      keep it as it is
   d      delete it
-  enter  ask again another time
+  enter  ask again next time
 > """
 
 
 def add_arguments(recover: argparse.ArgumentParser) -> None:
     """The options of `livecap recover`."""
-    recover.add_argument("session", nargs="*", help="which ones (default: all that were cut off)")
+    recover.add_argument("session", nargs="*", help="sessions to end (default: all that were cut off)")
     way = recover.add_mutually_exclusive_group()
-    way.add_argument("--keep", action="store_true", help="decode nothing: keep the text that was committed")
-    way.add_argument("--delete", action="store_true", help="remove them and every trace of them")
-    recover.add_argument("--list", action="store_true", help="only say which were cut off")
-    add_setting(recover, "model", help="another model than the session's")
+    way.add_argument("--keep", action="store_true", help="keep the text that they have; decode nothing")
+    way.add_argument("--delete", action="store_true", help="delete them with everything that belongs to them")
+    recover.add_argument("--list", action="store_true", help="only list the sessions that were cut off")
+    add_setting(recover, "model", help="use another model than the session did")
     add_log_dir(recover)
 
 
@@ -59,9 +59,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def offer(settings: Settings) -> None:
-    """Ask about each session that was cut off, where a person sits at a terminal; what goes wrong is told and no more.
+    """Ask the user what to do with each session that was cut off. Does nothing without a terminal; only prints errors.
 
-    A recovery of that kind happens before the new session, whose sound would otherwise have to wait for it.
+    A session is recovered before the new one starts, whose sound would otherwise have to wait for the decoder.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return
@@ -87,7 +87,7 @@ def offer(settings: Settings) -> None:
 
 
 def about(folder: Path) -> str:
-    """What is known of a session that was cut off, in one line."""
+    """A session that was cut off, described in one line."""
     from livecap.archive.recorded import RecordedSession
     from livecap.cli.sessions import length
     from livecap.session.recovery import seconds_to_decode
@@ -110,7 +110,7 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     from livecap.cli.recognition import engine_settings
     from livecap.session.recovery import cut_off, recover
 
-    chosen = cut_off(folder).started.settings  # before a model is looked for
+    chosen = cut_off(folder).started.settings  # fails before a model is downloaded
     model = model or str(chosen.get("model") or settings.model)
     settings = replace(
         settings,

@@ -1,7 +1,7 @@
-"""After a crash: what was heard and not transcribed yet is decoded from the kept sound, and the session ends in order.
+"""Recovery after a crash: decode the kept sound that was not transcribed yet, and end the session properly.
 
-The facts of a log do not change, so the text that was committed stays. The utterance that was open is closed with it
-and heard again from its beginning; what that gives is its settled text.
+The facts in a log do not change, so committed text stays. The utterance that was open is closed with its committed text
+and heard again from its beginning; the new text becomes its settled text.
 """
 
 import shutil
@@ -36,40 +36,42 @@ from livecap.transcript import (
 )
 
 RECOVERED = "recovered"
+"""Reason of `session_ended`: the rest was decoded later."""
 CUT_OFF = "cut off"
-"""Reasons of `session_ended`: decoded to its end afterwards, and kept as it was."""
+"""Reason of `session_ended`: the session was kept as it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What became of a session that was cut off."""
+    """What the recovery of a session found."""
 
     seconds: float
-    """Sound that was decoded now."""
+    """Sound that was decoded."""
     n_utterances: int
-    """With text that is new."""
+    """Number of utterances with new text."""
 
 
 @dataclass(slots=True)
 class TrackEnd:
-    """How far a track had come when its session was cut off."""
+    """How far the transcription of a track was when its session was cut off."""
 
     next_utterance: int = 0
+    """Number of the next new utterance."""
     heard_until: int = 0
-    """Sound up to here is in closed utterances."""
+    """End of the last closed utterance, in samples."""
     open_pieces: list[TextCommitted] = field(default_factory=list)
-    """Of the utterance that was not closed."""
+    """Committed text of the utterance that was not closed."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """[start, end) of sound that was lost."""
+    """[start, end) of lost sound."""
 
     @property
     def decode_from(self) -> int:
-        """Sound from this sample on was not transcribed, or not to the end."""
+        """First sample that was not transcribed, or not completely."""
         return self.open_pieces[0].start_sample if self.open_pieces else self.heard_until
 
 
 def track_ends(session: RecordedSession) -> dict[str, TrackEnd]:
-    """Label to how far the track had come, of all tracks with text or sound."""
+    """The end of each track that has text or sound, by label."""
     ends = {label: TrackEnd() for label in (*session.tracks, *session.sounds)}
     for _, event in LogReader(session.folder / EVENTS).events():
         if isinstance(event, TextCommitted):
@@ -89,7 +91,7 @@ def track_ends(session: RecordedSession) -> dict[str, TrackEnd]:
 
 
 def seconds_to_decode(session: RecordedSession) -> float:
-    """Sound of a session that is kept and not transcribed."""
+    """Length of the kept sound that is not transcribed."""
     ends, seconds = track_ends(session), 0.0
     for label, path in session.sounds.items():
         if sound := _open_sound(path, ends[label]):
@@ -99,10 +101,10 @@ def seconds_to_decode(session: RecordedSession) -> float:
 
 
 def keep(folder: Path) -> None:
-    """End a session that was cut off as it is: the committed text is all there will be. Unsaved sound is deleted.
+    """End a session that was cut off with the text that it has. Sound that was not to be kept is deleted.
 
     Raises:
-        LogError: it has an end, a livecap writes it, or it cannot be read or written.
+        LogError: the session has an end, is still being recorded, or cannot be read or written.
     """
     session = cut_off(folder)
     ends = track_ends(session)
@@ -115,13 +117,13 @@ def keep(folder: Path) -> None:
 
 
 def recover(folder: Path, recognition: EngineSettings, listener: Listener = lambda item: None) -> Recovery:
-    """Decode what the kept sound of a session has and its log has not, and end it in order.
+    """Decode the kept sound of a session that is not in its log yet, and end the session.
 
     Args:
-        listener: told what is found, as by a live session.
+        listener: gets every fact and update, as from a live session.
 
     Raises:
-        LivecapError: the session is not cut off, or the model cannot be loaded; then it can be recovered later.
+        LivecapError: the session was not cut off, or the model cannot be loaded; then it can be recovered later.
     """
     session = cut_off(folder)
     ends = track_ends(session)
@@ -205,10 +207,10 @@ class _RecoveredTrack:
 
 
 def cut_off(folder: Path) -> RecordedSession:
-    """The session in a folder, which a crash cut off.
+    """The session in a folder that a crash cut off.
 
     Raises:
-        LogError: it has an end, or is still written.
+        LogError: it has an end, or is still being recorded.
     """
     session = RecordedSession(folder)
     if session.ended is not None:
@@ -224,17 +226,17 @@ def _publisher(log: SessionLog, session: RecordedSession, *listeners: Listener) 
 
 
 def _close_open(publisher: Publisher, ends: dict[str, TrackEnd]) -> None:
-    """What was committed of open utterances is all that they hold."""
+    """Close each open utterance with its committed text."""
     for end in ends.values():
         if end.open_pieces:
             publisher.publish(joined(end.open_pieces))
 
 
 def _open_sound(path: Path, end: TrackEnd) -> Replay | None:
-    """The sound behind what was transcribed; None where there is none that can be read."""
+    """The sound that is not transcribed yet; None if there is none that can be read."""
     try:
         return Replay(path, pace=None, start_seconds=end.decode_from / SAMPLE_RATE, gaps=end.gaps)
-    except LivecapError:  # nothing behind it, or not one whole second was written
+    except LivecapError:  # no more sound, or less than a second of it
         return None
 
 

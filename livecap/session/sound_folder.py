@@ -1,11 +1,12 @@
-"""SoundFolder: the sound of a session beside its log, in `audio/`: `sound.wav`, or one file for each label.
+"""SoundFolder: the sound of a session, in the folder `audio/` beside its log.
 
-It is there while the session runs, so that a slow decoder can be late and a crash loses nothing. At a clean end it is
-deleted, unless the person wants to keep it; what a crash leaves behind is kept for seven days.
+Sound is kept while the session runs, so that a slow decoder can lag and a crash loses nothing. At a clean end it is
+deleted, unless the user wants to keep it. What a crash leaves behind is kept for seven days.
 
-    sound.wav       16 bit, 16 kHz, mono, from sample 0; plays as it is, whenever the program was killed
-    steps.jsonl     the steps that were made, so that a replay makes the same (only of sound that is kept)
-    unsaved         there unless the sound is to be kept: whoever finds it after seven days may delete the folder
+    sound.wav       16 bit, 16 kHz, mono, from sample 0; two tracks have a file each, named by label. The header is
+                    valid at every moment, so the file plays even if the program was killed.
+    steps.jsonl     the steps that were made, so that a replay repeats them; only if the sound is to be kept
+    unsaved         a marker: the sound is not to be kept, and may be deleted after seven days
 """
 
 import os
@@ -21,15 +22,16 @@ from livecap.archive.steps import Step, StepsFile
 from livecap.audio_in.spool import Spool
 
 KEPT_SECONDS = timedelta(days=7).total_seconds()
+"""How long the sound of a session that crashed is kept."""
 
 
 class SoundFolder:
-    """The sound files of one running session. `note_step` on the decode thread, the rest before and after it."""
+    """The sound files of a running session. `note_step` belongs to the decode thread, `mute` may be called on any."""
 
     def __init__(self, session_folder: Path, save: bool) -> None:
         """
         Args:
-            save: the sound stays after a clean end.
+            save: keep the sound after a clean end.
         """
         self.folder = session_folder / AUDIO
         self._save = save
@@ -37,7 +39,7 @@ class SoundFolder:
         self._steps = StepsFile(self.folder)
 
     def add(self, label: str, spool: Spool) -> None:
-        """From now on the sound of this track is kept here. A disk that does not let it is a notice of the spool's."""
+        """Keep the sound of this track from now on. If the disk does not allow it, the spool sends a notice."""
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if not self._save:
@@ -46,17 +48,17 @@ class SoundFolder:
         self._spools.append(spool)
 
     def mute(self, muted: bool) -> None:
-        """From now on the sound of all tracks is kept as silence, or as it is again."""
+        """Keep silence instead of sound from now on, or sound again."""
         for spool in self._spools:
             spool.mute(muted)
 
     def note_step(self, track: str, step: Step) -> None:
-        """This step is made with the sound of a track."""
+        """Record a step that is about to be made."""
         if self._save:
             self._steps.note(track, step)
 
     def close(self, clean: bool) -> None:
-        """The session is over; after a clean end unsaved sound goes."""
+        """End the files. After a clean end, sound that is not to be kept is deleted."""
         self._steps.close()
         for spool in self._spools:
             spool.close()
@@ -65,7 +67,7 @@ class SoundFolder:
 
 
 def left_behind(parent: Path) -> Iterator[Path]:
-    """The sessions below `parent` whose sound a crash left behind."""
+    """Folders of the sessions below `parent` whose sound a crash left behind."""
     for marker in sorted(parent.glob(f"*/{AUDIO}/{UNSAVED}")):
         session = marker.parent.parent
         try:
@@ -77,10 +79,10 @@ def left_behind(parent: Path) -> Iterator[Path]:
 
 
 def tidy(parent: Path, now: float | None = None) -> list[Path]:
-    """Delete the sound that crashes left behind seven days ago; returns the sessions with younger sound that nobody was
-    told of yet. They count as told from now on."""
+    """Delete sound that crashes left behind more than seven days ago. Returns the folders of sessions with younger
+    sound, each session only once: the marker remembers that it was returned."""
     now = time.time() if now is None else now
-    untold = []
+    found = []
     for session in left_behind(parent):
         marker = session / AUDIO / UNSAVED
         with suppress(OSError):
@@ -90,5 +92,5 @@ def tidy(parent: Path, now: float | None = None) -> list[Path]:
                 times = marker.stat()
                 marker.write_text("told\n")
                 os.utime(marker, (times.st_mtime, times.st_mtime))  # the seven days count from the crash
-                untold.append(session)
-    return untold
+                found.append(session)
+    return found

@@ -11,8 +11,9 @@ from livecap.text.scripts import joined
 from livecap.transcript import SAMPLE_RATE
 
 MOST_SAMPLES = 28 * SAMPLE_RATE
+"""The longest piece."""
 LEAST_SAMPLES = 8 * SAMPLE_RATE
-"""A pause is looked for in what lies between."""
+"""The shortest piece, but for the last one: the cut is the longest pause between this and the longest piece."""
 
 
 def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
@@ -29,7 +30,7 @@ def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
 
 
 def cut_at_pauses(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """[start, stop) of pieces of at most 28 s, cut in the middle of the longest pause that allows it."""
+    """[start, stop) of the pieces, in samples: cut in the middle of a pause, or at 28 s where there is none."""
     pieces, start = [], 0
     detector = SpeechDetector()
     heard = 0

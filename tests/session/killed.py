@@ -1,4 +1,4 @@
-"""Programs to be killed: forked from a process that has imported everything, so that a thousand are affordable."""
+"""Programs to kill: forked from a process that has imported everything, so that a thousand of them are affordable."""
 
 import fcntl
 import multiprocessing
@@ -15,22 +15,22 @@ IMPORTED = [
     "livecap.cli.run",
     "livecap.engine",
     "livecap.session.live",
-    "pytest",  # which every process imports that is started by a test
+    "pytest",  # every process that a test starts imports it
     "tests.archive.victims",
 ]
-"""By the process that forks. It starts no thread and computes nothing; each program loads its model itself."""
+"""Modules that the forking process imports. It starts no thread and computes nothing; each program loads its model."""
 PIPE_BYTES = 4096
-"""0.13 s of sound: what a program has taken is what it could keep, and no more."""
+"""Size of the pipe: 0.13 s of sound, so that a program has taken little more than it could keep."""
 
 
 class Running:
-    """One process that prints lines and may be killed at any moment."""
+    """A process that prints lines and may be killed at any moment."""
 
     def __init__(self, program: Callable[..., None], *arguments: object, sound: bytes = b"") -> None:
         """
         Args:
-            program: a function of a module; what it prints is read here.
-            sound: what comes through its standard input.
+            program: a function at the top of a module; its output is read here.
+            sound: its standard input.
         """
         processes: Any = multiprocessing.get_context("forkserver")
         processes.set_forkserver_preload([__name__, *IMPORTED])
@@ -50,7 +50,7 @@ class Running:
         return self._lines.readline()
 
     def kill(self, after_seconds: float) -> list[bytes]:
-        """kill -9, unless it has ended by then; the lines that it had printed and nobody had read."""
+        """Send SIGKILL, unless the process has ended by then. Returns the lines that were not read yet."""
         self._process.join(after_seconds)
         self._process.kill()
         self._process.join()
@@ -60,11 +60,11 @@ class Running:
 
     @property
     def was_killed(self) -> bool:
-        """It did not end by itself."""
+        """The process did not end by itself."""
         return bool(self._process.exitcode)
 
     def taken(self) -> int:
-        """Once it is dead: the bytes of its standard input that it had taken."""
+        """How many bytes of its standard input it had read. Only after it has ended."""
         n_left = 0
         while data := os.read(self._its_in.fileno(), 1 << 16):
             n_left += len(data)

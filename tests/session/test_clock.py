@@ -1,4 +1,4 @@
-"""Times are monotone whatever happens to clocks, and right in the end."""
+"""Times of a session never run backwards, whatever happens to clocks, and are correct in the end."""
 
 import os
 import time
@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 class Clocks:
-    """The computer's clock, and the one that never steps."""
+    """The computer's clock, and the one that never jumps."""
 
     def __init__(self, start: float = 1_772_355_723.5) -> None:
         self.system = start
@@ -45,8 +45,8 @@ def test_a_recording_has_elapsed_times() -> None:
     assert short_elapsed(63 * 16_000) == "1:03" and short_elapsed(3_723 * 16_000) == "1:02:03"
 
 
-@pytest.mark.parametrize("step", [HOUR, -HOUR, 7.0, -86_400.0])
-def test_a_clock_that_is_moved_moves_no_time_of_the_session_until_its_end(step: float) -> None:
+@pytest.mark.parametrize("shift", [HOUR, -HOUR, 7.0, -86_400.0])
+def test_moving_the_computers_clock_changes_no_time_before_the_session_has_ended(shift: float) -> None:
     clocks = Clocks()
     wall = clocks.wall()
     started = datetime.fromisoformat(wall.now())
@@ -54,19 +54,19 @@ def test_a_clock_that_is_moved_moves_no_time_of_the_session_until_its_end(step: 
     shown = []
     for minute in range(10):
         if minute == 5:
-            clocks.system += step
+            clocks.system += shift
         sample = round(wall.elapsed_seconds * 16_000)
         for fact in wall.anchor("", sample):
             live.note(fact)
         shown.append(live.wall(sample))
         clocks.pass_by(60)
     assert [(b - a).total_seconds() for a, b in zip(shown, shown[1:], strict=False)] == pytest.approx([60.0] * 9)
-    assert live.shift_seconds == pytest.approx(step)
+    assert live.shift_seconds == pytest.approx(shift)
     corrected = live.corrected()
-    assert [corrected.wall(i * 960_000) - shown[i] for i in range(10)] == [timedelta(seconds=step)] * 10
+    assert [corrected.wall(i * 960_000) - shown[i] for i in range(10)] == [timedelta(seconds=shift)] * 10
 
 
-def test_a_moved_clock_is_told_at_once_and_a_drifting_one_every_minute() -> None:
+def test_a_moved_clock_is_reported_at_once_and_a_drifting_one_every_minute() -> None:
     clocks = Clocks()
     wall = clocks.wall()
     assert list(wall.anchor("", 0)) == []
@@ -84,7 +84,7 @@ def test_a_moved_clock_is_told_at_once_and_a_drifting_one_every_minute() -> None
     assert isinstance(other_track, ClockAnchored), "the user is told once"
 
 
-def test_sleep_is_time_that_passed() -> None:
+def test_sleep_counts_as_time() -> None:
     clocks = Clocks()
     wall = clocks.wall()
     clocks.pass_by(8 * HOUR)

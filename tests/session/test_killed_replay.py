@@ -1,5 +1,5 @@
-"""kill -9 at any moment of a replay, by the real program with the embedded model: the log is readable, nothing that
-was shown is lost, and of the sound that waited at most a second."""
+"""The real program is killed at any moment of a replay: the log stays readable, nothing that was shown is lost, and at
+most a second of the sound that waited."""
 
 import io
 import os
@@ -32,22 +32,22 @@ CLIP_SECONDS = 5
 N_KILLS = 1000 if os.environ.get("LIVECAP_PROVE") else 5
 LOTS = 5
 MOST_LINES = 12
-"""That such a replay prints."""
+"""How many lines such a replay prints."""
 
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What is left of a replay that was killed."""
+    """The remains of a replay that was killed."""
 
     parent: Path
-    """Of its session's folder."""
+    """The parent of its session's folder."""
     told: list[SessionEvent | TranscriptUpdate]
     taken_samples: int
-    """Came through its standard input."""
+    """Sound that it read from its standard input."""
 
 
 def clip(rng: random.Random) -> bytes:
-    """Some seconds of a shipped recording, as WAV."""
+    """A few seconds of a recording, as a WAV file."""
     path = rng.choice(RECORDINGS)
     start = rng.randrange(soundfile.info(path).frames - CLIP_SECONDS * SECOND)
     samples, rate = soundfile.read(path, dtype="int16", start=start, frames=CLIP_SECONDS * SECOND)
@@ -58,7 +58,7 @@ def clip(rng: random.Random) -> bytes:
 
 
 def kill_at_random(parent: Path, rng: random.Random, piped: bool) -> Killed | None:
-    """Kill a replay after a random number of lines and a random while; None where it had ended by then."""
+    """Kill a replay after a random number of lines and a random time; None if it had ended by then."""
     sound = clip(rng)
     if piped:
         running = Running(replay, parent, "--stdin", sound=sound)
@@ -73,11 +73,11 @@ def kill_at_random(parent: Path, rng: random.Random, piped: bool) -> Killed | No
 
 
 def check(killed: Killed) -> None:
-    """The session that was killed keeps all that it has promised."""
+    """Check that a session that was killed keeps every promise."""
     facts = [item for item in killed.told if not isinstance(item, TranscriptUpdate)]
     folder = next((path for path in killed.parent.iterdir() if path.is_dir()), None)
     if folder is None or not (folder / EVENTS).exists() or not (folder / EVENTS).stat().st_size:
-        assert not facts, "nothing is told before it is logged"
+        assert not facts, "nothing is printed before it is logged"
         return
     logged = [event for _, event in LogReader(folder / EVENTS).events()]
     assert logged[: len(facts)] == facts
@@ -99,7 +99,7 @@ def check(killed: Killed) -> None:
         assert all(fact.text in transcript for fact in facts if isinstance(fact, UtteranceEnded))
     if session.ended is None and killed.taken_samples:
         kept = soundfile.info(session.sounds[""]).frames
-        assert kept >= killed.taken_samples - SECOND, "at most a second of sound that came is lost"
+        assert kept >= killed.taken_samples - SECOND, "at most a second of sound is lost"
         assert kept >= max((item.end_sample for item in killed.told if isinstance(item, TranscriptUpdate)), default=0)
 
 

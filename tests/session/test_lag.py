@@ -1,4 +1,4 @@
-"""A decoder that is too slow is late and loses nothing: what it has not heard yet waits on the disk."""
+"""A decoder that is too slow lags and loses nothing: sound waits on the disk."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ import numpy as np
 
 from livecap.archive.log import SessionLog
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.spool import Spool
 from livecap.session.live import LiveSession
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import TrackSource
@@ -22,12 +21,12 @@ MINUTES_10 = 600
 
 
 def second(n: int) -> np.ndarray:
-    """Tells which one it is."""
+    """The n-th second of sound: a constant level that identifies it."""
     return np.full(SECOND, (n + 1) / 1024, np.float32)
 
 
 class HalfSpeed(ScriptedTranscriber):
-    """While it decodes a second, the device delivers two."""
+    """A decoder that takes two seconds for each second of sound."""
 
     def __init__(self, ear: Ear) -> None:
         super().__init__()
@@ -35,14 +34,14 @@ class HalfSpeed(ScriptedTranscriber):
         self.n_delivered = 0
         self.heard: list[float] = []
         """The first sample of each second."""
-        self.longest_chunk = self.most_lag = self.most_memory = 0
+        self.longest_block = self.most_lag = self.most_memory = 0
         self._new = 0
 
-    def accept(self, chunk: AudioBlock) -> None:
-        self.heard += chunk.samples[::SECOND].tolist()
-        self.longest_chunk = max(self.longest_chunk, len(chunk.samples))
-        self._new += len(chunk.samples)
-        self.decoded_samples = chunk.end_sample
+    def accept(self, block: AudioBlock) -> None:
+        self.heard += block.samples[::SECOND].tolist()
+        self.longest_block = max(self.longest_block, len(block.samples))
+        self._new += len(block.samples)
+        self.decoded_samples = block.end_sample
 
     def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         for _ in range(2 * (self._new // SECOND)):
@@ -64,7 +63,7 @@ class HalfSpeed(ScriptedTranscriber):
         self.n_delivered += 1
 
 
-def test_half_speed_for_ten_minutes_loses_no_sample_and_needs_no_memory(tmp_path: Path) -> None:
+def test_ten_minutes_at_half_speed_lose_no_sample_and_need_little_memory(tmp_path: Path) -> None:
     ear = Ear(MIC)
     source = ear.open()
     log = SessionLog(tmp_path, STARTED)
@@ -87,9 +86,9 @@ def test_half_speed_for_ten_minutes_loses_no_sample_and_needs_no_memory(tmp_path
     finally:
         tracemalloc.stop()
     assert decoder.heard == [float(second(n)[0]) for n in range(MINUTES_10)]
-    assert decoder.most_lag > 250 * SECOND and decoder.longest_chunk == 30 * SECOND
-    assert decoder.most_memory < 12 << 20  # the ring, a chunk and its copies; the sound that waited is 19 MB
-    assert isinstance(source.spool, Spool) and not source.spool._blocks
+    assert decoder.most_lag > 250 * SECOND and decoder.longest_block == 30 * SECOND
+    assert decoder.most_memory < 12 << 20  # the ring buffer, a block and its copies; the sound that waited is 19 MB
+    assert source.spool.waiting_samples == 0
     [report] = [item for item in told if isinstance(item, CaptureReport)]
     assert report.captured_samples == report.decoded_samples == MINUTES_10 * SECOND
     assert not any(isinstance(item, Notice | AudioGap) for item in told)

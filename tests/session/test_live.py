@@ -1,4 +1,4 @@
-"""A session says every fact once, in order, in the log before anywhere else, and ends in order however it ends."""
+"""A session publishes each fact once, in order, in the log first, and always ends properly."""
 
 import errno
 import threading
@@ -42,7 +42,7 @@ def test_committed_text_adds_up_to_the_utterance(tmp_path: Path) -> None:
     assert session.status.state is State.ENDED
 
 
-def test_the_log_has_the_words_before_anyone_is_told(tmp_path: Path) -> None:
+def test_the_log_has_each_fact_before_any_listener(tmp_path: Path) -> None:
     session, _ = make_session(tmp_path, ScriptedSource([i * SECOND for i in range(6)]))
 
     def check(item: SessionEvent | TranscriptUpdate) -> None:
@@ -106,7 +106,7 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "fault", [AudioError("The device left."), RuntimeError("Unable to load kernel"), MemoryError()], ids=type
 )
-def test_a_fault_keeps_what_was_said_and_is_told_in_one_line(tmp_path: Path, fault: Exception) -> None:
+def test_an_error_keeps_the_text_and_is_reported_in_one_line(tmp_path: Path, fault: Exception) -> None:
     session, told = make_session(
         tmp_path, ScriptedSource([i * SECOND for i in range(6)]), lambda track: ScriptedTranscriber(fault)
     )
@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_session(tmp_path: Path) -> None:
     assert isinstance(told[-1], SessionEnded)
 
 
-def test_a_full_disk_is_told_and_ends_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_the_session_goes_on(tmp_path: Path) -> None:
     class FullDisk(Disk):
         full = False
 

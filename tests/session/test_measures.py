@@ -12,7 +12,7 @@ def ended(text, *ends, track="", utterance=0):
     return UtteranceEnded(track, utterance, text, 0, 9 * SECOND, "English", tuple(words))
 
 
-def test_each_word_counts_from_the_end_of_its_sound():
+def test_commit_latency_counts_from_the_end_of_a_words_sound():
     arrived = {"": 0}
     latency = CommitLatency(lambda track: arrived[track])
     arrived[""] = 3 * SECOND
@@ -24,7 +24,7 @@ def test_each_word_counts_from_the_end_of_its_sound():
     assert [word.at_seconds for word in latency.recent] == [3.0, 3.0, 5.0, 5.0]
 
 
-def test_tracks_and_utterances_are_kept_apart():
+def test_commit_latencies_of_tracks_and_utterances_are_separate():
     arrived = {"me": SECOND, "them": 2 * SECOND}
     latency = CommitLatency(lambda track: arrived[track])
     for track in arrived:
@@ -32,7 +32,7 @@ def test_tracks_and_utterances_are_kept_apart():
     for track in arrived:
         latency(ended("yes", 0.5, track=track, utterance=7))
     latency(ended("no", 0.5, track="me", utterance=8))
-    latency(ended("yes", 0.5, track="me", utterance=7))  # nothing of an utterance is kept once it has ended
+    latency(ended("yes", 0.5, track="me", utterance=7))  # its commits were dropped when it ended
     assert [word.seconds for word in latency.recent] == [0.5, 1.5]
 
 
@@ -40,7 +40,7 @@ def cost(sound=1.0, compute=0.25):
     return StepCost(1.0, "", sound, compute, 0.0, StageSeconds(0.0625, 0.0625, 0.0, 0.0))
 
 
-def test_rtf_is_that_of_the_last_steps():
+def test_rtf_is_an_average_of_the_last_steps():
     costs = StepCosts()
     assert costs.rtf is None and costs.last is None
     for _ in range(20):
@@ -51,5 +51,5 @@ def test_rtf_is_that_of_the_last_steps():
     assert costs.rtf == 0.25 and costs.compute_seconds == 22.75
 
 
-def test_what_is_in_no_stage_is_the_hosts():
+def test_time_outside_all_stages_is_the_hosts():
     assert cost().host_seconds == 0.125

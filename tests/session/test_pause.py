@@ -1,4 +1,4 @@
-"""A pause on request: what was said becomes stable, nothing is invented, and listening goes on."""
+"""When the user pauses, the text becomes stable, nothing is invented, and the session can be resumed."""
 
 from pathlib import Path
 
@@ -9,8 +9,8 @@ from livecap.transcript import Paused, Resumed, SessionEnded, SessionEvent, Tran
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
 
-def test_what_was_said_before_a_pause_becomes_stable_in_it(tmp_path: Path) -> None:
-    session = make_session(Settings(replay=RECORDING, pace=8.0, model="tiny", log_dir=tmp_path))
+def test_text_from_before_a_pause_becomes_stable_during_it(tmp_path: Path) -> None:
+    session = make_session(Settings(replay=RECORDING, pace=24.0, model="tiny", log_dir=tmp_path))
     told: list[SessionEvent | TranscriptUpdate] = []
 
     def listen(item: SessionEvent | TranscriptUpdate) -> None:

@@ -1,4 +1,4 @@
-"""A session that was recorded says the same again, step by step, however it was disturbed while it was live."""
+"""Replaying a recorded session gives the same text in the same steps, however the live session was disturbed."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -31,18 +31,18 @@ SECOND = 16_000
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
 Act = int | str
-"""So many samples arrive, or so many are lost where it is below 0; or something happens."""
+"""A number of samples that arrive, or that are lost if it is negative; or an event by its name."""
 LIVE: list[Act] = [
     *[1600] * 12,  # the decoder keeps up
-    23_000,  # it is late
+    23_000,  # it lags
     *[800] * 30,
     -9_000,  # sound is lost
     *[1777] * 8,
     "pause",
-    -4_321,  # and what was heard last before the pause is a loss
+    -4_321,  # the last thing before the pause is a gap
     *[1600] * 9,
     "new paragraph",
-    70_001,  # very late
+    70_001,  # it lags a lot
     *[1600] * 5,
     -SECOND,
     "pause",
@@ -51,7 +51,7 @@ LIVE: list[Act] = [
 
 
 class Scripted(AudioSource):
-    """A device, as its capture thread would have it: what arrives goes into the spool, then it is taken."""
+    """A device with its capture thread, played by hand: sound goes into the spool and is taken from there."""
 
     name, live, first_sample, level = "script", True, 0, 0.0
 
@@ -95,7 +95,7 @@ Said = list[tuple[object, ...]]
 
 
 def said_by(session: LiveSession) -> Said:
-    """The text events of a whole session, without the times of their writing."""
+    """All events of a session that have to do with text."""
     told: list[SessionEvent | TranscriptUpdate] = []
     session.start(told.append)
     assert session.wait(120) and session.status.error is None
@@ -105,7 +105,7 @@ def said_by(session: LiveSession) -> Said:
 
 @pytest.fixture
 def uneven_costs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps that take now longer, now shorter by the clock, so that their length goes up and down."""
+    """The measured costs of steps vary, so that the length of chunks goes up and down."""
     moments = itertools.accumulate(itertools.cycle([0.0, 0.9, 0.0, 0.1, 0.0, 0.4, 0.0, 1.8, 0.0, 0.05]))
 
     class Uneven(StreamingTranscriber):
@@ -117,7 +117,7 @@ def uneven_costs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("uneven_costs")
 @pytest.mark.parametrize("pace", [None, 40.0])
-def test_a_disturbed_session_says_the_same_again(tmp_path: Path, pace: float | None) -> None:
+def test_a_disturbed_session_is_replayed_with_the_same_text_and_steps(tmp_path: Path, pace: float | None) -> None:
     sound, _ = soundfile.read(RECORDING, dtype="float32", frames=20 * SECOND)
     settings = Settings(model="tiny", log_dir=tmp_path)
     log = SessionLog(tmp_path, STARTED)
@@ -136,7 +136,7 @@ def test_a_disturbed_session_says_the_same_again(tmp_path: Path, pace: float | N
 
 
 def differences(first: Said, second: Said) -> Iterator[tuple[object, object]]:
-    """What is not the same, settled text in an order of its own."""
+    """Pairs of items that differ. Settled text is compared separately, since its order depends on the time."""
     for settled in (False, True):
         told = [[item for name, item in said if (name == "UtteranceSettled") == settled] for said in (first, second)]
         yield from ((one, two) for one, two in itertools.zip_longest(*told) if one != two)

@@ -1,4 +1,4 @@
-"""After a crash: what was heard is decoded from the kept sound, text that was shown stays, the session has an end."""
+"""Recovery after a crash: the kept sound is decoded, text that was shown stays, and the session gets an end."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ LIVE_TEXT = "Dear me, think you"
 
 
 def cut_off(parent: Path, seconds: int, saved: bool = False) -> Path:
-    """A session that heard so much of a recording and was killed when it had told the first words of it."""
+    """A session that heard some seconds of a recording and was killed after the first words were committed."""
     facts: list[SessionEvent] = [
         TextCommitted("", 0, "Dear me,", 3200, 2 * SECOND),
         TextCommitted("", 0, " think you", 3200, 3 * SECOND),
@@ -44,14 +44,14 @@ def facts_of(folder: Path) -> list[SessionEvent]:
 
 @pytest.fixture(scope="module")
 def recovered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SessionEvent], float]:
-    """A session that was cut off and recovered with the embedded model, its facts before, and the seconds it lacked."""
+    """A session that was recovered with the embedded model: its folder, its facts before, and the missing seconds."""
     folder = cut_off(tmp_path_factory.mktemp("sessions"), 12)
     before, lacked = facts_of(folder), seconds_to_decode(RecordedSession(folder))
     recover(folder, EngineSettings("tiny"))
     return folder, before, lacked
 
 
-def test_the_sound_that_was_not_transcribed_is_known(recovered: tuple[Path, list[SessionEvent], float]) -> None:
+def test_the_length_of_sound_without_a_transcript_is_known(recovered: tuple[Path, list[SessionEvent], float]) -> None:
     assert recovered[2] == pytest.approx(12 - 0.2, abs=0.01)
 
 
@@ -62,7 +62,7 @@ def test_no_fact_of_the_log_changes(recovered: tuple[Path, list[SessionEvent], f
     assert len(LogReader(folder / EVENTS).damages) == 0 and len(RecordedSession(folder).damages) == 1
 
 
-def test_all_that_was_heard_is_text_and_the_session_has_an_end(
+def test_all_sound_is_transcribed_and_the_session_has_an_end(
     recovered: tuple[Path, list[SessionEvent], float],
 ) -> None:
     folder, _, _ = recovered
@@ -86,7 +86,7 @@ def test_the_open_utterance_keeps_its_words_and_gets_its_settled_text(
     assert numbers == list(range(len(numbers)))
 
 
-def test_sound_that_nobody_asked_to_keep_is_gone_afterwards(recovered: tuple[Path, list[SessionEvent], float]) -> None:
+def test_sound_that_was_not_to_be_kept_is_deleted(recovered: tuple[Path, list[SessionEvent], float]) -> None:
     assert not (recovered[0] / "audio").exists()
 
 
@@ -96,11 +96,11 @@ def test_a_session_may_be_kept_as_it_is(tmp_path: Path) -> None:
     session = RecordedSession(folder)
     assert [utterance.text for utterance in session.utterances()] == [LIVE_TEXT]
     assert session.ended and session.ended.reason == CUT_OFF
-    assert (folder / "audio" / "sound.wav").exists(), "sound that is to be kept stays"
+    assert (folder / "audio" / "sound.wav").exists(), "the user wanted to keep it"
     assert LIVE_TEXT in (folder / TRANSCRIPT).read_text()
 
 
-def test_without_sound_the_committed_text_is_all_there_is(tmp_path: Path) -> None:
+def test_a_session_without_sound_keeps_its_committed_text(tmp_path: Path) -> None:
     folder = write(tmp_path, list(said(["Good morning.", "And good"]))[:-1], end=False)
     recover(folder, EngineSettings(tmp_path / "no model is needed"))
     session = RecordedSession(folder)
@@ -108,7 +108,7 @@ def test_without_sound_the_committed_text_is_all_there_is(tmp_path: Path) -> Non
     assert session.ended and seconds_to_decode(session) == 0
 
 
-def test_a_model_that_cannot_be_loaded_leaves_the_session_for_later(tmp_path: Path) -> None:
+def test_a_session_can_be_recovered_later_if_the_model_cannot_be_loaded(tmp_path: Path) -> None:
     folder = cut_off(tmp_path, 5)
     with pytest.raises(ModelError, match="No model at"):
         recover(folder, EngineSettings(tmp_path / "missing"))
@@ -116,7 +116,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_session_for_later(tmp_path: Pa
     assert session.was_cut_off and session.sounds and seconds_to_decode(session) > 4
 
 
-def test_what_runs_or_has_ended_is_not_recovered(tmp_path: Path) -> None:
+def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:
     ended = write(tmp_path, said(["Good morning."]))
     log = SessionLog(tmp_path, STARTED)
     log.append(header(log.session), 0.0)

@@ -1,4 +1,4 @@
-"""What a person asks of a running session is done once, is a fact, and never loses what was said before."""
+"""Requests of the user to a running session are carried out once and never lose text."""
 
 import threading
 
@@ -20,7 +20,7 @@ from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, 
 
 
 class Counting(ScriptedTranscriber):
-    """Counts utterances on from another one."""
+    """Numbers its utterances after those of another one."""
 
     first = 0
 
@@ -40,7 +40,7 @@ REST = ("stable", "partial", "start_sample", "end_sample", "language", "final")
 
 
 class Running:
-    """A session that runs; its source yields a second each time `seconds` asks for one."""
+    """A running session. Its source yields one second of sound for each that `seconds` asks for."""
 
     def __init__(self, folder):
         self.gate = threading.Semaphore(0)
@@ -70,7 +70,7 @@ def running(tmp_path):
     assert running.session.wait(20)
 
 
-def test_a_mark_is_a_fact_with_its_note_and_its_moment(running):
+def test_a_mark_is_a_fact_with_a_note_and_a_moment(running):
     session, told, seconds = running.session, running.told, running.seconds
     seconds(2)
     session.requests.mark("check with legal")
@@ -79,7 +79,7 @@ def test_a_mark_is_a_fact_with_its_note_and_its_moment(running):
     assert marks == [(2 * SECOND, "check with legal"), (100, "earlier")]
 
 
-def test_another_model_goes_on_with_the_next_utterance(running):
+def test_another_model_begins_with_the_next_utterance(running):
     session, told, seconds = running.session, running.told, running.seconds
     seconds(2)
     session.requests.change_recognition({"model": "new", "language": "German"})
@@ -112,7 +112,7 @@ def test_a_new_paragraph_ends_the_utterance(running):
     eventually(lambda: any(isinstance(event, UtteranceEnded) for event in told))
 
 
-def test_muting_is_told_once_and_shown(running):
+def test_muting_is_reported_once_and_shown(running):
     session, told, seconds = running.session, running.told, running.seconds
     seconds(1)
     session.requests.mute()
@@ -126,18 +126,18 @@ def test_muting_is_told_once_and_shown(running):
     assert messages == ["Muted: what is said now is not heard.", "Unmuted after 1 s of silence."]
 
 
-def test_a_recording_has_no_input_to_change(running):
+def test_only_an_input_device_can_be_switched(running):
     session = running.session
     with pytest.raises(AudioError, match="not an input device"):
         session.requests.switch_input("Yeti")
 
 
 @given(st.integers(0, 50), st.lists(st.tuples(st.integers(0, 80), st.integers(0, 40)), max_size=3), st.booleans())
-def test_exactly_what_was_muted_is_silent(start, spans, is_open):
+def test_exactly_the_muted_sound_is_silent(start, spans, is_open):
     silences = [(low, low + length) for low, length in spans]
     if is_open and silences:
         silences[-1] = (silences[-1][0], None)
-    chunk = silenced(AudioBlock(start, np.ones(30, np.float32)), silences)
-    for place, sample in enumerate(chunk.samples, start):
+    block = silenced(AudioBlock(start, np.ones(30, np.float32)), silences)
+    for place, sample in enumerate(block.samples, start):
         muted = any(low <= place and (high is None or place < high) for low, high in silences)
         assert sample == (0.0 if muted else 1.0)

@@ -1,4 +1,4 @@
-"""A person who goes back and forth in a recording hears just what is there, and every sample is accounted for."""
+"""Seeking in a recording: the sound there is transcribed, and every sample is accounted for."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ Told = list[SessionEvent | TranscriptUpdate]
 
 
 class Hears(ScriptedTranscriber):
-    """The n-th second of the recording is the word `n`."""
+    """Recognises the n-th second of the recording as the word `n`."""
 
     def __init__(self, track: str = "", before_work: Callable[[], None] = lambda: None) -> None:
         super().__init__(track=track)
@@ -75,14 +75,14 @@ class Hears(ScriptedTranscriber):
 
 
 def recording(folder: Path, n_seconds: int = N_SECONDS, name: str = "talk.wav") -> Path:
-    """The n-th second is n thousandths loud."""
+    """A recording whose n-th second has the level n / 1000."""
     samples = np.repeat(np.arange(n_seconds) / 1000, SECOND).astype(np.float32)
     soundfile.write(folder / name, samples, SECOND, subtype="FLOAT")
     return folder / name
 
 
 class Started(Replay):
-    """Its clock runs from the first `take` on."""
+    """A recording that knows whether its clock runs: from the first `take` on."""
 
     has_started = False
 
@@ -93,7 +93,7 @@ class Started(Replay):
 
 
 class Listening:
-    """A session over recordings, at a pace that only `passes` moves."""
+    """A session that hears recordings. Time passes only in `passes` and `held`."""
 
     def __init__(self, folder: Path, *paths: Path, pace: float | None = 1.0, **options: float) -> None:
         self.now = 0.0
@@ -117,7 +117,11 @@ class Listening:
 
     @contextmanager
     def held(self, begin: Callable[[], None] | None = None) -> Iterator[None]:
-        """The decode thread waits in a transcriber, which works because of `begin`, or of a second of sound."""
+        """Keep the decode thread in a transcriber meanwhile.
+
+        Args:
+            begin: makes the transcriber work; None for a second of sound.
+        """
         self._is_held = False
         self._free.clear()
         if begin is None:
@@ -129,7 +133,7 @@ class Listening:
         self._free.set()
 
     def passes(self, seconds: float) -> None:
-        """Time, and all that is due is decoded."""
+        """Let time pass, and wait until all sound is decoded."""
         eventually(lambda: all(source.has_started for source in self.sources))
         self.now += seconds
         eventually(
@@ -158,7 +162,7 @@ def words(told: Told) -> list[str]:
 
 
 def span(first: int, last: int) -> str:
-    """Of seconds, as they are said."""
+    """The text of the seconds [first, last)."""
     return " ".join(map(str, range(first, last)))
 
 
@@ -168,7 +172,7 @@ def balanced(told: Told) -> bool:
     return all(each.captured_samples == each.decoded_samples + each.silence_samples for each in reports)
 
 
-def test_on_and_back_hears_what_is_there_and_the_clock_tells_the_place(tmp_path: Path) -> None:
+def test_seeking_decodes_the_sound_there_and_moves_the_clock(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(10)
     heard.seek(30)
@@ -186,7 +190,7 @@ def test_on_and_back_hears_what_is_there_and_the_clock_tells_the_place(tmp_path:
     assert report.captured_samples == ended.n_samples == 18 * SECOND and report.n_gaps == 0
 
 
-def test_what_was_said_stays_and_the_log_has_the_jump_behind_it(tmp_path: Path) -> None:
+def test_text_from_before_a_jump_stays_and_is_logged_before_it(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(3)
     heard.seek(5)
@@ -197,7 +201,7 @@ def test_what_was_said_stays_and_the_log_has_the_jump_behind_it(tmp_path: Path) 
     assert "".join(e.text for e in told if isinstance(e, TextCommitted)) == span(0, 3)
 
 
-def test_keys_that_are_pressed_fast_add_up_to_one_jump(tmp_path: Path) -> None:
+def test_seeks_in_quick_succession_add_up_to_one_jump(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
     with heard.held():
@@ -209,7 +213,7 @@ def test_keys_that_are_pressed_fast_add_up_to_one_jump(tmp_path: Path) -> None:
     assert heard.session.status.arrived_samples == 13 * SECOND and len(heard.all(Jumped)) == 1
 
 
-def test_a_seek_while_another_is_carried_out_counts_from_its_place(tmp_path: Path) -> None:
+def test_a_seek_during_another_one_counts_from_its_target(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
     with heard.held(lambda: heard.session.requests.seek(20)):
@@ -219,12 +223,12 @@ def test_a_seek_while_another_is_carried_out_counts_from_its_place(tmp_path: Pat
     assert heard.session.status.arrived_samples == 42 * SECOND
 
 
-def test_both_ends_are_walls_and_only_the_end_itself_ends_the_session(tmp_path: Path) -> None:
+def test_seeking_stops_at_both_ends_and_only_reaching_the_end_ends_the_session(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path), start_seconds=20.0, end_seconds=60.0)
     heard.passes(4)
     heard.seek(-30)
     assert heard.session.status.arrived_samples == 20 * SECOND
-    heard.session.requests.seek(-5)  # nowhere to go
+    heard.session.requests.seek(-5)  # it is at the beginning
     heard.seek(600)
     assert heard.session.status.arrived_samples == 59 * SECOND
     heard.session.requests.seek(5)
@@ -235,7 +239,7 @@ def test_both_ends_are_walls_and_only_the_end_itself_ends_the_session(tmp_path: 
     assert heard.all(SessionEnded)[0].reason == "end of source"
 
 
-def test_a_paused_recording_goes_on_where_a_person_went_meanwhile(tmp_path: Path) -> None:
+def test_a_recording_resumes_at_the_place_sought_during_the_pause(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(5)
     heard.session.pause()
@@ -250,7 +254,7 @@ def test_a_paused_recording_goes_on_where_a_person_went_meanwhile(tmp_path: Path
     assert heard.all(Resumed)[0].sample == 30 * SECOND
 
 
-def test_both_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None:
+def test_all_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path), recording(tmp_path, 10, "short.wav"))
     heard.passes(15)
     eventually(lambda: words(heard.told))
@@ -263,7 +267,7 @@ def test_both_tracks_jump_and_one_that_had_ended_goes_on(tmp_path: Path) -> None
     assert balanced(told)
 
 
-def test_an_utterance_ends_where_the_key_was_pressed_though_it_is_decoded_later(tmp_path: Path) -> None:
+def test_an_utterance_ends_at_the_moment_of_the_request_even_if_decoded_later(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
     with heard.held():
@@ -274,7 +278,7 @@ def test_an_utterance_ends_where_the_key_was_pressed_though_it_is_decoded_later(
     assert words(heard.end()) == [span(0, 7), span(7, 11)] and balanced(heard.told)
 
 
-def test_a_pause_ends_what_was_said_though_it_is_decoded_later(tmp_path: Path) -> None:
+def test_an_utterance_ends_at_a_pause_even_if_decoded_later(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(2)
     with heard.held():
@@ -287,7 +291,7 @@ def test_a_pause_ends_what_was_said_though_it_is_decoded_later(tmp_path: Path) -
     assert words(heard.end()) == [span(0, 7), span(7, 11)] and balanced(heard.told)
 
 
-def test_what_is_told_before_the_session_starts_is_told_by_it(tmp_path: Path) -> None:
+def test_notices_from_before_the_start_are_published_by_the_session(tmp_path: Path) -> None:
     source = TrackSource("", Replay(recording(tmp_path, 1), None))
     log = SessionLog(tmp_path, STARTED)
     session = LiveSession([source], SCRIPTED, log, load_engine=engine_of(Hears))
@@ -298,7 +302,7 @@ def test_what_is_told_before_the_session_starts_is_told_by_it(tmp_path: Path) ->
     assert [event.message for event in told if isinstance(event, Notice)] == ["The microphone is gone."]
 
 
-def test_a_live_session_cannot_be_gone_back_in(tmp_path: Path) -> None:
+def test_a_live_session_cannot_seek(tmp_path: Path) -> None:
     log = SessionLog(tmp_path, STARTED)
     session = LiveSession([TrackSource("", ScriptedSource([]))], SCRIPTED, log)
     with pytest.raises(AudioError, match="only a recording"):
@@ -306,50 +310,49 @@ def test_a_live_session_cannot_be_gone_back_in(tmp_path: Path) -> None:
     log.close()
 
 
-def test_the_transcript_has_sound_that_was_heard_again_once(tmp_path: Path) -> None:
+def test_the_transcript_has_repeated_sound_once(tmp_path: Path) -> None:
     heard = Listening(tmp_path, recording(tmp_path))
     heard.passes(10)
     heard.seek(50)
     heard.passes(4)
     heard.seek(-64)
-    heard.passes(11)  # all of the first ten seconds again
+    heard.passes(11)  # the first ten seconds again
     heard.seek(51)
-    heard.passes(1)  # not all of what was heard there before
+    heard.passes(1)  # only a part of what was heard there before
     heard.end()
     session = RecordedSession(heard.session.log_folder)
     assert [utterance.text for utterance in session.utterances()] == [span(0, 11), span(60, 64), "62"]
 
 
 @pytest.mark.parametrize("rate", [SECOND, 44_100])
-def test_a_recording_sounds_the_same_from_any_place(tmp_path: Path, rate: int) -> None:
+def test_a_recording_has_the_same_samples_wherever_reading_begins(tmp_path: Path, rate: int) -> None:
     rng = np.random.default_rng(1)
     path = tmp_path / "noise.wav"
     soundfile.write(path, rng.uniform(-0.5, 0.5, (rate * 9, 2)), rate, subtype="PCM_16")
-    whole = np.concatenate([chunk.samples for chunk in blocks(Replay(path, None))])
+    whole = np.concatenate([block.samples for block in blocks(Replay(path, None))])
     source = Replay(path, None)
     for place in [70_000, 12_345, 0, len(whole) - 7, 100_000, 99_999]:
         source.take()
         assert source.seek(place) == place
-        chunk = source.take()
-        assert chunk is not None and chunk.start_sample == place
-        # Equal but for the rounding of the resampler, which takes its blocks elsewhere.
-        assert np.abs(chunk.samples - whole[place : chunk.end_sample]).max() < (1e-6 if rate == SECOND else 1e-4)
+        block = source.take()
+        assert block is not None and block.start_sample == place
+        # Equal except for the rounding of the resampler, whose blocks begin elsewhere.
+        assert np.abs(block.samples - whole[place : block.end_sample]).max() < (1e-6 if rate == SECOND else 1e-4)
     source.close()
 
 
-def test_lost_sound_is_lost_again_wherever_one_comes_from(tmp_path: Path) -> None:
+def test_gaps_are_repeated_wherever_reading_begins(tmp_path: Path) -> None:
     path = recording(tmp_path, 10)
     gaps = [(2 * SECOND, 3 * SECOND), (5 * SECOND, 6 * SECOND)]
     source = Replay(path, None, gaps=gaps, cuts=[SECOND, 4 * SECOND, 7 * SECOND])
     for place, expected in [(5 * SECOND + 9, (6, 7)), (2 * SECOND, (3, 4)), (0, (0, 1))]:
         source.seek(place)
-        chunk = source.take()
-        assert chunk is not None and (chunk.start_sample, chunk.end_sample) == tuple(at * SECOND for at in expected)
+        block = source.take()
+        assert block is not None and (block.start_sample, block.end_sample) == tuple(at * SECOND for at in expected)
     source.close()
 
 
-def test_a_new_transcriber_counts_on_and_begins_at_the_place() -> None:
-    """What a session asks of the real one, which needs no model for it."""
+def test_the_next_transcriber_continues_the_numbers_and_begins_at_the_target() -> None:
     spoken = speech([0.5, 0.2, 1.5, 0.2])  # two utterances
     config = StreamConfig()
 

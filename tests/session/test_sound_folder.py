@@ -1,4 +1,4 @@
-"""The sound of a session is kept while it runs, afterwards only if it is wanted, and not for ever after a crash."""
+"""Sound is kept while a session runs, after it on request, and for seven days after a crash."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
 
 def sound(n: int, seed: int = 0) -> np.ndarray:
-    """Noise that 16 bits hold exactly."""
+    """Noise that 16-bit samples represent exactly."""
     return (np.random.default_rng(seed).integers(1, 9000, n) / 32768).astype(np.float32)
 
 
@@ -56,7 +56,7 @@ def recorded(parent: Path, save: bool, clean: bool = True) -> Path:
     return log.folder
 
 
-def test_sound_goes_at_a_clean_end_and_stays_where_it_is_wanted_or_after_a_fault(tmp_path: Path) -> None:
+def test_sound_is_deleted_at_a_clean_end_unless_it_is_to_be_kept(tmp_path: Path) -> None:
     assert not (recorded(tmp_path, save=False) / "audio").exists()
     kept = recorded(tmp_path, save=True)
     assert sorted(path.name for path in (kept / "audio").iterdir()) == ["me.wav", "steps.jsonl", "them.wav"]
@@ -65,19 +65,19 @@ def test_sound_goes_at_a_clean_end_and_stays_where_it_is_wanted_or_after_a_fault
     assert len(soundfile.read(crashed / "audio" / "me.wav")[0]) == 5 * SECOND
 
 
-def test_a_session_is_heard_again_as_it_was(tmp_path: Path) -> None:
+def test_a_recorded_session_has_the_same_sound_gaps_and_steps(tmp_path: Path) -> None:
     folder = recorded(tmp_path, save=True)
     assert recorded_steps(folder) == {"me": STEPS}
     me, them = open_session(folder, None)
     assert (me.label, them.label) == ("me", "them")
     assert me.steps == STEPS and them.steps == ()
     heard = list(blocks(me.source))
-    assert [chunk.end_sample for chunk in heard][:2] == [7000, 3 * SECOND]
+    assert [block.end_sample for block in heard][:2] == [7000, 3 * SECOND]
     assert heard[2].start_sample == 4 * SECOND
     assert np.array_equal(np.concatenate([c.samples for c in heard if c.end_sample <= 3 * SECOND]), sound(3 * SECOND))
-    after = np.concatenate([chunk.samples for chunk in heard if chunk.start_sample >= 4 * SECOND])
+    after = np.concatenate([block.samples for block in heard if block.start_sample >= 4 * SECOND])
     assert np.array_equal(after, sound(SECOND, 1))
-    assert np.array_equal(np.concatenate([chunk.samples for chunk in blocks(them.source)]), sound(5 * SECOND, 2))
+    assert np.array_equal(np.concatenate([block.samples for block in blocks(them.source)]), sound(5 * SECOND, 2))
 
 
 def test_a_session_without_sound_says_how_to_keep_it(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_session_without_sound_says_how_to_keep_it(tmp_path: Path) -> None:
         open_session(tmp_path, None)
 
 
-def test_what_a_crash_left_is_offered_once_and_removed_after_seven_days(tmp_path: Path) -> None:
+def test_sound_from_a_crash_is_reported_once_and_deleted_after_seven_days(tmp_path: Path) -> None:
     saved, crashed = recorded(tmp_path, save=True, clean=False), recorded(tmp_path, save=False, clean=False)
     assert tidy(tmp_path) == [crashed] and tidy(tmp_path) == []
     now = time.time()
@@ -121,19 +121,19 @@ def test_the_sound_of_a_running_session_is_left_alone(tmp_path: Path) -> None:
     assert not (folder / "audio").exists()
 
 
-def test_replaying_with_recorded_cuts_hands_over_just_those_pieces(tmp_path: Path) -> None:
+def test_a_replay_with_cuts_yields_exactly_these_pieces(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, sound(3 * SECOND), SECOND)
     cuts = [100, 20_000, 33_333]
     for pace in (None, 50.0):
-        ends = [chunk.end_sample for chunk in blocks(Replay(path, pace, cuts=cuts))]
+        ends = [block.end_sample for block in blocks(Replay(path, pace, cuts=cuts))]
         assert ends[:3] == cuts and ends[-1] == 3 * SECOND
     now = 0.0
     late = Replay(path, 1.0, cuts=cuts, now=lambda: now)
     late.take()
     now = 60.0
-    assert late.arrived_samples == 3 * SECOND  # all of it is in memory
-    assert [chunk.end_sample for chunk in blocks(late)] == [*cuts, 3 * SECOND]
+    assert late.arrived_samples == 3 * SECOND  # all sound is in memory
+    assert [block.end_sample for block in blocks(late)] == [*cuts, 3 * SECOND]
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path) -> None:

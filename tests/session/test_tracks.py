@@ -1,4 +1,4 @@
-"""Two tracks are one session: one log, one order, each with its own samples, and every sample is accounted for."""
+"""Two tracks share one log and one order; each counts its own samples and accounts for every one."""
 
 import json
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_a_pause_is_a_fact_of_each_track(tmp_path: Path) -> None:
     assert not any(isinstance(event, Resumed) for event in told)
 
 
-def test_the_status_has_every_track_and_the_worst_lag(tmp_path: Path) -> None:
+def test_the_status_has_all_tracks_and_the_largest_lag(tmp_path: Path) -> None:
     sources = two()
     session, _ = make_session(tmp_path, sources)
     sources["me"].arrived_samples, sources["them"].arrived_samples = 3 * SECOND, 5 * SECOND
@@ -103,14 +103,14 @@ def test_every_sample_is_in_the_report(tmp_path: Path) -> None:
 
 
 class Forgetful(ScriptedTranscriber):
-    """Claims an utterance with more sound than there was."""
+    """Reports an utterance that is longer than its sound."""
 
     def _update(self, n_stable: int, final: bool) -> TranscriptUpdate:
         update = super()._update(n_stable, final)
         return TranscriptUpdate("", 0, update.stable, update.partial, 0, update.end_sample + 1, "English", final)
 
 
-def test_samples_that_do_not_add_up_are_an_error_record(tmp_path: Path) -> None:
+def test_samples_that_do_not_add_up_are_reported_once_as_an_error(tmp_path: Path) -> None:
     session, told = make_session(tmp_path, ScriptedSource([0, SECOND]), lambda track: Forgetful())
     session.start(told.append)
     assert session.wait(20)
@@ -119,7 +119,7 @@ def test_samples_that_do_not_add_up_are_an_error_record(tmp_path: Path) -> None:
 
 
 class Obedient(ScriptedTranscriber):
-    """Decodes up to `decoded_samples` when it is asked to, and yields `update` then."""
+    """Decodes up to `decoded_samples` and yields `update` when asked to."""
 
     ready = False
     update: TranscriptUpdate | None = None
@@ -160,7 +160,7 @@ def test_the_account_is_always_balanced(script: list[tuple[str, int]]) -> None:
     assert track.account().waiting == 0
 
 
-def test_a_gap_at_the_very_end_is_told(tmp_path: Path) -> None:
+def test_a_gap_at_the_very_end_is_a_fact(tmp_path: Path) -> None:
     source = ScriptedSource([0])
     session, told = make_session(tmp_path, source)
 
@@ -181,7 +181,7 @@ def test_the_first_fact_names_the_tracks(tmp_path: Path, n_tracks: int) -> None:
     assert isinstance(told[0], SessionStarted) and told[0].tracks == tuple(sources)
 
 
-def test_sound_that_waits_for_a_recorded_step_is_not_late() -> None:
+def test_sound_that_waits_for_a_recorded_step_does_not_lag() -> None:
     source = ScriptedSource([i * SECOND for i in range(20)])
     track = track_of(TrackSource("me", source, (Step(8 * SECOND, SECOND), Step(15 * SECOND, SECOND))))
     lags = {}
