@@ -115,7 +115,7 @@ print(*done, "main" if computes() else "no main")
 """
 
 
-def test_a_thread_has_no_streams_after_its_last_engine_or_a_failed_load_but_the_main_thread_keeps_them() -> None:
+def test_a_thread_ends_without_streams_but_the_main_thread_keeps_them() -> None:
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["worked", "failed", "worked", "main"], "")
 
