@@ -147,26 +147,16 @@ class Track:
         self._transcriber: StreamingTranscriber | None = None
         self.end_sample = given.source.first_sample
         """End of the sound that was taken."""
-        self._begin_sample = self.end_sample
-        """Beginning of the sound that was heard since the last jump."""
-        self._jumped = 0
-        """Sum of all jumps in samples, forward above 0."""
-        self._accepted_from = self.end_sample
-        """Beginning of the last block, with the gap before it."""
-        self._n_gaps = 0
-        self._gap_samples = 0
-        self._heard = 0
-        """Samples that the transcriber accepted."""
-        self._in_utterances = 0
-        """Samples in closed utterances."""
-        self._open: tuple[int, int] | None = None
-        """[start, end) of the open utterance."""
-        self._last_end = self.end_sample
-        """End of the last closed utterance."""
-        self._gaps: list[tuple[int, int]] = []
-        """Gaps that an utterance may still reach over."""
-        self._is_unbalanced = False
-        """The account was reported not to add up."""
+        self._begin_sample = self.end_sample  # of the sound since the last jump
+        self._jumped = 0  # sum of all jumps in samples, forward above 0
+        self._accepted_from = self.end_sample  # beginning of the last block, with the gap before it
+        self._n_gaps = self._gap_samples = 0
+        self._heard = 0  # samples that the transcriber accepted
+        self._in_utterances = 0  # samples in closed utterances
+        self._open: tuple[int, int] | None = None  # [start, end) of the open utterance
+        self._last_end = self.end_sample  # of the last closed utterance
+        self._gaps: list[tuple[int, int]] = []  # those that an utterance may still reach over
+        self._is_unbalanced = False  # and was reported as such
 
     # ---- from any thread
 
