@@ -26,13 +26,13 @@ from benchmarks.oracle import Faults, Loop
 from benchmarks.oracle_session import count_words, run_oracle
 from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.errors import LivecapError, SettingsError
-from livecap.eval.counts import Counts
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import ChunkConfig, StreamConfig
+from livecap.stream.statistics import Counts
 
 MODES = ("0.5", "2", "default")
 UNBROKEN = ScriptStyle(

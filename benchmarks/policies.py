@@ -20,7 +20,6 @@ from benchmarks.oracle_session import Clock
 from benchmarks.scripted_speech import ScriptDetector, ScriptStyle, speak
 from livecap.errors import LivecapError
 from livecap.eval.bounds import missed, parse_bound
-from livecap.eval.decode_counts import DecodeCounts
 from livecap.eval.figures import figures
 from livecap.eval.figures_table import table
 from livecap.eval.measurement import Measurement, assess, total
@@ -63,10 +62,10 @@ def session(words: Sequence[SpokenWord], tokenizer: Tokenizer, mode: Mode, fault
     )
     samples = np.zeros(words[-1].end_sample + 2 * SAMPLE_RATE, np.float32)
     timeline = play(transcriber, samples, None, clock)
-    done = transcriber.statistics
-    counts = DecodeCounts(oracle.n_decodes, done.n_drafted, done.n_accepted, done.n_passes)
     text = " ".join(word.text for word in words)
-    return assess(Reference(f"script {seed}", samples, text, tuple(words)), timeline, mode.name, counts, None)
+    return assess(
+        Reference(f"script {seed}", samples, text, tuple(words)), timeline, mode.name, transcriber.statistics, None
+    )
 
 
 def measure(modes: Sequence[Mode], minutes: float, faults: Faults, tokenizer: Tokenizer) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from livecap.model.checkpoint.catalogue import folder_of
 from livecap.model.checkpoint.load import LoadedModel, load, resolve
 from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import ModelRecogniser, Recogniser
+from livecap.stream.recogniser import ModelRecogniser
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 
@@ -89,19 +89,16 @@ class Engine:
         """A recogniser with a KV cache of its own."""
         return ModelRecogniser(self._loaded, self.settings.context, self.settings.language, self.settings.stream)
 
-    def transcriber(
-        self, track: str = "", on_notice: OnNotice | None = None, recogniser: Recogniser | None = None
-    ) -> StreamingTranscriber:
+    def transcriber(self, track: str = "", on_notice: OnNotice | None = None) -> StreamingTranscriber:
         """A transcriber for one track of sound. Close it before the engine.
 
         Args:
             track: its label in updates.
             on_notice: gets what the user should know, such as a token budget that was hit.
-            recogniser: makes the live text; None for one of this engine's.
         """
         stream = self.settings.stream
         return StreamingTranscriber(
-            recogniser or self.recogniser(),
+            self.recogniser(),
             self._loaded.tokenizer,
             stream,
             track=track,

@@ -4,11 +4,11 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from livecap.eval.counts import Counts
 from livecap.eval.emission import Display, Emission, displays
 from livecap.eval.reference import Reference
 from livecap.eval.timeline import Moment, Timeline
 from livecap.eval.wer import normalise
+from livecap.stream.statistics import Counts
 from livecap.transcript import SAMPLE_RATE
 
 PREROLL_SECONDS = 1.0

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from livecap.engine import Engine
-from livecap.eval.decode_counts import CountedRecogniser, DecodeCounts
 from livecap.eval.emission import Emission, emissions, final_texts
 from livecap.eval.latency import Latencies, latencies
 from livecap.eval.modes import Mode
@@ -13,6 +12,7 @@ from livecap.eval.seam_errors import SeamErrors, seam_errors
 from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import ErrorCounts, count_errors
+from livecap.stream.statistics import StepStatistics
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Measurement:
     """`offline`, `stable` (as committed live) and `final` (as exported: settled where the second pass ran)."""
     latencies: dict[str, Latencies]
     stability: Stability
-    decodes: DecodeCounts
+    decodes: StepStatistics
     step_seconds: list[float]
     lag_seconds: list[float]
     settle_seconds: float = 0.0
@@ -48,18 +48,18 @@ def measure(
         step_cost: seconds that a step is assumed to cost; None measures the cost.
     """
     engine.change(replace(engine.settings, stream=mode.config))
-    recogniser = CountedRecogniser(engine.recogniser())
-    timeline = play(engine.transcriber(recogniser=recogniser), reference.samples, step_cost)
+    transcriber = engine.transcriber()
+    timeline, decodes = play(transcriber, reference.samples, step_cost), transcriber.statistics
     offline_errors = None if offline is None else count_errors(reference.text, offline)
-    measurement = assess(reference, timeline, mode.name, recogniser.counts, offline_errors)
-    measurement.seams = seam_errors(reference, measurement.stable_text, recogniser.seams)
+    measurement = assess(reference, timeline, mode.name, decodes, offline_errors)
+    measurement.seams = seam_errors(reference, measurement.stable_text, decodes.seams)
     if offline is not None:
-        measurement.seams_offline = seam_errors(reference, offline, recogniser.seams)
+        measurement.seams_offline = seam_errors(reference, offline, decodes.seams)
     return measurement
 
 
 def assess(
-    reference: Reference, timeline: Timeline, mode: str, decodes: DecodeCounts, offline: ErrorCounts | None
+    reference: Reference, timeline: Timeline, mode: str, decodes: StepStatistics, offline: ErrorCounts | None
 ) -> Measurement:
     """The measurement of a timeline, without its seams."""
     words = emissions(timeline, reference)
@@ -97,7 +97,7 @@ def total(parts: Sequence[Measurement]) -> Measurement:
             name: sum((p.latencies[name] for p in parts if name in p.latencies), Latencies()) for name in latency_names
         },
         stability=sum((part.stability for part in parts), Stability()),
-        decodes=sum((part.decodes for part in parts), DecodeCounts()),
+        decodes=sum((part.decodes for part in parts), StepStatistics()),
         step_seconds=[seconds for part in parts for seconds in part.step_seconds],
         lag_seconds=[seconds for part in parts for seconds in part.lag_seconds],
         settle_seconds=sum(part.settle_seconds for part in parts),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livecap.eval.alignment import align
-from livecap.eval.counts import Counts
 from livecap.eval.reference import Reference
 from livecap.eval.wer import normalise
+from livecap.stream.statistics import Counts
 from livecap.transcript import SAMPLE_RATE
 
 NEAR_SECONDS = 2.0

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livecap.eval.alignment import align, matches
-from livecap.eval.counts import Counts
 from livecap.eval.emission import displays, final_texts
 from livecap.eval.timeline import Moment, Timeline
 from livecap.eval.wer import normalise
+from livecap.stream.statistics import Counts
 
 
 @dataclass(frozen=True, slots=True)

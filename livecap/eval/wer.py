@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from livecap.eval.alignment import edit_distance
-from livecap.eval.counts import Counts
+from livecap.stream.statistics import Counts
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 

@@ -3,12 +3,9 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from livecap.stream.statistics import StageSeconds
 from livecap.transcript import SAMPLE_RATE, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded
-
-if TYPE_CHECKING:
-    from livecap.stream.recogniser import StageSeconds  # the module loads MLX, which the screen does without
 
 RTF_STEPS = 10
 """Number of steps that the shown RTF is averaged over."""
@@ -31,7 +28,7 @@ class StepCost:
     """Its duration: the stages, the host's work, the log and the listeners."""
     waited_seconds: float
     """How much of its sound had arrived earlier and waited for the decoder."""
-    stages: "StageSeconds"
+    stages: StageSeconds
 
     @property
     def host_seconds(self) -> float:

@@ -8,34 +8,14 @@ is certain which words come before and after, so that no word is lost or repeate
 new prompt, with exactly its words as the prefix and the same language header.
 """
 
-from dataclasses import dataclass, field
-
 from livecap.audio_in.vad import SpeechDetector
 from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.hypothesis import Hypothesis
 from livecap.stream.recent_sound import RecentSound
-from livecap.stream.recogniser import Decoded, Recogniser, StageSeconds
+from livecap.stream.recogniser import Decoded, Recogniser
+from livecap.stream.statistics import StepStatistics
 from livecap.stream.token_text import TokenText
 from livecap.transcript import SAMPLE_RATE
-
-
-@dataclass(slots=True)
-class StepStatistics:
-    """Sums over all steps so far."""
-
-    n_steps: int = 0
-    n_drafted: int = 0
-    """Tokens offered as a draft."""
-    n_accepted: int = 0
-    """Draft tokens that the model repeated."""
-    n_passes: int = 0
-    """Sequential decoder passes, which generated one token each."""
-    n_runaways: int = 0
-    """Steps that returned more text than can have been said."""
-    n_rolls: int = 0
-    """Prompts that were continued in a new one in unbroken speech."""
-    seconds: StageSeconds = field(default_factory=StageSeconds)
-    """Compute time by stage."""
 
 
 class PromptWindow:
@@ -87,7 +67,7 @@ class PromptWindow:
 
     def begin(self, sample: int) -> None:
         """Start a new prompt without text, whose sound begins at `sample`."""
-        self._recogniser.begin(sample)
+        self._begin_sound(sample)
         self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
         self.header = ()
 
@@ -101,19 +81,16 @@ class PromptWindow:
         recogniser.append(self._sound.between(recogniser.end_sample, end_sample))
         draft = hypothesis.partial_ids
         pad_samples = samples_in(self._config.utterance.pad_seconds) if at_end else 0
+        n_drafted = len(draft) + (len(self.header) if draft and not hypothesis.prefix else 0)
         decoded = recogniser.decode(self.header, hypothesis.prefix, draft, self._budget(), pad_samples)
         if decoded.header != self.header:
             hypothesis.forget_partial()  # in another language, text becomes stable only when two steps have repeated it
         self.header = decoded.header
         runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_end)
         self._n_runaways = self._n_runaways + 1 if runaway else 0
-        statistics = self.statistics
-        statistics.n_steps += 1
-        statistics.n_drafted += len(draft)
-        statistics.n_accepted += decoded.n_accepted
-        statistics.n_passes += decoded.n_passes
-        statistics.n_runaways += runaway
-        statistics.seconds += decoded.seconds
+        self.statistics += StepStatistics(
+            1, n_drafted, decoded.n_accepted, decoded.n_passes, int(runaway), seconds=decoded.seconds
+        )
         return decoded
 
     def splits_word(self) -> bool:
@@ -209,13 +186,19 @@ class PromptWindow:
             n_tokens: the number of ids that were said before `sample`; None estimates it from the steps.
         """
         sound = self._sound.between(sample, self.end_sample)
-        self._recogniser.begin(sample)
+        self._begin_sound(sample)
         self._recogniser.append(sound)
         if n_tokens is None:
             self.hypothesis.forget(sample)
         else:
             self.hypothesis.forget_tokens(n_tokens)
-        self.statistics.n_rolls += 1
+        self.statistics += StepStatistics(n_rolls=1)
+
+    def _begin_sound(self, sample: int) -> None:
+        """Start a prompt of the recogniser, and note a seam where it overlaps the previous one."""
+        if self.is_open and sample <= self.end_sample:
+            self.statistics += StepStatistics(seams=[sample])
+        self._recogniser.begin(sample)
 
     def _budget(self) -> int:
         """The most tokens that can have been said since the frontier."""

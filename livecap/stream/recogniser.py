@@ -5,7 +5,7 @@ The transcriber knows only positions in sound and token ids, so a scripted oracl
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,29 +16,8 @@ from livecap.model.checkpoint.load import LoadedModel
 from livecap.model.generate import GeneratedToken, generate_drafted, verify
 from livecap.model.text.prompt import Prompt
 from livecap.stream.config import StreamConfig
+from livecap.stream.statistics import StageSeconds
 from livecap.stream.windows import EncoderWindows
-
-
-@dataclass(frozen=True, slots=True)
-class StageSeconds:
-    """Seconds of compute of one decode or of many, by stage. The rest of a decode is work of the host.
-
-    Measured where the host waits for MLX anyway. `python -m benchmarks` measures finer stages, by waiting more often.
-    """
-
-    mel: float = 0.0
-    encoder: float = 0.0
-    """Convolutions and transformer over the sound."""
-    prefill: float = 0.0
-    """The prompt through the decoder, with the draft that is verified in the same pass."""
-    generate: float = 0.0
-    """The tokens after that, one pass each."""
-
-    def __add__(self, other: "StageSeconds") -> "StageSeconds":
-        return StageSeconds(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-    def __sub__(self, other: "StageSeconds") -> "StageSeconds":
-        return StageSeconds(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,11 @@ from livecap.model.text.prompt import header_language
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.chunk_length import ChunkLength
 from livecap.stream.config import StreamConfig, samples_in
-from livecap.stream.prompt_window import PromptWindow, StepStatistics
+from livecap.stream.prompt_window import PromptWindow
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
 from livecap.stream.settling import ClosedUtterance, Settling
+from livecap.stream.statistics import StepStatistics
 from livecap.stream.token_text import TokenText
 from livecap.stream.word_times import carry_over, place_words
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.eval.alignment import align, edit_distance, matches
-from livecap.eval.decode_counts import DecodeCounts
 from livecap.eval.measurement import Measurement, assess
 from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.stability import revisions
 from livecap.eval.timeline import Moment, Timeline
+from livecap.stream.statistics import StepStatistics
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 
 words = st.lists(st.sampled_from("a b c d".split()), max_size=12)
@@ -39,7 +39,7 @@ def session(*rows: tuple[float, str, str], cost: float = 0.1, utterance: int = 0
 
 
 def measured(reference: Reference, timeline: Timeline) -> Measurement:
-    return assess(reference, timeline, "mode", DecodeCounts(), None)
+    return assess(reference, timeline, "mode", StepStatistics(), None)
 
 
 @given(words.filter(bool), words)

@@ -15,7 +15,7 @@ from livecap.errors import ModelError
 from livecap.session.live import LiveSession
 from livecap.session.notices import Notices
 from livecap.session.tracks import TrackSource
-from livecap.stream.prompt_window import StepStatistics
+from livecap.stream.statistics import StepStatistics
 from livecap.transcript import SessionEvent, TranscriptUpdate
 from tests.archive.when import STARTED
 

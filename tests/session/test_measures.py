@@ -1,7 +1,7 @@
 """A running session measures what its steps cost and how late its words became stable."""
 
 from livecap.session.measures import RTF_STEPS, CommitLatency, StepCost, StepCosts
-from livecap.stream.recogniser import StageSeconds
+from livecap.stream.statistics import StageSeconds
 from livecap.transcript import TextCommitted, UtteranceEnded, Word
 
 SECOND = 16_000

@@ -8,7 +8,8 @@ import soundfile
 
 from livecap.model.checkpoint.load import load
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import ModelRecogniser, StageSeconds
+from livecap.stream.recogniser import ModelRecogniser
+from livecap.stream.statistics import StageSeconds
 
 RECORDING = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))[0]
 SECOND = 16_000

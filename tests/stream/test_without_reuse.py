@@ -14,8 +14,8 @@ from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint.load import LoadedModel, load, load_model
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.stream.config import ChunkConfig, LoopConfig, PromptConfig, ReuseConfig, StreamConfig
-from livecap.stream.prompt_window import StepStatistics
 from livecap.stream.recogniser import ModelRecogniser
+from livecap.stream.statistics import StepStatistics
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import TranscriptUpdate
 

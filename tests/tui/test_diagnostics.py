@@ -1,7 +1,7 @@
 """The diagnostics show current values, and plots of the last minutes."""
 
 from livecap.session.measures import CommittedWord, StepCost
-from livecap.stream.recogniser import StageSeconds
+from livecap.stream.statistics import StageSeconds
 from livecap.transcript import TextCommitted, UtteranceEnded, Word
 from livecap.tui.session_history import Moment, SessionHistory
 from livecap.tui.widgets.plots import Axis, cost_rows, latency_rows, p95, stage_rows

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from livecap.archive.archive import Archive
 from livecap.session.measures import StepCost
 from livecap.settings.fields import Settings
-from livecap.stream.recogniser import StageSeconds
+from livecap.stream.statistics import StageSeconds
 from livecap.transcript import AudioGap, Marked, Notice, TextCommitted, UtteranceEnded, Word
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.device_screen import DeviceScreen
