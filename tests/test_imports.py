@@ -120,6 +120,71 @@ def test_arrows_never_point_back(path):
     assert ours - allowed - {here} == set()
 
 
+def files_that_import_each_other(files: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of files that reach each other by their imports, each sorted.
+
+    Args:
+        files: the dotted name of each file, and of those that it imports.
+    """
+    reach = {name: set(found) for name, found in files.items()}
+    for middle in files:
+        for found in reach.values():
+            if middle in found:
+                found |= reach[middle]
+    groups = {
+        frozenset(other for other in reach[name] if name in reach[other]) for name in files if name in reach[name]
+    }
+    return sorted(sorted(group) for group in groups)
+
+
+def test_no_files_import_each_other():
+    """Late imports and those for type checks count."""
+    own = [*SOURCES, *sorted((ROOT / "benchmarks").rglob("*.py"))]
+    graph = {path: {module_file(name) for name in imported(path)} & set(own) - {path} for path in own}
+    names = {path: path.relative_to(ROOT).as_posix() for path in own if path.name != "__init__.py"}
+    assert files_that_import_each_other({names[a]: {names[b] for b in graph[a] if b in names} for a in names}) == []
+
+
+def test_a_circle_of_three_files_is_found():
+    assert files_that_import_each_other({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def stored_names(tree: ast.AST) -> set[str]:
+    """Every name that a file defines or assigns, as a variable or as an attribute."""
+    defined = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    names = {node.name for node in ast.walk(tree) if isinstance(node, defined)}
+    names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return names | {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)}
+
+
+def test_no_file_uses_the_underscore_names_of_another():
+    own = [*SOURCES, *sorted((ROOT / "benchmarks").rglob("*.py"))]
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in own}
+    stored = {path: stored_names(tree) for path, tree in trees.items()}
+    private = {name for names in stored.values() for name in names if name.startswith("_") and name[:2] != "__"}
+    used = []
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            taken = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            taken += [node.attr] if isinstance(node, ast.Attribute) else []
+            used += [f"{path.relative_to(ROOT)}:{node.lineno}: {n}" for n in taken if n in private - stored[path]]
+    assert used == []
+
+
+def test_commands_import_at_the_top():
+    """Only what opens a device and what prints help stays light; the table in main.py imports the chosen command."""
+    functions = [
+        node
+        for path in (PACKAGE / "cli").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    late = [
+        node for function in functions for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert len(late) <= 40
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_heavy_libraries_are_imported_by_their_owners_alone(path):
     where = path.relative_to(PACKAGE).as_posix()
