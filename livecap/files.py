@@ -49,11 +49,13 @@ def open_regular(path: Path, follow: bool = True) -> BinaryIO:
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
-    """The contents of a regular file.
+    """The contents of a regular file; nothing for the null device, which stands for an empty file.
 
     Raises:
         OSError: it cannot be read, is not a regular file, or holds more than `most_bytes`.
     """
+    if os.path.samestat(os.stat(path), os.stat(os.devnull)):
+        return b""
     with open_regular(path) as file:
         data = bytearray()
         while len(data) <= most_bytes and (piece := file.read(most_bytes + 1 - len(data))):

@@ -156,3 +156,8 @@ def test_only_regular_files_are_opened_and_no_more_than_asked_for_is_read(tmp_pa
         open_regular(tmp_path / "link", follow=False)
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "nothing")
+
+
+def test_the_null_device_reads_as_an_empty_file() -> None:
+    """`LIVECAP_SETTINGS=/dev/null` is the usual way to say: no settings."""
+    assert read_regular(Path(os.devnull), 100) == b""

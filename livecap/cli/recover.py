@@ -1,18 +1,18 @@
 """`livecap recover`, and the question at the next start: end sessions that a crash cut off."""
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+from livecap.archive.archive import Archive
+from livecap.archive.recorded import RecordedSession
 from livecap.cli.arguments import add_log_dir, add_setting, sessions_folder
+from livecap.cli.sessions import length
 from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.text.printing import say
 
-OFFERED = 100
-"""How many of the newest sessions are checked at a start; `livecap recover` checks all."""
 QUESTION = """\
   r      recover it: transcribe the rest of its sound
   k      keep it as it is
@@ -21,20 +21,18 @@ QUESTION = """\
 > """
 
 
-def add_arguments(recover: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `livecap recover`."""
-    recover.add_argument("session", nargs="*", help="sessions to end (default: all that were cut off)")
-    way = recover.add_mutually_exclusive_group()
+    parser.add_argument("session", nargs="*", help="sessions to end (default: all that were cut off)")
+    way = parser.add_mutually_exclusive_group()
     way.add_argument("--keep", action="store_true", help="keep the text that they have; decode nothing")
     way.add_argument("--delete", action="store_true", help="delete them with everything that belongs to them")
-    recover.add_argument("--list", action="store_true", help="only list the sessions that were cut off")
-    add_setting(recover, "model", help="use another model than the session did")
-    add_log_dir(recover)
+    parser.add_argument("--list", action="store_true", help="only list the sessions that were cut off")
+    add_setting(parser, "model", help="use another model than the session did")
+    add_log_dir(parser)
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    from livecap.archive.archive import Archive
-
     archive = Archive(sessions_folder(settings))
     names = [archive.folder_of(name).name for name in options.session] or archive.cut_off()
     if not names:
@@ -58,21 +56,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return status
 
 
-def offer(settings: Settings) -> None:
-    """Ask the user what to do with each session that was cut off. Does nothing without a terminal; only prints errors.
+def offer(settings: Settings, n_newest: int) -> None:
+    """Ask the user what to do with each session that was cut off; only prints errors.
 
     A session is recovered before the new one starts, whose sound would otherwise have to wait for the decoder.
+
+    Args:
+        n_newest: how many of the newest sessions are looked at.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return
-    from livecap.archive.folder import all_have_ends
-
-    if all_have_ends(sessions_folder(settings), OFFERED):
-        return
-    from livecap.archive.archive import Archive
-
     archive = Archive(sessions_folder(settings))
-    for name in archive.cut_off(OFFERED):
+    for name in archive.cut_off(n_newest):
         folder = archive.parent / name
         try:
             answer = ask(f"{about(folder)}\n{QUESTION}")[:1]
@@ -88,9 +81,7 @@ def offer(settings: Settings) -> None:
 
 def about(folder: Path) -> str:
     """A session that was cut off, described in one line."""
-    from livecap.archive.recorded import RecordedSession
-    from livecap.cli.sessions import length
-    from livecap.session.recovery import seconds_to_decode
+    from livecap.session.recovery import seconds_to_decode  # loads the model's code, which --help does without
 
     session = RecordedSession(folder)
     waiting = seconds_to_decode(session)

@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from livecap.archive.folder import all_have_ends
 from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
-from livecap.cli.recover import offer
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
 from livecap.model.checkpoint.catalogue import is_here
@@ -31,13 +31,25 @@ if TYPE_CHECKING:
     from livecap.session.tracks import TrackSource
 
 
+OFFERED = 100
+"""How many of the newest sessions are checked for an end at a start; `livecap recover` checks all."""
+
+
 def run_session(settings: Settings) -> int:
     """Run until the source ends or the user stops it; returns the exit status."""
-    offer(settings)
+    offer_recovery(settings)
     session = make_session(settings)
     silence_model_log()  # the session has its messages as notices
     with signals_stop(session.stop), kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
+
+
+def offer_recovery(settings: Settings) -> None:
+    """On a terminal, ask the user about the newest sessions that a crash cut off, if there are any."""
+    if sys.stdin.isatty() and sys.stdout.isatty() and not all_have_ends(sessions_folder(settings), OFFERED):
+        from livecap.cli.recover import offer  # loads the model's code, which most starts can do later
+
+        offer(settings, OFFERED)
 
 
 def open_sound_first(settings: Settings, notices: Notices) -> "list[TrackSource]":

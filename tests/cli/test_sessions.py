@@ -221,9 +221,9 @@ def read_until(terminal: int, words: bytes) -> bytes:
 def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) -> None:
     folder = write(tmp_path, said(["Good morning."]), end=False)
     script = (
-        "from livecap.cli.recover import offer\nfrom livecap.settings.fields import Settings\n"
+        "from livecap.cli.run import offer_recovery\nfrom livecap.settings.fields import Settings\n"
         "from pathlib import Path\n"
-        f"offer(Settings(log_dir=Path({str(tmp_path)!r})))\nprint('on we go')\n"
+        f"offer_recovery(Settings(log_dir=Path({str(tmp_path)!r})))\nprint('on we go')\n"
     )
     ours, theirs = pty.openpty()
     with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=theirs, cwd=ROOT) as process:
@@ -238,12 +238,12 @@ def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) ->
 
 
 def test_no_question_is_asked_without_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from livecap.cli.recover import offer
+    from livecap.cli.run import offer_recovery
     from livecap.settings.fields import Settings
 
     folder = write(tmp_path, said(["Good morning."]), end=False)
     monkeypatch.setattr("livecap.cli.recover.ask", lambda question: pytest.fail("asked"))
-    offer(Settings(log_dir=tmp_path))
+    offer_recovery(Settings(log_dir=tmp_path))
     assert RecordedSession(folder).was_cut_off
 
 
