@@ -30,7 +30,7 @@ def make_folder(path: Path) -> None:
 
 
 def open_regular(path: Path, follow: bool = True) -> BinaryIO:
-    """Open a regular file to read it, unbuffered. FIFOs and devices, which may block or never end, are not opened.
+    """Open a regular file to read it. FIFOs and devices, which may block or never end, are not opened.
 
     Args:
         follow: a link is followed; otherwise it is an error.
@@ -41,11 +41,11 @@ def open_regular(path: Path, follow: bool = True) -> BinaryIO:
     status = os.stat(path, follow_symlinks=follow)
     if stat.S_ISREG(status.st_mode):
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
-        file = open(os.open(path, flags), "rb", buffering=0)
+        file = open(os.open(path, flags), "rb")
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         file.close()
-    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    raise OSError(errno.EINVAL, "not a regular file" if follow else "a link or not a regular file", str(path))
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
@@ -61,7 +61,7 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         while len(data) <= most_bytes and (piece := file.read(most_bytes + 1 - len(data))):
             data += piece
     if len(data) > most_bytes:
-        raise OSError(errno.EFBIG, f"it is larger than {most_bytes:,} bytes", str(path))
+        raise OSError(errno.EFBIG, f"larger than {most_bytes:,} bytes", str(path))
     return bytes(data)
 
 

@@ -315,6 +315,8 @@ def from_record(record: Mapping[str, Any]) -> SessionEvent | TranscriptUpdate:
 
 _MOST_SAMPLES = 2**48
 """557 years: a larger number is not a position, and would not fit into a date."""
+_MOST_SECONDS = 1e10
+"""317 years, in seconds; no other number with a fraction is as large. It fits into a date beside `_MOST_SAMPLES`."""
 
 
 @cache
@@ -333,11 +335,11 @@ def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
         if int in kinds:
             return type(value) is int and 0 <= value <= _MOST_SAMPLES
         if float in kinds:
-            return type(value) in (int, float) and abs(value) < 1e12
+            return type(value) in (int, float) and abs(value) < _MOST_SECONDS
         if wanted.name == "wall_time":
             return isinstance(value, str) and _is_moment(value)
         if is_mapping:
-            return isinstance(value, dict)
+            return isinstance(value, dict) and _is_plain(value)
         return type(value) in kinds
 
     def read(value: Any) -> Any:
@@ -346,6 +348,15 @@ def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
         return value
 
     return {"words": _words, "tracks": _labels}.get(wanted.name, read)
+
+
+def _is_plain(value: Any, depth: int = 8) -> bool:
+    """True for JSON of little depth whose numbers are finite."""
+    if isinstance(value, dict | list):
+        return depth > 0 and all(
+            _is_plain(each, depth - 1) for each in (value.values() if isinstance(value, dict) else value)
+        )
+    return value is None or isinstance(value, str | bool) or abs(value) < 1e15
 
 
 def _words(records: Any) -> tuple[Word, ...]:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from livecap.archive.delete import Deleted, delete, to_delete
-from livecap.archive.folder import EVENTS, TITLE, has_end, is_being_written, read_title
-from livecap.archive.index import INDEX, Index, SessionSummary, erase
+from livecap.archive.delete import SESSION_NAME, Deleted, delete, to_delete
+from livecap.archive.folder import EVENTS, MAX_TITLE, TITLE, has_end, is_being_written, read_title
+from livecap.archive.index import INDEX, Index, SessionSummary, erase, with_index
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Hit, Query
@@ -29,9 +29,6 @@ from livecap.files import replace_file
 from livecap.text.safety import printable
 
 T = TypeVar("T")
-
-MAX_TITLE = 200
-"""Characters of a title."""
 
 
 class Archive:
@@ -46,6 +43,10 @@ class Archive:
 
     def names(self) -> list[str]:
         """Every session, newest first."""
+        return [name for name in self._begun() if os.path.isfile(f"{self.parent}/{name}/{EVENTS}")]
+
+    def _begun(self) -> list[str]:
+        """Every folder with a log, newest first, also those in which something else has the name of the log."""
         found = (name for name in self._folders() if _has_begun(f"{self.parent}/{name}/{EVENTS}"))
         return sorted(found, key=_by_time, reverse=True)
 
@@ -74,7 +75,7 @@ class Archive:
             readable: the names of the sessions that `sessions` returned.
         """
         troubles = []
-        for name in sorted(set(self.names()) - set(readable)):
+        for name in sorted(set(self._begun()) - set(readable)):
             try:
                 RecordedSession(self.parent / name)
             except LogError as error:
@@ -92,21 +93,21 @@ class Archive:
         return self._ask(lambda index: index.search(query))
 
     def _ask(self, question: Callable[[Index], list[T]]) -> list[T]:
-        """Ask an index that is up to date. A damaged one is deleted and built again, once."""
-        if not self.parent.is_dir():
-            return []
-        for attempt in range(2):
-            try:
-                with Index(self.parent) as index:
-                    index.refresh(self._folders)
-                    return question(index)
-            except sqlite3.OperationalError as error:
-                raise LogError(f"Cannot use the search index in {self.parent}: {error}.") from None
-            except sqlite3.DatabaseError as error:
-                if attempt:
-                    raise LogError(f"Cannot use the search index in {self.parent}: {error}.") from None
-                erase(self.parent)
-        raise AssertionError
+        """Ask an index that is up to date."""
+
+        def act(index: Index) -> list[T]:
+            index.refresh(self._folders)
+            return question(index)
+
+        return with_index(self.parent, act) if self.parent.is_dir() else []
+
+    def reindex(self) -> tuple[int, list[str]]:
+        """Build the index again from the logs; returns how many are in it, and a sentence for each that cannot be read.
+
+        Raises:
+            LogError: the index cannot be used.
+        """
+        return with_index(self.parent, lambda index: index.rebuild(self._begun()[::-1]))
 
     def folder_of(self, wanted: str) -> Path:
         """The folder of the session that the user means.
@@ -117,17 +118,18 @@ class Archive:
         Raises:
             LogError: no session or several match; the message names some.
         """
-        path = Path(wanted).expanduser()
+        path = Path(os.path.expanduser(wanted))
         if path.name == EVENTS:
             path = path.parent
-        if (os.sep in wanted or path.is_absolute()) and (path / EVENTS).is_file():
+        if (os.sep in wanted or path.is_absolute()) and os.path.lexists(path / EVENTS):
             return path
         names = self.names()
         if wanted == "last" and names:
-            return self.parent / names[0]
-        if wanted in names:
+            return self.parent / next(filter(self._is_readable, names), names[0])
+        if wanted in self._begun():
             return self.parent / wanted
-        found = [name for name in names if wanted and name.startswith(wanted)] or self._with_title(names, wanted)
+        found = [name for name in names if wanted and printable(name).startswith(printable(wanted))]
+        found = found or self._with_title(names, wanted)
         if len(found) == 1:
             return self.parent / found[0]
         if found:
@@ -137,6 +139,13 @@ class Archive:
             return path
         have = f"The newest is {names[0]}" if names else "There are no sessions yet"
         raise LogError(f"No session {wanted!r} in {self.parent}. {have}; `livecap sessions` lists them.")
+
+    def _is_readable(self, name: str) -> bool:
+        try:
+            LogReader(self.parent / name / EVENTS)
+        except (LogError, OSError):
+            return False
+        return True
 
     def _with_title(self, names: list[str], wanted: str) -> list[str]:
         titles = {name: _plain(read_title(self.parent / name)) for name in names} if wanted else {}
@@ -173,22 +182,31 @@ class Archive:
             LogError: there is no such session, it is being recorded, or it cannot be deleted.
         """
         folder = self.folder_of(wanted)
+        self.check_not_running(folder)
         try:
-            if is_being_written(folder):
-                raise LogError(f"The session {folder.name} is being recorded. End it first.")
             contents = to_delete(folder)
-            if (folder.parent / INDEX).exists():
+            if (folder.parent / INDEX).is_file():
                 self._forget(folder)
             return delete(folder, contents)
         except OSError as error:
             raise LogError(f"Cannot delete {folder}: {error.strerror or error}.") from None
 
+    def check_not_running(self, folder: Path) -> None:
+        """Raise LogError if the session in `folder` is being recorded, or has no log that can be opened."""
+        try:
+            running = is_being_written(folder)
+        except OSError as error:
+            log = folder / EVENTS
+            raise LogError(f"Not deleted: {log} is not a session log of livecap: {error.strerror or error}.") from None
+        if running:
+            raise LogError(f"The session {folder.name} is being recorded. End it first.")
+
     def _forget(self, folder: Path) -> None:
         try:
             with Index(folder.parent) as index:
                 index.forget([folder.name])
-        except sqlite3.DatabaseError:
-            erase(folder.parent)  # damaged or busy: without the file no word is left either
+        except (sqlite3.Error, UnicodeDecodeError, OSError):
+            erase(folder.parent)  # damaged, busy, or the disk is full: without the file no word is left either
 
     def cut_off(self, newest: int | None = None) -> list[str]:
         """Sessions without an end that are not running, newest first. Reads the last bytes of each log.
@@ -209,12 +227,12 @@ class Archive:
 
 
 def _has_begun(log: str) -> bool:
-    """False for the empty log of a livecap that was killed before its first fact."""
+    """False without a log, and for the empty log of a livecap that was killed before its first fact."""
     try:
         status = os.stat(log)
     except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_size > 0
+        return os.path.lexists(log)
+    return not stat.S_ISREG(status.st_mode) or status.st_size > 0
 
 
 def file_name(title: str, otherwise: str) -> str:
@@ -233,7 +251,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
-def _by_time(name: str) -> tuple[str, int]:
-    """A sort key by which 2026-03-01_10-02-03-10 comes after 2026-03-01_10-02-03-9."""
+def _by_time(name: str) -> tuple[bool, str, int]:
+    """A sort key: 2026-03-01_10-02-03-10 comes after 2026-03-01_10-02-03-9, and both after names without a time."""
     tail = name[20:]
-    return name[:19], int(tail) if tail.isascii() and tail.isdigit() else 0
+    return SESSION_NAME.match(name) is not None, name[:19], int(tail) if tail.isascii() and tail.isdigit() else 0

@@ -4,7 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from livecap.errors import LogError
+from livecap.files import open_regular
 
 EVENTS = "session.jsonl"
 TRANSCRIPT = "transcript.md"
@@ -15,6 +15,8 @@ UNSAVED = "unsaved"
 """Marker file in `audio/`: this sound is deleted once it is transcribed."""
 SINGLE = "sound"
 """Name without suffix of the sound file in `audio/` of a track without a label."""
+MAX_TITLE = 200
+"""Characters of a title; what is longer is cut off."""
 END_BYTES = 16 << 10
 """Bytes at the end of a log in which `session_ended` is looked for."""
 
@@ -34,13 +36,11 @@ def is_being_written(folder: Path) -> bool:
     Raises:
         OSError: the folder has no log that can be opened.
     """
-    descriptor = os.open(folder / EVENTS, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
+    with open_regular(folder / EVENTS, follow=False) as log:
+        try:
+            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
     return False
 
 
@@ -60,26 +60,21 @@ def has_end(log: Path) -> bool:
     Raises:
         OSError: it cannot be read.
     """
-    with open(log, "rb", buffering=0) as file:
+    with open_regular(log) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
         return b'{"type": "session_ended"' in file.read(END_BYTES)
 
 
 def read_title(folder: Path) -> str:
-    """The title that the user gave the session in `folder`, or "".
-
-    Raises:
-        LogError: the title cannot be read.
-    """
+    """The title that the user gave the session in `folder`; "" if it has none, or none that can be read."""
     try:
-        return (folder / TITLE).read_text(encoding="utf-8", errors="replace").strip()
-    except (FileNotFoundError, NotADirectoryError):
+        with open_regular(folder / TITLE, follow=False) as file:
+            return file.read(4 * MAX_TITLE).decode("utf-8", errors="replace").strip()[:MAX_TITLE]
+    except OSError:
         return ""
-    except OSError as error:
-        raise LogError(f"Cannot read {folder / TITLE}: {error.strerror or error}.") from None
 
 
 def saved_sounds(folder: Path) -> dict[str, Path]:
     """Track to its sound file, for the session in `folder`; the key is "" for a session with one track."""
-    files = sorted((folder / AUDIO).glob("*"))
-    return {"" if path.stem == SINGLE else path.stem: path for path in files if path.suffix in (".flac", ".wav")}
+    files = (path for path in sorted((folder / AUDIO).glob("*")) if path.suffix in (".flac", ".wav"))
+    return {"" if path.stem == SINGLE else path.stem: path for path in files if path.is_file()}

@@ -1,5 +1,5 @@
-"""Index: full-text search over all sessions in a folder, with SQLite's FTS5. It is a cache: a damaged one is built
-again from the logs.
+"""Index: full-text search over all sessions in a folder, with SQLite's FTS5. It is a cache: `with_index` builds a
+damaged one again from the logs, and does without a file where none can be written.
 
 The row number of an utterance is its start in milliseconds since 1970, or the next free number. So the newest hits come
 first without sorting, and a search for fifty hits stops after fifty.
@@ -14,17 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from livecap.archive.disk import Disk
-from livecap.archive.folder import EVENTS, is_being_written, read_title, saved_sounds
+from livecap.archive.folder import AUDIO, EVENTS, is_being_written, read_title, saved_sounds
 from livecap.archive.recorded import RecordedSession
-from livecap.archive.search import Hit, Query, find, milliseconds
+from livecap.archive.search import DamagedIndex, Hit, Query, checked, find, milliseconds
 from livecap.archive.search_terms import pairs, searchable
 from livecap.errors import LogError
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
-VERSION = 3
+VERSION = 4
 """Version of the tables and of `searchable` and `pairs`. An index of another version is built again."""
 FOLDER_TIME_TICK_NS = 1_000_000_000
 """Resolution of a folder's time of change: a folder that changed more recently may change again without a new time."""
@@ -32,10 +33,18 @@ AT_ONCE = 50
 """Sessions added in one transaction, which is quicker but blocks other writers. A session of an hour takes 20 ms."""
 BUSY_SECONDS = 10
 """Longest time to wait for another livecap that writes the index."""
+REBUILD_BUSY_SECONDS = 600
+"""The same for building it again, which takes long itself."""
+ATTEMPTS = 3
+"""Tries to use the index file. One repairs a damaged file, two also work when two processes repair it at once."""
+BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+FULL = sqlite3.SQLITE_FULL
+"""Building the index again would not help against these."""
+T = TypeVar("T")
 
 TABLES = """
 CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, stamp TEXT NOT NULL, started TEXT NOT NULL, source TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, stamp TEXT NOT NULL, started TEXT NOT NULL, source TEXT NOT NULL,
     model TEXT NOT NULL, live INTEGER NOT NULL, n_samples INTEGER NOT NULL, n_utterances INTEGER NOT NULL,
     first_words TEXT NOT NULL, tracks TEXT NOT NULL, languages TEXT NOT NULL, ended INTEGER NOT NULL
 );
@@ -74,19 +83,25 @@ class SessionSummary:
     """Total size of its files."""
     has_sound: bool
     """True if its sound was kept."""
+    running: bool
+    """True while a livecap writes it."""
 
 
 class Index:
     """The index of one folder of sessions. A context manager; used from one thread."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, in_memory: bool = False) -> None:
         """Open the index of the sessions in `parent`, or create an empty one.
 
+        Args:
+            in_memory: without a file; it is gone when it is closed.
+
         Raises:
-            LogError: it can be neither opened nor created.
+            sqlite3.Error: the file is damaged, busy, or cannot be written.
+            OSError: it cannot be opened.
         """
-        self.parent, self.path = parent, parent / INDEX
-        self._db = self._open()
+        self.parent = parent
+        self._db = _connect(":memory:" if in_memory else _private_file(parent / INDEX))
 
     def __enter__(self) -> "Index":
         return self
@@ -107,7 +122,7 @@ class Index:
             "SELECT name, started, source, model, live, n_samples, n_utterances, first_words, tracks, languages, ended "
             "FROM sessions ORDER BY started DESC, id DESC"
         )
-        return [self._summary(row) for row in rows]
+        return [self._summary(*checked(row, bytes, *[str] * 3, *[int] * 3, *[str] * 3, int)) for row in rows]
 
     def search(self, query: Query) -> list[Hit]:
         """The newest utterances that match `query`, as of the last `refresh`."""
@@ -125,11 +140,13 @@ class Index:
         Returns:
             a sentence for each session that cannot be read.
         """
-        running = dict(self._db.execute("SELECT name, stamp FROM sessions WHERE NOT ended"))
+        rows = self._db.execute("SELECT name, stamp FROM sessions WHERE NOT ended")
+        running = {os.fsdecode(name): stamp for name, stamp in (checked(row, bytes, str) for row in rows)}
         folder_time = os.stat(self.parent).st_mtime_ns
         if self._db.execute("SELECT 1 FROM seen WHERE folder_time = ?", (folder_time,)).fetchone():
             return self._update(sorted(running), running)
-        known = {name for (name,) in self._db.execute("SELECT name FROM sessions")}
+        rows = self._db.execute("SELECT name FROM sessions")
+        known = {os.fsdecode(name) for (name,) in (checked(row, bytes) for row in rows)}
         there = set(names())
         if gone := known - there:
             self.forget(gone)
@@ -143,35 +160,64 @@ class Index:
     def _update(self, names: list[str], stamps: Mapping[str, str]) -> list[str]:
         """Add or replace those of `names` whose log differs from its stamp, oldest first: ascending row numbers make a
         smaller index."""
-        changed: dict[str, str] = {}
-        for name in names:
-            with suppress(FileNotFoundError):  # not a session
-                folder, before = self.parent / name, stamps.get(name)
-                stamp = _stamp(folder)
-                if before != stamp and not (before and _hardly_grew(before, stamp) and is_being_written(folder)):
-                    changed[name] = stamp
+        waiting = [name for name in names if self._has_changed(name, stamps.get(name))]
         troubles: list[str] = []
-        waiting = list(changed.items())
         while waiting:
             some, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
             with self._writing():
-                for name, stamp in some:
-                    try:
-                        self._add(RecordedSession(self.parent / name), stamp)
-                    except (LogError, OSError) as error:
-                        self._remove(name)
-                        troubles.append(str(error))
+                troubles += self._add_all(some)
+        return troubles
+
+    def _has_changed(self, name: str, before: str | None) -> bool:
+        folder = self.parent / name
+        try:
+            stamp = _stamp(folder)
+            return before != stamp and not (before and _hardly_grew(before, stamp) and is_being_written(folder))
+        except FileNotFoundError:
+            return False  # not a session
+        except OSError:
+            return True  # reading it will say why
+
+    def rebuild(self, names: Iterable[str]) -> tuple[int, list[str]]:
+        """Build the index again. Until it is complete, other processes see the old one.
+
+        Args:
+            names: the sessions, oldest first.
+
+        Returns:
+            the number of sessions in it, and a sentence for each that cannot be read.
+        """
+        self._db.execute(f"PRAGMA busy_timeout = {REBUILD_BUSY_SECONDS * 1000}")
+        if self._db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            raise DamagedIndex("it does not pass SQLite's check")
+        with self._writing():
+            self._db.execute("INSERT INTO words (words) VALUES ('delete-all')")
+            for table in ("seen", "sessions", "utterances"):
+                self._db.execute(f"DELETE FROM {table}")
+            troubles = self._add_all(names)
+            return self._db.execute("SELECT count(*) FROM sessions").fetchone()[0], troubles
+
+    def _add_all(self, names: Iterable[str]) -> list[str]:
+        troubles = []
+        for name in names:
+            folder = self.parent / name
+            try:
+                stamp = _stamp(folder)  # before it is read: what comes later will change it
+                self._add(RecordedSession(folder), stamp)
+            except (LogError, OSError) as error:
+                self._remove(name)
+                troubles.append(_sentence(folder, error))
         return troubles
 
     def _add(self, session: RecordedSession, stamp: str) -> None:
-        known = self._db.execute("SELECT stamp FROM sessions WHERE name = ?", (session.name,)).fetchone()
-        if known == (stamp,):
+        name = os.fsencode(session.name)
+        if self._db.execute("SELECT stamp FROM sessions WHERE name = ?", (name,)).fetchone() == (stamp,):
             return  # another livecap has added it
         self._remove(session.name)
         cursor = self._db.execute(
             "INSERT INTO sessions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                session.name,
+                name,
                 stamp,
                 session.clock.started.isoformat(),
                 _storable(session.started.source),
@@ -188,8 +234,11 @@ class Index:
         self._insert(cursor.lastrowid or 0, session)
 
     def _insert(self, session_id: int, session: RecordedSession) -> None:
+        next_ids: dict[int, int] = {}
         for utterance in session.utterances():
-            rowid = self._free_id(milliseconds(session.clock.wall(utterance.start_sample, utterance.track)))
+            start = milliseconds(session.clock.wall(utterance.start_sample, utterance.track))
+            rowid = self._free_id(next_ids.get(start, start))
+            next_ids[start] = rowid + 1
             text, track, language = (
                 _storable(part) for part in (utterance.text, utterance.track, utterance.language or "")
             )
@@ -217,7 +266,7 @@ class Index:
             self._db.execute("DELETE FROM seen")  # a session whose deletion fails is found again
 
     def _remove(self, name: str) -> None:
-        row = self._db.execute("SELECT id FROM sessions WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute("SELECT id FROM sessions WHERE name = ?", (os.fsencode(name),)).fetchone()
         if row is None:
             return
         for rowid, *said in self._db.execute(
@@ -237,46 +286,19 @@ class Index:
         with self._db:
             yield
 
-    # ---- the file
-
-    def _open(self) -> sqlite3.Connection:
-        for attempt in range(2):
-            try:
-                return self._connect()
-            except sqlite3.DatabaseError as error:
-                if attempt or isinstance(error, sqlite3.OperationalError):
-                    raise LogError(f"Cannot open the search index {self.path}: {error}.") from None
-                erase(self.parent)
-            except OSError as error:
-                raise LogError(f"Cannot open the search index {self.path}: {error.strerror or error}.") from None
-        raise AssertionError
-
-    def _connect(self) -> sqlite3.Connection:
-        disk = Disk()
-        with suppress(FileExistsError):
-            disk.close(disk.create(self.path))
-        disk.close(disk.reopen(self.path))  # a link is refused
-        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS)
+    def _summary(
+        self, name: bytes, started: str, source: str, model: str, live: int, n_samples: int, n_utterances: int,
+        first_words: str, tracks: str, languages: str, ended: int,
+    ) -> SessionSummary:  # fmt: skip
+        folder = self.parent / os.fsdecode(name)
         try:
-            db.execute("PRAGMA secure_delete = ON")
-            db.execute("PRAGMA journal_mode = TRUNCATE")  # a journal that comes and goes would change the folder's time
-            db.execute("PRAGMA synchronous = NORMAL")
-            db.execute("PRAGMA cache_size = -32768")
-            if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-                _make_tables(db)
-            db.execute("SELECT count(*) FROM sessions").fetchone()
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _summary(self, row: tuple[str, str, str, str, int, int, int, str, str, str, int]) -> SessionSummary:
-        name, started, source, model, live, n_samples, n_utterances, first_words, tracks, languages, ended = row
-        folder = self.parent / name
+            moment = datetime.fromisoformat(started)
+        except ValueError:
+            raise DamagedIndex(f"{started:.40} is not a time") from None
         return SessionSummary(
-            name=name,
+            name=folder.name,
             title=read_title(folder),
-            started=datetime.fromisoformat(started),
+            started=moment,
             source=source,
             model=model,
             live=bool(live),
@@ -288,7 +310,44 @@ class Index:
             ended=bool(ended),
             n_bytes=_n_bytes(folder),
             has_sound=bool(saved_sounds(folder)),
+            running=not ended and _is_running(folder),
         )
+
+
+def with_index(parent: Path, act: Callable[[Index], T]) -> T:
+    """Use the index of the sessions in `parent`. A damaged one is built again. Where no file can be written, as on a
+    full disk, the index is built in memory and forgotten.
+
+    Args:
+        act: called again with another index if the first is damaged.
+
+    Raises:
+        LogError: another process uses the index for too long, or a link or a folder stands in its place.
+    """
+    path = parent / INDEX
+    if path.is_symlink() or path.is_dir():
+        raise LogError(f"Cannot use the search index {path}: it is not a file. Remove it; livecap builds a new one.")
+    for attempt in range(ATTEMPTS):
+        opened = None
+        try:
+            with Index(parent) as index:
+                opened = _identity(path)
+                return act(index)
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # text that is not UTF-8 is damage, too
+            code = getattr(error, "sqlite_errorcode", 0)
+            if code & 0xFF in BUSY:
+                raise LogError(f"Cannot use the search index {path}: {error}. Try again in a minute.") from None
+            if code & 0xFF == FULL or attempt == ATTEMPTS - 1:
+                break
+            if opened in (None, _identity(path)):  # otherwise another process has replaced it
+                try:
+                    erase(parent)
+                except LogError:
+                    break
+        except OSError:
+            break
+    with Index(parent, in_memory=True) as index:
+        return act(index)
 
 
 def erase(parent: Path) -> None:
@@ -302,6 +361,41 @@ def erase(parent: Path) -> None:
             (parent / (INDEX + suffix)).unlink(missing_ok=True)
     except OSError as error:
         raise LogError(f"Cannot remove the search index in {parent}: {error.strerror or error}.") from None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of the same name; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _private_file(path: Path) -> Path:
+    """Create the file if it is missing; what is not a regular file is replaced."""
+    disk = Disk()
+    if path.exists() and not path.is_file():
+        path.unlink()
+    with suppress(FileExistsError):
+        disk.close(disk.create(path))
+    disk.close(disk.reopen(path))  # a link is refused
+    return path
+
+
+def _connect(path: Path | str) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS)
+    try:
+        db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA journal_mode = TRUNCATE")  # a journal that comes and goes would change the folder's time
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA cache_size = -32768")
+        if db.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+            _make_tables(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _make_tables(db: sqlite3.Connection) -> None:
@@ -333,10 +427,24 @@ def _stamp(folder: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
+def _sentence(folder: Path, error: Exception) -> str:
+    return f"Cannot read {folder / EVENTS}: {error.strerror or error}." if isinstance(error, OSError) else str(error)
+
+
+def _is_running(folder: Path) -> bool:
+    try:
+        return is_being_written(folder)
+    except OSError:
+        return False
+
+
 def _n_bytes(folder: Path) -> int:
-    with os.scandir(folder) as entries:
-        files = [entry for entry in entries if not entry.is_symlink()]
-    return sum(_n_bytes(Path(file.path)) if file.is_dir() else file.stat().st_size for file in files)
+    """Size of the files in a session's folder and in its `audio`, as far as it can be read."""
+    n_bytes = 0
+    for part in (folder, folder / AUDIO):
+        with suppress(OSError), os.scandir(part) as entries:
+            n_bytes += sum(entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False))
+    return n_bytes
 
 
 def _storable(text: str) -> str:

@@ -10,6 +10,9 @@ from livecap.transcript import SessionEvent, TranscriptUpdate, from_record, know
 LOG_FORMAT = 2
 """Version of the format written here. Format 1 had neither numbers nor checksums."""
 
+MAX_FACTS = 1 << 40
+"""A higher number of a line is not one of ours."""
+
 _CHECKSUM = b', "crc": "'
 _TAIL_BYTES = len(_CHECKSUM) + 8 + len(b'"}')
 
@@ -25,7 +28,7 @@ class LogLine:
     event: SessionEvent | None
     """None for a type that this version does not know."""
     wall_seconds: float
-    """Seconds from the start of the session to the writing of this line."""
+    """Seconds from the start of the session to the writing of this line; 0 where the line does not say."""
     seq: int | None
     """Number of the fact in its session; None in format 1."""
     log_format: int | None
@@ -55,15 +58,20 @@ def decode_line(data: bytes) -> LogLine:
         raise DamagedLine("the checksum is wrong")
     record = _record(data)
     seq = record.get("seq") if is_summed else None
-    if is_summed and (not isinstance(seq, int) or isinstance(seq, bool) or seq < 0):
+    if is_summed and not (type(seq) is int and 0 <= seq < MAX_FACTS):
         raise DamagedLine("it has a checksum but no number")
-    wall_seconds, log_format = record.get("wall_seconds", 0.0), record.get("log")
+    log_format = record.get("log")
     return LogLine(
         event=_event(record),
-        wall_seconds=float(wall_seconds) if isinstance(wall_seconds, int | float) else 0.0,
+        wall_seconds=_seconds(record.get("wall_seconds")),
         seq=seq,
-        log_format=log_format if isinstance(log_format, int) else None,
+        log_format=min(log_format, MAX_FACTS) if type(log_format) is int else None,
     )
+
+
+def _seconds(value: Any) -> float:
+    """A sensible time; 0 for anything else."""
+    return float(value) if type(value) in (int, float) and 0 <= value < 1e12 else 0.0
 
 
 def _record(data: bytes) -> dict[str, Any]:
@@ -83,4 +91,6 @@ def _event(record: dict[str, Any]) -> SessionEvent | None:
         event = from_record(record)
     except ValueError as error:
         raise DamagedLine(str(error)) from None
+    except RecursionError:
+        raise DamagedLine("it is nested too deeply") from None
     return None if isinstance(event, TranscriptUpdate) else event

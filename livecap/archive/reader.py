@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from livecap.archive.clock import iso_time
 from livecap.archive.line import LOG_FORMAT, DamagedLine, LogLine, decode_line
 from livecap.errors import LogError
+from livecap.files import open_regular
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
@@ -31,6 +33,8 @@ MAX_LINE_BYTES = 8 << 20
 """Longer than any line that livecap writes; a longer line is skipped without reading it into memory."""
 TAIL_BYTES = 64 << 10
 """Bytes at the end of a log that `last_events` reads."""
+LAST_SECOND = 4e9
+"""In 2096. Nothing is older than 1970 or younger than this, whatever a folder or a file is called or dated."""
 MARGIN_SECONDS = 120
 """Sound before the wanted position that is read too: tracks are not exactly in step, and a clock anchor is needed."""
 
@@ -120,7 +124,7 @@ class LogReader:
 
     def _open(self) -> BinaryIO:
         try:
-            return open(self.path, "rb")
+            return open_regular(self.path)
         except OSError as error:
             raise LogError(f"Cannot read the session log {self.path}: {error.strerror or error}.") from None
 
@@ -190,8 +194,8 @@ def _guess(path: Path) -> SessionStarted:
     """A header in place of a lost one, with the time from the folder's name."""
     name = path.parent.name
     try:
-        started = datetime.strptime(name[:19], "%Y-%m-%d_%H-%M-%S")
-    except ValueError:
-        started = datetime.fromtimestamp(os.stat(path).st_mtime)
-    wall_time = started.astimezone().isoformat()
+        seconds = datetime.strptime(name[:19], "%Y-%m-%d_%H-%M-%S").timestamp()
+    except (ValueError, OverflowError):
+        seconds = os.stat(path).st_mtime
+    wall_time = iso_time(min(max(seconds, 0), LAST_SECOND))
     return SessionStarted(name, "unknown source", "unknown model", wall_time, True, None, "unknown")

@@ -1,12 +1,25 @@
 """Queries to the index and their answers: utterances, newest first."""
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from livecap.archive.folder import read_title
 from livecap.archive.search_terms import Pieces, fts_query, snippet
+
+
+class DamagedIndex(sqlite3.DatabaseError):
+    """The index holds something that livecap did not write; it has to be built again."""
+
+
+def checked(row: tuple[Any, ...], *kinds: type) -> tuple[Any, ...]:
+    """The row, if its columns have these types. Raises DamagedIndex if not."""
+    if tuple(map(type, row)) != kinds:
+        raise DamagedIndex(f"a row of {', '.join(type(value).__name__ for value in row)}")
+    return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,9 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
         f"WHERE {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT :limit",
         values | {"low": low, "high": high},
     ).fetchall()
-    titles = {name: read_title(parent / name) for name in {row[0] for row in rows}}
+    for row in rows:
+        checked(row, bytes, str, int, int, str, int, str, str)
+    titles = {name: read_title(parent / os.fsdecode(name)) for name in {row[0] for row in rows}}
     return [_hit(row, titles[row[0]], query) for row in rows]
 
 
@@ -94,21 +109,25 @@ def _span(db: sqlite3.Connection, session: str) -> tuple[int, int, int]:
     """(first row, last row, session row) of a session; (1, 0, 0) if it has no utterances."""
     first, last, number = db.execute(
         "SELECT min(u.id), max(u.id), s.id FROM sessions s LEFT JOIN utterances u ON u.session = s.id WHERE s.name = ?",
-        (session,),
+        (os.fsencode(session),),
     ).fetchone()
     return (1, 0, 0) if first is None else (first, last, number)
 
 
-def _hit(row: tuple[str, str, int, int, str, int, str, str], title: str, query: Query) -> Hit:
+def _hit(row: tuple[bytes, str, int, int, str, int, str, str], title: str, query: Query) -> Hit:
     session, track, number, start_sample, at, began, language, text = row
+    try:
+        started = datetime.fromtimestamp(began / 1000).astimezone()
+    except (ValueError, OverflowError, OSError):
+        raise DamagedIndex(f"row {began} has no time") from None
     return Hit(
-        session=session,
+        session=os.fsdecode(session),
         title=title,
         track=track,
         utterance=number,
         start_sample=start_sample,
         at=at,
-        started=datetime.fromtimestamp(began / 1000).astimezone(),
+        started=started,
         language=language or None,
         text=text,
         snippet=snippet(text, query.words, query.prefix),

@@ -7,6 +7,8 @@ be") are also indexed as pairs: single ones occur nearly everywhere, and a phras
 
 import re
 import unicodedata
+from collections import deque
+from io import StringIO
 from itertools import pairwise
 
 from livecap.text.scripts import SPACELESS
@@ -24,6 +26,8 @@ _JOINT = "\ue000"
 _BREAK = " 0 "
 """Separates runs of pairs that are not adjacent in the text."""
 
+NEAR = 2000
+"""Characters behind the first found word in which others are looked for."""
 BEFORE, AFTER = 50, 110
 """Characters of a snippet before the first found word, and from its start on."""
 
@@ -40,13 +44,18 @@ def searchable(text: str) -> str:
 
 def pairs(text: str) -> str:
     """The adjacent short tokens of a text, as the index stores them in its column `pairs`."""
-    runs: list[list[str]] = [[]]
-    for token in _tokens(text):
-        if len(token) <= SHORT:
-            runs[-1].append(token)
-        elif runs[-1]:
-            runs.append([])
-    return _BREAK.join(_joined_pairs(run) for run in runs if len(run) > 1)
+    found = StringIO()
+    before = separator = ""
+    for match in _TOKEN.finditer(_normal(text)):
+        token = match[0]
+        if len(token) > SHORT:
+            before = ""
+        elif before:
+            found.write(f"{separator}{before}{_JOINT}{token}")
+            before, separator = token, " "
+        else:
+            before, separator = token, _BREAK if found.tell() else ""
+    return found.getvalue()
 
 
 def fts_query(query: str, *, prefix: bool = False, track: str | None = None, language: str | None = None) -> str | None:
@@ -94,7 +103,11 @@ def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(text if text.isascii() else unicodedata.normalize("NFKC", text))
+    return _TOKEN.findall(_normal(text))
+
+
+def _normal(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 def _joined_pairs(tokens: list[str]) -> str:
@@ -111,16 +124,21 @@ def _phrase(term: str) -> str:
 
 
 def _found(text: str, query: str, prefix: bool) -> list[tuple[int, int]]:
-    """[start, end) of every word of `query` in `text`, in order, not overlapping."""
-    tokens = [(match.start(), match.end(), _bare(match[0])) for match in _TOKEN.finditer(text)]
+    """[start, end) of the first word of `query` in `text` and of those near it, in order, not overlapping."""
     wanted = [[_bare(token) for token in _tokens(term)] for term in _terms(query)]
+    last = wanted[-1] if wanted and prefix and not query.endswith((" ", '"')) and len(wanted[-1][-1]) > 1 else None
+    starts: deque[int] = deque(maxlen=max(map(len, wanted), default=1))
+    words: deque[str] = deque(maxlen=starts.maxlen)
     spans: list[tuple[int, int]] = []
-    for number, phrase in enumerate(wanted):
-        is_open = prefix and number == len(wanted) - 1 and not query.endswith((" ", '"')) and len(phrase[-1]) > 1
-        for i in range(len(tokens) - len(phrase) + 1):
-            words = [token for _, _, token in tokens[i : i + len(phrase)]]
-            if words == phrase or is_open and words[:-1] == phrase[:-1] and words[-1].startswith(phrase[-1]):
-                spans.append((tokens[i][0], tokens[i + len(phrase) - 1][1]))
+    for match in _TOKEN.finditer(text):
+        if spans and match.start() > spans[0][0] + NEAR:
+            break
+        starts.append(match.start())
+        words.append(_bare(match[0]))
+        for phrase in wanted:
+            said = list(words)[-len(phrase) :]
+            if said == phrase or phrase is last and said[:-1] == phrase[:-1] and said[-1].startswith(phrase[-1]):
+                spans.append((starts[-len(phrase)], match.end()))
     return _joined(sorted(spans))
 
 

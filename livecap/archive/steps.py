@@ -15,8 +15,11 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from livecap.archive.folder import AUDIO
+from livecap.files import read_regular
 
 STEPS = "steps.jsonl"
+MOST_BYTES = 64 << 20
+"""Size of the file: a week of steps of half a second. A larger one is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +59,14 @@ class StepsFile:
 def recorded_steps(session_folder: Path) -> dict[str, tuple[Step, ...]]:
     """Track to its steps in order; empty if they were not recorded."""
     steps: dict[str, list[Step]] = {}
-    with suppress(OSError, ValueError, KeyError, TypeError):  # an incomplete line ends the list
-        for line in (session_folder / AUDIO / STEPS).read_text(encoding="utf-8").splitlines():
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # an incomplete line ends the list
+        for line in read_regular(session_folder / AUDIO / STEPS, MOST_BYTES).splitlines():
             record = json.loads(line)
-            step = Step(int(record["end_sample"]), int(record["step_samples"]), bool(record["closes"]))
+            step = Step(record["end_sample"], record["step_samples"], bool(record["closes"]))
             before = steps.setdefault(str(record["track"]), [])
-            if before and step.end_sample < before[-1].end_sample:
+            least = before[-1].end_sample if before else 0
+            counts = (step.end_sample, step.step_samples)
+            if not all(type(n) is int and 0 <= n < 1 << 48 for n in counts) or step.end_sample < least:
                 break
             before.append(step)
     return {track: tuple(each) for track, each in steps.items() if each}

@@ -3,7 +3,6 @@
 import argparse
 
 from livecap.archive.archive import Archive
-from livecap.archive.index import Index, erase
 from livecap.cli.arguments import add_log_dir, sessions_folder
 from livecap.cli.terminal import warn
 from livecap.errors import LogError
@@ -19,13 +18,10 @@ def add_arguments(reindex: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Rebuild the index; returns the exit status, 1 if a log could not be read."""
     archive = Archive(sessions_folder(settings))
-    names = archive.names()
-    if not names:
+    if not archive.names():
         raise LogError(f"No sessions in {archive.parent} yet.")
-    erase(archive.parent)
-    with Index(archive.parent) as index:
-        troubles = index.refresh(lambda: names)
+    n, troubles = archive.reindex()
     for trouble in troubles:
         warn(trouble)
-    say(f"Indexed {len(names) - len(troubles)} sessions.")
+    say(f"Indexed {n} sessions.")
     return int(bool(troubles))

@@ -3,7 +3,6 @@
 Imports at the top are light; `open_sound_first` says why.
 """
 
-import io
 import os
 import sys
 import threading
@@ -25,6 +24,7 @@ from livecap.model.checkpoint.catalogue import is_here
 from livecap.session.notices import Notices
 from livecap.settings.fields import Settings
 from livecap.text.languages import parse_language
+from livecap.text.printing import say
 
 if TYPE_CHECKING:
     from livecap.session.live import LiveSession
@@ -173,9 +173,6 @@ def _print_lines(session: "LiveSession", settings: Settings) -> int:
         troubles.extend([trouble] if trouble and not troubles else [])
         session.stop()
 
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # transcripts hold any script, whatever the terminal's locale says
-            stream.reconfigure(encoding="utf-8", errors="replace")
     if settings.output == "json":
         session.start(JsonOutput(sys.stdout, lambda: session.wall_seconds, on_closed))
     else:
@@ -209,7 +206,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> 
         if result == "abandoned":
             os._exit(130)
     status = _exit_status(session)
-    print(f"Transcript: {session.log_folder / 'transcript.md'}")
+    say(f"Transcript: {session.log_folder / 'transcript.md'}")
     return status
 
 

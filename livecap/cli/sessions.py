@@ -72,7 +72,7 @@ def _list(archive: Archive, as_json: bool) -> int:
         return status
     for summary in summaries:
         said = summary.title or summary.first_words or "(no speech)"
-        end = "" if summary.ended else "  [no end]"
+        end = "" if summary.ended else "  [recording now]" if summary.running else "  [no end]"
         say(f"{summary.name}  {length(summary.seconds):>9}  {size(summary.n_bytes):>8}  {printable(said)[:80]}{end}")
     total = sum(summary.seconds for summary in summaries)
     n = len(summaries)
@@ -82,8 +82,15 @@ def _list(archive: Archive, as_json: bool) -> int:
 
 
 def _delete(archive: Archive, wanted: list[str], sure: bool) -> int:
-    folders = [archive.folder_of(name) for name in wanted]
-    if not sure:
+    folders, status = [], 0
+    for folder in map(archive.folder_of, wanted):
+        try:
+            archive.check_not_running(folder)
+            folders.append(folder)
+        except LogError as error:  # it could not be deleted: do not ask about it
+            warn(str(error))
+            status = 1
+    if folders and not sure:
         if not sys.stdin.isatty():
             raise SettingsError(
                 "livecap asks before it deletes, and this is not a terminal. Add --yes to delete without asking."
@@ -91,7 +98,6 @@ def _delete(archive: Archive, wanted: list[str], sure: bool) -> int:
         names = ", ".join(folder.name for folder in folders)
         if ask(f"Delete {names} with sound and text? This cannot be undone. [y/N] ") not in ("y", "yes"):
             return 1
-    status = 0
     for folder in folders:
         try:
             deleted = archive.delete(str(folder))

@@ -18,9 +18,12 @@ from livecap.archive.transcript_file import finished_lines
 from livecap.errors import LogError
 from livecap.export.cues import Cue, cues
 from livecap.export.html_page import html_pieces
-from livecap.files import replace_file
-from livecap.text.safety import printable
+from livecap.files import make_folder, replace_file
+from livecap.text.safety import json_text, printable
 from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, UtteranceEnded, UtteranceSettled, to_json
+
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a formula of a spreadsheet begins with, also in full width."""
 
 
 class FileExists(LogError):
@@ -42,11 +45,11 @@ def export_file(session: RecordedSession, format_name: str, folder: Path, overwr
         FileExists: the file exists already.
         LogError: it cannot be written.
     """
-    path = folder / f"{file_name(session.title, session.name)}.{format_name}"
+    path = folder / f"{file_name(session.title, file_name(session.name, 'session'))}.{format_name}"
     if not overwrite and os.path.lexists(path):
         raise FileExists(f"{path} exists already. Choose another folder with -o, or add --overwrite.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         replace_file(path, export_pieces(session, format_name))
     except OSError as error:
         raise LogError(f"Cannot write {path}: {error.strerror or error}.") from None
@@ -110,10 +113,10 @@ def to_json_document(session: RecordedSession) -> Iterator[str]:
         "header": asdict(session.started),
         "damages": [str(damage) for damage in session.damages],
     }
-    yield json.dumps(head, ensure_ascii=False, indent=2)[:-2] + ',\n  "facts": ['
+    yield json_text(head, indent=2)[:-2] + ',\n  "facts": ['
     for number, fact in enumerate(session.facts()):
         record = json.loads(to_json(fact)) | _times(session, fact)
-        yield ("," if number else "") + "\n    " + json.dumps(record, ensure_ascii=False)
+        yield ("," if number else "") + "\n    " + json_text(record)
     yield "\n  ]\n}\n"
 
 
@@ -161,7 +164,13 @@ def _vtt_note(mark: Marked) -> str:
 
 def _row(start_sample: int, end_sample: int, track: str, text: str) -> str:
     start, end = (sample * 1000 // SAMPLE_RATE for sample in (start_sample, end_sample))
-    return f"{start}\t{end}\t{printable(track)}\t{printable(text)}\n"
+    return f"{start}\t{end}\t{_cell(track)}\t{_cell(text)}\n"
+
+
+def _cell(text: str) -> str:
+    """A cell that a spreadsheet does not take for a formula: an apostrophe goes before what could be one."""
+    text = printable(text)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 
 def _markdown(text: str) -> str:

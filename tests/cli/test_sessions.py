@@ -9,19 +9,21 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
 from livecap.cli.search import moment
 from livecap.cli.sessions import length, size
 from livecap.errors import SettingsError
 from livecap.transcript import UtteranceSettled
-from tests.archive.facts import SECOND, said, write
+from tests.archive.facts import SECOND, header, said, write
+from tests.archive.when import STARTED
 
 ROOT = Path(__file__).parents[2]
 
@@ -267,3 +269,35 @@ def test_dates_are_local_time() -> None:
 def test_lengths_and_sizes_read_well() -> None:
     assert [length(seconds) for seconds in (40, 720, 3900)] == ["40 s", "12 min", "1 h 05"]
     assert [size(n) for n in (900, 12_345, 3_400_000, 2.5e9)] == ["1 kB", "12 kB", "3.4 MB", "2.5 GB"]
+
+
+def test_a_session_that_is_being_recorded_is_marked_and_not_asked_about(
+    livecap: Livecap, logs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(logs, said(["Cut off."]), end=False)
+    log = SessionLog(logs, STARTED)
+    log.append(header(log.session), 0.0)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("livecap.cli.sessions.ask", lambda question: pytest.fail("asked"))
+    lines = livecap("sessions", "list").stdout.splitlines()
+    assert [line for line in lines if line.endswith("[recording now]")] == [
+        line for line in lines if log.session in line
+    ]
+    assert len([line for line in lines if line.endswith("[no end]")]) == 1
+    rows = json.loads(livecap("sessions", "list", "--json").stdout)
+    assert [row["name"] for row in rows if row["running"]] == [log.session]
+    out = livecap("sessions", "delete", log.session)
+    assert out == Out(1, "", f"livecap: The session {log.session} is being recorded. End it first.\n")
+    assert log.session not in livecap("recover", "--list").stdout
+    log.close()
+    assert "[recording now]" not in livecap("sessions", "list").stdout
+
+
+@pytest.mark.parametrize("arguments", [["sessions"], ["search", "budget"], ["export", "last", "-f", "json", "-o", "-"]])
+def test_json_escapes_what_a_terminal_acts_on(livecap: Livecap, logs: Path, arguments: list[str]) -> None:
+    nasty = "budget \x9b2J\x1b]0;x\x07 \u202e\u2067\u200f \u2028 \ud800"
+    folder = write(logs, said([nasty], track=nasty), replace(header(tracks=(nasty,)), source=nasty))
+    (folder / "title.txt").write_text(nasty, errors="replace")
+    out = livecap(*arguments, *(["--json"] if arguments[0] != "export" else []))
+    assert out.returncode == 0 and r"\u009b2J" in out.stdout and r"\u202e\u2067\u200f" in out.stdout
+    assert not set(out.stdout) & set("\x1b\x07\x7f\x9b\u202e\u2067\u200f\u2028\ud800")

@@ -14,6 +14,7 @@ import pytest
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
 from livecap.export.formats import FORMATS, export_file, export_pieces
+from livecap.text.safety import printable
 from livecap.transcript import Marked, UtteranceSettled
 from tests.archive.facts import SECOND, header, said, write
 
@@ -129,3 +130,20 @@ def test_an_export_is_private_whole_and_overwrites_nothing(session: RecordedSess
 def test_an_export_is_named_after_the_title(session: RecordedSession, tmp_path: Path) -> None:
     (session.folder / "title.txt").write_text("../Budget: part 2")
     assert export_file(session, "md", tmp_path).name == "Budget-part-2.md"
+
+
+@pytest.mark.parametrize(
+    "text", ["=HYPERLINK(1)", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", " =1", "＝1", "\x1b=1", "\t=1"]
+)
+def test_a_table_holds_no_formula(tmp_path: Path, text: str) -> None:
+    session = RecordedSession(write(tmp_path / "sessions", said([f"{text} said"], track=text)))
+    _, row = text_of(session, "tsv").splitlines()
+    cells = row.split("\t")
+    assert len(cells) == 4
+    for cell in cells[2:]:
+        assert cell.startswith("'") and cell[1:].strip().startswith(printable(text).strip())
+
+
+def test_ordinary_cells_stay_as_they_are(tmp_path: Path) -> None:
+    session = RecordedSession(write(tmp_path / "sessions", said(["It's 3 - 2 = 1 @ home."], track="me")))
+    assert text_of(session, "tsv").splitlines()[1] == "0\t4000\tme\tIt's 3 - 2 = 1 @ home."

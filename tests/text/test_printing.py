@@ -18,7 +18,6 @@ PACKAGE = Path(livecap.__file__).parent
 DOOR = "text/printing.py"
 OTHERS = {
     "audio_in/device/enumeration.py": "a child process answers its parent in ASCII",
-    "cli/run.py": "prints the path of a folder that livecap named",
 }
 """Files that print in another way, and why."""
 
