@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from types import TracebackType
 
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
@@ -33,9 +32,7 @@ class MachineSpeed:
         self.measure()  # afterwards the model is loaded and everything has run once
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         with suppress(OSError):  # the process has already ended
             self.process.communicate()
 

@@ -4,7 +4,6 @@ An update is a snapshot of one utterance, and may be dropped when a newer one ex
 dropped: the session log and `--json` are made of events.
 """
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, dataclass, field, fields
@@ -106,8 +105,8 @@ class TextCommitted:
 
 
 @dataclass(frozen=True, slots=True)
-class UtteranceEnded:
-    """An utterance was closed; `text` is the whole of it."""
+class _Utterance:
+    """The whole text of a closed utterance."""
 
     track: str
     utterance: int
@@ -120,17 +119,14 @@ class UtteranceEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class UtteranceSettled:
+class UtteranceEnded(_Utterance):
+    """An utterance was closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class UtteranceSettled(_Utterance):
     """Better text of a closed utterance, from the second pass over its whole sound. It replaces `UtteranceEnded` in
     exports; the live screen keeps what it showed."""
-
-    track: str
-    utterance: int
-    text: str
-    start_sample: int
-    end_sample: int
-    language: str | None
-    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,18 +274,6 @@ def to_json(item: SessionEvent | TranscriptUpdate, wall_seconds: float | None = 
     if wall_seconds is not None:
         record["wall_seconds"] = round(wall_seconds, 3)
     return json_text(record)
-
-
-def from_json(line: str) -> SessionEvent | TranscriptUpdate:
-    """The update or event in a line of `--json` or of a session log. Unknown fields are ignored.
-
-    Raises:
-        ValueError: the line is not a JSON object, has an unknown type, or a field is missing or invalid.
-    """
-    record = json.loads(line)
-    if not isinstance(record, dict) or not knows(record):
-        raise ValueError(f"not a livecap event: {line[:80]!r}")
-    return from_record(record)
 
 
 def knows(record: Mapping[str, Any]) -> bool:

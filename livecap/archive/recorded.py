@@ -167,7 +167,7 @@ class RecordedSession:
 
     def utterances(self) -> Iterator[Utterance]:
         """All utterances in order, with settled text where it exists, including those that were never closed."""
-        return (fact for fact in self.facts() if isinstance(fact, UtteranceEnded | UtteranceSettled))
+        return (fact for fact in self.facts() if isinstance(fact, Utterance))
 
     def facts(self) -> Iterator[Fact]:
         """All facts for people, by their start. If a jump made sound be heard twice, only the last text counts."""

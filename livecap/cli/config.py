@@ -7,7 +7,7 @@ from typing import Any
 from livecap.cli.arguments import add_json, effective
 from livecap.settings.fields import STORED, Setting, Settings, get
 from livecap.settings.file import store, toml_value
-from livecap.settings.sources import Effective, parse_value, require_known, settings_path, variable_of
+from livecap.settings.sources import Effective, parse_value, require_known, settings_path
 from livecap.text.printing import say, say_json, say_lines
 
 
@@ -119,13 +119,3 @@ def template() -> str:
 def _example(setting: Setting) -> str:
     examples = {"device": "BlackHole 2ch", "language": "English", "chunk_seconds": 2.0, "log_dir": "~/livecap"}
     return toml_value(examples.get(setting.name, "") if setting.default is None else setting.default)
-
-
-def settings_table() -> str:
-    """The table in docs/settings.md: every setting, its environment variable, its default and what it means."""
-    rows = ["| setting | environment | default | |", "| --- | --- | --- | --- |"]
-    for setting in STORED.values():
-        variable = "" if setting.name == "keys" else f"`{variable_of(setting.name)}`"
-        default = "" if setting.default is None or setting.name == "keys" else f"`{toml_value(setting.default)}`"
-        rows.append(f"| `{setting.name}` | {variable} | {default} | {sentence(setting)} |")
-    return "\n".join(rows)

@@ -14,7 +14,7 @@ from livecap.errors import ModelError
 RELEASED_EOS_IDS = (151643, 151645)
 """`<|endoftext|>` and `<|im_end|>`; both end a text."""
 
-_MISSING = object()
+_EXPECTED: dict[type, str] = {bool: "true or false", int: "a positive whole number", float: "a positive number"}
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ class ModelConfig:
         config = cls(
             audio=AudioConfig(**audio.numbers_of(AudioConfig)),
             text=TextConfig(**text.numbers_of(TextConfig)),
-            audio_token_id=tokens.whole("audio_token_id", cls.audio_token_id),
-            audio_start_token_id=tokens.whole("audio_start_token_id", cls.audio_start_token_id),
-            audio_end_token_id=tokens.whole("audio_end_token_id", cls.audio_end_token_id),
+            audio_token_id=tokens.number("audio_token_id", cls.audio_token_id),
+            audio_start_token_id=tokens.number("audio_start_token_id", cls.audio_start_token_id),
+            audio_end_token_id=tokens.number("audio_end_token_id", cls.audio_end_token_id),
             support_languages=_names(root.get("support_languages")),
             notices=_one_notice(audio.replaced + text.replaced + tokens.replaced),
         )
@@ -144,36 +144,21 @@ class _Reader:
 
     def numbers_of(self, kind: type[AudioConfig] | type[TextConfig]) -> dict[str, Any]:
         """A value for each field of `kind`. The type of a field's default tells what is expected in the file."""
-        return {
-            field.name: self.dimension(field.name)
-            if field.default is MISSING
-            else self.flag(field.name, field.default)
-            if isinstance(field.default, bool)
-            else self.whole(field.name, field.default)
-            if isinstance(field.default, int)
-            else self.real(field.name, field.default)
-            for field in fields(kind)
-        }
+        return {field.name: self.number(field.name, field.default) for field in fields(kind)}
 
-    def dimension(self, key: str) -> int:
-        if key not in self.values:
+    def number(self, key: str, released: Any) -> Any:
+        """The value of `key`, or `released` where the file has none; a dimension has no `released` value."""
+        if key not in self.values and released is MISSING:
             raise ModelError(f"config.json has no {self.name}.{key}, which is needed to build the layers.")
-        return self._positive(key, self.values[key])
-
-    def whole(self, key: str, released: int) -> int:
-        return self._positive(key, self._value(key, released))
-
-    def real(self, key: str, released: float) -> float:
-        value = self._value(key, released)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            raise self._wrong(key, value, "a positive number")
-        return float(value)
-
-    def flag(self, key: str, released: bool) -> bool:
-        value = self._value(key, released)
-        if not isinstance(value, bool):
-            raise self._wrong(key, value, "true or false")
-        return value
+        if key not in self.values:
+            self.replaced.append(f"{self.name}.{key} = {released}")
+            return released
+        value: Any = self.values[key]
+        kind = int if released is MISSING else type(released)
+        is_number = isinstance(value, int | float if kind is float else int) and not isinstance(value, bool)
+        if not (isinstance(value, bool) if kind is bool else is_number and value > 0):
+            raise ModelError(f"config.json has {self.name}.{key} = {value!r}; expected {_EXPECTED[kind]}.")
+        return kind(value)
 
     def allow_only(self, key: str, supported: object) -> None:
         value = self.values.get(key, supported)
@@ -182,21 +167,6 @@ class _Reader:
                 f"config.json has {self.name}.{key} = {value!r}; only {supported!r} is supported, "
                 "which is what every released Qwen3-ASR has."
             )
-
-    def _value(self, key: str, released: object) -> object:
-        value = self.values.get(key, _MISSING)
-        if value is _MISSING:
-            self.replaced.append(f"{self.name}.{key} = {released}")
-            return released
-        return value
-
-    def _positive(self, key: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-            raise self._wrong(key, value, "a positive whole number")
-        return value
-
-    def _wrong(self, key: str, value: object, expected: str) -> ModelError:
-        return ModelError(f"config.json has {self.name}.{key} = {value!r}; expected {expected}.")
 
 
 def _section(parent: Mapping[str, object], key: str, name: str) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""Keys: the table of commands, the changes to it from the settings, and the table in docs/keys.md."""
+"""Keys: the table of commands, and the changes to it from the settings."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
-from textual.keys import Keys, _character_to_key, format_key
+from textual.keys import Keys, _character_to_key
 
 from livecap.errors import SettingsError
 
@@ -241,12 +241,3 @@ def _is_key(key: str) -> bool:
 
 _NAMED_KEYS = {key.value for key in Keys} | {f"f{number}" for number in range(1, 25)} | {"space", "enter", "tab"}
 _PUNCTUATION = {_character_to_key(character) for character in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"}
-
-
-def keys_table() -> str:
-    """The Markdown table of docs/keys.md."""
-    rows = ["| where | key | does | name in `[keys]` |", "| --- | --- | --- | --- |"]
-    for command in commands():
-        keys = " ".join(f"`{format_key(key)}`" for key in command.keys.split(","))
-        rows.append(f"| {command.place} | {keys} | {command.about} | `{command.name}` |")
-    return "\n".join(rows)

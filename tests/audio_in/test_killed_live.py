@@ -17,9 +17,10 @@ from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
 from livecap.engine import EngineSettings
 from livecap.session.recovery import recover
-from livecap.transcript import SAMPLE_RATE, ClockAnchored, TranscriptUpdate, from_json
+from livecap.transcript import SAMPLE_RATE, ClockAnchored, TranscriptUpdate
 from tests.audio_in import virtual_mic
 from tests.audio_in.virtual_mic import VirtualMic
+from tests.events import event_of
 from tests.session.killed import Running
 
 pytestmark = [
@@ -96,7 +97,7 @@ def test_a_live_session_that_is_killed_has_its_sound_on_the_disk(tmp_path: Path)
             folder = folder or one
             kept, rate = soundfile.read(one / "audio" / "sound.wav", dtype="int16")
             assert rate == SAMPLE_RATE and is_part_of(kept, played)
-            told = [from_json(line.decode()) for line in lines]
+            told = [event_of(line) for line in lines]
             heard = [item.end_sample for item in told if isinstance(item, TranscriptUpdate)]
             assert len(kept) >= max(heard, default=0), "what was decoded is on the disk"
             for _, event in LogReader(one / "session.jsonl").events():

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from livecap.cli.config import settings_table, template
+from livecap.cli.config import sentence, template
 from livecap.cli.main import run
-from livecap.settings.sources import load_settings
+from livecap.settings.fields import STORED
+from livecap.settings.file import toml_value
+from livecap.settings.sources import load_settings, variable_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,7 +78,21 @@ def test_the_template_with_every_setting_uncommented_is_valid(file):
 
 
 def test_the_documents_name_every_setting_and_every_key():
-    script = "from livecap.tui.keys import keys_table; print(keys_table())"  # keeps Textual out of this process
-    keys = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert settings_table() in (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert keys in (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    for setting in STORED.values():
+        variable = "" if setting.name == "keys" else f"`{variable_of(setting.name)}`"
+        default = "" if setting.default is None or setting.name == "keys" else f"`{toml_value(setting.default)}`"
+        assert f"| `{setting.name}` | {variable} | {default} | {sentence(setting)} |\n" in document
+    keys = subprocess.run([sys.executable, "-c", KEYS_TABLE], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert keys.stdout in (ROOT / "docs" / "keys.md").read_text(encoding="utf-8")
+
+
+KEYS_TABLE = """
+from textual.keys import format_key
+from livecap.tui.keys import commands
+print("| where | key | does | name in `[keys]` |\\n| --- | --- | --- | --- |")
+for command in commands():
+    keys = " ".join(f"`{format_key(key)}`" for key in command.keys.split(","))
+    print(f"| {command.place} | {keys} | {command.about} | `{command.name}` |")
+"""
+"""Prints the table of docs/keys.md; a process of its own keeps Textual out of this one."""

@@ -21,10 +21,10 @@ from livecap.transcript import (
     TranscriptUpdate,
     UtteranceEnded,
     UtteranceSettled,
-    from_json,
 )
 from tests.archive.facts import SECOND
 from tests.archive.victims import replay
+from tests.events import event_of
 from tests.session.killed import Running
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
@@ -68,7 +68,7 @@ def kill_at_random(parent: Path, rng: random.Random, piped: bool) -> Killed | No
     lines = [running.line() for _ in range(rng.randrange(MOST_LINES))]
     lines += running.kill(after_seconds=rng.random() ** 3)
     taken = running.taken()
-    told = [from_json(line.decode()) for line in lines if line.endswith(b"\n")]
+    told = [event_of(line) for line in lines if line.endswith(b"\n")]
     return Killed(parent, told, max(0, taken - 44) // 2) if running.was_killed else None
 
 

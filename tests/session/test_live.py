@@ -20,14 +20,14 @@ from livecap.transcript import (
     TextCommitted,
     TranscriptUpdate,
     UtteranceEnded,
-    from_json,
 )
 from tests.audio_in.waiting import eventually
+from tests.events import event_of
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
 
 
 def logged(folder: Path) -> list[SessionEvent | TranscriptUpdate]:
-    return [from_json(line) for line in (folder / "session.jsonl").read_text().splitlines()]
+    return [event_of(line) for line in (folder / "session.jsonl").read_text().splitlines()]
 
 
 def test_committed_text_adds_up_to_the_utterance(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import livecap
 from livecap.text.printing import Style, say, say_json
 from livecap.text.safety import json_text, printable
-from livecap.transcript import Notice, from_json, to_json
+from livecap.transcript import Notice, to_json
+from tests.events import event_of
 
 PACKAGE = Path(livecap.__file__).parent
 DOOR = "text/printing.py"
@@ -97,7 +98,7 @@ def test_json_is_safe_to_print_and_says_the_same(text):
 def test_events_are_safe_to_print_and_say_the_same(text):
     line = to_json(Notice(text, 0))
     assert is_safe(line)
-    assert from_json(line) == Notice(json.loads(json.dumps(text)), 0)
+    assert event_of(line) == Notice(json.loads(json.dumps(text)), 0)
 
 
 def test_json_of_several_lines_keeps_them(capsys):
