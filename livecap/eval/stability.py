@@ -7,6 +7,7 @@ from livecap.eval.alignment import align, matches
 from livecap.eval.emission import displays, final_texts
 from livecap.eval.timeline import Moment, Timeline
 from livecap.eval.wer import normalise
+from livecap.model.cache import n_common
 from livecap.stream.statistics import Counts
 
 
@@ -49,7 +50,7 @@ def stability(timeline: Timeline) -> Stability:
         unstable += _changed(before.words, now)
         written = [word for u in between for word in raw.get(u, [])] + after.raw.split()
         tokens = before.raw.split()
-        erased += len(tokens) - _n_common(tokens, written)
+        erased += len(tokens) - n_common(tokens, written)
     return Stability(
         n_final_words=sum(map(len, closed.values())),
         n_final_tokens=sum(map(len, raw.values())),
@@ -75,14 +76,9 @@ def revisions(moments: Sequence[Moment]) -> int:
 
 def _changed(before: Sequence[str], after: Sequence[str]) -> int:
     """The number of words of `before` that are not in `after`; `after` may be longer."""
-    n = _n_common(before, after)
+    n = n_common(before, after)
     left, right = before[n:], after[n:]
     if not left:
         return 0
     # Deletions and substitutions of shown words; an inserted word was not on the screen and cannot be unstable.
     return len(left) - len(matches(align(right, left, open_end=True), right, left))
-
-
-def _n_common(a: Sequence[str], b: Sequence[str]) -> int:
-    """The length of the common beginning."""
-    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

@@ -82,10 +82,7 @@ class PromptCache:
 
     def common_prefix(self, keys: Sequence[Hashable]) -> int:
         """How many of the first positions already hold what `keys` names."""
-        for n, (held, wanted) in enumerate(zip(self.keys, keys, strict=False)):
-            if held != wanted:
-                return n
-        return min(len(self.keys), len(keys))
+        return n_common(self.keys, keys)
 
     def trim_to(self, n: int) -> None:
         """Forget all positions from `n` on, in every layer."""
@@ -102,6 +99,11 @@ class PromptCache:
     def arrays(self) -> list[mx.array]:
         """The storage of all layers, for `mx.eval`."""
         return [array for layer in self.layers for array in layer.arrays()]
+
+
+def n_common(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:
+    """The length of the common beginning."""
+    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _grown(storage: mx.array | None, n: int, like: mx.array) -> mx.array:

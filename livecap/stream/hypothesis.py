@@ -11,6 +11,7 @@ stable text only grows. Positions in sound are sample counts of the session.
 
 from collections.abc import Callable, Sequence
 
+from livecap.model.cache import n_common
 from livecap.model.generate import GeneratedToken
 from livecap.stream.config import LoopConfig, StreamConfig
 from livecap.stream.policy import BelievedToken
@@ -111,7 +112,7 @@ class Hypothesis:
         if not complete:
             tokens = tokens[:most]
         known = self._tokens[before:]
-        agreed = _n_common([token.id for token in known], [token.id for token in tokens])
+        agreed = n_common([token.id for token in known], [token.id for token in tokens])
         for believed, token in zip(known[:agreed], tokens[:agreed], strict=True):
             believed.margin = min(believed.margin, token.margin)
         self._pauses = [pause for pause in self._pauses if pause[0] <= before + agreed]
@@ -141,7 +142,7 @@ class Hypothesis:
         steady = ids[frontier : max(frontier, n_shown)]
         moved = frontier - frontier_before
         kept = self._shown[moved:] if self._shown[:moved] == ids[frontier_before:frontier][: len(self._shown)] else []
-        place = frontier + _n_common(ids[frontier:], kept)
+        place = frontier + n_common(ids[frontier:], kept)
         confirmed = place < len(ids) and self._tokens[place].since_sample < end_sample
         if at_pause or steady[: len(kept)] == kept or confirmed or self._n_kept >= policy.kept_steps:
             self._shown, self._n_kept = steady, 0
@@ -264,11 +265,6 @@ def loop_start(ids: Sequence[int], config: LoopConfig) -> int | None:
         if length >= max(config.loop_repeats * period, config.min_loop_tokens):
             return n - length + period
     return None
-
-
-def _n_common(a: Sequence[int], b: Sequence[int]) -> int:
-    """The length of the common beginning."""
-    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _interpolate(x: int, points: Sequence[tuple[int, int]]) -> int:
