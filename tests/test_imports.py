@@ -26,7 +26,7 @@ ALLOWED = {
     "shipped": EVERYBODY,
     "audio_in": EVERYBODY | {"steady_clock"},
     "audio_out": EVERYBODY | {"audio_in"},
-    "model": EVERYBODY | {"text"},
+    "model": EVERYBODY | {"files", "text"},
     "stream": EVERYBODY | {"model", "audio_in", "text"},
     "engine": EVERYBODY | {"model", "stream"},
     "transcribe": EVERYBODY | {"audio_in", "engine", "stream", "text"},

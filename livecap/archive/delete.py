@@ -24,7 +24,7 @@ OURS = re.compile(
 )
 """Names of the files that livecap writes into a session's folder, of what a crash leaves of a file that was being
 replaced (see `replace_file`; earlier versions used NAME.new), and of what the Finder puts into any folder it shows."""
-OURS_IN_AUDIO = frozenset((STEPS, UNSAVED, ".DS_Store"))
+OURS_IN_AUDIO = re.compile(rf"{re.escape(STEPS)}|{UNSAVED}|\.{UNSAVED}\.[0-9a-f]{{8}}\.new|\.DS_Store")
 SESSION_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?")
 BEGINNING = b'{"type": "session_started"'
 LINES = 100
@@ -146,8 +146,8 @@ def _sort_audio(audio: int, line: LogLine | None, found: Contents) -> None:
     sounds = {f"{track or SINGLE}.wav" for track in tracks or ()} | {f"{SINGLE}.wav"}
     n_others = len(found.others)
     for name, mode in _entries(audio):
-        is_ours = stat.S_ISREG(mode) and (
-            name in OURS_IN_AUDIO or name in sounds or tracks is None and _is_our_sound(name, audio)
+        is_ours = stat.S_ISREG(mode) and bool(
+            OURS_IN_AUDIO.fullmatch(name) or name in sounds or tracks is None and _is_our_sound(name, audio)
         )
         (found.ours if is_ours else found.others).append(f"{AUDIO}/{name}")
     if len(found.others) == n_others:

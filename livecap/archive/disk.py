@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from livecap.files import make_folder
+
 FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 """F_FULLFSYNC, on macOS only: fsync leaves data in the drive's own cache there."""
 NO_FULL_SYNC = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
@@ -17,7 +19,7 @@ class Disk:
 
     def make_folder(self, path: Path) -> None:
         """Make a folder with mode 0700, and its missing parents. It must not exist."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(path.parent)
         path.mkdir(mode=0o700)
 
     def create(self, path: Path) -> int:

@@ -21,6 +21,7 @@ from livecap.archive.folder import EVENTS, TRANSCRIPT, lock
 from livecap.archive.line import encode_line
 from livecap.archive.transcript_file import finish_transcript, heading, line
 from livecap.errors import LogError
+from livecap.files import make_folder
 from livecap.text.printing import say_lines
 from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 
@@ -242,7 +243,7 @@ class SessionLog:
                 if file.is_removed():
                     self._set_trouble(f"The session's folder {self.folder} was removed. Its text is kept in memory.")
                     self._tell()
-                    self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    make_folder(self.folder)
                     file.restore()
                     lock(self._events.descriptor)
         except OSError as error:
@@ -299,7 +300,7 @@ def check_parent(parent: Path) -> None:
         LogError: it cannot be created or written.
     """
     try:
-        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(parent)
     except OSError as error:
         raise _unwritable(parent, error) from None
     if not os.access(parent, os.W_OK | os.X_OK):

@@ -20,6 +20,7 @@ from pathlib import Path
 from livecap.archive.folder import AUDIO, EVENTS, SINGLE, UNSAVED, is_being_written
 from livecap.archive.steps import Step, StepsFile
 from livecap.audio_in.spool import Spool
+from livecap.files import read_regular, replace_file
 
 KEPT_SECONDS = timedelta(days=7).total_seconds()
 """How long the sound of a session that crashed is kept."""
@@ -88,9 +89,9 @@ def tidy(parent: Path, now: float | None = None) -> list[Path]:
         with suppress(OSError):
             if now - marker.stat().st_mtime > KEPT_SECONDS:
                 shutil.rmtree(session / AUDIO, ignore_errors=True)
-            elif not marker.read_text() and (session / EVENTS).exists():
+            elif not read_regular(marker, 100) and (session / EVENTS).exists():
                 times = marker.stat()
-                marker.write_text("told\n")
+                replace_file(marker, ["told\n"])
                 os.utime(marker, (times.st_mtime, times.st_mtime))  # the seven days count from the crash
                 found.append(session)
     return found

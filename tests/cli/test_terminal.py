@@ -140,3 +140,33 @@ def test_a_path_may_begin_with_the_home_folder(
     run(flags)
     shown = capsys.readouterr()
     assert str(tmp_path / "home" / "x") in shown.out + shown.err
+
+
+@pytest.mark.parametrize("umask", ["000", "022", "077"])
+def test_everything_that_livecap_makes_is_its_owners_alone(umask: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    livecap = f"{sys.executable} -m livecap"
+    commands = [
+        f"{livecap} {REPLAY} --plain",
+        f"{livecap} --stdin --save-audio --model tiny --plain < {tmp_path / 'sound.raw'}",
+        f"{livecap} sessions",
+        f"{livecap} sessions rename last Title",
+        f"{livecap} export last -f all -o {home}/out/deep",
+        f"{livecap} config set language English",
+        f"{livecap} --replay {home}/none --start 1",
+    ]
+    (tmp_path / "sound.raw").write_bytes(b"\x01\x02" * 16_000)
+    names = {"LIVECAP_SETTINGS", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"}
+    environment = {name: value for name, value in os.environ.items() if name not in names} | {"HOME": str(home)}
+    script = f"umask {umask}\n" + "\n".join(commands)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120)
+    made = [path for path in home.rglob("*") if ".cache" not in path.parts]
+    assert (
+        len({path.name for path in made} & {"sessions", "index.sqlite", "settings.toml", "Title.srt", "title.txt"}) == 5
+    )
+    assert len([path for path in made if path.name == "sound.wav"]) == 1, done.stderr
+    open_to_others = {
+        str(path.relative_to(home)): oct(path.stat().st_mode) for path in made if path.stat().st_mode & 0o077
+    }
+    assert open_to_others == {}

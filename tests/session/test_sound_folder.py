@@ -149,3 +149,16 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_session(tmp_path: Path
     assert len(notices) == 1 and spool.take() is not None
     folder.close(True)
     tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "link", "folder", "device"])
+def test_a_strange_marker_is_neither_opened_nor_followed_and_stops_nothing(tmp_path: Path, kind: str) -> None:
+    folder = recorded(tmp_path / "logs", save=False, clean=False)
+    strange = recorded(tmp_path / "logs", save=False, clean=False) / "audio" / "unsaved"
+    outside = tmp_path / "outside"
+    outside.touch()
+    strange.unlink()
+    make = {"FIFO": os.mkfifo, "folder": os.mkdir, "link": lambda path: path.symlink_to(outside)}
+    make.get(kind, lambda path: path.symlink_to("/dev/zero"))(strange)
+    assert folder in tidy(tmp_path / "logs")
+    assert outside.read_text() == ""

@@ -22,6 +22,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
 from livecap.errors import ModelError
+from livecap.files import make_folder
 from livecap.model.checkpoint.catalogue import Progress
 
 LARGE_BYTES = 4_000_000
@@ -101,7 +102,7 @@ def _located(repository: str, name: str, commit: str) -> _File:
 
 def _check_space(files: Sequence[_File], repository: str) -> None:
     folder = files[0].blob.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     missing, free = sum(file.size - file.n_here for file in files), shutil.disk_usage(folder).free
     if free < missing + SPARE_BYTES:
         raise ModelError(
