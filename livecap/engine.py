@@ -5,10 +5,12 @@ Live sessions, recovery, files, measurements and `livecap.api` all get their tex
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from livecap.errors import LivecapError, ModelError, one_line
 from livecap.model.backend import mx
 from livecap.model.checkpoint.catalogue import folder_of
 from livecap.model.checkpoint.load import LoadedModel, load, resolve
@@ -83,6 +85,8 @@ class Engine:
         """
         if settings.model != self.settings.model and resolve(settings.model) != self._loaded.path:
             self._loaded = _load(settings, on_notice)
+        else:
+            _check_context(self._loaded, settings)
         self.settings = settings
 
     def recogniser(self) -> ModelRecogniser:
@@ -159,10 +163,30 @@ _mlx_thread = _MlxThread()
 
 
 def _load(settings: EngineSettings, on_notice: OnNotice) -> LoadedModel:
-    loaded = load(settings.model)
+    with _damage_reported(settings):
+        loaded = load(settings.model)
+    _check_context(loaded, settings)
     for notice in loaded.notices:
         on_notice(notice)
     return loaded
+
+
+def _check_context(loaded: LoadedModel, settings: EngineSettings) -> None:
+    """Raise ModelError if the model's tokenizer fails with the context, before the first step does."""
+    with _damage_reported(settings):
+        loaded.tokenizer.encode(settings.context)
+
+
+@contextmanager
+def _damage_reported(settings: EngineSettings) -> Iterator[None]:
+    """Whatever a damaged model makes the libraries raise becomes a ModelError."""
+    try:
+        yield
+    except (LivecapError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of tokenizers is no Exception
+        message = f"The model {settings.model} cannot be used: {one_line(error)}. Download it again or choose another."
+        raise ModelError(message) from error
 
 
 def _packed_bits(model: str) -> int | None:

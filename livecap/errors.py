@@ -28,3 +28,8 @@ class LogError(LivecapError):
 
 class SettingsError(LivecapError):
     """A flag or a setting is invalid."""
+
+
+def one_line(error: BaseException) -> str:
+    """Type and message of an error that is not for the user, in one line without a full stop."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".: ")

@@ -160,7 +160,7 @@ def _run(session: "LiveSession", settings: Settings) -> int:
     native_log = session.log_folder / "native.log"
     if settings.output in ("screen", "inline"):
         return _on_screen(session, settings, native_log)
-    with native_prints_to(native_log, for_screen=False) if is_live(settings) else nullcontext():
+    with native_prints_to(native_log, for_screen=False):
         return _print_lines(session, settings)
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from livecap.archive.clock import iso_time
+from livecap.archive.folder import FAULT
 from livecap.archive.log import SessionLog
 from livecap.audio_in.source import WAKE_SECONDS
 from livecap.engine import Engine, EngineSettings
-from livecap.errors import AudioError, LivecapError, LogError
+from livecap.errors import AudioError, LivecapError, one_line
 from livecap.files import replace_file
 from livecap.session.measures import CommitLatency, StepCosts
 from livecap.session.notices import Notices
@@ -190,26 +191,35 @@ class LiveSession:
     def _run(self) -> None:
         reason = "end of source"
         try:
-            self._begin()
-            self._load()
-            self._state = State.LISTENING
-            self._listen()
-            if self.requests.is_stopping:
-                reason = "stopped"
-        except LivecapError as error:
-            reason = self._fail(str(error))
-        except Exception as error:  # last resort: keep what was transcribed, and report the fault
-            reason = self._fail(f"The decoder failed: {type(error).__name__}: {error}. See fault.txt beside the log.")
-            with suppress(OSError):  # the disk may be the fault
-                replace_file(self._log.folder / "fault.txt", [traceback.format_exc()])
-        finally:
             try:
-                for track in self._tracks:
-                    track.close()
-                if self._engine is not None:
-                    self._engine.close()
+                self._begin()
+                self._load()
+                self._state = State.LISTENING
+                self._listen()
+                if self.requests.is_stopping:
+                    reason = "stopped"
             finally:
-                self._end(reason)
+                self._close()
+        except (
+            BaseException
+        ) as error:  # nothing stops this thread on purpose, and a panic of tokenizers is no Exception
+            self._fail(error)
+        try:
+            self._end(reason)
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            if self._sound_folder is not None:
+                self._sound_folder.close(clean=self._error is None)
+            self._state = State.FAILED if self._error else State.ENDED
+
+    def _close(self) -> None:
+        try:
+            for track in self._tracks:
+                track.close()
+        finally:
+            if self._engine is not None:
+                self._engine.close()
 
     def _begin(self) -> None:
         with self._publisher.lock:
@@ -319,25 +329,24 @@ class LiveSession:
         for item in items:
             self._publisher.publish(item)
 
-    def _fail(self, message: str) -> str:
-        self._error = message
-        return f"failed: {message}"
+    def _fail(self, error: BaseException) -> None:
+        """Keep what was transcribed, and report the first error."""
+        message = str(error)
+        if not isinstance(error, LivecapError):
+            message = f"The decoder failed: {one_line(error)}. See {FAULT} beside the log."
+            with suppress(OSError):  # the disk may be the fault
+                replace_file(self._log.folder / FAULT, traceback.format_exception(error))
+        self._error = self._error or message
 
     def _end(self, reason: str) -> None:
         for track in self._tracks:
             track.source.close()
-        try:
-            if self._error is not None:
-                self.notice(self._error, "error")
-            with self._publisher.lock:
-                self._publisher.running = False
-                self._publish(filter(None, (track.report() for track in self._tracks)))
-                n_samples = max(track.heard_samples for track in self._tracks)
-                self._publisher.publish(SessionEnded(n_samples, reason))
-            self._log.close()
-        except LogError as error:
-            self._error = self._error or str(error)
-        finally:
-            if self._sound_folder is not None:
-                self._sound_folder.close(clean=self._error is None)
-            self._state = State.FAILED if self._error else State.ENDED
+        if self._error is not None:
+            self.notice(self._error, "error")
+            reason = f"failed: {self._error}"
+        with self._publisher.lock:
+            self._publisher.running = False
+            self._publish(filter(None, (track.report() for track in self._tracks)))
+            n_samples = max(track.heard_samples for track in self._tracks)
+            self._publisher.publish(SessionEnded(n_samples, reason))
+        self._log.close()

@@ -84,7 +84,7 @@ class ScriptedTranscriber:
     chunk_samples = SECOND
     statistics = StepStatistics()
 
-    def __init__(self, fault: Exception | None = None, track: str = "") -> None:
+    def __init__(self, fault: BaseException | None = None, track: str = "") -> None:
         self.decoded_samples = 0
         self.track = track
         self._n = 0

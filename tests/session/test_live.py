@@ -103,10 +103,18 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
     assert [type(e) for e in told if isinstance(e, Paused | Resumed | Notice)] == [Paused, Resumed]
 
 
-@pytest.mark.parametrize(
-    "fault", [AudioError("The device left."), RuntimeError("Unable to load kernel"), MemoryError()], ids=type
-)
-def test_an_error_keeps_the_text_and_is_reported_in_one_line(tmp_path: Path, fault: Exception) -> None:
+class PanicException(BaseException):
+    """As pyo3 raises it when a library in Rust panics."""
+
+
+FAULTS = [
+    AudioError("The device left."), RuntimeError("Unable to load kernel\non this GPU"), MemoryError(),
+    PanicException("Precompiled"), SystemExit(0), KeyboardInterrupt(), GeneratorExit(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=type)
+def test_an_error_keeps_the_text_and_is_reported_in_one_line(tmp_path: Path, fault: BaseException) -> None:
     session, told = make_session(
         tmp_path, ScriptedSource([i * SECOND for i in range(6)]), lambda track: ScriptedTranscriber(fault)
     )
@@ -114,10 +122,23 @@ def test_an_error_keeps_the_text_and_is_reported_in_one_line(tmp_path: Path, fau
     assert session.wait(20)
     assert session.status.state is State.FAILED
     assert session.status.error and "\n" not in session.status.error
+    assert (session.log_folder / "fault.txt").exists() != isinstance(fault, AudioError)
     notices = [e for e in told if isinstance(e, Notice)]
     assert notices[-1].severity == "error"
     assert isinstance(told[-1], SessionEnded) and told[-1].reason.startswith("failed: ")
     assert logged(session.log_folder)[-1] == told[-1]
+
+
+def test_an_error_after_the_sound_fails_the_session(tmp_path: Path) -> None:
+    class Unclosable(ScriptedTranscriber):
+        def close(self) -> None:
+            raise PanicException("Precompiled")
+
+    session, told = make_session(tmp_path, ScriptedSource([0]), lambda track: Unclosable())
+    session.start(told.append)
+    assert session.wait(20)
+    assert session.status.state is State.FAILED and "PanicException" in (session.status.error or "")
+    assert isinstance(told[-1], SessionEnded) and told[-1].reason.startswith("failed: ")
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_session(tmp_path: Path) -> None:
