@@ -160,7 +160,8 @@ def _run(session: "LiveSession", settings: Settings) -> int:
     native_log = session.log_folder / "native.log"
     if settings.output in ("screen", "inline"):
         return _on_screen(session, settings, native_log)
-    with native_prints_to(native_log, for_screen=False):
+    own_streams = sys.stdout is sys.__stdout__  # not those of a program that calls `run`
+    with native_prints_to(native_log, for_screen=False) if is_live(settings) or own_streams else nullcontext():
         return _print_lines(session, settings)
 
 
