@@ -1,7 +1,9 @@
 """Word-by-word differences between two sessions: the same sound, by two models, settings or versions."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from livecap.archive.recorded import RecordedSession, Utterance
 from livecap.eval.alignment import align
@@ -54,6 +56,10 @@ class _Said:
     track: str
 
 
+_Pair = tuple[_Said | None, _Said | None]
+"""An expected word and the heard one."""
+
+
 def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
     """The differences of `heard` from the reference `expected`, after the normaliser that every figure uses.
 
@@ -63,23 +69,25 @@ def compare(heard: RecordedSession, expected: RecordedSession) -> Comparison:
     changes: list[Change] = []
     parts = (part for tracks in _track_groups(expected, heard) for part in _parts(expected, heard, tracks))
     for expected_part, heard_part in parts:
-        pairs = align([said.word for said in expected_part], [said.word for said in heard_part])
+        pairs: list[_Pair] = [
+            (None if i is None else expected_part[i], None if j is None else heard_part[j])
+            for i, j in align([said.word for said in expected_part], [said.word for said in heard_part])
+        ]
         n_words += len(expected_part)
-        run: list[tuple[_Said | None, _Said | None]] = []
-        both = [(None if i is None else expected_part[i], None if j is None else heard_part[j]) for i, j in pairs]
-        for place, (left, right) in enumerate([*both, (None, None)]):
-            same = left is not None and right is not None and left.word == right.word
-            if same or place == len(both):
-                if run:
-                    changes.append(_change(run, both, place))
-                run = []
-                continue
-            n_missing += right is None
-            n_invented += left is None
-            n_substituted += left is not None and right is not None
-            run.append((left, right))
+        n_missing += sum(right is None for _, right in pairs)
+        n_invented += sum(left is None for left, _ in pairs)
+        n_substituted += sum(
+            left is not None and right is not None and left.word != right.word for left, right in pairs
+        )
+        for is_same, run in groupby(enumerate(pairs), lambda numbered: _is_same(*numbered[1])):
+            if not is_same:
+                changes.append(_change(pairs, [place for place, _ in run]))
     changes.sort(key=lambda change: change.sample)
     return Comparison(n_words, n_substituted, n_missing, n_invented, tuple(changes))
+
+
+def _is_same(left: _Said | None, right: _Said | None) -> bool:
+    return left is not None and right is not None and left.word == right.word
 
 
 def _track_groups(one: RecordedSession, other: RecordedSession) -> list[set[str]]:
@@ -89,27 +97,25 @@ def _track_groups(one: RecordedSession, other: RecordedSession) -> list[set[str]
     return [{track} for track in common] + [rest] * bool(rest)
 
 
-def _change(
-    run: list[tuple[_Said | None, _Said | None]], both: list[tuple[_Said | None, _Said | None]], end: int
-) -> Change:
-    start = end - len(run)
+def _change(pairs: list[_Pair], places: list[int]) -> Change:
+    """The change of the pairs at some places in a row."""
+    start, end = places[0], places[-1] + 1
+    run = pairs[start:end]
     first = next(said for pair in run for said in pair if said is not None)
     return Change(
         sample=first.sample,
         track=first.track,
-        before=tuple(left.word for left, _ in both[max(0, start - CONTEXT_WORDS) : start] if left),
+        before=tuple(left.word for left, _ in pairs[max(0, start - CONTEXT_WORDS) : start] if left),
         expected=tuple(left.word for left, _ in run if left),
         heard=tuple(right.word for _, right in run if right),
-        after=tuple(left.word for left, _ in both[end : end + CONTEXT_WORDS] if left),
+        after=tuple(left.word for left, _ in pairs[end : end + CONTEXT_WORDS] if left),
     )
 
 
 def _parts(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> Iterator[tuple[list[_Said], list[_Said]]]:
     """Corresponding parts of some tracks of both sessions."""
     cuts = _common_pauses(one, other, tracks)
-    parts = _cut(one, tracks, cuts), _cut(other, tracks, cuts)
-    for _ in range(len(cuts) + 1):
-        yield next(parts[0]), next(parts[1])
+    return zip(_cut(one, tracks, cuts), _cut(other, tracks, cuts), strict=True)
 
 
 def _common_pauses(one: RecordedSession, other: RecordedSession, tracks: set[str]) -> list[int]:
@@ -133,19 +139,10 @@ def _utterances(session: RecordedSession, tracks: set[str]) -> Iterator[Utteranc
     return (utterance for utterance in session.utterances() if utterance.track in tracks)
 
 
-def _cut(session: RecordedSession, tracks: set[str], cuts: list[int]) -> Iterator[list[_Said]]:
-    said: list[_Said] = []
-    waiting = list(reversed(cuts))
-    for utterance in sorted(_utterances(session, tracks), key=_order):
-        while waiting and utterance.start_sample >= waiting[-1]:
-            waiting.pop()
-            yield said
-            said = []
-        said += [_Said(word, utterance.start_sample, utterance.track) for word in normalise(utterance.text)]
-    for _ in range(len(waiting) + 1):
-        yield said
-        said = []
-
-
-def _order(utterance: Utterance) -> tuple[int, str]:
-    return utterance.start_sample, utterance.track
+def _cut(session: RecordedSession, tracks: set[str], cuts: list[int]) -> list[list[_Said]]:
+    """The words of some tracks before, between and after the cuts."""
+    parts: list[list[_Said]] = [[] for _ in range(len(cuts) + 1)]
+    for utterance in sorted(_utterances(session, tracks), key=lambda each: (each.start_sample, each.track)):
+        said = [_Said(word, utterance.start_sample, utterance.track) for word in normalise(utterance.text)]
+        parts[bisect_right(cuts, utterance.start_sample)] += said
+    return parts

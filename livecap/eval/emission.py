@@ -42,9 +42,6 @@ class Display:
     """The number of words in utterances that were closed before."""
     words: tuple[str, ...]
     """The words of the last utterance, after the normaliser."""
-    raw: str
-    """The text of the last utterance as written."""
-    utterance: int
 
 
 def displays(timeline: Timeline) -> list[Display]:
@@ -53,10 +50,7 @@ def displays(timeline: Timeline) -> list[Display]:
     last_of_step = [a for a, b in zip(moments, [*moments[1:], None], strict=True) if b is None or b.step != a.step]
     n_words = {u: len(normalise(text)) for u, text in final_texts(moments).items()}
     before = {u: sum(n for other, n in n_words.items() if other < u) for u in n_words}
-    return [
-        Display(m, before[m.update.utterance], tuple(normalise(m.update.text)), m.update.text, m.update.utterance)
-        for m in last_of_step
-    ]
+    return [Display(m, before[m.update.utterance], tuple(normalise(m.update.text))) for m in last_of_step]
 
 
 def final_texts(moments: Sequence[Moment]) -> dict[int, str]:

@@ -45,11 +45,12 @@ def stability(timeline: Timeline) -> Stability:
     raw = {u: text.split() for u, text in finals.items()}
     unstable = erased = 0
     for before, after in zip(screens, screens[1:], strict=False):
-        between = range(before.utterance, after.utterance)
+        shown, update = before.moment.update, after.moment.update
+        between = range(shown.utterance, update.utterance)
         now = [word for u in between for word in closed.get(u, [])] + list(after.words)
         unstable += _changed(before.words, now)
-        written = [word for u in between for word in raw.get(u, [])] + after.raw.split()
-        tokens = before.raw.split()
+        written = [word for u in between for word in raw.get(u, [])] + update.text.split()
+        tokens = shown.text.split()
         erased += len(tokens) - n_common(tokens, written)
     return Stability(
         n_final_words=sum(map(len, closed.values())),
