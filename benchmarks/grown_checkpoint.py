@@ -72,7 +72,7 @@ def write_checkpoint(folder: Path, small: Path, audio: AudioConfig, text: TextCo
     generation["eos_token_id"] = [new_ids[i] for i in old.eos_token_ids]
     generation.pop("pad_token_id", None)
     _write_json(folder / "generation_config.json", generation)
-    network, _ = load_model(small, dtype=mx.float32)
+    network = load_model(small, dtype=mx.float32)
     weights = {name: np.array(array) for name, array in network.parameter_arrays().items()}
     _write_safetensors(folder / "model.safetensors", _official(grown(weights, old, new, new_ids)))
     # Last, so that an interrupted run leaves nothing that looks complete.

@@ -83,8 +83,6 @@ class ModelConfig:
     audio_end_token_id: int = 151670
     eos_token_ids: tuple[int, ...] = RELEASED_EOS_IDS
     """Each of these ids ends the text. From generation_config.json."""
-    support_languages: tuple[str, ...] = ()
-    """Languages that the checkpoint lists; empty if it lists none."""
     notices: tuple[str, ...] = ()
     """One line each: what is missing in the file, and which value is used instead."""
 
@@ -112,7 +110,6 @@ class ModelConfig:
             audio_token_id=tokens.number("audio_token_id", cls.audio_token_id),
             audio_start_token_id=tokens.number("audio_start_token_id", cls.audio_start_token_id),
             audio_end_token_id=tokens.number("audio_end_token_id", cls.audio_end_token_id),
-            support_languages=_names(root.get("support_languages")),
             notices=_one_notice(audio.replaced + text.replaced + tokens.replaced),
         )
         _check(config)
@@ -174,10 +171,6 @@ def _section(parent: Mapping[str, object], key: str, name: str) -> Mapping[str, 
     if not isinstance(value, Mapping):
         raise ModelError(f"config.json is not a Qwen3-ASR configuration: there is no section {key} in {name}.")
     return cast(Mapping[str, object], value)
-
-
-def _names(value: object) -> tuple[str, ...]:
-    return tuple(str(name) for name in value) if isinstance(value, list) else ()
 
 
 def _one_notice(replaced: list[str]) -> tuple[str, ...]:

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from livecap.model.backend import mx
-from livecap.model.checkpoint.load import load_model
+from livecap.model.checkpoint.load import load_model, read_config
+from livecap.model.checkpoint.quantized import find_quantized
+from livecap.model.checkpoint.weights import read_weights
 from livecap.model.mel import clamp_and_scale, log_mel_slice, n_mel_frames
 from livecap.model.network import Network, convolve_mel, encode_windows
+from livecap.model.qwen3_asr import Qwen3ASR, sanitize
 from livecap.model.text.prompt import Prompt
 from tests.model import small_models
 
@@ -96,7 +99,7 @@ def network(folder: Path = DATA, name: str = "asr") -> Network:
 
 @cache
 def _network(path: Path, by_numpy: bool) -> Network:
-    return small_models.in_tested_arithmetic(load_model(path, dtype=mx.float32)[0])
+    return small_models.in_tested_arithmetic(load_model(path, dtype=mx.float32))
 
 
 def official_mel(samples: np.ndarray) -> mx.array:
@@ -115,3 +118,10 @@ def farthest(ours: mx.array | np.ndarray, theirs: np.ndarray) -> float:
     ours = np.array(ours)
     assert ours.shape == theirs.shape
     return float(np.abs(ours - theirs).max(initial=0))
+
+
+def bits_of(folder: Path) -> set[int]:
+    """The numbers of bits to which a checkpoint packs its weights."""
+    config = read_config(folder)
+    weights = sanitize(read_weights(folder), tied=config.text.tie_word_embeddings)
+    return {layer.bits for layer in find_quantized(Qwen3ASR(config), weights).values()}

@@ -1,6 +1,7 @@
 """The tokenizer: official ids, text that cannot become control tokens, and no incomplete characters."""
 
 import json
+import re
 import shutil
 import unicodedata
 from functools import cache
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecap.errors import ModelError
-from livecap.model.text.tokenizer import Tokenizer
+from livecap.model.config import eos_ids_of
+from livecap.model.text.tokenizer import Tokenizer, read_json
 from tests.model.parity import DATA, FULL_SET, SHARED
 
 needs_official = pytest.mark.skipif(
@@ -35,6 +37,15 @@ def small() -> Tokenizer:
     return Tokenizer.from_folder(DATA / "asr")
 
 
+def encode_named(tokenizer: Tokenizer, folder: Path, text: str) -> list[int]:
+    """The ids of a text in which the names of added tokens stand for these tokens, as officially."""
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    names = {token["content"] for token in config["added_tokens_decoder"].values()}
+    pattern = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    parts = re.split(f"({pattern})", text)
+    return [i for part in parts for i in ([tokenizer.token_id(part)] if part in names else tokenizer.encode(part))]
+
+
 def cases(kind: str) -> list[dict]:
     path = FULL_SET / "tokenizer_cases.json"
     return json.loads(path.read_text())[kind] if path.is_file() else []
@@ -43,7 +54,7 @@ def cases(kind: str) -> list[dict]:
 @needs_official
 def test_ids_are_the_official_ones() -> None:
     for case in cases("encode"):
-        assert official().encode(case["text"], special=True) == case["ids"]
+        assert encode_named(official(), SHARED / "tokenizer", case["text"]) == case["ids"]
         assert official().decode(case["ids"], skip_special=False) == case["decoded"]
         assert official().decode(case["ids"]) == case["decoded_skip_special"]
 
@@ -57,7 +68,8 @@ def test_text_is_the_official_one() -> None:
 
 @needs_official
 def test_the_official_files_say_what_ends_a_text() -> None:
-    assert official().eos_ids == (151643, 151645)
+    generation = read_json(SHARED / "tokenizer" / "generation_config.json", required=False)
+    assert eos_ids_of(generation) == (151643, 151645)
     assert official().asr_text_id == 151704
     assert official().token_id("<|audio_pad|>") == 151676
     assert official().vocab_size == 151705
@@ -68,7 +80,7 @@ def test_text_from_outside_never_becomes_a_control_token(text: str) -> None:
     ids = small().encode(text)
     assert max(ids) < 480
     assert small().decode(ids) == text
-    assert max(small().encode(text, special=True)) >= 480
+    assert max(encode_named(small(), DATA / "asr", text)) >= 480
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,9 +124,9 @@ def test_tokenizer_json_is_read_where_there_is_one(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps(spec))
     again = Tokenizer.from_folder(tmp_path)
     for text in ("language English<asr_text> the time", "<|im_start|>system\n", "Grüße"):
-        for special in (False, True):
-            assert again.encode(text, special) == small().encode(text, special)
-    assert again.eos_ids == small().eos_ids and again.vocab_size == small().vocab_size
+        assert again.encode(text) == small().encode(text)
+        assert encode_named(again, source, text) == encode_named(small(), source, text)
+    assert again.vocab_size == small().vocab_size
 
 
 def damaged(tmp_path: Path, name: str, content: str | None) -> Path:

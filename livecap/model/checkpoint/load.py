@@ -13,7 +13,7 @@ from pathlib import Path
 from livecap.errors import ModelError
 from livecap.model.backend import backend_report, mx, on_cpu
 from livecap.model.checkpoint.catalogue import SHORT_NAMES, TINY, Progress, repository_of
-from livecap.model.checkpoint.quantized import dequantize, describe, find_quantized, quantize_layers
+from livecap.model.checkpoint.quantized import dequantize, find_quantized, quantize_layers
 from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights
 from livecap.model.config import ModelConfig, eos_ids_of
 from livecap.model.network import Network
@@ -38,34 +38,24 @@ class LoadedModel:
     """The folder it was read from."""
     name: str
     """The name that was passed to `load`."""
-    quantization: str | None
-    """The packing of the file, such as `8 bit`; None if it is not quantised."""
     dtype: mx.Dtype
     """The type it computes in."""
     notices: tuple[str, ...]
     """One line each, for the user."""
 
 
-def load(
-    name_or_path: str | Path,
-    revision: str | None = None,
-    *,
-    progress: Progress | None = None,
-    dtype: mx.Dtype | None = None,
-) -> LoadedModel:
+def load(name_or_path: str | Path, *, dtype: mx.Dtype | None = None) -> LoadedModel:
     """Load a model: a folder, `tiny`, a short name such as `0.6b`, or a Hugging Face repository.
 
     Args:
-        revision: of the repository; None for the one that this version of livecap is made for.
-        progress: called during a download.
         dtype: the type to compute in; None for float32 on the CPU and the checkpoint's own type elsewhere.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
     """
-    path = resolve(name_or_path, revision, progress=progress)
+    path = resolve(name_or_path)
     tokenizer = Tokenizer.from_folder(path)
-    model, quantization = load_model(path, dtype=dtype)
+    model = load_model(path, dtype=dtype)
     config, computes_in = model.config, model.dtype
     network: Network = NumpyQwen3ASR.from_mlx(model) if on_cpu and computes_in == mx.float32 else model
     if tokenizer.vocab_size > config.text.vocab_size:
@@ -78,14 +68,13 @@ def load(
         config=config,
         path=path,
         name=str(name_or_path),
-        quantization=quantization,
         dtype=computes_in,
         notices=config.notices + ((blas_notice,) if blas_notice else ()),
     )
 
 
-def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on_cpu) -> tuple[Qwen3ASR, str | None]:
-    """The MLX network in a checkpoint's folder, and the packing of its file as in `LoadedModel`. Needs no tokenizer.
+def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on_cpu) -> Qwen3ASR:
+    """The MLX network in a checkpoint's folder. Needs no tokenizer.
 
     Args:
         dtype: as in `load`.
@@ -115,7 +104,7 @@ def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on
     model.load_weights(list(weights.items()), strict=True)
     model.eval()
     mx.eval(model.parameter_arrays())  # waits: damage shows now, and any thread may use evaluated arrays
-    return model, describe(quantized)
+    return model
 
 
 def read_config(folder: Path) -> ModelConfig:
@@ -133,7 +122,7 @@ def read_config(folder: Path) -> ModelConfig:
     return replace(config, eos_token_ids=eos_ids_of(generation))
 
 
-def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: Progress | None = None) -> Path:
+def resolve(name_or_path: str | Path, *, progress: Progress | None = None) -> Path:
     """The folder of a model: a given folder, `tiny` in the package, or a repository, which is downloaded if necessary.
 
     Raises:
@@ -156,7 +145,7 @@ def resolve(name_or_path: str | Path, revision: str | None = None, *, progress: 
         raise ModelError(f"No model named {name}. Known: {TINY}, {short}; or give a folder or a repository.")
     from livecap.model.checkpoint.hub import fetch  # late: slow to import, and `tiny` does not need it
 
-    return fetch(repository, revision, progress)
+    return fetch(repository, progress=progress)
 
 
 def _looks_like_path(name: str) -> bool:

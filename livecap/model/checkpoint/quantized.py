@@ -51,12 +51,6 @@ def find_quantized(model: nn.Module, weights: dict[str, mx.array]) -> dict[str, 
     return found
 
 
-def describe(quantized: dict[str, Quantization]) -> str | None:
-    """`8 bit`, or `4 and 8 bit` if a file mixes them; None if nothing is quantised."""
-    bits = sorted({layer.bits for layer in quantized.values()})
-    return " and ".join(map(str, bits)) + " bit" if bits else None
-
-
 def dequantize(weights: dict[str, mx.array], quantized: dict[str, Quantization]) -> dict[str, mx.array]:
     """The same weights, with float32 matrices in place of the packed ones."""
     plain = dict(weights)

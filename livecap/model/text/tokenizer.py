@@ -8,7 +8,6 @@ Decoding joins bytes, because a character may be split between two tokens.
 
 import codecs
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from livecap.errors import ModelError
-from livecap.model.config import eos_ids_of
 
 ASR_TEXT = "<asr_text>"
 """Separates the language from the text."""
@@ -43,15 +41,11 @@ class AddedToken:
 class Tokenizer:
     """The tokenizer of a checkpoint."""
 
-    def __init__(self, bpe: tokenizers.Tokenizer, added: Sequence[AddedToken], eos_ids: tuple[int, ...]) -> None:
+    def __init__(self, bpe: tokenizers.Tokenizer, added: Sequence[AddedToken]) -> None:
         self._bpe = bpe
         self._added = {token.id: token for token in added}
         self._id_of = {token.content: token.id for token in added}
-        longest_first = sorted(self._id_of, key=len, reverse=True)
-        self._added_pattern = re.compile("|".join(map(re.escape, longest_first))) if added else None
         self._bytes_of: dict[int, bytes] = {}
-        self.eos_ids = eos_ids
-        """Each of these ids ends the text."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Tokenizer":
@@ -61,10 +55,8 @@ class Tokenizer:
             ModelError: a file is missing or damaged.
         """
         if (folder / "tokenizer.json").is_file():
-            bpe, added = _from_tokenizer_json(folder / "tokenizer.json")
-        else:
-            bpe, added = _from_vocabulary(folder)
-        return cls(bpe, added, eos_ids_of(read_json(folder / "generation_config.json", required=False)))
+            return cls(*_from_tokenizer_json(folder / "tokenizer.json"))
+        return cls(*_from_vocabulary(folder))
 
     @property
     def vocab_size(self) -> int:
@@ -87,28 +79,17 @@ class Tokenizer:
             raise ModelError(f"This model's tokenizer has no token {content}; it is not a Qwen3-ASR tokenizer.")
         return token_id
 
-    def encode(self, text: str, special: bool = False) -> list[int]:
-        """Token ids of `text`.
-
-        Args:
-            special: read the names of added tokens as these tokens. Never for text from outside.
-        """
-        if not special or self._added_pattern is None:
-            return list(self._bpe.encode(text, add_special_tokens=False).ids)
-        ids: list[int] = []
-        done = 0
-        for match in self._added_pattern.finditer(text):
-            ids += self.encode(text[done : match.start()]) + [self._id_of[match.group()]]
-            done = match.end()
-        return ids + self.encode(text[done:])
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`. The names of added tokens in it are plain text."""
+        return list(self._bpe.encode(text, add_special_tokens=False).ids)
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of `ids`. Invalid bytes become U+FFFD."""
         return self.to_bytes(ids, skip_special).decode("utf-8", errors="replace")
 
-    def decode_whole_characters(self, ids: Iterable[int], skip_special: bool = True) -> str:
+    def decode_whole_characters(self, ids: Iterable[int]) -> str:
         """Like `decode`, without an incomplete character at the end."""
-        return _new_decoder().decode(self.to_bytes(ids, skip_special))
+        return _new_decoder().decode(self.to_bytes(ids))
 
     def ends_whole(self, ids: Iterable[int]) -> bool:
         """False if `ids` end inside a character, which more tokens could complete."""
