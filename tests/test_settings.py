@@ -86,6 +86,15 @@ def test_a_misspelt_variable_is_named_and_unrelated_ones_are_ignored(file):
     assert loaded(file, LIVECAP_PROVE="1", LIVECAP_LANGUAGE="").settings == Settings()
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [("LIVECAP_CHUNK", "CHUNK_SECONDS"), ("LIVECAP_THEME", "SCREEN_THEME"), ("LIVECAP_NO_SETTLE", "SETTLE")],
+)
+def test_the_name_of_a_flag_or_without_its_table_is_no_variable_but_near_one(file, variable, meant):
+    with pytest.raises(SettingsError, match=f"{variable}. Did you mean LIVECAP_{meant}?"):
+        loaded(file, **{variable: "1"})
+
+
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False), ("ON", True)])
 def test_the_environment_is_typed(file, text, value):
     now = loaded(file, LIVECAP_SCREEN_COMPACT=text, LIVECAP_CHUNK_SECONDS="3", LIVECAP_LOG_DIR="~/notes")
@@ -371,7 +380,11 @@ def test_auto_and_max_can_be_written_wherever_a_flag_takes_them(file):
         ("LIVECAP_MIC", "--mic"),
         ("LIVECAP_REPLAY", "--replay"),
         ("LIVECAP_LABELS", "--label"),
-        ("LIVECAP_OUTPUT", "--plain or --json"),
+        ("LIVECAP_LABEL", "--label"),
+        ("LIVECAP_START", "--start"),
+        ("LIVECAP_OUTPUT", "--plain, --json"),
+        ("LIVECAP_PLAIN", "--plain, --json"),
+        ("LIVECAP_INLINE", "--plain, --json or --inline"),
     ],
 )
 def test_a_variable_that_is_not_read_says_what_to_use(file, variable, what_to_do):

@@ -134,11 +134,11 @@ class Archive:
             return self.parent / found[0]
         if found:
             listed = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
-            raise LogError(f"{len(found)} sessions match {wanted!r}: {listed}. Type more of the name.")
-        if (path / EVENTS).is_file():
+            raise LogError(f"{len(found)} sessions match {wanted[:80]!r}: {listed}. Type more of the name.")
+        if os.path.isfile(path / EVENTS):
             return path
         have = f"The newest is {names[0]}" if names else "There are no sessions yet"
-        raise LogError(f"No session {wanted!r} in {self.parent}. {have}; `livecap sessions` lists them.")
+        raise LogError(f"No session {wanted[:80]!r} in {self.parent}. {have}; `livecap sessions` lists them.")
 
     def _is_readable(self, name: str) -> bool:
         try:

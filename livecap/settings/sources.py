@@ -12,13 +12,13 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import platformdirs
 
 from livecap.errors import SettingsError
 from livecap.files import read_regular
-from livecap.settings.fields import SETTINGS, STORED, ScreenSettings, Settings
+from livecap.settings.fields import SETTINGS, STORED, Output, ScreenSettings, Settings
 from livecap.settings.values import PATH, brief
 
 FILE_VARIABLE = "LIVECAP_SETTINGS"
@@ -177,9 +177,13 @@ def _named_by(variable: str) -> str | None:
         return variables[variable]
     if variable.startswith(variable_of("keys")):
         raise SettingsError(f"{variable}: keys are read from the settings file only. Use livecap config set keys.NAME.")
+    if variable[len(PREFIX) :].lower() in ("output", *get_args(Output)):
+        raise SettingsError(f"{variable}: this is not read from the environment. Use --plain, --json or --inline.")
     for name, setting in SETTINGS.items():
-        if variable == variable_of(name):
-            flag = setting.flag.split()[0] if setting.flag else "--plain or --json"
+        flag = setting.flag.partition(" ")[0]
+        if variable in (variable_of(name), variable_of(name.rpartition(".")[2]), variable_of(flag[2:])):
+            if setting.stored:
+                raise SettingsError(f"There is no setting {variable}. Did you mean {variable_of(name)}?")
             raise SettingsError(f"{variable}: this is not read from the environment. Use {flag}.")
     near = difflib.get_close_matches(variable[len(PREFIX) :], [v[len(PREFIX) :] for v in variables], n=1, cutoff=0.75)
     if near:
@@ -189,7 +193,7 @@ def _named_by(variable: str) -> str | None:
 
 def variable_of(name: str) -> str:
     """The environment variable of a setting."""
-    return PREFIX + name.upper().replace(".", "_")
+    return PREFIX + re.sub("[.-]", "_", name.upper())
 
 
 def parse_value(name: str, text: str, where: str) -> Any:

@@ -326,3 +326,14 @@ def test_any_log_is_read_or_refused_and_stops_nothing(
     RecordedSession(folder, last_seconds=1)
     archive.delete(folder.name)
     assert not folder.exists() and (parent / INDEX).exists()
+
+
+@pytest.mark.parametrize("wanted", ["x" * 5000, "/x" * 5000, "~nosuchuser", "~nosuchuser/x", "\x1b[2J", "\ud800"])
+def test_an_absurd_name_of_a_session_is_one_short_line(call: Call, wanted: str) -> None:
+    for command in (
+        ["export", wanted],
+        ["sessions", "delete", wanted, "--yes"],
+        ["search", "budget", "--session", wanted],
+    ):
+        status, out, err = call(*command)
+        assert (status, out) == (1, "") and err.count("\n") == 1 and "No session" in err and len(err) < 400

@@ -7,6 +7,7 @@ Any fault of a checkpoint ends in one ModelError that says what was tried and fo
 
 import importlib.resources
 import logging
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,7 +131,7 @@ def resolve(name_or_path: str | Path, *, progress: Progress | None = None) -> Pa
     """
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or _looks_like_path(name):
-        folder = Path(name).expanduser()
+        folder = Path(os.path.expanduser(name))
         if folder.is_dir():
             return folder
         what = "is not a folder" if folder.exists() else "does not exist"

@@ -1,5 +1,6 @@
 """ExportScreen: write a session to a file in another format."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -76,7 +77,7 @@ class ExportScreen(Screen[str | None]):
         file_format = self.query_one(ChooseList).chosen
         if file_format is None:
             return
-        folder = Path(self.query_one("#folder", Input).value).expanduser()
+        folder = Path(os.path.expanduser(self.query_one("#folder", Input).value))
         try:
             session = RecordedSession(self._folder)
             path = export_file(session, file_format, folder, overwrite)
