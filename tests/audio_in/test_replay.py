@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecap.audio_in import recording as recording_module
+from livecap.audio_in import converter
 from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
@@ -310,7 +310,7 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path, wav):
 def test_m4a_names_both_converters_where_there_is_none(tmp_path, monkeypatch):
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
-    monkeypatch.setattr(recording_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(converter.shutil, "which", lambda name: None)
     with pytest.raises(AudioError, match="ffmpeg, or afconvert on macOS; neither was found"):
         Replay(path)
 
@@ -318,24 +318,24 @@ def test_m4a_names_both_converters_where_there_is_none(tmp_path, monkeypatch):
 def test_m4a_goes_through_a_found_converter(tmp_path, wav, monkeypatch):
     """A stand-in for ffmpeg: copies a WAV to its last argument, or fails as ffmpeg does."""
     decoded = wav(white(2, -20), subtype="PCM_16")
-    converter = tmp_path / "ffmpeg"
-    monkeypatch.setattr(recording_module.shutil, "which", lambda name: str(converter) if name == "ffmpeg" else None)
+    program = tmp_path / "ffmpeg"
+    monkeypatch.setattr(converter.shutil, "which", lambda name: str(program) if name == "ffmpeg" else None)
     path = tmp_path / "memo.m4a"
     path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
 
-    converter.write_text(f'#!/bin/sh\nfor last; do :; done\ncp "{decoded}" "$last"\n')
-    converter.chmod(0o755)
+    program.write_text(f'#!/bin/sh\nfor last; do :; done\ncp "{decoded}" "$last"\n')
+    program.chmod(0o755)
     source = Replay(path, None)
     assert source.name == "memo.m4a"
     assert np.array_equal(heard(source), heard(Replay(decoded, None)))
 
-    converter.write_text("#!/bin/sh\necho noise >&2; echo 'moov atom not found' >&2; exit 1\n")
-    with pytest.raises(AudioError, match=r"memo\.m4a: ffmpeg could not read it: moov atom not found$"):
+    program.write_text("#!/bin/sh\necho noise >&2; echo 'moov atom not found' >&2; exit 1\n")
+    with pytest.raises(AudioError, match=r"memo\.m4a: ffmpeg could not read it: moov atom not found"):
         Replay(path)
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_real_m4a_is_heard(tmp_path, jfk):
     path = tmp_path / "jfk.m4a"
-    recording_module.subprocess.run(["ffmpeg", "-v", "error", "-i", str(jfk), str(path)], check=True)
+    converter.subprocess.run(["ffmpeg", "-v", "error", "-i", str(jfk), str(path)], check=True)
     assert Replay(path, None).duration_seconds == pytest.approx(11, abs=0.2)

@@ -1,0 +1,148 @@
+"""The sounds of a recording, opened: by libsndfile where it can, else through a converter, whatever the file's name."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from livecap.audio_in.converter import convert, not_audio
+from livecap.audio_in.file_parts import Part, PartFile, find_parts
+from livecap.audio_in.formats import LOOK_BYTES, format_of
+from livecap.errors import AudioError
+
+CONVERTED = {".m4a", ".m4b", ".mp4", ".mov", ".aac", ".webm", ".mkv", ".wma", ".amr", ".3gp"}
+"""Suffixes of files that soundfile cannot read, and ffmpeg or afconvert can."""
+RATES = range(1000, 768_001)
+"""Rates that sound has. A header with another rate is wrong, and would make a second of sound any size."""
+MOST_CHANNELS = 1024
+MOST_PADDING_SECONDS = 0.01
+"""A file may be this much shorter than its header says: some writers count the header or padding as sound."""
+
+
+class _File(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file that closes what it reads from."""
+
+    def __init__(self, source: PartFile) -> None:
+        self._source = source
+        try:
+            super().__init__(source)
+        except BaseException:
+            source.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._source.close()
+
+
+class _Kept:
+    """A file without a name, which is there as long as this object."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One sound of a recording."""
+
+    open: Callable[[], soundfile.SoundFile]
+    """Opens it at its beginning."""
+    rate: int
+    n_channels: int
+    n_frames: int | None
+    """By its header; None where that does not say."""
+    promised_frames: int
+    """As many frames as the file should have; 0 where that is not known."""
+
+
+def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
+    """(the sounds of a recording in order, at least one; what the user should know about it).
+
+    Raises:
+        AudioError: it cannot be played, for any reason.
+    """
+    descriptor = _open(path)
+    try:
+        head = os.pread(descriptor, LOOK_BYTES, 0)
+        if not head:
+            raise AudioError(f"Cannot replay {path}: the file is empty (0 bytes).")
+        parts = find_parts(descriptor, os.fstat(descriptor).st_size)
+        sounds, notices = [], []
+        for part in parts:
+            try:
+                sounds.append(_sound(path, part, descriptor))
+            except soundfile.LibsndfileError as error:
+                if not sounds:
+                    break
+                notices.append(
+                    f"{path.name} is damaged: from byte {part.start} on it is not heard. {error.error_string}"
+                )
+                break
+    finally:
+        os.close(descriptor)
+    if sounds:
+        if any(part.understated for part in parts):
+            notices.append(f"The header of {path.name} gives less sound than there is in the file; all of it is heard.")
+        return sounds, notices
+    kind = format_of(head)
+    if kind in ("text", "MIDI", "a compressed archive", "an image or a document"):
+        raise AudioError(not_audio(path))
+    converted, notices = convert(path, known=bool(kind) or path.suffix.lower() in CONVERTED)
+    kept = _Kept(converted)
+    return [_sound(path, Part(0, os.fstat(converted).st_size), converted, kept)], notices
+
+
+def _open(path: Path) -> int:
+    """A descriptor of a regular file."""
+    if path.is_dir():
+        raise AudioError(f"Cannot replay {path}: it is a folder. Give a recording in it.")
+    try:
+        # Not blocking: a pipe that nobody writes to would never open.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        if str(path) == "-":
+            raise AudioError("Cannot replay -: sound from standard input is heard with --stdin.") from None
+        raise AudioError(f"Cannot replay {path}: no such file.") from None
+    except (OSError, ValueError) as error:
+        raise AudioError(f"Cannot replay {path}: {getattr(error, 'strerror', None) or error}.") from None
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    os.close(descriptor)
+    if is_pipe:
+        raise AudioError(f"Cannot replay {path}: it is a pipe. Sound from a pipe is heard with --stdin < {path}")
+    raise AudioError(
+        f"Cannot replay {path}: it is not a regular file. Sound from another program is heard with | livecap --stdin"
+    )
+
+
+def _sound(path: Path, part: Part, descriptor: int, kept: _Kept | None = None) -> Sound:
+    """Raises LibsndfileError.
+
+    Args:
+        kept: the file to read, where that is not the one at `path`.
+    """
+
+    def open_again() -> soundfile.SoundFile:
+        return _File(PartFile(_open(path) if kept is None else os.dup(kept.descriptor), part))
+
+    with _File(PartFile(os.dup(descriptor), part)) as file:
+        rate, n_channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
+    if rate not in RATES or n_channels > MOST_CHANNELS:
+        raise AudioError(
+            f"Cannot replay {path}: its header says {n_channels} channels at {rate} Hz. "
+            f"livecap reads rates from {RATES.start} to {RATES.stop - 1} Hz; the file is damaged."
+        )
+    n_frames = frames if 0 <= frames < 2**62 else None
+    promised = n_frames or 0
+    missing = promised * part.missing_share
+    if part.is_cut or missing > MOST_PADDING_SECONDS * rate:
+        promised += max(1, round(missing))
+    return Sound(open_again, rate, n_channels, n_frames, promised)
