@@ -61,25 +61,21 @@ def evaluate(
 def _measured(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measurement]]]:
     """The measurements of each recording, in order."""
     if plan.jobs == 1:
-        yield map(partial(_measure_all_modes, _engine(plan.model), plan), paths)
+        yield map(partial(_measure_all_modes, plan), paths)
         return
     # Spawned, because MLX does not survive a fork.
     with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
-        yield pool.map(partial(_measure_in_process, plan), paths)
-
-
-def _measure_in_process(plan: Plan, path: Path) -> list[Measurement]:
-    """One recording, in a worker process that keeps its model for the next recording."""
-    return _measure_all_modes(_engine(plan.model), plan, path)
+        yield pool.map(partial(_measure_all_modes, plan), paths)
 
 
 @cache
 def _engine(model: str) -> Engine:
+    """The engine of this process, which stays loaded for its next recording."""
     return Engine.load(EngineSettings(model))
 
 
-def _measure_all_modes(engine: Engine, plan: Plan, path: Path) -> list[Measurement]:
-    reference = read_reference(path)
+def _measure_all_modes(plan: Plan, path: Path) -> list[Measurement]:
+    engine, reference = _engine(plan.model), read_reference(path)
     engine.change(EngineSettings(plan.model))
     offline = transcribe(engine, reference.samples) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]

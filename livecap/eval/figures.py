@@ -92,13 +92,9 @@ def _seams(errors: SeamErrors) -> dict[str, Any]:
         "words_near": errors.near_words,
         "wer_near": round(errors.near_wer, 4),
         "wer_elsewhere": round(errors.other_wer, 4),
-        "ratio": _rounded_or_none(errors.ratio),
-        "ratio_within": _rounded_or_none(errors.ratio_within),
+        "ratio": errors.ratio and _rounded(errors.ratio),
+        "ratio_within": errors.ratio_within and _rounded(errors.ratio_within),
     }
-
-
-def _rounded_or_none(value: float | None) -> float | None:
-    return None if value is None else _rounded(value)
 
 
 def _rounded(value: float) -> float:

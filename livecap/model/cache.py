@@ -7,7 +7,7 @@ Trimming only lowers a number: nothing is freed or copied, and later positions a
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from livecap.model.backend import mx
 
@@ -15,14 +15,31 @@ GROWTH = 256
 """Positions by which storage grows. Few buffer shapes keep MLX's buffer cache small."""
 
 
-class KVCache:
+class LayerCache:
+    """The cache of one layer: `KVCache`, or NumPy's `KVColumns`."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        """Positions in use."""
+
+    def trim_to(self, n: int) -> None:
+        """Forget all positions from `n` on. Costs nothing."""
+        assert 0 <= n <= self.offset, (n, self.offset)
+        self.offset = n
+
+    def arrays(self) -> list[mx.array]:
+        """The storage, for `mx.eval`; empty where MLX has nothing to evaluate."""
+        return []
+
+
+class KVCache(LayerCache):
     """Keys and values of one layer, for one sequence."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.keys: mx.array | None = None
         """[1, n_kv_heads, capacity, head_dim]; only the first `offset` positions are in use."""
         self.values: mx.array | None = None
-        self.offset = 0
 
     @property
     def capacity(self) -> int:
@@ -37,27 +54,8 @@ class KVCache:
         self.offset = stop
         return self.keys[:, :, :stop], self.values[:, :, :stop]
 
-    def trim_to(self, n: int) -> None:
-        """Forget all positions from `n` on. Costs nothing."""
-        assert 0 <= n <= self.offset, (n, self.offset)
-        self.offset = n
-
     def arrays(self) -> list[mx.array]:
-        """The storage, for `mx.eval`."""
         return [array for array in (self.keys, self.values) if array is not None]
-
-
-class LayerCache(Protocol):
-    """The cache of one layer: `KVCache`, or NumPy's `KVColumns`."""
-
-    offset: int
-    """Positions in use."""
-
-    def trim_to(self, n: int) -> None:
-        """Forget all positions from `n` on."""
-
-    def arrays(self) -> list[mx.array]:
-        """The storage, for `mx.eval`; empty where MLX has nothing to evaluate."""
 
 
 Kind = TypeVar("Kind")

@@ -78,9 +78,6 @@ class ModelConfig:
 
     audio: AudioConfig
     text: TextConfig
-    audio_token_id: int = 151676
-    audio_start_token_id: int = 151669
-    audio_end_token_id: int = 151670
     eos_token_ids: tuple[int, ...] = RELEASED_EOS_IDS
     """Each of these ids ends the text. From generation_config.json."""
     notices: tuple[str, ...] = ()
@@ -99,19 +96,14 @@ class ModelConfig:
             raise ModelError("This checkpoint is a forced aligner, not a recogniser. Choose a Qwen3-ASR model.")
         audio = _Reader("audio_config", _section(thinker, "audio_config", "thinker_config"))
         text = _Reader("text_config", _section(thinker, "text_config", "thinker_config"))
-        tokens = _Reader("thinker_config", thinker)
         audio.allow_only("activation_function", "gelu")
         audio.allow_only("scale_embedding", False)
         text.allow_only("hidden_act", "silu")
         text.allow_only("attention_bias", False)
-        config = cls(
-            audio=AudioConfig(**audio.numbers_of(AudioConfig)),
-            text=TextConfig(**text.numbers_of(TextConfig)),
-            audio_token_id=tokens.number("audio_token_id", cls.audio_token_id),
-            audio_start_token_id=tokens.number("audio_start_token_id", cls.audio_start_token_id),
-            audio_end_token_id=tokens.number("audio_end_token_id", cls.audio_end_token_id),
-            notices=_one_notice(audio.replaced + text.replaced + tokens.replaced),
-        )
+        sizes = AudioConfig(**audio.numbers_of(AudioConfig)), TextConfig(**text.numbers_of(TextConfig))
+        replaced = ", ".join(audio.replaced + text.replaced)
+        notice = f"config.json lacks some values, so those of the released models are used: {replaced}."
+        config = cls(*sizes, notices=(notice,) if replaced else ())
         _check(config)
         return config
 
@@ -171,12 +163,6 @@ def _section(parent: Mapping[str, object], key: str, name: str) -> Mapping[str, 
     if not isinstance(value, Mapping):
         raise ModelError(f"config.json is not a Qwen3-ASR configuration: there is no section {key} in {name}.")
     return cast(Mapping[str, object], value)
-
-
-def _one_notice(replaced: list[str]) -> tuple[str, ...]:
-    if not replaced:
-        return ()
-    return ("config.json lacks some values, so those of the released models are used: " + ", ".join(replaced) + ".",)
 
 
 def _check(config: ModelConfig) -> None:

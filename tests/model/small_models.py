@@ -52,4 +52,4 @@ def small_model(
 
 def in_tested_arithmetic(model: Qwen3ASR) -> Network:
     """`model` in the implementation under test. Uses `model` up if that is NumPy's."""
-    return NumpyQwen3ASR.from_mlx(model) if by_numpy else model
+    return NumpyQwen3ASR(model) if by_numpy else model

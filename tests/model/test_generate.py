@@ -168,12 +168,12 @@ def test_an_untied_head_is_its_own_matrix() -> None:
 
 def test_the_numpy_network_frees_the_weights_of_mlx() -> None:
     model = small_mlx_model(tie_word_embeddings=False)
-    NumpyQwen3ASR.from_mlx(model)
+    NumpyQwen3ASR(model)
     assert not model.parameter_arrays()
 
 
 def test_a_cache_belongs_to_the_network_that_made_it() -> None:
-    mlx, numpy = small_mlx_model(), NumpyQwen3ASR.from_mlx(small_mlx_model())
+    mlx, numpy = small_mlx_model(), NumpyQwen3ASR(small_mlx_model())
     for model, other in ((mlx, numpy), (numpy, mlx)):
         with pytest.raises(AssertionError, match="another network"):
             prefill(model, other.new_cache(), PROMPT)

@@ -62,7 +62,7 @@ def test_random_checkpoints_say_the_same_without_reuse(seed: int) -> None:
     model = load_model(RANDOM_CHECKPOINT, dtype=mx.float32)
     weights = model.parameter_arrays()
     model.load_weights([(name, mx.random.normal(x.shape) * x.std() + x.mean()) for name, x in weights.items()])
-    network = NumpyQwen3ASR.from_mlx(model) if on_cpu else model
+    network = NumpyQwen3ASR(model) if on_cpu else model
     random_model = replace(load(RANDOM_CHECKPOINT), model=network)
     recording = RECORDINGS[seed % len(RECORDINGS)]
     for config, seconds in [(SMALL, 12)] + ([(StreamConfig(ChunkConfig(2.0, 0.1)), 42)] if PROVE else []):

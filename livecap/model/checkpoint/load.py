@@ -58,7 +58,7 @@ def load(name_or_path: str | Path, *, dtype: mx.Dtype | None = None) -> LoadedMo
     tokenizer = Tokenizer.from_folder(path)
     model = load_model(path, dtype=dtype)
     config, computes_in = model.config, model.dtype
-    network: Network = NumpyQwen3ASR.from_mlx(model) if on_cpu and computes_in == mx.float32 else model
+    network: Network = NumpyQwen3ASR(model) if on_cpu and computes_in == mx.float32 else model
     if tokenizer.vocab_size > config.text.vocab_size:
         n_ids, n_known = tokenizer.vocab_size, config.text.vocab_size
         raise ModelError(f"The tokenizer in {path} has {n_ids} ids, but its model has {n_known}.")
@@ -101,7 +101,8 @@ def load_model(folder: Path, *, dtype: mx.Dtype | None = None, unpack: bool = on
     check_names_and_shapes(folder, weights, expected)
     wanted = dtype if dtype is not None else (mx.float32 if on_cpu else None)
     if wanted is not None:
-        weights = {name: _as(array, wanted) for name, array in weights.items()}
+        floats = {name: array for name, array in weights.items() if mx.issubdtype(array.dtype, mx.floating)}
+        weights |= {name: array.astype(wanted) for name, array in floats.items()}
     model.load_weights(list(weights.items()), strict=True)
     model.eval()
     mx.eval(model.parameter_arrays())  # waits: damage shows now, and any thread may use evaluated arrays
@@ -130,7 +131,7 @@ def resolve(name_or_path: str | Path, *, progress: Progress | None = None) -> Pa
         ModelError: no such folder or repository, or neither a network nor a copy in the cache.
     """
     name = str(name_or_path)
-    if isinstance(name_or_path, Path) or _looks_like_path(name):
+    if isinstance(name_or_path, Path) or name.startswith((".", "/", "~")) or "\\" in name:
         folder = Path(os.path.expanduser(name))
         if folder.is_dir():
             return folder
@@ -149,10 +150,6 @@ def resolve(name_or_path: str | Path, *, progress: Progress | None = None) -> Pa
     return fetch(repository, progress=progress)
 
 
-def _looks_like_path(name: str) -> bool:
-    return name.startswith((".", "/", "~")) or "\\" in name
-
-
 def _packaged_tiny() -> Path:
     folder = Path(str(importlib.resources.files("livecap"))) / TINY
     if not (folder / "config.json").is_file():
@@ -160,8 +157,3 @@ def _packaged_tiny() -> Path:
             f"The model {TINY} is missing in {folder}: this installation is damaged. Install livecap again."
         )
     return folder
-
-
-def _as(array: mx.array, dtype: mx.Dtype) -> mx.array:
-    """Floats converted to `dtype`; packed integers unchanged."""
-    return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array

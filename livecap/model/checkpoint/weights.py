@@ -7,7 +7,7 @@ A file that is cut off, or not a safetensors file at all, ends in one line of te
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeGuard, cast
 
@@ -130,17 +130,15 @@ def check_names_and_shapes(
     folder: Path, weights: Mapping[str, mx.array], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Raise ModelError if the weights are not those that config.json describes."""
-    for complaint in _differences(weights, expected):
-        raise ModelError(f"The weights in {folder} do not fit its config.json: {complaint}.")
-
-
-def _differences(weights: Mapping[str, mx.array], expected: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     missing = sorted(expected.keys() - weights.keys())
     unknown = sorted(weights.keys() - expected.keys())
-    for name in expected.keys() & weights.keys():
-        if weights[name].shape != expected[name]:
-            yield f"{name} has shape {weights[name].shape}, expected {expected[name]}"
-    if missing:
-        yield f"{missing[0]} is missing" + (f", and {len(missing) - 1} more" if len(missing) > 1 else "")
-    if unknown:
-        yield f"{unknown[0]} is not known" + (f", and {len(unknown) - 1} more" if len(unknown) > 1 else "")
+    complaints = [
+        f"{name} has shape {weights[name].shape}, expected {expected[name]}"
+        for name in expected.keys() & weights.keys()
+        if weights[name].shape != expected[name]
+    ]
+    for names, what in ((missing, "is missing"), (unknown, "is not known")):
+        if names:
+            complaints.append(f"{names[0]} {what}" + (f", and {len(names) - 1} more" if len(names) > 1 else ""))
+    if complaints:
+        raise ModelError(f"The weights in {folder} do not fit its config.json: {complaints[0]}.")

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from livecap.model import nn
-from livecap.model.backend import mx
-from livecap.model.cache import GROWTH
+from livecap.model.cache import GROWTH, LayerCache
 from livecap.model.config import TextConfig
 from livecap.model.numpy.functions import attend, rms_norm, swiglu
 from livecap.model.numpy.products import Numbers, Scratch, column, own, product
 from livecap.model.text_decoder import DecoderLayer, TextDecoder
 
 
-class KVColumns:
+class KVColumns(LayerCache):
     """Keys and values of one layer, for one sequence. Written in place."""
 
     def __init__(self, n_heads: int, width: int) -> None:
@@ -32,10 +31,10 @@ class KVColumns:
             n_heads: key/value heads, H_kv.
             width: of one head, D.
         """
+        super().__init__()
         self.keys = np.empty((n_heads, width, 0), np.float32)
         """[H_kv, D, capacity]; only the first `offset` positions are in use."""
         self.values = self.keys
-        self.offset = 0
 
     @property
     def capacity(self) -> int:
@@ -52,15 +51,6 @@ class KVColumns:
     def held(self) -> tuple[Numbers, Numbers]:
         """All keys and values [H_kv, D, offset]."""
         return self.keys[:, :, : self.offset], self.values[:, :, : self.offset]
-
-    def trim_to(self, n: int) -> None:
-        """Forget all positions from `n` on. Costs nothing."""
-        assert 0 <= n <= self.offset, (n, self.offset)
-        self.offset = n
-
-    def arrays(self) -> list[mx.array]:
-        """Nothing, since MLX has nothing to evaluate."""
-        return []
 
     def _grown(self, held: Numbers, n_held: int) -> Numbers:
         grown = np.empty((*held.shape[:2], -(-self.offset // GROWTH) * GROWTH), np.float32)

@@ -4,7 +4,6 @@ import numpy as np
 
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
-from livecap.model.config import ModelConfig
 from livecap.model.numpy.decoder import KVColumns, NumpyDecoder
 from livecap.model.numpy.encoder import NumpyEncoder
 from livecap.model.qwen3_asr import Qwen3ASR
@@ -13,24 +12,19 @@ from livecap.model.qwen3_asr import Qwen3ASR
 class NumpyQwen3ASR:
     """A `Network`; the methods are described there. Used by one thread at a time, because it reuses its buffers."""
 
-    def __init__(self, config: ModelConfig, encoder: NumpyEncoder, decoder: NumpyDecoder) -> None:
-        self.config = config
-        self.audio_tower = encoder
-        self.decoder = decoder
-
-    @classmethod
-    def from_mlx(cls, model: Qwen3ASR) -> "NumpyQwen3ASR":
-        """The same network with its own copy of the weights, which have to be float32.
-
-        `model` is used up: each layer is freed once it is copied, so that memory need not hold both networks.
+    def __init__(self, model: Qwen3ASR) -> None:
         """
-        encoder = NumpyEncoder(model.audio_tower, model.config.audio)
+        Args:
+            model: the same network in float32. It is used up: each layer is freed once it is copied, so that memory
+                need not hold both networks.
+        """
+        self.config = model.config
+        self.audio_tower = NumpyEncoder(model.audio_tower, model.config.audio)
         model.pop("audio_tower")
         head = None if model.config.text.tie_word_embeddings else model.lm_head
-        decoder = NumpyDecoder(model.model, head, model.config.text)
+        self.decoder = NumpyDecoder(model.model, head, model.config.text)
         for part in ("model", "lm_head"):
             model.pop(part, None)
-        return cls(model.config, encoder, decoder)
 
     def convolve(self, blocks: mx.array) -> mx.array:
         return mx.array(self.audio_tower.convolve(np.array(blocks, copy=False)))
