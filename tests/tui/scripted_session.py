@@ -47,7 +47,8 @@ class ScriptedSession:
         self.listeners += listeners
         self.calls.append("start")
         self.becomes(state=State.LISTENING)
-        self.tell(SessionStarted("s", self.status.source, self.status.model, STARTED, self.status.live, None, "0"))
+        source, labels = self.status.source, tuple(track.label for track in self.status.tracks)
+        self.tell(SessionStarted("s", source, self.status.model, STARTED, self.status.live, None, "0", tracks=labels))
 
     def pause(self):
         self.calls.append("pause")

@@ -36,7 +36,7 @@ async def test_m_marks_the_moment_it_was_pressed_with_a_note(show):
         await screen.type("check it")
         await screen.press("enter")
         assert screen.session.calls[-1] == "mark 'check it' at 1040000"
-        await screen.shows("◆  check it")
+        await screen.shows("★  check it")
         assert screen.view.has_focus and "Note:" not in screen.text
 
 

@@ -17,7 +17,7 @@ def made(said, form):
     """A page that had its form from the beginning."""
     page = Page(form)
     for number, (track, text) in enumerate(said):
-        page.append(Paragraph(track, number, stable=text))
+        page.insert(Paragraph(track, number, stable=text))
     return page
 
 
@@ -87,3 +87,14 @@ def test_every_row_belongs_to_one_paragraph_in_order(said, form):
 def test_searching_ignores_case():
     page = made([("", "The Budget"), ("", "no"), ("", "Straße und BUDGET")], Form(20, True, 1))
     assert page.find("budget") == [0, 2] and page.find("strasse") == [2] and page.find("x") == []
+
+
+@given(texts, forms, st.randoms(use_true_random=False))
+def test_paragraphs_that_come_late_stand_where_they_began(said, form, random):
+    paragraphs = [Paragraph(track, number, stable=text) for number, (track, text) in enumerate(said)]
+    random.shuffle(paragraphs)
+    page = Page(form)
+    for paragraph in paragraphs:
+        index = page.insert(paragraph)
+        assert page.paragraphs[index] is paragraph and page.index_of(paragraph) == index
+    assert rows(page) == rows(made(said, form))

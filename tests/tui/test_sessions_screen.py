@@ -63,7 +63,7 @@ async def test_all_sessions_are_searched_while_typing(browse):
 async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
     async with browse() as shown:
         await shown.press("down", "enter")
-        await shown.shows("2020-03-05 14:30", "She built the pump", "◆  check [this]", "1.0 s of sound lost", "paused")
+        await shown.shows("2020-03-05 14:30", "She built the pump", "★  check [this]", "1.0 s of sound lost", "paused")
         await shown.press("slash")
         await shown.type("pump")
         await shown.press("enter")

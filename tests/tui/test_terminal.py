@@ -110,7 +110,7 @@ def test_every_part_of_the_screen_is_reached_by_keys(terminal, tmp_path):
     terminal.type("legal")
     terminal.wait_for("legal")
     terminal.type("Enter")
-    terminal.wait_for("◆  legal")
+    terminal.wait_for("★  legal")
     terminal.type("c")
     wait_until(lambda: "Mark" not in terminal.text, lambda: terminal.text)
     terminal.wait_for("the words of the session perhaps")

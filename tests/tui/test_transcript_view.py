@@ -2,10 +2,14 @@
 
 import threading
 
+import pytest
 from rich.cells import cell_len
 from textual.events import MouseScrollUp
+from textual.theme import BUILTIN_THEMES
 
-from livecap.transcript import AudioGap, Marked, Paused, Resumed
+from livecap.settings.fields import ScreenSettings, Settings
+from livecap.transcript import AudioGap, Jumped, Marked, Paused, Resumed
+from livecap.tui.widgets.caption_lines import Captions
 from tests.tui.scripted_session import STARTED, ScriptedSession
 
 LONG = "we agreed to move the launch to the second week of march and nobody sees a problem with it "
@@ -220,9 +224,8 @@ async def test_two_tracks_are_labelled_in_the_gutter_where_the_speaker_changes(s
         screen.session.say("hello " + LONG * 3, track="them", second=2, final=True)
         await screen.settle()
         rows = [line.rstrip() for line in screen.lines]
-        assert any(row.startswith("   10:02  hello") for row in rows)
-        assert any(row.startswith("    them  ") for row in rows)
-        assert rows.index("   10:02  good morning") + 1 == rows.index("      me")
+        shown = [row[:15] for row in rows if row.startswith("   10:02 ")]
+        assert shown == ["   10:02 me    ", "   10:02 them  ", "   10:02 me    "]
 
 
 async def test_labels_are_before_the_text_on_a_narrow_screen(show):
@@ -279,3 +282,121 @@ async def test_of_many_updates_only_the_newest_is_drawn(show, monkeypatch):
         screen.session.say("next", utterance=1)
         await screen.settle()
         assert [update.stable for update in seen] == ["the end", "next"]
+
+
+def two_tracks():
+    session = ScriptedSession()
+    session.has_tracks(me="Yeti", them="BlackHole")
+    return session
+
+
+async def test_text_of_a_track_that_lags_stands_where_it_was_said(show):
+    async with show(two_tracks()) as screen:
+        screen.session.say("shall we begin", track="them", second=10)
+        screen.session.say("fine", track="them", utterance=1, second=30, final=True)
+        screen.session.say("yes please", track="me", second=20)
+        screen.session.say("a last word", track="me", utterance=1, second=30, final=True)
+        await screen.settle()
+        assert [stable for stable, _ in screen.view.rows] == ["shall we begin", "yes please", "fine", "a last word"]
+        screen.session.say("shall we begin now", track="them", second=10, final=True)
+        screen.session.say("yes please do", track="me", second=20, final=True)
+        await screen.settle()
+        rows = [stable for stable, _ in screen.view.rows]
+        assert rows == ["shall we begin now", "yes please do", "fine", "a last word"]
+        labels = [line.split()[1] for line in screen.lines if line.startswith("   10:02 ")]
+        assert labels == ["them", "me", "them", "me"]
+
+
+async def test_late_text_above_does_not_move_what_is_read(show):
+    async with show(two_tracks()) as screen:
+        for number in range(40):
+            screen.session.say(f"number {number}", utterance=number, second=number * 5, final=True, track="them")
+        await screen.settle()
+        await screen.press("pageup")
+        rows, missed = [line[:-1] for line in screen.lines[:20]], screen.view.n_missed
+        screen.session.say("late", track="me", second=12)
+        await screen.settle()
+        screen.session.say("late " + LONG * 4, track="me", second=12)
+        await screen.settle()
+        assert [line[:-1] for line in screen.lines[:20]] == rows and screen.view.n_missed == missed
+        await screen.press("home")
+        assert "number 2" in screen.text.partition("late")[0] and "number 3" in screen.text.partition("late")[2]
+
+
+async def test_matches_and_the_current_one_keep_their_paragraphs_when_late_text_comes(show):
+    async with show(two_tracks()) as screen:
+        for number, text in enumerate(("the budget", "something", "a budget")):
+            screen.session.say(text, utterance=number, second=number * 10, final=True, track="them")
+        await screen.settle()
+        assert screen.view.find("budget") == 2
+        screen.view.choose(2)
+        screen.session.say("my budget", track="me", second=5, final=True)
+        await screen.settle()
+        found = [screen.view.paragraphs[index].text for index in screen.view.search.matches]
+        assert found == ["the budget", "my budget", "a budget"]
+        assert screen.view.paragraphs[screen.view.chosen].text == "a budget"
+
+
+async def test_a_mark_stands_where_it_was_made(show):
+    async with show() as screen:
+        for number, text in enumerate(("first", "second", "third")):
+            screen.session.say(text, utterance=number, second=number * 10, final=True)
+        screen.session.tell(Marked("", 0, "of the first", STARTED))
+        screen.session.tell(Marked("", 14 * 16_000, "in the second", STARTED))
+        screen.session.tell(Marked("", 29 * 16_000, "now", STARTED))
+        await screen.settle()
+        rows = [stable for stable, _ in screen.view.rows]
+        assert rows == ["first", "of the first", "second", "in the second", "third", "now"]
+
+
+async def test_a_mark_of_sound_before_a_jump_back_stands_there(show):
+    async with show(ScriptedSession(live=False)) as screen:
+        screen.session.say("early", second=5, final=True)
+        screen.session.say("late", utterance=1, second=50, final=True)
+        screen.session.tell(Jumped("", 16_000 * 55, 16_000 * 10))
+        screen.session.say("again", utterance=2, second=12, final=True)
+        screen.session.tell(Marked("", 50 * 16_000, "this", STARTED))
+        screen.session.say("more", utterance=3, second=20, final=True)
+        await screen.settle()
+        rows = [stable for stable, _ in screen.view.rows]
+        assert rows == ["early", "late", "this", "— from 0:00:55 to 0:00:10 —", "again", "more"]
+
+
+async def test_labels_are_beside_the_time_and_text_does_not_move_when_the_second_track_speaks(show):
+    async with show(two_tracks()) as screen:
+        screen.session.say("I hope so", track="me", final=True)
+        await screen.settle()
+        assert "   10:02 me    I hope so" in screen.text
+        screen.session.say("hello", track="them", second=3, final=True)
+        await screen.settle()
+        assert "   10:02 me    I hope so\n\n   10:02 them  hello" in screen.text
+
+
+async def test_a_long_label_is_cut(show):
+    async with show() as screen:
+        screen.session.say("hello", track="the whole conference room", final=True)
+        await screen.settle()
+        assert "10:02 the who…  hello" in screen.text
+
+
+@pytest.mark.parametrize("theme", BUILTIN_THEMES)
+async def test_speakers_have_different_colours_that_mean_nothing_else(show, theme):
+    async with show(two_tracks(), settings=Settings(screen=ScreenSettings(theme=theme))) as screen:
+
+        def colour(widget, name):
+            color = widget.get_component_rich_style(name).color
+            return color.triplet or color.number
+
+        def are_different(one, other):
+            if isinstance(one, int):
+                return one != other
+            return sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5 > 35
+
+        speakers = [colour(screen.view, f"transcript--label-{number}") for number in (0, 1)]
+        captions = screen.live.query_one(Captions)
+        assert speakers == [colour(captions, f"captions--label-{number}") for number in (0, 1)]
+        others = [colour(screen.view, f"transcript--{name}") for name in ("mark", "match")]
+        others += [colour(screen.notice, f"notice--{name}") for name in ("warning", "error")]
+        others += [colour(screen.bar, "status--trouble")]
+        assert are_different(*speakers)
+        assert all(are_different(speaker, other) for speaker in speakers for other in others)

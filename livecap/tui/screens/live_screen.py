@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from livecap.archive.clock import SessionClock
 from livecap.errors import LivecapError
 from livecap.session.status import State
-from livecap.transcript import ClockAnchored, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
+from livecap.transcript import ClockAnchored, Jumped, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
 from livecap.tui.choices import Change, Machine
 from livecap.tui.keys import RUNNING
 from livecap.tui.screens.reading_screen import ReadingScreen
@@ -159,14 +159,16 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self._fresh[item.track, item.utterance] = item
             return
         match item:
-            case SessionStarted(wall_time=wall_time, live=live):
+            case SessionStarted(wall_time=wall_time, live=live, tracks=labels):
                 self._remarks.live = live
+                self.view.set_labels(labels)
+                self._captions.labels = list(labels)
                 self.view.set_clock(SessionClock(live, datetime.fromisoformat(wall_time)))
             case Notice(message=sentence, severity=severity):
                 self.tell(sentence, severity)
         if remark := self._remarks.of(item):
             self._show_fresh()  # text that came before the remark is shown above it
-            self.view.remark(remark)
+            self.view.remark(remark, at_end=isinstance(item, Jumped))
         if isinstance(item, Resumed | ClockAnchored):
             self.view.clock.note(item)
 

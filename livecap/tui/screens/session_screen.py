@@ -60,6 +60,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
     def on_mount(self) -> None:
         self.view.placeholder = "Nothing was said."
         self.view.has_cursor = True
+        self.view.set_labels(self._session.started.tracks)
         self.view.load(_paragraphs(self._session))
         if self._session.damages:
             self.tell(f"This log is damaged: {self._session.damages[0]}", "warning")

@@ -79,31 +79,53 @@ class Page:
 
     # ---- text
 
-    def append(self, paragraph: Paragraph) -> int:
-        """Add a paragraph at the end and lay it out. Returns its index."""
-        index = self._add(paragraph)
-        self._heights.append(0)
-        self._bottoms.append(self._bottoms[-1] if self._bottoms else 0)
-        self._lay_out(index)
+    def insert(self, paragraph: Paragraph, at_end: bool = False) -> int:
+        """Add a paragraph in order of time, and lay it out. Returns its index.
+
+        Text of a track that lags goes above what was said after it; a mark goes below the utterance that begins at its
+        sample. With `at_end` it goes below everything: a jump back in a recording, and so what is heard again after it.
+        """
+        paragraphs, sample = self.paragraphs, paragraph.start_sample
+        index = len(paragraphs)
+        marked = (i for i in range(index, 0, -1) if paragraphs[i - 1].begins_at(paragraph.track, sample))
+        if paragraph.kind != "mark" or not (index := next(marked, 0)):
+            index = len(paragraphs)
+            while index and not at_end and paragraphs[index - 1].start_sample > sample:
+                index -= 1
+        self.paragraphs.insert(index, paragraph)
+        self._folded.insert(index, paragraph.text.casefold())
+        self._heights.insert(index, 0)
+        self._bottoms.insert(index, self.top(index))
+        self._stale += index < self._stale
+        for changed in range(index, min(index + 2, len(self.paragraphs))):
+            self._find_turn(changed)
+            self._lay_out(changed)
         self._arrange(index)
         return index
 
     def extend(self, paragraphs: Iterable[Paragraph]) -> None:
-        """Add many at the end; they are laid out when they become visible."""
+        """Add many at the end, in order of time; they are laid out when they become visible."""
         first = len(self.paragraphs)
-        for paragraph in paragraphs:
-            self._add(paragraph)
+        self.paragraphs += paragraphs
+        for index in range(first, len(self.paragraphs)):
+            self._find_turn(index)
+            self._folded.append(self.paragraphs[index].text.casefold())
         self._heights += [1] * (len(self.paragraphs) - first)
         self._bottoms += [0] * (len(self.paragraphs) - first)
         self._stale = len(self.paragraphs)
         self._arrange(first)
 
-    def _add(self, paragraph: Paragraph) -> int:
-        previous = self.paragraphs[-1] if self.paragraphs else None
-        paragraph.begins_turn = previous is None or previous.kind != "speech" or previous.track != paragraph.track
-        self.paragraphs.append(paragraph)
-        self._folded.append(paragraph.text.casefold())
-        return len(self.paragraphs) - 1
+    def _find_turn(self, index: int) -> None:
+        """Set `begins_turn` of a paragraph; if it changed, the paragraph must be laid out again."""
+        paragraph = self.paragraphs[index]
+        previous = self.paragraphs[index - 1] if index else None
+        begins = previous is None or previous.kind != "speech" or previous.track != paragraph.track
+        if begins != paragraph.begins_turn:
+            paragraph.begins_turn, paragraph.form = begins, None
+
+    def index_of(self, paragraph: Paragraph) -> int:
+        """The index of a paragraph of this page; quick for one near the end."""
+        return next(index for index in range(len(self.paragraphs) - 1, -1, -1) if self.paragraphs[index] is paragraph)
 
     def change(self, index: int, update: TranscriptUpdate) -> list[int] | None:
         """Give a paragraph the text of a newer update.
@@ -167,7 +189,6 @@ class Page:
         if paragraph.form != form:
             labelled = paragraph.begins_turn and bool(paragraph.track) and paragraph.kind == "speech"
             paragraph.prefix = f"{printable(paragraph.track)}: " if labelled and not self.form.has_gutter else ""
-            paragraph.least_height = 2 if labelled and self.form.has_gutter else 1
             paragraph.lay_out(self.form.width)
             paragraph.form = form
         if paragraph.height == self._heights[index]:

@@ -27,8 +27,6 @@ class Paragraph:
     rows: Rows = field(default_factory=lambda: Rows([]))
     prefix: str = ""
     """The label before the text if there is no gutter; else empty."""
-    least_height: int = 1
-    """The fewest rows it takes if it has text; 2 if the gutter shows a time and a label."""
     form: object = None
     """The (width, has_gutter) it was laid out for; `Page` sets it."""
 
@@ -51,17 +49,20 @@ class Paragraph:
         """Wrap all the text again, for another width or prefix."""
         self.rows = wrap(self._shown_text(), width, cell_len(self.prefix))
 
+    def begins_at(self, track: str, sample: int) -> bool:
+        """True for the utterance of a track that begins at this sample."""
+        return self.kind == "speech" and (self.track, self.start_sample) == (track, sample)
+
     @property
     def height(self) -> int:
         """The number of rows on the screen; 0 without text."""
-        return max(len(self.rows.starts), self.least_height) if self.rows.starts else 0
+        return len(self.rows.starts)
 
     def span(self, row: int) -> tuple[int, int]:
         """The start and end of a row in `text`, without the space around it."""
-        starts = self.rows.starts
+        starts, text = self.rows.starts, self.text
         if row >= len(starts):
-            return len(self.text), len(self.text)
-        text = self.text
+            return len(text), len(text)
         start = starts[row]
         end = starts[row + 1] if row + 1 < len(starts) else len(text)
         shown = text[start:end].rstrip()
@@ -70,7 +71,7 @@ class Paragraph:
         return start, max(start, starts[row] + len(shown))
 
     def row(self, index: int) -> tuple[str, str]:
-        """The stable and the partial text of a row; both empty below the last row of text."""
+        """The stable and the partial text of a row."""
         start, end = self.span(index)
         n_stable = len(self.stable)
         stable = self.stable[start:end]

@@ -11,11 +11,14 @@ from rich.style import Style
 from livecap.text.safety import printable
 from livecap.tui.transcript.paragraph import Paragraph
 
-MARK = "◆"
+MARK = "★"
 CHOSEN = "▸"
+TIME_WIDTH = 8
+"""Columns of the longest time, `10:02:03`."""
 
 Styles = Callable[[str], Style]
-"""The style of a part of a row: stable, partial, time, label, remark, mark, match, found, chosen or selection."""
+"""The style of a part of a row: stable, partial, time, label-0, label-1, remark, mark, match, found, chosen or
+selection."""
 
 
 def draw_row(
@@ -23,9 +26,11 @@ def draw_row(
     inner: int,
     row: int,
     styles: Styles,
+    label: str = "label-0",
     *,
     time: str = "",
-    gutter_width: int = 0,
+    has_gutter: bool = False,
+    label_width: int = 0,
     chosen: bool = False,
     pattern: re.Pattern[str] | None = None,
     selected: tuple[int, int] | None = None,
@@ -35,39 +40,43 @@ def draw_row(
     Args:
         inner: the row in the paragraph.
         row: the row on the page, in which Textual counts mouse positions.
+        label: the style of the track's label.
         time: the timestamp beside the first row.
-        gutter_width: in columns; 0 without a gutter.
+        has_gutter: time and label have columns of their own at the left.
+        label_width: columns of a label in the gutter; 0 without labels.
         chosen: the paragraph is the current one.
         pattern: matches what is highlighted.
         selected: the selected columns of the row; the second is -1 for the end of the row.
     """
-    segments = [_gutter(paragraph, inner, styles, time, gutter_width, chosen and inner == 0)]
-    if inner == 0 and paragraph.prefix:
-        segments.append(Segment(paragraph.prefix, styles("label")))
-    if inner == 0 and paragraph.kind == "mark" and not gutter_width:
-        segments.append(Segment(f"{MARK} ", styles("mark")))
+    first = inner == 0
+    is_mark = first and paragraph.kind == "mark"
+    if has_gutter:
+        name = paragraph.track if first and paragraph.kind == "speech" and paragraph.begins_turn else ""
+        field = f"{(MARK if is_mark else time if first else ''):>{TIME_WIDTH}}"
+        end = "  "
+        segments = []
+        if chosen and first and field[0] == " ":
+            segments.append(Segment(CHOSEN, styles("chosen")))
+            field = field[1:]
+        elif chosen and first:
+            end = f" {CHOSEN}"
+        segments.append(Segment(field, styles("mark" if is_mark else "time")))
+        if label_width:
+            segments.append(Segment(f" {_cut(printable(name), label_width)}", styles(label)))
+        segments.append(Segment(end, styles("chosen")))
+    else:
+        segments = [Segment(CHOSEN if chosen and first else " ", styles("chosen"))]
+        if is_mark:
+            segments.append(Segment(f"{MARK} ", styles("mark")))
+        elif first and paragraph.prefix:
+            segments.append(Segment(paragraph.prefix, styles(label)))
     found = styles("found" if chosen else "match")
     return segments + _text(paragraph, inner, row, styles, pattern, found, selected)
 
 
-def _gutter(paragraph: Paragraph, inner: int, styles: Styles, time: str, width: int, chosen: bool) -> Segment:
-    if not width:
-        return Segment(CHOSEN if chosen else " ", styles("chosen"))
-    parts = [time] if time else []
-    if paragraph.kind == "mark":
-        parts = [MARK]
-    elif paragraph.kind == "speech" and paragraph.begins_turn and paragraph.track:
-        parts.append(printable(paragraph.track))
-    text = parts[inner] if inner < len(parts) else ""
-    style = styles("mark" if text == MARK else "time" if inner == 0 and time else "label")
-    text_width = width - 2
-    if cell_len(text) > text_width:
-        text = set_cell_size(text, text_width - 1) + "…"
-    text = " " * (text_width - cell_len(text)) + text + "  "
-    if chosen:
-        text = CHOSEN + text[1:] if text[0] == " " else text[:-1] + CHOSEN
-        style = style + styles("chosen")
-    return Segment(text, style)
+def _cut(text: str, width: int) -> str:
+    """`text` in exactly `width` columns, with an ellipsis if it was cut."""
+    return set_cell_size(text, width) if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def _text(

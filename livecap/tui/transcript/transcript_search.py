@@ -46,6 +46,11 @@ class TranscriptSearch:
         elif known and not holds:
             del self.matches[at]
 
+    def inserted(self, index: int) -> None:
+        """Take note that a paragraph was inserted into the page at `index`."""
+        self.matches = [match + (match >= index) for match in self.matches]
+        self.look_again(index)
+
     def number_after(self, step: int, chosen: int | None, last_seen: int) -> int | None:
         """The index in `matches` of the next (1) or the previous (-1) match, with wrap-around; None without matches.
 

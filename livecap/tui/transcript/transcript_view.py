@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import BindingType
@@ -20,12 +21,12 @@ from livecap.transcript import TranscriptUpdate
 from livecap.tui.keys import TRANSCRIPT
 from livecap.tui.transcript.page import Form, Page
 from livecap.tui.transcript.paragraph import Paragraph
-from livecap.tui.transcript.row_drawing import draw_row
+from livecap.tui.transcript.row_drawing import TIME_WIDTH, draw_row
 from livecap.tui.transcript.times import Times, gutter_time
 from livecap.tui.transcript.transcript_search import TranscriptSearch
 
-GUTTER_WIDTH = 10
-"""The longest time, `10:02:03` or `1:02:03`, and two empty columns."""
+MAX_LABEL_WIDTH = 8
+"""Columns; longer labels are cut."""
 MIN_WIDTH_FOR_GUTTER = 60
 MAX_TEXT_WIDTH = 100
 """Columns of text; longer rows are hard to read."""
@@ -42,7 +43,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         "transcript--stable",
         "transcript--partial",
         "transcript--time",
-        "transcript--label",
+        "transcript--label-0",
+        "transcript--label-1",
         "transcript--remark",
         "transcript--mark",
         "transcript--placeholder",
@@ -58,7 +60,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         scrollbar-size-vertical: 1;
         & .transcript--partial { text-style: dim italic; }
         & .transcript--time { text-style: dim; }
-        & .transcript--label { text-style: bold; }
+        & .transcript--label-0 { text-style: bold; }
+        & .transcript--label-1 { text-style: bold; }
         & .transcript--remark { text-style: dim; }
         & .transcript--mark { text-style: bold; }
         & .transcript--placeholder { text-style: dim; }
@@ -104,12 +107,14 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self.clock = clock
         """Converts samples to times; change it with `set_clock`."""
         self._page = Page(Form(MAX_TEXT_WIDTH, True, 1))
-        self._open: dict[tuple[str, int], int] = {}
-        """(track, utterance) to the index of its paragraph, for utterances that may still change."""
+        self._open: dict[tuple[str, int], Paragraph] = {}
+        """(track, utterance) to its paragraph, for utterances that may still change."""
         self._left_at = (0, 0)
         """The index of the last paragraph when the view stopped following, and its height then."""
         self.search = TranscriptSearch(self._page)
         """The current search; changed by `find`."""
+        self._labels: list[str] = []
+        """The labels of the tracks, in the order of their colours."""
         self._base_style: Style | None = None
         self._clicked_row = 0
 
@@ -123,6 +128,11 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self.clock = clock
         self.refresh()
 
+    def set_labels(self, labels: Iterable[str]) -> None:
+        """Make space for the labels of all tracks, so that text need not move when the second one speaks."""
+        for label in labels:
+            self._know(label)
+
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
         """Show the new text of some utterances."""
         moved = [row for update in updates if (row := self._show_one(update)) is not None]
@@ -134,9 +144,12 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self.following = True
         self._keep_at_end()
 
-    def remark(self, remark: Paragraph) -> None:
-        """Add a remark or a mark below all text so far."""
-        self._moved(self._page.top(self._page.append(remark)))
+    def remark(self, remark: Paragraph, at_end: bool = False) -> None:
+        """Add a remark or a mark at its place in time, or below everything."""
+        n_rows = self._page.n_rows
+        top = self._page.top(self._insert(remark, at_end))
+        self._keep_place(top, n_rows)
+        self._moved(top)
 
     def load(self, paragraphs: Iterable[Paragraph]) -> None:
         """Show a whole past session, from its beginning."""
@@ -186,17 +199,46 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if key not in self._open:
             if not printable(update.text).strip():
                 return None
-            self._open[key] = self._page.append(Paragraph(update.track, update.start_sample))
-        index = self._open[key]
+            self._open[key] = Paragraph(update.track, update.start_sample)
+            self._insert(self._open[key])
+        index = self._page.index_of(self._open[key])
         if update.final:
             del self._open[key]
-        changed = self._page.change(index, update)
+        page, n_rows = self._page, self._page.n_rows
+        row_below = page.top(index) + page.height(index)
+        changed = page.change(index, update)
         self.search.look_again(index)
         if changed is None:
-            return self._page.top(index)
+            self._keep_place(row_below, n_rows)
+            return page.top(index)
         for row in changed:
             self.refresh_line(row)
         return None
+
+    def _insert(self, paragraph: Paragraph, at_end: bool = False) -> int:
+        """Add a paragraph, as `Page.insert`. Returns its index."""
+        self._know(paragraph.track)
+        index = self._page.insert(paragraph, at_end)
+        if index < len(self._page) - 1:  # not at the end
+            (left, left_height), chosen = self._left_at, self.chosen
+            self._left_at = (left + (left >= index), left_height)
+            if chosen is not None and chosen >= index:
+                self.set_reactive(TranscriptView.chosen, chosen + 1)
+        self.search.inserted(index)
+        return index
+
+    def _keep_place(self, moved_row: int, n_rows_before: int) -> None:
+        """After the rows from `moved_row` on moved: if the user reads below that, scroll along."""
+        top = self.scroll_offset.y
+        if not self.following and moved_row <= top:
+            self.virtual_size = Size(self.scrollable_content_region.width, self._page.n_rows)
+            self.scroll_to(y=top + self._page.n_rows - n_rows_before, animate=False)
+
+    def _know(self, label: str) -> None:
+        """Give a new label its colour and its columns."""
+        if label and label not in self._labels:
+            self._labels.append(label)
+            self._take_form()
 
     def _moved(self, first_row: int) -> None:
         """Redraw the rows from `first_row` on, after they moved."""
@@ -272,7 +314,13 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def _gutter_width(self) -> int:
         """0 if the terminal is too narrow for a gutter."""
-        return GUTTER_WIDTH if self.app.size.width >= MIN_WIDTH_FOR_GUTTER else 0
+        if self.app.size.width < MIN_WIDTH_FOR_GUTTER:
+            return 0
+        return TIME_WIDTH + 2 + (self._label_width + 1 if self._labels else 0)
+
+    @property
+    def _label_width(self) -> int:
+        return min(MAX_LABEL_WIDTH, max((cell_len(printable(label)) for label in self._labels), default=0))
 
     @property
     def _air(self) -> int:
@@ -297,8 +345,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
                 inner,
                 row,
                 self._row_style,
+                self._label_name(self.paragraphs[index].track),
                 time=self._gutter_of(index),
-                gutter_width=self._gutter_width,
+                label_width=self._label_width,
+                has_gutter=self._gutter_width > 0,
                 chosen=index == self.chosen,
                 pattern=self.search.pattern,
                 selected=selection.get_span(row) if selection is not None else None,
@@ -311,6 +361,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if name == "selection":
             return self.screen.get_component_rich_style("screen--selection")
         return self.get_component_rich_style(f"transcript--{name}")
+
+    def _label_name(self, track: str) -> str:
+        """The style of a track's label: the tracks have two colours in turn."""
+        return f"label-{self._labels.index(track) % 2 if track in self._labels else 0}"
 
     def _gutter_of(self, index: int) -> str:
         """The time beside a paragraph; in quiet mode only if it differs, or after a change of speaker or a remark."""

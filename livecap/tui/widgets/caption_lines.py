@@ -22,13 +22,20 @@ MOST_LINES = 8
 class Captions(Widget):
     """The newest line is at the bottom. A line is filled, then moves up as a whole, never word by word."""
 
-    COMPONENT_CLASSES = {"captions--stable", "captions--partial", "captions--label", "captions--placeholder"}
+    COMPONENT_CLASSES = {
+        "captions--stable",
+        "captions--partial",
+        "captions--label-0",
+        "captions--label-1",
+        "captions--placeholder",
+    }
     DEFAULT_CSS = """
     Captions {
         height: 1fr;
         & .captions--stable { text-style: bold; }
         & .captions--partial { text-style: italic; }
-        & .captions--label { text-style: bold; }
+        & .captions--label-0 { text-style: bold; }
+        & .captions--label-1 { text-style: bold; }
         & .captions--placeholder { text-style: dim; }
     }
     """
@@ -46,7 +53,8 @@ class Captions(Widget):
         self.set_reactive(Captions.with_partial, with_partial)
         self._paragraphs: deque[tuple[tuple[str, int], Paragraph]] = deque(maxlen=KEPT)
         self._width = MAX_WIDTH
-        self._labelled = False
+        self.labels: list[str] = []
+        """The labels of the tracks, in the order of their colours."""
 
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
         """Show the new text of some utterances."""
@@ -63,18 +71,24 @@ class Captions(Widget):
             prefix = f"{printable(update.track)}: " if update.track else ""
             known = Paragraph(update.track, update.start_sample, prefix=prefix)
             self._paragraphs.append((key, known))
+            if update.track not in self.labels:
+                self.labels.append(update.track)
         known.change(update, self._width)
 
     @property
     def lines(self) -> list[tuple[str, str, str]]:
         """(label, stable, partial) of the visible lines, from the top."""
-        rows: list[tuple[str, str, str]] = []
+        return [row for _, row in self._lines()]
+
+    def _lines(self) -> list[tuple[str, tuple[str, str, str]]]:
+        """The track and the text of each visible line."""
+        rows: list[tuple[str, tuple[str, str, str]]] = []
         for _, paragraph in self._paragraphs:
             for row in range(len(paragraph.rows.starts)):
                 stable, partial = paragraph.row(row)
                 label = paragraph.prefix if row == 0 else ""
                 if stable or (partial and self.with_partial):
-                    rows.append((label, stable, partial if self.with_partial else ""))
+                    rows.append((paragraph.track, (label, stable, partial if self.with_partial else "")))
         return rows[-self.n_lines :]
 
     @property
@@ -91,17 +105,18 @@ class Captions(Widget):
             self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        lines, width, step = self.lines, self.size.width, 2 if self._spaced else 1
+        lines, width, step = self._lines(), self.size.width, 2 if self._spaced else 1
         bottom = self.size.height - 1 - (1 if self.size.height > step * self.n_lines + 1 else 0)
         from_bottom = bottom - y
         if from_bottom < 0 or from_bottom % step or from_bottom // step >= max(1, len(lines)):
             return Strip.blank(width, self.rich_style)
-        label, stable, partial = lines[-1 - from_bottom // step] if lines else ("", "", "")
+        track, (label, stable, partial) = lines[-1 - from_bottom // step] if lines else ("", ("", "", ""))
+        number = self.labels.index(track) % 2 if track in self.labels else 0
         left = max(0, (width - self._width) // 2)
         style = self.get_component_rich_style
         segments = [
             Segment(" " * left),
-            Segment(label, style("captions--label")),
+            Segment(label, style(f"captions--label-{number}")),
             Segment(stable, style("captions--stable")),
             Segment(partial, style("captions--partial")),
             Segment("" if lines else self.placeholder, style("captions--placeholder")),
