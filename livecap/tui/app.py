@@ -8,12 +8,14 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.command import DiscoveryHit, Hits
 from textual.screen import Screen
+from textual.system_commands import SystemCommandsProvider
 
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.tui import clipboard
-from livecap.tui.keys import EVERYWHERE, checked_keymap
+from livecap.tui.keys import EVERYWHERE, PLACES, TRANSCRIPT, checked_keymap
 from livecap.tui.screens.help_screen import HelpScreen
 
 Remember = Callable[[str, Any], None]
@@ -24,12 +26,21 @@ def forget(name: str, value: Any) -> None:
     """A `Remember` that stores nothing."""
 
 
+class Commands(SystemCommandsProvider):
+    """The commands of the palette; before anything is typed, in the order of `get_system_commands`."""
+
+    async def discover(self) -> Hits:
+        for title, about, run, _ in self.app.get_system_commands(self.screen):
+            yield DiscoveryHit(title, run, help=about)
+
+
 class LivecapApp(App[Any]):
     """The terminal application around one first screen; the screen decides when to leave."""
 
     TITLE = "livecap"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
+    COMMANDS: ClassVar[set[Any]] = {Commands}
 
     def __init__(self, first: Screen[Any], settings: Settings | None = None, remember: Remember = forget) -> None:
         """
@@ -74,10 +85,18 @@ class LivecapApp(App[Any]):
             self.notify(str(error), severity="warning", markup=False)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Everything that a key does on this screen, for the command palette."""
-        for active in screen.active_bindings.values():
+        """Everything that a key does on this screen, for the command palette: what is special to the screen first."""
+        found = {active.binding.id: active for active in reversed(screen.active_bindings.values()) if active.enabled}
+        places = [
+            *(place for place in PLACES.values() if place not in (TRANSCRIPT, EVERYWHERE)),
+            TRANSCRIPT,
+            EVERYWHERE,
+        ]
+        names = [binding.id for place in places for binding in place]
+        order = {name: number for number, name in enumerate(names)}
+        for name, active in sorted(found.items(), key=lambda item: order.get(item[0], -1)):
             binding = active.binding
-            if active.enabled and binding.description and binding.id not in (None, "palette"):
+            if binding.description and name not in (None, "palette"):
                 action, node = binding.action, active.node
                 yield SystemCommand(
                     binding.description,
@@ -91,6 +110,23 @@ class LivecapApp(App[Any]):
             return "to the clipboard"
         self.copy_to_clipboard(text)
         return "through the terminal"
+
+    def action_change_theme(self) -> None:
+        from livecap.tui.screens.pick_screen import PickScreen
+
+        names = [(name, name) for name in sorted(self.available_themes)]
+        self.push_screen(PickScreen("Choose a theme", names, self.theme), self._choose_theme)
+
+    def _choose_theme(self, name: str | None) -> None:
+        if name is not None:
+            self.theme = name
+
+    def action_suspend(self) -> None:
+        if self.on_quit is None:
+            self.action_suspend_process()
+        else:
+            tell = getattr(self.screen, "tell", self.notify)
+            tell("livecap is not suspended: what is said meanwhile would be lost. Pause it instead, or quit.")
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):

@@ -39,10 +39,11 @@ EVERYWHERE = [
     command("help", "question_mark,f1", "Help", "Show all keys of this screen", hinted=True, shown="?"),
     command("theme", "T", "Theme", "Choose a theme", action="change_theme"),
     command("palette", "ctrl+p", "palette", "Find a command by name", action="command_palette"),
+    command("suspend", "ctrl+z", "Suspend", "Suspend livecap to the shell; not while a session runs"),
     Binding(
         "ctrl+q,ctrl+c",
         "quit",
-        "Quit",
+        "Leave",
         show=False,
         priority=True,
         tooltip="Leave; press twice to leave at once",
@@ -94,6 +95,9 @@ RUNNING = [
     command("diagnostics", "i", "Diagnostics", "Show latency, memory, gaps and the log"),
     command("sessions", "s", "Sessions", "Browse past sessions"),
     command("quit", "q", "Quit", "End the session properly and quit", hinted=True),
+    command(
+        "quit-early", "q", "Quit now", "Quit without waiting for the rest of the text", action="quit_early", hinted=True
+    ),
 ]
 """Commands of a running session, in the order of the footer."""
 
@@ -137,8 +141,12 @@ PAST = [
 ]
 """Commands of a past session."""
 
+BACK = "Go back without changing anything"
+
 DEVICES = [
-    command("device.back", "escape,q", "Back", "Go back without changing anything", action="leave", hinted=True),
+    command("device.choose", "enter", "Choose", "Listen to the highlighted input", action="choose", hinted=True),
+    command("device.back", "escape,q", "Back", BACK, action="leave", hinted=True),
+    command("device.quit", "escape,q", "Quit", "Leave without choosing", action="leave_livecap", hinted=True),
     command("device.refresh", "r", "Refresh", "Refresh the list of inputs", action="refresh", hinted=True),
     command(
         "device.track", "tab", "Other track", "Choose the input of the other track", action="other_track", hinted=True
@@ -156,7 +164,20 @@ PLACES: Mapping[str, Sequence[Binding]] = {
 }
 """The commands whose keys can be changed in the settings, by where they apply."""
 
-TWINS = {"pause": "resume", "mute": "unmute"}
+GROUPS: Mapping[str, Sequence[str]] = {
+    "Listening": [
+        *("pause", "resume", "mute", "unmute", "mark", "paragraph", "seek-back", "seek-on", "seek-far-back"),
+        *("seek-far-on", "device", "model", "language", "context", "quit", "quit-early"),
+    ],
+    "Reading": [
+        *("search", "next", "previous", "copy", "times", "compact", "captions", "more-lines", "fewer-lines", "dismiss"),
+        *("follow", *(str(binding.id) for binding in TRANSCRIPT)),
+    ],
+    "Other screens": ["sessions", "export", "diagnostics", "help", "theme", "palette", "suspend", "leave"],
+}
+"""The groups of the help: heading to names of commands. Commands of other screens have no group."""
+
+TWINS = {"pause": "resume", "mute": "unmute", "quit": "quit-early", "device.back": "device.quit"}
 """Pairs of commands that share a key: only one of the two is active at a time."""
 
 
@@ -237,6 +258,11 @@ def _is_key(key: str) -> bool:
     if prefix and not set(prefix.split("+")) <= {"ctrl", "shift", "alt", "super", "meta"}:
         return False
     return bool(re.fullmatch(r"\w", last)) or last in _NAMED_KEYS or last in _PUNCTUATION
+
+
+def is_typed(key: str) -> bool:
+    """True for a key, by Textual's name, that writes a character."""
+    return key == "space" or len(key) == 1 or key in _PUNCTUATION
 
 
 _NAMED_KEYS = {key.value for key in Keys} | {f"f{number}" for number in range(1, 25)} | {"space", "enter", "tab"}

@@ -76,6 +76,17 @@ async def test_a_silent_input_is_reported_after_three_seconds():
         await shown.shows_no("This input is silent")
 
 
+async def test_a_silent_meter_says_what_to_do_and_its_sentence_is_not_clipped():
+    async with opened(FirstScreen) as shown:
+        await shown.shows("dB", "⏎ Choose", "esc Quit")
+        shown.machine.meters[0].level, shown.machine.meters[0].trouble = 0.0, "silent"
+        shown.app.screen.poll()
+        shown.clock[0] += 3.1
+        await shown.shows("This input is silent. Is it muted, or is microphone permission missing?")
+        shown.app.screen.show_trouble("A sentence of some length. " * 8 + "The end.")
+        await shown.shows("The end.")
+
+
 async def test_a_download_shows_its_progress_can_be_stopped_and_continued():
     begun, stopped = [], threading.Event()
 
@@ -92,7 +103,7 @@ async def test_a_download_shows_its_progress_can_be_stopped_and_continued():
     async with opened(ModelAlone) as shown:
         shown.machine.on_download = download
         await shown.shows("Qwen/Qwen3-ASR-1.7B")
-        await shown.press("down", "enter")
+        await shown.press("down", "enter", "y")
         await shown.shows("600 MB of 4.7 GB, 10 MB/s, 7 min left", "%")
         await shown.press("escape")
         stopped.set()
@@ -116,7 +127,7 @@ async def test_a_real_download_stops_in_a_file_and_continues_there(tmp_path, mon
         seconds = itertools.count()
         async with opened(lambda _, now: ModelAlone(DownloadingMachine(), lambda: float(next(seconds)))) as shown:
             await shown.shows(name)
-            await shown.press("down", "enter")
+            await shown.press("down", "enter", "y")
             await shown.shows("3.9 MB of 9.1 MB")
             await shown.press("escape")
             server.go.set()
@@ -133,6 +144,6 @@ async def test_a_real_download_stops_in_a_file_and_continues_there(tmp_path, mon
 async def test_a_failed_download_is_shown_as_a_sentence():
     async with opened(ModelAlone) as shown:
         await shown.shows("Qwen/Qwen3-ASR-1.7B")
-        await shown.press("down", "enter")
+        await shown.press("down", "enter", "y")
         await shown.shows("No network.")
         await shown.press("escape")

@@ -3,8 +3,9 @@
 import pytest
 
 from livecap.errors import SettingsError
+from livecap.session.status import State
 from livecap.settings.fields import ScreenSettings, Settings
-from livecap.transcript import Jumped
+from livecap.transcript import Jumped, Notice
 from livecap.tui.app import LivecapApp
 from livecap.tui.keys import checked_keymap, commands
 from livecap.tui.screens.help_screen import HelpScreen
@@ -332,9 +333,9 @@ async def test_captions_show_the_state_until_there_is_text(show):
 
 async def test_l_sets_the_language_and_M_changes_the_model(show):
     changes = ScriptedChange()
-    async with show(machine=ScriptedMachine(), change=changes) as screen:
+    async with show(ScriptedSession(model="tiny"), machine=ScriptedMachine(), change=changes) as screen:
         await screen.press("l")
-        await screen.shows("Detect automatically", "Japanese")
+        await screen.shows("▸ Detect automatically    ● now", "Japanese", "⏎ Choose", "esc Back")
         await screen.type("germ")
         await screen.press("enter")
         await screen.press("M")
@@ -350,8 +351,146 @@ async def test_a_failed_change_is_shown_as_a_sentence(show):
         raise SettingsError("Not possible now.")
 
     async with show(machine=ScriptedMachine(), change=refuse) as screen:
-        await screen.press("l", "enter")
+        await screen.press("l", "down", "down", "enter")
         await screen.shows("⨯ Not possible now.")
+
+
+async def test_lists_open_on_what_is_set_and_enter_there_changes_nothing(show):
+    changes, session = ScriptedChange(), ScriptedSession(source="BlackHole 2ch", model="Qwen3-ASR-1.7B")
+    session.becomes(forced_language="German")
+    async with show(session, machine=ScriptedMachine(), change=changes) as screen:
+        for key, row in [
+            ("d", "▸ BlackHole 2ch"),
+            ("M", "▸ Qwen/Qwen3-ASR-1.7B  ● now"),
+            ("l", "▸ German                  ● now"),
+            ("T", "▸ textual-dark            ● now"),
+        ]:
+            await screen.press(key)
+            await screen.shows(row, "● now", "⏎ Choose", "esc Back")
+            await screen.press("enter" if key != "M" else "escape")
+            await screen.shows("● 00:00:00")
+        assert changes.asked == [] and screen.app.theme == "textual-dark"
+
+
+async def test_a_language_that_nothing_matches_is_said_and_the_set_one_comes_back(show):
+    session = ScriptedSession()
+    session.becomes(forced_language="French")
+    async with show(session, machine=ScriptedMachine(), change=ScriptedChange()) as screen:
+        await screen.press("l")
+        await screen.type("zz")
+        await screen.shows("Nothing matches 'zz'.")
+        await screen.press("backspace", "backspace")
+        await screen.shows("▸ French")
+        assert "Nothing matches" not in screen.text
+
+
+async def test_a_download_is_asked_about_before_it_starts(show):
+    machine = ScriptedMachine()
+    machine.on_download = lambda name, progress: started.append(name)
+    started, changes = [], ScriptedChange()
+    async with show(machine=machine, change=changes) as screen:
+        await screen.press("M")
+        await screen.shows("▸ Qwen/Qwen3-ASR-0.6B  ● now")
+        await screen.press("down", "enter")
+        await screen.shows("Download Qwen/Qwen3-ASR-1.7B, 4.7 GB?", "y Yes")
+        await screen.press("enter")
+        await screen.shows("▸ Qwen/Qwen3-ASR-1.7B")
+        assert not started
+        await screen.press("enter", "y")
+        await screen.wait_for(lambda: changes.asked)
+        assert started == ["Qwen/Qwen3-ASR-1.7B"] and changes.asked == [({"model": "Qwen/Qwen3-ASR-1.7B"}, "")]
+
+
+async def test_a_list_does_not_wrap_around(show):
+    async with show(machine=ScriptedMachine(), change=ScriptedChange()) as screen:
+        await screen.press("d")
+        await screen.shows("▸ MacBook", "dB")
+        await screen.press("up")
+        await screen.shows("▸ MacBook")
+        await screen.press("end", "down", "down")
+        await screen.shows("▸ [red]Odd")
+
+
+async def test_while_a_text_is_typed_the_footer_names_the_keys_that_then_work(show):
+    async with show(machine=ScriptedMachine(), change=ScriptedChange()) as screen:
+        for key, footer in [
+            ("m", "⏎ Save  esc Cancel  f1 Help"),
+            ("w", "⏎ Save  esc Cancel"),
+            ("slash", "⏎ Go to res"),
+        ]:
+            await screen.press(key)
+            await screen.shows(footer)
+            assert "space" not in screen.lines[-1] and "?" not in screen.lines[-1] and "/" not in screen.lines[-1]
+            await screen.press("escape")
+            await screen.shows("space Pause", "? Help")
+
+
+async def test_a_mark_that_comes_too_late_is_said(show):
+    async with show(ScriptedSession(live=False)) as screen:
+        await screen.press("m")
+        await screen.type("the budget")
+        screen.session.becomes(state=State.ENDED)
+        await screen.press("enter")
+        await screen.shows("⨯ The session ended before this mark was saved, so it is not in the log. the budget")
+        assert not any(call.startswith("mark") for call in screen.session.calls)
+
+
+async def test_while_finishing_the_footer_says_that_q_quits_now(show):
+    session = ScriptedSession(ends_on_stop=False)
+    async with show(session) as screen:
+        await screen.press("q")
+        await screen.shows("q Quit now")
+        session.becomes(arrived_samples=16_000 * 9)
+        await screen.press("q")
+        await screen.shows("9 s of audio is not transcribed yet")
+
+
+async def test_captions_say_how_to_leave(show):
+    async with show() as screen:
+        said(screen, "words")
+        await screen.press("c")
+        await screen.shows("Captions. Press c or esc to go back.")
+        await screen.press("escape")
+        await screen.shows_no("Press c or esc")
+
+
+async def test_ctrl_z_says_that_a_session_is_not_suspended(show):
+    async with show() as screen:
+        await screen.press("ctrl+z")
+        await screen.shows("livecap is not suspended")
+
+
+async def test_the_answer_of_the_session_stays_when_a_change_was_taken(show):
+    async with show(machine=ScriptedMachine(), change=lambda changes, track: None) as screen:
+        await screen.press("w")
+        await screen.type("Priya")
+        await screen.press("enter")
+        screen.session.tell(Notice("From the next pause on: expecting Priya.", 0, "info"))
+        await screen.wait_for(lambda: screen.app.settings.context == "Priya")
+        await screen.shows("From the next pause on: expecting Priya.")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+async def test_help_has_groups_with_headings(show, width):
+    async with show(machine=ScriptedMachine(), change=ScriptedChange(), size=(width, 60)) as screen:
+        said(screen, "words")
+        await screen.settle()
+        await screen.press("question_mark")
+        await screen.shows("Keys of this screen", "Listening", "Reading", "Other screens", "Mouse", "esc Close")
+        lines = screen.lines
+        column = {head: max(line.find(head) for line in lines) for head in ("Listening", "Other screens")}
+        assert (column["Other screens"] > column["Listening"] + 40) == (width == 120)
+
+
+async def test_the_palette_begins_with_the_session_and_has_each_command_once(show):
+    options = {"machine": ScriptedMachine(), "change": ScriptedChange(), "size": (100, 60)}
+    async with show(ScriptedSession(live=False), **options) as screen:
+        titles = [command.title for command in screen.app.get_system_commands(screen.app.screen)]
+        assert len(set(titles)) == len(titles)
+        await screen.press("ctrl+p")
+        await screen.wait_for(lambda: "Mark" in screen.text)
+        shown = [line.split()[0] for line in screen.lines if line.strip()]
+        assert shown.index("Pause") < shown.index("Mark") < shown.index("Search")
 
 
 async def test_without_a_machine_nothing_can_be_changed(show):

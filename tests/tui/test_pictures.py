@@ -21,9 +21,9 @@ from livecap.tui.screens.device_screen import DeviceScreen
 from livecap.tui.screens.diagnostics_screen import DiagnosticsScreen
 from livecap.tui.screens.export_screen import ExportScreen
 from livecap.tui.screens.help_screen import HelpScreen
-from livecap.tui.screens.language_screen import LanguageScreen
 from livecap.tui.screens.live_screen import LiveScreen
 from livecap.tui.screens.model_screen import ModelScreen
+from livecap.tui.screens.pick_screen import language_screen
 from livecap.tui.screens.question_screen import QuestionScreen
 from livecap.tui.screens.session_screen import SessionScreen
 from livecap.tui.screens.sessions_screen import SessionsScreen
@@ -141,7 +141,7 @@ def other_screens(folder):
     return {
         "device": (DeviceScreen(machine, now), "dB"),
         "model": (ModelScreen(machine, now), "1.9 GB"),
-        "language": (LanguageScreen(machine.languages()), "Japanese"),
+        "language": (language_screen(machine.languages()), "Japanese"),
         "export": (ExportScreen(folder), "subtitles"),
         "question": (QuestionScreen("9 s of audio is not transcribed yet and will be lost. Leave anyway?"), "y yes"),
         "help": (HelpScreen(screen), "the clock stops"),

@@ -19,6 +19,12 @@ from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.level_meter import LevelMeter
 
 SILENT_SECONDS = 3.0
+SILENT = "This input is silent. Is it muted, or is microphone permission missing?"
+TROUBLES = {
+    "silent": SILENT,
+    "away": "This input is not there any more. Connect it again, or choose another one.",
+}
+"""What to do about the trouble of a meter."""
 
 
 class DeviceScreen(Screen[str | None]):
@@ -31,7 +37,7 @@ class DeviceScreen(Screen[str | None]):
     DeviceScreen {
         padding: 1 2 0 2;
         & #title { text-style: bold; padding: 0 0 1 0; }
-        & #trouble { height: auto; max-height: 3; padding: 1 0; }
+        & #trouble { height: auto; max-height: 6; margin: 1 0; }
         & ChooseList { height: auto; max-height: 1fr; }
         & LevelMeter { margin: 1 0 0 0; }
     }
@@ -44,14 +50,18 @@ class DeviceScreen(Screen[str | None]):
         now: Callable[[], float],
         title: str = "Choose what to listen to",
         tracks: Sequence[tuple[str, str]] = (),
+        current: str | None = None,
+        is_first: bool = False,
     ) -> None:
         """
         Args:
+            current: the name of the input to open on; None for that of the first track, or the default one.
             tracks: (label, name of its input) of each track of a running session; the user chooses one.
+            is_first: there is no screen to go back to.
         """
         super().__init__()
         self._machine, self._now, self._title, self._tracks = machine, now, title, tracks
-        self._track = 0
+        self._track, self._current, self._is_first = 0, current, is_first
         self._meter: Meter | None = None
         self._metered: str | None = None
         self._silent_since: float | None = None
@@ -76,7 +86,14 @@ class DeviceScreen(Screen[str | None]):
         return f"{self._title}   for {'  '.join(map(printable, labels))}   (tab to switch)"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return action != "other_track" or len(self._tracks) > 1
+        match action:
+            case "other_track":
+                return len(self._tracks) > 1
+            case "leave":
+                return not self._is_first
+            case "leave_livecap":
+                return self._is_first
+        return True
 
     def action_other_track(self) -> None:
         self._track = (self._track + 1) % len(self._tracks)
@@ -100,7 +117,13 @@ class DeviceScreen(Screen[str | None]):
     def show_inputs(self, inputs: Sequence[InputChoice]) -> None:
         used = {source: label or "now" for label, source in self._tracks}
         rows = [(choice.name, _row(choice, used.get(choice.name, ""))) for choice in inputs]
-        self.query_one(ChooseList).fill(rows)
+        choices = self.query_one(ChooseList)
+        if choices.chosen is None:  # the first time
+            set_now = self._tracks[self._track][1] if self._tracks else self._current
+            default = next((choice.name for choice in inputs if choice.note == "default"), "")
+            choices.fill(rows, set_now if set_now and set_now in dict(rows) else default)
+        else:
+            choices.fill(rows)
         if not rows:
             self.show_trouble("No input found. Connect a microphone and press r. Recordings work without one.")
 
@@ -146,14 +169,17 @@ class DeviceScreen(Screen[str | None]):
         elif self._silent_since is None:
             self._silent_since = now
         elif now - self._silent_since >= SILENT_SECONDS and not self._told_silence:
-            self.show_trouble(
-                meter.trouble or "This input is silent. Is it muted, or is microphone permission missing?"
-            )
+            self.show_trouble(TROUBLES.get(meter.trouble or "silent", meter.trouble or ""))
             self._told_silence = True
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        self.action_choose()
+
+    def action_choose(self) -> None:
         name = self.query_one(ChooseList).chosen
         others = {source: label for label, source in self._tracks if label != self.track}
+        if name is None:
+            return
         if name in others:
             self.show_trouble(
                 f"{name} is already the input of {others[name]}. Choose a different input for each track."
@@ -162,6 +188,9 @@ class DeviceScreen(Screen[str | None]):
             self._leave(name)
 
     def action_leave(self) -> None:
+        self._leave(None)
+
+    def action_leave_livecap(self) -> None:
         self._leave(None)
 
     def _leave(self, name: str | None) -> None:

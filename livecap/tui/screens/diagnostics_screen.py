@@ -19,6 +19,7 @@ from livecap.transcript import SAMPLE_RATE
 from livecap.tui.app import LivecapApp
 from livecap.tui.session_history import SessionHistory
 from livecap.tui.units import length_of_time, size
+from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.plots import (
     Axis,
     cost_rows,
@@ -58,6 +59,12 @@ class DiagnosticsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,i", "leave", "Back", tooltip="Back to the transcript", id="diagnostics.back"),
         Binding("y", "copy", "Copy", tooltip="Copy everything as text", id="diagnostics.copy"),
+        Binding(
+            "down,j", "scroll(1)", "Down", key_display="↓", tooltip="Scroll down to the plots", id="diagnostics.down"
+        ),
+        Binding("up,k", "scroll(-1)", "Up", key_display="↑", tooltip="Scroll up", id="diagnostics.up"),
+        Binding("pagedown,space", "scroll(10)", "Page down", show=False),
+        Binding("pageup", "scroll(-10)", "Page up", show=False),
     ]
 
     def __init__(
@@ -70,8 +77,9 @@ class DiagnosticsScreen(Screen[None]):
         self._session, self._history, self._memory = session, history, memory
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll():
+        with VerticalScroll(can_focus=False):
             yield Static(id="facts", markup=False)
+        yield KeyHints()
 
     def on_mount(self) -> None:
         self.draw()
@@ -131,6 +139,9 @@ class DiagnosticsScreen(Screen[None]):
 
     def action_copy(self) -> None:
         self.notify(f"Copied {self.app.copy(self.text(80))}.", markup=False)
+
+    def action_scroll(self, rows: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
 
     def action_leave(self) -> None:
         self.dismiss(None)

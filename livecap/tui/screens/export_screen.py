@@ -7,7 +7,8 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.containers import Vertical
+from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from livecap.archive.recorded import RecordedSession
@@ -30,20 +31,22 @@ FORMATS = {
 }
 
 
-class ExportScreen(Screen[str | None]):
-    """Returns a sentence about the file that was written, or None if the user went back."""
+class ExportScreen(ModalScreen[str | None]):
+    """A box over the session. Returns a sentence about the file that was written, or None if the user went back."""
 
     AUTO_FOCUS = "ChooseList"
     DEFAULT_CSS = """
     ExportScreen {
-        padding: 1 2 0 2;
+        align: center middle;
+        & Vertical { width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; }
         & #title { text-style: bold; padding: 0 0 1 0; }
         & ChooseList { height: auto; max-height: 1fr; }
         & #where { padding: 1 0 0 0; }
-        & #trouble { height: auto; max-height: 3; padding: 1 0 0 0; }
+        & #trouble { height: auto; max-height: 5; padding: 1 0 0 0; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "write", "Export", tooltip="Write the file", id="export.write"),
         Binding("escape,q", "leave", "Back", tooltip="Go back without writing anything", id="export.back"),
         Binding("tab", "app.focus_next", "Folder", tooltip="Choose another folder", id="export.folder"),
     ]
@@ -57,20 +60,26 @@ class ExportScreen(Screen[str | None]):
         self._folder = folder
 
     def compose(self) -> ComposeResult:
-        yield Static("Export the session as", id="title", markup=False)
-        yield ChooseList(id="formats")
-        yield Static("to the folder", id="where", markup=False)
-        yield CleanInput(str(Path.cwd()), compact=True, id="folder")
-        yield Static(id="trouble", markup=False)
+        with Vertical():
+            yield Static("Export the session as", id="title", markup=False)
+            yield ChooseList(id="formats")
+            yield Static("to the folder", id="where", markup=False)
+            box = CleanInput(str(Path.cwd()), compact=True, id="folder")
+            box.answers = {"enter": "Export", "tab": "Formats", "escape": "Back"}
+            yield box
+            yield Static(id="trouble", markup=False)
         yield KeyHints()
 
     def on_mount(self) -> None:
         self.query_one(ChooseList).fill([(name, Text(f"{name:<6}{about}")) for name, about in FORMATS.items()])
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        self._write(overwrite=False)
+        self.action_write()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.action_write()
+
+    def action_write(self) -> None:
         self._write(overwrite=False)
 
     def _write(self, overwrite: bool) -> None:

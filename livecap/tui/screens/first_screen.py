@@ -9,8 +9,8 @@ from textual.widgets import Static
 
 from livecap.tui.choices import Machine
 from livecap.tui.screens.device_screen import DeviceScreen
-from livecap.tui.screens.language_screen import LanguageScreen
 from livecap.tui.screens.model_screen import ModelScreen
+from livecap.tui.screens.pick_screen import language_screen
 
 
 class FirstScreen(Screen[None]):
@@ -29,7 +29,8 @@ class FirstScreen(Screen[None]):
 
     def _ask_device(self) -> None:
         title = "1 of 3   What should livecap listen to? Speak, and watch the level of each input."
-        self.app.push_screen(DeviceScreen(self._machine, self._now, title), self._device_chosen)
+        screen = DeviceScreen(self._machine, self._now, title, current=self._chosen.get("device"), is_first=True)
+        self.app.push_screen(screen, self._device_chosen)
 
     def _device_chosen(self, name: str | None) -> None:
         if name is None:
@@ -40,7 +41,8 @@ class FirstScreen(Screen[None]):
 
     def _ask_model(self) -> None:
         title = "2 of 3   Which model should transcribe? It runs on this machine."
-        self.app.push_screen(ModelScreen(self._machine, self._now, title), self._model_chosen)
+        screen = ModelScreen(self._machine, self._now, title, self._chosen.get("model"))
+        self.app.push_screen(screen, self._model_chosen)
 
     def _model_chosen(self, name: str | None) -> None:
         if name is None:
@@ -48,7 +50,7 @@ class FirstScreen(Screen[None]):
             return
         self._chosen["model"] = name
         title = "3 of 3   Which language is spoken?"
-        self.app.push_screen(LanguageScreen(self._machine.languages(), title), self._language_chosen)
+        self.app.push_screen(language_screen(self._machine.languages(), None, title), self._language_chosen)
 
     def _language_chosen(self, name: str | None) -> None:
         if name is None:

@@ -1,13 +1,28 @@
-"""HelpScreen: all keys of the screen below it."""
+"""HelpScreen: all keys of the screen below it, in groups."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
+
+from livecap.tui.keys import GROUPS
+from livecap.tui.widgets.key_hints import KeyHints
+
+KEYS_WIDTH = 14
+MIN_WIDTH_FOR_COLUMNS = 110
+MOST_AT_LEFT = 0.6
+"""The share of the rows that the left column may take."""
+MOUSE = (
+    ("wheel", "Scroll"),
+    ("drag", "Select text; y copies it"),
+    ("double click", "Select an utterance"),
+    ("click", "On a time: mark, or play from there"),
+)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -16,12 +31,18 @@ class HelpScreen(ModalScreen[None]):
     DEFAULT_CSS = """
     HelpScreen {
         align: center middle;
-        & VerticalScroll { width: 84; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; }
-        & Static { width: 1fr; }
+        & VerticalScroll { width: 76; max-width: 100%; height: auto; max-height: 100%; padding: 1 2 2 2; }
+        & Horizontal { height: auto; }
+        & #title { text-style: bold; }
+        & Static { width: 1fr; height: auto; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1", "leave", "Back", show=False, id="help.back")
+        Binding("escape,q,question_mark,f1", "leave", "Close", id="help.back"),
+        Binding("down,j", "scroll(1)", "Down", key_display="↓", id="help.down"),
+        Binding("up,k", "scroll(-1)", "Up", key_display="↑", id="help.up"),
+        Binding("pagedown,space", "scroll(10)", "Page down", show=False),
+        Binding("pageup", "scroll(-10)", "Page up", show=False),
     ]
 
     def __init__(self, screen_below: Screen[Any]) -> None:
@@ -29,25 +50,59 @@ class HelpScreen(ModalScreen[None]):
         self._screen_below = screen_below
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll():
-            yield Static(self._keys(), id="keys")
+        with VerticalScroll(can_focus=False):
+            yield Static("Keys of this screen", id="title")
+            with Horizontal():
+                yield Static(id="left")
+                yield Static(id="right")
+            yield Static("\nTo change a key: livecap config set keys.pause f5", classes="quiet")
+        yield KeyHints()
 
-    def _keys(self) -> Text:
+    def on_resize(self) -> None:
+        """Lay out the groups: in two columns of about the same height where the terminal is wide enough."""
+        wide = self.app.size.width >= MIN_WIDTH_FOR_COLUMNS
+        blocks, left, right = self._blocks(), Text(), Text()
+        n_rows = sum(map(_n_rows, blocks))
+        for block in blocks:
+            fits = not wide or not left or _n_rows(left) + _n_rows(block) <= n_rows * MOST_AT_LEFT
+            (left if fits and not right else right).append_text(block)
+        self.query_one(VerticalScroll).styles.width = 116 if wide else 76
+        self.query_one("#left", Static).update(left)
+        self.query_one("#right", Static).update(right)
+        self.query_one("#right").display = wide
+
+    def _blocks(self) -> list[Text]:
+        """A heading with its keys, for each group that has any."""
         keys: dict[str, list[str]] = {}
         about: dict[str, str] = {}
         for active in self._screen_below.active_bindings.values():
             binding = active.binding
-            if not binding.id or not binding.description:
-                continue
-            keys.setdefault(binding.id, []).append(self.app.get_key_display(binding.with_key(binding.key, None)))
-            about[binding.id] = str(binding.tooltip or binding.description)
-        text = Text()
-        for name, sentence in about.items():
-            shown = list(dict.fromkeys(keys[name]))
-            text.append(f"{' '.join(shown):>16}", style="bold")
-            text.append(f"  {sentence}\n")
-        text.append("\n Esc closes this. To change a key: livecap config set keys.pause f5", style="dim")
-        return text
+            if binding.id and binding.description:
+                keys.setdefault(binding.id, []).append(self.app.get_key_display(binding.with_key(binding.key, None)))
+                about[binding.id] = str(binding.tooltip or binding.description)
+        grouped = {name for names in GROUPS.values() for name in names}
+        groups = {"This screen": [name for name in about if name not in grouped], **GROUPS}
+        rows = {
+            title: [(" ".join(dict.fromkeys(keys[name])), about[name]) for name in names if name in about]
+            for title, names in groups.items()
+        }
+        return [_block(title, found) for title, found in [*rows.items(), ("Mouse", MOUSE)] if found]
+
+    def action_scroll(self, step: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+def _n_rows(text: Text) -> int:
+    return text.plain.count("\n")
+
+
+def _block(title: str, rows: Sequence[tuple[str, str]]) -> Text:
+    text = Text(f"\n{title}\n")
+    text.stylize("bold")
+    for keys, sentence in rows:
+        row = Text(f"{keys:>{KEYS_WIDTH}}", style="bold")
+        text.append_text(row).append(f"  {sentence}\n", style="not bold")
+    return text

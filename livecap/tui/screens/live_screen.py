@@ -85,6 +85,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._fresh: dict[tuple[str, int], TranscriptUpdate] = {}
         """(track, utterance) to its newest update that is not shown yet."""
         self._remarks = Remarks(status.live)
+        self._captions_hint = self._change_hint = ""
         self._marked = (0, "")
         """The sample and the track of the mark whose note is being asked for."""
         self.history = SessionHistory()
@@ -209,6 +210,10 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 return self.captioned
             case "captions" | "sessions" | "export":
                 return not self._inline
+            case "quit":
+                return not self.stopping or state in OVER
+            case "quit_early":
+                return self.stopping and state not in OVER
         return True
 
     def _request(self, request: Callable[[], None]) -> None:
@@ -245,24 +250,31 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def _ask_for_note(self, sample: int, track: str) -> None:
         self._marked = sample, track
         at = self.view.clock.at(sample, track)
-        self.ask_line.ask("note", f"Mark at {at}. Note:", hint="enter save   esc cancel")
+        self.ask_line.ask("note", f"Mark at {at}. Note:", hint=self.save_hint)
 
     def answered(self, message: AskLine.Answered) -> None:
         text = message.text.strip()
-        if message.purpose == "note":
+        if message.purpose == "note" and self._session.status.state in OVER:
+            self.tell(f"The session ended before this mark was saved, so it is not in the log. {text}".strip(), "error")
+        elif message.purpose == "note":
             self._request(lambda: self._session.requests.mark(text, *self._marked))
         elif message.purpose == "context":
             self._make_change("context", text)
 
     def action_captions(self) -> None:
         self.captioned = not self.captioned
+        if self.captioned:
+            self._captions_hint = f"Captions. Press {self.key_of('captions')} or {self.key_of('dismiss')} to go back."
+            self.tell(self._captions_hint)
+        else:
+            self.notice_line.dismiss(self._captions_hint)
 
     def action_caption_lines(self, step: int) -> None:
         self._captions.n_lines = max(1, min(MOST_LINES, self._captions.n_lines + step))
 
     def action_dismiss_one(self) -> None:
         if self.captioned and not self._inline and not self.ask_line.display:
-            self.captioned = False
+            self.action_captions()
         else:
             super().action_dismiss_one()
 
@@ -274,28 +286,38 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         assert self._machine is not None
         tracks = [(track.label, track.source) for track in self._session.status.tracks]
         screen = DeviceScreen(self._machine, self.now, tracks=tracks)
-        self.app.push_screen(screen, lambda name: self._choose("device", name, screen.track))
+
+        def choose(name: str | None) -> None:
+            self._choose("device", name, dict(tracks).get(screen.track, tracks[0][1]), screen.track)
+
+        self.app.push_screen(screen, choose)
 
     def action_model(self) -> None:
-        from livecap.tui.screens.model_screen import ModelScreen
+        from livecap.tui.screens.model_screen import ModelScreen, is_same_model
 
         assert self._machine is not None
-        self.app.push_screen(ModelScreen(self._machine, self.now), lambda name: self._choose("model", name))
+        model = self._session.status.model
+        screen = ModelScreen(self._machine, self.now, current=model)
+        self.app.push_screen(
+            screen, lambda name: self._choose("model", name, name if is_same_model(name or "", model) else None)
+        )
 
     def action_language(self) -> None:
-        from livecap.tui.screens.language_screen import LanguageScreen
+        from livecap.tui.screens.pick_screen import language_screen
 
         assert self._machine is not None
-        screen = LanguageScreen(self._machine.languages())
-        self.app.push_screen(screen, lambda name: self._choose("language", name))
+        language = self._session.status.forced_language or ""
+        screen = language_screen(self._machine.languages(), language)
+        self.app.push_screen(screen, lambda name: self._choose("language", name, language))
 
     def action_context(self) -> None:
         context = self.app.settings.context
-        self.ask_line.ask("context", "Names and terms to expect:", context, hint="enter save   esc cancel")
+        self.ask_line.ask("context", "Names and terms to expect:", context, hint=self.save_hint)
 
-    def _choose(self, name: str, value: str | None, track: str = "") -> None:
-        """Change a setting to what the user chose: None is no choice, "" the usual value."""
-        if value is not None:
+    def _choose(self, name: str, value: str | None, current: str | None, track: str = "") -> None:
+        """Change a setting to what the user chose: None is no choice, "" the usual value. The current value changes
+        nothing."""
+        if value not in (None, current):
             self._make_change(name, value or None, track)
 
     def _make_change(self, name: str, value: str | None, track: str = "") -> None:
@@ -303,7 +325,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         change = self._change
         assert change is not None
         what = "names and terms to expect" if name == "context" else name
-        self.tell(f"Changing the {what}{f' of {track}' if track else ''}…")
+        self._change_hint = f"Changing the {what}{f' of {track}' if track else ''}…"
+        self.tell(self._change_hint)
 
         def work() -> None:
             trouble = ""
@@ -321,7 +344,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             return
         if name == "context":
             self.app.settings = replace(self.app.settings, context=value or "")
-        self.notice_line.dismiss()
+        self.notice_line.dismiss(self._change_hint)
 
     # ---- other screens
 
@@ -344,6 +367,9 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     # ---- leaving
 
     def action_quit(self) -> None:
+        self._leave(asking=True)
+
+    def action_quit_early(self) -> None:
         self._leave(asking=True)
 
     def quit_now(self) -> None:

@@ -12,8 +12,9 @@ from textual.widgets import OptionList, ProgressBar, Static
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
 from livecap.tui.choices import Machine, ModelChoice
+from livecap.tui.screens.question_screen import QuestionScreen
 from livecap.tui.units import length_of_time, size
-from livecap.tui.widgets.choose_list import ChooseList
+from livecap.tui.widgets.choose_list import NOW, ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 
 STOP_HINT = "Press Esc to stop; you can continue later."
@@ -37,20 +38,29 @@ class ModelScreen(Screen[str | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "Choose", tooltip="Choose the highlighted model", id="model.choose"),
         Binding(
             "escape,q",
             "leave",
             "Back",
             tooltip="Go back, or stop a download; it can be continued later",
             id="model.back",
-        )
+        ),
     ]
 
-    def __init__(self, machine: Machine, now: Callable[[], float], title: str = "Choose a model") -> None:
+    def __init__(
+        self, machine: Machine, now: Callable[[], float], title: str = "Choose a model", current: str | None = None
+    ) -> None:
+        """
+        Args:
+            current: the model in use, by the name that `--model` takes or by the end of it; the list opens on it.
+        """
         super().__init__()
-        self._machine, self._now, self._title = machine, now, title
+        self._machine, self._now, self._title, self._current = machine, now, title, current
         self._models: Sequence[ModelChoice] = ()
         self._downloading: str | None = None
+        self._agreed: str | None = None
+        """The model whose download the user agreed to."""
         self._stopped = False
         self._began = self._drawn = 0.0
         self._first_bytes: int | None = None
@@ -74,25 +84,42 @@ class ModelScreen(Screen[str | None]):
     def show_models(self, models: Sequence[ModelChoice]) -> None:
         self._models = models
         choices = self.query_one(ChooseList)
-        choices.fill([(model.name, _row(model)) for model in models])
-        best = next((number for number, model in enumerate(models) if model.recommended), None)
-        if best is not None:
-            choices.highlighted = best
+        now = next((model.name for model in models if is_same_model(model.name, self._current)), None)
+        best = next((model.name for model in models if model.recommended), "")
+        choices.fill([(model.name, _row(model, model.name == now)) for model in models], now or best)
+
+    @property
+    def _chosen(self) -> ModelChoice | None:
+        name = self.query_one(ChooseList).chosen
+        return next((model for model in self._models if model.name == name), None)
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if not self._downloading and (model := self._chosen):
+            self._say(f"{model.name}: {model.about}.")
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        name = self.query_one(ChooseList).chosen
-        chosen = next((model for model in self._models if model.name == name), None)
-        if chosen is None or self._downloading:
+        self.action_choose()
+
+    def action_choose(self) -> None:
+        model = self._chosen
+        if model is None or self._downloading:
             return
-        if chosen.is_here:
-            self.dismiss(chosen.name)
-        else:
-            self._download(chosen)
+        if model.is_here:
+            self.dismiss(model.name)
+            return
+        if model.name == self._agreed:
+            self._download(model)
+            return
+        much = f", {size(model.disk_bytes)}" if model.disk_bytes else ""
+        small = "" if model.fits else " It needs more memory than this machine has."
+        question = QuestionScreen(f"Download {model.name}{much}?{small} It can be stopped and continued later.")
+        self.app.push_screen(question, lambda yes: self._download(model) if yes else None)
 
     # ---- the download
 
     def _download(self, model: ModelChoice) -> None:
-        self._downloading, self._stopped, self._first_bytes = model.name, False, None
+        self._downloading = self._agreed = model.name
+        self._stopped, self._first_bytes = False, None
         self._began = self._drawn = self._now()
         bar = self.query_one(ProgressBar)
         bar.display = True
@@ -148,13 +175,17 @@ class ModelScreen(Screen[str | None]):
             self.dismiss(None)
 
 
-def _row(model: ModelChoice) -> Text:
-    said = "recommended" if model.recommended else "" if model.fits else "too large"
+def is_same_model(name: str, current: str | None) -> bool:
+    """True if `current` is this model's name, or the last part of it."""
+    return current in (name, name.rpartition("/")[2])
+
+
+def _row(model: ModelChoice, is_now: bool) -> Text:
+    said = NOW if is_now else "recommended" if model.recommended else "" if model.fits else "too large"
     text = Text(no_wrap=True)
     text.append(f"{printable(model.name):<21}")
     text.append(f"{said:<12}", style="bold")
     text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>6}")
     text.append(f"{'' if model.memory_bytes is None else 'memory ' + size(model.memory_bytes):>14}  ")
-    text.append(f"{'downloaded' if model.is_here else '':<12}")
-    text.append(printable(model.about), style="dim")
+    text.append("downloaded" if model.is_here else "")
     return text

@@ -8,6 +8,8 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from livecap.tui.widgets.key_hints import KeyHints
+
 
 class QuestionScreen(ModalScreen[bool]):
     """Returns True for yes; every other way to close it is a no."""
@@ -20,8 +22,8 @@ class QuestionScreen(ModalScreen[bool]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes", show=False, id="yes"),
-        Binding("n,escape,q,enter", "answer(False)", "No", show=False, id="no"),
+        Binding("y", "answer(True)", "Yes", id="yes"),
+        Binding("n,escape,q,enter", "answer(False)", "No", id="no"),
         Binding("ctrl+c,ctrl+q", "answer(True)", "Yes", show=False, priority=True, id="yes-now"),
     ]
 
@@ -33,6 +35,7 @@ class QuestionScreen(ModalScreen[bool]):
         with Vertical():
             yield Static(self._question, markup=False)
             yield Static("y yes    n no", id="answers", markup=False)
+        yield KeyHints()
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)

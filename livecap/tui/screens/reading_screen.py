@@ -12,7 +12,7 @@ from livecap.tui.app import LivecapApp
 from livecap.tui.transcript.times import Times, next_times
 from livecap.tui.transcript.transcript_view import TranscriptView
 from livecap.tui.units import matches
-from livecap.tui.widgets.ask_line import AskLine
+from livecap.tui.widgets.ask_line import SAVE_HINT, AskLine
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.notice_line import NoticeLine
 
@@ -63,6 +63,16 @@ class ReadingScreen(Screen[Any]):
     def shows_bars(self) -> bool:
         """True if the terminal is tall enough for more than text and status, and the view is not compact."""
         return self.app.size.height >= MIN_HEIGHT and not self.view.compact
+
+    @property
+    def save_hint(self) -> str:
+        """The keys of a question, for terminals too small for the footer that names them."""
+        return "" if self.key_hints.display else SAVE_HINT
+
+    def key_of(self, command: str) -> str:
+        """The first key of a command, as it is shown."""
+        found = (active.binding for active in self.active_bindings.values() if active.binding.id == command)
+        return next((self.app.get_key_display(binding) for binding in found), "")
 
     def tell(self, sentence: str, severity: str = "info") -> None:
         """Show a notice at the bottom; severity is "info", "warning" or "error"."""

@@ -183,7 +183,7 @@ class SessionsScreen(Screen[Any]):
     def action_rename(self) -> None:
         if name := self._chosen:
             title = next((session.title for session in self._sessions if session.name == name), "")
-            self._ask_line.ask("name", "Title:", title, hint="enter save   esc cancel")
+            self._ask_line.ask("name", "Title:", title)
 
     def _rename(self, title: str) -> None:
         name = self._chosen

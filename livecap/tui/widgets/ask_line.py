@@ -1,8 +1,10 @@
 """AskLine: one line in which the user types: a search text, a note, names to expect, a title."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -10,10 +12,18 @@ from textual.widgets import Input, Static
 from livecap.text.safety import printable
 
 Purpose = Literal["search", "note", "context", "name"]
+SEARCH_KEYS = {"enter": "Go to results", "escape": "Close"}
+SAVE_KEYS = {"enter": "Save", "escape": "Cancel"}
+SAVE_HINT = "enter save   esc cancel"
 
 
 class CleanInput(Input):
     """An input whose value is printable, also after a paste: control sequences never get in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Choose", id="submit")]
+
+    answers: Mapping[str, str] = {}
+    """Key to what it does, for the footer; empty if the keys are those of the screen."""
 
     def validate_value(self, value: str) -> str:
         """Called by Textual before a new value is set."""
@@ -58,11 +68,12 @@ class AskLine(Horizontal):
         yield Static(id="ask-hint", markup=False)
 
     def ask(self, purpose: Purpose, label: str, text: str = "", hint: str = "") -> None:
-        """Show the line with `text` in it, and focus it."""
+        """Show the line with `text` in it, and focus it. Without a footer, a `hint` has to name the keys."""
         self.purpose = purpose
         self.query_one("#ask-label", Static).update(label)
         self.hint(hint)
-        box = self.query_one(Input)
+        box = self.query_one(CleanInput)
+        box.answers = SEARCH_KEYS if purpose == "search" else SAVE_KEYS
         with self.prevent(Input.Changed):
             box.value = text
         box.cursor_position = len(text)

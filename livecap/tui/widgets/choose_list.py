@@ -10,10 +10,12 @@ from textual.widgets.option_list import Option
 
 MARK = "▸ "
 """Before the highlighted row: colour is never the only sign."""
+NOW = "● now"
+"""Beside the row that is in use."""
 
 
-class ChooseList(OptionList):
-    """Rows are plain text without markup, never wrapped. The keys j and k move too."""
+class ChooseList(OptionList, inherit_bindings=False):
+    """Rows are plain text without markup, never wrapped. The screen binds Enter, so that its footer can name it."""
 
     DEFAULT_CSS = """
     ChooseList {
@@ -26,8 +28,12 @@ class ChooseList(OptionList):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
+        Binding("down,j", "cursor_down", "Down", show=False),
+        Binding("up,k", "cursor_up", "Up", show=False),
+        Binding("home", "first", "First", show=False),
+        Binding("end", "last", "Last", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
     ]
 
     def __init__(self, id: str | None = None) -> None:
@@ -35,25 +41,36 @@ class ChooseList(OptionList):
         self._rows: list[tuple[str, Text]] = []
         self._marked: int | None = None
 
-    def fill(self, rows: Sequence[tuple[str, Text]]) -> None:
-        """Replace all rows. Keeps the highlighted row if it is still there.
+    def fill(self, rows: Sequence[tuple[str, Text]], start: str | None = None) -> None:
+        """Replace all rows.
 
         Args:
             rows: (identifier, text) of each.
+            start: the row to highlight, or the first one if it is not there; None keeps the highlighted one.
         """
-        before = self.chosen
+        wanted = self.chosen if start is None else start
         self.clear_options()
         self._rows, self._marked = list(rows), None
         self.add_options([Option(_row(text, False)) for _, text in rows])
         names = [name for name, _ in rows]
         if rows:
-            self.highlighted = names.index(before) if before in names else 0
+            self.highlighted = names.index(wanted) if wanted in names else 0
 
     @property
     def chosen(self) -> str | None:
         """The identifier of the highlighted row; None without rows."""
         at = self.highlighted
         return self._rows[at][0] if at is not None and at < len(self._rows) else None
+
+    def action_cursor_up(self) -> None:
+        """Go up, but not from the first row to the last."""
+        if self.highlighted != 0:
+            super().action_cursor_up()
+
+    def action_cursor_down(self) -> None:
+        """Go down, but not from the last row to the first."""
+        if self.highlighted != self.option_count - 1:
+            super().action_cursor_down()
 
     def watch_highlighted(self, highlighted: int | None) -> None:
         super().watch_highlighted(highlighted)

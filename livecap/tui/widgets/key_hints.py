@@ -1,14 +1,18 @@
 """KeyHints: the last row, with the most important keys of the moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.events import Click
+from textual.keys import format_key
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
+
+from livecap.tui.keys import is_typed
+from livecap.tui.widgets.ask_line import CleanInput
 
 BETWEEN = "  "
 
@@ -28,7 +32,8 @@ class Hint:
 
 
 class KeyHints(Widget):
-    """`space Pause  m Mark  / Search`, as many as fit; a click on one presses its key.
+    """`space Pause  m Mark  / Search`, as many as fit; a click on one presses its key. While a text is typed, only keys
+    that write nothing.
 
     One widget, redrawn only when its text changes: Textual's Footer makes a new widget for each key whenever the focus
     moves, which takes longer than everything else that a key press causes.
@@ -52,8 +57,13 @@ class KeyHints(Widget):
         if screen is not self.screen:
             return
         hints: dict[str, Hint] = {}
+        box = screen.focused if isinstance(screen.focused, CleanInput) else None
+        if box is not None and box.answers:
+            hints = {label: Hint(key, format_key(key), label) for key, label in box.answers.items()}
         for active in screen.active_bindings.values():
             binding = active.binding
+            if box is not None and (is_typed(binding.key) or box.answers):
+                binding = replace(binding, show=binding.id == "help" and not is_typed(binding.key), key_display=None)
             if binding.show and active.enabled:
                 shown = self.app.get_key_display(binding)
                 hints.setdefault(binding.action, Hint(binding.key, shown, binding.description))

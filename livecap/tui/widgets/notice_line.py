@@ -54,8 +54,10 @@ class NoticeLine(Widget):
         if self.sentence and now >= self._leaves_at:
             self.dismiss()
 
-    def dismiss(self) -> None:
-        self.sentence = ""
+    def dismiss(self, sentence: str | None = None) -> None:
+        """Hide the sentence; if one is given, only that one."""
+        if sentence in (None, self.sentence):
+            self.sentence = ""
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:
         return min(MAX_ROWS, self._paragraph(width).height)
