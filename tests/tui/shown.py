@@ -5,7 +5,7 @@ import time
 
 from textual import events
 
-WAIT_SECONDS = 6
+WAIT_SECONDS = 60
 ROUNDS = 4
 """A key causes a message, which causes another; after this many rounds all are handled and drawn."""
 

@@ -1,9 +1,12 @@
 """The screens of past sessions: list, search, read, play, export, rename, delete."""
 
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import pytest
 
+from livecap.archive.log import SessionLog
+from livecap.transcript import SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedMachine
@@ -150,3 +153,35 @@ async def test_it_works_in_any_size(browse, size):
     async with browse() as shown:
         await shown.pilot.resize_terminal(*size)
         await shown.press("down", "enter", "up", "q", "e", "escape")
+
+
+async def test_a_session_that_another_livecap_writes_is_marked(tmp_path):
+    log = SessionLog(tmp_path, datetime(2021, 1, 1, 9))
+    log.append(SessionStarted(log.session, "Yeti", "tiny", "2021-01-01T09:00:00.000+01:00", True, None, "0"), 0.0)
+    log.append(UtteranceEnded("", 0, "words so far", 0, 16_000, "English"), 1.0)
+    try:
+        async with LivecapApp(SessionsScreen(tmp_path, lambda: 0.0)).run_test(size=(60, 15)) as pilot:
+            shown = Shown(pilot.app, pilot)
+            await shown.shows("● recording  words so far")
+            assert "no end" not in shown.text
+    finally:
+        log.close()
+
+
+async def test_a_narrow_list_leaves_out_the_size_before_the_text(browse):
+    async with browse(size=(60, 15)) as shown:
+        [row] = [line for line in shown.lines if "Interview" in line]
+        assert "10 min" in row and "kB" not in row and "Interview notes, secon" in row
+        await shown.pilot.resize_terminal(100, 28)
+        await shown.shows("kB")
+
+
+async def test_the_footer_names_enter_and_a_question_leaves_the_list_visible(browse):
+    async with browse() as shown:
+        await shown.shows("⏎ Open  / Search  e Export  r Rename  del Delete  esc Back")
+        await shown.press("down", "delete")
+        await shown.shows("y Yes  n No", "▸ 2020-03-05")
+        await shown.press("n", "e")
+        await shown.shows("Export the session as", "⏎ Export", "▸ 2020-03-05")
+        await shown.press("escape", "enter")
+        await shown.shows("She built the pump")

@@ -25,6 +25,7 @@ from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.notice_line import NoticeLine
 
+MIN_WIDTH_FOR_SIZE = 80
 HITS = 200
 """A search shows the newest matches, at most this many."""
 TYPING_SECONDS = 0.15
@@ -73,6 +74,15 @@ class SessionsScreen(Screen[Any]):
         self.action_refresh_list()
         self.set_interval(1.0, lambda: self._notice.tick(self._now()))
 
+    @property
+    def _wide(self) -> bool:
+        """There is space for the size of a session beside its text."""
+        return self.app.size.width >= MIN_WIDTH_FOR_SIZE
+
+    def on_resize(self) -> None:
+        if self._sessions and not self._query:
+            self.show_sessions(self._sessions)
+
     def tell(self, sentence: str, severity: str = "info") -> None:
         self._notice.show(sentence, severity, self._now())
 
@@ -102,7 +112,7 @@ class SessionsScreen(Screen[Any]):
         empty = "No sessions yet. Each run of livecap adds one."
         self.query_one("#title", Static).update(f"{count}, {hours}" if sessions else empty)
         today = date.today()
-        self._list.fill([(session.name, _session_row(session, today)) for session in sessions])
+        self._list.fill([(session.name, _session_row(session, today, self._wide)) for session in sessions])
 
     def show_hits(self, hits: Sequence[Hit]) -> None:
         """Show matching utterances below their sessions."""
@@ -115,7 +125,7 @@ class SessionsScreen(Screen[Any]):
         for name, found in by_session.items():
             if name in known:
                 self._names[name] = name
-                rows.append((name, _session_row(known[name], date.today(), len(found))))
+                rows.append((name, _session_row(known[name], date.today(), self._wide, len(found))))
             for hit in sorted(found, key=lambda hit: hit.start_sample):
                 row = f"{name}\n{hit.track}\n{hit.utterance}"
                 self._hits[row], self._names[row] = hit, name
@@ -230,18 +240,21 @@ class SessionsScreen(Screen[Any]):
             self.app.exit("finished")
 
 
-def _session_row(session: SessionSummary, today: date, n_hits: int = 0) -> Text:
+def _session_row(session: SessionSummary, today: date, wide: bool, n_hits: int = 0) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{_day(session, today):<17}")
     text.append(f"{length_of_time(session.seconds):>10}  ", style="dim")
-    text.append(f"{size(session.n_bytes):>8}  ", style="dim")
+    if wide:
+        text.append(f"{size(session.n_bytes):>8}  ", style="dim")
+    if session.running:
+        text.append("● recording  ", style="bold")
+    elif not session.ended:
+        text.append("no end  ", style="bold")
     if n_hits:
         text.append(f"{matches(n_hits)}  ", style="bold")
     if session.title:
         text.append(printable(session.title) + "  ", style="bold")
     text.append(printable(session.first_words) or "(nothing was said)", style="" if not session.title else "dim")
-    if not session.ended:
-        text.append("  no end", style="bold")
     return text
 
 
