@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,7 +15,7 @@ from textual.widgets import Static
 from livecap.tui.keys import GROUPS
 from livecap.tui.widgets.key_hints import KeyHints
 
-KEYS_WIDTH = 14
+KEYS_WIDTH = 12
 MIN_WIDTH_FOR_COLUMNS = 110
 MOST_AT_LEFT = 0.6
 """The share of the rows that the left column may take."""
@@ -61,18 +63,18 @@ class HelpScreen(ModalScreen[None]):
     def on_resize(self) -> None:
         """Lay out the groups: in two columns of about the same height where the terminal is wide enough."""
         wide = self.app.size.width >= MIN_WIDTH_FOR_COLUMNS
-        blocks, left, right = self._blocks(), Text(), Text()
-        n_rows = sum(map(_n_rows, blocks))
-        for block in blocks:
-            fits = not wide or not left or _n_rows(left) + _n_rows(block) <= n_rows * MOST_AT_LEFT
-            (left if fits and not right else right).append_text(block)
+        left: list[Block] = []
+        right = self._blocks()
+        most = sum(map(_n_rows, right)) * (MOST_AT_LEFT if wide else 1)
+        while right and sum(map(_n_rows, [*left, right[0]])) <= most:
+            left.append(right.pop(0))
         self.query_one(VerticalScroll).styles.width = 116 if wide else 76
-        self.query_one("#left", Static).update(left)
-        self.query_one("#right", Static).update(right)
+        self.query_one("#left", Static).update(Group(*map(_drawn, left)))
+        self.query_one("#right", Static).update(Group(*map(_drawn, right)))
         self.query_one("#right").display = wide
 
-    def _blocks(self) -> list[Text]:
-        """A heading with its keys, for each group that has any."""
+    def _blocks(self) -> "list[Block]":
+        """The groups that have any keys."""
         keys: dict[str, list[str]] = {}
         about: dict[str, str] = {}
         for active in self._screen_below.active_bindings.values():
@@ -82,11 +84,11 @@ class HelpScreen(ModalScreen[None]):
                 about[binding.id] = str(binding.tooltip or binding.description)
         grouped = {name for names in GROUPS.values() for name in names}
         groups = {"This screen": [name for name in about if name not in grouped], **GROUPS}
-        rows = {
-            title: [(" ".join(dict.fromkeys(keys[name])), about[name]) for name in names if name in about]
-            for title, names in groups.items()
-        }
-        return [_block(title, found) for title, found in [*rows.items(), ("Mouse", MOUSE)] if found]
+        blocks: list[Block] = []
+        for title, names in groups.items():
+            rows = [(" ".join(dict.fromkeys(keys[name])), about[name]) for name in names if name in about]
+            blocks += [(title, rows)] if rows else []
+        return [*blocks, ("Mouse", MOUSE)]
 
     def action_scroll(self, step: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=step, animate=False)
@@ -95,14 +97,19 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss(None)
 
 
-def _n_rows(text: Text) -> int:
-    return text.plain.count("\n")
+Block = tuple[str, Sequence[tuple[str, str]]]
+"""A heading, and (keys, what they do) of each command."""
 
 
-def _block(title: str, rows: Sequence[tuple[str, str]]) -> Text:
-    text = Text(f"\n{title}\n")
-    text.stylize("bold")
+def _n_rows(block: Block) -> int:
+    return len(block[1]) + 2
+
+
+def _drawn(block: Block) -> Group:
+    title, rows = block
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right", width=KEYS_WIDTH, style="bold", no_wrap=True)
+    table.add_column()
     for keys, sentence in rows:
-        row = Text(f"{keys:>{KEYS_WIDTH}}", style="bold")
-        text.append_text(row).append(f"  {sentence}\n", style="not bold")
-    return text
+        table.add_row(keys, sentence)
+    return Group(Text(f"\n{title}", style="bold"), table)
