@@ -137,6 +137,7 @@ async def test_text_of_old_sessions(tmp_path_factory, texts):
     ]
 
     async def act(shown):
+        await shown.shows("No sessions yet")  # the folder is empty; after it was read, nothing replaces the list
         screen.show_sessions(sessions)
         for _ in texts:
             await shown.press("r", "escape", "down")
