@@ -132,7 +132,9 @@ async def test_text_of_old_sessions(tmp_path_factory, texts):
     screen = SessionsScreen(tmp_path_factory.mktemp("s"), lambda: 0.0)
     moment = datetime.fromisoformat(STARTED)
     sessions = [
-        SessionSummary("s" + name, text, moment, name, name, True, 3.0, 1, text, (name,), (text,), False, 12, True, True)
+        SessionSummary(
+            "s" + name, text, moment, name, name, True, 3.0, 1, text, (name,), (text,), False, 12, True, True
+        )
         for text, name in texts
     ]
 
