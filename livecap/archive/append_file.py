@@ -1,6 +1,10 @@
-"""AppendFile: a file that only grows. Data stays in memory until it is on disk, and is written again after errors."""
+"""AppendFile: a file that only grows. Data stays in memory until it is on disk, and is written again after errors.
+
+Other programs may delete, replace or shorten the file while it is open here; what was in it is then written again.
+"""
 
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -9,10 +13,12 @@ from livecap.archive.disk import Disk
 
 COPY_BYTES = 1 << 20
 """Bytes per read when a deleted file is copied to a new one."""
+REMEMBERED_BYTES = 4 << 20
+"""Bytes at the end of the file that are also kept in memory, hours of a log, in case that the file is shortened."""
 
 
 class AppendFile:
-    """Any thread may `add`; one thread calls `write`, another `sync` and `restore`."""
+    """Any thread may `add`; one thread calls `write`, another the rest."""
 
     def __init__(self, disk: Disk, path: Path, reopen: bool = False) -> None:
         """Create the file, or with `reopen` go on with an existing one.
@@ -26,8 +32,19 @@ class AppendFile:
         """Items that are not written yet."""
         self._unsynced: deque[bytes] = deque()
         """Items that were written since the last successful sync."""
+        self._first = b""
+        """The first item, unless the file was reopened."""
+        self._recent: deque[bytes] = deque()
+        """The end of what was written: at least REMEMBERED_BYTES if there was as much."""
+        self._n_recent = 0
+        """Bytes in `_recent`."""
+        self._is_given_up = False
+        self.n_cuts = 0
+        """How often the file was found shortened."""
+        self.n_lost = 0
+        """Bytes that were cut off and are not known any more."""
         self._items = Lock()
-        """Guards the two queues."""
+        """Guards the queues."""
         self._writing = Lock()
         """Held while the descriptor is written to or replaced."""
         self._descriptor = disk.reopen(path) if reopen else disk.create(path)
@@ -53,7 +70,9 @@ class AppendFile:
     def add(self, item: bytes) -> None:
         """Queue whole lines, to be written after those added before."""
         with self._items:
-            self._waiting.append(item)
+            if not self._is_given_up:
+                self._first = self._first or item
+                self._waiting.append(item)
 
     def write(self) -> None:
         """Hand all waiting items to the operating system.
@@ -63,14 +82,20 @@ class AppendFile:
         """
         while True:
             with self._writing:
+                self._find_cut()
                 if not self._waiting:
                     return
                 self._write_one(self._waiting[0])
                 with self._items:
-                    self._unsynced.append(self._waiting.popleft())
+                    item = self._waiting.popleft()
+                    self._unsynced.append(item)
+                    self._recent.append(item)
+                    self._n_recent += len(item)
+                    while self._n_recent - len(self._recent[0]) >= REMEMBERED_BYTES:
+                        self._n_recent -= len(self._recent.popleft())
 
     def _write_one(self, item: bytes) -> None:
-        was_torn = self._torn
+        was_torn, before = self._torn, self._disk.size(self._descriptor)
         data = b"\n" + item if was_torn else item
         rest = data
         try:
@@ -80,11 +105,34 @@ class AppendFile:
             if len(rest) < len(data):
                 self._torn = True
                 with suppress(OSError):  # if it fails, the next item begins with a line end
-                    self._disk.truncate(self._descriptor, self._size)
+                    self._disk.truncate(self._descriptor, before)
                     self._torn = was_torn
             raise
         self._torn = False
-        self._size += len(data)
+        self._size = before + len(data)
+
+    def find_cut(self) -> None:
+        """Queue the end of the file again if another program cut it off.
+
+        Raises:
+            OSError: the file's size is not known.
+        """
+        with self._writing:
+            self._find_cut()
+
+    def _find_cut(self) -> None:
+        size = self._disk.size(self._descriptor)
+        n_missing = self._size - size
+        if n_missing <= 0:
+            return
+        with self._items:
+            recent = b"".join(self._recent)
+            kept, end = recent[: max(0, len(recent) - n_missing)], recent[-n_missing:]
+            self._recent, self._n_recent, self._size = deque([kept]), len(kept), size
+            self._waiting.appendleft(end)
+            self.n_cuts += 1
+            self.n_lost += n_missing - len(end)
+            self._torn = n_missing > len(end)
 
     def sync(self, full: bool) -> None:
         """Wait until everything written is on the disk; `full` as in `Disk.sync`.
@@ -105,31 +153,73 @@ class AppendFile:
                 self._unsynced.popleft()
 
     def is_removed(self) -> bool:
-        """True if the file was deleted while it is open here."""
-        return self._disk.is_removed(self._descriptor)
+        """True if the file is not at its path any more: deleted, renamed, or replaced by another one."""
+        return not self._is_given_up and not self._disk.is_at(self._descriptor, self.path)
 
-    def restore(self) -> None:
-        """Create a deleted file again, with everything that was in it.
+    def place(self) -> Path | None:
+        """Where the file is now, if it still has a name and the system tells it."""
+        return self._disk.path_of(self._descriptor)
+
+    def restore(self, path: Path, disk: Disk | None = None) -> None:
+        """Go on in a new file with everything that was in the old one.
+
+        Args:
+            disk: of the new file; None for the same.
 
         Raises:
             OSError: that is not possible now.
         """
+        disk = disk or self._disk
         with self._writing:
-            descriptor = self._disk.create(self.path)
+            descriptor, size = disk.create(path), 0
             try:
-                offset = 0
-                while data := self._disk.read(self._descriptor, COPY_BYTES, offset):
-                    offset += len(data)
+                for data in self._content():
+                    size += len(data)
                     while data:
-                        data = data[self._disk.write(descriptor, data) :]
-                self._disk.sync(descriptor, full=False)
-                self._disk.sync_folder(self.path.parent)
+                        data = data[disk.write(descriptor, data) :]
+                disk.sync(descriptor, full=False)
+                disk.sync_folder(path.parent)
             except OSError:
-                self.path.unlink(missing_ok=True)
-                self._disk.close(descriptor)
+                path.unlink(missing_ok=True)
+                disk.close(descriptor)
                 raise
-            old, self._descriptor = self._descriptor, descriptor
+            self._disk.close(self._descriptor)
+            self._disk, self._descriptor, self._size, self.path = disk, descriptor, size, path
+
+    def _content(self) -> Iterator[bytes]:
+        """What was written; what memory has of it if the file cannot be read."""
+        offset = 0
+        try:
+            while data := self._disk.read(self._descriptor, COPY_BYTES, offset):
+                offset += len(data)
+                yield data
+        except OSError:
+            with self._items:
+                yield b"\n" * bool(offset) + b"".join((self._first, *self._recent))
+
+    def remembered(self) -> bytes:
+        """The first item, the last ones that were written, and those that wait; some twice."""
+        with self._items:
+            return b"".join((self._first, *self._recent, *self._waiting))
+
+    def adopt(self) -> None:
+        """Go on in the file that somebody else put in the place of this one.
+
+        Raises:
+            OSError: it is not a regular file, or cannot be written.
+        """
+        with self._writing:
+            descriptor = self._disk.reopen(self.path)
+            old, self._descriptor, self._size = self._descriptor, descriptor, self._disk.size(descriptor)
+            self._torn = self._ends_torn()
             self._disk.close(old)
+
+    def give_up(self) -> None:
+        """Write nothing any more."""
+        with self._items:
+            self._is_given_up = True
+            self._waiting.clear()
+            self._unsynced.clear()
 
     def unwritten(self) -> bytes:
         """Everything that is not known to be on the disk."""

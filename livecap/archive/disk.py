@@ -4,12 +4,15 @@ only."""
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from livecap.files import make_folder
 
 FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 """F_FULLFSYNC, on macOS only: fsync leaves data in the drive's own cache there."""
+GET_PATH: int | None = getattr(fcntl, "F_GETPATH", None)
+"""F_GETPATH, on macOS only; Linux has /proc instead."""
 NO_FULL_SYNC = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
 """Errors by which network drives and foreign file systems say that they do not have F_FULLFSYNC."""
 
@@ -29,8 +32,12 @@ class Disk:
         return os.open(path, flags, 0o600)
 
     def reopen(self, path: Path) -> int:
-        """A descriptor of an existing file to append to. A link is an error."""
-        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        """A descriptor of an existing regular file to append to. Anything else, also a link, is an error."""
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return descriptor
 
     def size(self, descriptor: int) -> int:
         return os.fstat(descriptor).st_size
@@ -64,9 +71,21 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def is_removed(self, descriptor: int) -> bool:
-        """True if an open file was deleted: what is written to it will be lost."""
-        return os.fstat(descriptor).st_nlink == 0
+    def is_at(self, descriptor: int, path: Path) -> bool:
+        """True if an open file has this name; otherwise it was deleted, renamed or replaced."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def path_of(self, descriptor: int) -> Path | None:
+        """Where an open file is now; None if it was deleted, or if the system does not say."""
+        if os.fstat(descriptor).st_nlink == 0:
+            return None
+        if GET_PATH is not None:
+            return Path(os.fsdecode(fcntl.fcntl(descriptor, GET_PATH, bytes(1024)).rstrip(b"\0")))
+        link = f"/proc/self/fd/{descriptor}"
+        return Path(os.readlink(link)) if os.path.islink(link) else None
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)

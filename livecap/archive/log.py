@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import mkdtemp
 
 from livecap.archive.append_file import AppendFile
 from livecap.archive.clock import SessionClock
@@ -37,7 +39,8 @@ END_SECONDS = 2.0
 """Longest time that `close` waits for a disk with an error."""
 
 OnTrouble = Callable[[str | None], None]
-"""Called with one sentence when the log cannot be written, and with None when it is complete again."""
+"""Called with a message for the user when something happens to the log, and with None when it can be written again and
+is complete."""
 
 
 class SessionLog:
@@ -111,6 +114,9 @@ class SessionLog:
         self._hangs = False
         """No line has been written since one took longer than PATIENCE_SECONDS."""
         self._told: str | None = None
+        self._n_cuts_told = 0
+        self._cut_told: str | None = None
+        """The sentence about facts that another program cut out of the log, if they are lost."""
         self._full_wanted = n_facts
         """Number of facts that a full sync must cover."""
         self._full_synced = n_facts
@@ -131,6 +137,10 @@ class SessionLog:
     def session(self) -> str:
         """The session's name, which is the name of its folder."""
         return self.folder.name
+
+    @property
+    def _files(self) -> tuple[AppendFile, AppendFile]:
+        return self._events, self._transcript
 
     def append(self, event: SessionEvent, wall_seconds: float) -> None:
         """Append a fact. Returns when the operating system has it, so that killing this process cannot lose it; with a
@@ -184,15 +194,32 @@ class SessionLog:
             self._changed.notify_all()
         for thread in (self._writer, self._keeper):
             thread.join(END_SECONDS)  # with a disk that hangs they never end
-        rest, trouble = self._events.unwritten(), self.trouble
         if self._writer.is_alive() or self._keeper.is_alive():
-            raise LogError(f"The disk of {self.folder} does not respond. The end of the session may be missing there.")
-        for file in (self._events, self._transcript):
+            place = _saved_elsewhere(self.session, self._events.remembered())
+            raise LogError(f"The disk of {self.folder} does not respond. {place}")
+        self._heal()  # other programs may have changed something since the last time
+        self._sync()
+        trouble = self._rescue(self.trouble) if self.trouble else self._cut_told
+        for file in self._files:
             file.close()
-        if rest:
-            raise LogError(f"{trouble or 'The session log could not be written.'} {_rescue(self.session, rest)}")
         if self._ended and (self._to_finish or self._clock and self._clock.shift_seconds):
-            finish_transcript(self.folder)
+            with suppress(LogError) if trouble else nullcontext():
+                finish_transcript(self.folder)
+        if trouble:
+            raise LogError(trouble)
+
+    def _rescue(self, trouble: str) -> str:
+        """Save the session in the system's temporary folder, since its own cannot be written; a sentence for the
+        user."""
+        try:
+            self._relocate(None)
+            self._try_to_write()
+            self._sync()
+            if self.trouble:
+                raise OSError(self.trouble)
+        except OSError:
+            return f"{trouble} {_saved_elsewhere(self.session, self._events.unwritten())}"
+        return f"{trouble} The whole session is in {self.folder}."
 
     # ---- writer thread
 
@@ -237,20 +264,94 @@ class SessionLog:
             self._tell()
 
     def _heal(self) -> None:
-        """Create deleted files again, and try to write what waits."""
+        """Undo what other programs did to the files, and try to write what waits."""
         try:
-            for file in (self._events, self._transcript):
-                if file.is_removed():
-                    self._set_trouble(f"The session's folder {self.folder} was removed. Its text is kept in memory.")
-                    self._tell()
-                    make_folder(self.folder)
-                    file.restore()
-                    lock(self._events.descriptor)
+            place = self._events.place()
+            if place is not None and place.name == EVENTS and self._events.is_removed():
+                self._move_to(place.parent)  # somebody renamed the folder
+            for file in self._files:
+                file.find_cut()
+            if self._events.is_removed():
+                self._restore()
+            if self._transcript.is_removed():
+                self._restore_transcript()
         except OSError as error:
             self._set_trouble(str(_unwritable(self.folder, error)))
             return
-        if self.trouble:
+        self._report_cut()
+        if self.trouble or self._closed and self._waits:
             self._try_to_write()
+
+    def _restore(self) -> None:
+        self._set_trouble(f"The session log {self.folder / EVENTS} was removed.")
+        self._tell()
+        try:
+            if self.folder.is_symlink():
+                raise FileExistsError
+            make_folder(self.folder)
+            self._events.restore(self.folder / EVENTS)
+        except (FileExistsError, NotADirectoryError):  # something else has its place
+            self._relocate(self.folder.parent, None)
+        lock(self._events.descriptor)
+
+    def _restore_transcript(self) -> None:
+        self._to_finish = True
+        try:
+            self._transcript.restore(self._transcript.path)
+        except FileExistsError:
+            try:
+                self._transcript.adopt()  # an editor saved a copy
+            except OSError:
+                self._transcript.give_up()  # it is made from the log at the end
+
+    def _relocate(self, *parents: Path | None) -> None:
+        """Go on in a new folder in the first of these that can be written, with everything that was written so far.
+
+        Args:
+            parents: None is a new folder in the system's temporary folder.
+
+        Raises:
+            OSError: none of them can be written.
+        """
+        for parent in parents:
+            with suppress(OSError, LogError):
+                self._copy_to(parent or Path(mkdtemp(prefix="livecap-")), Disk() if parent is None else self._disk)
+                return
+        raise OSError("another file has its place, and no other folder can be written")
+
+    def _copy_to(self, parent: Path, disk: Disk) -> None:
+        folder = _new_folder(disk, parent, self.folder.name)
+        try:
+            self._events.restore(folder / EVENTS, disk)
+        except OSError:
+            folder.rmdir()
+            raise
+        finally:
+            with suppress(OSError):
+                parent.rmdir()  # a temporary one that stayed empty
+        lock(self._events.descriptor)
+        try:
+            self._transcript.restore(folder / TRANSCRIPT, disk)
+        except OSError:
+            self._transcript.give_up()
+        self._move_to(folder)
+
+    def _move_to(self, folder: Path) -> None:
+        self._on_trouble(f"The session's folder {self.folder} was moved or replaced. The session goes on in {folder}.")
+        self.folder = folder
+        self._to_finish = True
+        for file in self._files:
+            file.path = folder / file.path.name
+
+    def _report_cut(self) -> None:
+        """Tell the user that another program made the log shorter, and whether facts are lost by that."""
+        self._to_finish |= self._transcript.n_cuts > 0
+        if self._events.n_lost and not self._cut_told:
+            self._cut_told = f"Another program cut facts out of the session log {self.folder / EVENTS}; they are lost."
+            self._on_trouble(self._cut_told)
+        elif self._events.n_cuts > self._n_cuts_told:
+            self._on_trouble(f"Another program cut off the end of {self.folder / EVENTS}. It was written again.")
+        self._n_cuts_told = self._events.n_cuts
 
     def _sync(self) -> None:
         if self.trouble or not self._is_dirty:
@@ -258,7 +359,7 @@ class SessionLog:
         n_written = self._n_written  # before the sync, which may miss what is written meanwhile
         full = self._full_is_due or time.monotonic() - self._last_full_sync >= FULL_SYNC_SECONDS
         try:
-            for file in (self._events, self._transcript):
+            for file in self._files:
                 file.sync(full)
         except OSError as error:
             self._set_trouble(str(_unwritable(self.folder, error)))
@@ -272,7 +373,7 @@ class SessionLog:
         trouble = self.trouble
         if (trouble is None) != (self._told is None):
             self._told = trouble
-            self._on_trouble(trouble)
+            self._on_trouble(trouble and f"{trouble} Everything that is said is kept in memory until then.")
 
     def _set_trouble(self, trouble: str) -> None:
         with self._changed:
@@ -324,18 +425,17 @@ def _new_folder(disk: Disk, parent: Path, name: str) -> Path:
     raise LogError(f"Cannot start a session in {parent}: 1000 sessions have started in this second. Try again.")
 
 
-def _rescue(session: str, rest: bytes) -> str:
+def _saved_elsewhere(session: str, facts: bytes) -> str:
     """Save facts in the system's temporary folder when their own disk failed; returns a sentence for the user."""
-    import tempfile
-
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f"livecap-{session}-"))
+        folder = Path(mkdtemp(prefix="livecap-")) / session
+        folder.mkdir(mode=0o700)
         with open(os.open(folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(rest)
+            file.write(facts)
     except OSError:
-        say_lines(rest.decode(), file=sys.stderr)
+        say_lines(facts.decode(), file=sys.stderr)
         return "The missing facts were printed to standard error instead."
-    return f"The missing facts are in {folder / EVENTS}."
+    return f"The facts that memory has are in {folder / EVENTS}."
 
 
 def _unwritable(path: Path, error: OSError) -> LogError:

@@ -22,10 +22,7 @@ class Notices:
 
     def on_log_trouble(self, trouble: str | None) -> None:
         """For `SessionLog`."""
-        if trouble:
-            self(f"{trouble} Everything that is said is kept in memory until then.")
-        else:
-            self("The session log can be written again, and nothing is missing from it.")
+        self(trouble or "The session log can be written again, and nothing is missing from it.")
 
     def deliver_to(self, receiver: Callable[[str, str], None]) -> None:
         """Pass on what waits, and from now on every message at once."""

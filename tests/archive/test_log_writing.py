@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -169,11 +170,166 @@ def test_what_a_full_disk_did_not_take_is_saved_elsewhere(tmp_path: Path, monkey
     disk.write_limit = 0
     log.append(AudioGap("", 0, 1), 1.0)
     assert troubles.wait()
-    with pytest.raises(LogError, match="No space left.*are in"):
+    log.append(SessionEnded(1, "stopped"), 2.0)
+    with pytest.raises(LogError, match="No space left.*The whole session is in"):
         log.close()
-    [rescued] = tmp_path.glob(f"livecap-*/{EVENTS}")
-    assert b'"audio_gap"' in rescued.read_bytes()
+    [rescued] = tmp_path.glob(f"livecap-*/*/{EVENTS}")
+    assert rescued.parent == log.folder and RecordedSession(log.folder).started.session == log.session
+    assert events_of(log.folder) == ([*gaps(0, 1), SessionEnded(1, "stopped")], [])
+    assert "sound lost" in (log.folder / TRANSCRIPT).read_text()
     assert rescued.stat().st_mode & 0o777 == 0o600 and rescued.parent.stat().st_mode & 0o777 == 0o700
+
+
+def replaced_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("mine")
+
+
+def replaced_by_a_link(folder: Path) -> None:
+    shutil.rmtree(folder)
+    (folder.parent.parent / "victim").mkdir()
+    folder.symlink_to(folder.parent.parent / "victim")
+
+
+def replaced_by_another_log(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    (folder / EVENTS).write_text("mine")
+
+
+def parent_replaced_by_a_file(folder: Path) -> None:
+    shutil.rmtree(folder.parent)
+    folder.parent.write_text("mine")
+
+
+def log_renamed(folder: Path) -> None:
+    (folder / EVENTS).rename(folder / "old")
+
+
+def log_renamed_and_replaced(folder: Path) -> None:
+    log_renamed(folder)
+    (folder / EVENTS).write_text("mine")
+
+
+def folder_renamed(folder: Path) -> None:
+    folder.rename(folder.parent / "renamed")
+
+
+def folder_renamed_and_replaced(folder: Path) -> None:
+    folder_renamed(folder)
+    replaced = folder.parent / folder.name
+    replaced.mkdir()
+    (replaced / EVENTS).write_text("mine")
+
+
+REPLACEMENTS = [
+    shutil.rmtree, replaced_by_a_file, replaced_by_a_link, replaced_by_another_log, parent_replaced_by_a_file,
+    log_renamed, log_renamed_and_replaced, folder_renamed, folder_renamed_and_replaced,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at the end", "before more is said"])
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_every_fact_is_in_the_folder_that_the_log_names_whatever_happens_to_it(
+    replace: Callable[[Path], object], at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    log, troubles = begin(tmp_path / "sessions")
+    first, facts = log.folder, [*said(["Good morning.", "And good night."])]
+    for fact in facts[:3]:
+        log.append(fact, 1.0)
+    assert log.flush(PATIENCE)
+    replace(first)
+    if not at_once:
+        eventually(lambda: troubles.reports)
+    for fact in (*facts[3:], SessionEnded(9, "stopped")):
+        log.append(fact, 2.0)
+    log.close()
+    assert events_of(log.folder) == ([*facts, SessionEnded(9, "stopped")], [])
+    assert not RecordedSession(log.folder).damages
+    text = (log.folder / TRANSCRIPT).read_text()
+    assert "Good morning." in text and "And good night." in text
+    mine = [path.read_text() for path in (first.parent, first, first / EVENTS) if path.is_file()]
+    assert log.folder == first or mine in ([], ["mine"]), "what others put there stays"
+    assert not any((tmp_path / "victim").glob("*"))
+    told = " ".join(filter(None, troubles.reports))
+    assert log.folder == first or str(log.folder) in told
+
+
+@pytest.mark.parametrize("replaced", ["by a copy", "by a folder", "by a link", "deleted"])
+def test_whatever_happens_to_the_transcript_no_fact_waits_for_it(replaced: str, tmp_path: Path) -> None:
+    log, troubles = begin(tmp_path)
+    path, facts = log.folder / TRANSCRIPT, [*said(["Good morning.", "And good night."])]
+    for fact in facts[:3]:
+        log.append(fact, 1.0)
+    path.unlink()
+    if replaced == "by a copy":
+        path.write_text("an editor's copy")
+    elif replaced == "by a folder":
+        path.mkdir()
+    elif replaced == "by a link":
+        (tmp_path / "victim").write_text("mine")
+        path.symlink_to(tmp_path / "victim")
+    for fact in (*facts[3:], SessionEnded(9, "stopped")):
+        log.append(fact, 2.0)
+    if replaced == "by a folder":
+        with pytest.raises(LogError, match="Cannot write the finished"):
+            log.close()
+    else:
+        log.close()
+        assert "Good morning." in path.read_text() and "And good night." in path.read_text()
+    assert events_of(log.folder) == ([*facts, SessionEnded(9, "stopped")], [])
+    assert not troubles.reports and replaced != "by a link" or (tmp_path / "victim").read_text() == "mine"
+
+
+@pytest.mark.parametrize("left", [0, 1, 200, -100, -1])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_log_that_another_program_shortens_is_written_again(left: int, again: bool, tmp_path: Path) -> None:
+    log, troubles = begin(tmp_path)
+    for gap in gaps(0, 20):
+        log.append(gap, 1.0)
+    for _ in range(1 + again):
+        for name in (EVENTS, TRANSCRIPT):
+            os.truncate(log.folder / name, left % (log.folder / name).stat().st_size)
+        assert "cut off the end" in (troubles.wait() or "")
+        assert log.flush(PATIENCE)
+    log.append(SessionEnded(20, "stopped"), 2.0)
+    log.close()
+    assert events_of(log.folder) == ([*gaps(0, 20), SessionEnded(20, "stopped")], [])
+    assert (log.folder / TRANSCRIPT).read_text().count("sound lost") == 20
+
+
+def test_facts_that_another_program_cut_out_for_good_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("livecap.archive.append_file.REMEMBERED_BYTES", 300)
+    log, troubles = begin(tmp_path)
+    for gap in gaps(0, 20):
+        log.append(gap, 1.0)
+    os.truncate(log.folder / EVENTS, 0)
+    assert "are lost" in (troubles.wait() or "")
+    log.append(SessionEnded(20, "stopped"), 2.0)
+    with pytest.raises(LogError, match="are lost"):
+        log.close()
+    found, damages = events_of(log.folder)
+    assert found[-3:] == [*gaps(18, 2), SessionEnded(20, "stopped")] and damages
+
+
+def test_a_log_shortened_while_a_disk_is_full_is_complete_in_the_end(tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    log, troubles = begin(tmp_path, disk)
+    for gap in gaps(0, 10):
+        log.append(gap, 1.0)
+    disk.write_limit = 50
+    os.truncate(log.folder / EVENTS, 400)
+    for gap in gaps(10, 5):
+        log.append(gap, 1.0)
+    eventually(lambda: log.trouble)
+    disk.write_limit = None
+    eventually(lambda: not log.trouble)
+    log.close()
+    assert events_of(log.folder) == (gaps(0, 15), [])
+    assert troubles.reports
 
 
 def test_the_transcript_only_grows_until_the_end_and_then_has_the_settled_text(tmp_path: Path) -> None:
