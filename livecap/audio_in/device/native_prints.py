@@ -48,7 +48,8 @@ def native_prints_to(path: Path, for_screen: bool = True) -> Iterator[None]:
         for descriptor in (*saved, log):
             os.close(descriptor)
         if stat.S_ISREG(left.st_mode) and left.st_size == 0:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # the folder may have been replaced
+                path.unlink()
 
 
 class TerminalStream(TextIOWrapper):
