@@ -6,9 +6,11 @@ Light to import: capture starts before anything heavy is loaded.
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from livecap.session.status import ONE_STOP_SECONDS
 from livecap.text.printing import say
 
 
@@ -35,15 +37,17 @@ def silence_model_log() -> None:
 
 @contextmanager
 def signals_stop(stop: Callable[[], None]) -> Iterator[None]:
-    """Within this block Ctrl-C, SIGTERM and a closed window call `stop`; a second Ctrl-C exits at once."""
-    asked = False
+    """Within this block Ctrl-C, SIGTERM and a closed window call `stop`; a second Ctrl-C exits at once, but only
+    ONE_STOP_SECONDS later."""
+    asked: float | None = None
 
     def on_signal(number: int, frame: object) -> None:
         nonlocal asked
-        if asked and number == signal.SIGINT:
+        if asked is None:
+            asked = time.monotonic()
+            stop()
+        elif number == signal.SIGINT and time.monotonic() - asked >= ONE_STOP_SECONDS:
             os._exit(130)
-        asked = True
-        stop()
 
     # A signal that is ignored stays ignored: nohup and background jobs of a shell rely on it.
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -53,5 +57,6 @@ def signals_stop(stop: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in heard:
-            signal.signal(number, before[number])
+        if asked is None:  # otherwise the second signal of this stop may come while the process ends
+            for number in heard:
+                signal.signal(number, before[number])

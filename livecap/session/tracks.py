@@ -68,6 +68,11 @@ class Account:
         parts = (self.decoded, self.silence, self.gaps, self.waiting)
         return min(parts) >= 0 and sum(parts) == self.captured
 
+    def __str__(self) -> str:
+        parts = {"transcribed": self.decoded, "silent": self.silence, "lost": self.gaps, "waiting": self.waiting}
+        counts = ", ".join(f"{n / SAMPLE_RATE:.1f} s {name}" for name, n in parts.items())
+        return f"{self.captured / SAMPLE_RATE:.1f} s captured, but {counts}"
+
 
 class TrackRequests:
     """Silence and ends of utterances that the user asked for. Any thread asks; the decode thread carries out."""
@@ -243,14 +248,18 @@ class Track:
         """The source has ended: decode what is left."""
         yield from self.end_utterance()
         if waiting := self.account().waiting:
-            yield from self._report_unbalanced(f"{waiting} were never decoded")
+            yield from self._report_unbalanced(f"{waiting / SAMPLE_RATE:.1f} s were never transcribed")
         if gap := self._close_gap(self.source.arrived_samples):
             yield gap
 
     def settle(self) -> UtteranceSettled | None:
         """Hear one closed utterance a second time; None if none waits for it."""
         transcriber = self._transcriber
-        return transcriber.settle() if transcriber is not None and transcriber.n_unsettled else None
+        while transcriber is not None and transcriber.n_unsettled:
+            settled = transcriber.settle()
+            if settled.text.strip():  # otherwise the live text stays
+                return settled
+        return None
 
     def renew_transcriber(self, sample: int | None = None) -> None:
         """Go on with a new transcriber, after the utterance was ended.
@@ -377,7 +386,10 @@ class Track:
     def _report_unbalanced(self, problem: str) -> Iterator[Notice]:
         if not self._is_unbalanced:
             self._is_unbalanced = True
-            message = f"Samples of {self.source.name} do not add up: {problem}. This is a fault of livecap."
+            message = (
+                f"livecap lost count of the sound of {self.source.name}: {problem}. Some words may be missing. "
+                "This is a fault of livecap; please report it."
+            )
             yield Notice(message, self.source.arrived_samples, "error")
 
     def _close_gap(self, end_sample: int) -> AudioGap | None:

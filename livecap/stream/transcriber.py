@@ -133,7 +133,7 @@ class StreamingTranscriber:
         yield from self.step(chunk_samples)
         yield from self._hear_the_end(self._sound.end_sample)
         yield from self._end_utterance()
-        self._decoded_until = self._sound.end_sample
+        self._decoded_until = max(self._decoded_until, self._sound.end_sample)  # it may have heard nothing yet
         # The next sound may begin inside a word. A detector that still hears the old speech would not report that.
         self._detector = self._window.detector = self._make_detector()
 

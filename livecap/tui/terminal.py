@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.files import replace_file
+from livecap.session.status import ONE_STOP_SECONDS
 from livecap.settings.fields import Settings
 from livecap.text.printing import say
 from livecap.tui.app import LivecapApp, Remember, forget
@@ -84,9 +86,17 @@ def _tell_fault(app: LivecapApp, path: Path) -> None:
 
 @contextmanager
 def _signals(request_quit: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM and a closed window (SIGHUP) end the session as `q` does."""
+    """Let SIGTERM and a closed window (SIGHUP) end the session as `q` does; one stop may come as several signals."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, lambda *_: request_quit()) for number in numbers]
+    last = -ONE_STOP_SECONDS
+
+    def on_signal(number: int, frame: object) -> None:
+        nonlocal last
+        if time.monotonic() - last >= ONE_STOP_SECONDS:
+            last = time.monotonic()
+            request_quit()
+
+    before = [signal.signal(number, on_signal) for number in numbers]
     try:
         yield
     finally:

@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+
+from livecap.session.status import ONE_STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "recordings" / "dictation.flac"
@@ -169,8 +172,23 @@ with signals_stop(lambda: os.write(1, b"stopping\\n")):
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "stopping\n"
+        time.sleep(ONE_STOP_SECONDS + 0.2)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=60) == 130
+        assert process.stdout.read() == "", "stopped once"
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.001, 0.01, 0.1])
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_one_stop_that_arrives_as_two_signals_is_orderly(tmp_path: Path, pause: float, second: signal.Signals) -> None:
+    process = start_replay(tmp_path)
+    process.send_signal(signal.SIGINT)
+    time.sleep(pause)
+    process.send_signal(second)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    last = [json.loads(line) for line in out.splitlines()][-1]
+    assert last["type"] == "session_ended" and last["reason"] == "stopped"
 
 
 @pytest.mark.parametrize(

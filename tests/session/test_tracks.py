@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.archive.steps import Step
+from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioBlock
+from livecap.engine import Engine, EngineSettings
 from livecap.session.measures import StepCosts
 from livecap.session.tracks import Track, TrackSource
 from livecap.session.wall_clock import WallClock
 from livecap.transcript import (
     AudioGap,
     CaptureReport,
+    Notice,
     Paused,
     Resumed,
     SessionEnded,
@@ -25,6 +28,8 @@ from livecap.transcript import (
     UtteranceEnded,
 )
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
+
+RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
 
 def track_of(given: TrackSource) -> Track:
@@ -115,7 +120,7 @@ def test_samples_that_do_not_add_up_are_reported_once_as_an_error(tmp_path: Path
     session.start(told.append)
     assert session.wait(20)
     errors = [e for e in told if getattr(e, "severity", "") == "error"]
-    assert len(errors) == 1 and "do not add up" in errors[0].message
+    assert len(errors) == 1 and "lost count" in errors[0].message and "Account(" not in errors[0].message
 
 
 class Obedient(ScriptedTranscriber):
@@ -193,3 +198,41 @@ def test_sound_that_waits_for_a_recorded_step_does_not_lag() -> None:
         lags[arrived, decoded] = track.status.lag_seconds
     late = {(9, 0): 9.0, (16, 8): 8.0, (16, 15): 1.0, (18, 15): 3.0}
     assert lags == {(3, 0): 0, (7, 0): 0, (9, 8): 0, (14, 8): 0} | late
+
+
+@pytest.mark.parametrize("then", ["change", "end", "pause", "seek", "finish"])
+@pytest.mark.parametrize("after_seconds", [0, 2, 5])
+def test_a_change_may_follow_another_before_any_new_sound(then: str, after_seconds: int) -> None:
+    """The second one closes the utterance of a transcriber that has heard nothing yet."""
+    source = Replay(RECORDING, pace=None)
+    with Engine.load(EngineSettings("tiny", settle=False)) as engine:
+        track = track_of(TrackSource("", source))
+        track.start(engine.transcriber)
+        told: list[object] = []
+
+        def hear(until: float) -> None:
+            while track.end_sample < until * SECOND:
+                block = source.take()
+                assert block is not None
+                told.extend(track.hear(block))
+
+        hear(after_seconds)
+        told.extend(track.end_utterance())
+        track.renew_transcriber()
+        told.extend(track.end_utterance())
+        if then == "change":
+            track.renew_transcriber()
+            told.extend(track.end_utterance())
+        elif then == "pause":
+            told.extend(track.hear(AudioBlock(track.end_sample, np.zeros(0, np.float32))))
+        elif then == "seek":
+            told.append(track.seek(SECOND))
+            told.extend(track.end_utterance())
+        if then != "finish":
+            assert track.account().balanced
+            hear(after_seconds + 3)
+        told.extend(track.end_utterance())
+        assert track.account().balanced
+        assert not [item for item in told if isinstance(item, Notice)]
+        track.close()
+    source.close()
