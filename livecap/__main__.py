@@ -30,6 +30,8 @@ def main() -> None:
     status = _flushed(status)
     if status == INTERRUPTED:
         os._exit(status)  # native libraries complain about what Python had no time to free
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # all is done: the second signal of one stop must not change the status
     sys.exit(status)
 
 
