@@ -1,8 +1,8 @@
 # Every target sets up what it needs first. See README.md, "Develop".
 
 PYTHON := .venv/bin/python
-PYTEST := $(PYTHON) -m pytest --durations=10
 JOBS = $(shell getconf _NPROCESSORS_ONLN)
+PYTEST = $(PYTHON) -m pytest --durations=10 --numprocesses $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

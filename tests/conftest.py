@@ -29,8 +29,10 @@ for number, usual in USUAL.items():
 signal.pthread_sigmask(signal.SIG_UNBLOCK, USUAL)
 
 # Tests, and all Python programs that they start, have no network; each attempt to use it is written to a file.
-network_notes = tempfile.NamedTemporaryFile(prefix="livecap-network-", suffix=".txt")
-os.environ["LIVECAP_NETWORK_NOTES"] = network_notes.name
+is_worker = "PYTEST_XDIST_WORKER" in os.environ
+if not is_worker:  # a worker writes into the file of the run that started it
+    network_notes = tempfile.NamedTemporaryFile(prefix="livecap-network-", suffix=".txt")
+    os.environ["LIVECAP_NETWORK_NOTES"] = network_notes.name
 no_network = str(Path(__file__).parent / "no_network")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [no_network, os.environ.get("PYTHONPATH")]))
 runpy.run_path(os.path.join(no_network, "sitecustomize.py"))
@@ -50,8 +52,28 @@ def shared() -> Path:
     return folder
 
 
+PLAY_RECORDINGS = {
+    "test_killed_live.py",
+    "test_killed_replay.py",
+    "test_live_and_offline.py",
+    "test_recorded_source.py",
+    "test_recovery.py",
+    "test_settling.py",
+    "test_sound_folder.py",
+    "test_without_reuse.py",
+}
+"""Files whose tests play recordings through the model."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests and properties run first, recordings last."""
+    items.sort(key=lambda item: item.path.name in PLAY_RECORDINGS)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if anything tried to use the network, even if all tests passed."""
+    if is_worker:
+        return
     if tried := Path(network_notes.name).read_text(encoding="utf-8").splitlines():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print(f"\nTests must not use the network, but these addresses were tried: {', '.join(sorted(set(tried)))}")
