@@ -2,13 +2,14 @@
 
 import gc
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.command import DiscoveryHit, Hits
+from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
 
@@ -64,6 +65,14 @@ class LivecapApp(App[Any]):
         self.set_keymap(checked_keymap(self.settings.keys, "[keys]"))
         if self.settings.screen.theme in self.available_themes:
             self.theme = self.settings.screen.theme
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Leave dim text to a terminal that chooses the colours: blended colours of Textual would be rounded to the
+        same 16 colours, or not exist in an ANSI theme, and partial text would be as bright as stable text."""
+        filters = super().get_line_filters()
+        if not self.native_ansi_color and self.console.color_system not in (None, "standard"):
+            return filters
+        return [line_filter for line_filter in filters if not isinstance(line_filter, ANSIToTruecolor | DimFilter)]
 
     def get_default_screen(self) -> Screen[Any]:
         return self._first

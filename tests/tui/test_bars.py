@@ -1,5 +1,7 @@
 """The level meter and the status bar show current values, or nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from livecap.session.status import State
@@ -103,3 +105,16 @@ async def test_the_mark_blinks_only_during_speech(show):
         for _ in range(4):
             await at(screen, seconds=0.25, speaking=False)
             assert not screen.bar.blink
+
+
+async def test_no_signal_is_whole_beside_two_tracks_and_said_once(show):
+    session = ScriptedSession()
+    session.has_tracks(me="Yeti", them="BlackHole")
+    async with show(session, size=(110, 28)) as screen:
+        session.becomes(tracks=tuple(replace(track, level=0.0, trouble="silent") for track in session.status.tracks))
+        await screen.settle()
+        await screen.settle(seconds=3)
+        assert screen.text.count("no signal") == 2 and "▲" not in screen.text
+        await screen.press("c")
+        await screen.settle()
+        assert "▲ me silent" in screen.text

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from rich.cells import cell_len
+from rich.color import ColorSystem
 from textual.events import MouseScrollUp
 from textual.theme import BUILTIN_THEMES
 
@@ -12,6 +13,7 @@ from livecap.transcript import AudioGap, Jumped, Marked, Paused, Resumed
 from livecap.tui.widgets.caption_lines import Captions
 from tests.tui.scripted_session import STARTED, ScriptedSession
 
+SYSTEMS = {"standard": ColorSystem.STANDARD, "256": ColorSystem.EIGHT_BIT, "truecolor": ColorSystem.TRUECOLOR}
 LONG = "we agreed to move the launch to the second week of march and nobody sees a problem with it "
 
 
@@ -43,6 +45,23 @@ async def test_partial_is_dim_and_italic_and_stable_is_neither(show):
         styles = {segment.text.strip(): segment.style for segment in strip}
         assert styles["perhaps"].italic and styles["perhaps"].dim
         assert not styles["for sure"].italic and not styles["for sure"].dim
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "ansi-dark", "ansi-light"])
+@pytest.mark.parametrize("colours", ["standard", "256", "truecolor"])
+async def test_partial_text_and_times_are_fainter_than_stable_text_in_every_terminal(show, theme, colours, monkeypatch):
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", colours)
+    async with show(settings=Settings(screen=ScreenSettings(theme=theme))) as screen:
+        screen.session.say("for sure", " perhaps")
+        await screen.settle()
+        await screen.settle()
+        [strip] = [strip for strip in screen.strips if "for sure" in strip.text]
+        codes = {segment.text.strip(): segment.style.render("x", color_system=SYSTEMS[colours]) for segment in strip}
+        without_italic = {text: code.replace("3;", "", 1) if ";3;" in code else code for text, code in codes.items()}
+        assert without_italic["for sure"] != without_italic["perhaps"], codes
+        assert without_italic["for sure"] != codes["10:02"]
+        if colours == "standard" or theme.startswith("ansi"):
+            assert "\x1b[2;3" in codes["perhaps"] and "\x1b[2" in codes["10:02"] and "\x1b[2" not in codes["for sure"]
 
 
 async def test_only_changed_rows_are_drawn_again(show, monkeypatch):

@@ -124,7 +124,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self.state = status.state
         self.history.note(status, now)
         self._sound.show(status, now)
-        self._bar.show(status, self.stopping, now)
+        self._bar.show(status, self.stopping, now, has_meters=self._sound.display)
         self.notice_line.tick(now)
         if self.stopping and self._session.wait(0):
             self.app.exit("finished")

@@ -98,7 +98,7 @@ class LevelMeter(Widget):
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         label = f"{printable(self.label)[:10]} " if self.label else ""
-        bar_width = min(MAX_BAR_WIDTH, width - 10 - cell_len(label))
+        bar_width = min(MAX_BAR_WIDTH, width - 1 - cell_len(label) - len("  no signal "))
         if bar_width < 4:
             return Strip.blank(width, base)
         filled = 0 if self.level_db is None else _cells(self.level_db, bar_width)

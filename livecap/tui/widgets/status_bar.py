@@ -40,6 +40,7 @@ class StatusBar(Widget):
     status: reactive[SessionStatus | None] = reactive(None, repaint=False)
     stopping: reactive[bool] = reactive(False)
     """The user ended the session; the remaining sound is still being decoded."""
+    has_meters: reactive[bool] = reactive(False)
     blink: reactive[bool] = reactive(False)
     """True in the dark half of a blink; `●` blinks during speech."""
 
@@ -48,8 +49,15 @@ class StatusBar(Widget):
         if self._fields(old) != self._fields(new):
             self.refresh()
 
-    def show(self, status: SessionStatus, stopping: bool, now: float) -> None:
-        """Show a status; `now` in seconds of a monotonic clock."""
+    def show(self, status: SessionStatus, stopping: bool, now: float, has_meters: bool = False) -> None:
+        """Show a status.
+
+        Args:
+            stopping: the user ended the session.
+            now: seconds of a monotonic clock.
+            has_meters: meters are visible, which say themselves that there is no signal.
+        """
+        self.has_meters = has_meters
         self.blink = status.speaking and status.state is State.LISTENING and now % BLINK_SECONDS >= BLINK_SECONDS / 2
         self.stopping = stopping
         self.status = status
@@ -83,7 +91,7 @@ class StatusBar(Widget):
             "model": _model_text(status.model),
             "language": _language_text(status),
         }
-        tail = [(text, "status--trouble") for text in _trouble(status)]
+        tail = [(text, "status--trouble") for text in _trouble(status, self.has_meters)]
         for leaves in ("", "language", "model", "source"):
             middle.pop(leaves, None)
             shown = [(text, "status--field") for text in middle.values() if text]
@@ -124,7 +132,7 @@ def _language_text(status: SessionStatus) -> str:
     return printable(status.language) + (" (set)" if status.forced_language else "")
 
 
-def _trouble(status: SessionStatus) -> list[str]:
+def _trouble(status: SessionStatus, has_meters: bool) -> list[str]:
     trouble = []
     over = status.state in OVER
     if status.lag_seconds >= SHOWN_LAG_SECONDS and not over:
@@ -133,7 +141,7 @@ def _trouble(status: SessionStatus) -> list[str]:
         gaps = "1 gap" if status.n_gaps == 1 else f"{status.n_gaps} gaps"
         trouble.append(f"{gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost")
     for track in status.tracks if status.live and not over else ():
-        if track.trouble:
+        if track.trouble and not (track.trouble == "silent" and has_meters):
             trouble.append(f"▲ {track.label} {track.trouble}" if track.label else f"▲ {track.trouble}")
     if status.log_trouble:
         trouble.append("▲ log")
