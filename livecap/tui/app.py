@@ -10,6 +10,7 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingType
 from textual.command import DiscoveryHit, Hits
 from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
 
@@ -39,6 +40,7 @@ class LivecapApp(App[Any]):
     """The terminal application around one first screen; the screen decides when to leave."""
 
     TITLE = "livecap"
+    INLINE_PADDING = 0
     CSS_PATH = Path(__file__).with_name("app.tcss")
     BINDINGS: ClassVar[list[BindingType]] = [*EVERYWHERE]
     COMMANDS: ClassVar[set[Any]] = {Commands}
@@ -70,7 +72,7 @@ class LivecapApp(App[Any]):
         """Leave dim text to a terminal that chooses the colours: blended colours of Textual would be rounded to the
         same 16 colours, or not exist in an ANSI theme, and partial text would be as bright as stable text."""
         filters = super().get_line_filters()
-        if not self.native_ansi_color and self.console.color_system not in (None, "standard"):
+        if not self.native_ansi_color and self.console.color_system != "standard":
             return filters
         return [line_filter for line_filter in filters if not isinstance(line_filter, ANSIToTruecolor | DimFilter)]
 
@@ -112,6 +114,17 @@ class LivecapApp(App[Any]):
                     f"{binding.tooltip or binding.description} ({self.get_key_display(binding)})",
                     lambda action=action, node=node: self.call_later(self.run_action, action, node),
                 )
+
+    def print_above(self, line: str) -> None:
+        """Inline, write a line above the app, where it becomes history of the terminal. `line` must be printable."""
+        driver = self._driver
+        if driver is None or not driver.is_inline:
+            return
+        y = self._previous_cursor_position.y
+        driver.write("\r" + (f"\x1b[{y}A" if y else "") + f"\x1b[J{line}\n")
+        driver.flush()
+        self._previous_cursor_position = Offset(0, 0)
+        self.screen.refresh(layout=True)
 
     def copy(self, text: str) -> str:
         """Put text on the clipboard. Returns how, to end a sentence with."""

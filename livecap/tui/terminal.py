@@ -59,6 +59,8 @@ def run_app(
     gc.freeze()  # everything loaded by now stays: collections during the session need not scan it
     with native_prints_to(native_log), _signals(screen.request_quit):
         result = app.run(inline=inline)
+    for line in screen.unprinted_lines:
+        say(line)
     if result is None:
         session.stop()
         session.wait()

@@ -34,6 +34,12 @@ class LiveShown(Shown):
         await super().settle()
 
 
+@pytest.fixture(autouse=True)
+def all_colours(monkeypatch):
+    """Screens look the same whatever terminal the tests run in."""
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "truecolor")
+
+
 @pytest.fixture
 def show():
     """Makes screens: `async with show(size=(100, 28)) as screen`."""

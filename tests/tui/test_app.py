@@ -6,6 +6,7 @@ from livecap.errors import LogError
 from livecap.session.status import State
 from livecap.transcript import Notice
 from tests.tui.scripted_session import ScriptedSession
+from tests.tui.shown import Shown
 
 
 async def test_the_app_starts_the_session(show):
@@ -181,3 +182,21 @@ async def test_text_is_shown_while_the_palette_is_open(show):
         screen.session.say("more", utterance=40)
         await screen.settle()
         assert len(screen.view.rows) == 41 and "↓ 1 new line" in screen.text
+
+
+async def test_in_silence_and_while_paused_the_screen_is_polled_less_often_but_text_is_not_late(show):
+    async with show() as screen:
+        screen.session.becomes(level=0.0)
+        await screen.settle()
+        await screen.settle()
+        rates = []
+        for changes in ({"level": 0.2}, {"level": 0.0}, {"level": 0.2, "state": State.PAUSED}):
+            screen.session.becomes(**changes)
+            await screen.settle()
+            rates.append(screen.live.frames_per_second)
+        assert rates == [15, 4, 4]
+        drawn = []
+        poll, screen.live.poll = screen.live.poll, lambda: (drawn.append(1), poll())
+        screen.session.say("words")
+        await Shown.settle(screen)
+        assert drawn and "words" in screen.text

@@ -36,6 +36,11 @@ class Terminal:
     def text(self):
         return self._tmux("capture-pane", "-p", "-t", "s")
 
+    @property
+    def history(self):
+        """The text of the window and everything that was scrolled out of it."""
+        return self._tmux("capture-pane", "-p", "-S", "-", "-t", "s")
+
     def wait_for(self, words):
         """Wait until the screen shows `words`. Returns its text."""
         return wait_until(lambda: self.text if words in self.text else "", lambda: self.text)
@@ -130,19 +135,28 @@ def test_every_part_of_the_screen_is_reached_by_keys(terminal, tmp_path):
     assert calls.startswith("finished start mark 'legal' at 0") and calls.endswith("stop")
 
 
-def test_captions_inline_leave_the_screen_as_it_was(tmp_path):
+def test_captions_inline_leave_finished_lines_in_the_history_of_the_terminal(tmp_path):
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
     player = f"env -u COLUMNS -u LINES {sys.executable} -m tests.tui.play_in_terminal {tmp_path} --inline"
     terminal = Terminal(f"cd {ROOT} && echo before && {player}; sleep {WAIT_SECONDS}")
     try:
         shown = terminal.wait_for("the words of the session perhaps")
-        assert "before" in shown
+        assert "finished line 29." in shown and "10:02:00" not in shown
+        lines = [f"[10:02:{number:02}] finished line {number}." for number in range(30)]
+        assert (
+            finished_lines(terminal) == lines[: len(finished_lines(terminal))] and len(finished_lines(terminal)) >= 27
+        )
         terminal.type("q")
         shown = terminal.wait_for("left: finished")
-        assert "before" in shown and "the words" not in shown
+        assert finished_lines(terminal) == lines and "the words" not in shown
+        assert terminal.history.index("before") < terminal.history.index(lines[0])
     finally:
         terminal.end()
+
+
+def finished_lines(terminal):
+    return [line.rstrip() for line in terminal.history.splitlines() if line.startswith("[")]
 
 
 def test_closing_the_window_ends_the_session_properly(terminal, tmp_path):

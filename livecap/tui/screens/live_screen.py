@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.reactive import reactive
+from textual.timer import Timer
 
 from livecap.archive.clock import SessionClock
 from livecap.errors import LivecapError
 from livecap.session.status import State
+from livecap.text.safety import printable
 from livecap.transcript import ClockAnchored, Jumped, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
 from livecap.tui.choices import Change, Machine
 from livecap.tui.keys import RUNNING
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
     from livecap.session.live import LiveSession  # imports MLX, which the screen does not need
 
 FRAMES_PER_SECOND = 15
+IDLE_FRAMES_PER_SECOND = 4
+"""While there is neither sound nor text."""
+IDLE_LEVEL = 0.001
+"""A lower level, −60 dB, does not move the meter."""
 PLACEHOLDERS = {
     State.LOADING: "Loading the model…",
     State.LISTENING: "Listening…",
@@ -85,6 +91,11 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._fresh: dict[tuple[str, int], TranscriptUpdate] = {}
         """(track, utterance) to its newest update that is not shown yet."""
         self._remarks = Remarks(status.live)
+        self._idle = False
+        """There is neither sound nor text, so the screen is drawn less often."""
+        self._frames: Timer | None = None
+        self._finished: deque[tuple[tuple[str, int], str]] = deque()
+        """Inline: (track, utterance) and the line of finished utterances, until the terminal's history has them."""
         self._captions_hint = self._change_hint = ""
         self._marked = (0, "")
         """The sample and the track of the mark whose note is being asked for."""
@@ -112,11 +123,14 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         if self._session.status.model == "tiny" and not self._inline:
             self.tell(TINY_NOTICE)
         self._session.start(self._hear)
+        self.set_interval(1 / IDLE_FRAMES_PER_SECOND, self.poll)
+        self._frames = self.set_interval(1 / FRAMES_PER_SECOND, self.poll)
         self.poll()
-        self.set_interval(1 / FRAMES_PER_SECOND, self.poll)
 
     def poll(self) -> None:
-        """Show what is new. Called 15 times a second, so that the cost does not depend on how often text changes."""
+        """Show what is new. Called 15 times a second, so that the cost does not depend on how often text changes, but
+        less often while there is neither sound nor text."""
+        heard = bool(self._inbox)
         while self._inbox:
             self._inbox.popleft()()
         now, status = self.now(), self._session.status
@@ -126,8 +140,32 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._sound.show(status, now)
         self._bar.show(status, self.stopping, now, has_meters=self._sound.display)
         self.notice_line.tick(now)
+        self._leave_lines()
+        listens = status.state in LISTENING and not status.muted
+        self._set_idle(not (heard or self.stopping or (listens and status.level >= IDLE_LEVEL)))
         if self.stopping and self._session.wait(0):
             self.app.exit("finished")
+
+    @property
+    def frames_per_second(self) -> int:
+        """How often the screen is drawn now."""
+        return IDLE_FRAMES_PER_SECOND if self._idle else FRAMES_PER_SECOND
+
+    def _set_idle(self, idle: bool) -> None:
+        if idle != self._idle:
+            self._idle = idle
+            if self._frames is not None:
+                (self._frames.pause if idle else self._frames.resume)()
+
+    def _leave_lines(self) -> None:
+        """Inline, move finished lines that the captions no longer show into the history of the terminal."""
+        while self._inline and self._finished and not self._captions.shows(self._finished[0][0]):
+            self.app.print_above(self._finished.popleft()[1])
+
+    @property
+    def unprinted_lines(self) -> list[str]:
+        """Finished lines of an inline session that are not in the history of the terminal yet."""
+        return [line for _, line in self._finished] if self._inline else []
 
     def show_parts(self) -> None:
         """In caption view, hide everything but captions, notices and status."""
@@ -154,10 +192,16 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def _hear(self, item: SessionEvent | TranscriptUpdate) -> None:
         """Called on the session's threads."""
         self._inbox.append(lambda: self._take(item))
+        if self._idle and self.is_running:
+            self.call_later(self.poll)
 
     def _take(self, item: SessionEvent | TranscriptUpdate) -> None:
         if isinstance(item, TranscriptUpdate):
             self._fresh[item.track, item.utterance] = item
+            if self._inline and item.final and item.text.strip():
+                label = f"{item.track}: " if item.track else ""
+                line = f"[{self.view.clock.at(item.start_sample, item.track)}] {label}{item.text.strip()}"
+                self._finished.append(((item.track, item.utterance), printable(line)))
             return
         match item:
             case SessionStarted(wall_time=wall_time, live=live, tracks=labels):

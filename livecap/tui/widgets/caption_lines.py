@@ -80,15 +80,19 @@ class Captions(Widget):
         """(label, stable, partial) of the visible lines, from the top."""
         return [row for _, row in self._lines()]
 
-    def _lines(self) -> list[tuple[str, tuple[str, str, str]]]:
-        """The track and the text of each visible line."""
-        rows: list[tuple[str, tuple[str, str, str]]] = []
-        for _, paragraph in self._paragraphs:
+    def shows(self, key: tuple[str, int]) -> bool:
+        """True if a line of the utterance (track, number) is visible."""
+        return any(shown == key for shown, _ in self._lines())
+
+    def _lines(self) -> list[tuple[tuple[str, int], tuple[str, str, str]]]:
+        """The key of the utterance, (track, number), and the text of each visible line."""
+        rows: list[tuple[tuple[str, int], tuple[str, str, str]]] = []
+        for key, paragraph in self._paragraphs:
             for row in range(len(paragraph.rows.starts)):
                 stable, partial = paragraph.row(row)
                 label = paragraph.prefix if row == 0 else ""
                 if stable or (partial and self.with_partial):
-                    rows.append((paragraph.track, (label, stable, partial if self.with_partial else "")))
+                    rows.append((key, (label, stable, partial if self.with_partial else "")))
         return rows[-self.n_lines :]
 
     @property
@@ -110,7 +114,7 @@ class Captions(Widget):
         from_bottom = bottom - y
         if from_bottom < 0 or from_bottom % step or from_bottom // step >= max(1, len(lines)):
             return Strip.blank(width, self.rich_style)
-        track, (label, stable, partial) = lines[-1 - from_bottom // step] if lines else ("", ("", "", ""))
+        (track, _), (label, stable, partial) = lines[-1 - from_bottom // step] if lines else (("", 0), ("", "", ""))
         number = self.labels.index(track) % 2 if track in self.labels else 0
         left = max(0, (width - self._width) // 2)
         style = self.get_component_rich_style
