@@ -40,6 +40,7 @@ other benchmarks (each has --help; docs/measuring.md describes them):
   python -m benchmarks.policies                 commit policies over a scripted recogniser
   python -m benchmarks.oracle_counts            lost, doubled and revised words over millions of steps
   python -m benchmarks.speed                    speed and memory of whole sessions
+  python -m benchmarks.detection                speech missed and noise taken for speech, in noise
   python -m benchmarks.word_times               accuracy of word times
   python -m benchmarks.archive                  search over thousands of hours, the log of a day
   python -m benchmarks.screen                   the screen with 50,000 utterances

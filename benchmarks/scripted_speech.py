@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.vad import DetectorConfig, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
+from livecap.audio_in.vad import PAUSES_SECONDS, DetectorConfig, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.eval.reference import SpokenWord
 from livecap.transcript import SAMPLE_RATE
 
@@ -68,11 +68,11 @@ class ScriptDetector:
         config = config or DetectorConfig()
         self._starts = [word.start_sample for word in words]
         self._ends = [word.end_sample for word in words]
-        self._pauses = [round(seconds * SAMPLE_RATE) for seconds in config.pauses_seconds]
+        self._pauses = [round(seconds * SAMPLE_RATE) for seconds in PAUSES_SECONDS]
         self._end = round(config.end_seconds * SAMPLE_RATE)
         self._tail = round(min(config.tail_seconds, config.end_seconds) * SAMPLE_RATE)
         self._pre_roll = round(config.pre_roll_seconds * SAMPLE_RATE)
-        self._notice = round(config.start_frames * 0.02 * SAMPLE_RATE)
+        self._notice = round(0.06 * SAMPLE_RATE)
         """How much of a word must have arrived before speech is reported."""
         self._next = 0
         """The index of the first word that has not ended."""

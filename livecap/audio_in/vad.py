@@ -1,42 +1,41 @@
 """SpeechDetector: where speech starts, pauses and ends. It reports, and never removes sound.
 
-A frame of 20 ms is voiced when it passes two tests:
+Sound is lifted by a slow gain, so that quiet microphones are heard too, and cut into frames that are voiced or not:
 
-    webrtcvad (mode 2)   it sounds like a voice, after a slow gain that lifts quiet microphones
-    noise floor          it is well above the quietest of the last seconds, so that a fan is not speech for ever
+    silero   32 ms; the network of silero.py finds speech in it
+    webrtc   20 ms; webrtcvad (mode 2) says that it sounds like a voice, and it is well above the quietest of the last
+             seconds, since webrtcvad by itself takes a fan for speech for ever
 
-Speech starts with 3 voiced frames of 5, pauses when there were no such 5 for a moment, and ends when there were none
-for longer. Frames lie on a fixed grid of absolute samples and are judged in order: how sound is cut into blocks changes
+Speech starts with a few voiced frames, pauses when there were none for a moment, and ends when there were none for
+longer. Frames lie on a fixed grid of absolute samples and are judged in order: how sound is cut into blocks changes
 nothing.
 """
 
-import math
 from collections import deque
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 import webrtcvad
 from numpy.typing import NDArray
 
+from livecap.audio_in.levels import LevelMemory, speech_band_levels_db
+from livecap.audio_in.silero import FRAME_SAMPLES, SileroNetwork
 from livecap.audio_in.source import AudioBlock
 from livecap.transcript import SAMPLE_RATE
 
-FRAME_SAMPLES = SAMPLE_RATE // 50
-"""20 ms, a length that webrtcvad accepts; 10 ms frames give seven times as many false alarms."""
+PAUSES_SECONDS = (0.06, 0.12, 0.2)
+"""Lengths at which a pause is reported: those of a stop consonant, a gap between words, a breath."""
 
-FRAME_BYTES = 2 * FRAME_SAMPLES
-"""A frame as 16-bit samples."""
 
-_BLOCK_FRAMES = 25
-"""The noise floor is remembered in blocks of half a second."""
+class Vad(StrEnum):
+    """What tells speech from other sound (voice activity detection)."""
 
-_WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
-_POWER_SCALE = 2 / (FRAME_SAMPLES * float((_WINDOW**2).sum()))
-_FIRST_BIN, _LAST_BIN = 200 // 50, 4000 // 50 + 1
-"""The bins of 200..4000 Hz; each is 50 Hz wide."""
-
-_NOTHING_DB = -200.0
-"""The level of digital silence."""
+    SILERO = "silero"
+    """A network; the better one in noise, and wrong about fewer pauses."""
+    WEBRTC = "webrtc"
+    """webrtcvad and the noise floor; takes a tenth of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,54 +66,87 @@ SpeechEvent = SpeechStarted | SpeechPaused | SpeechEnded
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """What counts as speech.
+    """What counts as speech. docs/measuring.md has what is missed and what is taken for speech."""
 
-    Measured on four espeak-ng voices, with 12 s of pauses in 29 s (bounds in tests/audio_in/test_vad.py):
-
-        speech missed, of frames that carry it
-            clean, -24, -44 and -60 dBFS           0.0 %
-            -24 and -44 dBFS; 20, 10 and 5 dB      0.0 %
-            above white noise, pink noise, or a
-            fan with mains hum
-        noise or hum alone, -70..-20 dBFS          at most 1.2 s taken for speech at first, then 0..1.2 %
-    """
-
-    mode: int = 2
-    """webrtcvad's strictness, 0..3: 3 misses quiet speech, 1 takes noise for speech."""
-
-    # Events.
-    start_frames: int = 3
-    """Speech starts when this many of the last `start_window` frames are voiced; fewer are a click."""
-    start_window: int = 5
-    """Number of frames in which `start_frames` are counted."""
+    vad: Vad = Vad.SILERO
     pre_roll_seconds: float = 0.3
     """How far before its first voiced frame speech is said to start: soft consonants are not voiced."""
-    pauses_seconds: tuple[float, ...] = (0.06, 0.12, 0.2)
-    """Lengths at which a pause is reported: those of a stop consonant, a gap between words, a breath."""
     end_seconds: float = 0.7
     """Speech ends after this long without a voiced frame."""
     tail_seconds: float = 0.2
     """How far behind its last voiced frame speech is said to end."""
     history_seconds: float = 40.0
     """How far back `voiced_spans` and `longest_pause` remember."""
-
-    # The noise floor.
-    margin_db: float = 6.0
-    """A voiced frame is at least this far above the noise floor."""
-    floor_seconds: float = 10.0
-    """The noise floor is the quietest 100 ms of this time; even continuous speech has such a moment."""
-    first_floor_db: float = -60.0
-    """Highest noise floor, in dBFS, during `first_floor_seconds`: a recording may begin with a word."""
-    first_floor_seconds: float = 1.0
-    """How long `first_floor_db` holds."""
-    lowest_floor_db: float = -75.0
-    """Lowest noise floor, in dBFS: after digital silence, faint background noise is not speech."""
-
-    # The gain before webrtcvad.
-    target_db: float = -24.0
+    target_db: float = -30.0
     """Level, in dBFS, to which the loudest 100 ms of the last seconds are lifted."""
     most_gain_db: float = 30.0
     """Highest gain."""
+
+
+class _Judge(Protocol):
+    """Tells voiced frames from others. Frames follow one another."""
+
+    frame_samples: int
+    start_frames: int
+    """Speech starts when this many of the last `start_window` frames are voiced; fewer are a click."""
+    start_window: int
+
+    def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
+        """
+        Args:
+            frame: [frame_samples] float32, with the gain applied.
+            above_floor_db: its level before the gain, above the noise floor.
+        """
+
+
+class _Silero:
+    """The network, which sleeps while nothing rises above the noise floor: silence costs almost nothing."""
+
+    frame_samples = FRAME_SAMPLES
+    start_frames, start_window = 1, 2
+    voiced_score = 0.5
+    asleep_db = 3.0
+    """No frame of steady noise is further above its own floor."""
+    asleep_frames = 31
+    """The network sleeps after a second in which no frame was above `asleep_db`."""
+    warm_up_frames = 8
+    """When it wakes, it hears this many frames of what came before."""
+
+    def __init__(self) -> None:
+        self._network = SileroNetwork()
+        self._missed: deque[NDArray[np.float32]] = deque(maxlen=self.warm_up_frames)
+        self._n_quiet = 0
+
+    def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
+        self._n_quiet = self._n_quiet + 1 if above_floor_db <= self.asleep_db else 0
+        if self._n_quiet > self.asleep_frames:
+            self._missed.append(frame)
+            return False
+        if self._missed:
+            self._network.reset()
+            for missed in self._missed:
+                self._network.score(missed)
+            self._missed.clear()
+        return self._network.score(frame) > self.voiced_score
+
+
+class _WebRtc:
+    frame_samples = SAMPLE_RATE // 50  # 10 ms frames give seven times as many false alarms
+    start_frames, start_window = 3, 5
+    margin_db = 6.0
+
+    def __init__(self) -> None:
+        self._vad = webrtcvad.Vad(2)  # mode 3 misses quiet speech, 1 takes noise for speech
+
+    def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
+        # For every frame, since webrtcvad adapts to the noise with each.
+        like_a_voice: bool = self._vad.is_speech(
+            np.clip(frame * 32767, -32768, 32767).astype("<i2").tobytes(), SAMPLE_RATE
+        )
+        return like_a_voice and above_floor_db > self.margin_db
+
+
+_JUDGES: dict[Vad, type[_Judge]] = {Vad.SILERO: _Silero, Vad.WEBRTC: _WebRtc}
 
 
 class SpeechDetector:
@@ -126,21 +158,24 @@ class SpeechDetector:
         """True from `SpeechStarted` to `SpeechEnded`."""
         self.last_voiced_sample: int | None = None
         """The end of the last voiced frame that belonged to speech; None before any."""
-        self._vad = webrtcvad.Vad(config.mode)
-        self._levels = _LevelMemory(config)
+        self._judge = _JUDGES[config.vad]()
+        self.frame_samples = self._judge.frame_samples
+        """The grid: frames begin at multiples of this."""
+        self._levels = LevelMemory(self.frame_samples)
         self._waiting = np.zeros(0, np.float32)  # less than a frame, from _frame_start
         self._frame_start = 0  # the first sample of the next frame, on the grid
         self._started = False
         self._ended_at = 0  # no two stretches of speech overlap
-        self._n_reported = 0  # how many of `pauses_seconds` were reported of this pause
-        self._voiced: deque[bool] = deque(maxlen=_n_frames(config.history_seconds))  # up to _frame_start
-        self._window: deque[bool] = deque(maxlen=config.start_window)
+        self._n_reported = 0  # how many of PAUSES_SECONDS were reported of this pause
+        self._n_history_frames = _n_samples(config.history_seconds) // self.frame_samples
+        self._voiced: deque[bool] = deque(maxlen=self._n_history_frames)  # up to _frame_start
+        self._window: deque[bool] = deque(maxlen=self._judge.start_window)
 
     def accept(self, block: AudioBlock) -> list[SpeechEvent]:
         """The events of the frames that `block` completes, in order. A gap before it counts as silence."""
         if not self._started:
             self._started = True
-            self._frame_start = block.start_sample // FRAME_SAMPLES * FRAME_SAMPLES
+            self._frame_start = block.start_sample // self.frame_samples * self.frame_samples
             self._ended_at = block.start_sample
         heard = self._frame_start + len(self._waiting)
         gap = block.start_sample - heard
@@ -148,8 +183,8 @@ class SpeechDetector:
         events: list[SpeechEvent] = []
         if gap:
             # Silence beyond the length of the history changes nothing more: step over it.
-            most = _n_frames(self.config.history_seconds) * FRAME_SAMPLES
-            stepped_over = max(0, gap - most) // FRAME_SAMPLES * FRAME_SAMPLES
+            most = self._n_history_frames * self.frame_samples
+            stepped_over = max(0, gap - most) // self.frame_samples * self.frame_samples
             events += self._hear(np.zeros(gap - stepped_over, np.float32))
             self._frame_start += stepped_over
         return events + self._hear(block.samples)
@@ -159,8 +194,8 @@ class SpeechDetector:
         flags, first = self._flags(start_sample, end_sample)
         spans: list[tuple[int, int]] = []
         for i, voiced in enumerate(flags):
-            start = max(first + i * FRAME_SAMPLES, start_sample)
-            end = min(first + (i + 1) * FRAME_SAMPLES, end_sample)
+            start = max(first + i * self.frame_samples, start_sample)
+            end = min(first + (i + 1) * self.frame_samples, end_sample)
             if voiced and spans and spans[-1][1] == start:
                 spans[-1] = (spans[-1][0], end)
             elif voiced:
@@ -179,55 +214,45 @@ class SpeechDetector:
                 best = (i + 1 - run, i + 1)
         if best is None:
             return None
-        start, end = (first + i * FRAME_SAMPLES for i in best)
+        start, end = (first + i * self.frame_samples for i in best)
         return max(start, start_sample), min(end, end_sample)
 
     def _flags(self, start_sample: int, end_sample: int) -> tuple[list[bool], int]:
         """The remembered flags of the frames that overlap the samples, and where the first frame starts."""
-        oldest = self._frame_start - len(self._voiced) * FRAME_SAMPLES
-        first = max(0, (start_sample - oldest) // FRAME_SAMPLES)
-        last = -(-(end_sample - oldest) // FRAME_SAMPLES) if end_sample > start_sample else 0
-        return list(self._voiced)[first : max(0, last)], oldest + first * FRAME_SAMPLES
+        oldest = self._frame_start - len(self._voiced) * self.frame_samples
+        first = max(0, (start_sample - oldest) // self.frame_samples)
+        last = -(-(end_sample - oldest) // self.frame_samples) if end_sample > start_sample else 0
+        return list(self._voiced)[first : max(0, last)], oldest + first * self.frame_samples
 
     def _hear(self, samples: NDArray[np.float32]) -> list[SpeechEvent]:
         sound = np.concatenate([self._waiting, samples])
-        n_frames = len(sound) // FRAME_SAMPLES
-        self._waiting = sound[n_frames * FRAME_SAMPLES :].copy()
-        frames = sound[: n_frames * FRAME_SAMPLES].reshape(n_frames, FRAME_SAMPLES)
-        levels_db = _band_levels_db(frames)
-        known_db = [self._levels.add(level_db) for level_db in levels_db]
-        loud = self._lifted(frames, [loudest_db for _, loudest_db in known_db])
+        n_frames = len(sound) // self.frame_samples
+        self._waiting = sound[n_frames * self.frame_samples :].copy()
+        frames = sound[: n_frames * self.frame_samples].reshape(n_frames, self.frame_samples)
         events: list[SpeechEvent] = []
-        for i, (level_db, (floor_db, _)) in enumerate(zip(levels_db, known_db, strict=True)):
-            # For every frame, since webrtcvad adapts to the noise with each.
-            like_a_voice: bool = self._vad.is_speech(loud[i * FRAME_BYTES : (i + 1) * FRAME_BYTES], SAMPLE_RATE)
-            self._voiced.append(like_a_voice and level_db > floor_db + self.config.margin_db)
-            self._frame_start += FRAME_SAMPLES
+        for frame, level_db in zip(frames, speech_band_levels_db(frames), strict=True):
+            floor_db, loudest_db = self._levels.add(level_db)
+            gain_db = min(max(self.config.target_db - loudest_db, 0.0), self.config.most_gain_db)
+            lifted = frame * np.float32(10 ** (gain_db / 20))
+            self._voiced.append(self._judge.is_voiced(lifted, level_db - floor_db))
+            self._frame_start += self.frame_samples
             self._window.append(self._voiced[-1])
-            if event := self._judge():
+            if event := self._event():
                 events.append(event)
         return events
 
-    def _lifted(self, frames: NDArray[np.float32], loudest_db: list[float]) -> bytes:
-        """The frames as 16-bit samples, each with the gain for the loudest level that was known at it."""
-        config = self.config
-        gains_db = [min(max(config.target_db - db, 0.0), config.most_gain_db) for db in loudest_db]
-        gains = np.array([32767 * 10 ** (db / 20) for db in gains_db], np.float32)
-        lifted: bytes = np.clip(frames * gains[:, None], -32768, 32767).astype("<i2").tobytes()
-        return lifted
-
-    def _judge(self) -> SpeechEvent | None:
+    def _event(self) -> SpeechEvent | None:
         """The event of the frame that ends at `_frame_start`, if any."""
         config = self.config
-        if sum(self._window) >= config.start_frames:
+        if sum(self._window) >= self._judge.start_frames:
             behind = next(i for i, voiced in enumerate(reversed(self._window)) if voiced)
-            self.last_voiced_sample = self._frame_start - behind * FRAME_SAMPLES
+            self.last_voiced_sample = self._frame_start - behind * self.frame_samples
             self._n_reported = 0
             if self.speaking:
                 return None
             self.speaking = True
             ahead = next(i for i, voiced in enumerate(self._window) if voiced)
-            first_voiced = self._frame_start - (len(self._window) - ahead) * FRAME_SAMPLES
+            first_voiced = self._frame_start - (len(self._window) - ahead) * self.frame_samples
             return SpeechStarted(max(self._ended_at, first_voiced - _n_samples(config.pre_roll_seconds)))
         if self.speaking:
             assert self.last_voiced_sample is not None
@@ -237,61 +262,13 @@ class SpeechDetector:
                 tail_samples = min(_n_samples(config.tail_seconds), _n_samples(config.end_seconds))
                 self._ended_at = self.last_voiced_sample + tail_samples
                 return SpeechEnded(self._ended_at)
-            if self._n_reported < len(config.pauses_seconds):
-                least_samples = _n_samples(config.pauses_seconds[self._n_reported])
+            if self._n_reported < len(PAUSES_SECONDS):
+                least_samples = _n_samples(PAUSES_SECONDS[self._n_reported])
                 if quiet_samples >= least_samples:
                     self._n_reported += 1
                     return SpeechPaused(self._frame_start, quiet_samples)
         return None
 
 
-class _LevelMemory:
-    """The quietest and the loudest 100 ms of the last seconds, remembered as a pair for each half second."""
-
-    def __init__(self, config: DetectorConfig) -> None:
-        self._config = config
-        n_blocks = max(1, _n_frames(config.floor_seconds) // _BLOCK_FRAMES)
-        self._blocks: deque[tuple[float, float]] = deque(maxlen=n_blocks)
-        self._last: deque[float] = deque(maxlen=5)
-        self._quietest_block, self._loudest_block = math.inf, _NOTHING_DB  # of all blocks
-        self._quietest, self._loudest = math.inf, _NOTHING_DB  # of the block being filled
-        self._n_frames = 0
-
-    def add(self, level_db: float) -> tuple[float, float]:
-        """The noise floor and the loudest level, in dBFS, after one more frame of level `level_db`."""
-        self._last.append(level_db)
-        smooth_db = sum(self._last) / len(self._last)
-        self._loudest = max(self._loudest, smooth_db)
-        if len(self._last) == self._last.maxlen:
-            self._quietest = min(self._quietest, smooth_db)
-        floor_db = min(self._quietest, self._quietest_block)
-        loudest_db = max(self._loudest, self._loudest_block)
-        self._n_frames += 1
-        if self._n_frames % _BLOCK_FRAMES == 0:
-            self._blocks.append((self._quietest, self._loudest))
-            self._quietest_block = min(quiet for quiet, _ in self._blocks)
-            self._loudest_block = max(loud for _, loud in self._blocks)
-            self._quietest, self._loudest = math.inf, _NOTHING_DB
-        if self._n_frames <= _n_frames(self._config.first_floor_seconds):
-            floor_db = min(floor_db, self._config.first_floor_db)
-        return max(floor_db, self._config.lowest_floor_db), loudest_db
-
-
-def _band_levels_db(frames: NDArray[np.float32]) -> list[float]:
-    """The level of each frame, [n, 320] float32, within 200..4000 Hz, in dBFS; a full-scale sine has -3.
-
-    Mains hum, fans and DC lie below. NumPy transforms row by row, so a level does not depend on other frames.
-    """
-    spectrum = np.fft.rfft(frames * _WINDOW, axis=1)
-    power = spectrum.real**2 + spectrum.imag**2
-    mean_square = power[:, _FIRST_BIN:_LAST_BIN].sum(axis=1) * _POWER_SCALE
-    levels: list[float] = (10 * np.log10(np.maximum(mean_square, 1e-20))).tolist()
-    return levels
-
-
 def _n_samples(seconds: float) -> int:
     return round(seconds * SAMPLE_RATE)
-
-
-def _n_frames(seconds: float) -> int:
-    return _n_samples(seconds) // FRAME_SAMPLES

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from livecap.audio_in.vad import DetectorConfig, Vad
 from livecap.cli.download import find_model
 from livecap.engine import EngineSettings
 from livecap.settings.fields import DEFAULT_MODEL, Settings
@@ -24,7 +25,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
     cost = settings.step_cost_seconds
     if cost is None and settings.replay is not None and settings.pace is None:
         cost = REPLAY_STEP_COST_SECONDS
-    stream = StreamConfig(ChunkConfig(settings.chunk_seconds, cost))
+    stream = StreamConfig(chunk=ChunkConfig(settings.chunk_seconds, cost), detector=DetectorConfig(Vad(settings.vad)))
     return EngineSettings(settings.model, language, settings.context, stream, settings.settle)
 
 

@@ -14,6 +14,7 @@ DEFAULT_MODEL = "Qwen/Qwen3-ASR-0.6B"
 """Downloaded when it is first used."""
 
 TimesShown = Literal["minutes", "seconds", "elapsed", "hidden"]
+VadName = Literal["silero", "webrtc"]
 Output = Literal["screen", "inline", "plain", "json"]
 
 
@@ -102,6 +103,13 @@ class Settings:
         None, "language that is spoken, such as English or en (default: detected)", TEXT, "--language NAME", "text"
     )
     context: str = _setting("", "names and terms to expect", TEXT, "--context TEXT", "text")
+    vad: VadName = _setting(
+        "silero",
+        "what finds speech in the sound: silero (a network, better in noise) or webrtc (takes less processor time)",
+        Choice(get_args(VadName)),
+        "--vad NAME",
+        "text",
+    )
     chunk_seconds: float | None = _setting(
         None,
         "new sound per decoding step, 0.2 to 12, or auto (default), which follows the cost of a step",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from livecap.audio_in.vad import DetectorConfig
 from livecap.stream.policy import CommitPolicy
 from livecap.transcript import SAMPLE_RATE
 
@@ -118,6 +119,7 @@ class StreamConfig:
     commit: CommitPolicy = field(default_factory=CommitPolicy)
     loops: LoopConfig = field(default_factory=LoopConfig)
     reuse: ReuseConfig = field(default_factory=ReuseConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
 
 
 def samples_in(seconds: float) -> int:

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
@@ -53,12 +54,13 @@ class StreamingTranscriber:
         track: str = "",
         language: str | None = None,
         settling: Settling | None = None,
-        make_detector: Callable[[], SpeechDetector] = SpeechDetector,
+        make_detector: Callable[[], SpeechDetector] | None = None,
         on_notice: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
         """
         Args:
+            make_detector: makes the speech detector, at first and after each flush; None for that of `config`.
             language: the forced language, or None to report the one that the model names.
             settling: the second pass over closed utterances, for `settle`; None keeps their live text.
             on_notice: called with one line for the user, such as a token budget that was reached.
@@ -70,8 +72,8 @@ class StreamingTranscriber:
         self._track = track
         self._forced_language = language
         self._on_notice = on_notice or (lambda message: None)
-        self._make_detector = make_detector
-        self._detector = make_detector()
+        self._make_detector = make_detector or partial(SpeechDetector, self._config.detector)
+        self._detector = self._make_detector()
         self._now = now
         self._settling = settling
         self._chunk_length = ChunkLength(self._config.chunk)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.vad import SpeechDetector
+from livecap.audio_in.vad import DetectorConfig, SpeechDetector
 from livecap.engine import Engine
 from livecap.stream.config import samples_in
 from livecap.text.scripts import joined
@@ -20,7 +20,7 @@ def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
     """The text of [n] float32 samples at 16 kHz."""
     config, recogniser = engine.settings.stream, engine.recogniser()
     texts = []
-    for start, stop in cut_at_pauses(samples):
+    for start, stop in cut_at_pauses(samples, config.detector):
         recogniser.begin(start)
         recogniser.append(samples[start:stop])
         budget = config.loops.token_budget(stop - start)
@@ -29,10 +29,10 @@ def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
     return joined(texts)
 
 
-def cut_at_pauses(samples: NDArray[np.float32]) -> list[tuple[int, int]]:
+def cut_at_pauses(samples: NDArray[np.float32], config: DetectorConfig) -> list[tuple[int, int]]:
     """[start, stop) of the pieces, in samples: cut in the middle of a pause, or at 28 s where there is none."""
     pieces, start = [], 0
-    detector = SpeechDetector()
+    detector = SpeechDetector(config)
     heard = 0
     while len(samples) - start > MOST_SAMPLES:
         most = start + MOST_SAMPLES

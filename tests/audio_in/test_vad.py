@@ -1,9 +1,11 @@
-"""Speech is found at any level and in noise; silence and hum are not speech; the cuts of sound change nothing."""
+"""Speech is found at any level and in noise; noise alone is not speech; the cuts of sound change nothing."""
 
+import dataclasses
 import io
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,22 +14,48 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import noises
+from livecap.audio_in.silero import FRAME_SAMPLES as NETWORK_FRAME_SAMPLES
+from livecap.audio_in.silero import SileroNetwork
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.vad import FRAME_SAMPLES, DetectorConfig, SpeechDetector, SpeechEnded, SpeechPaused, SpeechStarted
+from livecap.audio_in.vad import DetectorConfig, SpeechDetector, SpeechEnded, SpeechPaused, SpeechStarted, Vad
 from livecap.transcript import SAMPLE_RATE
-from tests.audio_in.sounds import at_level, fan_and_hum, join, pink, silence, voice, white
+from tests.audio_in.sounds import at_level, fan_and_hum, join, pink, silence, white
+
+FRAME_SAMPLES = SAMPLE_RATE // 50
+"""What the tests count in: 20 ms."""
 
 NOISES = [white, pink, fan_and_hum]
+HARD_NOISES = ["rumble", "typing", "music"]
 
 
-def detect(sound, detector=None, start_sample=0, cuts=None):
+@pytest.fixture(params=[Vad.SILERO, Vad.WEBRTC])
+def config(request):
+    return DetectorConfig(request.param)
+
+
+def spoken(seconds, db, seed=0):
+    """At most 4 s of a real voice that never pauses, with an RMS of `db` dBFS."""
+    jfk = soundfile.read(Path(__file__).with_name("jfk.flac"), dtype="float32")[0]
+    parts = [jfk[87_200:120_800], jfk[133_000:166_400]]
+    return at_level(join(*parts[seed:], *parts[:seed])[: round(seconds * SAMPLE_RATE)], db)
+
+
+def detect(sound, detector, start_sample=0, cuts=None):
     """Starts and ends of speech, in sound that is cut every 0.1 s, or at `cuts`."""
-    detector = detector or SpeechDetector()
     edges = [0, *sorted(cuts), len(sound)] if cuts is not None else [*range(0, len(sound), 1600), len(sound)]
     events = []
     for start, end in zip(edges, edges[1:], strict=False):
         events += detector.accept(AudioBlock(start_sample + start, sound[start:end]))
     return [event for event in events if not isinstance(event, SpeechPaused)]
+
+
+def voiced_mask(detector, n_samples):
+    """[n_frames] bool: the frames of which at least half is voiced."""
+    mask = np.zeros(n_samples, bool)
+    for start, end in detector.voiced_spans(0, n_samples):
+        mask[start:end] = True
+    return mask[: n_samples // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES).mean(axis=1) >= 0.5
 
 
 def speech_mask(events, n_samples):
@@ -40,9 +68,9 @@ def speech_mask(events, n_samples):
     return mask
 
 
-def active(sound, below_peak_db=30):
-    """[n_frames] bool: the frames that carry speech, in speech without noise, by their level."""
-    frames = sound[: len(sound) // FRAME_SAMPLES * FRAME_SAMPLES].reshape(-1, FRAME_SAMPLES)
+def active(sound, n_samples=FRAME_SAMPLES, below_peak_db=30):
+    """[n_frames] bool: the frames of `n_samples` that carry speech, in speech without noise, by their level."""
+    frames = sound[: len(sound) // n_samples * n_samples].reshape(-1, n_samples)
     level = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
     return level > level.max() - below_peak_db
 
@@ -77,14 +105,14 @@ def espeak():
 
 
 @pytest.fixture(scope="module")
-def pause_and_voice():
-    """Silence, 3 s of voice at 2 s, silence, 2 s of voice at 7 s, silence; at -24 dBFS."""
-    return join(silence(2), voice(3, -24), silence(2), voice(2, -24, seed=1), silence(2))
+def pause_and_speech():
+    """Silence, 3 s of speech at 2 s, silence, 2 s of speech at 7 s, silence; at -24 dBFS."""
+    return join(silence(2), spoken(3, -24), silence(2), spoken(2, -24, seed=1), silence(2))
 
 
 @pytest.mark.parametrize("db", [-14, -24, -44, -60])
-def test_speech_is_found_at_any_level(espeak, db):
-    events = detect(espeak * np.float32(10 ** ((db + 24) / 20)))
+def test_speech_is_found_at_any_level(config, espeak, db):
+    events = detect(espeak * np.float32(10 ** ((db + 24) / 20)), SpeechDetector(config))
     assert missed(espeak, events) <= 0.005
     assert len(events) == 8, seconds(events)
 
@@ -92,10 +120,10 @@ def test_speech_is_found_at_any_level(espeak, db):
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("snr_db", [20, 10, 5])
 @pytest.mark.parametrize("db", [-24, -44])
-def test_speech_is_found_in_noise(espeak, noise, snr_db, db):
+def test_speech_is_found_in_noise(config, espeak, noise, snr_db, db):
     noisy = espeak * np.float32(10 ** ((db + 24) / 20))
     noisy = noisy + noise(len(espeak) / SAMPLE_RATE, db - snr_db)
-    events = detect(noisy)
+    events = detect(noisy, SpeechDetector(config))
     assert missed(espeak, events) <= 0.02
     # Once the noise is known, the pauses between the voices are found too.
     pauses = [event for event in events if isinstance(event, SpeechEnded) and event.sample > 3 * SAMPLE_RATE]
@@ -104,129 +132,132 @@ def test_speech_is_found_in_noise(espeak, noise, snr_db, db):
 
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("db", [-70, -60, -50, -40, -30, -20])
-def test_steady_noise_is_not_speech(noise, db):
-    events = detect(noise(20, db))
+def test_steady_noise_is_not_speech(config, noise, db):
+    events = detect(noise(20, db), SpeechDetector(config))
     mask = speech_mask(events, 20 * SAMPLE_RATE)
     n_frames_first = 3 * SAMPLE_RATE // FRAME_SAMPLES
     assert mask[:n_frames_first].sum() * 0.02 <= 1.5
     assert mask[n_frames_first:].sum() * 0.02 <= 0.7  # one false start
 
 
-def test_noise_that_begins_later_is_learnt():
+def test_noise_that_begins_later_is_learnt(config):
     quiet, fan = white(20, -65), fan_and_hum(40, -35)
-    events = detect(join(quiet, fan))
+    events = detect(join(quiet, fan), SpeechDetector(config))
     mask = speech_mask(events, 60 * SAMPLE_RATE)
     assert not mask[: 19 * 50].any()
     assert mask[32 * 50 :].mean() <= 0.03
 
 
-def test_silence_says_nothing():
+def test_silence_says_nothing(config):
     dither = (np.random.default_rng(0).integers(-1, 2, 20 * SAMPLE_RATE) / 32768).astype(np.float32)
     for sound in (silence(20), dither, np.full(20 * SAMPLE_RATE, 0.25, np.float32)):
-        detector = SpeechDetector()
+        detector = SpeechDetector(config)
         assert detect(sound, detector) == []
         assert not detector.speaking and detector.last_voiced_sample is None
 
 
 @pytest.mark.parametrize("n_frames_long, is_speech", [(1, False), (6, True)])
-def test_a_click_is_not_speech(n_frames_long, is_speech):
-    syllable = voice(3, -20)[SAMPLE_RATE // 5 :][: n_frames_long * FRAME_SAMPLES]
-    detector = SpeechDetector()
+def test_a_click_is_not_speech(config, n_frames_long, is_speech):
+    syllable = spoken(3, -20)[SAMPLE_RATE // 5 :][: n_frames_long * FRAME_SAMPLES]
+    detector = SpeechDetector(config)
     assert bool(detect(join(silence(2), syllable, silence(2)), detector)) == is_speech
 
 
-def test_real_speech_that_begins_with_the_recording(jfk):
+def test_real_speech_that_begins_with_the_recording(config, jfk):
     sound = soundfile.read(jfk, dtype="float32")[0]
-    events = detect(sound)
-    assert events[0] == SpeechStarted(0)
+    events = detect(sound, SpeechDetector(config))
+    assert isinstance(events[0], SpeechStarted) and events[0].sample <= SAMPLE_RATE // 10
     assert missed(sound, events) <= 0.01
     # "And so, my fellow Americans: | ask not | what your country can do for you ..."
     assert 1 <= sum(isinstance(event, SpeechEnded) for event in events) <= 4, seconds(events)
 
 
-def test_where_speech_starts_and_ends(pause_and_voice):
-    names, at = zip(*seconds(detect(pause_and_voice)), strict=True)
+def test_where_speech_starts_and_ends(config, pause_and_speech):
+    names, at = zip(*seconds(detect(pause_and_speech, SpeechDetector(config))), strict=True)
     assert names == ("SpeechStarted", "SpeechEnded") * 2
     # A pre-roll of 0.3 s before, a tail of 0.2 s behind; the synthetic voice opens and closes softly.
     assert at == pytest.approx((2 - 0.3, 5 + 0.2, 7 - 0.3, 9 + 0.2), abs=0.12)
 
 
-def test_stretches_of_speech_never_overlap():
-    config = DetectorConfig(pre_roll_seconds=0.5, tail_seconds=0.4, end_seconds=0.4)
-    events = detect(join(*[join(voice(1, -24), silence(0.5))] * 5), SpeechDetector(config))
+def test_stretches_of_speech_never_overlap(config):
+    config = dataclasses.replace(config, pre_roll_seconds=0.5, tail_seconds=0.4, end_seconds=0.4)
+    events = detect(join(*[join(spoken(1, -24), silence(0.5))] * 5), SpeechDetector(config))
     samples = [event.sample for event in events]
     assert len(events) >= 9 and samples == sorted(samples) and samples[0] == 0
 
 
 @pytest.mark.parametrize("end_seconds, n_stretches", [(0.3, 2), (1.0, 1)])
-def test_the_pause_that_ends_speech_is_configurable(end_seconds, n_stretches):
-    sound = join(silence(1), voice(2, -24), silence(0.6), voice(2, -24), silence(2))
-    events = detect(sound, SpeechDetector(DetectorConfig(end_seconds=end_seconds)))
+def test_the_pause_that_ends_speech_is_configurable(config, end_seconds, n_stretches):
+    sound = join(silence(1), spoken(2, -24), silence(0.6), spoken(2, -24), silence(2))
+    events = detect(sound, SpeechDetector(dataclasses.replace(config, end_seconds=end_seconds)))
     assert len(events) == 2 * n_stretches
 
 
-def test_a_pause_is_reported_as_it_grows_and_speech_may_go_on():
-    sound = join(silence(1), voice(2, -24), silence(0.45), voice(2, -24), silence(2))
-    detector = SpeechDetector()
+def test_a_pause_is_reported_as_it_grows_and_speech_may_go_on(config):
+    sound = join(silence(1), spoken(2, -24), silence(0.45), spoken(2, -24), silence(2))
+    detector = SpeechDetector(config)
     events = [e for i in range(0, len(sound), 160) for e in detector.accept(AudioBlock(i, sound[i : i + 160]))]
     kinds = [type(event) for event in events]
     assert kinds[0] is SpeechStarted and kinds[-4:] == [SpeechPaused] * 3 + [SpeechEnded]
     assert kinds.count(SpeechStarted) == 1
-    breaths = [event for event in events if isinstance(event, SpeechPaused) and event.quiet_samples == SAMPLE_RATE // 5]
-    assert len(breaths) >= 2 and min(abs(event.sample - round(3.2 * SAMPLE_RATE)) for event in breaths) < 1600
+    breaths = [event for event in events if isinstance(event, SpeechPaused) and event.quiet_samples >= SAMPLE_RATE // 5]
+    assert len(breaths) >= 2 and min(abs(event.sample - round(3.2 * SAMPLE_RATE)) for event in breaths) < 2000
 
 
-def test_the_end_is_reported_as_soon_as_the_pause_is_long_enough(pause_and_voice):
-    detector = SpeechDetector()
+def test_the_end_is_reported_as_soon_as_the_pause_is_long_enough(config, pause_and_speech):
+    detector = SpeechDetector(config)
     told_at, ended = 0, None
     while ended is None:
-        events = detector.accept(AudioBlock(told_at, pause_and_voice[told_at : told_at + FRAME_SAMPLES]))
+        events = detector.accept(AudioBlock(told_at, pause_and_speech[told_at : told_at + FRAME_SAMPLES]))
         told_at += FRAME_SAMPLES
         ended = next((event for event in events if isinstance(event, SpeechEnded)), None)
         assert detector.speaking == (ended is None and detector.last_voiced_sample is not None)
     assert detector.last_voiced_sample is not None
-    assert told_at - detector.last_voiced_sample == round(0.7 * SAMPLE_RATE)
+    assert (
+        0 <= told_at - detector.last_voiced_sample - round(0.7 * SAMPLE_RATE) < detector.frame_samples + FRAME_SAMPLES
+    )
     assert ended.sample - detector.last_voiced_sample == round(0.2 * SAMPLE_RATE)
 
 
+@pytest.mark.parametrize("vad", Vad)
 @settings(max_examples=15, deadline=None)
 @given(st.data())
-def test_results_do_not_depend_on_the_cuts(data):
-    sound = join(white(1.5, -60), voice(1.5, -30), white(1.5, -45), voice(0.7, -20)) + white(5.2, -70)
+def test_results_do_not_depend_on_the_cuts(vad, data):
+    sound = join(white(1.5, -60), spoken(1.5, -30), white(1.5, -45), spoken(0.7, -20)) + white(5.2, -70)
     start = data.draw(st.integers(0, 1000))
     cuts = data.draw(st.lists(st.integers(0, len(sound)), max_size=40))
-    whole, cut = SpeechDetector(), SpeechDetector()
+    whole, cut = SpeechDetector(DetectorConfig(vad)), SpeechDetector(DetectorConfig(vad))
     assert detect(sound, whole, start, []) == detect(sound, cut, start, cuts)
     assert whole.last_voiced_sample == cut.last_voiced_sample and whole.speaking == cut.speaking
     span = (start, start + len(sound))
     assert whole.voiced_spans(*span) == cut.voiced_spans(*span) != []
 
 
-def test_a_gap_ends_speech_and_positions_stay_absolute():
+def test_a_gap_ends_speech_and_positions_stay_absolute(config):
     for gap_seconds in (0.011, 1.003, 100.007, 100_000.0):
-        detector, spoken = SpeechDetector(), voice(2, -24)
-        detect(spoken, detector)
+        detector, speech = SpeechDetector(config), spoken(2, -24)
+        detect(speech, detector)
         assert detector.speaking
-        start = len(spoken) + round(gap_seconds * SAMPLE_RATE)
-        events = detect(join(spoken, silence(2)), detector, start)
+        start = len(speech) + round(gap_seconds * SAMPLE_RATE)
+        events = detect(join(speech, silence(2)), detector, start)
         if gap_seconds < 0.5:
             assert [type(event) for event in events] == [SpeechEnded]
         else:
             assert [type(event) for event in events] == [SpeechEnded, SpeechStarted, SpeechEnded]
-            assert events[0].sample <= len(spoken) + SAMPLE_RATE // 5
+            assert events[0].sample <= len(speech) + 0.3 * SAMPLE_RATE  # 0.2 s, and what the network hears after it
             assert events[1].sample / SAMPLE_RATE == pytest.approx(start / SAMPLE_RATE - 0.3, abs=0.12)
 
 
-def test_sound_given_twice_is_our_mistake():
-    detector = SpeechDetector()
+def test_sound_given_twice_is_our_mistake(config):
+    detector = SpeechDetector(config)
     detector.accept(AudioBlock(0, silence(1)))
     with pytest.raises(AssertionError, match="twice"):
         detector.accept(AudioBlock(SAMPLE_RATE // 2, silence(1)))
 
 
-def test_the_longest_pause_lies_in_a_pause(pause_and_voice):
-    detector = SpeechDetector()
-    detect(pause_and_voice, detector)
+def test_the_longest_pause_lies_in_a_pause(config, pause_and_speech):
+    detector = SpeechDetector(config)
+    detect(pause_and_speech, detector)
     pause = detector.longest_pause(3 * SAMPLE_RATE, 8 * SAMPLE_RATE)
     assert pause is not None
     assert np.array(pause) / SAMPLE_RATE == pytest.approx((5, 7), abs=0.12)
@@ -238,18 +269,70 @@ def test_the_longest_pause_lies_in_a_pause(pause_and_voice):
     assert detector.longest_pause(100 * SAMPLE_RATE, 101 * SAMPLE_RATE) is None
 
 
-def test_the_record_of_voice_reaches_back_forty_seconds():
-    detector = SpeechDetector()
-    detect(join(voice(2, -24), silence(39)), detector)
+def test_the_record_of_voice_reaches_back_forty_seconds(config):
+    detector = SpeechDetector(config)
+    detect(join(spoken(2, -24), silence(39)), detector)
     assert detector.voiced_spans(0, SAMPLE_RATE - FRAME_SAMPLES) == []
     assert detector.voiced_spans(SAMPLE_RATE, 2 * SAMPLE_RATE)
     assert detector.longest_pause(0, SAMPLE_RATE - FRAME_SAMPLES) is None
 
 
-def test_an_hour_of_silence_is_cheap():
+@pytest.mark.parametrize("noise", ["none", *HARD_NOISES])
+@pytest.mark.parametrize("snr_db", [10, 5])
+def test_the_network_finds_speech_and_pauses_in_the_noise_of_a_home(espeak, noise, snr_db):
+    random = np.random.default_rng(4)
+    noisy = espeak + white(len(espeak) / SAMPLE_RATE, -70)
+    if noise != "none":
+        noisy = noises.mixed(noisy, noises.KINDS[noise](len(noisy), random), snr_db)
     detector = SpeechDetector()
-    quiet = white(2, -75)
+    detect(noisy, detector)
+    voiced, carries = voiced_mask(detector, len(noisy)), active(espeak)
+    assert (~voiced)[carries].mean() <= 0.08
+    far_from_speech = ~np.convolve(carries, np.ones(27), "same").astype(bool)
+    assert voiced[far_from_speech].mean() <= 0.03
+
+
+@pytest.mark.parametrize("noise", noises.KINDS)
+@pytest.mark.parametrize("db", [-50, -26])
+def test_no_noise_by_itself_is_speech_for_the_network(noise, db):
+    sound = noises.KINDS[noise](30 * SAMPLE_RATE, np.random.default_rng(5)) * np.float32(10 ** (db / 20))
+    assert speech_mask(detect(np.clip(sound, -1, 1), SpeechDetector()), len(sound)).mean() <= 0.02
+
+
+def test_speech_is_reported_at_most_80_ms_late(espeak):
+    carries = active(espeak, 160, below_peak_db=38)
+    starts = [i * 160 for i in range(1, len(carries)) if carries[i] and not carries[max(0, i - 50) : i].any()]
+    detector, reported = SpeechDetector(), []
+    for at in range(0, len(espeak), 160):
+        events = detector.accept(AudioBlock(at, espeak[at : at + 160]))
+        reported += [at + 160 for event in events if isinstance(event, SpeechStarted)]
+    late = [(there - start) / SAMPLE_RATE for there, start in zip(reported, starts, strict=True)]
+    assert np.median(late) <= 0.08, late
+
+
+def test_the_network_scores_like_the_published_one(jfk):
+    """silero_jfk.txt holds the scores of silero_vad_16k_op15.onnx of silero-vad 6.2.3 by onnxruntime 1.32."""
+    sound, network = soundfile.read(jfk, dtype="float32")[0], SileroNetwork()
+    published = np.loadtxt(Path(__file__).with_name("silero_jfk.txt"))
+    scores = [
+        network.score(sound[i * NETWORK_FRAME_SAMPLES : (i + 1) * NETWORK_FRAME_SAMPLES]) for i in range(len(published))
+    ]
+    assert np.abs(scores - published).max() < 0.01  # the weights are rounded to float16
+
+
+def test_a_network_that_slept_wakes_with_the_first_word():
+    speech = spoken(2, -24)
+    awake, asleep = SpeechDetector(), SpeechDetector()
+    events = detect(join(white(0.9, -60), speech, white(1, -60)), awake)
+    after_sleep = detect(join(white(60, -60), speech, white(1, -60, seed=1)), asleep)
+    assert [type(event) for event in after_sleep] == [type(event) for event in events]
+    starts = events[0].sample / SAMPLE_RATE - 0.9, after_sleep[0].sample / SAMPLE_RATE - 60
+    assert starts[1] == pytest.approx(starts[0], abs=0.07)
+
+
+@pytest.mark.parametrize("sound, most_ms", [(white(60, -75), 3), (white(60, -40), 3), (spoken(4, -24), 10)])
+def test_a_second_of_sound_takes_little_of_the_processor(config, sound, most_ms):
+    detector = SpeechDetector(config)
     started = time.process_time()
-    for i in range(60):  # 2 minutes
-        detector.accept(AudioBlock(i * len(quiet), quiet))
-    assert time.process_time() - started < 0.02 * 120
+    detect(np.resize(sound, 60 * SAMPLE_RATE), detector)
+    assert (time.process_time() - started) / 60 < most_ms / 1000

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from livecap.audio_in.vad import DetectorConfig
 from livecap.eval.evaluation import Plan, evaluate
 from livecap.transcribe.files import MOST_SAMPLES, cut_at_pauses
 
@@ -39,7 +40,7 @@ def test_offline_pieces_cover_the_sound_and_fit_into_a_prompt(seed: int, seconds
     random = np.random.default_rng(seed)
     n = round(seconds * 16_000)
     loud = np.repeat(random.random(n // 4000 + 1) < 0.8, 4000)[:n]
-    pieces = cut_at_pauses((random.standard_normal(n) * 0.1 * loud).astype(np.float32))
+    pieces = cut_at_pauses((random.standard_normal(n) * 0.1 * loud).astype(np.float32), DetectorConfig())
     assert pieces[0][0] == 0 and pieces[-1][1] == n
     assert all(stop == start for (_, stop), (start, _) in zip(pieces, pieces[1:], strict=False))
     assert all(0 < stop - start <= MOST_SAMPLES for start, stop in pieces)

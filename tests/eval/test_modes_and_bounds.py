@@ -60,6 +60,7 @@ def test_modes_of_older_versions_change_the_same_settings() -> None:
         for setting in fields(getattr(config, group.name))
         if getattr(getattr(config, group.name), setting.name) == getattr(getattr(before, group.name), setting.name)
     ]
+    same = [name for name in same if not name.startswith("detector.")]  # the group is younger than the old names
     assert same == [], "each of the old names sets something else"
 
 
