@@ -2,10 +2,10 @@
 
 python -m benchmarks.detection human=FOLDER natural=FOLDER --out docs/benchmarks/detection.json
 
-Each NAME=FOLDER holds recordings of one kind of voice without noise, 16 kHz; they are joined with 2 s of silence between
-them. Three of recordings/ are measured too, as `formant`. A frame of 10 ms is speech where the words beside the recording say so
-(NAME.words.json) or, without them, where it is at most 38 dB below the loudest; gaps below 0.2 s count as speech. `silero` is the
-bare network, `earshot` the package of that name where it is installed.
+Each NAME=FOLDER holds recordings of one kind of voice without noise, 16 kHz; they are joined with 2 s of silence
+between them. Three of recordings/ are measured too, as `formant`. A frame of 10 ms is speech where the words beside the
+recording say so (NAME.words.json) or, without them, where it is at most 38 dB below the loudest; gaps below 0.2 s count
+as speech. `silero` is the bare network, `earshot` the package of that name where it is installed.
 """
 
 import argparse

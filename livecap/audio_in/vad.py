@@ -107,8 +107,8 @@ class _Silero:
     voiced_score = 0.5
     asleep_db = 3.0
     """No frame of steady noise is further above its own floor."""
-    asleep_frames = 31
-    """The network sleeps after a second in which no frame was above `asleep_db`."""
+    asleep_frames = 156
+    """The network sleeps after 5 s in which no frame was above `asleep_db`. Waking costs it some accuracy."""
     warm_up_frames = 8
     """When it wakes, it hears this many frames of what came before."""
 
