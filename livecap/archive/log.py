@@ -25,7 +25,7 @@ from livecap.archive.transcript_file import finish_transcript, heading, line
 from livecap.errors import LogError
 from livecap.files import make_folder
 from livecap.text.printing import say_lines
-from livecap.transcript import Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
+from livecap.transcript import Marked, Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
 
 PATIENCE_SECONDS = 0.5
 """Longest time that `append` waits for a line to be written. With a disk that hangs only the first call waits."""
@@ -108,6 +108,8 @@ class SessionLog:
         self._on_trouble = on_trouble
         self._to_finish = n_facts > 0
         """transcript.md must be written again at the end: there is settled text, or an error left a gap in it."""
+        self._last_began = 0
+        """Where the last line of transcript.md begins; lines are put in order of time at the end."""
         self._ended = False
         self._n_facts = n_facts
         self._n_written = n_facts
@@ -157,6 +159,9 @@ class SessionLog:
                 self._to_finish = True
             elif text := line(event, self._clock):
                 self._transcript.add(text.encode())
+                began = event.sample if isinstance(event, Marked) else getattr(event, "start_sample", 0)
+                self._to_finish |= began < self._last_began
+                self._last_began = began
             self._n_facts += 1
             number = self._n_facts
             self._ended = isinstance(event, SessionEnded)

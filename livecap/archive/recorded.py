@@ -34,8 +34,9 @@ Utterance = UtteranceEnded | UtteranceSettled
 Fact = Utterance | Marked | AudioGap | Paused | Resumed | Notice
 """The facts that are shown to people."""
 
-ORDER_SECONDS = 120
-"""Sound within which facts are sorted by their start; longer than any utterance."""
+ORDER_SECONDS = 3600
+"""Sound within which facts are sorted by their start: a slow decoder leaves one track that far behind another, or behind
+the user's marks."""
 FIRST_WORDS = 100
 """Characters of a session's text that a list shows."""
 
@@ -175,7 +176,8 @@ class RecordedSession:
         for number, fact in enumerate(self._unordered()):
             begin = fact.sample if isinstance(fact, Marked | Paused | Resumed | Notice) else fact.start_sample
             heapq.heappush(waiting, (begin, number, fact))
-            while not self._stretches and waiting[0][0] < begin - ORDER_SECONDS * SAMPLE_RATE:
+            is_text = isinstance(fact, UtteranceEnded | UtteranceSettled)  # the rest is written without waiting for it
+            while is_text and not self._stretches and waiting[0][0] < begin - ORDER_SECONDS * SAMPLE_RATE:
                 yield heapq.heappop(waiting)[2]
         while waiting:
             yield heapq.heappop(waiting)[2]

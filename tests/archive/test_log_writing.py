@@ -14,9 +14,10 @@ from livecap.archive.folder import EVENTS, TRANSCRIPT, is_being_written
 from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
-from livecap.transcript import AudioGap, Paused, SessionEnded, UtteranceSettled
-from tests.archive.facts import WALL, said, write
+from livecap.transcript import AudioGap, Marked, Paused, SessionEnded, UtteranceEnded, UtteranceSettled
+from tests.archive.facts import WALL, header, said, write
 from tests.archive.faulty import PATIENCE, FaultyDisk, ForgetfulDisk, begin, events_of, gaps
+from tests.archive.when import STARTED
 from tests.audio_in.waiting import eventually
 
 
@@ -400,3 +401,21 @@ def test_a_log_that_is_a_link_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(LogError):
         SessionLog.reopen(folder, session.n_facts, session.clock)
     assert target.read_bytes() == before
+
+
+@pytest.mark.parametrize("late_seconds", [1, 200, 1000])
+def test_the_transcript_is_in_order_of_time_however_late_a_track_was(late_seconds: int, tmp_path: Path) -> None:
+    log = SessionLog(tmp_path, STARTED)
+    log.append(header(log.session, tracks=("me", "them")), 0.0)
+    texts = [f"they say {number}." for number in range(300)]
+    early = [event for event in said(texts, "them") if isinstance(event, UtteranceEnded)]
+    late = [event for event in said(texts, "me") if isinstance(event, UtteranceEnded)]
+    marks = [Marked("", number * 50 * 16_000, f"mark {number}", WALL) for number in range(30)]
+    at = [(event.end_sample, event) for event in early] + [(mark.sample, mark) for mark in marks]
+    at += [(event.end_sample + late_seconds * 16_000, event) for event in late]
+    for _, event in sorted(at, key=lambda pair: pair[0]):
+        log.append(event, 1.0)
+    log.append(SessionEnded(1500 * 16_000, "stopped"), 2.0)
+    log.close()
+    times = [line[1:9] for line in (log.folder / TRANSCRIPT).read_text().splitlines() if line.startswith("[")]
+    assert len(times) == 630 and times == sorted(times)
