@@ -35,8 +35,8 @@ Fact = Utterance | Marked | AudioGap | Paused | Resumed | Notice
 """The facts that are shown to people."""
 
 ORDER_SECONDS = 3600
-"""Sound within which facts are sorted by their start: a slow decoder leaves one track that far behind another, or behind
-the user's marks."""
+"""Sound within which facts are sorted by their start: a slow decoder leaves one track far behind another, or behind the
+user's marks."""
 FIRST_WORDS = 100
 """Characters of a session's text that a list shows."""
 

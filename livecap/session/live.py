@@ -23,7 +23,7 @@ from livecap.files import replace_file
 from livecap.session.measures import CommitLatency, StepCosts
 from livecap.session.notices import Notices
 from livecap.session.publish import Listener, Publisher, versions
-from livecap.session.requests import Requests
+from livecap.session.requests import Requests, recognition_summary
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.status import SessionStatus, State
 from livecap.session.tracks import Track, TrackSource, arrived_samples
@@ -305,7 +305,8 @@ class LiveSession:
         for track in self._tracks:
             track.renew_transcriber()
         self._recognition, self._model_name = recognition, recognition.model_name
-        self.notice(f"From here on: {self._model_name}, {recognition.language or 'any language'}.", "info")
+        now = {name: getattr(recognition, name) for name in ("model", "language", "context")}
+        self.notice(f"From here on: {recognition_summary(now)}.", "info")
 
     def _close_utterances(self) -> None:
         """Decode and settle everything that was heard."""

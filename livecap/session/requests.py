@@ -3,9 +3,11 @@
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import Any
 
 from livecap.audio_in.source import OnNotice
+from livecap.engine import EngineSettings
 from livecap.errors import AudioError
 from livecap.session.publish import Publisher
 from livecap.session.sound_folder import SoundFolder
@@ -88,6 +90,7 @@ class Requests:
             changes: fields of `EngineSettings` by name.
         """
         self._recognition.append(changes)
+        self._notice(f"From the next utterance on: {recognition_summary(changes)}.", "info")
         self.arrival.set()
 
     def seek(self, seconds: float) -> None:
@@ -135,3 +138,20 @@ class Requests:
     def take_recognition(self) -> Mapping[str, Any] | None:
         """The next change of recognition; None if there is none."""
         return self._recognition.popleft() if self._recognition else None
+
+
+def recognition_summary(changes: Mapping[str, Any]) -> str:
+    """How sound is recognised, in words: "Qwen3-ASR-0.6B, German, expecting Priya, Kowalski".
+
+    Args:
+        changes: fields of `EngineSettings` by name; those that are missing are not mentioned.
+    """
+    parts = []
+    if "model" in changes:
+        parts.append(EngineSettings(changes["model"]).model_name)
+    if "language" in changes:
+        parts.append(changes["language"] or "any language")
+    if "context" in changes:
+        words = " ".join(changes["context"].split())
+        parts.append(f"expecting {shorten(words, 80, placeholder=' …')}" if words else "no expected words")
+    return ", ".join(parts)

@@ -90,18 +90,39 @@ def test_another_model_begins_with_the_next_utterance(running):
     ended = [(event.utterance, event.text) for event in told if isinstance(event, UtteranceEnded)]
     assert ended[:2] == [(0, "w0 w1"), (1, "w0 w1")]
     assert session.status.forced_language == "German"
-    assert any(isinstance(event, Notice) and "From here on: new, German." in event.message for event in told)
+    assert any(
+        isinstance(event, Notice) and event.message == "From here on: new, German, no expected words." for event in told
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"context": "Priya,  Kowalski"}, "expecting Priya, Kowalski"),
+        ({"context": ""}, "no expected words"),
+        ({"language": None}, "any language"),
+        ({"model": "/models/Qwen3-ASR-0.6B/", "language": "German"}, "Qwen3-ASR-0.6B, German"),
+        ({"context": "word " * 100}, "expecting word word"),
+    ],
+)
+def test_a_change_is_answered_before_the_call_returns(running, changes, sentence):
+    session, told = running.session, running.told
+    eventually(lambda: told)
+    session.requests.change_recognition(changes)
+    notices = [event.message for event in told if isinstance(event, Notice)]
+    assert notices[0].startswith(f"From the next utterance on: {sentence}") and len(notices[0]) < 150
 
 
 def test_a_model_that_cannot_be_loaded_changes_nothing(running):
     session, told, seconds = running.session, running.told, running.seconds
     seconds(1)
     session.requests.change_recognition({"model": "missing"})
-    eventually(lambda: any(isinstance(event, Notice) for event in told))
+    eventually(lambda: len([event for event in told if isinstance(event, Notice)]) == 2)
     seconds(1)
     assert session.status.model == "old" and session.status.error is None
     assert [e.message for e in told if isinstance(e, Notice)] == [
-        "There is no such model. The session goes on as before."
+        "From the next utterance on: missing.",
+        "There is no such model. The session goes on as before.",
     ]
 
 
