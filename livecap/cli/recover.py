@@ -3,6 +3,8 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from shutil import get_terminal_size
+from textwrap import fill, shorten
 
 from livecap.archive.archive import Archive
 from livecap.archive.recorded import RecordedSession
@@ -18,7 +20,11 @@ QUESTION = """\
   k      keep it as it is
   d      delete it
   enter  ask again next time
-> """
+"""
+FOR_ALL = """\
+  a      recover this one and the {n} others
+  n      not now: ask about all {all} next time
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,18 +71,44 @@ def offer(settings: Settings, n_newest: int) -> None:
         n_newest: how many of the newest sessions are looked at.
     """
     archive = Archive(sessions_folder(settings))
-    for name in archive.cut_off(n_newest):
+    names = [name for name in archive.cut_off(n_newest) if not _deleted_if_empty(archive, name)]
+    answer = ""
+    while names:
+        name = names.pop(0)
         folder = archive.parent / name
         try:
-            answer = ask(f"{about(folder)}\n{QUESTION}")[:1]
-            if answer == "r":
+            if answer != "a":
+                answer = _answer(about(folder), len(names))
+            if answer in ("r", "a"):
                 _decode(folder, settings, None)
             elif answer == "k":
                 _keep(folder)
             elif answer == "d":
                 say(f"Deleted {name}.{archive.delete(name).stays}")
+            elif answer == "n":
+                return
         except LivecapError as error:
             warn(str(error))
+
+
+def _answer(sentence: str, n_others: int) -> str:
+    """The first letter of a valid answer about a session; "" to ask again next time."""
+    valid = ("r", "k", "d", "a", "n") if n_others else ("r", "k", "d")
+    choices = QUESTION + (FOR_ALL.format(n=n_others, all=n_others + 1) if n_others else "")
+    question = f"{fill(sentence, get_terminal_size().columns - 1)}\n{choices}> "
+    while (answer := ask(question)[:1]) and answer not in valid:
+        question = f"Please type {', '.join(valid[:-1])} or {valid[-1]}, or press Enter to be asked next time.\n> "
+    return answer
+
+
+def _deleted_if_empty(archive: Archive, name: str) -> bool:
+    """Delete a session in which nothing was heard; True if it is gone."""
+    from livecap.session.recovery import is_empty  # loads the model's code, which --help does without
+
+    try:
+        return is_empty(archive.parent / name) and not archive.delete(name).stays
+    except LivecapError:
+        return False  # the user is asked about it
 
 
 def about(folder: Path) -> str:
@@ -86,8 +118,9 @@ def about(folder: Path) -> str:
     session = RecordedSession(folder)
     waiting = seconds_to_decode(session)
     sound = f", {length(waiting)} of sound not transcribed" if waiting >= 1 else ""
-    said = f": {session.first_words[:60]}" if session.first_words else ""
-    return f"The session {session.name} was cut off after {length(session.seconds)}{sound}{said}"
+    said = f": “{shorten(session.first_words, 60, placeholder=' …')}”" if session.first_words else ""
+    name = f"“{session.title}” ({session.name})" if session.title else session.name
+    return f"The session {name} was cut off after {length(session.seconds)}{sound}{said}"
 
 
 def _keep(folder: Path) -> None:
@@ -102,15 +135,22 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     from livecap.session.recovery import cut_off, recover
 
     chosen = cut_off(folder).started.settings  # fails before a model is downloaded
-    model = model or str(chosen.get("model") or settings.model)
+    model = model or _text(chosen.get("model")) or settings.model
     settings = replace(
         settings,
         model=model,
-        language=settings.language or chosen.get("language"),
-        context=settings.context or str(chosen.get("context") or ""),
+        language=settings.language or _text(chosen.get("language")) or None,
+        context=settings.context or _text(chosen.get("context")),
     )
     recognition = engine_settings(settings)
     say(f"Recovering {folder.name} with {model} ...", flush=True)
     recovery = recover(folder, recognition)
-    found = f"{recovery.n_utterances} utterances from {recovery.seconds:.0f} s of sound"
+    found = (
+        f"{recovery.n_utterances} utterance{'s' * (recovery.n_utterances != 1)} from {recovery.seconds:.0f} s of sound"
+    )
     say(f"Recovered {found}: {folder / 'transcript.md'}")
+
+
+def _text(value: object) -> str:
+    """A setting of a log, which any program may have written."""
+    return value if isinstance(value, str) else ""

@@ -20,11 +20,14 @@ from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
+from livecap.errors import LivecapError
 from livecap.model.checkpoint.catalogue import is_here
 from livecap.session.notices import Notices
+from livecap.session.status import State
 from livecap.settings.fields import Settings
 from livecap.text.languages import parse_language
 from livecap.text.printing import say
+from livecap.transcript import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from livecap.session.live import LiveSession
@@ -40,7 +43,7 @@ def run_session(settings: Settings) -> int:
     offer_recovery(settings)
     session = make_session(settings)
     silence_model_log()  # the session has its messages as notices
-    with signals_stop(session.stop), kept_awake() if is_live(settings) else nullcontext():
+    with signals_stop(session.stop, partial(_leave, session)), kept_awake() if is_live(settings) else nullcontext():
         return _run(session, settings)
 
 
@@ -50,6 +53,28 @@ def offer_recovery(settings: Settings) -> None:
         from livecap.cli.recover import offer  # loads the model's code, which most starts can do later
 
         offer(settings, OFFERED)
+
+
+def _leave(session: "LiveSession") -> None:
+    """The user does not want to wait for the end of the session."""
+    status = session.status  # text may still come once the model is loaded
+    if not (status.state is State.LOADING and _deleted_if_empty(session.log_folder)):
+        warn("Left at once. The end of the session is missing; livecap offers to recover it at the next start.")
+
+
+def _deleted_if_empty(folder: Path) -> bool:
+    """Delete a session of this process that heard and wrote nothing, and say so."""
+    from livecap.archive.delete import delete, to_delete
+    from livecap.session.recovery import is_empty
+
+    try:
+        if not is_empty(folder):
+            return False
+        delete(folder, to_delete(folder))
+    except (OSError, LivecapError):
+        return False
+    warn("Nothing was heard, so no session was kept.")
+    return True
 
 
 def open_sound_first(settings: Settings, notices: Notices) -> "list[TrackSource]":
@@ -207,6 +232,9 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> 
         if result == "abandoned":
             os._exit(130)
     status = _exit_status(session)
+    arrived_samples = max(track.arrived_samples for track in session.status.tracks)
+    if status == 0 and is_live(settings) and arrived_samples < SAMPLE_RATE and _deleted_if_empty(session.log_folder):
+        return status
     say(f"Transcript: {session.log_folder / 'transcript.md'}")
     return status
 

@@ -36,9 +36,9 @@ def silence_model_log() -> None:
 
 
 @contextmanager
-def signals_stop(stop: Callable[[], None]) -> Iterator[None]:
-    """Within this block Ctrl-C, SIGTERM and a closed window call `stop`; a second Ctrl-C exits at once, but only
-    ONE_STOP_SECONDS later."""
+def signals_stop(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Within this block Ctrl-C, SIGTERM and a closed window call `stop`. A second Ctrl-C, at least ONE_STOP_SECONDS
+    later, calls `leave` and exits at once."""
     asked: float | None = None
 
     def on_signal(number: int, frame: object) -> None:
@@ -47,7 +47,10 @@ def signals_stop(stop: Callable[[], None]) -> Iterator[None]:
             asked = time.monotonic()
             stop()
         elif number == signal.SIGINT and time.monotonic() - asked >= ONE_STOP_SECONDS:
-            os._exit(130)
+            try:
+                leave()
+            finally:
+                os._exit(130)
 
     # A signal that is ignored stays ignored: nohup and background jobs of a shell rely on it.
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

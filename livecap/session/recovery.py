@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from livecap.archive.folder import AUDIO, EVENTS, UNSAVED
 from livecap.archive.log import SessionLog
@@ -26,6 +27,7 @@ from livecap.session.wall_clock import WallClock
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
+    Marked,
     Notice,
     SessionEnded,
     SessionEvent,
@@ -67,7 +69,8 @@ class TrackEnd:
     @property
     def decode_from(self) -> int:
         """First sample that was not transcribed, or not completely."""
-        return self.open_pieces[0].start_sample if self.open_pieces else self.heard_until
+        start = self.open_pieces[0].start_sample if self.open_pieces else self.heard_until
+        return max(start, self.heard_until)
 
 
 def track_ends(session: RecordedSession) -> dict[str, TrackEnd]:
@@ -98,6 +101,17 @@ def seconds_to_decode(session: RecordedSession) -> float:
             seconds += max(0.0, (sound.duration_seconds or 0.0) - ends[label].decode_from / SAMPLE_RATE)
             sound.close()
     return seconds
+
+
+def is_empty(folder: Path) -> bool:
+    """True if a session has no text, no mark, and less than a second of sound that could be transcribed.
+
+    Raises:
+        LogError: the session cannot be read.
+    """
+    session = RecordedSession(folder)
+    kinds = (UtteranceEnded, UtteranceSettled, Marked)
+    return not any(isinstance(fact, kinds) for fact in session.facts()) and seconds_to_decode(session) < 1
 
 
 def keep(folder: Path) -> None:
@@ -166,6 +180,10 @@ class _RecoveredTrack:
         self._reopened = end.open_pieces[0].utterance if end.open_pieces else None
         """The utterance that is heard again; its new text is its settled text."""
         self._first = end.next_utterance if self._reopened is None else self._reopened
+        self._last_end = end.heard_until
+        """End of the last utterance."""
+        self._starts: dict[int, int] = {}
+        """Number of an utterance to its first sample, which is not before the end of the one before."""
         self.n_utterances = 0
         self.is_done = False
 
@@ -190,9 +208,12 @@ class _RecoveredTrack:
         for item in items:
             match item:
                 case UtteranceSettled():
-                    yield replace(item, utterance=self._first + item.utterance)
+                    start = max(item.start_sample, self._starts.get(item.utterance, 0))
+                    yield _starting_at(start, replace(item, utterance=self._first + item.utterance))
                 case TranscriptUpdate():
-                    update = replace(item, utterance=self._first + item.utterance)
+                    start = self._starts.setdefault(item.utterance, max(item.start_sample, self._last_end))
+                    update = _starting_at(start, replace(item, utterance=self._first + item.utterance))
+                    self._last_end = max(self._last_end, item.end_sample) if item.final else self._last_end
                     has_text = update.final and bool(update.stable)
                     self.n_utterances += has_text
                     if update.utterance != self._reopened:
@@ -204,6 +225,17 @@ class _RecoveredTrack:
                         )
                 case Notice():
                     yield item
+
+
+Spanned = TypeVar("Spanned", TranscriptUpdate, UtteranceSettled)
+
+
+def _starting_at(start: int, item: Spanned) -> Spanned:
+    """The item without the sound before `start`."""
+    words = (
+        replace(w, start_sample=max(w.start_sample, start), end_sample=max(w.end_sample, start)) for w in item.words
+    )
+    return replace(item, start_sample=start, end_sample=max(item.end_sample, start), words=tuple(words))
 
 
 def cut_off(folder: Path) -> RecordedSession:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -11,9 +12,9 @@ from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.engine import EngineSettings
 from livecap.errors import LogError, ModelError
-from livecap.session.recovery import CUT_OFF, RECOVERED, keep, recover, seconds_to_decode
-from livecap.transcript import SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
-from tests.archive.facts import SECOND, header, said, write
+from livecap.session.recovery import CUT_OFF, RECOVERED, is_empty, keep, recover, seconds_to_decode
+from livecap.transcript import Marked, Notice, SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
+from tests.archive.facts import SECOND, WALL, header, said, write
 from tests.archive.when import STARTED
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
@@ -126,3 +127,34 @@ def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:
             keep(folder)
         assert (folder / EVENTS).read_bytes() == before
     log.close()
+
+
+@pytest.mark.parametrize("n_heard", [3, 7, 12])
+def test_samples_of_a_recovered_track_never_run_backwards(tmp_path: Path, n_heard: int) -> None:
+    """What is heard again begins at the end of the last utterance, not in its margin."""
+    folder = cut_off(tmp_path, 20)
+    log = SessionLog.reopen(folder, 3, RecordedSession(folder).clock)
+    log.append(UtteranceEnded("", 0, LIVE_TEXT, 3200, n_heard * SECOND, "English"), 1.0)
+    log.append(TextCommitted("", 1, "and", n_heard * SECOND - 2240, (n_heard + 1) * SECOND), 1.0)
+    log.close()
+    recover(folder, EngineSettings("tiny"))
+    heard = [event for event in facts_of(folder) if isinstance(event, UtteranceSettled)]
+    heard += [event for event in facts_of(folder) if isinstance(event, UtteranceEnded) and event.utterance > 1]
+    assert len(heard) > 2
+    for event in heard:
+        assert event.start_sample >= n_heard * SECOND
+        assert all(word.start_sample >= event.start_sample for word in event.words)
+    spans = {event.utterance: (event.start_sample, event.end_sample) for event in heard}
+    ordered = [spans[number] for number in sorted(spans)]
+    assert all(later[0] >= earlier[1] for earlier, later in zip(ordered, ordered[1:], strict=False))
+
+
+def test_a_session_in_which_nothing_was_heard_is_empty(tmp_path: Path) -> None:
+    assert is_empty(write(tmp_path / "1", [Notice("Muted.", 5)], end=False))
+    assert not is_empty(write(tmp_path / "2", [Marked("", 5, "", WALL)], end=False))
+    assert not is_empty(write(tmp_path / "3", [TextCommitted("", 0, "a", 0, 5)], end=False))
+    assert not is_empty(cut_off(tmp_path / "4", 5))
+    folder = write(tmp_path / "5", [], end=False)
+    (folder / "audio").mkdir()
+    soundfile.write(folder / "audio" / "sound.wav", np.zeros(5 * SECOND, "int16"), SECOND)
+    assert not is_empty(folder), "sound that could be transcribed"
