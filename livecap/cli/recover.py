@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import get_terminal_size
 from textwrap import fill, shorten
+from types import ModuleType
 
 from livecap.archive.archive import Archive
 from livecap.archive.recorded import RecordedSession
@@ -71,7 +72,7 @@ def offer(settings: Settings, n_newest: int) -> None:
         n_newest: how many of the newest sessions are looked at.
     """
     archive = Archive(sessions_folder(settings))
-    names = [name for name in archive.cut_off(n_newest) if not _deleted_if_empty(archive, name)]
+    names = [name for name in archive.cut_off(n_newest) if not _recovery().delete_if_empty(archive.parent / name)]
     answer = ""
     while names:
         name = names.pop(0)
@@ -101,22 +102,16 @@ def _answer(sentence: str, n_others: int) -> str:
     return answer
 
 
-def _deleted_if_empty(archive: Archive, name: str) -> bool:
-    """Delete a session in which nothing was heard; True if it is gone."""
-    from livecap.session.recovery import is_empty  # loads the model's code, which --help does without
+def _recovery() -> ModuleType:
+    from livecap.session import recovery  # loads the model's code, which --help does without
 
-    try:
-        return is_empty(archive.parent / name) and not archive.delete(name).stays
-    except LivecapError:
-        return False  # the user is asked about it
+    return recovery
 
 
 def about(folder: Path) -> str:
     """A session that was cut off, described in one line."""
-    from livecap.session.recovery import seconds_to_decode  # loads the model's code, which --help does without
-
     session = RecordedSession(folder)
-    waiting = seconds_to_decode(session)
+    waiting = _recovery().seconds_to_decode(session)
     sound = f", {length(waiting)} of sound not transcribed" if waiting >= 1 else ""
     said = f": “{shorten(session.first_words, 60, placeholder=' …')}”" if session.first_words else ""
     name = f"“{session.title}” ({session.name})" if session.title else session.name
@@ -124,17 +119,14 @@ def about(folder: Path) -> str:
 
 
 def _keep(folder: Path) -> None:
-    from livecap.session.recovery import keep
-
-    keep(folder)
+    _recovery().keep(folder)
     say(f"Kept {folder / 'transcript.md'} as it is.")
 
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     from livecap.cli.recognition import engine_settings
-    from livecap.session.recovery import cut_off, recover
 
-    chosen = cut_off(folder).started.settings  # fails before a model is downloaded
+    chosen = _recovery().cut_off(folder).started.settings  # fails before a model is downloaded
     model = model or _text(chosen.get("model")) or settings.model
     settings = replace(
         settings,
@@ -144,7 +136,7 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     )
     recognition = engine_settings(settings)
     say(f"Recovering {folder.name} with {model} ...", flush=True)
-    recovery = recover(folder, recognition)
+    recovery = _recovery().recover(folder, recognition)
     found = (
         f"{recovery.n_utterances} utterance{'s' * (recovery.n_utterances != 1)} from {recovery.seconds:.0f} s of sound"
     )

@@ -20,7 +20,6 @@ from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
-from livecap.errors import LivecapError
 from livecap.model.checkpoint.catalogue import is_here
 from livecap.session.notices import Notices
 from livecap.session.status import State
@@ -58,23 +57,18 @@ def offer_recovery(settings: Settings) -> None:
 def _leave(session: "LiveSession") -> None:
     """The user does not want to wait for the end of the session."""
     status = session.status  # text may still come once the model is loaded
-    if not (status.state is State.LOADING and _deleted_if_empty(session.log_folder)):
+    if not (status.state is State.LOADING and _deleted_if_empty(session)):
         warn("Left at once. The end of the session is missing; livecap offers to recover it at the next start.")
 
 
-def _deleted_if_empty(folder: Path) -> bool:
+def _deleted_if_empty(session: "LiveSession") -> bool:
     """Delete a session of this process that heard and wrote nothing, and say so."""
-    from livecap.archive.delete import delete, to_delete
-    from livecap.session.recovery import is_empty
+    from livecap.session.recovery import delete_if_empty
 
-    try:
-        if not is_empty(folder):
-            return False
-        delete(folder, to_delete(folder))
-    except (OSError, LivecapError):
-        return False
-    warn("Nothing was heard, so no session was kept.")
-    return True
+    is_gone = delete_if_empty(session.log_folder)
+    if is_gone:
+        warn("Nothing was heard, so no session was kept.")
+    return is_gone
 
 
 def open_sound_first(settings: Settings, notices: Notices) -> "list[TrackSource]":
@@ -233,7 +227,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> 
             os._exit(130)
     status = _exit_status(session)
     arrived_samples = max(track.arrived_samples for track in session.status.tracks)
-    if status == 0 and is_live(settings) and arrived_samples < SAMPLE_RATE and _deleted_if_empty(session.log_folder):
+    if status == 0 and is_live(settings) and arrived_samples < SAMPLE_RATE and _deleted_if_empty(session):
         return status
     say(f"Transcript: {session.log_folder / 'transcript.md'}")
     return status

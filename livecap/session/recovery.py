@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from livecap.archive.delete import delete, to_delete
 from livecap.archive.folder import AUDIO, EVENTS, UNSAVED
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
@@ -112,6 +113,14 @@ def is_empty(folder: Path) -> bool:
     session = RecordedSession(folder)
     kinds = (UtteranceEnded, UtteranceSettled, Marked)
     return not any(isinstance(fact, kinds) for fact in session.facts()) and seconds_to_decode(session) < 1
+
+
+def delete_if_empty(folder: Path) -> bool:
+    """Delete a session in which nothing was heard; True if it is gone. One that cannot be read stays."""
+    try:
+        return is_empty(folder) and not delete(folder, to_delete(folder)).stays
+    except (OSError, LivecapError):
+        return False
 
 
 def keep(folder: Path) -> None:
