@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.oracle import PUBLISHED, Faults, Oracle
 from benchmarks.scripted_speech import ScriptDetector
@@ -84,6 +85,7 @@ def run_oracle(
     *,
     block_seconds: float = 0.1,
     noises: Sequence[SpokenWord] = (),
+    missed: Sequence[SpokenWord] = (),
     seed: int = 0,
     tail_seconds: float = 2.0,
 ) -> OracleSession:
@@ -92,10 +94,12 @@ def run_oracle(
     Args:
         block_seconds: the length of the arriving blocks.
         noises: times at which the detector reports speech though nobody says a word.
+        missed: words in which the detector hears nobody. The sound is loud in all words then, and quiet elsewhere.
     """
     config = config or StreamConfig()
     clock = Clock()
-    voiced = sorted([*words, *noises], key=lambda word: word.start_sample)
+    unheard = set(missed)
+    voiced = sorted([*(word for word in words if word not in unheard), *noises], key=lambda word: word.start_sample)
     oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
     session = OracleSession()
     transcriber = StreamingTranscriber(
@@ -106,8 +110,9 @@ def run_oracle(
         on_notice=session.notices.append,
         now=clock,
     )
-    end = voiced[-1].end_sample + round(tail_seconds * SAMPLE_RATE)
-    for update in _updates(transcriber, end, round(block_seconds * SAMPLE_RATE)):
+    end = max(word.end_sample for word in [*words, *noises]) + round(tail_seconds * SAMPLE_RATE)
+    sound = loud_in(words, end) if missed else np.zeros(end, np.float32)
+    for update in _updates(transcriber, sound, round(block_seconds * SAMPLE_RATE)):
         session.n_updates += 1
         before = session.stable.get(update.utterance, "")
         session.n_revisions += not update.stable.startswith(before)
@@ -120,10 +125,19 @@ def run_oracle(
     return session
 
 
-def _updates(transcriber: StreamingTranscriber, end: int, block_samples: int) -> Iterator[TranscriptUpdate]:
-    silence = np.zeros(block_samples, np.float32)
-    for start in range(0, end, block_samples):
-        transcriber.accept(AudioBlock(start, silence))
+def loud_in(words: Sequence[SpokenWord], n: int, snr_db: float = 15.0) -> NDArray[np.float32]:
+    """[n] white noise that is `snr_db` louder while a word is said."""
+    sound = np.random.default_rng(n).standard_normal(n, np.float32) * np.float32(0.01)
+    for word in words:
+        sound[word.start_sample : word.end_sample] *= np.float32(10 ** (snr_db / 20))
+    return sound
+
+
+def _updates(
+    transcriber: StreamingTranscriber, sound: NDArray[np.float32], block_samples: int
+) -> Iterator[TranscriptUpdate]:
+    for start in range(0, len(sound), block_samples):
+        transcriber.accept(AudioBlock(start, sound[start : start + block_samples]))
         if transcriber.ready:
             yield from transcriber.step()
     yield from transcriber.flush()

@@ -67,6 +67,10 @@ class UtteranceConfig:
     """Silence added after the last sound: the model does not recognise a word that is cut off."""
     end_margin_seconds: float = 0.3
     """Silence after the end of speech that is decoded with the utterance."""
+    doubt_seconds: float = 2.0
+    """Loud sound in which the detector hears nobody is decoded after this time, or when it ends."""
+    quiet_seconds: float = 0.7
+    """Such sound has ended after this time without loud sound."""
     split_seconds: float = 20.0
     """A longer utterance in unbroken speech is closed where its stable text ends at a short pause."""
     max_utterance_seconds: float = 30.0

@@ -65,6 +65,11 @@ class Hypothesis:
         return [token.id for token in self._tokens]
 
     @property
+    def tokens(self) -> list[BelievedToken]:
+        """A copy of all believed tokens, for `restore`."""
+        return list(self._tokens)
+
+    @property
     def prefix(self) -> list[int]:
         """The text that the next prompt gives as already said."""
         return self.ids[self.prompt_start : self.frontier]
@@ -157,6 +162,15 @@ class Hypothesis:
     def forget_partial(self) -> None:
         """Forget all tokens after the frontier."""
         del self._tokens[self.frontier :]
+
+    def restore(self, tokens: Sequence[BelievedToken]) -> None:
+        """Believe the `tokens` of an earlier step again, after the frontier: what was added to them is not speech."""
+        self._tokens[self.frontier :] = tokens[self.frontier :]
+
+    def margin_since(self, sample: int) -> float:
+        """The mean margin of the utterance's tokens that sound after `sample` brought; 0 without any."""
+        margins = [token.margin for token in self._tokens[self.utterance_start :] if token.since_sample > sample]
+        return sum(margins) / len(margins) if margins else 0.0
 
     def believe_all(self, voiced_samples: int) -> None:
         """Make all tokens stable: the utterance has ended, with this much voiced sound in it.

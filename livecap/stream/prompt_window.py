@@ -11,11 +11,15 @@ new prompt, with exactly its words as the prefix and the same language header.
 from livecap.audio_in.vad import SpeechDetector
 from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.hypothesis import Hypothesis
+from livecap.stream.loud_sound import LoudSound
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Decoded, Recogniser
 from livecap.stream.statistics import StepStatistics
 from livecap.stream.token_text import TokenText
 from livecap.transcript import SAMPLE_RATE
+
+PAUSE_SECONDS = 0.06
+"""A step ends in a pause if this much sound before its end is quiet."""
 
 
 class PromptWindow:
@@ -27,6 +31,7 @@ class PromptWindow:
         text: TokenText,
         config: StreamConfig,
         sound: RecentSound,
+        loud: LoudSound,
         detector: SpeechDetector,
     ) -> None:
         """
@@ -37,6 +42,7 @@ class PromptWindow:
         self._text = text
         self._config = config
         self._sound = sound
+        self._loud = loud
         self._hypothesis: Hypothesis | None = None
         self._n_runaways = 0
         """Runaway steps in a row."""
@@ -86,7 +92,8 @@ class PromptWindow:
         if decoded.header != self.header:
             hypothesis.forget_partial()  # in another language, text becomes stable only when two steps have repeated it
         self.header = decoded.header
-        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_end)
+        at_pause = at_end and not self._loud.voice_share(end_sample - samples_in(PAUSE_SECONDS), end_sample)
+        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_pause)
         self._n_runaways = self._n_runaways + 1 if runaway else 0
         self.statistics += StepStatistics(
             1, n_drafted, decoded.n_accepted, decoded.n_passes, int(runaway), seconds=decoded.seconds
@@ -142,7 +149,7 @@ class PromptWindow:
         around, least = SAMPLE_RATE // 2, samples_in(self._config.prompt.roll_pause_seconds)
         low, high = max(sample - around, self.start_sample), min(sample + around, self.end_sample)
         pause = self.detector.longest_pause(low, high) if low < high else None
-        return pause if pause and pause[1] - pause[0] >= least else None
+        return pause if pause and pause[1] - pause[0] >= least and self._loud.voice_share(*pause) < 0.5 else None
 
     def close(self) -> None:
         """Release the recogniser. Decode thread only."""
@@ -150,10 +157,11 @@ class PromptWindow:
 
     def _middle_of_silence(self, sample: int) -> int:
         """The middle between the last voiced sound before `sample` and the first after it."""
-        spans = self.detector.voiced_spans(max(sample - SAMPLE_RATE, self.start_sample), sample + SAMPLE_RATE)
+        around = max(sample - SAMPLE_RATE, self.start_sample), sample + SAMPLE_RATE
+        spans = [*self.detector.voiced_spans(*around), *self._loud.spans(*around)]
         before = max((end for _, end in spans if end <= sample), default=sample)
-        behind = min((start for start, _ in spans if start >= sample), default=sample)
-        return min((before + behind) // 2, self.end_sample)
+        behind = min((start for start, end in spans if end > sample), default=sample)
+        return min((before + behind) // 2 if before <= behind else sample, self.end_sample)
 
     def _middle_of_pause(self, sample: int) -> int:
         """The middle of a pause near `sample`, or `sample` itself."""

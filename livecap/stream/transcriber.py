@@ -6,6 +6,9 @@ short pause in the stable text, before it exceeds its bound.
 
 The end of speech has two stages. After 0.2 s of silence the sound so far is decoded with silence after it, so that the
 last words are shown. After 0.7 s the utterance is closed with that text.
+
+The detector may be wrong: sound counts as silence only where its level agrees. Loud sound in which the detector hears
+nobody is in doubt: it is decoded too, and the text counts where the model is sure of it.
 """
 
 import time
@@ -20,6 +23,7 @@ from livecap.model.text.prompt import header_language
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.chunk_length import ChunkLength
 from livecap.stream.config import StreamConfig, samples_in
+from livecap.stream.loud_sound import LoudSound
 from livecap.stream.prompt_window import PromptWindow
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
@@ -40,6 +44,10 @@ class _Utterance:
     """Stable text so far; the next update must begin with it."""
     is_shown: bool = False
     """Some text was shown, stable or not."""
+    doubtful_from: int | None = None
+    """From here on only the level says that somebody speaks; None where the detector does."""
+    is_sure: bool = True
+    """The detector heard it, or the model was sure of some text in it."""
 
 
 class StreamingTranscriber:
@@ -78,12 +86,15 @@ class StreamingTranscriber:
         self._settling = settling
         self._chunk_length = ChunkLength(self._config.chunk)
         self._sound = RecentSound()
-        self._window = PromptWindow(recogniser, self._text, self._config, self._sound, self._detector)
+        self._loud = LoudSound()
+        self._window = PromptWindow(recogniser, self._text, self._config, self._sound, self._loud, self._detector)
         self._events: deque[SpeechEvent] = deque()
         self._utterance: _Utterance | None = None
         self._n_utterances = 0
         self._decoded_until = 0
         """Sound up to here was decoded, or has no speech."""
+        self._decided_until = 0
+        """Sound up to here was decoded, or detector and level agree that nobody speaks."""
         self._end_is_decoded = False
         """All sound so far was decoded with silence after it, so nothing is left to do if no more speech comes."""
         self.language = language
@@ -93,10 +104,16 @@ class StreamingTranscriber:
     def accept(self, block: AudioBlock) -> None:
         """Take new sound. Cheap: it is stored and passed to the speech detector. A gap before it counts as silence."""
         self._sound.append(block.start_sample, block.samples)
+        self._loud.append(block.start_sample, block.samples)
         self._events.extend(self._detector.accept(block))
         if self._utterance is None and not self._events:
             self._decoded_until = block.end_sample
-            self._forget_sound(block.end_sample)
+            # The last second may hold the beginning of a word.
+            silent_until = block.end_sample - SAMPLE_RATE
+            if doubtful := self._loud.groups(self._decided_until, block.end_sample):
+                silent_until = doubtful[0][0] - samples_in(self._config.utterance.end_margin_seconds)
+            self._decided_until = max(self._decided_until, silent_until)
+            self._forget_sound(self._decided_until)
 
     @property
     def ready(self) -> bool:
@@ -105,7 +122,7 @@ class StreamingTranscriber:
             return True
         if self._utterance is None and self._events:
             return self._sound.end_sample - self._events[0].sample >= self.chunk_samples
-        return self._is_due(self.chunk_samples)
+        return self._is_due(self.chunk_samples) or self._doubt_is_due()
 
     def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         """Decode what has arrived; yields each update as soon as it is known.
@@ -117,14 +134,15 @@ class StreamingTranscriber:
         while self._events:
             event = self._events.popleft()
             if isinstance(event, SpeechStarted):
-                self._begin_utterance(event.sample)
+                yield from self._start_speech(event.sample)
             elif isinstance(event, SpeechEnded):
-                yield from self._hear_the_end(event.sample + samples_in(self._config.utterance.end_margin_seconds))
-                yield from self._end_utterance()
+                yield from self._end_speech(event.sample)
             elif self._matters(event) and self._last_voiced_sample <= event.sample:
                 yield from self._hear_the_end(event.sample)
         if self._is_due(due_samples):
             yield from self._decode_until(self._sound.end_sample)
+        if self._doubt_is_due():
+            yield from self._decide(self._sound.end_sample)
 
     def flush(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         """Decode all sound and make its text stable, because listening pauses or ends. Sound may follow.
@@ -135,7 +153,10 @@ class StreamingTranscriber:
         yield from self.step(chunk_samples)
         yield from self._hear_the_end(self._sound.end_sample)
         yield from self._end_utterance()
+        for start, end in self._loud.groups(self._decided_until, self._sound.end_sample):
+            yield from self._hear_doubtful(start, end)
         self._decoded_until = max(self._decoded_until, self._sound.end_sample)  # it may have heard nothing yet
+        self._decided_until = max(self._decided_until, self._sound.end_sample)
         # The next sound may begin inside a word. A detector that still hears the old speech would not report that.
         self._detector = self._window.detector = self._make_detector()
 
@@ -168,7 +189,7 @@ class StreamingTranscriber:
             sample: where the sound continues; None: where it stopped.
         """
         self._n_utterances = other._n_utterances
-        self._decoded_until = other._decoded_until if sample is None else sample
+        self._decoded_until = self._decided_until = other._decoded_until if sample is None else sample
 
     def close(self) -> None:
         """Release all sound. Called last, on the thread that made the transcriber."""
@@ -206,6 +227,103 @@ class StreamingTranscriber:
     def speaking(self) -> bool:
         return self._detector.speaking
 
+    # ---- where speech is
+
+    def _start_speech(self, sample: int) -> Iterator[TranscriptUpdate]:
+        """The detector heard that speech starts: begin an utterance, with the loud sound just before it."""
+        yield from self._decide(sample, ends=False)
+        if self._utterance is not None:
+            self._utterance.doubtful_from = None
+            return
+        start = sample
+        for loud_start, loud_end in self._loud.groups(self._decided_until, self._sound.end_sample):
+            if sample - loud_end >= self._quiet_samples:
+                yield from self._hear_doubtful(loud_start, loud_end)
+            elif loud_start < sample + SAMPLE_RATE // 10:  # a word begins before the detector heard it, or just there
+                start = min(start, self._before(loud_start))
+        self._begin_utterance(max(start, self._decided_until))
+
+    def _end_speech(self, sample: int) -> Iterator[TranscriptUpdate]:
+        """The detector heard that speech ended: close the utterance, unless sound beside the end is loud."""
+        if self._utterance is None:
+            return
+        stop = sample + samples_in(self._config.utterance.end_margin_seconds)
+        yield from self._hear_the_end(stop)
+        if self._utterance is None:
+            return
+        heard = min(self._last_voiced_sample, sample)
+        beside = [group for group in self._loud.groups(heard, self._sound.end_sample) if group[0] < stop < group[1]]
+        if beside:
+            self._utterance.doubtful_from = heard
+        else:
+            yield from self._end_utterance()
+
+    def _doubt_is_due(self) -> bool:
+        """True if loud sound in which the detector hears nobody should be decoded now, or has ended."""
+        now, utterance = self._sound.end_sample, self._utterance
+        if self._events:
+            return False
+        if utterance is not None:
+            if utterance.doubtful_from is None:
+                return False
+            return now - self._last_loud_sample >= self._quiet_samples
+        doubtful = self._loud.groups(self._decided_until, now)
+        return bool(doubtful) and (
+            now - doubtful[0][1] >= self._quiet_samples or now - doubtful[0][0] >= self._doubt_samples
+        )
+
+    def _decide(self, now: int, ends: bool = True) -> Iterator[TranscriptUpdate]:
+        """Find out whether loud sound up to `now` is speech, as far as that is due.
+
+        Args:
+            ends: False only closes an utterance whose loud sound has ended.
+        """
+        if self._utterance is None and ends:
+            start, end = self._loud.groups(self._decided_until, now)[0]
+            if now - end >= self._quiet_samples:
+                yield from self._hear_doubtful(start, end)
+            else:
+                self._begin_doubtful(start)
+                yield from self._decode_until(now)
+        elif self._utterance is not None and self._utterance.doubtful_from is not None:
+            if now - self._last_loud_sample >= self._quiet_samples:
+                yield from self._hear_the_end(self._behind(self._last_loud_sample))
+                yield from self._end_utterance()
+
+    def _hear_doubtful(self, start: int, end: int) -> Iterator[TranscriptUpdate]:
+        """Decode a stretch of loud sound from its start to its end; its text counts if the model is sure of it."""
+        self._begin_doubtful(start)
+        yield from self._hear_the_end(self._behind(end))
+        yield from self._end_utterance()
+
+    def _begin_doubtful(self, start: int) -> None:
+        start = self._before(start)
+        self._begin_utterance(start)
+        assert self._utterance is not None
+        self._utterance.doubtful_from, self._utterance.is_sure = start, False
+
+    def _before(self, sample: int) -> int:
+        return max(sample - samples_in(self._config.utterance.end_margin_seconds), self._decided_until)
+
+    def _behind(self, sample: int) -> int:
+        return sample + samples_in(self._config.utterance.end_margin_seconds)
+
+    @property
+    def _quiet_samples(self) -> int:
+        return samples_in(self._config.utterance.quiet_seconds)
+
+    @property
+    def _doubt_samples(self) -> int:
+        return samples_in(self._config.utterance.doubt_seconds)
+
+    @property
+    def _last_loud_sample(self) -> int:
+        """The end of the last loud sound of an utterance in doubt."""
+        assert self._utterance is not None and self._utterance.doubtful_from is not None
+        doubtful_from = self._utterance.doubtful_from
+        loud = self._loud.groups(doubtful_from, self._sound.end_sample)
+        return loud[-1][1] if loud else doubtful_from
+
     # ---- utterances
 
     def _begin_utterance(self, sample: int) -> None:
@@ -223,19 +341,36 @@ class StreamingTranscriber:
         self._open_utterance(sample)
 
     def _open_utterance(self, sample: int, at_pause: bool = True) -> None:
+        before = self._utterance
         self._end_is_decoded = False
         self._utterance = _Utterance(self._n_utterances, sample, at_pause)
+        if before is not None:
+            self._utterance.doubtful_from = before.doubtful_from
         self._n_utterances += 1
 
     def _end_utterance(self) -> Iterator[TranscriptUpdate]:
         """Close the utterance: speech ended, and all believed text becomes stable."""
         if self._utterance is None:
             return
-        spans = self._detector.voiced_spans(self._utterance.start_sample, self._window.end_sample)
-        self._window.hypothesis.believe_all(sum(end - start for start, end in spans))
-        yield self._close_utterance(self._window.end_sample)
+        end = self._decided_until = self._before_unfinished_word()
+        self._decoded_until = max(self._decoded_until, self._window.end_sample)
+        if self._utterance.is_sure:
+            spans = self._detector.voiced_spans(self._utterance.start_sample, end)
+            self._window.hypothesis.believe_all(sum(high - low for low, high in spans))
+            yield self._close_utterance(end)
+        else:  # nobody spoke, and nothing was shown
+            self._n_utterances -= 1
         self._utterance = None
-        self._decoded_until = self._window.end_sample
+
+    def _before_unfinished_word(self) -> int:
+        """The end of the decoded sound; just before the last loud sound where an utterance in doubt would cut it."""
+        assert self._utterance is not None
+        end, doubtful_from = self._window.end_sample, self._utterance.doubtful_from
+        if doubtful_from is not None and (loud := self._loud.spans(doubtful_from, end)):
+            start = loud[-1][0] - SAMPLE_RATE // 25
+            if loud[-1][1] > end - SAMPLE_RATE // 10 and start - doubtful_from > self._doubt_samples // 2:
+                return start
+        return end
 
     def _split_utterance(self) -> Iterator[TranscriptUpdate]:
         """Close an utterance that has become long: its stable text stays, and the rest goes on in the next one.
@@ -271,7 +406,7 @@ class StreamingTranscriber:
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
         ids, within = hypothesis.stable_ids, (utterance.start_sample, end_sample)
-        voiced = tuple(self._detector.voiced_spans(*within))
+        voiced = tuple(self._detector.voiced_spans(*within) or self._loud.spans(*within))
         texts = self._text.words(ids, hypothesis.joints)
         heard_by = [hypothesis.heard_by(n) for _, n in texts]
         words = place_words([text for text, _ in texts], heard_by, within, voiced)
@@ -310,10 +445,12 @@ class StreamingTranscriber:
         """True if that much new sound has arrived since the last decode, with voice in it."""
         if self._utterance is None:
             return False
-        heard = self._window.end_sample
+        heard, now = self._window.end_sample, self._sound.end_sample
+        if self._utterance.doubtful_from is not None:
+            return now - heard >= max(chunk_samples, self._doubt_samples) and bool(self._loud.groups(heard, now))
         if self._end_is_decoded and self._last_voiced_sample <= heard:
             return False
-        return self._sound.end_sample - heard >= chunk_samples
+        return now - heard >= chunk_samples
 
     @property
     def _last_voiced_sample(self) -> int:
@@ -323,7 +460,8 @@ class StreamingTranscriber:
         """Decode up to `end_sample` as if nothing followed, because speech may end there."""
         if self._utterance is None:
             return
-        if self._end_is_decoded and self._last_voiced_sample <= self._window.end_sample:
+        heard = self._window.end_sample
+        if self._end_is_decoded and self._last_voiced_sample <= heard and not self._loud.spans(heard, end_sample):
             return
         stop = max(min(end_sample, self._sound.end_sample), self._window.end_sample)
         yield from self._decode_until(stop, at_end=True)
@@ -350,14 +488,16 @@ class StreamingTranscriber:
 
     def _restart(self) -> Iterator[TranscriptUpdate]:
         """Close the utterance, and begin a new prompt and a new utterance here."""
-        here = self._window.end_sample
+        here, doubtful_from = self._window.end_sample, self._utterance and self._utterance.doubtful_from
         yield from self._end_utterance()
         self._window.begin(here)
         self._open_utterance(here)
+        if self._utterance is not None and doubtful_from is not None:
+            self._utterance.doubtful_from = here
 
     def _decode(self, end_sample: int, at_end: bool) -> Iterator[TranscriptUpdate]:
         """Decode the sound of the prompt with one pass of the model."""
-        start = self._now()
+        start, before = self._now(), self._window.hypothesis.tokens
         decoded = self._window.decode(end_sample, at_end)
         if self._utterance is not None and self._utterance.at_pause and self._window.splits_word():
             # The text before the pause misleads the model: decode the utterance without it.
@@ -370,7 +510,14 @@ class StreamingTranscriber:
         if not decoded.complete:
             at = end_sample / SAMPLE_RATE
             self._on_notice(f"The model reached its token limit at {at:.0f} s; the rest is decoded in the next step.")
-        self._decoded_until = end_sample
+        self._decoded_until = max(self._decoded_until, end_sample)
+        utterance, hypothesis = self._utterance, self._window.hypothesis
+        if utterance is not None and utterance.doubtful_from is not None:
+            if hypothesis.margin_since(utterance.doubtful_from) < self._config.commit.doubted_margin:
+                hypothesis.restore(before)
+                yield from self._end_utterance()
+                return
+            utterance.doubtful_from, utterance.is_sure = end_sample, True
         yield self._update()
         yield from self._split_utterance()
 
