@@ -11,7 +11,6 @@ from livecap.errors import LogError
 from livecap.files import replace_file
 from livecap.text.safety import printable
 from livecap.transcript import (
-    SAMPLE_RATE,
     AudioGap,
     Marked,
     SessionEvent,
@@ -36,8 +35,7 @@ def line(event: SessionEvent, clock: SessionClock) -> str:
         case Marked():
             return _line(clock.at(event.sample, event.track), f"★ {event.note}".rstrip())
         case AudioGap():
-            seconds = (event.end_sample - event.start_sample) / SAMPLE_RATE
-            return _line(clock.at(event.start_sample, event.track), f"— {seconds:.1f} s of sound lost —")
+            return _line(clock.at(event.start_sample, event.track), f"— {event.remark} —")
         case _:
             return ""
 

@@ -6,7 +6,6 @@ from typing import TextIO
 from livecap.archive.clock import SessionClock
 from livecap.text.printing import say
 from livecap.transcript import (
-    SAMPLE_RATE,
     AudioGap,
     ClockAnchored,
     Notice,
@@ -43,10 +42,7 @@ class PlainOutput:
             case UtteranceEnded():
                 self._print(self._out, item.start_sample, _label(item.track) + item.text, item.track)
             case AudioGap():
-                seconds = (item.end_sample - item.start_sample) / SAMPLE_RATE
-                self._print(
-                    self._err, item.start_sample, f"{_label(item.track)}sound lost: {seconds:.1f} s", item.track
-                )
+                self._print(self._err, item.start_sample, _label(item.track) + item.remark, item.track)
             case Notice(severity="warning"):
                 self._print(self._err, item.sample, item.message)
             case Paused() | Resumed() | ClockAnchored():

@@ -79,8 +79,7 @@ def _fact(session: RecordedSession, fact: Fact, with_sound: bool) -> str:
             note = _text(f"★ {fact.note}".rstrip())
             return _paragraph(session, fact.sample, fact.track, "mark", f'<span class="text" dir="auto">{note}</span>')
         case AudioGap():
-            seconds = (fact.end_sample - fact.start_sample) / SAMPLE_RATE
-            return _remark(session, fact.start_sample, fact.track, f"— {seconds:.1f} s of sound lost —")
+            return _remark(session, fact.start_sample, fact.track, f"— {fact.remark} —")
         case Paused():
             return _remark(session, fact.sample, fact.track, "— paused —")
         case _:

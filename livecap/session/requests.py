@@ -125,7 +125,9 @@ class Requests:
         Raises:
             AudioError: there is no such input, or the track does not listen to one.
         """
-        next(track for track in self._tracks if label in ("", track.label)).source.switch_to(device)
+        track = next(track for track in self._tracks if label in ("", track.label))
+        track.source.switch_to(device)
+        track.requests.switch_input()
 
     # ---- the decode thread
 

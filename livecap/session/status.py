@@ -44,6 +44,7 @@ class TrackStatus:
     trouble: str | None
     """What is wrong with its source now, such as "away" or "silent" (exact zeros for seconds); None if nothing is."""
     n_gaps: int = 0
+    """Losses of sound; a change of the input by the user is not one."""
     gap_samples: int = 0
 
     @property

@@ -33,6 +33,8 @@ from livecap.transcript import (
 if TYPE_CHECKING:
     from livecap.stream.transcriber import StreamingTranscriber  # the module loads MLX: later than devices are opened
 
+SWITCH_SAMPLES = 5 * SAMPLE_RATE
+"""The longest gap that a change of the input causes; a longer one is a loss."""
 GAPS_SAMPLES = 120 * SAMPLE_RATE
 """How long gaps are remembered: longer than an utterance or a block can be."""
 
@@ -82,6 +84,7 @@ class TrackRequests:
         """[start, end) of sound that the user muted; the last may be open."""
         self._ends: deque[int] = deque()
         """Where the user ended an utterance, in sound that is not decoded yet."""
+        self._switches = False
 
     @property
     def muted(self) -> bool:
@@ -100,6 +103,15 @@ class TrackRequests:
     def end_utterance(self, sample: int) -> None:
         """End the utterance here."""
         self._ends.append(sample)
+
+    def switch_input(self) -> None:
+        """The next gap, if it is short, is caused by a change of the input."""
+        self._switches = True
+
+    def explains_gap(self, n_samples: int) -> bool:
+        """True once for the gap that a change of the input causes."""
+        switches, self._switches = self._switches, False
+        return switches and n_samples <= SWITCH_SAMPLES
 
     def parts(self, block: AudioBlock) -> Iterator[AudioBlock]:
         """The block with its muted sound replaced by zeros, cut where utterances are to end."""
@@ -156,6 +168,7 @@ class Track:
         self._jumped = 0  # sum of all jumps in samples, forward above 0
         self._accepted_from = self.end_sample  # beginning of the last block, with the gap before it
         self._n_gaps = self._gap_samples = 0
+        self._n_losses = self._lost_samples = 0  # those of them that the user did not cause
         self._heard = 0  # samples that the transcriber accepted
         self._in_utterances = 0  # samples in closed utterances
         self._open: tuple[int, int] | None = None  # [start, end) of the open utterance
@@ -185,8 +198,8 @@ class Track:
             speaking=transcriber.speaking if transcriber else False,
             language=transcriber.language if transcriber else None,
             trouble=self.source.trouble,
-            n_gaps=self._n_gaps,
-            gap_samples=self._gap_samples,
+            n_gaps=self._n_losses,
+            gap_samples=self._lost_samples,
         )
 
     @property
@@ -401,6 +414,10 @@ class Track:
         self._gap_samples += self.end_sample - start
         self._gaps = [gap for gap in self._gaps if start - gap[1] < GAPS_SAMPLES]
         self._gaps.append((start, self.end_sample))
+        if self.requests.explains_gap(self.end_sample - start):
+            return AudioGap(self.label, start, self.end_sample, "switch")
+        self._n_losses += 1
+        self._lost_samples += self.end_sample - start
         return AudioGap(self.label, start, self.end_sample)
 
     def _note(self, update: TranscriptUpdate) -> None:

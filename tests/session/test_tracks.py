@@ -236,3 +236,23 @@ def test_a_change_may_follow_another_before_any_new_sound(then: str, after_secon
         assert not [item for item in told if isinstance(item, Notice)]
         track.close()
     source.close()
+
+
+def test_a_change_of_the_input_is_no_loss(tmp_path: Path) -> None:
+    track = track_of(TrackSource("", ScriptedSource([])))
+    track.start(lambda: ScriptedTranscriber())  # type: ignore[arg-type, return-value]
+
+    def gap_before(start: float) -> AudioGap:
+        block = AudioBlock(int(start * SECOND), np.zeros(SECOND, np.float32))
+        [gap] = [item for item in track.hear(block) if isinstance(item, AudioGap)]
+        return gap
+
+    track.requests.switch_input()
+    assert gap_before(0.2) == AudioGap("", 0, 3200, "switch")
+    assert (track.status.n_gaps, track.status.gap_samples) == (0, 0)
+    assert gap_before(2.0).cause == "", "only the next gap"
+    track.requests.switch_input()
+    assert gap_before(20.0).cause == "", "a long one is a loss"
+    assert track.status.n_gaps == 2
+    assert track.account().gaps == int((0.2 + 0.8 + 17.0) * SECOND)
+    assert AudioGap("", 0, 3200, "switch").remark == "input changed, 0.2 s not heard"

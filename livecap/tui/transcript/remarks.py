@@ -4,7 +4,7 @@ from datetime import datetime
 
 from livecap.archive.clock import elapsed
 from livecap.text.safety import printable
-from livecap.transcript import SAMPLE_RATE, AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
+from livecap.transcript import AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
 from livecap.tui.transcript.paragraph import Paragraph
 from livecap.tui.units import length_of_time
 
@@ -27,9 +27,9 @@ class Remarks:
         match event:
             case Marked(track=track, sample=sample, note=note):
                 return Paragraph(track, sample, stable=printable(note) or "marked", kind="mark")
-            case AudioGap(track=track, start_sample=start, end_sample=end):
+            case AudioGap(track=track, start_sample=start):
                 label = f"{track}: " if track else ""
-                return _remark(track, start, f"{label}{(end - start) / SAMPLE_RATE:.1f} s of sound lost")
+                return _remark(track, start, f"{label}{event.remark}")
             case Jumped(track=track, from_sample=start, to_sample=end):
                 self._jumping_track = track if self._jumping_track is None else self._jumping_track
                 if track == self._jumping_track:
