@@ -419,3 +419,28 @@ async def test_speakers_have_different_colours_that_mean_nothing_else(show, them
         others += [colour(screen.bar, "status--trouble")]
         assert are_different(*speakers)
         assert all(are_different(speaker, other) for speaker in speakers for other in others)
+
+
+async def test_a_long_utterance_that_was_split_looks_continued(show):
+    async with show(two_tracks()) as screen:
+        screen.session.say("and the delivery costs", track="me", second=59, final=True)
+        screen.session.say("a bit more", track="me", utterance=1, second=60, final=True)
+        screen.session.say("I see", track="me", utterance=2, second=65, final=True)
+        await screen.settle()
+        rows = [line.rstrip() for line in screen.lines[1:5]]
+        assert rows == [
+            "   10:02 me    and the delivery costs",
+            "               a bit more",
+            "",
+            "   10:03       I see",
+        ]
+        screen.session.say("sorry", track="them", second=59.5, final=True)
+        await screen.settle()
+        rows = [line.rstrip() for line in screen.lines[1:6]]
+        assert rows == [
+            "   10:02 me    and the delivery costs",
+            "",
+            "   10:02 them  sorry",
+            "",
+            "   10:03 me    a bit more",
+        ]

@@ -151,9 +151,12 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
 def _paragraphs(session: RecordedSession) -> Iterator[Paragraph]:
     """The utterances and remarks of a session, in order."""
     remarks = Remarks(session.clock.live)
+    ended_at: dict[str, int] = {}
     for fact in session.facts():
         if isinstance(fact, UtteranceEnded | UtteranceSettled):
             if fact.text.strip():
-                yield Paragraph(fact.track, fact.start_sample, stable=printable(fact.text))
+                continues = ended_at.get(fact.track) == fact.start_sample
+                yield Paragraph(fact.track, fact.start_sample, stable=printable(fact.text), continues=continues)
+            ended_at[fact.track] = fact.end_sample
         elif remark := remarks.of(fact):
             yield remark

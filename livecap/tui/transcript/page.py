@@ -24,7 +24,7 @@ class Form:
     has_gutter: bool
     """True: times and labels are left of the text. False: the label is the beginning of the text, without a time."""
     air: int
-    """Empty rows between paragraphs."""
+    """Empty rows between paragraphs; there are none before one that continues the last one."""
 
 
 class Page:
@@ -100,7 +100,7 @@ class Page:
         for changed in range(index, min(index + 2, len(self.paragraphs))):
             self._find_turn(changed)
             self._lay_out(changed)
-        self._arrange(index)
+        self._arrange(max(0, index - 1))
         return index
 
     def extend(self, paragraphs: Iterable[Paragraph]) -> None:
@@ -199,5 +199,9 @@ class Page:
     def _arrange(self, first: int) -> None:
         """Compute the rows of the paragraphs from `first` on."""
         air = self.form.air
-        extents = [height + air if height else 0 for height in self._heights[first:]]
+        joined = [paragraph.continues and not paragraph.begins_turn for paragraph in self.paragraphs[first + 1 :]]
+        extents = [
+            height + (0 if is_joined else air) if height else 0
+            for height, is_joined in zip(self._heights[first:], [*joined, False], strict=False)
+        ]
         self._bottoms[first:] = list(accumulate(extents, initial=self.top(first)))[1:]

@@ -24,6 +24,8 @@ class Paragraph:
     kind: Kind = "speech"
     begins_turn: bool = False
     """It follows another track or a remark, so it shows its track's label."""
+    continues: bool = False
+    """It begins where the last utterance of its track ended: a long one that was split, with no pause between."""
     rows: Rows = field(default_factory=lambda: Rows([]))
     prefix: str = ""
     """The label before the text if there is no gutter; else empty."""

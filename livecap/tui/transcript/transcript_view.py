@@ -109,6 +109,8 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self._page = Page(Form(MAX_TEXT_WIDTH, True, 1))
         self._open: dict[tuple[str, int], Paragraph] = {}
         """(track, utterance) to its paragraph, for utterances that may still change."""
+        self._ended_at: dict[str, int] = {}
+        """Track to the end of its last utterance, a sample."""
         self._left_at = (0, 0)
         """The index of the last paragraph when the view stopped following, and its height then."""
         self.search = TranscriptSearch(self._page)
@@ -199,11 +201,13 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if key not in self._open:
             if not printable(update.text).strip():
                 return None
-            self._open[key] = Paragraph(update.track, update.start_sample)
+            continues = self._ended_at.get(update.track) == update.start_sample
+            self._open[key] = Paragraph(update.track, update.start_sample, continues=continues)
             self._insert(self._open[key])
         index = self._page.index_of(self._open[key])
         if update.final:
             del self._open[key]
+            self._ended_at[update.track] = update.end_sample
         page, n_rows = self._page, self._page.n_rows
         row_below = page.top(index) + page.height(index)
         changed = page.change(index, update)
@@ -375,7 +379,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         always = self.times in (Times.FULL, Times.ELAPSED) or not self.clock.live
         if always or paragraph.begins_turn or paragraph.kind == "mark":
             return time
-        return time if time != self._time_of(self.paragraphs[index - 1]) else ""
+        return time if time != self._time_of(self.paragraphs[index - 1]) and not paragraph.continues else ""
 
     def _time_of(self, paragraph: Paragraph) -> str:
         return gutter_time(self.clock, paragraph.track, paragraph.start_sample, self.times)
