@@ -430,9 +430,9 @@ async def test_a_long_utterance_that_was_split_looks_continued(show):
         rows = [line.rstrip() for line in screen.lines[1:5]]
         assert rows == [
             "   10:02 me    and the delivery costs",
-            "               a bit more",
+            "   10:03       a bit more",
             "",
-            "   10:03       I see",
+            "               I see",
         ]
         screen.session.say("sorry", track="them", second=59.5, final=True)
         await screen.settle()

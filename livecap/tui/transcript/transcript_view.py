@@ -379,7 +379,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         always = self.times in (Times.FULL, Times.ELAPSED) or not self.clock.live
         if always or paragraph.begins_turn or paragraph.kind == "mark":
             return time
-        return time if time != self._time_of(self.paragraphs[index - 1]) and not paragraph.continues else ""
+        return time if time != self._time_of(self.paragraphs[index - 1]) else ""
 
     def _time_of(self, paragraph: Paragraph) -> str:
         return gutter_time(self.clock, paragraph.track, paragraph.start_sample, self.times)
