@@ -172,6 +172,12 @@ class Hypothesis:
         margins = [token.margin for token in self._tokens[self.utterance_start :] if token.since_sample > sample]
         return sum(margins) / len(margins) if margins else 0.0
 
+    @property
+    def stable_margin(self) -> float:
+        """The mean margin of the stable ids of the open utterance; 0 without any."""
+        margins = [token.margin for token in self._tokens[self.utterance_start : self.frontier]]
+        return sum(margins) / len(margins) if margins else 0.0
+
     def believe_all(self, voiced_samples: int) -> None:
         """Make all tokens stable: the utterance has ended, with this much voiced sound in it.
 

@@ -1,16 +1,17 @@
 """Settling: a second pass over the whole sound of a closed utterance, when no step is due.
 
 Live text is decided word by word, with about a second of sound after each. The second pass hears the whole utterance;
-exports use its text. The utterances just before it go into the same prompt, up to 16 s. The live text is the draft, so
-a pass costs little more than its prefill.
+exports use its text where the model is surer of it than it was live. The utterances just before it go into the same
+prompt, up to 16 s. The live text is the draft, so a pass costs little more than its prefill.
 """
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.recent_sound import RecentSound
-from livecap.stream.recogniser import Recogniser
+from livecap.stream.recogniser import Decoded, Recogniser
 from livecap.stream.word_times import Span
 from livecap.transcript import Word
 
@@ -25,9 +26,13 @@ class ClosedUtterance:
     index: int
     start_sample: int
     end_sample: int
+    joints: tuple[int, ...]
+    """Numbers of ids after which a prompt began without text."""
     header: tuple[int, ...]
     """`language X<asr_text>` of the prompt that it was decoded in."""
     ids: tuple[int, ...]
+    margin: float
+    """The mean margin of `ids`, each with the lowest of all steps that had it."""
     words: tuple[Word, ...]
     voiced: tuple[Span, ...]
     """Where there is voice in it."""
@@ -64,8 +69,10 @@ class Settling:
         first = self._waiting[0]
         return min(first.start_sample, self._recogniser.end_sample) if self._joins(first) else first.start_sample
 
-    def settle(self, sound: RecentSound) -> tuple[ClosedUtterance, list[int]]:
-        """Decode the next utterance again; returns it and the ids of its text."""
+    def settle(
+        self, sound: RecentSound, begins_with_word: Callable[[Sequence[int]], bool]
+    ) -> tuple[ClosedUtterance, list[int]]:
+        """Decode the next utterance again; returns it and the ids of its text: the live ones if those are no worse."""
         utterance = self._waiting.popleft()
         if not self._joins(utterance):
             self._recogniser.begin(utterance.start_sample)
@@ -78,12 +85,23 @@ class Settling:
         pad_samples = samples_in(self._config.utterance.pad_seconds)
         decoded = self._recogniser.decode(self._header, prefix, utterance.ids, budget, pad_samples)
         self._header = decoded.header
-        prefix += decoded.ids
-        return utterance, decoded.ids
+        ids = decoded.ids if self._is_better(decoded, utterance, begins_with_word) else list(utterance.ids)
+        prefix += ids
+        return utterance, ids
 
     def close(self) -> None:
         """Release the recogniser. Decode thread only."""
         self._recogniser.close()
+
+    @staticmethod
+    def _is_better(
+        decoded: Decoded, utterance: ClosedUtterance, begins_with_word: Callable[[Sequence[int]], bool]
+    ) -> bool:
+        """True if the second pass is surer of its text than the live steps were, and the text begins with a word."""
+        margins = [token.margin for token in decoded.tokens]
+        if not margins or not decoded.complete or not begins_with_word(decoded.ids):
+            return False
+        return not utterance.ids or sum(margins) / len(margins) > utterance.margin
 
     def _joins(self, utterance: ClosedUtterance) -> bool:
         """True if the utterance continues the open prompt."""

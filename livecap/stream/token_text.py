@@ -32,6 +32,11 @@ class TokenText:
                 start = end
         return words
 
+    def begins_with_word(self, ids: Sequence[int]) -> bool:
+        """False for text that begins with punctuation, which belongs to the text before it."""
+        text = self._tokenizer.decode(ids).lstrip(" \"'([{“‘«¿¡")
+        return text[:1].isalnum()
+
     def is_whole(self, ids: Sequence[int]) -> bool:
         """False if the ids end inside a character."""
         return self._tokenizer.ends_whole(ids)

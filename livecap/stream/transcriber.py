@@ -168,10 +168,11 @@ class StreamingTranscriber:
     def settle(self) -> UtteranceSettled:
         """The second pass over the next closed utterance. As expensive as a step, so call it when no step is due."""
         assert self._settling is not None, "this transcriber does not settle"
-        utterance, ids = self._settling.settle(self._sound)
-        text, _ = self._text.decode(ids, [])
+        utterance, ids = self._settling.settle(self._sound, self._text.begins_with_word)
+        joints = utterance.joints if tuple(ids) == utterance.ids else ()
+        text, _ = self._text.decode(ids, [], joints)
         within = utterance.start_sample, utterance.end_sample
-        texts = [word for word, _ in self._text.words(ids)]
+        texts = [word for word, _ in self._text.words(ids, joints)]
         return UtteranceSettled(
             track=self._track,
             utterance=utterance.index,
@@ -412,7 +413,15 @@ class StreamingTranscriber:
         words = place_words([text for text, _ in texts], heard_by, within, voiced)
         if self._settling and voiced and utterance.at_pause and at_pause:
             closed = ClosedUtterance(
-                utterance.index, *within, self._window.header, tuple(ids), words, voiced, self.language
+                utterance.index,
+                *within,
+                joints=tuple(hypothesis.joints),
+                header=self._window.header,
+                ids=tuple(ids),
+                margin=hypothesis.stable_margin,
+                words=words,
+                voiced=voiced,
+                language=self.language,
             )
             self._settling.add(closed)
         update = replace(self._update(final=True, end_sample=end_sample), words=words)

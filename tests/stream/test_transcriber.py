@@ -363,3 +363,44 @@ def test_an_utterance_never_begins_with_the_rest_of_a_word() -> None:
             updates += transcriber.step()
     updates += transcriber.flush()
     assert [u.stable for u in updates if u.final] == ["w0 w1 w2", "w3 w4 w5"]
+
+
+class SecondPass(ScriptedRecogniser):
+    """Says something else, with this margin."""
+
+    def __init__(self, words: Sequence[Word], ids: Sequence[int], margin: float) -> None:
+        super().__init__(words)
+        self._said = [GeneratedToken(token, margin) for token in ids]
+
+    def decode(self, header: Sequence[int], *rest: Any) -> Decoded:
+        return Decoded(self._said, tuple(header), True)
+
+
+class WithFullStop(ScriptedTokenizer):
+    """Token 98 is a full stop."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join("." if token == 98 else ScriptedTokenizer.decode(self, [token]) for token in ids)
+
+    decode_whole_characters = decode
+
+
+@pytest.mark.parametrize(
+    ("ids", "margin", "text"),
+    [
+        ([190], 9.5, "w90"),  # live text has a margin of 9
+        ([190], 8.5, "w0 w1 w2"),
+        ([98, 190], 20.0, "w0 w1 w2"),
+        ([], 9.5, "w0 w1 w2"),
+    ],
+)
+def test_settled_text_replaces_live_text_only_if_the_model_is_surer_of_it_and_it_begins_with_a_word(
+    ids: list[int], margin: float, text: str
+) -> None:
+    words = speech([0.3, 0.1, 0.1])
+    settling = Settling(SecondPass(words, ids, margin), StreamConfig())
+    tokenizer, detector = WithFullStop(), ScriptedDetector(words)
+    live = StreamingTranscriber(ScriptedRecogniser(words), tokenizer, settling=settling, make_detector=lambda: detector)
+    live.accept(AudioBlock(0, np.zeros(4 * SECOND, np.float32)))
+    list(live.flush())
+    assert live.settle().text == text
