@@ -23,6 +23,8 @@ MAX_AHEAD_SAMPLES = 30 * SAMPLE_RATE
 """The most sound in memory, and in one block: a later reader gets the rest in its next blocks."""
 UNPACED_BLOCK_SAMPLES = 2 * SAMPLE_RATE
 """Length of a block of a recording that is heard as fast as it can be read."""
+LIVE_BLOCK_SAMPLES = SAMPLE_RATE // 20
+"""The same where steps have to be those of a live session."""
 
 
 class PlayClock:
@@ -81,6 +83,7 @@ class Replay(AudioSource):
         cuts: Sequence[int] = (),
         gaps: Sequence[tuple[int, int]] = (),
         on_notice: Callable[[str], None] | None = None,
+        unpaced_block_samples: int = UNPACED_BLOCK_SAMPLES,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens the file and reads its first second. The clock starts with the first `take`.
@@ -93,6 +96,7 @@ class Replay(AudioSource):
                 pieces.
             gaps: [start, end) of sound that was lost when it was recorded, ascending: it is left out again.
             on_notice: called on the reader's thread with what the user should know, such as that the file is cut short.
+            unpaced_block_samples: length of a block without a pace.
             now: seconds, never falling.
 
         Raises:
@@ -108,6 +112,7 @@ class Replay(AudioSource):
         self.first_sample = round(start_seconds * SAMPLE_RATE)
         self._end = None if end_seconds is None else round(end_seconds * SAMPLE_RATE)
         self._pace = pace
+        self._unpaced_block_samples = unpaced_block_samples
         self._on_notice = on_notice or (lambda message: None)
         self._wakes = threading.Event()
         self._cuts = list(cuts)
@@ -264,7 +269,7 @@ class Replay(AudioSource):
         if self._pace is None:
             if self._paused or self._closed:
                 return None
-            return self._take_to(self._next_cut() or self._taken + UNPACED_BLOCK_SAMPLES)
+            return self._take_to(self._next_cut() or self._taken + self._unpaced_block_samples)
         due = self._due()
         at_most = self._taken + MAX_AHEAD_SAMPLES
         if self._pauses:

@@ -5,13 +5,15 @@ from typing import Any
 
 from livecap.audio_in.vad import DetectorConfig, Vad
 from livecap.cli.download import find_model
+from livecap.cli.sound import asks_for_steps
 from livecap.engine import EngineSettings
 from livecap.settings.fields import DEFAULT_MODEL, Settings
 from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.text.languages import parse_language
 
 REPLAY_STEP_COST_SECONDS = 1.0
-"""Assumed cost of a step when a recording is read as fast as possible: chunks are then 2 s long on every machine."""
+"""Assumed cost of a step when a recording is read as fast as possible and no chunk was asked for: chunks are then 2 s
+long on every machine. With a chunk, steps are those of a live session on a machine with free compute."""
 
 
 def engine_settings(settings: Settings) -> EngineSettings:
@@ -24,7 +26,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
     find_model(settings.model)
     cost = settings.step_cost_seconds
     if cost is None and settings.replay is not None and settings.pace is None:
-        cost = REPLAY_STEP_COST_SECONDS
+        cost = 0.0 if asks_for_steps(settings) else REPLAY_STEP_COST_SECONDS
     stream = StreamConfig(chunk=ChunkConfig(settings.chunk_seconds, cost), detector=DetectorConfig(Vad(settings.vad)))
     return EngineSettings(settings.model, language, settings.context, stream, settings.settle)
 

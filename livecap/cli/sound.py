@@ -166,8 +166,13 @@ def _queries(settings: Settings) -> list[str | None]:
     return [settings.device]
 
 
+def asks_for_steps(settings: Settings) -> bool:
+    """True if the user chose how long steps are, so that a replay at full speed takes the steps of a live session."""
+    return settings.chunk_seconds is not None or settings.step_cost_seconds is not None
+
+
 def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> "list[TrackSource]":
-    from livecap.audio_in.replay import Replay
+    from livecap.audio_in.replay import LIVE_BLOCK_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
     from livecap.session.tracks import TrackSource
 
     if path.is_dir():
@@ -187,6 +192,7 @@ def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> "l
         start_seconds=settings.start_seconds,
         end_seconds=settings.end_seconds,
         on_notice=on_notice,
+        unpaced_block_samples=LIVE_BLOCK_SAMPLES if asks_for_steps(settings) else UNPACED_BLOCK_SAMPLES,
     )
     return [TrackSource(label, replay)]
 
