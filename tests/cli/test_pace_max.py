@@ -1,4 +1,4 @@
-"""`--pace max` with a chunk takes the steps of a live session on a machine with free compute: those of `livecap eval`."""
+"""`--pace max` with a chunk takes the steps of a live session with free compute: those of `livecap eval`."""
 
 import json
 import subprocess
