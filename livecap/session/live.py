@@ -200,9 +200,7 @@ class LiveSession:
                     reason = "stopped"
             finally:
                 self._close()
-        except (
-            BaseException
-        ) as error:  # nothing stops this thread on purpose, and a panic of tokenizers is no Exception
+        except BaseException as error:  # a panic of a Rust library is no Exception
             self._fail(error)
         try:
             self._end(reason)
