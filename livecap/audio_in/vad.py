@@ -68,7 +68,7 @@ SpeechEvent = SpeechStarted | SpeechPaused | SpeechEnded
 class DetectorConfig:
     """What counts as speech. docs/measuring.md has what is missed and what is taken for speech."""
 
-    vad: Vad = Vad.SILERO
+    vad: Vad = Vad.WEBRTC
     pre_roll_seconds: float = 0.3
     """How far before its first voiced frame speech is said to start: soft consonants are not voiced."""
     end_seconds: float = 0.7

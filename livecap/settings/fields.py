@@ -104,8 +104,8 @@ class Settings:
     )
     context: str = _setting("", "names and terms to expect", TEXT, "--context TEXT", "text")
     vad: VadName = _setting(
-        "silero",
-        "what finds speech in the sound: silero (a network, better in noise) or webrtc (takes less processor time)",
+        "webrtc",
+        "what finds speech in the sound: webrtc, or silero (a network, far better in noise)",
         Choice(get_args(VadName)),
         "--vad NAME",
         "text",
