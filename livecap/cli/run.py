@@ -22,7 +22,6 @@ from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_soun
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
 from livecap.model.checkpoint.catalogue import is_here
 from livecap.session.notices import Notices
-from livecap.session.status import State
 from livecap.settings.fields import Settings
 from livecap.text.languages import parse_language
 from livecap.text.printing import say
@@ -57,7 +56,7 @@ def offer_recovery(settings: Settings) -> None:
 def _leave(session: "LiveSession") -> None:
     """The user does not want to wait for the end of the session."""
     status = session.status  # text may still come once the model is loaded
-    if not (status.state is State.LOADING and _deleted_if_empty(session)):
+    if not (status.state.value == "loading" and _deleted_if_empty(session)):
         warn("Left at once. The end of the session is missing; livecap offers to recover it at the next start.")
 
 

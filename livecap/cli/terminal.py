@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from livecap.session.status import ONE_STOP_SECONDS
+from livecap.session.notices import ONE_STOP_SECONDS
 from livecap.text.printing import say
 
 

@@ -3,6 +3,10 @@
 import threading
 from collections.abc import Callable
 
+ONE_STOP_SECONDS = 1.0
+"""Signals within this time are one stop: a terminal, `timeout` and wrappers such as npm send it to the process and to
+its group."""
+
 
 class Notices:
     """Passes messages for the user on to a session, and keeps them until it has begun. Any thread may call it."""

@@ -5,10 +5,6 @@ from enum import Enum
 
 from livecap.transcript import SAMPLE_RATE
 
-ONE_STOP_SECONDS = 1.0
-"""Signals within this time are one stop: a terminal, `timeout` and wrappers such as npm send it to the process and to
-its group."""
-
 
 class State(Enum):
     """What a session is doing."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.files import replace_file
-from livecap.session.status import ONE_STOP_SECONDS
+from livecap.session.notices import ONE_STOP_SECONDS
 from livecap.settings.fields import Settings
 from livecap.text.printing import say
 from livecap.tui.app import LivecapApp, Remember, forget

@@ -284,7 +284,7 @@ def test_the_network_finds_speech_and_pauses_in_the_noise_of_a_home(espeak, nois
     noisy = espeak + white(len(espeak) / SAMPLE_RATE, -70)
     if noise != "none":
         noisy = noises.mixed(noisy, noises.KINDS[noise](len(noisy), random), snr_db)
-    detector = SpeechDetector()
+    detector = SpeechDetector(DetectorConfig(Vad.SILERO))
     detect(noisy, detector)
     voiced, carries = voiced_mask(detector, len(noisy)), active(espeak)
     assert (~voiced)[carries].mean() <= 0.08
@@ -296,13 +296,16 @@ def test_the_network_finds_speech_and_pauses_in_the_noise_of_a_home(espeak, nois
 @pytest.mark.parametrize("db", [-50, -26])
 def test_no_noise_by_itself_is_speech_for_the_network(noise, db):
     sound = noises.KINDS[noise](30 * SAMPLE_RATE, np.random.default_rng(5)) * np.float32(10 ** (db / 20))
-    assert speech_mask(detect(np.clip(sound, -1, 1), SpeechDetector()), len(sound)).mean() <= 0.02
+    assert (
+        speech_mask(detect(np.clip(sound, -1, 1), SpeechDetector(DetectorConfig(Vad.SILERO))), len(sound)).mean()
+        <= 0.02
+    )
 
 
 def test_speech_is_reported_at_most_80_ms_late(espeak):
     carries = active(espeak, 160, below_peak_db=38)
     starts = [i * 160 for i in range(1, len(carries)) if carries[i] and not carries[max(0, i - 50) : i].any()]
-    detector, reported = SpeechDetector(), []
+    detector, reported = SpeechDetector(DetectorConfig(Vad.SILERO)), []
     for at in range(0, len(espeak), 160):
         events = detector.accept(AudioBlock(at, espeak[at : at + 160]))
         reported += [at + 160 for event in events if isinstance(event, SpeechStarted)]
@@ -322,7 +325,7 @@ def test_the_network_scores_like_the_published_one(jfk):
 
 def test_a_network_that_slept_wakes_with_the_first_word():
     speech = spoken(2, -24)
-    awake, asleep = SpeechDetector(), SpeechDetector()
+    awake, asleep = SpeechDetector(DetectorConfig(Vad.SILERO)), SpeechDetector(DetectorConfig(Vad.SILERO))
     events = detect(join(white(0.9, -60), speech, white(1, -60)), awake)
     after_sleep = detect(join(white(60, -60), speech, white(1, -60, seed=1)), asleep)
     assert [type(event) for event in after_sleep] == [type(event) for event in events]

@@ -24,7 +24,7 @@ GIVEN = {
     "model": (["tiny"], "tiny"),
     "language": (["de"], "de"),
     "context": (["Priya"], "Priya"),
-    "vad": (["webrtc"], "webrtc"),
+    "vad": (["silero"], "silero"),
     "chunk_seconds": (["2"], 2.0),
     "step_cost_seconds": (["0.1"], 0.1),
     "settle": ([], False),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.session.status import ONE_STOP_SECONDS
+from livecap.session.notices import ONE_STOP_SECONDS
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "recordings" / "dictation.flac"

@@ -235,7 +235,7 @@ def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) ->
         seen += read_until(ours, b"on we go")
         assert process.wait(60) == 0
     os.close(ours)
-    assert b"was cut off after 4 s: Good morning." in seen
+    assert "was cut off after 4 s: “Good morning.”".encode() in seen
     assert RecordedSession(folder).ended
 
 

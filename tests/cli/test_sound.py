@@ -54,7 +54,6 @@ def test_text_appears_while_a_pipe_stays_open(tmp_path: Path) -> None:
         process.stdin.flush()
         assert process.stdout.readline().startswith(b"[0:00:0")  # the pipe is still open
         process.terminate()
-        process.stdin.close()
         assert process.wait(60) == 0
     assert events_of(tmp_path)[-1]["reason"] == "stopped"
 
