@@ -25,7 +25,6 @@ from livecap.session.notices import Notices
 from livecap.settings.fields import Settings
 from livecap.text.languages import parse_language
 from livecap.text.printing import say
-from livecap.transcript import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from livecap.session.live import LiveSession
@@ -225,8 +224,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> 
         if result == "abandoned":
             os._exit(130)
     status = _exit_status(session)
-    arrived_samples = max(track.arrived_samples for track in session.status.tracks)
-    if status == 0 and is_live(settings) and arrived_samples < SAMPLE_RATE and _deleted_if_empty(session):
+    if status == 0 and is_live(settings) and session.status.arrived_seconds < 1 and _deleted_if_empty(session):
         return status
     say(f"Transcript: {session.log_folder / 'transcript.md'}")
     return status

@@ -84,6 +84,10 @@ class SessionStatus:
         return max(track.arrived_samples for track in self.tracks)
 
     @property
+    def arrived_seconds(self) -> float:
+        return self.arrived_samples / SAMPLE_RATE
+
+    @property
     def lag_seconds(self) -> float:
         """Sound that waits to be decoded, of the track that lags most."""
         return max(track.lag_seconds for track in self.tracks)
