@@ -6,6 +6,8 @@ GUIDS = b"\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 """How the identifiers of Wave64 go on after "riff"."""
 LOOK_BYTES = 8192
 """How many bytes `format_of` looks at, at most."""
+LEAST_BYTES = 64
+"""With fewer bytes, the format is not known."""
 
 MAGIC = [
     (rb"RIFF....WAVE|RF64....WAVE", "WAV"),
@@ -37,6 +39,7 @@ MAGIC = [
     (rb"\x00\x00\x01\xba", "an MPEG program stream"),
     (rb"MThd", "MIDI"),
     (rb"\x1f\x8b\x08|PK\x03\x04|BZh[1-9]|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf", "a compressed archive"),
+    (rb"(?:RIFF|RIFX|RF64).{8}", "RIFF, but without sound"),
     (rb"\x89PNG|\xff\xd8\xff[\xe0-\xef\xdb]|GIF8|%PDF", "an image or a document"),
 ]
 """Regular expressions for the first bytes of a format, and its name."""
@@ -74,9 +77,7 @@ def format_of(head: bytes, at_end: bool = True) -> str | None:
                 return name
         elif not at_end and len(head) < LOOK_BYTES:
             return None
-    if len(head) < 12 and not at_end and any(_may_begin(head, start) for start in (b"RIFF", b"RF64", b"RIFX", b"FORM")):
-        return None
-    return "" if len(head) >= 4 or at_end else None
+    return "" if len(head) >= LEAST_BYTES or at_end else None
 
 
 def mpeg_frame(head: bytes) -> tuple[int, int] | None:
@@ -122,13 +123,10 @@ def _same_stream(name: str, first: bytes, second: bytes) -> bool:
         return mpeg_frame(second) is not None and first[1] == second[1] and (first[2] ^ second[2]) & 0x0C == 0
     if name == "AAC":
         return first[:2] == second[:2] and (first[2] ^ second[2]) & 0xFC == 0
-    if name == "MPEG-TS":
-        return second[:1] == b"\x47" if first[:1] == b"\x47" else second[4:5] == b"\x47"
+    if name == "MPEG-TS":  # the byte between two packets tells them from samples that are all alike
+        sync = 0 if first[:1] == b"\x47" else 4
+        return second[sync : sync + 1] == b"\x47" and first[sync + 94] != 0x47
     return second[:2] == first[:2]
-
-
-def _may_begin(head: bytes, start: bytes) -> bool:
-    return head[:4] == start[: len(head)]
 
 
 def _is_text(data: bytes) -> bool:

@@ -1,25 +1,22 @@
 """The formats of sound in a pipe: raw samples, or WAV, whose header describes them."""
 
+import re
 import struct
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.audio_in.file_parts import CHUNK_NAME, MOST_CHUNK_BYTES, USUAL_CHUNKS
+from livecap.audio_in.formats import LOOK_BYTES, format_of
 from livecap.errors import AudioError
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
-HEADER_BYTES = 64 * 1024
-"""The longest WAV header that is accepted."""
-OTHER_FORMATS = {
-    b"fLaC": "FLAC",
-    b"OggS": "Ogg",
-    b"ID3": "MP3",
-    b"FORM": "AIFF",
-    b"caff": "CAF",
-    b"\x1aE\xdf\xa3": "WebM",
-}
-"""First bytes of formats that would sound like noise if they were taken for raw samples."""
+KINDS = {PCM: "PCM", 2: "MS ADPCM", FLOAT: "float", 6: "A-law", 7: "mu-law", 17: "IMA ADPCM", 85: "MP3"}
+LEAST_PLACEHOLDER = 0x7FFF0000
+"""A length from here on says that a program that writes to a pipe cannot know the length."""
+BEHIND = re.compile(rb"(?:RIFF|RF64)....WAVE|LIST....(?:INFO|adtl)|id3 ....ID3", re.DOTALL)
+"""What can end samples of unknown length: another WAV, or a chunk that is not sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class PcmFormat:
     n_bits: int = 16
     is_float: bool = False
     n_bytes: int | None = None
-    """Length of all samples, if the header says; None means to the end of the stream."""
+    """Length of all samples; 0 or None where the header does not say."""
 
     @property
     def frame_bytes(self) -> int:
@@ -53,44 +50,168 @@ class PcmFormat:
         return flat.reshape(-1, self.n_channels)
 
 
-def parse_header(data: bytes, raw: PcmFormat, at_end: bool = False) -> tuple[PcmFormat, int] | None:
+class PcmStream:
+    """Cuts the bytes of a pipe into samples, as they come: raw, or one WAV after another."""
+
+    def __init__(self, raw: PcmFormat) -> None:
+        """
+        Args:
+            raw: the format of a stream without a header.
+        """
+        self._raw = raw
+        self._waiting = bytearray()  # bytes that are not understood yet
+        self._format: PcmFormat | None = None  # None before and between WAVs
+        self._is_wav = False
+        self._left: int | None = None  # bytes of samples still to come; None where that is not known
+        self._skip = 0  # bytes of a chunk to pass over
+        self._is_behind = False  # the samples of a WAV are over
+        self._is_over = False  # what still comes is not sound
+        self.notices: list[str] = []
+        """What the user should know, and was not told yet."""
+
+    def feed(self, data: bytes, at_end: bool = False) -> list[tuple[PcmFormat, bytes]]:
+        """(format, whole frames) that are complete now; each WAV has a format object of its own.
+
+        Raises:
+            AudioError: neither WAV nor raw samples, or a WAV that cannot be read.
+        """
+        self._waiting += data
+        pieces = []
+        before: object = None
+        while not self._is_over and before != (before := self._state):
+            if self._skip:
+                n = min(self._skip, len(self._waiting))
+                del self._waiting[:n]
+                self._skip -= n
+            elif self._format is None:
+                self._begin(at_end)
+            elif self._is_behind:
+                self._look_behind(at_end)
+            elif frames := self._frames(at_end):
+                pieces.append((self._format, frames))
+        if at_end:
+            self._end()
+        elif self._is_over:
+            self._waiting.clear()
+        return pieces
+
+    @property
+    def _state(self) -> object:
+        return len(self._waiting), self._format is None, self._is_behind, self._left, self._skip
+
+    def _begin(self, at_end: bool) -> None:
+        """Find out what the stream is, or read the header of the next WAV."""
+        head = bytes(self._waiting)
+        kind = format_of(head[:LOOK_BYTES], at_end)
+        if kind is None:
+            return
+        if kind not in ("", "WAV"):
+            raise AudioError(
+                f"Standard input is {kind}, not WAV or raw samples. "
+                "Give the file with --replay, or decode it first: ffmpeg -i - -f wav - | livecap --stdin"
+            )
+        found = parse_header(head, at_end) if kind else (self._raw, 0)
+        if found is None:
+            return
+        self._format, first = found
+        self._is_wav = kind == "WAV"
+        self._left = self._format.n_bytes
+        self._is_behind = self._left == 0  # which may be true, or the length is not known
+        del self._waiting[:first]
+
+    def _frames(self, at_end: bool) -> bytes:
+        """Whole frames that wait, up to where the samples end."""
+        assert self._format is not None
+        n = over = len(self._waiting)
+        if self._left is not None:
+            n = min(n, self._left)
+            self._is_behind = n == self._left
+        elif self._is_wav:
+            if match := BEHIND.search(self._waiting):
+                n, self._is_behind = match.start(), True
+            elif not at_end:
+                n = _before_unfinished(self._waiting)
+        over = n if self._left is None and self._is_behind else n - n % self._format.frame_bytes
+        frames = bytes(self._waiting[: n - n % self._format.frame_bytes])
+        del self._waiting[:over]
+        if self._left is not None:
+            self._left -= len(frames)
+        return frames
+
+    def _look_behind(self, at_end: bool) -> None:
+        """Decide what follows the samples of a WAV: another one, a chunk, or samples that its header does not count."""
+        assert self._format is not None
+        is_first = self._left is not None and self._left >= 0
+        rest = max(0, self._left or 0)  # a part of a frame: the header's length is not one of whole frames
+        if len(self._waiting) < rest + 13 and not at_end:
+            return
+        n_bytes = self._format.n_bytes or 0
+        for at in (rest + n_bytes % 2, rest) if is_first else (0,):
+            match = BEHIND.match(self._waiting, at)
+            if match and match[0][:1] == b"R":
+                del self._waiting[:at]
+                self._format, self._is_behind = None, False
+                return
+            if len(self._waiting) >= at + 8 and CHUNK_NAME.match(self._waiting, at):
+                n_chunk = struct.unpack_from("<I", self._waiting, at + 4)[0]
+                if n_chunk <= MOST_CHUNK_BYTES:
+                    self._skip, self._left = at + 8 + n_chunk + n_chunk % 2, -1
+                    return
+        if not is_first or len(self._waiting) < rest + 8 or bytes(self._waiting[rest : rest + 3]) in (b"TAG", b"ID3"):
+            self._is_over = True
+            return
+        if n_bytes:
+            self.notices.append("The header on standard input gives less sound than came; all of it is heard.")
+        self._left, self._is_behind = None, False
+
+    def _end(self) -> None:
+        if self._format is None or self._is_behind:
+            return
+        if self._left is not None and self._left >= self._format.frame_bytes:
+            seconds = self._left / self._format.frame_bytes / self._format.rate
+            self.notices.append(f"Standard input ended early: by its header, {seconds:.1f} s of sound are missing.")
+        elif self._waiting and self._left is None:
+            n = len(self._waiting)
+            self.notices.append(f"Standard input ended in the middle of a sample; the last {n} bytes were ignored.")
+
+
+def _before_unfinished(data: bytearray) -> int:
+    """Where what may be the beginning of a `BEHIND` starts at the end of `data`; its length where there is none."""
+    for at in range(max(0, len(data) - 11), len(data)):
+        if any(name.startswith(bytes(data[at : at + 4])) for name in (b"RIFF", b"RF64", b"LIST", b"id3 ")):
+            return at
+    return len(data)
+
+
+def parse_header(data: bytes, at_end: bool = False) -> tuple[PcmFormat, int] | None:
     """The format, and the byte at which the samples begin; None if more has to be read first.
 
     Args:
-        data: the stream from its first byte on.
-        raw: the format of a stream without a header.
+        data: a WAV from its first byte on.
         at_end: no more will come.
 
     Raises:
-        AudioError: neither WAV nor raw samples, or a WAV that cannot be read.
+        AudioError: a WAV that cannot be read.
     """
-    for magic, name in OTHER_FORMATS.items():
-        if data.startswith(magic):
-            raise AudioError(
-                f"Standard input is {name}, not WAV or raw samples. "
-                "Convert it first: ffmpeg -i - -f s16le -ac 1 -ar 16000 - | livecap --stdin"
-            )
-    if len(data) < 4 and not at_end:
-        return None
-    if data[:4] not in (b"RIFF", b"RF64"):
-        return raw, 0
-    wave, at = None, 12
-    while True:
-        if len(data) < at + 8:
-            break
+    wave, at, long_bytes = None, 12, 0
+    while len(data) >= at + 8:
         name, n_bytes = struct.unpack_from("<4sI", data, at)
         if name == b"data":
             if wave is None:
                 raise AudioError("The WAV on standard input has its samples before their format.")
-            unknown = (
-                n_bytes in (0, 0xFFFFFFFF) or n_bytes >= 0x7FFFF000
-            )  # placeholders of programs that write to a pipe
-            return PcmFormat(*wave, None if unknown else n_bytes), at + 8
+            if data.startswith(b"RF64") and n_bytes == 0xFFFFFFFF and long_bytes > 0:
+                return PcmFormat(*wave, long_bytes), at + 8
+            return PcmFormat(*wave, None if n_bytes >= LEAST_PLACEHOLDER else n_bytes), at + 8
         if name == b"fmt " and len(data) >= at + 8 + n_bytes:
             wave = _wave_format(data[at + 8 : at + 8 + n_bytes])
-        at += 8 + n_bytes + n_bytes % 2
-        if at > HEADER_BYTES:
-            raise AudioError("The WAV on standard input has no samples after 64 kB of header.")
+        if name == b"ds64" and len(data) >= at + 24:
+            long_bytes = struct.unpack_from("<q", data, at + 16)[0]
+        after = at + 8 + n_bytes
+        at = after + n_bytes % 2
+        if at != after and data[after : after + 4] in USUAL_CHUNKS and data[at : at + 4] not in USUAL_CHUNKS:
+            at = after  # a chunk of odd length without the padding that it should have
+        if not CHUNK_NAME.match(name) or at > MOST_CHUNK_BYTES:
+            raise AudioError("The WAV on standard input has a damaged header: there are no samples near its beginning.")
     if at_end:
         raise AudioError("The WAV on standard input ends before its first sample.")
     return None
@@ -105,8 +226,9 @@ def _wave_format(riff_chunk: bytes) -> tuple[int, int, int, bool]:
         kind = struct.unpack_from("<H", riff_chunk, 24)[0]
     known = kind == PCM and n_bits in (8, 16, 24, 32) or kind == FLOAT and n_bits in (32, 64)
     if not known or not 0 < n_channels <= 64 or not 1000 <= rate <= 768_000:
+        name = KINDS.get(kind, f"format {kind}")
         raise AudioError(
-            f"livecap does not read the WAV format on standard input (format {kind}, {n_bits} bits, "
-            f"{n_channels} channels, {rate} Hz). Use PCM or float samples."
+            f"livecap does not read the WAV format on standard input ({name}, {n_bits} bits, "
+            f"{n_channels} channels, {rate} Hz). Use PCM or float samples: ffmpeg -i - -f wav - | livecap --stdin"
         )
     return rate, n_channels, n_bits, kind == FLOAT

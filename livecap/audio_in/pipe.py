@@ -3,18 +3,21 @@
     another program ─▶ pipe ─▶ capture thread: PcmFormat, Resampler ─▶ Spool ─▶ the reader's thread
 
 A program that delivers sound as it happens never has to wait. One that delivers a whole file at once may be half a
-minute ahead of what was taken, so that its file is not copied to the spool's disk.
+minute ahead of what was taken. A file on standard input is read at the pace of the reader, and is not copied to the
+spool's disk.
 """
 
 import os
 import select
+import stat
 import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livecap.audio_in.live_source import LiveSource
-from livecap.audio_in.pcm import PcmFormat, parse_header
+from livecap.audio_in.pcm import PcmFormat, PcmStream
 from livecap.audio_in.resample import Resampler
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
@@ -41,7 +44,7 @@ class Pipe(LiveSource):
         on_notice: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Reads from now on. What comes while listening is paused is read and forgotten.
+        """Reads from now on. What comes while listening is paused is read and forgotten; a file stands still.
 
         Args:
             descriptor: of the pipe; stays open.
@@ -52,6 +55,9 @@ class Pipe(LiveSource):
         """
         super().__init__(name, spool, CLOSE_SECONDS)
         self._descriptor = descriptor
+        mode = os.fstat(descriptor).st_mode
+        # A file, or a device such as /dev/zero, can wait for ever.
+        self.spool.repeatable = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor))
         self._raw = raw or PcmFormat()
         self._on_notice = on_notice or (lambda message: None)
         self._now = now
@@ -67,50 +73,42 @@ class Pipe(LiveSource):
             raise AudioError(f"Cannot read from {self.name}: {error.strerror or error}.") from error
 
     def _read(self) -> None:
-        head = b""
-        found = None
-        while found is None:
+        stream = PcmStream(self._raw)
+        form: PcmFormat | None = None
+        resampler: Resampler | None = None
+        began, n_bytes, n_heard = self._now(), 0, 0
+        at_end = False
+        while not at_end:
             data = self._next_bytes()
-            head += data
-            if not head:
-                if self.closed:
-                    return
-                raise AudioError(f"Nothing came through {self.name}: it was closed before the first sample.")
-            found = parse_header(head, self._raw, at_end=not data)
             if self.closed:
-                return
-        form, first = found
-        resampler = Resampler(form.rate, form.n_channels)
-        began, n_heard, left = self._now(), 0, form.n_bytes
-        rest = head[first:]
-        while True:
-            if left is not None:
-                rest = rest[:left]
-            n_whole = len(rest) - len(rest) % form.frame_bytes
-            whole, rest = rest[:n_whole], rest[n_whole:]
-            if whole:
-                left = None if left is None else left - n_whole
-                samples = form.samples(whole)
+                break
+            at_end = not data
+            n_bytes += len(data)
+            if at_end and not n_bytes:
+                raise AudioError(f"Nothing came through {self.name}: it was closed before the first sample.")
+            for piece_format, piece in stream.feed(data, at_end):
+                if resampler is None or piece_format is not form:
+                    if resampler is not None:
+                        self._hear(resampler.flush())
+                    form, resampler = piece_format, Resampler(piece_format.rate, piece_format.n_channels)
+                samples = form.samples(piece)
                 if not np.isfinite(samples).all():
                     raise AudioError(f"A sample from {self.name} is not a number (NaN or infinite).")
                 n_heard += len(samples)
-                heard = resampler.process(samples)
-                if self.paused:
-                    self.forgotten_samples += len(heard)
-                else:
-                    self.append(heard)
-            if left is not None and left < form.frame_bytes:
-                break
+                self._hear(resampler.process(samples))
+            while stream.notices:
+                self._on_notice(stream.notices.pop(0))
             self._wait_for_reader(began)
-            data = self._next_bytes()
-            if not data:
-                break
-            rest += data
-        if rest and not self.closed and left is None:
-            self._on_notice(f"{self.name} ended in the middle of a sample; the last {len(rest)} bytes were ignored.")
-        self.append(resampler.flush())
+        if resampler is not None:
+            self.append(resampler.flush())
         if n_heard == 0 and not self.closed:
             raise AudioError(f"Nothing came through {self.name}: there is not a single sample in it.")
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        if self.paused:
+            self.forgotten_samples += len(samples)
+        else:
+            self.append(samples)
 
     def _next_bytes(self) -> bytes:
         """Waits for bytes; b"" at the end, or when this source was closed."""
@@ -121,9 +119,13 @@ class Pipe(LiveSource):
         return b""
 
     def _wait_for_reader(self, began: float) -> None:
-        """Stop reading while the other program is more than `AHEAD_SECONDS` ahead."""
+        """Stop reading while what is read is more than `AHEAD_SECONDS` ahead. A file waits for the reader alone, and
+        while listening is paused, too."""
         ahead_samples = AHEAD_SECONDS * SAMPLE_RATE
-        while not self.closed and self.spool.waiting_samples > ahead_samples:
-            if self.arrived_samples <= (self._now() - began) * SAMPLE_RATE + ahead_samples:
+        while not self.closed:
+            is_ahead = self.spool.waiting_samples > ahead_samples
+            if not self.spool.repeatable:
+                is_ahead &= self.arrived_samples > (self._now() - began) * SAMPLE_RATE + ahead_samples
+            if not (is_ahead or (self.spool.repeatable and self.paused)):
                 return
             time.sleep(LOOK_SECONDS / 10)

@@ -60,6 +60,8 @@ class Spool:
         """The file holds the samples before this."""
         self._growing = False
         self._checked_at = 0
+        self.repeatable = False
+        """The sound is in a file already: it goes to the disk only if it is to be saved."""
 
     @property
     def end_sample(self) -> int:

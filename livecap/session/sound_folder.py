@@ -41,12 +41,14 @@ class SoundFolder:
 
     def add(self, label: str, spool: Spool) -> None:
         """Keep the sound of this track from now on. If the disk does not allow it, the spool sends a notice."""
+        self._spools.append(spool)
+        if spool.repeatable and not self._save:
+            return
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if not self._save:
                 (self.folder / UNSAVED).touch(mode=0o600)
         spool.keep_in(self.folder / f"{label or SINGLE}.wav")
-        self._spools.append(spool)
 
     def mute(self, muted: bool) -> None:
         """Keep silence instead of sound from now on, or sound again."""

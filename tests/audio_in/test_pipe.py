@@ -12,9 +12,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livecap.audio_in.pcm import PcmFormat, parse_header
+from livecap.audio_in.pcm import PcmFormat, PcmStream, parse_header
 from livecap.audio_in.pipe import Pipe
+from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
+from livecap.session.sound_folder import SoundFolder
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.waiting import blocks, eventually
 
@@ -134,7 +136,9 @@ def test_what_ffmpeg_pipes_is_heard(jfk):
         (b"fLaC" + bytes(100), "is FLAC"),
         (b"OggS" + bytes(100), "is Ogg"),
         (wav()[:30], "ends before its first sample"),
-        (b"RIFF" + bytes(200_000), "no samples after 64 kB"),
+        (b"RIFF" + bytes(200_000), "is RIFF, but without sound"),
+        (b"RIFF" + bytes(4) + b"WAVE" + bytes(200_000), "damaged header"),
+        (b"RIFF" + bytes(4) + b"WEBP" + bytes(200_000), "is RIFF, but without sound"),
         (wav(SOUND, subtype="ULAW"), "does not read"),
         (np.array([0.1, np.nan] * 100, "<f4"), "not a number"),
     ],
@@ -182,7 +186,158 @@ def test_a_whole_file_at_once_waits_in_the_pipe_and_not_here(pipe):
     writer.join()
 
 
+def pieces(data, cuts=()):
+    """What a stream makes of bytes that come in pieces: (sound of each WAV, notices)."""
+    stream, formats, found = PcmStream(PcmFormat()), [], []
+    parts = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+    for i, part in enumerate([*parts, b""]):
+        for form, piece in stream.feed(part, at_end=i == len(parts)):
+            if not formats or formats[-1] is not form:
+                formats.append(form)
+                found.append(b"")
+            found[-1] += piece
+    return found, stream.notices
+
+
+LIST = b"LIST" + struct.pack("<I", 20) + b"INFO" + bytes(16)
+RAW = SOUND.tobytes()
+
+
+def lying(n_bytes, after=b"", before=b"", samples=RAW):
+    """A WAV whose header gives another length than it has."""
+    head = wav(SOUND[:0])
+    at = head.index(b"data")
+    return head[:at] + before + b"data" + struct.pack("<I", n_bytes) + samples + after
+
+
+@pytest.mark.parametrize(
+    "data, n_wavs, told",
+    [
+        (wav() + wav(), 2, None),
+        (wav() + LIST + wav() + LIST, 2, None),
+        (lying(0xFFFFFFFF) + lying(0x7FFFFFFF), 2, None),
+        (lying(0) + wav(), 2, None),
+        (lying(0, LIST) + lying(0xFFFFFFFF, LIST), 2, None),
+        (lying(2000), 1, "less sound than came"),
+        (lying(1999), 1, "less sound than came"),
+        (lying(2000) + wav(), 2, "less sound than came"),
+        (lying(0), 1, None),
+        (lying(len(RAW), b"TAG" + bytes(125)), 1, None),
+        (lying(len(RAW), before=b"id3 " + struct.pack("<I", 300_000) + b"U" * 300_000), 1, None),
+        (lying(len(RAW), before=b"id3 " + struct.pack("<I", 301) + b"U" * 301), 1, None),
+        (lying(len(RAW) * 2), 1, "ended early: by its header, 1.0 s"),
+        (RAW, 1, None),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000, 10**9])
+def test_all_wavs_of_a_pipe_are_heard_to_their_ends(data, n_wavs, told, size):
+    if size < 100 and len(data) > 10**5:
+        size = 997
+    found, notices = pieces(data, range(size, len(data), size))
+    assert found == [RAW] * n_wavs
+    assert [told in notice for notice in notices] == [True] if told else notices == []
+
+
+def test_wavs_of_a_pipe_may_differ_in_rate_and_channels(pipe):
+    source, file = pipe()
+    tone = np.stack([SOUND, SOUND], axis=1)
+    data = wav() + wav(tone, rate=8000) + wav()
+    threading.Thread(target=lambda: (file.write(data), file.close())).start()
+    samples = heard(source)
+    assert len(samples) == 4 * SAMPLE_RATE
+    for part in (samples[:SAMPLE_RATE], samples[-SAMPLE_RATE:]):
+        assert np.array_equal(part, SOUND.astype(np.float32) / 32768)
+
+
+@pytest.mark.parametrize("form", ["FLAC", "OGG", "MP3", "AIFF", "CAF", "AU", "W64"])
+def test_other_formats_are_named_and_not_heard_as_samples(form):
+    file = io.BytesIO()
+    soundfile.write(file, SOUND, SAMPLE_RATE, format=form)
+    for size in (3, 10**6):
+        with pytest.raises(AudioError, match=r"^Standard input is \w+, not WAV or raw samples\. .*--replay"):
+            pieces(file.getvalue(), range(size, len(file.getvalue()), size))
+
+
+ADTS = bytes([0xFF, 0xF1, 0x60, 0x40, 0x06, 0x5F, 0xFC])  # a frame of 50 bytes
+
+
+@pytest.mark.parametrize(
+    "data, name",
+    [
+        (b"\0\0\0\x20ftypM4A " + bytes(200), "MP4"),
+        (b"\0\0\0\x08wide\0\0\0\0mdat" + bytes(200), "MP4"),
+        ((ADTS + bytes(43)) * 9, "AAC"),
+        ((b"\xff\xfb\x10\xc4" + bytes(100)) * 9, "MP3"),
+        ((b"\x47\x40\x11\x10" + bytes(184)) * 9, "MPEG-TS"),
+        ((bytes(4) + b"\x47\x40\x11\x10" + bytes(184)) * 9, "MPEG-TS"),
+        ((b"\x0b\x77" + bytes(254)) * 9, "AC-3"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(200), "WMA"),
+        (b"#!AMR-WB\n" + bytes(200), "AMR"),
+        (b"RIFX\0\0\0\1WAVEfmt " + bytes(200), "RIFX"),
+        (b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><body>" * 3, "text"),
+        (b'{"error": "not found", "status": 404, "path": "/sound.wav", "detail": ""}', "text"),
+        (b"PK\3\4" + bytes(200), "archive"),
+    ],
+)
+def test_every_known_first_byte_is_recognised_however_it_is_cut(data, name):
+    for size in (1, 50, 10**6):
+        with pytest.raises(AudioError, match=f"^Standard input is .*{name}"):
+            pieces(data, range(size, len(data), size))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([b"\xff\xfb", b"\xff\xf1", b"\x47", b"\x0b\x77", b"\xff\xff", b"\0\0", b"\x47\0" * 300]),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([3, 300, 20_000]),
+)
+def test_raw_samples_that_begin_like_something_else_are_heard(start, seed, loudness):
+    noise = np.random.default_rng(seed).normal(scale=loudness, size=6000).clip(-32768, 32767).astype("<i2")
+    data = start + noise.tobytes()[: 12_000 - len(start)]
+    assert pieces(data, range(500, len(data), 500)) == ([data], [])
+
+
+def test_a_file_on_standard_input_is_read_at_the_pace_of_the_reader(tmp_path):
+    """`--stdin < /dev/zero` must not fill the disk, nor the memory."""
+    spool = Spool()
+    with open("/dev/zero", "rb") as file:
+        source = Pipe(file.fileno(), spool=spool)
+        eventually(lambda: source.spool.waiting_samples > 30 * SAMPLE_RATE)
+        source.take()
+        eventually(lambda: source.spool.waiting_samples > 30 * SAMPLE_RATE)
+        assert source.arrived_samples < 100 * SAMPLE_RATE
+        source.close()
+    folder = SoundFolder(tmp_path, save=False)
+    folder.add("", spool)
+    assert list(tmp_path.iterdir()) == []
+    folder.close(clean=True)
+
+
+def test_a_paused_file_stands_still(tmp_path):
+    path = tmp_path / "raw"
+    path.write_bytes(np.tile(SOUND, 90).tobytes())
+    with path.open("rb") as file:
+        source = Pipe(file.fileno())
+        eventually(lambda: source.spool.waiting_samples > 30 * SAMPLE_RATE)
+        source.pause()
+        told = iter(blocks(source))
+        n_heard = 0
+        while len((block := next(told)).samples):
+            n_heard += len(block.samples)
+        source.resume()
+        assert n_heard + sum(len(block.samples) for block in told) == 90 * SAMPLE_RATE
+
+
+def test_a_saved_file_on_standard_input_is_kept(tmp_path):
+    spool = Spool()
+    spool.repeatable = True
+    folder = SoundFolder(tmp_path, save=True)
+    folder.add("", spool)
+    folder.close(clean=True)
+    assert list(tmp_path.rglob("*.wav"))
+
+
 def test_a_header_waits_for_its_bytes():
-    assert parse_header(b"RI", PcmFormat()) is None
-    assert parse_header(b"\x01\x02\x03\x04", PcmFormat()) == (PcmFormat(), 0)
-    assert parse_header(wav()[:40], PcmFormat()) is None
+    assert parse_header(wav()[:40]) is None
+    stream = PcmStream(PcmFormat())
+    assert stream.feed(b"RI") == [] and stream.feed(wav()[2:20]) == []
