@@ -30,17 +30,26 @@ def resident_bytes(pid: int | None = None) -> int:
     """The resident memory of a process, by default this one; 0 where it has ended."""
     pid = pid or os.getpid()
     if sys.platform == "linux":
-        try:
-            status = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return 0
-        return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmRSS")), 0)
+        return _status_bytes(pid, "VmRSS")
     out = subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return int(out.stdout.strip() or 0) * 1024
 
 
 def peak_resident_bytes() -> int:
-    """The most resident memory that this process has had."""
+    """The most resident memory that this process has had.
+
+    Linux counts the parent's memory in `ru_maxrss` of a process that it started, but not in VmHWM.
+    """
+    if sys.platform == "linux":
+        return _status_bytes(os.getpid(), "VmHWM")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak_bytes = peak if sys.platform == "darwin" else peak * 1024
-    return max(peak_bytes, resident_bytes())  # Linux updates its peak a little late
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _status_bytes(pid: int, name: str) -> int:
+    """A line of /proc/PID/status; 0 where the process has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(name)), 0)

@@ -273,14 +273,14 @@ def test_a_running_session_is_marked_and_one_that_was_cut_off_is_not(tmp_path: P
 
 def test_an_utterance_of_megabytes_is_found_in_little_memory(tmp_path: Path) -> None:
     script = (
-        "import resource, sys\nfrom pathlib import Path\n"
+        "import sys\nfrom pathlib import Path\nfrom livecap.this_machine import peak_resident_bytes\n"
         "from livecap.archive.archive import Archive\nfrom livecap.archive.search import Query\n"
         "from livecap.transcript import UtteranceEnded\nfrom tests.archive.facts import write\n"
         "text = 'the quick brown fox to be or not a b c ' * 170_000\n"
         "write(Path(sys.argv[1]), [UtteranceEnded('', 0, text, 0, 16_000, 'English')])\n"
         "[hit] = Archive(Path(sys.argv[1])).search(Query('brown to be'))\n"
         "assert 'brown' in [piece for piece, found in hit.snippet if found]\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024))\n"
+        "print(peak_resident_bytes())\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
