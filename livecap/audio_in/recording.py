@@ -163,6 +163,8 @@ class Recording:
                 "(NaN or infinite). The program that wrote the file failed there."
             )
             sound = sound[: bad[0]]
+        if self._frames_read == 0:
+            self._resampler.learn(sound)
         self._frames_read += len(sound)
         return sound
 

@@ -8,10 +8,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from livecap.audio_in.downmix import Downmix
 from livecap.transcript import SAMPLE_RATE
-
-LIVE_PEAK = 0.001
-"""A channel is live from its first sample louder than this (-60 dBFS): channels with nothing plugged in stay below."""
 
 
 class Resampler:
@@ -22,21 +20,23 @@ class Resampler:
         self.rate_in = rate_in
         self.n_channels = n_channels
         self._flushed = False
-        self._channel_is_live = np.zeros(n_channels, bool)
+        self._downmix = Downmix(rate_in, n_channels)
         # Equal rates pass through untouched, bit for bit.
         self._stream = None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
 
     def renewed(self) -> "Resampler":
-        """A new one for another part of the same sound, which knows which channels are live."""
+        """A new one for another part of the same sound, which knows which channels have a voice."""
         resampler = Resampler(self.rate_in, self.n_channels)
-        resampler._channel_is_live = self._channel_is_live
+        resampler._downmix = self._downmix
+        resampler.learn(np.zeros((0, self.n_channels), np.float32))
         return resampler
+
+    def learn(self, sound: NDArray[np.float32]) -> None:
+        """Find out which channels have a voice from sound that comes again in `process`."""
+        self._downmix.learn(np.clip(sound, -1.0, 1.0))
 
     def process(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
         """The next 16 kHz mono samples, [n] float32 within -1..1; n may be 0.
-
-        The live channels are averaged first: that changes nothing where both have the same voice, and does not halve a
-        microphone whose other channel is silent.
 
         Args:
             sound: [n_samples, n_channels] float32 at `rate_in`, finite. Louder than 1 is clipped.
@@ -44,8 +44,7 @@ class Resampler:
         assert not self._flushed, "process after flush"
         assert sound.ndim == 2 and sound.shape[1] == self.n_channels, sound.shape
         bounded = np.clip(sound, -1.0, 1.0)
-        mono = bounded[:, 0] if self.n_channels == 1 else self._mix(bounded)
-        return self._resample(np.ascontiguousarray(mono), last=False)
+        return self._resample(np.ascontiguousarray(self._downmix.process(bounded)), last=False)
 
     def flush(self) -> NDArray[np.float32]:
         """The end of the stream, which was held back: [n] float32."""
@@ -53,19 +52,6 @@ class Resampler:
         rest = self._resample(np.zeros(0, np.float32), last=True)
         self._flushed, self._stream = True, None  # soxr warns about streams that live until exit
         return rest
-
-    def _mix(self, sound: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[n] from [n, n_channels]. A channel becomes live at a sample, not at the edge of a call."""
-        if self._channel_is_live.all():
-            mean: NDArray[np.float32] = sound.mean(axis=1, dtype=np.float32)
-            return mean
-        live = np.logical_or.accumulate(np.abs(sound) > LIVE_PEAK, axis=0) | self._channel_is_live  # [n, n_channels]
-        if len(sound):
-            self._channel_is_live = live[-1].copy()
-        live[~live.any(axis=1)] = True  # while none is live, average all
-        total: NDArray[np.float32] = (sound * live).sum(axis=1, dtype=np.float32)
-        n_live: NDArray[np.float32] = live.sum(axis=1, dtype=np.float32)
-        return total / n_live
 
     def _resample(self, mono: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
         if self._stream is None:

@@ -71,7 +71,7 @@ class Intake:
         if n_lost:
             self._flush()
             self._source.spool.append_gap(round(n_lost * SAMPLE_RATE / capture.device.default_rate))
-            self._renew_resampler()
+            self._resampler, self._n_in, self._n_out = self._resampler.renewed(), 0, 0
         self._n_in += len(sound)
         resampled = self._resampler.process(sound)
         self._n_out += len(resampled)
