@@ -203,7 +203,7 @@ class AppendFile:
             return b"".join((self._first, *self._recent, *self._waiting))
 
     def adopt(self) -> None:
-        """Go on in the file that somebody else put in the place of this one.
+        """Go on in the file that another program put in the place of this one.
 
         Raises:
             OSError: it is not a regular file, or cannot be written.

@@ -273,7 +273,7 @@ class SessionLog:
         try:
             place = self._events.place()
             if place is not None and place.name == EVENTS and self._events.is_removed():
-                self._move_to(place.parent)  # somebody renamed the folder
+                self._move_to(place.parent)  # another program renamed the folder
             for file in self._files:
                 file.find_cut()
             if self._events.is_removed():

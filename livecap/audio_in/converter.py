@@ -47,7 +47,7 @@ def convert(path: Path, known: bool) -> tuple[int, list[str]]:
 
 
 def not_audio(path: Path) -> str:
-    """What to say about a file in which nobody finds sound."""
+    """What to say about a file in which no sound was found."""
     return (
         f"Cannot replay {path}: it is not audio, or in a format that livecap does not read. "
         "It reads WAV, FLAC, OGG, MP3 and AIFF, and what ffmpeg reads where ffmpeg is installed."

@@ -15,7 +15,7 @@ LIVE_PEAK = 0.001
 """A channel is live from its first sample louder than this (-60 dBFS): channels with nothing plugged in stay below."""
 BLOCKS_A_SECOND = 50
 MOST_CHANNELS = 32
-"""Of more channels the mean of the live ones is heard: to compare all with all is too expensive."""
+"""With more channels the mean of the live ones is used: comparing all with all is too expensive."""
 HISTORY_BLOCKS = 3 * BLOCKS_A_SECOND
 """The noise of a channel is its least power in this time."""
 RECENT_BLOCKS = BLOCKS_A_SECOND

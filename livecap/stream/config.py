@@ -68,7 +68,7 @@ class UtteranceConfig:
     end_margin_seconds: float = 0.3
     """Silence after the end of speech that is decoded with the utterance."""
     doubt_seconds: float = 2.0
-    """Loud sound in which the detector hears nobody is decoded after this time, or when it ends."""
+    """Loud sound in which the detector finds no speech is decoded after this time, or when it ends."""
     quiet_seconds: float = 0.7
     """Such sound has ended after this time without loud sound."""
     split_seconds: float = 20.0

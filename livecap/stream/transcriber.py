@@ -45,7 +45,7 @@ class _Utterance:
     is_shown: bool = False
     """Some text was shown, stable or not."""
     doubtful_from: int | None = None
-    """From here on only the level says that somebody speaks; None where the detector does."""
+    """Where sound began that only its level marks as speech; None if the detector finds speech."""
     is_sure: bool = True
     """The detector heard it, or the model was sure of some text in it."""
 
@@ -260,7 +260,7 @@ class StreamingTranscriber:
             yield from self._end_utterance()
 
     def _doubt_is_due(self) -> bool:
-        """True if loud sound in which the detector hears nobody should be decoded now, or has ended."""
+        """True if loud sound in which the detector finds no speech should be decoded now, or has ended."""
         now, utterance = self._sound.end_sample, self._utterance
         if self._events:
             return False
