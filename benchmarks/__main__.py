@@ -41,9 +41,15 @@ other benchmarks (each has --help; docs/measuring.md describes them):
   python -m benchmarks.oracle_counts            lost, doubled and revised words over millions of steps
   python -m benchmarks.speed                    speed and memory of whole sessions
   python -m benchmarks.detection                speech missed and noise taken for speech, in noise
+  python -m benchmarks.echo                     words with and without the echo of another track
+  python -m benchmarks.diarisation              who spoke when, in made meetings
+  python -m benchmarks.noise_alone              words invented where nobody speaks
   python -m benchmarks.word_times               accuracy of word times
+  python -m benchmarks.batches, .drafts         recordings: pieces decoded together, and text that is drafted
+  python -m benchmarks.ray_workers              recordings on a Ray cluster
   python -m benchmarks.archive                  search over thousands of hours, the log of a day
   python -m benchmarks.screen                   the screen with 50,000 utterances
+  python -m benchmarks.mutations                random changes of livecap, and how many the tests notice
   python -m benchmarks.versus_mlx_qwen3_asr     livecap against mlx-qwen3-asr
 """
 

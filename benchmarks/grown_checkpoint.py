@@ -15,9 +15,9 @@ from livecap.errors import SettingsError
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel, load, load_model, read_config, resolve
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
+from livecap.model.files import read_json
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR
-from livecap.model.text.tokenizer import read_json
 
 FIRST_ADDED_ID = 151643
 """The id of `<|endoftext|>` in the released models; the other added tokens follow in the same order in all of them."""

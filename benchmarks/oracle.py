@@ -134,6 +134,9 @@ class Oracle:
         """Add sound that follows; only its length matters."""
         self.end_sample += len(samples)
 
+    def starts_of(self, *arguments: object) -> None:
+        """See `Recogniser`. An oracle cannot tell."""
+
     def close(self) -> None:
         """There is nothing to release."""
 

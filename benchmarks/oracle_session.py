@@ -1,6 +1,6 @@
 """The real stream over the oracle, without sound: fast enough for millions of steps, with every word counted."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -88,6 +88,7 @@ def run_oracle(
     missed: Sequence[SpokenWord] = (),
     seed: int = 0,
     tail_seconds: float = 2.0,
+    pauses: Collection[int] = (),
 ) -> OracleSession:
     """Run a whole script through the stream.
 
@@ -95,6 +96,8 @@ def run_oracle(
         block_seconds: the length of the arriving blocks.
         noises: times at which the detector reports speech though nobody says a word.
         missed: words in which the detector hears nobody. The sound is loud in all words then, and quiet elsewhere.
+        tail_seconds: how long the sound goes on after the last word.
+        pauses: samples at which listening pauses for a moment.
     """
     config = config or StreamConfig()
     clock = Clock()
@@ -112,7 +115,7 @@ def run_oracle(
     )
     end = max(word.end_sample for word in [*words, *noises]) + round(tail_seconds * SAMPLE_RATE)
     sound = loud_in(words, end) if missed else np.zeros(end, np.float32)
-    for update in _updates(transcriber, sound, round(block_seconds * SAMPLE_RATE)):
+    for update in _updates(transcriber, sound, round(block_seconds * SAMPLE_RATE), pauses):
         session.n_updates += 1
         before = session.stable.get(update.utterance, "")
         session.n_revisions += not update.stable.startswith(before)
@@ -134,11 +137,14 @@ def loud_in(words: Sequence[SpokenWord], n: int, snr_db: float = 15.0) -> NDArra
 
 
 def _updates(
-    transcriber: StreamingTranscriber, sound: NDArray[np.float32], block_samples: int
+    transcriber: StreamingTranscriber, sound: NDArray[np.float32], block_samples: int, pauses: Collection[int]
 ) -> Iterator[TranscriptUpdate]:
-    for start in range(0, len(sound), block_samples):
-        transcriber.accept(AudioBlock(start, sound[start : start + block_samples]))
-        if transcriber.ready:
+    edges = sorted({*range(0, len(sound), block_samples), *pauses, len(sound)})
+    for start, end in pairwise(edges):
+        transcriber.accept(AudioBlock(start, sound[start:end]))
+        if end in pauses:
+            yield from transcriber.flush()
+        elif transcriber.ready:
             yield from transcriber.step()
     yield from transcriber.flush()
 

@@ -69,8 +69,8 @@ class ScriptDetector:
         self._starts = [word.start_sample for word in words]
         self._ends = [word.end_sample for word in words]
         self._pauses = [round(seconds * SAMPLE_RATE) for seconds in PAUSES_SECONDS]
-        self._end = round(config.end_seconds * SAMPLE_RATE)
-        self._tail = round(min(config.tail_seconds, config.end_seconds) * SAMPLE_RATE)
+        self._end = round(config.pause_seconds * SAMPLE_RATE)
+        self._tail = round(min(config.tail_seconds, config.pause_seconds) * SAMPLE_RATE)
         self._pre_roll = round(config.pre_roll_seconds * SAMPLE_RATE)
         self._notice = round(0.06 * SAMPLE_RATE)
         """How much of a word must have arrived before speech is reported."""

@@ -7,7 +7,7 @@ measured on its own; the rest of a step is the host's work.
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.model.mel import HOP_LENGTH
-from livecap.model.network import Network
+from livecap.model.network import Network, Rows
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.this_machine import resident_bytes
@@ -128,6 +128,9 @@ class WatchedNetwork:
     def encode(self, tokens: mx.array) -> mx.array:
         return self._stages.timed("encoder", tokens.shape[0], tokens.shape, lambda: self._network.encode(tokens))
 
+    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
+        return self._network.encode_sounds(sounds)
+
     def embed(self, token_ids: mx.array) -> mx.array:
         return self._network.embed(token_ids)
 
@@ -136,6 +139,9 @@ class WatchedNetwork:
         stage = self._stages.decoder_stage(n)
         return self._stages.timed(stage, n, (n,), lambda: self._network(embeddings, cache, n_last))
 
+    def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
+        return self._network.attention(embeddings, cache, layers)
+
     def logits(self, hidden: mx.array) -> mx.array:
         n = hidden.shape[0] if hidden.ndim > 1 else 1
         stage = "verify" if n > 1 else self._stages.decoder_stage(n)
@@ -143,8 +149,14 @@ class WatchedNetwork:
         self._stages.in_prompt = False
         return logits
 
+    def head_rows(self, ids: mx.array) -> mx.array:
+        return self._network.head_rows(ids)
+
     def new_cache(self) -> PromptCache:
         return self._network.new_cache()
+
+    def rows(self, caches: Sequence[PromptCache]) -> Rows:
+        return self._network.rows(caches)
 
 
 class WatchedRecogniser(ModelRecogniser):

@@ -6,10 +6,40 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from livecap.api import Model, Stream, Transcription, load
-    from livecap.errors import LivecapError
+    from livecap.api import (
+        Engine,
+        EngineInfo,
+        Model,
+        Progress,
+        Segment,
+        Stream,
+        Timings,
+        Transcription,
+        TranscriptUpdate,
+        Word,
+        load,
+        load_async,
+    )
+    from livecap.errors import AudioError, LivecapError, ModelError, SettingsError
 
-__all__ = ["LivecapError", "Model", "Stream", "Transcription", "load"]
+__all__ = [
+    "AudioError",
+    "Engine",
+    "EngineInfo",
+    "LivecapError",
+    "Model",
+    "ModelError",
+    "Progress",
+    "Segment",
+    "SettingsError",
+    "Stream",
+    "Timings",
+    "TranscriptUpdate",
+    "Transcription",
+    "Word",
+    "load",
+    "load_async",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +48,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'livecap' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module("livecap.errors" if name == "LivecapError" else "livecap.api"), name)
+    return getattr(import_module("livecap.errors" if name.endswith("Error") else "livecap.api"), name)

@@ -1,133 +1,451 @@
-"""livecap as a library: load a model, transcribe an array, stream sound as it arrives (docs/api.md).
+"""livecap as a library: load a model, transcribe files and arrays, stream sound as it arrives (docs/api.md).
 
 import livecap
 
-with livecap.load("tiny") as model:
-    print(model.transcribe(samples, rate=16_000).text)
+with livecap.load("tiny") as engine:
+    print(engine.transcribe("talk.m4a").text)
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import asyncio
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from livecap.audio_in.resample import Resampler
+from livecap.align.pieces import align as align_text
+from livecap.align.units import check_language
+from livecap.audio_in.array_sound import ArraySound
 from livecap.audio_in.source import AudioBlock
-from livecap.engine import Engine, EngineSettings
-from livecap.errors import AudioError
+from livecap.engine import DTYPES, EngineSettings
+from livecap.engine import Engine as LoadedEngine
+from livecap.errors import AudioError, LivecapError, ModelError, SettingsError
+from livecap.model.sampling import Sampling
+from livecap.model_thread import ModelThread
+from livecap.speakers.counts import Counts
+from livecap.speakers.diariser import load_diariser
 from livecap.stream.transcriber import StreamingTranscriber
-from livecap.text.languages import parse_language
+from livecap.text.languages import LANGUAGES, parse_language
 from livecap.text.scripts import joined
-from livecap.transcribe.files import transcribe
-from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
+from livecap.transcribe.cutter import Piece
+from livecap.transcribe.decoding import DecodingOptions, PieceDecoder
+from livecap.transcribe.heard import heard_words
+from livecap.transcribe.opened import OpenedSounds
+from livecap.transcribe.recordings import Hooks, Options, Progress, transcribe_many
+from livecap.transcribe.result import Segment, Timings, Transcription
+from livecap.transcribe.speakers import SpeakerLabels
+from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, Word
+
+Sound = str | Path | ArrayLike | tuple[ArrayLike, int]
+"""A file, samples at 16 kHz, or (samples, samples per second)."""
+Speakers = bool | int | tuple[int | None, int | None]
+"""Whether speakers are labelled; how many there are, or the least and the most number."""
+OnProgress = Callable[[Progress], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Transcription:
-    """The text of one sound."""
+class EngineInfo:
+    """What is loaded."""
 
-    text: str
-    duration_seconds: float
+    model: str
+    """The name that was given to `load`."""
+    folder: Path
+    dtype: str
+    """The type that it computes in."""
+    packing: str
+    """How its weights are packed, such as "8 bit"; "" if they are not."""
+    languages: tuple[str, ...]
+    """The languages that it knows."""
 
 
 def load(
-    model: str | Path,
+    model: str | Path = "Qwen/Qwen3-ASR-0.6B",
     *,
     language: str | None = None,
     context: str = "",
+    aligner: str | Path | None = None,
+    draft_model: str | Path | None = None,
+    dtype: str = "auto",
     on_notice: Callable[[str], None] = lambda message: None,
-) -> "Model":
-    """Load a model on the calling thread; use and close it on that thread.
+) -> "Engine":
+    """Load a model. Any thread may use it: a thread of its own computes, one call after the other.
 
     Args:
         model: a folder, `tiny`, a short name such as `0.6b`, or a repository of the Hugging Face Hub, which is
             downloaded where it is not on this machine yet.
         language: name or ISO code of the language to force; None lets the model name the language.
         context: names and words to expect.
+        aligner: a forced aligner, a folder or a repository, for the times of words and for `align`. None: word times
+            come from the model's attention, and `align` takes the released aligner.
+        draft_model: a smaller model that drafts the text of files and arrays, which `model` checks: the same text,
+            sooner where that pays. Not used where tokens are drawn.
+        dtype: the type of numbers to compute in: `float32`, `float16`, `bfloat16`, or `auto` for the fastest here.
         on_notice: gets sentences about the model that the user should know.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
-        SettingsError: there is no such language.
+        SettingsError: there is no such language or type of numbers.
     """
-    full_name = parse_language(language) if language else None
-    return Model(Engine.load(EngineSettings(model, full_name, context), on_notice))
+    if dtype not in ("auto", *DTYPES):
+        raise SettingsError(f"There is no type of numbers {dtype!r}. Choose one of: auto, {', '.join(DTYPES)}.")
+    base = EngineSettings(model, aligner=aligner, draft_model=draft_model, dtype=dtype)
+    settings = _settings(base, language, context)
+    thread = ModelThread()
+    try:
+        return Engine(thread, thread.run(lambda: LoadedEngine.load(settings, on_notice)))
+    except BaseException:
+        thread.stop()
+        raise
 
 
-class Model:
-    """A loaded model. Use and close it on the thread that loaded it."""
+async def load_async(model: str | Path = "Qwen/Qwen3-ASR-0.6B", **options: Any) -> "Engine":
+    """`load` without blocking the event loop; the same arguments."""
+    return await asyncio.to_thread(load, model, **options)
 
-    def __init__(self, engine: Engine) -> None:
+
+class Engine:
+    """A loaded model. Any thread may call it. Close it, or use it in a `with` block."""
+
+    def __init__(self, thread: ModelThread, engine: LoadedEngine) -> None:
+        self._thread = thread
         self._engine = engine
+        self._base = engine.settings
+        self._is_closed = False
+        self._labels = SpeakerLabels(load_diariser)
+        thread.at_exit = engine.close
 
-    def transcribe(self, sound: ArrayLike, rate: int = SAMPLE_RATE) -> Transcription:
+    @property
+    def info(self) -> EngineInfo:
+        """What is loaded."""
+        loaded = self._engine.loaded
+        name = self._base.model_name
+        packing = name.rpartition(" ")[2].replace("-", " ") if name.endswith("-bit") and " " in name else ""
+        return EngineInfo(str(self._base.model), loaded.path, str(loaded.dtype).rpartition(".")[2], packing, LANGUAGES)
+
+    def transcribe(
+        self,
+        sound: Sound,
+        rate: int = SAMPLE_RATE,
+        *,
+        language: str | None = None,
+        context: str | None = None,
+        word_times: bool = True,
+        speakers: Speakers = False,
+        batch: int | None = None,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+        max_tokens: int | None = None,
+        repair_repetitions: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Transcription:
         """The text of a whole sound.
 
         Args:
-            sound: [n] or [n, n_channels] samples, floats within -1..1 or integers of full scale.
-            rate: samples a second.
+            sound: a file that libsndfile or ffmpeg reads; or [n] or [n, n_channels] samples, floats within -1..1 or
+                integers of full scale; or a pair of these and their rate.
+            rate: samples per second of an array.
+            language: name or ISO code of the language to force; None for that of `load`.
+            context: names and words to expect; None for that of `load`.
+            word_times: find out when each word was said.
+            speakers: label who speaks, A, B and so on, in `segments`, which then end where the speaker changes. True
+                finds the number of speakers; a number, or a pair of the least and the most, says it.
+            batch: pieces that are decoded together; changes the time and the memory, not the text.
+            temperature, top_k, top_p, repetition_penalty, seed: as `livecap transcribe` has them; by default off.
+            max_tokens: the most tokens of a piece of at most 16 s.
+            repair_repetitions: reduce repeated text as the official package does.
+            on_progress: called on the model's thread after each batch.
 
         Raises:
-            AudioError: the array holds no sound.
+            AudioError: no such file, or it or the array holds no sound.
+            SettingsError: there is no such language, or a number is out of range.
         """
-        samples = _Ear(rate).hear_all(sound)
-        return Transcription(transcribe(self._engine, samples), len(samples) / SAMPLE_RATE)
+        sampling = _sampling(temperature, top_k, top_p, repetition_penalty, seed)
+        decoding = DecodingOptions(
+            sampling=sampling, max_tokens=max_tokens, word_times=word_times, repair=repair_repetitions
+        )
+        pairs = [_with_rate(sound, rate)]
+        [(_, result)] = self._jobs(pairs, language, context, batch, decoding, on_progress, _counts(speakers))
+        if isinstance(result, LivecapError):
+            raise result
+        return result
 
-    def stream(self, rate: int = SAMPLE_RATE) -> "Stream":
-        """A stream that gets sound piece by piece and has text while it arrives. Close it before the model.
+    def transcribe_many(
+        self,
+        sounds: Iterable[Sound],
+        *,
+        language: str | None = None,
+        context: str | None = None,
+        batch: int | None = None,
+        word_times: bool = True,
+        speakers: Speakers = False,
+        return_errors: bool = False,
+        on_progress: OnProgress | None = None,
+        decoding: DecodingOptions | None = None,
+    ) -> "Iterator[Transcription | LivecapError]":
+        """The text of each sound, in order, as soon as it is ready. Short sounds share batches.
 
         Args:
-            rate: samples a second.
+            return_errors: yield the error of a sound that cannot be read and go on; otherwise it is raised.
+            decoding: how tokens are chosen; replaces `word_times`.
+
+        The other arguments are those of `transcribe`.
         """
-        return Stream(self._engine.transcriber(), rate)
+        decoding = decoding or DecodingOptions(word_times=word_times)
+        pairs = [_with_rate(sound, SAMPLE_RATE) for sound in sounds]
+        for _, result in self._jobs(pairs, language, context, batch, decoding, on_progress, _counts(speakers)):
+            if isinstance(result, LivecapError) and not return_errors:
+                raise result
+            yield result
+
+    async def transcribe_async(self, sound: Sound, rate: int = SAMPLE_RATE, **options: Any) -> Transcription:
+        """`transcribe` without blocking the event loop; the same arguments. Cancelling stops it after its batch."""
+        stopped = threading.Event()
+        try:
+            return await asyncio.to_thread(self._transcribe_until, stopped, sound, rate, options)
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+
+    async def transcribe_many_async(
+        self, sounds: Iterable[Sound], **options: Any
+    ) -> "AsyncIterator[Transcription | LivecapError]":
+        """`transcribe_many` without blocking the event loop; the same arguments."""
+        results = self.transcribe_many(sounds, **options)
+        while True:
+            result = await asyncio.to_thread(next, results, None)
+            if result is None:
+                return
+            yield result
+
+    def align(
+        self, sound: Sound, text: str, rate: int = SAMPLE_RATE, *, language: str | None = None
+    ) -> tuple[Word, ...]:
+        """When each word of a known text was said, by the forced aligner. Its model is downloaded at the first use.
+
+        Args:
+            sound: as `transcribe` takes it, of any length.
+            text: what is said in it.
+            rate: samples per second of an array.
+            language: name or ISO code of the language of the text; None for that of `load`.
+
+        Returns:
+            The words with their punctuation; their samples count at 16 kHz from the start of the sound.
+
+        Raises:
+            AudioError: no such file, or it or the array holds no sound.
+            ModelError: the aligner cannot be downloaded or is damaged.
+            SettingsError: no language is given, or the aligner does not know it.
+        """
+        name = _settings(self._base, language, None).language
+        if name is None:
+            raise SettingsError('Say which language the text is in, such as language="English".')
+        check_language(name)
+        opened = OpenedSounds([_with_rate(sound, rate)])
+
+        def find() -> tuple[Word, ...]:
+            try:
+                [blocks] = opened.blocks()
+                samples = np.concatenate([np.zeros(0, np.float32), *blocks])
+            finally:
+                opened.close()
+            self._engine.change(_settings(self._base, name, None))
+            return align_text(
+                self._engine.aligner(), samples, text, name, lambda heard: heard_words(self._engine, heard)
+            )
+
+        return self._run(find)
+
+    async def align_async(
+        self, sound: Sound, text: str, rate: int = SAMPLE_RATE, *, language: str | None = None
+    ) -> tuple[Word, ...]:
+        """`align` without blocking the event loop; the same arguments."""
+        return await asyncio.to_thread(self.align, sound, text, rate, language=language)
+
+    def stream(
+        self,
+        rate: int = SAMPLE_RATE,
+        *,
+        language: str | None = None,
+        context: str | None = None,
+        on_update: Callable[[TranscriptUpdate], None] = lambda update: None,
+    ) -> "Stream":
+        """A stream that gets sound piece by piece and has text while it arrives. Close it before the engine.
+
+        Args:
+            rate: samples per second.
+            language: name or ISO code of the language to force; None for that of `load`.
+            context: names and words to expect; None for that of `load`.
+            on_update: gets each update of an utterance, on the thread that feeds the stream.
+        """
+        settings = _settings(self._base, language, context)
+
+        def make() -> StreamingTranscriber:
+            self._engine.change(settings)
+            return self._engine.transcriber()
+
+        return Stream(self._run(make), rate, self._run, on_update)
+
+    def warm_up(self) -> None:
+        """Decode a moment of silence, so that the first sound does not wait for kernels to be compiled."""
+
+        def decode() -> None:
+            piece = Piece(0, np.zeros(SAMPLE_RATE // 2, np.float32), (), is_doubtful=True)
+            PieceDecoder(self._engine, DecodingOptions(max_tokens=2, word_times=False)).decode([piece])
+
+        self._run(decode)
 
     def close(self) -> None:
         """Release the model. A second call does nothing."""
-        self._engine.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._thread.run(self._engine.close)
+            self._thread.stop()
 
-    def __enter__(self) -> "Model":
+    def __enter__(self) -> "Engine":
         return self
 
     def __exit__(self, *raised: object) -> None:
         self.close()
 
+    def _run(self, call: Callable[[], T]) -> T:
+        if self._is_closed:
+            raise ModelError("This engine is closed. Load the model again.")
+        return self._thread.run(call)
+
+    def _transcribe_until(
+        self, stopped: threading.Event, sound: Sound, rate: int, options: dict[str, Any]
+    ) -> Transcription:
+        given = options.pop("on_progress", None)
+
+        def on_progress(progress: Progress) -> None:
+            if stopped.is_set():
+                raise LivecapError("Cancelled.")
+            if given is not None:
+                given(progress)
+
+        return self.transcribe(sound, rate, on_progress=on_progress, **options)
+
+    def _jobs(
+        self,
+        sounds: Sequence[tuple[Any, int]],
+        language: str | None,
+        context: str | None,
+        batch: int | None,
+        decoding: DecodingOptions,
+        on_progress: OnProgress | None,
+        speakers: Counts | None,
+    ) -> Iterator[tuple[int, Transcription | LivecapError]]:
+        """The result of each sound, while the model's thread goes on with the next ones.
+
+        Args:
+            speakers: how many speak; None leaves speakers unlabelled.
+        """
+        if speakers is not None:
+            decoding = replace(decoding, word_times=True)
+        settings = _settings(self._base, language, context)
+        options = Options(decoding=decoding) if batch is None else Options(batch, decoding)
+        stopped, results = threading.Event(), queue.SimpleQueue[tuple[int, Transcription | LivecapError] | None]()
+        hooks = Hooks(on_progress or (lambda progress: None), is_stopped=stopped.is_set)
+        opened = OpenedSounds(sounds, keeps=speakers is not None)
+
+        def work() -> None:
+            try:
+                self._engine.change(settings)
+                found = transcribe_many(self._engine, opened.blocks(), options, hooks, opened.durations)
+                for number, result in found:
+                    if speakers is not None:
+                        with opened.take(number) as sound:
+                            if isinstance(result, Transcription):
+                                result = self._labels.of_sound(result, sound, speakers)
+                    results.put((number, opened.with_notices(number, result)))
+            finally:
+                opened.close()
+                results.put(None)
+
+        if self._thread.is_here():
+            work()
+            done: Future[None] | None = None
+        else:
+            if self._is_closed:
+                raise ModelError("This engine is closed. Load the model again.")
+            done = self._thread.submit(work)
+        try:
+            while (result := results.get()) is not None:
+                yield result
+            if done is not None:
+                done.result()
+        finally:  # the caller wants no more, or was interrupted
+            stopped.set()
+
+
+Model = Engine
+"""The name of `Engine` in earlier versions."""
+
 
 class Stream:
-    """Sound in, text out. Use it on the thread that loaded the model."""
+    """Sound in, text out. Use it from one thread at a time."""
 
-    def __init__(self, transcriber: StreamingTranscriber, rate: int) -> None:
+    def __init__(
+        self,
+        transcriber: StreamingTranscriber,
+        rate: int,
+        run: Callable[[Callable[[], Any]], Any],
+        on_update: Callable[[TranscriptUpdate], None],
+    ) -> None:
         self._transcriber = transcriber
-        self._ear = _Ear(rate)
+        self._run = run
+        self._on_update = on_update
+        self._ear = ArraySound(rate)
         self._n_samples = 0
         self._is_closed = False
         self._utterances: list[str] = []  # closed ones
         self._open = ("", "")  # stable and partial text of the open one
 
-    def feed(self, sound: ArrayLike) -> None:
+    def feed(self, sound: ArrayLike) -> list[TranscriptUpdate]:
         """Hear what follows, and decode where that is due.
 
         Args:
             sound: [n] or [n, n_channels] samples, floats within -1..1 or integers of full scale; any n.
 
+        Returns:
+            What changed, in order: an update for each utterance that has new text; often nothing.
+
         Raises:
             AudioError: the array holds no sound.
         """
-        self._accept(self._ear.hear(sound))
+        if self._is_closed:
+            raise AudioError("This stream is finished; make another one.")
+        return self._accept(self._ear.hear(sound))
 
     def finish(self) -> str:
         """Decode what is left and return all text. Nothing can be fed afterwards."""
         self._accept(self._ear.rest())
-        self._take(self._transcriber.flush())
+        self._take(self._run(lambda: list(self._transcriber.flush())))
         self.close()
         return self.text
+
+    async def feed_async(self, sound: ArrayLike) -> list[TranscriptUpdate]:
+        """`feed` without blocking the event loop."""
+        return await asyncio.to_thread(self.feed, sound)
+
+    async def finish_async(self) -> str:
+        """`finish` without blocking the event loop."""
+        return await asyncio.to_thread(self.finish)
 
     def close(self) -> None:
         """Drop what is not decoded yet. A second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
-            self._transcriber.close()
+            self._run(self._transcriber.close)
 
     def __enter__(self) -> "Stream":
         return self
@@ -150,52 +468,73 @@ class Stream:
         """Stable and partial text."""
         return joined((*self._utterances, self._open[0] + self.partial))
 
-    def _accept(self, samples: NDArray[np.float32]) -> None:
-        if len(samples):
-            self._transcriber.accept(AudioBlock(self._n_samples, samples))
-            self._n_samples += len(samples)
-        if self._transcriber.ready:
-            self._take(self._transcriber.step())
+    def _accept(self, samples: NDArray[np.float32]) -> list[TranscriptUpdate]:
+        if not len(samples):
+            return []
+        block = AudioBlock(self._n_samples, samples)
+        self._n_samples += len(samples)
 
-    def _take(self, updates: Iterable[TranscriptUpdate]) -> None:
+        def hear() -> list[TranscriptUpdate]:
+            self._transcriber.accept(block)
+            return list(self._transcriber.step()) if self._transcriber.ready else []
+
+        return self._take(self._run(hear))
+
+    def _take(self, updates: list[TranscriptUpdate]) -> list[TranscriptUpdate]:
         for update in updates:
             if update.final:
                 self._utterances.append(update.stable.strip())
             self._open = ("", "") if update.final else (update.stable.lstrip(), update.partial)
+            self._on_update(update)
+        return updates
 
 
-class _Ear:
-    """Arrays of any rate, type and number of channels to 16 kHz mono."""
+def _settings(base: EngineSettings, language: str | None, context: str | None) -> EngineSettings:
+    full_name = parse_language(language) if language else base.language
+    if context is not None and not isinstance(context, str):
+        raise SettingsError(f"context is a text of names and words to expect, not {type(context).__name__}.")
+    return replace(base, language=full_name, context=base.context if context is None else context)
 
-    def __init__(self, rate: int) -> None:
-        self._rate = rate
-        self._resampler: Resampler | None = None
 
-    def hear_all(self, sound: ArrayLike) -> NDArray[np.float32]:
-        return np.concatenate([self.hear(sound), self.rest()])
+def _counts(speakers: Speakers) -> Counts | None:
+    """How many people speak, as far as the caller says; None if speakers are not wanted."""
+    if speakers is False or speakers is None:
+        return None
+    if speakers is True:
+        return Counts()
+    if isinstance(speakers, int):
+        return Counts(exactly=speakers)
+    if isinstance(speakers, tuple) and len(speakers) == 2 and all(isinstance(n, int | None) for n in speakers):
+        return Counts(at_least=speakers[0], at_most=speakers[1])
+    raise SettingsError("speakers is True, a number, or a pair of the least and the most number.")
 
-    def hear(self, sound: ArrayLike) -> NDArray[np.float32]:
-        """[n] float32 at 16 kHz; the resampler may hold back a few milliseconds."""
-        array = np.asarray(sound)
-        if array.ndim == 1:
-            array = array[:, None]
-        if (
-            array.ndim != 2
-            or not np.issubdtype(array.dtype, np.number)
-            or np.issubdtype(array.dtype, np.complexfloating)
-        ):
-            raise AudioError(f"Sound is an array [n] or [n, n_channels] of numbers, not {array.dtype} {array.shape}.")
-        if np.issubdtype(array.dtype, np.integer):
-            array = array / -float(np.iinfo(array.dtype).min or -1)
-        samples = array.astype(np.float32)
-        if not np.isfinite(samples).all():
-            raise AudioError("The array holds samples that are not finite numbers.")
-        if self._resampler is None:
-            self._resampler = Resampler(self._rate, samples.shape[1])
-        if samples.shape[1] != self._resampler.n_channels:
-            raise AudioError(f"A stream of {self._resampler.n_channels} channels was fed {samples.shape[1]}.")
-        return self._resampler.process(samples)
 
-    def rest(self) -> NDArray[np.float32]:
-        """What the resampler held back."""
-        return self._resampler.flush() if self._resampler else np.zeros(0, np.float32)
+def _sampling(temperature: float, top_k: int, top_p: float, repetition_penalty: float, seed: int) -> Sampling:
+    if temperature < 0 or top_k < 0 or not 0 < top_p <= 1 or repetition_penalty <= 0 or seed < 0:
+        raise SettingsError(
+            "temperature, top_k and seed are at least 0, top_p is above 0 and at most 1, repetition_penalty is above 0."
+        )
+    return Sampling(temperature, top_k, top_p, repetition_penalty, seed)
+
+
+def _with_rate(sound: Sound, rate: int) -> tuple[Any, int]:
+    """(file or array, rate) of what `transcribe` takes."""
+    if isinstance(sound, tuple) and len(sound) == 2 and isinstance(sound[1], int):
+        return sound[0], sound[1]
+    return sound, rate
+
+
+__all__ = [
+    "Engine",
+    "EngineInfo",
+    "Model",
+    "Progress",
+    "Segment",
+    "Stream",
+    "Timings",
+    "TranscriptUpdate",
+    "Transcription",
+    "Word",
+    "load",
+    "load_async",
+]

@@ -30,6 +30,15 @@ class SettingsError(LivecapError):
     """A flag or a setting is invalid."""
 
 
+def brief(value: object) -> str:
+    """A value as an error message shows it, at most 60 characters long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python refuses to write numbers of more than 4300 digits
+        return "a value that is too long to show"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def one_line(error: BaseException) -> str:
     """Type and message of an error that is not for the user, in one line without a full stop."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200].rstrip(".: ")

@@ -5,8 +5,8 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 def make_folder(path: Path) -> None:
@@ -24,12 +24,15 @@ def make_folder(path: Path) -> None:
             raise
         make_folder(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     except OSError:
         if not path.is_dir():
             raise
 
 
-def open_regular(path: Path, follow: bool = True) -> BinaryIO:
+def open_regular(path: Path, follow: bool = True) -> BufferedReader:
     """Open a regular file to read it. FIFOs and devices, which may block or never end, are not opened.
 
     Args:
@@ -65,7 +68,7 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
     return bytes(data)
 
 
-def replace_file(path: Path, pieces: Iterable[str]) -> None:
+def replace_file(path: Path, pieces: Iterable[str], durable: bool = True, errors: str = "replace") -> None:
     """Give a file new text, in UTF-8, with mode 0600. A link at `path` is replaced, not followed.
 
     The text goes into a new file beside it (`.NAME.xxxxxxxx.new`), is synced to the disk, and takes its name. Several
@@ -73,6 +76,8 @@ def replace_file(path: Path, pieces: Iterable[str]) -> None:
 
     Args:
         pieces: written as they come; line ends stay as they are.
+        durable: False leaves out the sync, for a file that is of no use after a power failure.
+        errors: what becomes of characters that UTF-8 has no bytes for, as in `str.encode`.
 
     Raises:
         OSError: `path` is unchanged, and nothing is left beside it. The same holds for an exception from `pieces`.
@@ -80,15 +85,18 @@ def replace_file(path: Path, pieces: Iterable[str]) -> None:
     new = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        with open(descriptor, "w", encoding="utf-8", errors="replace", newline="") as file:
+        with open(descriptor, "w", encoding="utf-8", errors=errors, newline="") as file:
             file.writelines(pieces)
             file.flush()
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         os.replace(new, path)
     except BaseException:
         with suppress(OSError):
             new.unlink()
         raise
+    if not durable:
+        return
     with suppress(OSError):  # some network drives cannot sync a folder; the new file is in place
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -6,7 +6,7 @@ dropped: the session log and `--json` are made of events.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from datetime import datetime
 from functools import cache
 from types import UnionType
@@ -30,8 +30,13 @@ class Word:
     start_sample: int
     end_sample: int
     quality: str
-    """How the time was found: "step", divided over the voiced sound between the steps that first heard the word; or
-    "settled", the same for text from the second pass over the whole utterance."""
+    """How the time was found: "step", divided over the voiced sound between the steps that first heard the word;
+    "settled", the same for text from the second pass over the whole utterance; "attention", where the recogniser looked
+    when it wrote the word in the second pass; or "aligned", by the forced aligner."""
+
+    def moved(self, n_samples: int) -> "Word":
+        """The same word, said this much later."""
+        return replace(self, start_sample=self.start_sample + n_samples, end_sample=self.end_sample + n_samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,13 @@ class _Utterance:
     language: str | None
     words: tuple[Word, ...] = ()
     """Words of `text` in order; their times never run backwards. Empty if no times are known."""
+    speaker: str = ""
+    """Name or letter of who said it, as far as speakers were labelled; only in exports, never in the log."""
+
+    @property
+    def label(self) -> str:
+        """What people read before the text: the speaker, else the track; "" if there is only one."""
+        return self.speaker or self.track
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,57 @@ class UtteranceEnded(_Utterance):
 class UtteranceSettled(_Utterance):
     """Better text of a closed utterance, from the second pass over its whole sound. It replaces `UtteranceEnded` in
     exports; the live screen keeps what it showed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A stretch of sound in which one voice speaks. Stretches of two voices may overlap."""
+
+    start_sample: int
+    end_sample: int
+    speaker: int
+    """Number of the speaker in the session, from 0; people read letters, see `speaker_letter`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersHeard:
+    """Whose voices were heard in an utterance. The last such fact of an utterance counts."""
+
+    track: str
+    utterance: int
+    voices: tuple[Voice, ...]
+    """In order of their start."""
+    settled: bool
+    """False for a first impression, made while people speak, which a later fact may correct."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerNamed:
+    """A person named a speaker, for the whole session; or the speaker's voice is remembered under this name."""
+
+    speaker: int
+    name: str
+    """"" takes the name away."""
+    remembered: bool = False
+    """livecap knew the voice. A name that a person gives counts, whatever comes later."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersMerged:
+    """A person said that two speakers are the same, for the whole session."""
+
+    speaker: int
+    into: int
+    """Whose name and letter count from now on; the same as `speaker` to part them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerSplit:
+    """A person said that a speaker is in truth two. What is heard then follows as `SpeakersHeard`."""
+
+    speaker: int
+    into: int
+    """Number of the new speaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +318,24 @@ class SessionEnded:
     """"end of source", "stopped" or "failed: ..."; after an interruption "recovered", or "cut off" if not decoded."""
 
 
+def speaker_letter(speaker: int) -> str:
+    """What people read of a speaker without a name: A, B ... Z, AA, AB."""
+    letters = ""
+    while speaker >= 0:
+        letters = chr(ord("A") + speaker % 26) + letters
+        speaker = speaker // 26 - 1
+    return letters
+
+
 SessionEvent = (
     SessionStarted
     | TextCommitted
     | UtteranceEnded
     | UtteranceSettled
+    | SpeakersHeard
+    | SpeakerNamed
+    | SpeakersMerged
+    | SpeakerSplit
     | Marked
     | AudioGap
     | Paused
@@ -280,10 +356,18 @@ _TYPES_BY_NAME = {name: cls for cls, name in _TYPE_NAMES.items()}
 
 def to_json(item: SessionEvent | TranscriptUpdate, wall_seconds: float | None = None) -> str:
     """One line of JSON without a line end: `type`, the fields, and `wall_seconds` from the start of the session."""
-    record: dict[str, Any] = {"type": _TYPE_NAMES[type(item)], **asdict(item)}
+    record = event_record(item)
     if wall_seconds is not None:
         record["wall_seconds"] = round(wall_seconds, 3)
     return json_text(record)
+
+
+def event_record(item: SessionEvent | TranscriptUpdate) -> dict[str, Any]:
+    """`type` and the fields, as JSON values. Of an utterance without a label, `speaker` is left out."""
+    record = {"type": _TYPE_NAMES[type(item)], **asdict(item)}
+    if record.get("speaker") == "":
+        del record["speaker"]
+    return record
 
 
 def knows(record: Mapping[str, Any]) -> bool:
@@ -311,6 +395,10 @@ _MOST_SAMPLES = 2**48
 """557 years: a larger number is not a position, and would not fit into a date."""
 _MOST_SECONDS = 1e10
 """317 years, in seconds; no other number with a fraction is as large. It fits into a date beside `_MOST_SAMPLES`."""
+
+
+_MOST_SPEAKERS = 2**16
+"""A larger number is not one of a speaker."""
 
 
 @cache
@@ -341,7 +429,7 @@ def _reader(wanted: "Field[Any]") -> Callable[[Any], Any]:
             raise ValueError(f"invalid {wanted.name}: {value!r:.40}")
         return value
 
-    return {"words": _words, "tracks": _labels}.get(wanted.name, read)
+    return {"words": _words, "voices": _voices, "tracks": _labels}.get(wanted.name, read)
 
 
 def _is_plain(value: Any, depth: int = 8) -> bool:
@@ -366,6 +454,22 @@ def _words(records: Any) -> tuple[Word, ...]:
         ):
             raise ValueError(f"invalid word: {word!r:.80}")
     return words
+
+
+def _voices(records: Any) -> tuple[Voice, ...]:
+    try:
+        voices = tuple(Voice(r["start_sample"], r["end_sample"], r["speaker"]) for r in records)
+    except (TypeError, KeyError, IndexError):
+        raise ValueError(f"invalid voices: {records!r:.60}") from None
+    for voice in voices:
+        samples = (voice.start_sample, voice.end_sample)
+        if not (
+            all(type(sample) is int and 0 <= sample <= _MOST_SAMPLES for sample in samples)
+            and type(voice.speaker) is int
+            and 0 <= voice.speaker < _MOST_SPEAKERS
+        ):
+            raise ValueError(f"invalid voice: {voice!r:.80}")
+    return voices
 
 
 def _labels(value: Any) -> tuple[str, ...]:

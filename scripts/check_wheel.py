@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MOST_WHEEL_MB = 11.0
+MOST_WHEEL_MB = 28.0
 RECORDING = "livecap/recordings/dictation"
 HEAVY = {"mlx", "numpy", "textual", "tokenizers"}
 """Packages that `import livecap` must not load."""
@@ -123,6 +123,8 @@ def check_use(bin_folder: Path, folder: Path) -> None:
     old_name = run([livecap, "bench"], folder)
     if old_name.returncode == 0 or "python -m benchmarks" not in old_name.stderr:
         raise CheckError(f"livecap bench should fail and name python -m benchmarks: {old_name.stderr!r}")
+    if "$defs" not in json.loads(required([livecap, "bridge", "--print-schema"], folder)):
+        raise CheckError("livecap bridge --print-schema prints no schema")
     text = required([livecap, "demo", "--pace", "max", "--plain"], folder)
     if len(text.split()) < 50:
         raise CheckError(f"livecap demo prints too little:\n{text}")

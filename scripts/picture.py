@@ -49,6 +49,7 @@ def png(svg: str) -> bytes:
         import resvg_py
     except ImportError:
         raise SystemExit("The picture needs resvg: pip install resvg-py (and the font Fira Code).") from None
+    svg = svg.replace("font-family: arial", f"font-family: {FONT}")  # of the title; not every machine has Arial
     return bytes(resvg_py.svg_to_bytes(svg_string=svg, font_family=FONT, monospace_family=FONT, zoom=2))
 
 

@@ -47,6 +47,10 @@ has_fira_code() {
     find /usr/share/fonts /usr/local/share/fonts "${HOME:-/}/.local/share/fonts" -iname 'FiraCode*' 2>/dev/null | grep -q .
 }
 
+is_ubuntu() { # whose Chromium is a snap, not a package
+    grep -qx 'ID="\?ubuntu"\?' /etc/os-release 2>/dev/null
+}
+
 missing_packages() { # WHAT: the Debian names of missing packages
     if [ "$1" = picture ]; then
         has_fira_code || echo fonts-firacode
@@ -60,6 +64,8 @@ missing_packages() { # WHAT: the Debian names of missing packages
     has_alsa_pulse || echo libasound2-plugins
     have tmux || echo tmux
     have espeak-ng || echo espeak-ng
+    have chromium || have chromium-browser || have google-chrome || is_ubuntu || echo chromium
+    have node || have nodejs || echo nodejs
 }
 
 apt_install() { # SUDO PACKAGE...: never removes a package; updates the package lists where the present ones fail
@@ -199,6 +205,8 @@ python_packages() { # LOCK
 # ----------------------------------------------------------------------------------------------------------------------
 
 if [ "$(uname -s)" = Darwin ] && [ "$(uname -m)" != arm64 ]; then
+    [ "$(sysctl -n sysctl.proc_translated 2>/dev/null)" != 1 ] ||
+        fail 'This terminal runs in Rosetta. Open one that does not, or run: arch -arm64 make'
     fail 'MLX needs a Mac with Apple silicon and macOS 14 or newer; this Mac has an Intel processor.'
 fi
 if [ "$(uname -s)" = Linux ]; then

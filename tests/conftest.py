@@ -29,6 +29,12 @@ for number, usual in USUAL.items():
         signal.signal(number, usual)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, USUAL)
 
+# NumPy's threads sleep after a product, as in the program, and each worker computes on its share of the cores: two
+# workers that each use all cores spend most of their time waiting for each other. Read when NumPy is loaded.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
+if n_workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // n_workers)))
+
 # Tests, and all Python programs that they start, have no network; each attempt to use it is written to a file.
 is_worker = "PYTEST_XDIST_WORKER" in os.environ
 if not is_worker:  # a worker writes into the file of the run that started it

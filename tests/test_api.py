@@ -1,8 +1,11 @@
 """The library: its documented examples run, and streaming and arrays give the text of the program."""
 
+import asyncio
+import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from livecap.eval.wer import normalise
 from livecap.shipped import demo_recording, reference_text
 
 ROOT = Path(__file__).parents[1]
+ALIGNER = str(ROOT / "tests" / "model" / "data" / "aligner")
 EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
@@ -27,9 +31,15 @@ def samples() -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def model() -> Any:
-    with livecap.load("tiny") as model:
-        yield model
+def engine() -> Any:
+    with livecap.load("tiny") as engine:
+        yield engine
+
+
+@pytest.fixture
+def model(engine: livecap.Engine) -> livecap.Model:
+    """The same; `Model` was its name."""
+    return engine
 
 
 def wrong_words(text: str) -> float:
@@ -40,8 +50,15 @@ def wrong_words(text: str) -> float:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_documented_examples_run(
-    example: str, samples: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+    example: str,
+    samples: NDArray[np.float32],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("livecap.engine.ALIGNER", ALIGNER)  # a small one, where the released one would be downloaded
+    soundfile.write("talk.wav", samples, 16_000)
     blocks = np.array_split(samples, 40)
     exec(compile(example, "docs/api.md", "exec"), {"samples": samples, "blocks": blocks})
     assert "thank you for your letter" in capsys.readouterr().out.lower()
@@ -106,3 +123,200 @@ def test_a_stream_refuses_another_number_of_channels(model: livecap.Model) -> No
 def test_unknown_models_and_languages_are_one_sentence(wrong: dict[str, str]) -> None:
     with pytest.raises(livecap.LivecapError):
         livecap.load(**wrong)
+
+
+# ---- files, many sounds, and what a result says
+
+
+def test_a_file_has_the_text_of_its_samples(
+    engine: livecap.Engine, samples: NDArray[np.float32], tmp_path: Path
+) -> None:
+    path = tmp_path / "talk.flac"
+    soundfile.write(path, samples, 16_000)
+    as_array, as_file = engine.transcribe(samples), engine.transcribe(str(path))
+    assert as_file == engine.transcribe(path) == engine.transcribe((samples, 16_000))
+    assert edit_distance(normalise(as_array.text), normalise(as_file.text)) <= 1
+    assert (as_file.language, as_file.finish_reason, as_file.truncated) == ("English", "stop", False)
+    assert as_file.duration == as_file.duration_seconds == pytest.approx(12, abs=0.01)
+    assert as_file.text == " ".join(segment.text for segment in as_file.segments)
+    assert [word.text for word in as_file.words] == as_file.text.split()
+    assert all(0 <= w.start_sample <= w.end_sample <= 12 * 16_000 for w in as_file.words)
+    assert as_file.timings.n_pieces == len(as_file.segments) and 0 < as_file.timings.real_time_factor
+
+
+def test_many_sounds_come_in_order_and_errors_where_they_are_wanted(
+    engine: livecap.Engine, samples: NDArray[np.float32], tmp_path: Path
+) -> None:
+    short = samples[: 3 * 16_000]
+    expected = [engine.transcribe(sound).text for sound in (short, samples)]
+    wanted = [short, tmp_path / "missing.wav", samples, np.array([np.nan])]
+    found = list(engine.transcribe_many(wanted, batch=3, return_errors=True))
+    assert [found[0].text, found[2].text] == expected  # type: ignore[union-attr]
+    assert "no such file" in str(found[1]) and "not finite" in str(found[3])
+    with pytest.raises(livecap.AudioError, match="no such file"):
+        list(engine.transcribe_many(wanted))
+    assert list(engine.transcribe_many([])) == []
+
+
+def test_progress_grows_to_the_whole(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
+    seen: list[livecap.Progress] = []
+    text = engine.transcribe(np.tile(samples, 3), batch=1, on_progress=seen.append).text
+    shares = [progress.share for progress in seen]
+    assert len(shares) > 2 and shares == sorted(shares) and shares[-1] == 1.0
+    assert seen[-1].text and seen[-1].text in text
+
+
+def test_language_and_context_of_one_call_do_not_stay(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
+    usual = engine.transcribe(samples)
+    forced = engine.transcribe(samples, language="fr", context="Maria, March")
+    assert forced.language == "French" and engine.transcribe(samples) == usual
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -1},
+        {"top_p": 0},
+        {"top_k": -1},
+        {"repetition_penalty": 0},
+        {"language": "Elvish"},
+        {"context": 5},
+        {"speakers": 0},
+        {"speakers": (3, 2)},
+        {"speakers": "two"},
+    ],
+    ids=str,
+)
+def test_wrong_options_are_one_sentence(engine: livecap.Engine, wrong: dict[str, Any]) -> None:
+    with pytest.raises(livecap.SettingsError):
+        engine.transcribe(np.zeros(16_000), **wrong)
+
+
+def test_segments_say_who_speaks(engine: livecap.Engine) -> None:
+    turns = ROOT / "recordings" / "turns.flac"
+    sound, rate = soundfile.read(turns, 15 * 16_000, dtype="float32")
+    said, plain = engine.transcribe(sound, rate, speakers=True), engine.transcribe(sound, rate)
+    truth = json.loads(turns.with_suffix(".words.json").read_text())
+    assert said.text == plain.text and said.speakers == ("A", "B") and plain.speakers == ()
+    for segment in said.segments:
+        middle = (segment.start_seconds + segment.end_seconds) / 2
+        assert (
+            segment.speaker == min(truth, key=lambda word: abs((word["start"] + word["end"]) / 2 - middle))["speaker"]
+        )
+    one, _ = engine.transcribe_many([(sound, rate), sound[:16_000]], speakers=1)
+    assert one.speakers == () and one.text == plain.text
+
+
+def test_a_seed_draws_the_same_text_again(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
+    texts = [engine.transcribe(samples, language="English", temperature=1.5, seed=seed).text for seed in (1, 1, 2)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_several_threads_get_the_texts_of_one(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
+    sounds = [samples[n * 16_000 : (n + 4) * 16_000] for n in range(0, 8, 2)]
+    expected = [engine.transcribe(sound).text for sound in sounds]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda sound: engine.transcribe(sound).text, sounds)) == expected
+
+
+def test_a_stream_and_files_may_take_turns(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
+    alone = stream_text(engine, samples)
+    stream, expected = engine.stream(), engine.transcribe(samples[: 4 * 16_000]).text
+    for block in np.array_split(samples, 6):
+        stream.feed(block)
+        assert engine.transcribe(samples[: 4 * 16_000], language="en").text == expected
+    assert stream.finish() == alone
+
+
+def stream_text(engine: livecap.Engine, samples: NDArray[np.float32]) -> str:
+    with engine.stream() as stream:
+        for block in np.array_split(samples, 6):
+            stream.feed(block)
+        return stream.finish()
+
+
+def test_updates_are_returned_and_told(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
+    told: list[livecap.TranscriptUpdate] = []
+    with engine.stream(on_update=told.append) as stream:
+        fed = [update for block in np.array_split(samples, 20) for update in stream.feed(block)]
+        assert fed == told and any(update.stable for update in fed)
+        text = stream.finish()
+    assert " ".join(update.stable.strip() for update in told if update.final) == text
+    with pytest.raises(livecap.AudioError, match="finished"):
+        stream.feed(samples)
+
+
+def test_the_type_of_numbers_can_be_chosen() -> None:
+    with livecap.load("tiny", dtype="float16") as engine:
+        assert engine.info.dtype == "float16"
+    with pytest.raises(livecap.SettingsError, match="no type of numbers 'fp8'.*float16"):
+        livecap.load("tiny", dtype="fp8")
+
+
+def test_an_engine_says_what_it_is_and_refuses_work_when_closed(samples: NDArray[np.float32]) -> None:
+    engine = livecap.load("tiny")
+    info = engine.info
+    assert (info.model, info.dtype, info.packing, len(info.languages)) == ("tiny", "float32", "", 30)
+    assert (info.folder / "config.json").is_file()
+    engine.warm_up()
+    engine.close()
+    engine.close()
+    for call in (lambda: engine.transcribe(samples), engine.warm_up, engine.stream):
+        with pytest.raises(livecap.ModelError, match="closed"):
+            call()
+
+
+def test_a_callback_may_use_the_engine_and_its_error_reaches_the_caller(
+    engine: livecap.Engine, samples: NDArray[np.float32]
+) -> None:
+    def fail(progress: livecap.Progress) -> None:
+        engine.warm_up()
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        engine.transcribe(samples, on_progress=fail)
+    assert engine.transcribe(samples).text
+
+
+async def test_a_cancelled_transcription_stops_and_the_engine_goes_on(
+    engine: livecap.Engine, samples: NDArray[np.float32]
+) -> None:
+    began = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(
+        engine.transcribe_async(
+            np.tile(samples, 40), batch=1, on_progress=lambda progress: loop.call_soon_threadsafe(began.set)
+        )
+    )
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await engine.transcribe_async(samples)).text == engine.transcribe(samples).text
+
+
+def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:
+    """MLX aborts the process when a thread ends that still has streams."""
+    script = "import livecap, numpy; e = livecap.load('tiny'); print(repr(e.transcribe(numpy.zeros(16000)).text))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "''\n", "")
+
+
+async def test_a_known_text_is_aligned(engine: livecap.Engine, samples: NDArray[np.float32], tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "talk.wav", np.repeat(samples, 3), 48_000)
+    with livecap.load("tiny", aligner=ALIGNER) as other:
+        words = other.align(samples, "Dear Maria, - thank you.", language="en")
+        assert [word.text for word in words] == ["Dear", "Maria, -", "thank", "you."]
+        edges = [edge for word in words for edge in (word.start_sample, word.end_sample)]
+        assert edges == sorted(edges) and edges[-1] <= len(samples)
+        assert len(await other.align_async(tmp_path / "talk.wav", "Dear Maria", language="en")) == 2
+        said = other.transcribe(samples)
+        assert {word.quality for word in said.words} == {"aligned"}
+        assert all(0 <= word.start_sample <= word.end_sample <= len(samples) for word in said.words)
+        assert {word.quality for word in other.transcribe(samples, word_times=False).words} == {"step"}
+    with pytest.raises(livecap.LivecapError, match="Say which language"):
+        engine.align(samples, "Dear Maria")
+    with pytest.raises(livecap.LivecapError, match="does not know Thai"):
+        engine.align(samples, "Dear Maria", language="th")
+    with pytest.raises(livecap.LivecapError, match="no such file"):
+        engine.align(tmp_path / "none.wav", "Dear Maria", language="en")

@@ -9,9 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from livecap import engine as engines
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import ModelError
 from livecap.eval.reference import read_reference
+from livecap.model.backend import mx
+from livecap.model.cache import PromptCache
+from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.shipped import demo_recording
 from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.transcribe.files import transcribe
@@ -140,3 +144,50 @@ def test_the_name_for_people_says_how_the_model_is_packed(tmp_path: Path, config
 def test_a_name_without_a_folder_is_its_last_part() -> None:
     assert EngineSettings("someone/Qwen3-ASR-9B-8bit").model_name == "Qwen3-ASR-9B-8bit"
     assert EngineSettings("tiny").model_name == "tiny"
+
+
+NAMES = [f"Kowalski{n}" for n in range(4000)]
+
+
+@pytest.mark.parametrize("n_names", [20, 80, 4000])
+def test_a_long_context_is_shortened_once_and_text_stays(sound: np.ndarray, n_names: int) -> None:
+    said: list[str] = []
+    given = ", ".join(NAMES[:n_names])
+    with Engine.load(replace(TINY, context=given), said.append) as engine:
+        [notice] = [line for line in said if "Names and terms" in line]
+        used = int(notice.split("the first ")[1].split(" of ")[0].replace(",", ""))
+        assert f"the first {used} of {len(given):,} characters are used" in notice
+        assert f'up to "{given[:used].split()[-1]}". tiny takes no more' in notice
+        assert given[used] == "," and len(engine.tokenizer.encode(given[:used])) <= 32
+        text = transcribe(engine, sound)
+        assert len(text.split()) > 5 and "language" not in text
+        engine.transcriber("me"), engine.transcriber("them")
+        engine.change(replace(TINY, context=given, language="English"), said.append)
+        assert len([line for line in said if "Names and terms" in line]) == 1, "the same part is not told again"
+        engine.change(replace(TINY, context=given[:used]), said.append)
+        assert transcribe(engine, sound) == text and len([line for line in said if "Names" in line]) == 1
+
+
+def test_a_context_that_fits_is_used_without_a_word() -> None:
+    said: list[str] = []
+    with Engine.load(replace(TINY, context="Priya, Kowalski"), said.append) as engine:
+        engine.change(replace(TINY, context=", ".join(NAMES)), said.append)
+    assert len([line for line in said if "Names and terms" in line]) == 1
+
+
+def test_each_kind_of_pass_runs_before_the_first_sound_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[tuple[int, int | None]] = []
+    call = NumpyQwen3ASR.__call__
+
+    def counted(self: NumpyQwen3ASR, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
+        lengths.append((embeddings.shape[1], n_last))
+        return call(self, embeddings, cache, n_last)
+
+    monkeypatch.setattr(NumpyQwen3ASR, "__call__", counted)
+    with Engine.load(TINY) as engine:
+        engine.warm_up()
+        assert not lengths, "a processor makes no kernels"
+        monkeypatch.setattr(engines, "on_cpu", False)
+        engine.warm_up()
+    assert lengths[0][0] > 20 and lengths[0][1] == 1, "a prompt with sound"
+    assert lengths[-2:] == [(1, None), (9, None)], "a token, and a round of guesses"

@@ -129,7 +129,7 @@ def test_a_folder_that_exists_keeps_its_mode_and_a_file_in_its_place_is_an_error
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "link", tmp_path / "link" / "below"):
-        with pytest.raises(OSError):
+        with pytest.raises(NotADirectoryError, match="Not a directory"):
             make_folder(path)
     assert not (tmp_path / "nowhere").exists()
 

@@ -18,6 +18,7 @@ from livecap.errors import SettingsError
 from livecap.settings.fields import DEFAULT_MODEL, SETTINGS, STORED, Settings, get
 from livecap.settings.file import store, toml_value
 from livecap.settings.sources import load_settings, parse_value, variable_of
+from livecap.settings.values import DURATION
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_a_flag_can_take_a_setting_back(file):
         ('langage = "en"', "there is no setting 'langage'. Did you mean 'language'?"),
         ('[screen]\nthem = "nord"', "there is no setting 'screen.them'. Did you mean 'screen.theme'?"),
         ('theme = "nord"', "there is no setting 'theme'. Did you mean 'screen.theme'?"),
+        ("caption_lines = 2", "there is no setting 'caption_lines'. Did you mean 'screen.caption_lines'?"),
         ("[screen]\ntimes = 'minute'", "screen.times must be minutes, seconds, elapsed or hidden, not 'minute'."),
         ("[screen]\ncompact = 1", "screen.compact must be true or false, not 1."),
         ("[screen]\ncaption_lines = 90", "screen.caption_lines must be a whole number from 1 to 8, not 90."),
@@ -456,3 +458,26 @@ def test_a_file_of_a_strange_form_is_changed_rightly_or_left_alone(file, text):
     else:
         now = loaded(file).settings
         assert (now.context, now.screen.theme, now.keys) == ("new", "dracula", {"pause": "p"})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("15 min", 900),
+        ("1h", 3600),
+        ("1h30m", 5400),
+        ("1:30", 90),
+        ("0.5h", 1800),
+    ],
+)
+def test_a_time_is_written_as_people_write_it(text, seconds):
+    assert DURATION.from_text(text) == seconds == DURATION.checked(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "0", "h", "-5m", "1d", "5m3h", "1.2.3m", "nan", "1e99h"])
+def test_what_is_no_time_is_refused(text):
+    with pytest.raises(ValueError):
+        DURATION.from_text(text)

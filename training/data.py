@@ -22,6 +22,8 @@ CUT_TOLERANCE = 0.02
 """How many seconds of a word's end may be cut off while the word still counts as spoken."""
 NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.45, 0.2, 0.3, 0.45, 0.06
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
+KIND_SHARES = {"": 0.4, "hibari": 0.32, "kokoro": 0.28}
+"""How often a shard's kind is heard, by the word in its name; "" is espeak-ng and flite."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation corresponds to a pause: text that ends sooner after its last word has none."""
 
@@ -35,22 +37,29 @@ class Example:
 
 
 class Pool:
-    """All utterances of the existing shards; new shards are added as they appear."""
+    """All utterances of the existing shards, by the kind of their voice; new shards are added as they appear."""
 
     def __init__(self, folder: Path, most_hours: float = MOST_HOURS) -> None:
         self._folder = folder
         self._known: set[Path] = set()
         self._most_shards = round(most_hours * 3)
-        self.utterances: list[Spoken] = []
+        self._kinds: dict[str, list[Spoken]] = {}
 
     def refresh(self) -> None:
         for path in sorted(self._folder.glob("*.pickle")):
             if path not in self._known and len(self._known) < self._most_shards:
                 self._known.add(path)
-                self.utterances += read_shard(path)
+                kind = next((kind for kind in KIND_SHARES if f"_{kind}_" in path.name), "")
+                self._kinds.setdefault(kind, []).extend(read_shard(path))
+
+    def take(self, choice: random.Random) -> Spoken:
+        """A random utterance. Kinds are drawn by KIND_SHARES, so that a slow voice with few shards is heard too."""
+        kinds = list(self._kinds)
+        kind = choice.choices(kinds, [KIND_SHARES[kind] for kind in kinds])[0]
+        return choice.choice(self._kinds[kind])
 
 
-def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augment: bool) -> Example:
+def make_example(choice: random.Random, pool: Pool, seconds: float, augment: bool) -> Example:
     """Make one example of about `seconds` of sound."""
     noise = np.random.default_rng(choice.getrandbits(32))
     n = round(seconds * RATE)
@@ -82,7 +91,7 @@ def make_example(choice: random.Random, pool: list[Spoken], seconds: float, augm
     return Example(wave.astype(np.float32), text)
 
 
-def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) -> tuple[np.ndarray, list]:
+def _joined(choice: random.Random, pool: Pool, n: int, augment: bool) -> tuple[np.ndarray, list]:
     """At least `n` samples of utterances with pauses between them, and their words with start and end."""
     pieces, words = [], []
     at = 0
@@ -92,7 +101,7 @@ def _joined(choice: random.Random, pool: list[Spoken], n: int, augment: bool) ->
     steady = choice.random() < 0.5
     speed = choice.uniform(0.87, 1.15)
     while at < n:
-        spoken = choice.choice(pool)
+        spoken = pool.take(choice)
         sound = spoken.samples.astype(np.float32) / 32768
         starts, ends = spoken.starts.astype(np.float64), spoken.ends.astype(np.float64)
         if augment and choice.random() < SPEED_SHARE:
@@ -131,9 +140,9 @@ def _noise(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndar
     return KINDS[choice.choice(list(KINDS))](n, noise)
 
 
-def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Generator, pool: list[Spoken]) -> np.ndarray:
+def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Generator, pool: Pool) -> np.ndarray:
     if choice.random() < 0.2:
-        voices = [choice.choice(pool).samples.astype(np.float32) for _ in range(8)]
+        voices = [pool.take(choice).samples.astype(np.float32) for _ in range(8)]
         added, snr = babble(len(wave), noise, voices, choice.randint(3, 8)), choice.uniform(5, 30)
     else:
         added, snr = _noise(choice, noise, len(wave)), choice.uniform(0, 35)
@@ -194,6 +203,6 @@ def batches(
         seconds = choice.uniform(1.5, most) if choice.random() < 0.7 else choice.uniform(max(1.5, most * 0.6), most)
         n = max(2, round(seconds_per_batch.value / seconds))  # type: ignore[attr-defined])
         yield [
-            make_example(choice, pool.utterances, seconds * choice.uniform(0.9, 1), bool(augment.value))  # type: ignore[attr-defined]
+            make_example(choice, pool, seconds * choice.uniform(0.9, 1), bool(augment.value))  # type: ignore[attr-defined]
             for _ in range(n)
         ]

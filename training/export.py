@@ -17,6 +17,9 @@ LANGUAGES = """Chinese English Cantonese Arabic German French Spanish Portuguese
 Thai Vietnamese Japanese Turkish Hindi Malay Dutch Swedish Danish Finnish Polish Czech Filipino
 Persian Greek Romanian Hungarian Macedonian""".split()
 
+MAX_CONTEXT_TOKENS = 32
+"""Names and terms in longer lists mislead it: it was trained with three words (`python -m benchmarks.context`)."""
+
 
 def export(work: Path, folder: Path) -> None:
     """Write the averaged weights of the last training checkpoint, the vocabulary and all configuration files."""
@@ -61,6 +64,7 @@ def configurations() -> dict[str, object]:
             "model_type": "qwen3_asr",
             "support_languages": LANGUAGES,
             "thinker_config": thinker,
+            "max_context_tokens": MAX_CONTEXT_TOKENS,
             "transformers_version": "4.57.6",
         },
         "generation_config.json": {"do_sample": False, "eos_token_id": end, "pad_token_id": end[0]},

@@ -2,6 +2,7 @@
 
     python -m training.natural --kind kokoro --hours 10         shards of speech to train on, in training voices
     python -m training.natural --held-out 120 --unseen          a test set in the voices that are never trained on
+    python -m training.natural --speakers VOICES                a folder of each Kokoro voice, to measure speakers
     python -m training.natural --say "Good morning." --voice af_bella --to good.wav
 
 All weights come from packages that `sources.py` fetches. Needs `onnx` and `onnxruntime`.
@@ -17,6 +18,7 @@ import random
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ UNSEEN = ("af_kore", "af_sky", "bf_isabella", "am_puck", "am_eric", "bm_lewis")
 HIBARI_FRAMES, KOKORO_FRAMES = "/Clip_output_0", "/encoder/Clip_output_0"
 """Tensors inside the graphs: how many frames each phoneme lasts. They place the words exactly."""
 PUNCTUATION = '.,!?;:—…"“”()'
+OWN_VOICE_SHARE = 0.15
+"""The share of hibari's training speech in its own voice; the rest is in voices made from it (`altered`)."""
 MOST_PHONEMES = 400
 """Kokoro's prompt holds 510; longer sentences are cut at a clause by hibari's rules."""
 
@@ -65,7 +69,9 @@ class NaturalVoices:
         """All voices but those of UNSEEN."""
         return [HIBARI, *(voice for voice in self.kokoro_voices if voice not in UNSEEN)]
 
-    def say(self, text: str, voice: str, speed: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def say(
+        self, text: str, voice: str, speed: float = 1.0, seed: int = 0, alter: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
         """`text` in one voice: [n] float32 at 24 kHz, and [n_words, 2] the first and last sample of each word.
 
         The times are those by which the voice itself laid out its phonemes, exact to a frame of 25 ms (hibari: 12.5).
@@ -73,9 +79,10 @@ class NaturalVoices:
         Args:
             voice: `hibari` or a name of `kokoro_voices`.
             speed: 1.0 is the voice's own pace, 2.0 twice as fast.
-            seed: of hibari's noise component; Kokoro has none.
+            seed: of hibari's noise component and of its altered voice; Kokoro has none.
+            alter: speak in a voice made from hibari's (`altered`); only with `hibari`.
         """
-        speak = self._say_hibari if voice == HIBARI else self._say_kokoro
+        speak = partial(self._say_hibari, alter=alter) if voice == HIBARI else self._say_kokoro
         sounds, spans, n_before = [np.zeros(0, np.float32)], [np.zeros((0, 2), np.int64)], 0
         for phonemes in self._phonemes(text, british=voice.startswith("b")):
             known = "".join(phone for phone in phonemes if phone in self._vocabulary)
@@ -86,10 +93,10 @@ class NaturalVoices:
             n_before += len(sound)
         return np.concatenate(sounds), np.concatenate(spans).astype(np.int64)
 
-    def spoken(self, text: str, voice: str, speed: float, seed: int = 0) -> Spoken | None:
+    def spoken(self, text: str, voice: str, speed: float, seed: int = 0, alter: bool = False) -> Spoken | None:
         """`text` as an utterance at 16 kHz with word times; None if the phonemes do not divide into its words or the
         voice was silent."""
-        sound, spans = self.say(text, voice, speed, seed)
+        sound, spans = self.say(text, voice, speed, seed, alter)
         words = text.split()
         if len(spans) != len(words):
             return None
@@ -98,16 +105,19 @@ class NaturalVoices:
         spans = spans * (RATE / NATIVE_RATE)
         return trimmed(samples, words, spans[:, 0], spans[:, 1], voice)
 
-    def _say_hibari(self, tokens: list[int], voice: str, speed: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _say_hibari(
+        self, tokens: list[int], voice: str, speed: float, seed: int, alter: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         if self._hibari is None:
             path = fetched("hibari-tts", self._work) / "hibari" / "assets" / "hibari.onnx"
             self._hibari = self._session(path.read_bytes(), HIBARI_FRAMES)
         inputs = {"ids": np.array([[0, *tokens, 0]], np.int64), "speed": np.array([speed], np.float32)}
         *parts, n_frames = self._hibari.run(None, inputs)
+        parts = [part[0] for part in parts]
+        if alter:
+            parts = altered(parts, np.random.default_rng(seed))
         synthesise = self._hibari_module("hibari.dsp").synth
-        return np.asarray(
-            synthesise(*(part[0] for part in parts), np.random.default_rng(seed)), np.float32
-        ), n_frames.ravel()
+        return np.asarray(synthesise(*parts, np.random.default_rng(seed)), np.float32), n_frames.ravel()
 
     def _say_kokoro(self, tokens: list[int], voice: str, speed: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
         if self._kokoro is None:
@@ -176,6 +186,46 @@ class NaturalVoices:
         return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
+def altered(parts: list[np.ndarray], random: np.random.Generator) -> list[np.ndarray]:
+    """The voice of another speaker: hibari's filter and source with other formants, pitch, intonation and breath.
+
+    hibari predicts the filter of the vocal tract and the pitch apart, so each can be changed alone. The same seed gives
+    the same speaker. Speakers lie between a deep male and a high female voice.
+
+    Args:
+        parts: what hibari's network predicts: log magnitude and phase of the harmonics, log magnitude of the noise, log
+            magnitude and phase of the rest, each [601, frames] over 0 to 12 kHz; and the pitch [frames] in Hz, below 40
+            where there is none.
+    """
+    harmonic, harmonic_phase, noise, rest, rest_phase, pitch = parts
+    higher = float(np.exp(random.uniform(np.log(0.45), np.log(1.3))))
+    formants = float(np.clip(1 + 0.22 * np.log(higher) + random.uniform(-0.07, 0.07), 0.78, 1.15))
+    n = len(harmonic)
+    bins = np.arange(n) / formants
+    for _ in range(2):  # the formants of two speakers do not differ by one factor alone
+        bins += random.uniform(-6, 6) * np.sin(np.pi * (np.arange(n) / n * random.uniform(1, 6) + random.random()))
+    bins = np.clip(np.maximum.accumulate(bins), 0, n - 1)
+    below, above_share = np.floor(bins).astype(int), (bins % 1)[:, None].astype(np.float32)
+    above, nearest = np.minimum(below + 1, n - 1), np.round(bins).astype(int)
+
+    def warped(levels: np.ndarray) -> np.ndarray:
+        return levels[below] * (1 - above_share) + levels[above] * above_share
+
+    octaves = np.log2(np.maximum(np.arange(n), 5) / 50)[:, None].astype(np.float32)
+    tilt = random.uniform(-0.25, 0.15) * np.maximum(octaves, 0)
+    voiced = pitch > 40
+    middle = float(np.median(pitch[voiced])) if voiced.any() else 200.0
+    moved = middle * higher * (np.maximum(pitch, 1) / middle) ** random.uniform(0.4, 1.5)
+    return [
+        (warped(harmonic) + tilt).astype(np.float32),
+        harmonic_phase[nearest],
+        (warped(noise) + tilt + random.uniform(-0.5, 2.5)).astype(np.float32),
+        (warped(rest) + random.uniform(-0.5, 0.3)).astype(np.float32),
+        rest_phase[nearest],
+        np.where(voiced, np.clip(moved, 60, 450), pitch).astype(np.float32),
+    ]
+
+
 def word_spans(phonemes: str, ends: np.ndarray) -> np.ndarray:
     """[n_words, 2] first and last sample of each word in a string of phonemes.
 
@@ -224,12 +274,33 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
         seconds = 0.0
         while seconds < shard_seconds:
             text, voice = next(sentences), choice.choice(names)
-            spoken = voices.spoken(text, voice, choice.uniform(0.8, 1.3), choice.randrange(2**31))
+            alter = voice == HIBARI and choice.random() > OWN_VOICE_SHARE
+            spoken = voices.spoken(text, voice, choice.uniform(0.8, 1.3), choice.randrange(2**31), alter)
             if spoken is not None:
                 utterances.append(spoken)
                 seconds += len(spoken.samples) / RATE
         write_shard(path, utterances)
         print(f"{kind} shard {index} of {n_shards} after {time.time() - began:.0f} s", flush=True)
+
+
+def speak_in_folders(voices: NaturalVoices, corpus: Path, folder: Path, each: int) -> None:
+    """Write `each` sentences in every Kokoro voice as FLAC, with the times of their words; what is there is kept."""
+    for voice in voices.kokoro_voices:
+        choice = random.Random(voice)
+        sentences = training_sentences(corpus, choice.getrandbits(32))
+        n_written = 0
+        while n_written < each:
+            text, speed = next(sentences), choice.uniform(0.9, 1.15)
+            path = folder / voice / f"{n_written:03}.flac"
+            spoken = None if path.exists() else voices.spoken(text, voice, speed)
+            if spoken is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                spans = zip(spoken.words, spoken.starts / RATE, spoken.ends / RATE, strict=True)
+                words = [{"word": word, "start": float(start), "end": float(end)} for word, start, end in spans]
+                path.with_suffix(".words.json").write_text(json.dumps(words), encoding="utf-8")
+                soundfile.write(path, spoken.samples, RATE)
+            n_written += path.exists()
+        print(f"{voice}: {each} sentences", flush=True)
 
 
 def main() -> None:
@@ -242,12 +313,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--held-out", type=int, metavar="N", help="write a test set of N sentences instead")
     parser.add_argument("--unseen", action="store_true", help="the test set in voices that are never trained on")
+    parser.add_argument("--speakers", type=Path, metavar="FOLDER", help="speak in folders, one for each voice, instead")
+    parser.add_argument("--each", type=int, default=20, help="sentences in each of those folders (20)")
     parser.add_argument("--say", metavar="TEXT", help="speak one text instead")
     parser.add_argument("--voice", default=HIBARI)
     parser.add_argument("--to", type=Path, default=Path("said.wav"))
     options = parser.parse_args()
     voices = NaturalVoices(options.work, options.threads)
-    if options.say:
+    if options.speakers:
+        speak_in_folders(voices, options.corpus, options.speakers, options.each)
+    elif options.say:
         soundfile.write(options.to, voices.say(options.say, options.voice)[0], NATIVE_RATE)
     elif options.held_out:
         name = f"held_out_natural_{'unseen' if options.unseen else 'seen'}.pickle"

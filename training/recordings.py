@@ -16,7 +16,9 @@ import numpy as np
 import soundfile
 from scipy.signal import lfilter
 
+from training.natural import HIBARI, NaturalVoices
 from training.sentences import held_out_sentences, meeting_sentence
+from training.sources import WORK
 from training.voices import RATE, Speakers, Spoken
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,39 @@ MEETING = [
 CAST = {"Anna": "en-gb-x-rp+f2", "Peter": "en-us+m3", "Laura": "en-us+Alicia", "Simon": "en-gb-x-gbcwmd"}
 """The voice of each speaker. Simon's accent is not in the training data."""
 
+NOTE = [
+    ("Note to myself, Thursday evening.", 0.9),
+    ("I spoke with Helen this afternoon about the trip in October.", 1.0),
+    ("She would like to leave on the sixteenth and come back on the twentieth.", 1.2),
+    ("We need two rooms near the station,", 0.5),
+    ("and one of them has to be quiet, because her son sleeps badly.", 1.3),
+    ("The hotel by the river costs ninety five euros a night, which is more than I wanted to pay.", 1.4),
+    ("Ask Martin whether we can stay at his house instead.", 1.6),
+    ("Buy bread, milk, and a birthday card for my sister.", 1.2),
+    ("And call the dentist before nine, if there is time.", 1.0),
+]
+PLANNING = [
+    ("Grace", "Hello everyone, can you all hear me?"),
+    ("Henry", "Yes, loud and clear."),
+    ("Owen", "Me too, but there is a drill outside my window, so I will stay on mute."),
+    ("Grace", "No problem. I want to talk about the move to the new office, and then about the holidays."),
+    ("Henry", "The new office will be ready on the first of September. The desks arrive a week earlier."),
+    ("Grace", "How many desks did we order in the end?"),
+    ("Henry", "Twenty four, and six of them can be raised, so you can stand while you work."),
+    ("Owen", "Sorry, I have a question. Who is going to set up the network?"),
+    ("Henry", "A company from Bristol. They need two days, and they wrote that they can start on a Monday."),
+    ("Grace", "Well, that sounds fine. What did they ask for?"),
+    ("Henry", "About three thousand pounds, without the cables."),
+    ("Owen", "That is a lot. Did we hear from anyone else?"),
+    ("Grace", "Not yet. Owen, could you ask two other companies by the end of the week?"),
+    ("Owen", "Sure, I will do that tomorrow morning."),
+    ("Grace", "Thank you. Now the holidays. I am away for the whole of August, and Henry takes over."),
+    ("Henry", "Right, and please write down where the keys are before you leave."),
+    ("Grace", "I will. That is all from me. Have a nice weekend."),
+]
+NATURAL_CAST = {"Grace": "bf_emma", "Henry": "am_michael", "Owen": "bm_lewis"}
+"""The natural voice of each speaker. Owen's voice is not in the training data."""
+
 
 @dataclass
 class Track:
@@ -109,8 +144,9 @@ class Track:
 class Studio:
     """Held-out sentences and voices for the recordings."""
 
-    def __init__(self, corpus: Path) -> None:
+    def __init__(self, corpus: Path, work: Path) -> None:
         self._speakers = Speakers()
+        self._natural = NaturalVoices(work)
         self.rng = random.Random(SEED)
         books = [text for text in held_out_sentences(corpus, 450) if 4 <= len(text.split()) <= 14 and " '" not in text]
         self.rng.shuffle(books)
@@ -126,6 +162,9 @@ class Studio:
 
     def flite(self, text: str, voice: str, stretch: float = 1.0) -> Spoken:
         return self._checked(self._speakers.flite(text, voice, stretch))
+
+    def natural(self, text: str, voice: str, speed: float = 1.0) -> Spoken:
+        return self._checked(self._natural.spoken(text, voice, speed))
 
     @staticmethod
     def _checked(spoken: Spoken | None) -> Spoken:
@@ -216,6 +255,27 @@ def meeting(studio: Studio) -> Track:
     return track
 
 
+def note(studio: Studio) -> Track:
+    """One natural voice with a pause after each phrase."""
+    track = Track()
+    track.silence(0.7)
+    for text, pause in NOTE:
+        track.say(studio.natural(text, HIBARI, 0.95))
+        track.silence(pause)
+    return track
+
+
+def planning(studio: Studio) -> Track:
+    """Three natural voices at different levels."""
+    track = Track()
+    track.silence(0.6)
+    levels = dict(zip(NATURAL_CAST, (0.5, 0.35, 0.45), strict=True))
+    for i, (name, text) in enumerate(PLANNING):
+        track.say(studio.natural(text, NATURAL_CAST[name]), levels[name], name)
+        track.silence((0.3, 0.5, 0.8, 0.4, 1.2)[i % 5])
+    return track
+
+
 RECORDINGS = {
     "dictation": (dictation, QUIET_DB),
     "turns": (turns, QUIET_DB),
@@ -224,15 +284,19 @@ RECORDINGS = {
     "silences": (silences, QUIET_DB),
     "meeting": (meeting, QUIET_DB),
 }
+"""These share the studio's random numbers, so each needs the ones before it."""
+NATURAL = {"note": (note, QUIET_DB), "planning": (planning, QUIET_DB)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, default=CORPUS)
+    parser.add_argument("--work", type=Path, default=WORK, help="where the packages of natural voices are unpacked")
     parser.add_argument("--out", type=Path, default=ROOT / "recordings")
+    parser.add_argument("--natural", action="store_true", help="make those in natural voices instead")
     options = parser.parse_args()
-    studio = Studio(options.corpus)
-    for seed, (name, (make, floor_db)) in enumerate(RECORDINGS.items()):
+    studio = Studio(options.corpus, options.work)
+    for seed, (name, (make, floor_db)) in enumerate((NATURAL if options.natural else RECORDINGS).items()):
         track = make(studio)
         soundfile.write(options.out / f"{name}.flac", track.finish(floor_db, seed), RATE, subtype="PCM_16")
         (options.out / f"{name}.txt").write_text("\n".join(track.paragraphs) + "\n")

@@ -90,6 +90,66 @@ moment, please. That is right. Thanks, {name}. Maybe {day}. Why not? Any questio
 Sounds good. Well done. I see.""".split()
 ).split(". ")
 
+FOODS = """bread butter milk cheese tea coffee sugar rice soup salad fish chicken beef potatoes tomatoes onions apples
+pears plums cherries honey flour eggs cake pie meat wine beer water juice pasta pizza toast""".split()
+PEOPLE = """mother father brother sister son daughter wife husband aunt uncle cousin neighbour friend boss doctor
+teacher nurse grandmother grandfather landlord dentist""".split()
+ACTIONS = [
+    "go for a walk", "buy a new bike", "write to the bank", "read the whole book", "see the sea", "hear the new song",
+    "wait for the bus", "pay the bill", "wear a warm coat", "meet at the station", "pick up the children",
+    "change my flight", "feed the cat", "mow the lawn", "clean the kitchen", "call the plumber", "book a table for two",
+    "take a break", "turn off the light", "eat something first", "have dinner together", "share my screen",
+    "mute the microphone", "send you the link", "reply to her email", "join the call", "take the notes",
+    "sign the contract", "order new chairs", "restart the computer", "update the software", "watch the film again",
+    "catch the early train", "stay at home", "weigh the parcel", "hire another engineer", "close the ticket",
+    "save the file", "print both pages", "ask for a refund", "know the whole truth", "hold the line",
+]  # fmt: skip
+WHEN = """today|tomorrow|tonight|this morning|this afternoon|this evening|next week|next month|on {day}|
+on {day} morning|at {clock}|in {month}|on the {ordinal} of {month}|at the weekend|in an hour|in {digit} weeks|
+after lunch|before the meeting|right now|later|as soon as I can|every day|once a week""".replace("\n", " ").split("|")
+WHEN = [when.strip() for when in WHEN]
+MONEY = "pounds dollars euros pence cents".split()
+HESITATIONS = ["um,", "uh,", "er,", "well,", "you know,", "I mean,"]
+OPENINGS = "So, Well, Um, Okay, Yes, No, Right, Sorry, Actually, Oh, And But".split()
+EVERYDAY = [
+    "I have to {action} {when}.", "Do you want to {action} {when}?", "We could {action} {when}, if you like.",
+    "Could you {action} for me, please?", "Did you {action} already?", "I would rather {action} than {action}.",
+    "My {person} wants to {action} {when}.", "Why did your {person} not {action}?", "Let's {action} and then {action}.",
+    "Do not forget to {action}.", "I was going to {action}, but then {name} called.", "Who is going to {action}?",
+    "Is it all right if I {action} {when}?", "I think {name} and her {person} will {action} {when}.",
+    "Can you hear me now?", "I can't hear you, you are on mute.", "Sorry, I am late, the {thing} was {adj}.",
+    "What time is it?", "What time does the {thing} close {when}?", "It is {clock}.", "It's quarter past {digit}.",
+    "How much is the {food}?", "The {food} and the {food} are {price}.", "That comes to {price} and {price}.",
+    "I would like some {food} and a cup of {food}, please.", "We have no {food} left, only {food} and {food}.",
+    "Would you like {food} or {food} with that?", "This {food} tastes {adj}.", "Where do you live?",
+    "Where did you buy the {thing}?", "It was raining all day in {place}.", "It is too cold to sit outside {when}.",
+    "The weather in {place} will be {adj} {when}.", "I don't know.", "I'm not sure.", "That's fine with me.",
+    "What do you think?", "I didn't know that.", "They're not here yet.", "There are {digit} of us.",
+    "We're on our way to {place}.", "You're right about the {thing}.", "It's not my {thing}, it's theirs.",
+    "Who's there?", "Whose {thing} is this?", "I've been here for {age} years.", "He'll be back {when}.",
+    "She doesn't want to {action}.", "We won't {action} {when}.", "They would've told us.", "Isn't that your {person}?",
+    "My {person} is {age} years old.", "The flight to {place} leaves {when} from gate {number}.",
+    "The code is {digits}.", "Please call me back on {digits}.", "My address is {number} {name} Road, {place}.",
+    "The invoice is for {number} {thing}s at {price} each.", "Sales went up by {number} percent in {month}.",
+    "We lost {number} customers and won {number}.", "The first item on the agenda is the {thing}.",
+    "Can everybody see my screen?", "Let me share my screen.", "Shall we take a break of {age} minutes?",
+    "The next meeting is {when} at {clock}.", "{name}, could you take the notes, please?",
+    "{name} will send the minutes {when}.", "Let's go round the table, starting with {name}.",
+    "Does that answer your question, {name}?", "I'd like to add something to what {name} said.",
+    "The action for {name} is to {verb} the {thing}.", "We have {age} minutes left.", "Thank you all, and goodbye.",
+    "The deadline is the {ordinal} of {month}, {year}.", "On the {ordinal} of {month} we {action}.",
+    "I'm calling about the {adj} {thing} that I ordered {when}.", "Your order number is {digits}.",
+    
+    
+    "Note to myself, {action} {when}.", "Remind me to {action} {when}.", "Dear {name}, thank you for your {thing}.",
+    "Kind regards, {name}.", "Best wishes to your {person}.", "New line.", "How are you {when}?",
+    "Nice to meet you, {name}.", "Happy birthday, {name}.", "I'm {age}, and my {person} is {age}.",
+    "Half of the {food} is for {name}.", "I need {number} grams of {food} and {digit} spoons of {food}.",
+    "My {person} has a {adj} {thing} in {place}.", "The {thing} is between the {thing} and the {thing}.",
+    "It takes about {age} minutes by train.", "Read me the {ordinal} page again.", "I read it {when} and I liked it.",
+]  # fmt: skip
+"""Templates of everyday and meeting talk, only for training."""
+
 
 def number(choice: random.Random, limit: int = 9999) -> str:
     """A whole number in words."""
@@ -110,8 +170,24 @@ def _say(n: int) -> str:
 
 
 def meeting_sentence(choice: random.Random) -> str:
-    """One sentence of meeting talk, from a template."""
-    template = choice.choice(SHORT) if choice.random() < 0.08 else choice.choice(TEMPLATES)
+    """One sentence of meeting talk, from a template. Test sets and recordings have it too, so it never changes."""
+    return _filled(choice.choice(SHORT) if choice.random() < 0.08 else choice.choice(TEMPLATES), choice)
+
+
+def everyday_sentence(choice: random.Random) -> str:
+    """One sentence of everyday or meeting talk, some with a hesitation or a repeated word; only for training."""
+    words = _filled(choice.choice(EVERYDAY), choice).split()
+    if choice.random() < 0.15 and len(words) > 4:
+        at = choice.randrange(1, len(words) - 1)
+        words[at:at] = [choice.choice(HESITATIONS)] if choice.random() < 0.6 else [words[at].strip(".,?!") + ","]
+    if choice.random() < 0.2:
+        first = words[0] if words[0].startswith(("I", *NAMES)) else words[0].lower()
+        words = [choice.choice(OPENINGS), first, *words[1:]]
+    return " ".join(words)
+
+
+def _filled(template: str, choice: random.Random) -> str:
+    """A template with its gaps filled at random."""
     makers = {
         "name": lambda: choice.choice(NAMES),
         "place": lambda: choice.choice(PLACES),
@@ -127,6 +203,12 @@ def meeting_sentence(choice: random.Random) -> str:
         "adj": lambda: choice.choice(ADJECTIVES),
         "verb": lambda: choice.choice(VERBS),
         "group": lambda: choice.choice(GROUPS),
+        "age": lambda: _say(choice.randint(2, 95)),
+        "food": lambda: choice.choice(FOODS),
+        "person": lambda: choice.choice(PEOPLE),
+        "action": lambda: choice.choice(ACTIONS),
+        "when": lambda: choice.choice(WHEN),
+        "price": lambda: f"{_say(choice.randint(1, 99))} {choice.choice(MONEY)}",
     }  # fmt: skip
     out = template
     while (at := out.find("{")) >= 0:
@@ -192,8 +274,10 @@ def training_sentences(corpus: Path, seed: int) -> Iterator[str]:
             yield choice.choice(prose)
         elif kind < 0.48:
             yield choice.choice(dialogue)
-        elif kind < 0.72:
+        elif kind < 0.58:
             yield meeting_sentence(choice)
+        elif kind < 0.74:
+            yield everyday_sentence(choice)
         elif kind < 0.92:
             yield splice(choice, prose)
         else:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from benchmarks import noises
 from training.sentences import UNITS, meeting_sentence, read_corpus, splice
 from training.voices import RATE, UNSEEN_ESPEAK, UNSEEN_FLITE, Speakers, Spoken
 
@@ -58,8 +61,12 @@ class Stage:
         """A random text: a held-out sentence from a book, meeting talk, or spliced fragments."""
         kind = self.choice.random()
         if kind < 0.4:
-            return self.choice.choice(self._books)
+            return self.book_sentence()
         return meeting_sentence(self.choice) if kind < 0.8 else splice(self.choice, self._books)
+
+    def book_sentence(self) -> str:
+        """A held-out sentence from a book."""
+        return self.choice.choice(self._books)
 
     def silence(self, seconds: float) -> None:
         self._append(np.zeros(round(seconds * RATE), np.float32))
@@ -89,13 +96,22 @@ class Stage:
         self._pieces.append(sound)
         self._n_samples += len(sound)
 
-    def sound(self, floor_db: float) -> np.ndarray:
-        """The whole sound with background noise of `floor_db` dBFS (RMS), as int16."""
+    def sound(self, floor_db: float, noise: str = "") -> np.ndarray:
+        """The whole sound with background noise of `floor_db` dBFS (RMS), as int16.
+
+        Args:
+            noise: one of `noises.KINDS` to add, 5 to 15 dB below the speech.
+        """
         sound = np.concatenate(self._pieces)
         white = self._noise.standard_normal(len(sound) + 100).astype(np.float32)
         room = np.convolve(white, (0.95 ** np.arange(101)).astype(np.float32), mode="valid")
         room *= 10 ** (floor_db / 20) / float(np.sqrt(np.mean(room**2)))
-        return np.clip(np.round((sound + room) * 32767), -32768, 32767).astype(np.int16)
+        sound = sound + room
+        if noise:
+            added = noises.KINDS[noise](len(sound), self._noise)
+            sound = noises.mixed(sound, added, self.choice.uniform(5, 15))
+            sound /= max(1.0, float(np.abs(sound).max()))
+        return np.clip(np.round(sound * 32767), -32768, 32767).astype(np.int16)
 
 
 def dictation(stage: Stage) -> Iterator[None]:
@@ -108,6 +124,27 @@ def dictation(stage: Stage) -> Iterator[None]:
             stage.say(" ".join(words[:n]), voice)
             del words[:n]
             stage.silence(stage.choice.uniform(0.6, 2.0))
+        yield
+
+
+def sentences(stage: Stage) -> Iterator[None]:
+    """One voice that dictates short sentences, with a pause after each."""
+    (voice,) = stage.cast(1)
+    while True:
+        text = stage.sentence()
+        if len(text.split()) <= 9:
+            stage.say(text, voice)
+            stage.silence(stage.choice.uniform(0.4, 1.6))
+            yield
+
+
+def prose(stage: Stage) -> Iterator[None]:
+    """One voice that reads sentences of books without pauses, not even at a comma or a full stop."""
+    (voice,) = stage.cast(1)
+    while True:
+        for clause in re.findall(r"\S.*?(?:[,;:.!?-]+(?=\s|$)|$)", stage.book_sentence()):
+            stage.say(clause, voice)
+            stage.silence(0.03)
         yield
 
 
@@ -178,29 +215,43 @@ def repeats(stage: Stage) -> Iterator[None]:
         yield
 
 
-KINDS: dict[str, tuple[Callable[[Stage], Iterator[None]], float]] = {
-    "dictation": (dictation, FLOOR_DB),
-    "conversation": (conversation, FLOOR_DB),
-    "continuous": (continuous, FLOOR_DB),
-    "meeting": (meeting, FLOOR_DB),
-    "silences": (silences, FLOOR_DB),
-    "noise": (conversation, NOISE_DB),
-    "quiet": (quiet, FLOOR_DB),
-    "repeats": (repeats, FLOOR_DB),
+@dataclass(frozen=True)
+class Kind:
+    """A kind of session."""
+
+    play: Callable[[Stage], Iterator[None]]
+    floor_db: float = FLOOR_DB
+    noise: str = ""
+    """See `Stage.sound`."""
+
+
+KINDS = {
+    "dictation": Kind(dictation),
+    "conversation": Kind(conversation),
+    "continuous": Kind(continuous),
+    "meeting": Kind(meeting),
+    "silences": Kind(silences),
+    "noise": Kind(conversation, NOISE_DB),
+    "quiet": Kind(quiet),
+    "repeats": Kind(repeats),
+    "sentences": Kind(sentences),
+    "prose": Kind(prose),
+    "white": Kind(sentences, noise="white"),
+    "hiss": Kind(sentences, noise="hiss"),
+    "fan": Kind(sentences, noise="fan"),
 }
-"""For each kind of session: the function that makes it, and its background noise in dBFS."""
 
 
 def perform(kind: str, seconds: float, speakers: Speakers, books: list[str], seed: int) -> tuple[Stage, np.ndarray]:
     """Make a session of about this length; the session and its sound."""
-    play, floor_db = KINDS[kind]
+    made = KINDS[kind]
     stage = Stage(speakers, books, seed)
     stage.silence(0.8)
-    scenes = play(stage)
+    scenes = made.play(stage)
     while stage.seconds < seconds:
         next(scenes)
     stage.silence(1.5)
-    return stage, stage.sound(floor_db)
+    return stage, stage.sound(made.floor_db, made.noise)
 
 
 def write(folder: Path, name: str, stage: Stage, sound: np.ndarray) -> None:

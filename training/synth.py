@@ -55,7 +55,7 @@ def main() -> None:
         path = options.work / f"held_out_{'unseen' if unseen else 'seen'}.pickle"
         if not path.exists():
             write_shard(path, speak_held_out(options.corpus, 300, unseen))
-    done = len(list(shards.glob("*.pickle")))
+    done = len(list(shards.glob("[0-9]*.pickle")))
     speakers = Speakers()
     sentences = training_sentences(options.corpus, options.seed + 1000 * done)
     choice = random.Random(options.seed + 77 * done)

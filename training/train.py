@@ -9,6 +9,7 @@ import multiprocessing as mp
 import random
 import time
 from pathlib import Path
+from queue import Full
 
 import torch
 import torch.nn.functional as F
@@ -26,18 +27,21 @@ from training.vocabulary import load_vocabulary, train_vocabulary
 PEAK_RATE, PEAK_MATRIX_RATE = 1.2e-3, 1e-2
 """Learning rates of AdamW (norms, biases, convolutions, tables, heads) and of Muon (matrices between layers)."""
 WARM_STEPS = 150
-HEAD_STEPS = 150
-"""With imported weights, only the heads are trained for this many steps, since heads are not exported."""
+HEAD_BATCHES, HEAD_STEPS, HEAD_RATE = 16, 160, 1e-2
+"""Exported weights lack the heads. They are fitted first, in a few seconds, to what the encoder says of some batches;
+else their first losses would spoil the encoder."""
 STEADY_PART = 0.25
 """The share of the time after the decoder listens in which the rate stays at its peak; then it falls (cosine)."""
 TOKEN_CTC = 0.3
 DEAF_SECONDS = 3.5
 """Until the decoder listens, utterances are clean and at most this long; it learns nothing from longer ones."""
-DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 80.0
+DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 48.0
 LISTENS_BELOW = 2.4
 """A text loss, averaged over 50 steps, below which the decoder must be listening to the sound."""
 LONGEST = ((0.1, 6.0), (0.2, 10.0), (0.28, 18.0), (1.0, 30.0))
 """(share of the time after the decoder listens, longest utterance in seconds until then)."""
+LONGEST_AGAIN = ((0.2, 8.0), (0.5, 14.0), (1.0, 30.0))
+"""The same with imported weights, which listen from the first step on."""
 PLAIN_PART = 0.04
 """The share of the time after the decoder listens in which the sound stays clean."""
 CTC_PART = 0.4
@@ -45,24 +49,26 @@ CTC_PART = 0.4
 
 
 def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object, sound: object) -> None:
-    """The main function of a process that makes examples."""
+    """The main function of a process that makes examples. It ends when the trainer has ended, however that ended."""
     torch.set_num_threads(1)
+    queue.cancel_join_thread()
+    trainer = mp.parent_process()
     for batch in batches(folder, seed, sound, longest, augment):
-        queue.put(batch)
+        waits = True
+        while waits:
+            try:
+                queue.put(batch, timeout=5)
+                waits = False
+            except Full:
+                if trainer is not None and not trainer.is_alive():
+                    return
 
 
 def forward(
     network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The losses of the answer's tokens, of the character head, and of the audio embeddings read as tokens."""
-    samples = [len(e.wave) for e in batch]
-    waves = torch.zeros(len(batch), max(samples))
-    for row, example in zip(waves, batch, strict=True):
-        row[: len(example.wave)] = torch.from_numpy(example.wave)
-    with torch.autocast("cpu", enabled=False):
-        mel, frames = log_mel(waves, samples, filters, window)
-    embeddings, features = network.thinker.audio_tower(mel, frames)
-    counts = [n_tokens(f) for f in frames]
+    embeddings, features, counts = encoded(network, batch, filters, window)
 
     rows, spans = [], []
     table = network.thinker.model.embed_tokens
@@ -88,12 +94,58 @@ def forward(
     targets = torch.tensor([t for _, answer in spans for t in answer])
     loss = F.cross_entropy(network.thinker.logits(picked).float(), targets, label_smoothing=0.05)
 
+    return loss, *head_losses(network, prompts, batch, embeddings, features, counts)
+
+
+def encoded(
+    network: TrainedModel, batch: list[Example], filters: Tensor, window: Tensor
+) -> tuple[Tensor, Tensor, list[int]]:
+    """What the encoder makes of the sound: embeddings and features [batch, tokens, width], and each row's tokens."""
+    samples = [len(e.wave) for e in batch]
+    waves = torch.zeros(len(batch), max(samples))
+    for row, example in zip(waves, batch, strict=True):
+        row[: len(example.wave)] = torch.from_numpy(example.wave)
+    with torch.autocast("cpu", enabled=False):
+        mel, frames = log_mel(waves, samples, filters, window)
+    embeddings, features = network.thinker.audio_tower(mel, frames)
+    return embeddings, features, [n_tokens(f) for f in frames]
+
+
+def head_losses(
+    network: TrainedModel,
+    prompts: Prompts,
+    batch: list[Example],
+    embeddings: Tensor,
+    features: Tensor,
+    counts: list[int],
+) -> tuple[Tensor, Tensor]:
+    """The losses of the character head, and of the audio embeddings read as tokens."""
     slots = network.ctc(features).view(len(batch), -1, len(CHARACTERS) + 1).float().log_softmax(-1)
     character_loss = ctc_loss(slots, [n * CTC_SLOTS for n in counts], [characters(e.text) for e in batch], blank=0)
-    vectors = torch.cat([table.weight, network.blank[None]])
+    vectors = torch.cat([network.thinker.model.embed_tokens.weight, network.blank[None]])
     tokens = (embeddings @ vectors.T).float().log_softmax(-1)
     token_loss = ctc_loss(tokens, counts, [prompts.encode(e.text) for e in batch], blank=len(vectors) - 1)
-    return loss, character_loss, token_loss
+    return character_loss, token_loss
+
+
+def fit_heads(
+    network: TrainedModel, prompts: Prompts, batches: list[list[Example]], filters: Tensor, window: Tensor
+) -> None:
+    """Fit the heads to an encoder that stays as it is."""
+    with torch.no_grad():
+        known = [(batch, *encoded(network, batch, filters, window)) for batch in batches]
+    heads = [*network.ctc.parameters(), network.blank]
+    adam = torch.optim.Adam(
+        [{"params": heads[:-1], "lr": HEAD_RATE}, {"params": heads[-1:], "lr": 5 * HEAD_RATE}], betas=(0.9, 0.99)
+    )
+    falling = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: min(1.0, 2 * (1 - step / HEAD_STEPS)))
+    for step in range(HEAD_STEPS):
+        losses = head_losses(network, prompts, *known[step % len(known)])
+        for p, gradient in zip(heads, torch.autograd.grad(sum(losses), heads), strict=True):
+            p.grad = gradient
+        adam.step()
+        falling.step()
+    print(json.dumps({"fitted_heads": [round(float(loss.detach()), 3) for loss in losses]}), flush=True)
 
 
 def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> Tensor:
@@ -150,10 +202,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
     parser.add_argument("--work", type=Path, default=Path("training/.work"))
-    parser.add_argument("--minutes", type=float, default=120, help="total training time, including earlier runs")
+    parser.add_argument("--minutes", type=float, default=120, help="on the clock, with earlier runs and pauses")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--start-from", type=Path, help="exported folder whose weights to start from where there is no checkpoint"
+    )
+    parser.add_argument(
+        "--peak",
+        type=float,
+        default=1.0,
+        help="factor of the learning rates; below 1 for trained weights",
     )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -174,12 +232,12 @@ def main() -> None:
          {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0}],
         lr=PEAK_RATE, betas=(0.9, 0.98), eps=1e-8,
     )  # fmt: skip
-    heads = [*network.ctc.parameters(), network.blank]
     bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if options.start_from:
         network.thinker.load_state_dict(exported(options.start_from, network))
+    lengths = LONGEST_AGAIN if options.start_from else LONGEST
     average = {name: value.clone() for name, value in network.state_dict().items()}
-    step, spent, sound, listens_since = 0, 0.0, 0.0, math.inf
+    step, spent, sound, listens_since = 0, 0.0, 0.0, 0.0 if options.start_from else math.inf
     checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
@@ -198,15 +256,18 @@ def main() -> None:
         target=feed, args=(queue, options.work / "shards", step + 17, longest, augment, batch_sound), daemon=True
     )
     feeder.start()
+    if options.start_from and not checkpoint.exists():
+        fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
+        average = {name: value.clone() for name, value in network.state_dict().items()}
 
     total = options.minutes * 60
     last, saved, tested = time.time(), spent, spent
     sums = [0.0, 0.0, 0.0, 0]
     while spent < total:
         part = (spent - listens_since) / (total - listens_since) if spent > listens_since else 0.0
-        rate = PEAK_RATE * min(1.0, (step + 1) / WARM_STEPS)
+        rate = PEAK_RATE * options.peak * min(1.0, (step + 1) / WARM_STEPS)
         if part > 0:
-            longest.value = next(most for until, most in LONGEST if part <= until)
+            longest.value = next(most for until, most in lengths if part <= until)
             augment.value = int(part > PLAIN_PART)
             batch_sound.value = BATCH_SECONDS
             falling = max(0.0, (part - STEADY_PART) / (1 - STEADY_PART))
@@ -221,11 +282,8 @@ def main() -> None:
             loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
         network.zero_grad()
         total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)
-        if options.start_from and step < HEAD_STEPS:
-            total_loss.backward(inputs=heads)
-        else:
-            total_loss.backward()
-            muon.step()
+        total_loss.backward()
+        muon.step()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         adam.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))

@@ -3,6 +3,7 @@
 Other programs may delete, replace or shorten the file while it is open here; what was in it is then written again.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +14,8 @@ from livecap.archive.disk import Disk
 
 COPY_BYTES = 1 << 20
 """Bytes per read when a deleted file is copied to a new one."""
+FILE_TIME_NANOSECONDS = 2_000_000_000
+"""The coarsest time of change that file systems keep: within it, a second change may not show."""
 REMEMBERED_BYTES = 4 << 20
 """Bytes at the end of the file that are also kept in memory, hours of a log, in case that the file is shortened."""
 
@@ -38,11 +41,17 @@ class AppendFile:
         """The end of what was written: at least REMEMBERED_BYTES if there was as much."""
         self._n_recent = 0
         """Bytes in `_recent`."""
+        self._n_ours = 0
+        """So many bytes at the end of the file are known: they are the end of `_recent`, if that has as many."""
         self._is_given_up = False
         self.n_cuts = 0
         """How often the file was found shortened."""
+        self.n_overwritten = 0
+        """How often other bytes were found in the place of ours."""
         self.n_lost = 0
         """Bytes that were cut off and are not known any more."""
+        self._compared_at = 0
+        """The time of change of the file that was compared with memory; 0 if it may have changed since then."""
         self._items = Lock()
         """Guards the queues."""
         self._writing = Lock()
@@ -85,7 +94,10 @@ class AppendFile:
                 self._find_cut()
                 if not self._waiting:
                     return
+                follows = not self._torn and self._disk.size(self._descriptor) == self._size
                 self._write_one(self._waiting[0])
+                self._n_ours = self._n_ours if follows else 0
+                self._n_ours += len(self._waiting[0])
                 with self._items:
                     item = self._waiting.popleft()
                     self._unsynced.append(item)
@@ -120,6 +132,27 @@ class AppendFile:
         with self._writing:
             self._find_cut()
 
+    def find_overwritten(self) -> None:
+        """Write the end of the file again in its place if another program put other bytes there.
+
+        Raises:
+            OSError: the file cannot be read, or not be written at its path.
+        """
+        with self._writing:
+            changed_at = self._disk.changed_at(self._descriptor)
+            if changed_at == self._compared_at:
+                return
+            is_old = abs(time.time_ns() - changed_at) > FILE_TIME_NANOSECONDS
+            with self._items:
+                recent = b"".join(self._recent)
+            recent = recent[max(0, len(recent) - self._n_ours) :]
+            start = self._size - len(recent)
+            if self._disk.read(self._descriptor, len(recent), start) == recent:
+                self._compared_at = changed_at if is_old else 0
+                return
+            self._disk.overwrite(self._descriptor, self.path, recent, start)
+            self.n_overwritten += 1
+
     def _find_cut(self) -> None:
         size = self._disk.size(self._descriptor)
         n_missing = self._size - size
@@ -129,6 +162,7 @@ class AppendFile:
             recent = b"".join(self._recent)
             kept, end = recent[: max(0, len(recent) - n_missing)], recent[-n_missing:]
             self._recent, self._n_recent, self._size = deque([kept]), len(kept), size
+            self._n_ours = max(0, self._n_ours - n_missing)
             self._waiting.appendleft(end)
             self.n_cuts += 1
             self.n_lost += n_missing - len(end)

@@ -191,6 +191,11 @@ class Archive:
         except OSError as error:
             raise LogError(f"Cannot delete {folder}: {error.strerror or error}.") from None
 
+    def expire(self, folder: Path) -> None:
+        """Let the index read the session in `folder` again, whose log has changed after its end."""
+        if (folder.parent / INDEX).is_file():
+            with_index(folder.parent, lambda index: index.expire(folder.name))
+
     def check_not_running(self, folder: Path) -> None:
         """Raise LogError if the session in `folder` is being recorded, or has no log that can be opened."""
         try:

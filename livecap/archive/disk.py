@@ -42,12 +42,28 @@ class Disk:
     def size(self, descriptor: int) -> int:
         return os.fstat(descriptor).st_size
 
+    def changed_at(self, descriptor: int) -> int:
+        """When the content of an open file changed, in nanoseconds."""
+        return os.fstat(descriptor).st_mtime_ns
+
     def read(self, descriptor: int, n_bytes: int, offset: int) -> bytes:
         return os.pread(descriptor, n_bytes, offset)
 
     def write(self, descriptor: int, data: bytes) -> int:
         """Append some of `data`; returns how many bytes."""
         return os.write(descriptor, data)
+
+    def overwrite(self, descriptor: int, path: Path, data: bytes, offset: int) -> None:
+        """Replace bytes inside an open file, which is at `path`. (Its own descriptor only appends.)"""
+        other = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not os.path.samestat(os.fstat(other), os.fstat(descriptor)):
+                raise OSError(errno.ESTALE, "another file has its place", str(path))
+            while data:
+                n_written = os.pwrite(other, data, offset)
+                data, offset = data[n_written:], offset + n_written
+        finally:
+            os.close(other)
 
     def truncate(self, descriptor: int, size: int) -> None:
         os.ftruncate(descriptor, size)

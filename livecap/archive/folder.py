@@ -4,9 +4,12 @@ import fcntl
 import os
 from pathlib import Path
 
-from livecap.files import open_regular
+from livecap.errors import LogError
+from livecap.files import make_folder, open_regular
 
 EVENTS = "session.jsonl"
+RESCUE_PREFIX = "livecap-"
+"""Beginning of the name of a temporary folder in which a session goes on whose disk failed."""
 TRANSCRIPT = "transcript.md"
 TITLE = "title.txt"
 FAULT = "fault.txt"
@@ -78,3 +81,27 @@ def saved_sounds(folder: Path) -> dict[str, Path]:
     """Track to its sound file, for the session in `folder`; the key is "" for a session with one track."""
     files = (path for path in sorted((folder / AUDIO).glob("*")) if path.suffix in (".flac", ".wav"))
     return {"" if path.stem == SINGLE else path.stem: path for path in files if path.is_file()}
+
+
+def check_parent(parent: Path) -> None:
+    """Create the folder for sessions, long before one is written.
+
+    Raises:
+        LogError: it cannot be created or written.
+    """
+    try:
+        make_folder(parent)
+    except OSError as error:
+        raise unwritable(parent, error) from None
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise LogError(
+            f"Cannot write the session log in {parent}: no permission. Choose another folder with --log-dir."
+        )
+
+
+def unwritable(path: Path, error: OSError) -> LogError:
+    """The error for a session whose files cannot be written."""
+    return LogError(
+        f"Cannot write the session log in {path}: {error.strerror or error}. "
+        "Free some space or choose another folder with --log-dir."
+    )

@@ -24,7 +24,7 @@ from livecap.errors import LogError
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
-VERSION = 4
+VERSION = 5
 """Version of the tables and of `searchable` and `pairs`. An index of another version is built again."""
 FOLDER_TIME_TICK_NS = 1_000_000_000
 """Resolution of a folder's time of change: a folder that changed more recently may change again without a new time."""
@@ -49,12 +49,12 @@ CREATE TABLE sessions (
 );
 CREATE TABLE utterances (
     id INTEGER PRIMARY KEY, session INTEGER NOT NULL, track TEXT NOT NULL, number INTEGER NOT NULL,
-    start_sample INTEGER NOT NULL, at TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL
+    start_sample INTEGER NOT NULL, at TEXT NOT NULL, language TEXT NOT NULL, text TEXT NOT NULL, speaker TEXT NOT NULL
 );
 CREATE TABLE seen (folder_time INTEGER NOT NULL);
 CREATE INDEX utterances_of ON utterances (session);
 CREATE VIRTUAL TABLE words USING fts5 (
-    text, pairs, track, language, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3 4'
+    text, pairs, track, language, speaker, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3 4'
 );
 """
 
@@ -236,17 +236,16 @@ class Index:
             start = milliseconds(session.clock.wall(utterance.start_sample, utterance.track))
             rowid = self._free_id(next_ids.get(start, start))
             next_ids[start] = rowid + 1
-            text, track, language = (
-                _storable(part) for part in (utterance.text, utterance.track, utterance.language or "")
-            )
+            parts = (utterance.text, utterance.track, utterance.language or "", utterance.label)
+            text, track, language, speaker = map(_storable, parts)
             at = session.clock.at(utterance.start_sample, utterance.track)
             self._db.execute(
-                "INSERT INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (rowid, session_id, track, utterance.utterance, utterance.start_sample, at, language, text),
+                "INSERT INTO utterances VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (rowid, session_id, track, utterance.utterance, utterance.start_sample, at, language, text, speaker),
             )
             self._db.execute(
-                "INSERT INTO words (rowid, text, pairs, track, language) VALUES (?, ?, ?, ?, ?)",
-                (rowid, *_indexed(text, track, language)),
+                "INSERT INTO words (rowid, text, pairs, track, language, speaker) VALUES (?, ?, ?, ?, ?, ?)",
+                (rowid, *_indexed(text, track, language, speaker)),
             )
 
     def _free_id(self, wanted: int) -> int:
@@ -262,15 +261,21 @@ class Index:
             self._db.execute("INSERT INTO words (words) VALUES ('optimize')")
             self._db.execute("DELETE FROM seen")  # a session whose deletion fails is found again
 
+    def expire(self, name: str) -> None:
+        """Read a session again at the next refresh, although it has ended."""
+        with self._writing():
+            self._db.execute("UPDATE sessions SET ended = 0, stamp = '' WHERE name = ?", (os.fsencode(name),))
+
     def _remove(self, name: str) -> None:
         row = self._db.execute("SELECT id FROM sessions WHERE name = ?", (os.fsencode(name),)).fetchone()
         if row is None:
             return
         for rowid, *said in self._db.execute(
-            "SELECT id, text, track, language FROM utterances WHERE session = ?", row
+            "SELECT id, text, track, language, speaker FROM utterances WHERE session = ?", row
         ).fetchall():
             self._db.execute(
-                "INSERT INTO words (words, rowid, text, pairs, track, language) VALUES ('delete', ?, ?, ?, ?, ?)",
+                "INSERT INTO words (words, rowid, text, pairs, track, language, speaker) "
+                "VALUES ('delete', ?, ?, ?, ?, ?, ?)",
                 (rowid, *_indexed(*said)),
             )
         self._db.execute("DELETE FROM utterances WHERE session = ?", row)
@@ -413,9 +418,9 @@ def _hardly_grew(before: str, stamp: str) -> bool:
     return old_size <= new_size < old_size * 1.01
 
 
-def _indexed(text: str, track: str, language: str) -> tuple[str, str, str, str]:
-    """The columns `text`, `pairs`, `track` and `language` of an utterance in the table `words`."""
-    return searchable(text), pairs(text), searchable(track), searchable(language)
+def _indexed(text: str, track: str, language: str, speaker: str) -> tuple[str, str, str, str, str]:
+    """The columns `text`, `pairs`, `track`, `language` and `speaker` of an utterance in the table `words`."""
+    return searchable(text), pairs(text), searchable(track), searchable(language), searchable(speaker)
 
 
 def _stamp(folder: Path) -> str:

@@ -19,13 +19,23 @@ from tempfile import mkdtemp
 from livecap.archive.append_file import AppendFile
 from livecap.archive.clock import SessionClock
 from livecap.archive.disk import Disk
-from livecap.archive.folder import EVENTS, TRANSCRIPT, lock
+from livecap.archive.folder import EVENTS, RESCUE_PREFIX, TRANSCRIPT, lock, unwritable
 from livecap.archive.line import encode_line
 from livecap.archive.transcript_file import finish_transcript, heading, line
 from livecap.errors import LogError
 from livecap.files import make_folder
 from livecap.text.printing import say_lines
-from livecap.transcript import Marked, Paused, SessionEnded, SessionEvent, SessionStarted, UtteranceSettled
+from livecap.transcript import (
+    Marked,
+    Paused,
+    SessionEnded,
+    SessionEvent,
+    SessionStarted,
+    SpeakerNamed,
+    SpeakersHeard,
+    SpeakersMerged,
+    UtteranceSettled,
+)
 
 PATIENCE_SECONDS = 0.5
 """Longest time that `append` waits for a line to be written. With a disk that hangs only the first call waits."""
@@ -69,7 +79,7 @@ class SessionLog:
             for folder in (self.folder, parent):
                 self._disk.sync_folder(folder)
         except OSError as error:
-            raise _unwritable(self.folder, error) from None
+            raise unwritable(self.folder, error) from None
         self._begin(0, None, on_trouble)
 
     @classmethod
@@ -92,7 +102,7 @@ class SessionLog:
             there = (folder / TRANSCRIPT).exists()
             log._transcript = AppendFile(log._disk, folder / TRANSCRIPT, reopen=there)
         except OSError as error:
-            raise _unwritable(folder, error) from None
+            raise unwritable(folder, error) from None
         if not lock(log._events.descriptor):
             log._events.close()
             log._transcript.close()
@@ -107,7 +117,8 @@ class SessionLog:
         """Why the log cannot be written now, in one sentence. Facts wait in memory until it can."""
         self._on_trouble = on_trouble
         self._to_finish = n_facts > 0
-        """transcript.md must be written again at the end: there is settled text, or an error left a gap in it."""
+        """transcript.md must be written again at the end: it has settled text, labelled speakers, or a gap after an
+        error."""
         self._last_began = 0
         """Where the last line of transcript.md begins; lines are put in order of time at the end."""
         self._ended = False
@@ -116,7 +127,7 @@ class SessionLog:
         self._hangs = False
         """No line has been written since one took longer than PATIENCE_SECONDS."""
         self._told: str | None = None
-        self._n_cuts_told = 0
+        self._n_cuts_told = self._n_overwritten_told = 0
         self._cut_told: str | None = None
         """The sentence about facts that another program cut out of the log, if they are lost."""
         self._full_wanted = n_facts
@@ -155,7 +166,7 @@ class SessionLog:
             assert self._clock is not None, "a session starts with SessionStarted"
             self._clock.note(event)
             self._events.add(encode_line(event, wall_seconds, self._n_facts))
-            if isinstance(event, UtteranceSettled):
+            if isinstance(event, UtteranceSettled | SpeakersHeard | SpeakerNamed | SpeakersMerged):
                 self._to_finish = True
             elif text := line(event, self._clock):
                 self._transcript.add(text.encode())
@@ -243,7 +254,7 @@ class SessionLog:
             self._events.write()
             self._transcript.write()
         except OSError as error:
-            trouble = str(_unwritable(self.folder, error))
+            trouble = str(unwritable(self.folder, error))
         with self._changed:
             if trouble is None:
                 self._n_written = self._n_facts - self._events.n_waiting
@@ -280,8 +291,9 @@ class SessionLog:
                 self._restore()
             if self._transcript.is_removed():
                 self._restore_transcript()
+            self._events.find_overwritten()
         except OSError as error:
-            self._set_trouble(str(_unwritable(self.folder, error)))
+            self._set_trouble(str(unwritable(self.folder, error)))
             return
         self._report_cut()
         if self.trouble or self._closed and self._waits:
@@ -320,7 +332,7 @@ class SessionLog:
         """
         for parent in parents:
             with suppress(OSError, LogError):
-                self._copy_to(parent or Path(mkdtemp(prefix="livecap-")), Disk() if parent is None else self._disk)
+                self._copy_to(parent or Path(mkdtemp(prefix=RESCUE_PREFIX)), Disk() if parent is None else self._disk)
                 return
         raise OSError("another file has its place, and no other folder can be written")
 
@@ -357,6 +369,9 @@ class SessionLog:
         elif self._events.n_cuts > self._n_cuts_told:
             self._on_trouble(f"Another program cut off the end of {self.folder / EVENTS}. It was written again.")
         self._n_cuts_told = self._events.n_cuts
+        if self._events.n_overwritten > self._n_overwritten_told:
+            self._on_trouble(f"Another program overwrote part of {self._events.path}. It was written again.")
+            self._n_overwritten_told = self._events.n_overwritten
 
     def _sync(self) -> None:
         if self.trouble or not self._is_dirty:
@@ -367,7 +382,7 @@ class SessionLog:
             for file in self._files:
                 file.sync(full)
         except OSError as error:
-            self._set_trouble(str(_unwritable(self.folder, error)))
+            self._set_trouble(str(unwritable(self.folder, error)))
             return
         with self._changed:
             if full:
@@ -399,22 +414,6 @@ class SessionLog:
         return self._full_is_due or self._events.is_dirty or self._transcript.is_dirty
 
 
-def check_parent(parent: Path) -> None:
-    """Create the folder for sessions, long before one is written.
-
-    Raises:
-        LogError: it cannot be created or written.
-    """
-    try:
-        make_folder(parent)
-    except OSError as error:
-        raise _unwritable(parent, error) from None
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise LogError(
-            f"Cannot write the session log in {parent}: no permission. Choose another folder with --log-dir."
-        )
-
-
 def _new_folder(disk: Disk, parent: Path, name: str) -> Path:
     try:
         for n in range(1, 1000):
@@ -426,14 +425,14 @@ def _new_folder(disk: Disk, parent: Path, name: str) -> Path:
                 if not parent.is_dir():
                     raise
     except OSError as error:
-        raise _unwritable(parent, error) from None
+        raise unwritable(parent, error) from None
     raise LogError(f"Cannot start a session in {parent}: 1000 sessions have started in this second. Try again.")
 
 
 def _saved_elsewhere(session: str, facts: bytes) -> str:
     """Save facts in the system's temporary folder when their own disk failed; returns a sentence for the user."""
     try:
-        folder = Path(mkdtemp(prefix="livecap-")) / session
+        folder = Path(mkdtemp(prefix=RESCUE_PREFIX)) / session
         folder.mkdir(mode=0o700)
         with open(os.open(folder / EVENTS, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(facts)
@@ -441,10 +440,3 @@ def _saved_elsewhere(session: str, facts: bytes) -> str:
         say_lines(facts.decode(), file=sys.stderr)
         return "The missing facts were printed to standard error instead."
     return f"The facts that memory has are in {folder / EVENTS}."
-
-
-def _unwritable(path: Path, error: OSError) -> LogError:
-    return LogError(
-        f"Cannot write the session log in {path}: {error.strerror or error}. "
-        "Free some space or choose another folder with --log-dir."
-    )

@@ -1,4 +1,5 @@
-"""RecordedSession: what was said in a session, read from its log, with settled text where it exists.
+"""RecordedSession: what was said in a session, read from its log, with settled text where it exists, and with the names
+of speakers where they were labelled.
 
 session = RecordedSession(folder)                        # all of it
 session = RecordedSession(folder, last_seconds=3600)     # the last hour; quick for a log of any length
@@ -6,13 +7,15 @@ for fact in session.facts(): ...                         # utterances, marks, ga
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from livecap.archive.clock import SessionClock
 from livecap.archive.folder import EVENTS, is_being_written, read_title, saved_sounds
 from livecap.archive.reader import Damage, LogReader, position
+from livecap.archive.speakers import Speakers
 from livecap.errors import LogError
 from livecap.transcript import (
     SAMPLE_RATE,
@@ -24,6 +27,11 @@ from livecap.transcript import (
     Resumed,
     SessionEnded,
     SessionEvent,
+    SessionStarted,
+    SpeakerNamed,
+    SpeakersHeard,
+    SpeakersMerged,
+    SpeakerSplit,
     TextCommitted,
     UtteranceEnded,
     UtteranceSettled,
@@ -41,6 +49,60 @@ FIRST_WORDS = 100
 """Characters of a session's text that a list shows."""
 
 
+class Document(Protocol):
+    """What an export needs: a recorded session, or the text of a recording."""
+
+    @property
+    def name(self) -> str:
+        """Unique name, from which file names are made if there is no title."""
+
+    @property
+    def title(self) -> str:
+        """The title, or ""."""
+
+    @property
+    def started(self) -> SessionStarted:
+        """Source, model and time."""
+
+    @property
+    def clock(self) -> SessionClock:
+        """Turns samples into the times that people read."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sound."""
+
+    @property
+    def tracks(self) -> Sequence[str]:
+        """Labels of the tracks that have text."""
+
+    @property
+    def speakers(self) -> Sequence[str]:
+        """Names and letters of the speakers, where the text has them."""
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """All languages that were spoken, in order."""
+
+    @property
+    def damages(self) -> Sequence[object]:
+        """Damaged and missing parts."""
+
+    @property
+    def sounds(self) -> Mapping[str, Path]:
+        """Track to its sound file, for a page that plays it."""
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """More about the text, for JSON."""
+
+    def utterances(self) -> Iterator[Utterance]:
+        """All utterances in order, in parts where several people speak in one."""
+
+    def facts(self) -> Iterator[Fact]:
+        """All facts for people, by their start."""
+
+
 class RecordedSession:
     """Reads the log once when it is made, and again for each call of `facts`. Memory does not grow with the text."""
 
@@ -48,7 +110,8 @@ class RecordedSession:
         """
         Args:
             folder: the folder of the session.
-            last_seconds: seconds before the end of the sound; earlier facts are left out. None for all.
+            last_seconds: seconds before the end of the sound; earlier facts are left out, also names that were given to
+                speakers. None for all.
 
         Raises:
             LogError: the folder has no readable session log of livecap.
@@ -76,10 +139,16 @@ class RecordedSession:
         self.languages: list[str] = []
         self.first_words = ""
         self._open_words = ""
+        self.open: set[tuple[str, int]] = set()
+        """(track, utterance) with stable text but no end: it goes on, or its end is damaged."""
+        self.voices = Speakers()
+        """Who speaks, as far as it was heard or said."""
         self._stretches: dict[str, list[_Stretch]] = {}
         """Track to what was heard after each of its jumps."""
         clock = SessionClock.from_started(self.started)
         self._survey(clock)
+        self._labelled = {track for track in self.tracks if self.voices.has_labels(track)}
+        """Tracks whose text has the names of speakers."""
         self.clock = clock.corrected()
         """The times of this session, corrected by what is known at its end."""
 
@@ -98,6 +167,8 @@ class RecordedSession:
                 self._learn(event)
             elif isinstance(event, Jumped):
                 self._jump(offset, event)
+            elif isinstance(event, SpeakersHeard | SpeakerNamed | SpeakersMerged | SpeakerSplit):
+                self.voices.note(event, offset)  # also after the end
             elif isinstance(event, SessionEnded):
                 self.ended = event
             else:
@@ -130,12 +201,16 @@ class RecordedSession:
             self.tracks.append(event.track)
         for stretch in self._stretches.get(event.track, [])[-1:]:
             stretch.end_sample = max(stretch.end_sample, event.end_sample)
+        key = event.track, event.utterance
         if isinstance(event, UtteranceEnded):
+            self.open.discard(key)
             self._open_words = ""
             self.first_words = f"{self.first_words} {event.text}".strip()[:FIRST_WORDS]
             if event.language and event.language not in self.languages:
                 self.languages.append(event.language)
-        elif len(self._open_words) < FIRST_WORDS:
+            return
+        self.open.add(key)
+        if len(self._open_words) < FIRST_WORDS:
             self._open_words += event.text
 
     @property
@@ -144,9 +219,19 @@ class RecordedSession:
         return read_title(self.folder)
 
     @property
+    def speakers(self) -> list[str]:
+        """Names and letters of the speakers, where the text has them; empty where nothing was labelled."""
+        return self.voices.labels()
+
+    @property
     def seconds(self) -> float:
         """Length of the session's sound."""
         return self.n_samples / SAMPLE_RATE
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Nothing: the log has it all."""
+        return {}
 
     @property
     def is_running(self) -> bool:
@@ -167,13 +252,26 @@ class RecordedSession:
         return saved_sounds(self.folder)
 
     def utterances(self) -> Iterator[Utterance]:
-        """All utterances in order, with settled text where it exists, including those that were never closed."""
+        """All utterances in order, with settled text where it exists, including those that were never closed; in parts
+        where several people speak in one."""
         return (fact for fact in self.facts() if isinstance(fact, Utterance))
+
+    def whole_utterances(self) -> Iterator[Utterance]:
+        """All utterances in the order of the log, without speakers."""
+        return (fact for fact in self._unordered() if isinstance(fact, Utterance))
+
+    def heard_in(self, utterance: Utterance) -> SpeakersHeard | None:
+        """The last fact about the voices in an utterance; None if there is none."""
+        offset = self.voices.offset_of(utterance.track, utterance.utterance)
+        heard = None if offset is None else self._reader.event_at(offset)
+        assert heard is None or isinstance(heard, SpeakersHeard)
+        return heard
 
     def facts(self) -> Iterator[Fact]:
         """All facts for people, by their start. If a jump made sound be heard twice, only the last text counts."""
         waiting: list[tuple[int, int, Fact]] = []
-        for number, fact in enumerate(self._unordered()):
+        parts = (part for fact in self._unordered() for part in self._parts(fact))
+        for number, fact in enumerate(parts):
             begin = fact.sample if isinstance(fact, Marked | Paused | Resumed | Notice) else fact.start_sample
             heapq.heappush(waiting, (begin, number, fact))
             is_text = isinstance(fact, UtteranceEnded | UtteranceSettled)  # the rest is written without waiting for it
@@ -202,6 +300,14 @@ class RecordedSession:
                 yield event
         for pieces in open_utterances.values():
             yield joined(pieces)
+
+    def _parts(self, fact: Fact) -> Iterator[Fact]:
+        """A fact, or the parts of an utterance with their speakers."""
+        if not isinstance(fact, UtteranceEnded | UtteranceSettled) or fact.track not in self._labelled:
+            yield fact
+            return
+        heard = self.heard_in(fact)
+        yield from self.voices.parts(fact, heard.voices) if heard is not None and heard.voices else [fact]
 
     def _best(self, event: UtteranceEnded) -> Utterance:
         offset = self._settled.get((event.track, event.utterance))

@@ -34,6 +34,8 @@ class Query:
     """An utterance must start before this."""
     label: str | None = None
     """Label of the track, matched exactly."""
+    speaker: str | None = None
+    """Name or letter of the speaker, or label of a track whose speakers are not labelled; in any case."""
     language: str | None = None
     """Name of the language, such as English, in any case."""
     session: str | None = None
@@ -51,6 +53,8 @@ class Hit:
     session: str
     title: str
     track: str
+    speaker: str
+    """Name or letter of the speaker; the track's label where speakers are not labelled."""
     utterance: int
     start_sample: int
     at: str
@@ -59,7 +63,7 @@ class Hit:
     """Start of the utterance."""
     language: str | None
     text: str
-    """Text of the whole utterance."""
+    """Text of the whole utterance, or of the speaker's part of it."""
     snippet: Pieces
     """Part of the text around the first found word."""
 
@@ -70,7 +74,9 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
     Args:
         db: an index of the sessions in `parent`.
     """
-    terms = fts_query(query.words, prefix=query.prefix, track=query.label, language=query.language)
+    terms = fts_query(
+        query.words, prefix=query.prefix, track=query.label, speaker=query.speaker, language=query.language
+    )
     if terms is None:
         return []
     low = milliseconds(query.since) if query.since else 0
@@ -85,17 +91,20 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
     if query.label is not None:
         conditions.append("u.track = :label")
         values["label"] = query.label
+    if query.speaker is not None:
+        conditions.append("u.speaker = :speaker COLLATE NOCASE")
+        values["speaker"] = query.speaker
     if query.language is not None:
         conditions.append("u.language = :language COLLATE NOCASE")
         values["language"] = query.language
     rows = db.execute(
-        "SELECT s.name, u.track, u.number, u.start_sample, u.at, u.id, u.language, u.text "
+        "SELECT s.name, u.track, u.speaker, u.number, u.start_sample, u.at, u.id, u.language, u.text "
         "FROM words JOIN utterances u ON u.id = words.rowid JOIN sessions s ON s.id = u.session "
         f"WHERE {' AND '.join(conditions)} ORDER BY words.rowid DESC LIMIT :limit",
         values | {"low": low, "high": high},
     ).fetchall()
     for row in rows:
-        checked(row, bytes, str, int, int, str, int, str, str)
+        checked(row, bytes, str, str, int, int, str, int, str, str)
     titles = {name: read_title(parent / os.fsdecode(name)) for name in {row[0] for row in rows}}
     return [_hit(row, titles[row[0]], query) for row in rows]
 
@@ -114,8 +123,8 @@ def _span(db: sqlite3.Connection, session: str) -> tuple[int, int, int]:
     return (1, 0, 0) if first is None else (first, last, number)
 
 
-def _hit(row: tuple[bytes, str, int, int, str, int, str, str], title: str, query: Query) -> Hit:
-    session, track, number, start_sample, at, began, language, text = row
+def _hit(row: tuple[bytes, str, str, int, int, str, int, str, str], title: str, query: Query) -> Hit:
+    session, track, speaker, number, start_sample, at, began, language, text = row
     try:
         started = datetime.fromtimestamp(began / 1000).astimezone()
     except (ValueError, OverflowError, OSError):
@@ -124,6 +133,7 @@ def _hit(row: tuple[bytes, str, int, int, str, int, str, str], title: str, query
         session=os.fsdecode(session),
         title=title,
         track=track,
+        speaker=speaker,
         utterance=number,
         start_sample=start_sample,
         at=at,

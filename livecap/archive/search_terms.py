@@ -58,14 +58,21 @@ def pairs(text: str) -> str:
     return found.getvalue()
 
 
-def fts_query(query: str, *, prefix: bool = False, track: str | None = None, language: str | None = None) -> str | None:
+def fts_query(
+    query: str,
+    *,
+    prefix: bool = False,
+    track: str | None = None,
+    speaker: str | None = None,
+    language: str | None = None,
+) -> str | None:
     """An FTS5 expression in which everything typed is quoted; None if `query` has no word."""
     terms = _terms(query)
     if not terms:
         return None
     is_open = prefix and not query.endswith((" ", '"'))
     parts = [_wanted(term, is_open and number == len(terms)) for number, term in enumerate(terms, 1)]
-    for column, wanted in (("track", track), ("language", language)):
+    for column, wanted in (("track", track), ("speaker", speaker), ("language", language)):
         if wanted and _TOKEN.search(wanted):
             parts.append(f"{column} : {_phrase(wanted)}")
     return " AND ".join(parts)

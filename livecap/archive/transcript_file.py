@@ -6,7 +6,7 @@ from pathlib import Path
 
 from livecap.archive.clock import SessionClock
 from livecap.archive.folder import TRANSCRIPT
-from livecap.archive.recorded import RecordedSession
+from livecap.archive.recorded import Document, RecordedSession
 from livecap.errors import LogError
 from livecap.files import replace_file
 from livecap.text.safety import printable
@@ -30,7 +30,7 @@ def line(event: SessionEvent, clock: SessionClock) -> str:
     """The line of one fact and an empty one; "" for a fact that is not shown to people."""
     match event:
         case UtteranceEnded() | UtteranceSettled() if event.text.strip():
-            label = f"{event.track}: " if event.track else ""
+            label = f"{event.label}: " if event.label else ""
             return _line(clock.at(event.start_sample, event.track), label + event.text)
         case Marked():
             return _line(clock.at(event.sample, event.track), f"★ {event.note}".rstrip())
@@ -44,7 +44,7 @@ def _line(time: str, text: str) -> str:
     return f"[{time}] {printable(text)}\n\n"
 
 
-def finished_lines(session: RecordedSession) -> Iterator[str]:
+def finished_lines(session: Document) -> Iterator[str]:
     """The finished file, piece by piece: settled text, corrected times, nothing missing."""
     yield heading(session.started, session.clock, session.title)
     for fact in session.facts():

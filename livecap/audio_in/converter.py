@@ -41,7 +41,7 @@ def convert(path: Path, known: bool) -> tuple[int, list[str]]:
     ffmpeg, afconvert = shutil.which("ffmpeg"), shutil.which("afconvert")
     if not (ffmpeg or afconvert):
         need = "this format needs ffmpeg, or afconvert on macOS; neither was found. Install ffmpeg, or convert the file"
-        raise AudioError(f"Cannot replay {path}: {need} to WAV." if known else not_audio(path))
+        raise AudioError(f"Cannot read {path}: {need} to WAV." if known else not_audio(path))
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         return _by_ffmpeg(ffmpeg, path, Path(folder), known) if ffmpeg else _by_afconvert(str(afconvert), path, folder)
 
@@ -49,7 +49,7 @@ def convert(path: Path, known: bool) -> tuple[int, list[str]]:
 def not_audio(path: Path) -> str:
     """What to say about a file in which no sound was found."""
     return (
-        f"Cannot replay {path}: it is not audio, or in a format that livecap does not read. "
+        f"Cannot read {path}: it is not audio, or in a format that livecap does not read. "
         "It reads WAV, FLAC, OGG, MP3 and AIFF, and what ffmpeg reads where ffmpeg is installed."
     )
 
@@ -59,7 +59,7 @@ def _by_afconvert(program: str, path: Path, folder: str) -> tuple[int, list[str]
     done = _run([program, "-f", "WAVE", "-d", f"LEI16@{SAMPLE_RATE}", str(path.absolute()), str(wav)])
     if done.returncode:
         *_, reason = ["no reason given", *done.stderr.strip().splitlines()]
-        raise AudioError(f"Cannot replay {path}: afconvert could not read it: {reason}")
+        raise AudioError(f"Cannot read {path}: afconvert could not read it: {reason}")
     return os.open(wav, os.O_RDONLY | os.O_CLOEXEC), []
 
 
@@ -70,13 +70,13 @@ def _by_ffmpeg(program: str, path: Path, folder: Path, known: bool) -> tuple[int
     done, tracks = _decode(read, ["a:0"], folder)
     if done.returncode:
         if "matches no streams" in done.stdout and known:
-            raise AudioError(f"Cannot replay {path}: there is no sound in it, only pictures.")
+            raise AudioError(f"Cannot read {path}: there is no sound in it, only pictures.")
         if not known and any(part in done.stdout for part in NOT_SOUND):
             raise AudioError(not_audio(path))
         reason = next(iter(FAULT.findall(done.stdout)), done.stdout.strip().rpartition("\n")[2]) or "no reason given"
         if "moov atom not found" in reason:
             reason += " (the end of the file is missing, and with it the table of its sound)"
-        raise AudioError(f"Cannot replay {path}: ffmpeg could not read it: {reason}")
+        raise AudioError(f"Cannot read {path}: ffmpeg could not read it: {reason}")
     found = TRACK.findall(_of_input(done.stdout))[:MOST_TRACKS]
     chosen, notices = 0, []
     if len(found) > 1:

@@ -1,5 +1,6 @@
 """The formats of sound by their first bytes, whatever a file is called."""
 
+import codecs
 import re
 
 GUIDS = b"\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -57,6 +58,10 @@ _MPEG_KBPS = {  # by (MPEG-1?, layer)
 }
 
 
+AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+"""Bit rates of AC-3 in kbit/s, by code."""
+
+
 def format_of(head: bytes, at_end: bool = True) -> str | None:
     """The name of the format, "" where the bytes fit none, and None where more bytes have to be seen.
 
@@ -112,9 +117,23 @@ def _possible_frames(head: bytes) -> list[tuple[str, int]]:
         found.append(("MPEG-TS", 188))
     if head[4:5] == b"\x47":
         found.append(("MPEG-TS", 192))
-    if head[:2] == b"\x0b\x77":
-        found.append(("AC-3", (again if (again := head.find(b"\x0b\x77", 64)) > 0 else LOOK_BYTES)))
+    if head[:2] == b"\x0b\x77" and (next_frame := _ac3_length(head)):
+        found.append(("AC-3", next_frame))
     return found
+
+
+def _ac3_length(head: bytes) -> int | None:
+    """Bytes of an AC-3 or E-AC-3 frame by its first six bytes; None where they are not one. Source: ETSI TS 102 366."""
+    if len(head) < 6:
+        return LOOK_BYTES
+    version = head[5] >> 3
+    if 10 < version <= 16:
+        return 2 * ((head[2] & 7) << 8 | head[3]) + 2
+    rate_code, size_code = head[4] >> 6, head[4] & 0x3F
+    if version > 16 or rate_code == 3 or size_code >= 2 * len(AC3_KBITS):
+        return None
+    kbits = AC3_KBITS[size_code >> 1]
+    return 2 * (2 * kbits, 320 * kbits // 147 + (size_code & 1), 3 * kbits)[rate_code]
 
 
 def _same_stream(name: str, first: bytes, second: bytes) -> bool:
@@ -131,7 +150,7 @@ def _same_stream(name: str, first: bytes, second: bytes) -> bool:
 
 def _is_text(data: bytes) -> bool:
     try:
-        data[: len(data) - 4].decode("utf-8")
+        codecs.getincrementaldecoder("utf-8")().decode(data)  # the last character may be incomplete
     except UnicodeDecodeError:
         return False
     return True

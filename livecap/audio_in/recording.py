@@ -3,6 +3,7 @@
 A file may hold several sounds, one after another; they are heard as one.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,21 @@ class Recording:
             self.read_samples += len(piece)
         if len(pieces) > 1:
             self._sound = np.concatenate(pieces)
+
+    def blocks(self, n_samples: int) -> Iterator[NDArray[np.float32]]:
+        """The rest of the sound in blocks of at least `n_samples`, of which the last is shorter; each is forgotten once
+        it is read.
+
+        Raises:
+            AudioError: the recording is damaged so that what was heard cannot be used.
+        """
+        while not self.at_end:
+            start = self.read_samples
+            self.read_to(start + n_samples)
+            yield self.sound(start, self.read_samples)
+            self.forget(self.read_samples)
+        if self.failure is not None:
+            raise self.failure
 
     def skip_to(self, sample: int) -> None:
         """Read up to `sample` and forget what is before it. The resampler hears it, so that what follows is exact."""
@@ -159,7 +175,7 @@ class Recording:
         if len(bad):
             self._broken = True
             self.failure = AudioError(
-                f"Cannot replay {self._path}: its sample at {self._position(int(bad[0]))} is not a number "
+                f"Cannot read {self._path}: its sample at {self._position(int(bad[0]))} is not a number "
                 "(NaN or infinite). The program that wrote the file failed there."
             )
             sound = sound[: bad[0]]

@@ -135,7 +135,7 @@ class Replay(AudioSource):
             if self._recording.failure is not None:
                 raise self._recording.failure
             if self._recording.read_samples == 0:
-                raise AudioError(f"Cannot replay {path}: there is not a single sample in it.")
+                raise AudioError(f"Cannot read {path}: there is not a single sample in it.")
         except BaseException:
             self._recording.close()
             raise
@@ -159,6 +159,8 @@ class Replay(AudioSource):
             due = self._read_due()
             if self._recording.at_end:
                 due = min(due, self._recording.read_samples)
+            elif (end := self.end_sample) is not None:  # the clock may be far ahead of a reader that is late
+                due = min(due, end)
             self._arrived = max(self._arrived, due)
             return self._arrived
 

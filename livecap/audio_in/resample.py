@@ -21,8 +21,7 @@ class Resampler:
         self.n_channels = n_channels
         self._flushed = False
         self._downmix = Downmix(rate_in, n_channels)
-        # Equal rates pass through untouched, bit for bit.
-        self._stream = None if rate_in == SAMPLE_RATE else soxr.ResampleStream(rate_in, SAMPLE_RATE, 1, dtype="float32")
+        self._stream: soxr.ResampleStream | None = None  # made for the first sound
 
     def renewed(self) -> "Resampler":
         """A new one for another part of the same sound, which knows which channels have a voice."""
@@ -50,12 +49,14 @@ class Resampler:
         """The end of the stream, which was held back: [n] float32."""
         assert not self._flushed, "flush twice"
         rest = self._resample(np.zeros(0, np.float32), last=True)
-        self._flushed, self._stream = True, None  # soxr warns about streams that live until exit
+        self._flushed, self._stream = True, None  # soxr prints a warning about streams that live until exit
         return rest
 
     def _resample(self, mono: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
+        if self.rate_in == SAMPLE_RATE:
+            return mono  # untouched, bit for bit
         if self._stream is None:
-            return mono
+            self._stream = soxr.ResampleStream(self.rate_in, SAMPLE_RATE, 1, dtype="float32")
         # The filter overshoots a little at edges; a sample stays within -1..1.
         resampled: NDArray[np.float32] = np.clip(self._stream.resample_chunk(mono, last=last), -1.0, 1.0)
         return resampled

@@ -1,6 +1,7 @@
 """The sounds of a recording, opened: by libsndfile where it can, else through a converter, whatever the file's name."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
     try:
         head = os.pread(descriptor, LOOK_BYTES, 0)
         if not head:
-            raise AudioError(f"Cannot replay {path}: the file is empty (0 bytes).")
+            raise AudioError(f"Cannot read {path}: the file is empty (0 bytes).")
         parts = find_parts(descriptor, os.fstat(descriptor).st_size)
         sounds, notices = [], []
         for part in parts:
@@ -102,24 +103,29 @@ def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
 def _open(path: Path) -> int:
     """A descriptor of a regular file."""
     if path.is_dir():
-        raise AudioError(f"Cannot replay {path}: it is a folder. Give a recording in it.")
+        raise AudioError(f"Cannot read {path}: it is a folder. Give a recording in it.")
     try:
         # Not blocking: a pipe that nobody writes to would never open.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if str(path) == "-":
-            raise AudioError("Cannot replay -: sound from standard input is heard with --stdin.") from None
-        raise AudioError(f"Cannot replay {path}: no such file.") from None
+            raise AudioError("Cannot read -: sound from standard input is heard with --stdin.") from None
+        if address := re.match(r"([a-z]+):/+(.*)", str(path)):  # a Path keeps one slash
+            raise AudioError(
+                f"Cannot read {address[1]}://{address[2]}: livecap opens no addresses. Download it first, "
+                "for example with yt-dlp -x or curl -LO, and give the file."
+            ) from None
+        raise AudioError(f"Cannot read {path}: no such file.") from None
     except (OSError, ValueError) as error:
-        raise AudioError(f"Cannot replay {path}: {getattr(error, 'strerror', None) or error}.") from None
+        raise AudioError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from None
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     os.close(descriptor)
     if is_pipe:
-        raise AudioError(f"Cannot replay {path}: it is a pipe. Sound from a pipe is heard with --stdin < {path}")
+        raise AudioError(f"Cannot read {path}: it is a pipe. Sound from a pipe is heard with --stdin < {path}")
     raise AudioError(
-        f"Cannot replay {path}: it is not a regular file. Sound from another program is heard with | livecap --stdin"
+        f"Cannot read {path}: it is not a regular file. Sound from another program is heard with | livecap --stdin"
     )
 
 
@@ -137,7 +143,7 @@ def _sound(path: Path, part: Part, descriptor: int, kept: _Kept | None = None) -
         rate, n_channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
     if rate not in RATES or n_channels > MOST_CHANNELS:
         raise AudioError(
-            f"Cannot replay {path}: its header says {n_channels} channels at {rate} Hz. "
+            f"Cannot read {path}: its header says {n_channels} channels at {rate} Hz. "
             f"livecap reads rates from {RATES.start} to {RATES.stop - 1} Hz; the file is damaged."
         )
     n_frames = frames if 0 <= frames < 2**62 else None

@@ -48,6 +48,8 @@ class AudioSource(Protocol):
 
     name: str
     """The device's or the file's name, for the user."""
+    about: str = ""
+    """What a name such as `default` stands for now; "" if the name says it."""
     live: bool = False
     """True for a device: its times are times of day."""
     first_sample: int

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from livecap.errors import brief
 from livecap.settings.fields import SETTINGS, Setting, Settings
 from livecap.settings.sources import Effective, load_settings, user_folder
-from livecap.settings.values import SWITCH, Kind, brief
+from livecap.settings.values import SWITCH, Kind
 from livecap.text.printing import draws, say
 
 SESSION = "name, part of the title, path, or last"

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -23,6 +24,8 @@ def kept_awake() -> Iterator[None]:
                 command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True,  # so that Ctrl-C does not end it
             )  # fmt: skip
+    if process is not None:  # where no systemd runs it ends at once, and must not stay a zombie
+        threading.Thread(target=process.wait, name="awake", daemon=True).start()
     try:
         yield
     finally:

@@ -80,16 +80,16 @@ def _set(options: argparse.Namespace) -> None:
     if name.startswith("keys."):
         from livecap.tui.keys import checked_keymap  # loads Textual, which the other actions do not need
 
-        checked_keymap({name.removeprefix("keys."): options.value}, "livecap config set")
+        checked_keymap({name.removeprefix("keys."): options.value}, "config set")
         store(settings_path(), {name: options.value})
     else:
-        store(settings_path(), {name: parse_value(name, options.value, "livecap config set")})
+        store(settings_path(), {name: parse_value(name, options.value, "config set")})
 
 
 def _unset(options: argparse.Namespace) -> None:
     name: str = options.name
     if not name.startswith("keys."):
-        require_known(name, "livecap config unset")
+        require_known(name, "config unset")
     store(settings_path(), {name: None})
 
 
@@ -117,5 +117,18 @@ def template() -> str:
 
 
 def _example(setting: Setting) -> str:
-    examples = {"device": "BlackHole 2ch", "language": "English", "chunk_seconds": 2.0, "log_dir": "~/livecap"}
+    examples = {
+        "device": "BlackHole 2ch",
+        "language": "English",
+        "chunk_seconds": 2.0,
+        "context_file": "~/names.txt",
+        "log_dir": "~/livecap",
+        "stop_after_silence": "15m",
+        "caption_file": "~/captions.txt",
+        "notes_dir": "~/Notes",
+        "serve": "8765",
+        "on_line": "say-it --quietly",
+        "on_mark": "add-to-do",
+        "on_end": "summarise --short",
+    }
     return toml_value(examples.get(setting.name, "") if setting.default is None else setting.default)

@@ -1,14 +1,11 @@
 """`livecap doctor`: what this computer has, how well it captures sound, and how well and fast a model runs on it."""
 
 import argparse
-import importlib.util
 import math
 import os
 import platform
-import tempfile
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from livecap.archive.archive import Archive
@@ -16,16 +13,16 @@ from livecap.archive.folder import EVENTS
 from livecap.archive.reader import LogReader
 from livecap.audio_in.device.devices import list_inputs
 from livecap.cli.arguments import add_json, add_setting, sessions_folder, value_of
-from livecap.cli.run import make_session
 from livecap.cli.terminal import silence_model_log
 from livecap.errors import LivecapError
-from livecap.model.checkpoint.catalogue import TINY, cached_models, hub_cache
+from livecap.model.checkpoint.cached import cached_models, hub_cache
+from livecap.model.checkpoint.catalogue import TINY
+from livecap.model.without_mlx import missing_mlx
 from livecap.settings.fields import Settings
 from livecap.settings.values import Number
-from livecap.shipped import demo_recording, reference_text
 from livecap.text.printing import say, say_json
-from livecap.this_machine import memory_bytes, peak_resident_bytes, processor
-from livecap.transcript import SAMPLE_RATE, CaptureReport, SessionEvent, TranscriptUpdate, UtteranceEnded
+from livecap.this_machine import memory_bytes, processor
+from livecap.transcript import SAMPLE_RATE, CaptureReport
 from livecap.version import VERSION
 
 
@@ -40,6 +37,7 @@ def add_arguments(doctor: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_setting(doctor, "device", dest="listen_device", help="the input for --listen: index, name or part of the name")
     add_setting(doctor, "model", help="the model for --selftest")
+    add_setting(doctor, "dtype")
     add_json(doctor)
 
 
@@ -56,14 +54,18 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         },
         "mlx": _mlx(),
         "capture": _capture(),
-        "models": {"folder": str(hub_cache()), "downloaded": cached_models(), "embedded": TINY},
+        "models": {
+            "folder": str(hub_cache() or "none: no home folder"),
+            "downloaded": cached_models(),
+            "embedded": TINY,
+        },
     }
     if last := _last_session(settings):
         report["last session"] = last
     if options.listen is not None:
         report["listened"] = _listen(getattr(options, "listen_device", settings.device), options.listen)
     if options.selftest:
-        report["selftest"] = _selftest(settings.model)
+        report["selftest"] = _selftest(settings)
     if settings.output == "json":
         say_json(report, indent=2)
     else:
@@ -73,11 +75,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _mlx() -> dict[str, Any]:
-    if importlib.util.find_spec("mlx") is None:
-        return {"problem": "MLX is not installed. It needs an Apple-silicon Mac with macOS 14 or newer, or Linux."}
+    if problem := missing_mlx():
+        return {"problem": problem}
     silence_model_log()  # the report has its warnings
-    from livecap.model.backend import backend_report  # loads MLX
-
+    try:
+        from livecap.model.backend import backend_report  # loads MLX
+    except LivecapError as error:
+        return {"problem": str(error)}
     report = asdict(backend_report())
     if report.get("notice") is None:
         report.pop("notice", None)
@@ -172,37 +176,12 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1e3, 3)
 
 
-def _selftest(model: str) -> dict[str, Any]:
-    """Play a shipped recording through the model as fast as it goes, by the same path as a session."""
-    from livecap.eval.wer import word_error_rate  # loads NumPy
-
-    recording = demo_recording()
-    utterances: list[str] = []
-
-    def collect(item: SessionEvent | TranscriptUpdate) -> None:
-        if isinstance(item, UtteranceEnded):
-            utterances.append(item.text)
-
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            session = make_session(Settings(replay=recording, pace=None, model=model, log_dir=Path(folder)))
-        except LivecapError as error:
-            return {"model": model, "problem": str(error)}
-        session.start(collect)
-        session.wait()
-        status = session.status
-    if status.error is not None:
-        return {"model": model, "problem": status.error}
-    sound_seconds = status.arrived_samples / SAMPLE_RATE
-    return {
-        "model": model,
-        "recording": recording.name,
-        "sound_seconds": round(sound_seconds, 1),
-        "wer": round(word_error_rate(reference_text(recording), " ".join(utterances)), 4),
-        "rtf": round(session.costs.compute_seconds / sound_seconds, 4),
-        "load_seconds": round(session.load_seconds, 2),
-        "peak_memory_mb": round(peak_resident_bytes() / 1e6),
-    }
+def _selftest(settings: Settings) -> dict[str, Any]:
+    try:
+        from livecap.cli.selftest import selftest  # loads MLX
+    except LivecapError as error:
+        return {"model": settings.model, "problem": str(error)}
+    return selftest(settings)
 
 
 def _print(report: dict[str, Any]) -> None:

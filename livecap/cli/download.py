@@ -4,26 +4,42 @@ import sys
 import time
 from pathlib import Path
 
-from livecap.model.checkpoint.load import read_config, resolve
+from livecap.cli.terminal import warn
+from livecap.model.checkpoint.find import read_config, resolve
 from livecap.text.printing import Style, draws, say
 
 SECONDS_BETWEEN_LINES = 5.0
 """Time between lines of progress when standard error is not a terminal."""
 
 
-def find_model(name: str) -> Path:
+def find_model(name: str, aligner: bool = False) -> Path:
     """The folder of a model with a valid configuration, downloaded if needed; progress goes to standard error.
+
+    Args:
+        aligner: a forced aligner is wanted; otherwise a recogniser.
 
     Raises:
         ModelError: no such model, no valid configuration, or neither network nor a copy in the cache.
     """
+    folder = download(name, aligner)
+    read_config(folder, aligner)
+    return folder
+
+
+def download(name: str, aligner: bool = False) -> Path:
+    """The folder of a model, downloaded if needed; progress, and a licence that is not free, go to standard error.
+
+    Args:
+        aligner: a forced aligner is wanted; otherwise a recogniser.
+
+    Raises:
+        ModelError: as `find_model`, but its configuration was not read.
+    """
     progress = _Progress(name)
     try:
-        folder = resolve(name, progress=progress)
+        return resolve(name, progress=progress, tell=warn, aligner=aligner)
     finally:
         progress.end()
-    read_config(folder)
-    return folder
 
 
 class _Progress:

@@ -1,6 +1,7 @@
 """The command line: a table of commands. The module of a command is imported when the command is chosen."""
 
 import argparse
+import difflib
 import importlib
 import os
 import sys
@@ -15,14 +16,25 @@ from livecap.text.printing import draws, open_standard_streams
 from livecap.version import VERSION
 
 COMMANDS = {
+    "transcribe": ("livecap.cli.transcribe", "write recordings as txt, md, srt, vtt, tsv, json or html"),
+    "align": ("livecap.cli.align", "find when each word of a known text was said in a recording"),
+    "languages": ("livecap.cli.languages", "list the languages, their codes and other names"),
     "demo": ("livecap.cli.demo", "replay a shipped recording through the embedded demo model"),
     "devices": ("livecap.cli.devices", "list the input devices"),
     "doctor": ("livecap.cli.doctor", "report what this computer has, and test it"),
+    "models": ("livecap.cli.models", "list, download, check or remove models"),
+    "quantize": ("livecap.cli.quantize", "write a packed copy of a model, and measure what it costs"),
     "config": ("livecap.cli.config", "print or change settings"),
     "sessions": ("livecap.cli.sessions", "browse, list, rename or delete past sessions"),
+    "speakers": ("livecap.cli.speakers", "label, name, merge or split the speakers of a past session"),
+    "voices": ("livecap.cli.voices", "remember voices, so that their speakers have names; list or forget them"),
     "search": ("livecap.cli.search", "find what was said in past sessions"),
     "reindex": ("livecap.cli.reindex", "rebuild the search index from the logs"),
     "export": ("livecap.cli.export", "write a past session as txt, md, srt, vtt, tsv, json or html"),
+    "bridge": ("livecap.cli.bridge", "transcribe for a program, over JSON on standard input and output"),
+    "serve": ("livecap.cli.serve", "transcribe for other programs, over HTTP and WebSockets"),
+    "ctl": ("livecap.cli.ctl", "steer the running session: pause, mark, mute, title, stop, copy"),
+    "mcp": ("livecap.cli.mcp", "let an assistant read sessions, over the Model Context Protocol"),
     "recover": ("livecap.cli.recover", "finish sessions that a crash cut off"),
     "compare": ("livecap.cli.compare", "show where two sessions of the same sound differ"),
     "eval": ("livecap.cli.eval", "measure errors and latencies on recordings with a reference"),
@@ -33,7 +45,12 @@ RENAMED = {"replay": ("compare", "livecap replay A --against B is now livecap co
 MOVED = {"bench": "livecap bench is now `python -m benchmarks`; run it in a checkout of the project."}
 """Old names of commands that say where to look."""
 
-GROUPS = {"sound": "default: the input used last, or the default microphone", "text": None, "output": None}
+GROUPS = {
+    "sound": "default: the input used last, or the default microphone",
+    "text": None,
+    "output": None,
+    "programs": "see docs/integrations.md",
+}
 EXAMPLES = """\
 examples:
   livecap --mic                        transcribe the default microphone
@@ -89,7 +106,9 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Run | None]:
         warn(notice)
         options.command = name
     if name not in COMMANDS:
-        parser.error(f"there is no command {name!r}; to transcribe a recording, use --replay FILE")
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f". Did you mean {near[0]!r}?" if near else "; to transcribe a recording, use --replay FILE"
+        parser.error(f"there is no command {name!r}{hint}")
     module, about = COMMANDS[name]
     command = importlib.import_module(module)
     deeper = Parser(prog=f"livecap {name}", description=f"{about[0].upper()}{about[1:]}.")

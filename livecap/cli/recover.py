@@ -9,6 +9,7 @@ from types import ModuleType
 
 from livecap.archive.archive import Archive
 from livecap.archive.recorded import RecordedSession
+from livecap.archive.rescued import rescued
 from livecap.cli.arguments import add_log_dir, add_setting, sessions_folder
 from livecap.cli.sessions import length
 from livecap.cli.terminal import ask, warn
@@ -30,7 +31,9 @@ FOR_ALL = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `livecap recover`."""
-    parser.add_argument("session", nargs="*", help="sessions to end (default: all that were cut off)")
+    parser.add_argument(
+        "session", nargs="*", metavar="SESSION", help="sessions to end (default: all that were cut off)"
+    )
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--keep", action="store_true", help="keep the text that they have; decode nothing")
     way.add_argument("--delete", action="store_true", help="delete them with everything that belongs to them")
@@ -51,6 +54,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         try:
             if options.list:
                 say(about(folder))
+            elif not options.delete and _took_back(folder):
+                continue
             elif options.delete:
                 say(f"Deleted {name}.{archive.delete(name).stays}")
             elif options.keep:
@@ -72,7 +77,7 @@ def offer(settings: Settings, n_newest: int) -> None:
         n_newest: how many of the newest sessions are looked at.
     """
     archive = Archive(sessions_folder(settings))
-    names = [name for name in archive.cut_off(n_newest) if not _recovery().delete_if_empty(archive.parent / name)]
+    names = [name for name in archive.cut_off(n_newest) if not _needs_no_answer(archive.parent / name)]
     answer = ""
     while names:
         name = names.pop(0)
@@ -90,6 +95,24 @@ def offer(settings: Settings, n_newest: int) -> None:
                 return
         except LivecapError as error:
             warn(str(error))
+
+
+def _needs_no_answer(folder: Path) -> bool:
+    """True if nothing is left to ask about a session: it was brought back, or deleted since nothing was heard in it."""
+    try:
+        return _took_back(folder) or bool(_recovery().delete_if_empty(folder))
+    except LivecapError as error:
+        warn(str(error))
+        return True
+
+
+def _took_back(folder: Path) -> bool:
+    """Bring back a session whose disk failed; True if it is whole now."""
+    source = _recovery().take_back(folder)
+    if source is None:
+        return False
+    say(f"The disk of the session {folder.name} failed while it ran. Its text was brought back from {source}.")
+    return RecordedSession(folder).ended is not None
 
 
 def _answer(sentence: str, n_others: int) -> str:
@@ -111,6 +134,8 @@ def _recovery() -> ModuleType:
 def about(folder: Path) -> str:
     """A session that was cut off, described in one line."""
     session = RecordedSession(folder)
+    if (source := rescued(folder)) is not None:
+        return f"The disk of the session {folder.name} failed while it ran. Its text is in {source}"
     waiting = _recovery().seconds_to_decode(session)
     sound = f", {length(waiting)} of sound not transcribed" if waiting >= 1 else ""
     said = f": “{shorten(session.first_words, 60, placeholder=' …')}”" if session.first_words else ""

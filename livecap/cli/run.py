@@ -14,15 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livecap.archive.folder import all_have_ends
+from livecap.archive.folder import all_have_ends, check_parent
 from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
+from livecap.cli.context_file import followed
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
-from livecap.model.checkpoint.catalogue import is_here
+from livecap.errors import ModelError
+from livecap.model.checkpoint.cached import is_here
+from livecap.model.without_mlx import missing_mlx
+from livecap.session.last_abort import NATIVE_LOG, metal_abort
 from livecap.session.notices import Notices
 from livecap.settings.fields import Settings
+from livecap.settings.sources import known_voices_path
 from livecap.text.languages import parse_language
 from livecap.text.printing import say
 
@@ -40,8 +45,17 @@ def run_session(settings: Settings) -> int:
     offer_recovery(settings)
     session = make_session(settings)
     silence_model_log()  # the session has its messages as notices
-    with signals_stop(session.stop, partial(_leave, session)), kept_awake() if is_live(settings) else nullcontext():
-        return _run(session, settings)
+    from livecap.integrations.attach import attached  # not before the device is open
+
+    awake = kept_awake() if is_live(settings) else nullcontext()
+    with signals_stop(session.stop, partial(_leave, session), lambda: session.is_over), awake:
+        with attached(session, settings, warn), followed(settings, partial(_expect, session)):
+            return _run(session, settings)
+
+
+def _expect(session: "LiveSession", context: str) -> None:
+    """The names and terms to expect have changed."""
+    session.requests.change_recognition({"context": context})
 
 
 def offer_recovery(settings: Settings) -> None:
@@ -53,9 +67,11 @@ def offer_recovery(settings: Settings) -> None:
 
 
 def _leave(session: "LiveSession") -> None:
-    """The user does not want to wait for the end of the session."""
+    """The user does not want to wait for the end of the session, or for other programs after it."""
     status = session.status  # text may still come once the model is loaded
-    if not (status.state.value == "loading" and _deleted_if_empty(session)):
+    if session.is_over:
+        warn("Left at once. The session has ended; its note or a command may be unfinished.")
+    elif not (status.state.value == "loading" and _deleted_if_empty(session)):
         warn("Left at once. The end of the session is missing; livecap offers to recover it at the next start.")
 
 
@@ -81,10 +97,11 @@ def open_sound_first(settings: Settings, notices: Notices) -> "list[TrackSource]
     Raises:
         LivecapError: no such file, device, language or model, or a log folder that cannot be written.
     """
+    if problem := missing_mlx():
+        raise ModelError(problem)
     check_sound(settings)
     recorded = open_sound(settings, notices) if settings.replay is not None else []
     if not is_here(settings.model):
-        from livecap.archive.log import check_parent
         from livecap.cli.download import find_model
 
         with closed_on_failure(recorded):
@@ -109,11 +126,13 @@ def make_session(settings: Settings) -> "LiveSession":
     settings, sentence = recall_device(settings)
     if sentence:
         notices(sentence, "info")
+    if abort := metal_abort(sessions_folder(settings)):
+        notices(abort)
     tracks = open_sound_first(settings, notices)
     stopped = threading.Event()
     kept_signals = signals_stop(stopped.set) if is_live(settings) else nullcontext()  # from here on there is sound
     with closed_on_failure(tracks), kept_signals:
-        from livecap.archive.log import SessionLog, check_parent
+        from livecap.archive.log import SessionLog
 
         remember_device(settings)
         parent = sessions_folder(settings)
@@ -141,6 +160,9 @@ def make_session(settings: Settings) -> "LiveSession":
             notices=notices,
             wall=WallClock(began),
             sound_folder=sound_folder,
+            removes_echo=settings.echo == "auto",
+            labels_speakers=settings.speakers,
+            voices_file=known_voices_path(),
         )
     if stopped.is_set():
         session.stop()
@@ -149,9 +171,9 @@ def make_session(settings: Settings) -> "LiveSession":
 
 def as_logged(settings: Settings) -> dict[str, object]:
     """The settings that decide what is recognised, for the header of a log."""
-    names = ("model", "language", "context", "chunk_seconds", "replay", "pace", "device")
+    names = ("model", "language", "context", "echo", "speakers", "chunk_seconds", "replay", "pace", "device")
     values = {name: getattr(settings, name) for name in names}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in values.items()}
 
 
 def change_session(session: "LiveSession", changes: Mapping[str, Any], track: str = "") -> None:
@@ -174,7 +196,7 @@ def change_session(session: "LiveSession", changes: Mapping[str, Any], track: st
 
 
 def _run(session: "LiveSession", settings: Settings) -> int:
-    native_log = session.log_folder / "native.log"
+    native_log = session.log_folder / NATIVE_LOG
     if settings.output in ("screen", "inline"):
         return _on_screen(session, settings, native_log)
     own_streams = sys.stdout is sys.__stdout__  # not those of a program that calls `run`
@@ -194,7 +216,7 @@ def _print_lines(session: "LiveSession", settings: Settings) -> int:
     if settings.output == "json":
         session.start(JsonOutput(sys.stdout, lambda: session.wall_seconds, on_closed))
     else:
-        session.start(PlainOutput(sys.stdout, sys.stderr, on_closed))
+        session.start(PlainOutput(sys.stdout, sys.stderr, on_closed, settings.speakers))
     while not session.wait(0.2):
         pass
     for trouble in troubles:
@@ -204,20 +226,19 @@ def _print_lines(session: "LiveSession", settings: Settings) -> int:
 
 def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> int:
     from livecap.cli.this_computer import ThisComputer
-    from livecap.settings.file import store
-    from livecap.settings.sources import settings_path
     from livecap.tui.terminal import run_app
 
     if session.requests.is_stopping:  # by Ctrl-C, while the screen was being loaded
         session.start()
         session.wait()
     else:
+        machine = ThisComputer()
         result = run_app(
             session,
             native_log,
             settings,
-            remember=lambda name, value: store(settings_path(), {name: value}),
-            machine=ThisComputer(),
+            remember=machine.remember,
+            machine=machine,
             change=partial(change_session, session),
             inline=settings.output == "inline",
         )

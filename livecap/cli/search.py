@@ -22,10 +22,11 @@ _DAYS = {"min": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
 
 def add_arguments(search: argparse.ArgumentParser) -> None:
     """The options of `livecap search`."""
-    search.add_argument("query", nargs="+", help='words to find; "quoted words" must be adjacent')
+    search.add_argument("query", nargs="+", metavar="WORD", help='words to find; "quoted words" must be adjacent')
     search.add_argument("--since", metavar="WHEN", help="a date such as 2026-03-01, or an age such as 3d, 2w or 6m")
     search.add_argument("--until", metavar="WHEN", help="only what was said before this date or age")
     search.add_argument("--label", metavar="NAME", help="only on this track, such as them")
+    search.add_argument("--speaker", metavar="NAME", help="only what this speaker said, such as Priya or B")
     search.add_argument("--language", dest="spoken", metavar="NAME", help="only in this language, such as English")
     search.add_argument("--session", metavar="SESSION", help=f"only in this session ({SESSION})")
     limit = value_of(Number(1, 100_000, whole=True))
@@ -45,6 +46,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         since=moment(options.since, now),
         until=moment(options.until, now),
         label=options.label,
+        speaker=options.speaker,
         language=parse_language(options.spoken)
         if options.spoken
         else None,  # not the language of the settings, which is for new sessions
@@ -80,7 +82,7 @@ def _print_hits(hits: Sequence[Hit]) -> None:
         if hit.session != session:
             session = hit.session
             say(Style.BOLD, session, Style.PLAIN, f"  {hit.title}" if hit.title else "")
-        label = f"{hit.track}: " if hit.track else ""
+        label = f"{hit.speaker}: " if hit.speaker else ""
         text = [
             part for piece, found in hit.snippet for part in ((Style.BOLD, piece, Style.PLAIN) if found else (piece,))
         ]

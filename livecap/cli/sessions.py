@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,8 +10,6 @@ from livecap.cli.arguments import SESSION, add_json, add_log_dir, sessions_folde
 from livecap.cli.terminal import ask, warn
 from livecap.errors import LogError, SettingsError
 from livecap.settings.fields import Settings
-from livecap.settings.file import store
-from livecap.settings.sources import settings_path
 from livecap.text.printing import say, say_json
 from livecap.text.safety import printable
 
@@ -24,11 +21,11 @@ def add_arguments(sessions: argparse.ArgumentParser) -> None:
         add_json(parser)
         add_log_dir(parser)
     rename = actions.add_parser("rename", help="give a session a title")
-    rename.add_argument("session", help=SESSION)
-    rename.add_argument("title", help='the title; "" removes it')
+    rename.add_argument("session", metavar="SESSION", help=SESSION)
+    rename.add_argument("title", metavar="TITLE", help='the title; "" removes it')
     add_log_dir(rename)
     delete = actions.add_parser("delete", help="delete sessions and everything livecap keeps of them")
-    delete.add_argument("session", nargs="+", help=SESSION)
+    delete.add_argument("session", nargs="+", metavar="SESSION", help=SESSION)
     delete.add_argument("--yes", action="store_true", help="do not ask")
     add_log_dir(delete)
 
@@ -42,19 +39,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.action == "delete":
         return _delete(archive, options.session, options.yes)
     if options.action is None and settings.output == "screen" and sys.stdin.isatty():
-        return _browse(settings)
+        from livecap.cli.browse import browse  # loads Textual
+
+        return browse(settings)
     return _list(archive, settings.output == "json")
-
-
-def _browse(settings: Settings) -> int:
-    """Show past sessions on the screen until the user leaves; returns the exit status."""
-    from livecap.cli.this_computer import ThisComputer
-    from livecap.tui.screens.sessions_screen import SessionsScreen
-    from livecap.tui.terminal import run_screen
-
-    screen = SessionsScreen(sessions_folder(settings), time.monotonic, ThisComputer())
-    left = run_screen(screen, settings, lambda name, value: store(settings_path(), {name: value}))
-    return 0 if left == "finished" else 1
 
 
 def _list(archive: Archive, as_json: bool) -> int:

@@ -20,7 +20,7 @@ from livecap.settings.fields import Settings
 from livecap.settings.sources import user_folder
 
 if TYPE_CHECKING:
-    from livecap.audio_in.source import OnNotice
+    from livecap.audio_in.source import AudioSource, OnNotice
     from livecap.session.tracks import TrackSource
 
 LABELS = ("me", "them")
@@ -93,11 +93,10 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> "list[TrackSource]"
     if settings.stdin:
         from livecap.audio_in.pcm import PcmFormat
         from livecap.audio_in.pipe import Pipe
-        from livecap.session.tracks import TrackSource
 
         [label] = labels_of(settings, 1)
         raw = PcmFormat(settings.rate, settings.channels)
-        return [TrackSource(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
+        return [_track(label, Pipe(_take_standard_input(), raw, on_notice=on_notice))]
     queries = _queries(settings)
     labels = labels_of(settings, len(queries))
     early = [EarlyCapture(query) for query in queries]
@@ -106,13 +105,18 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> "list[TrackSource]"
 
     # Loading NumPy takes longer than opening a device.
     from livecap.audio_in.device.microphone import Microphone
-    from livecap.session.tracks import TrackSource
 
     tracks: list[TrackSource] = []
     with closed_on_failure(tracks):
         for label, query, opened in zip(labels, queries, early, strict=True):
-            tracks.append(TrackSource(label, Microphone(query, on_notice=on_notice, early=opened)))
+            tracks.append(_track(label, Microphone(query, on_notice=on_notice, early=opened)))
     return tracks
+
+
+def _track(label: str, source: "AudioSource") -> "TrackSource":
+    from livecap.session.tracks import TrackSource  # not before a device is open
+
+    return TrackSource(label, source)
 
 
 def remember_device(settings: Settings) -> None:
@@ -167,19 +171,20 @@ def _queries(settings: Settings) -> list[str | None]:
 
 
 def asks_for_steps(settings: Settings) -> bool:
-    """True if the user chose how long steps are, so that a replay at full speed takes the steps of a live session."""
-    return settings.chunk_seconds is not None or settings.step_cost_seconds is not None
+    """True if the user chose how long steps are, `auto` included: a replay at full speed then takes those of a live
+    session."""
+    fixed = settings.chunk_seconds is not None or settings.step_cost_seconds is not None
+    return fixed or "chunk_seconds" in settings.given
 
 
 def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> "list[TrackSource]":
     from livecap.audio_in.replay import LIVE_BLOCK_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
-    from livecap.session.tracks import TrackSource
 
     if path.is_dir():
         from livecap.session.recorded_source import open_session
 
         part = settings.start_seconds, settings.end_seconds
-        tracks = open_session(path, settings.pace, *part, on_notice, same_steps=settings.chunk_seconds is None)
+        tracks = open_session(path, settings.pace, *part, on_notice, same_steps=not asks_for_steps(settings))
         if settings.labels:
             with closed_on_failure(tracks):
                 labels = labels_of(settings, len(tracks))
@@ -194,7 +199,7 @@ def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> "l
         on_notice=on_notice,
         unpaced_block_samples=LIVE_BLOCK_SAMPLES if asks_for_steps(settings) else UNPACED_BLOCK_SAMPLES,
     )
-    return [TrackSource(label, replay)]
+    return [_track(label, replay)]
 
 
 def _take_standard_input() -> int:

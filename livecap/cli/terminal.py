@@ -36,21 +36,24 @@ def silence_model_log() -> None:
 
 
 @contextmanager
-def signals_stop(stop: Callable[[], None], leave: Callable[[], None] = lambda: None) -> Iterator[None]:
+def signals_stop(
+    stop: Callable[[], None], leave: Callable[[], None] = lambda: None, is_over: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
     """Within this block Ctrl-C, SIGTERM and a closed window call `stop`. A second Ctrl-C, at least ONE_STOP_SECONDS
-    later, calls `leave` and exits at once."""
+    later, calls `leave` and exits at once; so does the first one if `is_over` says that nothing is left to stop."""
     asked: float | None = None
 
     def on_signal(number: int, frame: object) -> None:
         nonlocal asked
-        if asked is None:
-            asked = time.monotonic()
-            stop()
-        elif number == signal.SIGINT and time.monotonic() - asked >= ONE_STOP_SECONDS:
+        leaves = is_over() if asked is None else time.monotonic() - asked >= ONE_STOP_SECONDS
+        if number == signal.SIGINT and leaves:
             try:
                 leave()
             finally:
                 os._exit(130)
+        elif asked is None:
+            asked = time.monotonic()
+            stop()
 
     # A signal that is ignored stays ignored: nohup and background jobs of a shell rely on it.
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

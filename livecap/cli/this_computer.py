@@ -1,23 +1,22 @@
 """What the screen lets the user choose on this computer: inputs with their levels, models and languages."""
 
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from livecap.audio_in.device.capture import CaptureConfig, channels_of
 from livecap.audio_in.device.devices import list_inputs
 from livecap.audio_in.device.microphone import Microphone
+from livecap.audio_in.device.monitors import ROUTED, default_source
 from livecap.audio_in.device.notices import LOOPBACKS
 from livecap.audio_out.player import Player
-from livecap.model.checkpoint.catalogue import RELEASES, TINY, TINY_BYTES, is_here
+from livecap.cli.model_table import model_table
+from livecap.model.checkpoint.find import resolve
+from livecap.settings.file import store
+from livecap.settings.sources import settings_path
 from livecap.text.languages import LANGUAGES
 from livecap.this_machine import memory_bytes
 from livecap.tui.choices import InputChoice, ModelChoice
-
-BESIDE_BYTES = 600_000_000
-"""Memory besides the weights: MLX's buffers, the caches of a full prompt, Python. An estimate."""
-SPARE = 0.75
-"""The share of the memory that a model may take; the rest is for other programs."""
 
 
 class ThisComputer:
@@ -25,17 +24,22 @@ class ThisComputer:
 
     def inputs(self) -> Sequence[InputChoice]:
         """The input devices. Raises AudioError if they cannot be listed."""
+        inputs = list_inputs()
+        routed = default_source() if any(device.name in ROUTED for device in inputs) else None
         return [
             InputChoice(
                 device.name,
-                f"{device.default_rate / 1000:g} kHz  {device.n_channels} ch",
-                "default"
+                f"{device.default_rate / 1000:g} kHz  {channels_of(device, CaptureConfig())} ch",
+                f"now {routed}"
+                if routed and device.name in ROUTED
+                else "default"
                 if device.is_default
                 else "what this computer plays"
                 if any(part in device.name.casefold() for part in LOOPBACKS)
                 else "",
+                device.is_default,
             )
-            for device in list_inputs()
+            for device in inputs
         ]
 
     def meter(self, name: str) -> Microphone:
@@ -43,23 +47,12 @@ class ThisComputer:
         return Microphone(name)
 
     def models(self) -> Sequence[ModelChoice]:
-        """The released models, the first that fits in memory marked as recommended, and `tiny`."""
-        choices = []
-        bytes_each = 2 if sys.platform == "darwin" else 4  # the CPU computes in float32
-        for name, release in RELEASES.items():
-            needed = release.n_parameters * bytes_each + BESIDE_BYTES
-            fits = needed <= SPARE * self.memory_bytes
-            choices.append(ModelChoice(name, release.about, release.disk_bytes, needed, is_here(name), fits))
-        best = next((number for number, choice in enumerate(choices) if choice.fits), None)
-        if best is not None:
-            choices[best] = replace(choices[best], recommended=True)
-        return [*choices, ModelChoice(TINY, "a demo: understands synthetic voices only", TINY_BYTES, None, True, True)]
+        """The models of livecap's table, and `tiny`; the one that this machine should take is marked."""
+        return [row.choice for row in model_table(self.memory_bytes)]
 
     def download(self, name: str, progress: Callable[[int, int], None]) -> None:
         """See `Machine`."""
-        from livecap.model.checkpoint.load import resolve  # loads MLX, which the first start does without
-
-        resolve(name, progress=progress)
+        resolve(name, progress=progress, tell=lambda sentence: None)  # the page has shown the licence
 
     def languages(self) -> Sequence[str]:
         """English names of the languages, in alphabetical order."""
@@ -73,3 +66,7 @@ class ThisComputer:
     def memory_bytes(self) -> int:
         """Memory of the whole machine."""
         return memory_bytes()
+
+    def remember(self, name: str, value: Any) -> None:
+        """Store a setting in the user's file."""
+        store(settings_path(), {name: value})

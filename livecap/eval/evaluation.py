@@ -33,6 +33,8 @@ class Plan:
     """Processes; each takes one recording at a time."""
     keep_words: bool = False
     """Keep every word with its times, for a plot."""
+    dtype: str = "auto"
+    """The type of numbers to compute in, as in `EngineSettings`."""
 
 
 def evaluate(
@@ -69,14 +71,14 @@ def _measured(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measu
 
 
 @cache
-def _engine(model: str) -> Engine:
+def engine_of(model: str, dtype: str) -> Engine:
     """The engine of this process, which stays loaded for its next recording."""
-    return Engine.load(EngineSettings(model))
+    return Engine.load(EngineSettings(model, dtype=dtype))
 
 
 def _measure_all_modes(plan: Plan, path: Path) -> list[Measurement]:
-    engine, reference = _engine(plan.model), read_reference(path)
-    engine.change(EngineSettings(plan.model))
+    engine, reference = engine_of(plan.model, plan.dtype), read_reference(path)
+    engine.change(EngineSettings(plan.model, dtype=plan.dtype))
     offline = transcribe(engine, reference.samples) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
     measurements = [measure(engine, reference, mode, offline, plan.step_cost) for mode in modes]
@@ -95,6 +97,7 @@ def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measurement]) -> 
     return {
         "machine": machine(),
         "model": plan.model,
+        "dtype": plan.dtype,
         "step_cost_seconds": plan.step_cost,
         "all": columns,
         "recordings": [figures(part) for part in parts],

@@ -22,6 +22,10 @@ and "aware" (computation-aware: a step takes its time, and the next one begins w
   commit latency     from the spoken end of a word to the moment after which it cannot change; correct words only
   final latency      from the true end of speech before a pause of 1 s or more to the display of the final words
   close latency      from the same point to the end of the utterance
+  first text after speech, final text after speech
+                     from the true end of speech before a pause of 1 s or more to the first text after it, and to the
+                     first text after it that closes an utterance, each with the WER of that text against the words
+                     since the pause before; stretches without such a text before the next speech are "missed" in JSON
   revisions          updates whose stable text does not begin with the previous stable text
   unstable words     (UPWR) words shown and then changed or dropped, over the words of the committed text
   erasure            (NE) words erased to write the next display, over the words of the committed text

@@ -34,6 +34,18 @@ def figures(measurement: Measurement) -> dict[str, Any]:
             }
             for name, latencies in measurement.latencies.items()
         },
+        "after_speech": {
+            name: {
+                "seconds": {
+                    "unaware": percentiles(after.latencies.unaware),
+                    "aware": percentiles(after.latencies.aware),
+                },
+                "wer": round(after.errors.wer, 4) if after.latencies.unaware else None,
+                "n": len(after.latencies.unaware),
+                "missed": after.latencies.missed,
+            }
+            for name, after in measurement.after_speech.items()
+        },
         "seams": _seams(measurement.seams) | {"offline": _seams(measurement.seams_offline)},
         "committed_revisions": stability.n_revisions,
         "unstable_partial_word_ratio": round(stability.unstable_ratio, 4),

@@ -34,6 +34,12 @@ def table(columns: Sequence[Mapping[str, Any]]) -> str:
         for clock in ("unaware", "aware"):
             values = [column["latency_seconds"].get(key, {}).get(clock) for column in columns]
             row(f"{name}, {clock}", [_percentiles(value) for value in values])
+    for key in ("first", "final"):
+        for clock in ("unaware", "aware"):
+            row(
+                f"{key} text after speech, {clock}",
+                [_after(column["after_speech"].get(key), clock) for column in columns],
+            )
     row("revisions", [str(column["committed_revisions"]) for column in columns])
     row("unstable words", [_percent(column["unstable_partial_word_ratio"]) for column in columns])
     row("erasure", [f"{column['normalized_erasure']:.3f}" for column in columns])
@@ -81,6 +87,10 @@ def _seams(value: Mapping[str, Any]) -> str:
     ratios = value["ratio"], value["ratio_within"], value["offline"]["ratio_within"]
     shown = " / ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
     return f"{value['n']}, {value['wer_near']:.2%}, {shown}"
+
+
+def _after(value: Mapping[str, Any] | None, clock: str) -> str:
+    return "-" if value is None else f"{_percentiles(value['seconds'][clock])}, WER {_percent(value['wer'])}"
 
 
 def _percentiles(value: Mapping[str, float] | None) -> str:

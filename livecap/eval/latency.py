@@ -51,7 +51,7 @@ def _first_partial(moments: Sequence[Moment], reference: Reference) -> Latencies
     """From the onset of a stretch of speech to the first text of its utterance."""
     found = []
     for start, end in reference.stretches:
-        texts = (m for m in _begun_in(moments, start, end) if normalise(m.update.text))
+        texts = (m for m in begun_in(moments, start, end) if normalise(m.update.text))
         if (first := next(texts, None)) is not None:
             found.append((start, first))
     return replace(Latencies.between(found), missed=len(reference.stretches) - len(found))
@@ -93,7 +93,7 @@ def _final(moments: Sequence[Moment], reference: Reference, closed: bool) -> Lat
     found = []
     stretches = reference.stretches
     for (start, end), following in zip(stretches, [*stretches[1:], None], strict=True):
-        inside = _begun_in(moments, start, end)
+        inside = begun_in(moments, start, end)
         updates = [m for m in inside if m.update.utterance == inside[-1].update.utterance]
         next_start = following[0] if following else len(reference.samples) + 1
         if not updates or not updates[-1].update.final or updates[-1].heard_seconds * SAMPLE_RATE > next_start:
@@ -108,7 +108,7 @@ def _final(moments: Sequence[Moment], reference: Reference, closed: bool) -> Lat
     return replace(Latencies.between(found), missed=len(stretches) - len(found))
 
 
-def _begun_in(moments: Sequence[Moment], start: int, end: int) -> list[Moment]:
+def begun_in(moments: Sequence[Moment], start: int, end: int) -> list[Moment]:
     """The updates of utterances that began in a stretch of speech."""
     earliest = start - round(PREROLL_SECONDS * SAMPLE_RATE)
     return [m for m in moments if earliest <= m.update.start_sample < end]

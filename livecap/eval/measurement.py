@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from livecap.engine import Engine
+from livecap.eval.after_speech import AfterSpeech, after_speech
 from livecap.eval.emission import Emission, emissions, final_texts
 from livecap.eval.latency import Latencies, latencies
 from livecap.eval.modes import Mode
@@ -36,6 +37,8 @@ class Measurement:
     seams_offline: SeamErrors = field(default_factory=SeamErrors)
     """Errors of the same words in the offline text, which has no seams there: how hard they are anyway."""
     words: list[Emission] = field(default_factory=list)
+    after_speech: dict[str, AfterSpeech] = field(default_factory=dict)
+    """`first` and `final` text after the end of speech; empty without word times."""
 
 
 def measure(
@@ -58,15 +61,19 @@ def measure(
     return measurement
 
 
+def texts_of(timeline: Timeline) -> tuple[str, str]:
+    """(the text as committed live, the text as exported: settled where the second pass ran)."""
+    texts = final_texts(timeline.moments)
+    settled = texts | {item.utterance: item.text for item in timeline.settled}
+    return " ".join(texts[u] for u in sorted(texts)), " ".join(settled[u] for u in sorted(settled))
+
+
 def assess(
     reference: Reference, timeline: Timeline, mode: str, decodes: StepStatistics, offline: ErrorCounts | None
 ) -> Measurement:
     """The measurement of a timeline, without its seams."""
     words = emissions(timeline, reference)
-    texts = final_texts(timeline.moments)
-    settled = texts | {item.utterance: item.text for item in timeline.settled}
-    stable_text = " ".join(texts[u] for u in sorted(texts))
-    final_text = " ".join(settled[u] for u in sorted(settled))
+    stable_text, final_text = texts_of(timeline)
     live = {"stable": count_errors(reference.text, stable_text), "final": count_errors(reference.text, final_text)}
     return Measurement(
         recording=reference.name,
@@ -81,12 +88,14 @@ def assess(
         settle_seconds=sum(timeline.settle_seconds),
         stable_text=stable_text,
         words=words,
+        after_speech=after_speech(timeline, reference) if reference.words else {},
     )
 
 
 def total(parts: Sequence[Measurement]) -> Measurement:
     """All recordings of one mode, added up."""
     error_names = dict.fromkeys(name for part in parts for name in part.errors)
+    after_names = dict.fromkeys(name for part in parts for name in part.after_speech)
     latency_names = dict.fromkeys(name for part in parts for name in part.latencies)
     return Measurement(
         recording="all",
@@ -103,4 +112,8 @@ def total(parts: Sequence[Measurement]) -> Measurement:
         settle_seconds=sum(part.settle_seconds for part in parts),
         seams=sum((part.seams for part in parts), SeamErrors()),
         seams_offline=sum((part.seams_offline for part in parts), SeamErrors()),
+        after_speech={
+            name: sum((p.after_speech[name] for p in parts if name in p.after_speech), AfterSpeech())
+            for name in after_names
+        },
     )

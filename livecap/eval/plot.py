@@ -2,16 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
-from livecap.eval.measurement import Measurement
 from livecap.transcript import SAMPLE_RATE
+
+if TYPE_CHECKING:  # the rest is light, so that help is quick
+    from livecap.eval.measurement import Measurement
 
 WIDTH, HEIGHT = 1000, 240
 LEFT, RIGHT, TOP, BOTTOM = 50, 20, 34, 34
 SHOWN_COLOUR, STABLE_COLOUR = "#2f7fc1", "#d9822b"
 
 
-def plot(parts: Sequence[Measurement]) -> str:
+def plot(parts: "Sequence[Measurement]") -> str:
     """An SVG with one panel for each recording and mode, below one another."""
     panels = [_panel(part, i * HEIGHT) for i, part in enumerate(parts)]
     height = HEIGHT * len(parts)
@@ -25,7 +28,7 @@ def plot(parts: Sequence[Measurement]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _panel(part: Measurement, top: int) -> Iterable[str]:
+def _panel(part: "Measurement", top: int) -> Iterable[str]:
     """x: when the word was said. y: how much later it was shown (blue) and became stable (orange)."""
     points = []
     for word in part.words:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from livecap.errors import AudioError
 from livecap.eval.wer import normalise
+from livecap.files import open_regular
 from livecap.transcript import SAMPLE_RATE
 
 STRETCH_PAUSE_SECONDS = 1.0
@@ -59,9 +60,12 @@ def read_reference(path: Path) -> Reference:
         AudioError: the file cannot be read, is not 16 kHz mono, or has no text beside it.
     """
     try:
-        samples, rate = soundfile.read(path, dtype="float32")
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"Cannot measure {path}: it cannot be read as sound ({error}).") from None
+        with open_regular(path) as file:
+            samples, rate = soundfile.read(file, dtype="float32")
+    except OSError as error:
+        raise AudioError(f"Cannot measure {path}: {error.strerror or error}.") from None
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"Cannot measure {path}: it cannot be read as sound ({error.error_string}).") from None
     if rate != SAMPLE_RATE or samples.ndim != 1:
         channels = 1 if samples.ndim == 1 else samples.shape[1]
         raise AudioError(f"Cannot measure {path}: {rate} Hz and {channels} channels; 16000 Hz mono is required.")

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from livecap.eval.alignment import edit_distance
 from livecap.stream.statistics import Counts
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+def _mark_ranges() -> str:
+    """The combining marks of the first 65,536 characters, as ranges of a character class: parts of words in Hindi, Thai
+    and others, which `\\w` leaves out."""
+    codes = [code for code in range(0x300, 0xFFFF) if unicodedata.category(chr(code)).startswith("M")]
+    starts = [code for code, before in zip(codes, [0, *codes], strict=False) if code != before + 1]
+    ends = [code for code, after in zip(codes, [*codes[1:], 0], strict=True) if after != code + 1]
+    return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
+
+
+_LETTER = rf"(?:[^\W_]|[{_mark_ranges()}])"
+_WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
 
 
 def normalise(text: str) -> list[str]:

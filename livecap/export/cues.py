@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from livecap.archive.recorded import Utterance
+from livecap.archive.speakers import word_places
 from livecap.text.safety import printable
 from livecap.text.scripts import CLOSING, OPENING, SPACELESS, cells
 from livecap.transcript import SAMPLE_RATE
@@ -32,8 +33,8 @@ PAUSE_SAMPLES = 4 * SAMPLE_RATE // 10
 """A pause of at least this length halves the cost of a cut."""
 APART_SAMPLES = 3 * SAMPLE_RATE // 2
 """A silence longer than this inside a cue is expensive."""
-MAX_LABEL_CELLS = MAX_CELLS // 3
-"""Width of the longest label of a speaker; longer ones are cut."""
+LABEL_SHARE = 3
+"""The longest label of a speaker is a third of a line; longer ones are cut."""
 
 _OPENING = OPENING + "(\u0e40-\u0e44"  # "(" and Thai vowels that are written before their consonant
 _CLOSING = CLOSING + ",.!?;:)\u0e30-\u0e3a\u0e45-\u0e4e"  # and those after, above or below it
@@ -44,6 +45,21 @@ _UNIT = re.compile(
 spaces."""
 _SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
 _CLAUSE_END = re.compile(r"[,;:、，；：—–][\"'”’」』)）]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class CueLimits:
+    """What a user may change about cues."""
+
+    max_cells: int = MAX_CELLS
+    """Width of a line."""
+    max_words: int | None = None
+    """The most words in one cue; None for as many as fit. A character of a script without spaces counts as a word."""
+    max_gap_seconds: float | None = None
+    """A longer silence always ends a cue; None lets the other costs decide."""
+
+
+USUAL_LIMITS = CueLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +80,10 @@ class Cue:
     end_sample: int
     lines: tuple[str, ...]
     """Lines with their labels or dashes."""
-    tracks: tuple[str, ...]
-    """Track of each line."""
+    labels: tuple[str, ...]
+    """Label of each line: its speaker, else its track."""
+    units: tuple[Unit, ...]
+    """What is said in it, in the order of the lines, without labels."""
 
 
 def units_of(utterance: Utterance) -> list[Unit]:
@@ -90,13 +108,8 @@ def _blank(text: str) -> int:
 
 def _word_spans(utterance: Utterance) -> list[tuple[int, int, int, int]]:
     """(start, end, start_sample, end_sample) of every word that is found in the text, in order."""
-    spans, at = [], 0
-    for word in utterance.words:
-        found = utterance.text.find(word.text, at) if word.text else -1
-        if found >= 0:
-            at = found + len(word.text)
-            spans.append((found, at, word.start_sample, word.end_sample))
-    return spans
+    places = zip(utterance.words, word_places(utterance.text, utterance.words), strict=True)
+    return [(begin, end, word.start_sample, word.end_sample) for word, (begin, end) in places if begin is not None]
 
 
 def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utterance) -> int:
@@ -110,18 +123,18 @@ def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utteran
     return round(before[3] + share * max(0, after[2] - before[3]))
 
 
-def cues(utterances: Iterable[Utterance], labels: bool) -> Iterator[Cue]:
+def cues(utterances: Iterable[Utterance], labels: bool, limits: CueLimits = USUAL_LIMITS) -> Iterator[Cue]:
     """The cues of a session in order, none overlapping another.
 
     Args:
-        labels: True to put the track's label before the text when the speaker changes or two speak in one cue; False to
-            put dashes before two speakers in one cue.
+        labels: True to put the label of the speaker or track before the text when the speaker changes or two speak in
+            one cue; False to put dashes before two speakers in one cue.
     """
-    yield from _timed(cue for part in _parts(utterances) for cue in _cut(part, labels))
+    yield from _timed(cue for part in _parts(utterances) for cue in _cut(part, labels, limits))
 
 
-def _cut(utterances: list[Utterance], labels: bool) -> Iterator[Cue]:
-    cuts = _Cuts(_row(utterances, labels), labels)
+def _cut(utterances: list[Utterance], labels: bool, limits: CueLimits) -> Iterator[Cue]:
+    cuts = _Cuts(_row(utterances, labels, limits), labels, limits)
     return (cuts.cue(begin, end) for begin, end in cuts.best())
 
 
@@ -151,41 +164,44 @@ class _Piece:
 
     unit: Unit
     track: str
+    """Its speaker, where speakers are labelled; each is cut like a track of its own."""
+    heard_on: str
+    """The track itself. Speakers of one track speak in turn, and their words keep this order."""
     cut_cost: float
     """Cost of ending a cue after this unit."""
     join_cost: float
     """Cost of having the next unit of this track in the same cue, if no other track speaks in it."""
 
 
-def _row(utterances: list[Utterance], labels: bool) -> list[_Piece]:
+def _row(utterances: list[Utterance], labels: bool, limits: CueLimits) -> list[_Piece]:
     """The units of all tracks by time, those of one track in the order of its text, each narrow enough for a line."""
-    is_labelled = labels or len({utterance.track for utterance in utterances}) > 1
-    spoken: dict[str, list[tuple[Unit, bool]]] = {}
-    """Track to its units, each with whether it is the last of its utterance."""
+    is_labelled = labels or len({utterance.label for utterance in utterances}) > 1
+    spoken: dict[str, list[tuple[Unit, bool, str]]] = {}
+    """Label to its units, each with whether it is the last of its utterance, and the track."""
     for utterance in utterances:
-        units = spoken.setdefault(utterance.track, [])
-        widest = MAX_CELLS - is_labelled * cells(_label(utterance.track, labels))
+        units = spoken.setdefault(utterance.label, [])
+        widest = limits.max_cells - is_labelled * cells(_label(utterance.label, labels, limits))
         found = [part for unit in units_of(utterance) for part in _narrow(_clean(unit), widest) if part.text.strip()]
         for number, unit in enumerate(found):
             text = unit.text if number else " " + unit.text.lstrip()
             start = max(unit.start_sample, units[-1][0].start_sample if units else 0)
-            units.append((Unit(text, start, max(start, unit.end_sample)), number == len(found) - 1))
+            units.append((Unit(text, start, max(start, unit.end_sample)), number == len(found) - 1, utterance.track))
     row = []
     for track, units in spoken.items():
-        for number, (unit, is_last) in enumerate(units):
+        for number, (unit, is_last, heard_on) in enumerate(units):
             cost = 0.0 if is_last else _break_cost(unit.text)
             if not is_last and units[number + 1][0].start_sample - unit.end_sample >= PAUSE_SAMPLES:
                 cost /= 2
-            row.append(_Piece(unit, track, cost, 2.0 * is_last))
+            row.append(_Piece(unit, track, heard_on, cost, 2.0 * is_last))
     return sorted(row, key=lambda piece: piece.unit.start_sample)
 
 
-def _label(track: str, labels: bool) -> str:
+def _label(track: str, labels: bool, limits: CueLimits) -> str:
     """The text before the words of a track that says who is speaking."""
     if not labels or not track:
         return "- "
     name = printable(track)
-    while cells(name) > MAX_LABEL_CELLS:
+    while cells(name) > limits.max_cells // LABEL_SHARE:
         name = name[:-1]
     return f"{name}: "
 
@@ -226,10 +242,12 @@ class _Way:
 class _Cuts:
     """Cuts the row of everything that was said into cues."""
 
-    def __init__(self, row: list[_Piece], labels: bool) -> None:
+    def __init__(self, row: list[_Piece], labels: bool, limits: CueLimits) -> None:
         self._row = row
         self._labels = labels
-        self._label_cells = {piece.track: cells(_label(piece.track, labels)) for piece in row}
+        self._limits = limits
+        self._apart_samples = round(limits.max_gap_seconds * SAMPLE_RATE) if limits.max_gap_seconds else None
+        self._label_cells = {piece.track: cells(_label(piece.track, labels, limits)) for piece in row}
         self._cells = [cells(piece.unit.text) for piece in row]
         self._blank = [_blank(piece.unit.text) for piece in row]
         self._until = [0, *accumulate(self._cells)]
@@ -254,7 +272,7 @@ class _Cuts:
         """Track to the cells of its words, without the first space."""
         spaces: dict[str, int] = {}
         """Track to the cells of that first space."""
-        cut_cost, join_cost, is_apart = 0.0, 0.0, False
+        cut_cost, join_cost, is_apart, n_turns = 0.0, 0.0, False, 0
         for begin in range(end - 1, -1, -1):
             piece = self._row[begin]
             track = piece.track
@@ -266,7 +284,16 @@ class _Cuts:
             widths[track] = widths.get(track, 0) + spaces.get(track, 0) + self._cells[begin] - space
             spaces[track] = space
             if begin < end - 1:
-                is_apart |= self._row[begin + 1].unit.start_sample - self._ended[begin + 1] > APART_SAMPLES
+                following = self._row[begin + 1]
+                n_turns += following.heard_on == piece.heard_on and following.track != track
+                if n_turns > 1:
+                    return  # two lines would not show who spoke first
+                gap_samples = following.unit.start_sample - self._ended[begin + 1]
+                is_apart |= gap_samples > APART_SAMPLES
+                if self._apart_samples is not None and gap_samples > self._apart_samples:
+                    return
+                if self._limits.max_words is not None and end - begin > self._limits.max_words:
+                    return
                 if self._ended[end] - piece.unit.start_sample > MAX_SAMPLES or not self._fits(begin, end, widths, 0):
                     return
             before = self._ways[begin]
@@ -286,27 +313,29 @@ class _Cuts:
         """True if these units fit into one cue: one line for each of two tracks, or two lines for one track."""
         if len(widths) > 1:
             return len(widths) <= MAX_LINES and all(
-                width + self._label_cells[track] <= MAX_CELLS for track, width in widths.items()
+                width + self._label_cells[track] <= self._limits.max_cells for track, width in widths.items()
             )
-        upper = bisect_right(self._until, self._until[begin] + self._blank[begin] + MAX_CELLS - label) - 1
-        return upper >= end or self._until[end] - self._until[upper] - self._blank[upper] <= MAX_CELLS
+        upper = bisect_right(self._until, self._until[begin] + self._blank[begin] + self._limits.max_cells - label) - 1
+        return upper >= end or self._until[end] - self._until[upper] - self._blank[upper] <= self._limits.max_cells
 
     def cue(self, begin: int, end: int) -> Cue:
         """The cue of these units, with the times at which they were said."""
         some = self._row[begin:end]
         tracks = list(dict.fromkeys(piece.track for piece in some))
+        units = tuple(piece.unit for track in tracks for piece in some if piece.track == track)
         if len(tracks) > 1:
             lines = tuple(
-                _label(track, self._labels) + "".join(piece.unit.text for piece in some if piece.track == track).strip()
+                _label(track, self._labels, self._limits)
+                + "".join(piece.unit.text for piece in some if piece.track == track).strip()
                 for track in tracks
             )
-            return Cue(some[0].unit.start_sample, self._ended[end], lines, tuple(tracks))
+            return Cue(some[0].unit.start_sample, self._ended[end], lines, tuple(tracks), units)
         is_named = self._labels and self._ways[begin].speaker != tracks[0]
         texts = [piece.unit.text for piece in some]
         if is_named:
-            texts[0] = _label(tracks[0], True) + texts[0].lstrip()
-        lines = _lines(texts)
-        return Cue(some[0].unit.start_sample, some[-1].unit.end_sample, lines, (tracks[0],) * len(lines))
+            texts[0] = _label(tracks[0], True, self._limits) + texts[0].lstrip()
+        lines = _lines(texts, self._limits.max_cells)
+        return Cue(units[0].start_sample, units[-1].end_sample, lines, (tracks[0],) * len(lines), units)
 
 
 def _break_cost(text: str) -> float:
@@ -316,15 +345,15 @@ def _break_cost(text: str) -> float:
     return 1.0 if _CLAUSE_END.search(text) else 4.0
 
 
-def _lines(texts: list[str]) -> tuple[str, ...]:
+def _lines(texts: list[str], max_cells: int) -> tuple[str, ...]:
     """One line, or two of similar length, divided at a good position."""
     whole = "".join(texts).strip()
-    if cells(whole) <= MAX_CELLS:
+    if cells(whole) <= max_cells:
         return (whole,)
     choices = []
     for i in range(1, len(texts)):
         upper, lower = "".join(texts[:i]).strip(), "".join(texts[i:]).strip()
-        if max(cells(upper), cells(lower)) <= MAX_CELLS:
+        if max(cells(upper), cells(lower)) <= max_cells:
             choices.append((abs(cells(upper) - cells(lower)) / 6 + _break_cost(upper), upper, lower))
     return min(choices)[1:]
 

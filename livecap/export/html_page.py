@@ -5,12 +5,12 @@ network, and its Content-Security-Policy allows none.
 import base64
 import hashlib
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from livecap.archive.recorded import Fact, RecordedSession, Utterance
+from livecap.archive.recorded import Document, Fact, Utterance
 from livecap.export.cues import units_of
 from livecap.text.languages import LANGUAGE_CODES
 from livecap.text.safety import printable
@@ -18,12 +18,18 @@ from livecap.transcript import SAMPLE_RATE, AudioGap, Marked, Paused, UtteranceE
 
 N_PEAKS = 600
 """Number of columns of the waveform."""
+N_COLOURS = 8
+"""Colours of speakers in page.css; further speakers begin with the first again."""
 READ_BYTES = 3 << 18
 """Bytes of sound per read: a multiple of 3, so that pieces in base64 can be joined."""
 
 
-def html_pieces(session: RecordedSession) -> Iterator[str]:
-    """The page in pieces."""
+def html_pieces(session: Document, word_times: bool = False) -> Iterator[str]:
+    """The page in pieces.
+
+    Args:
+        word_times: mark each word with its times, which a page with sound always does.
+    """
     style, script = _resource("page.css"), _resource("page.js")
     sounds = session.sounds
     title = session.title or session.clock.date
@@ -54,8 +60,9 @@ style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-
 </div>
 <main>
 """
+    colours = {label: number % N_COLOURS for number, label in enumerate(session.speakers)}
     for fact in session.facts():
-        yield _fact(session, fact, bool(sounds))
+        yield _fact(session, fact, word_times or bool(sounds), colours)
     yield "</main>\n"
     for track, path in sounds.items():
         yield f'<script class="sound" type="text/plain" data-type="audio/flac" data-track="{_text(track)}">'
@@ -64,14 +71,15 @@ style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; form-
     yield f"<script>{script}</script>\n</body>\n</html>\n"
 
 
-def _fact(session: RecordedSession, fact: Fact, with_sound: bool) -> str:
+def _fact(session: Document, fact: Fact, with_times: bool, colours: Mapping[str, int]) -> str:
     match fact:
         case UtteranceEnded() | UtteranceSettled():
             if not fact.text.strip():
                 return ""
-            label = f'<span class="label">{_text(fact.track)}</span>' if fact.track else ""
+            colour = f" c{colours[fact.speaker]}" if fact.speaker in colours else ""
+            label = f'<span class="label{colour}">{_text(fact.label)}</span>' if fact.label else ""
             language = f' lang="{_code(fact.language)}"' if fact.language else ""
-            text = _words(fact) if with_sound else _text(fact.text.strip())
+            text = _words(fact) if with_times else _text(fact.text.strip())
             # The label is outside the text, so that search does not find it.
             body = f'<span>{label}<span class="text"{language} dir="auto">{text}</span></span>'
             return _paragraph(session, fact.start_sample, fact.track, "", body)
@@ -86,7 +94,7 @@ def _fact(session: RecordedSession, fact: Fact, with_sound: bool) -> str:
             return ""
 
 
-def _paragraph(session: RecordedSession, sample: int, track: str, name: str, body: str) -> str:
+def _paragraph(session: Document, sample: int, track: str, name: str, body: str) -> str:
     milliseconds = sample * 1000 // SAMPLE_RATE
     anchor = f"{track}-{sample}" if track else str(sample)
     time = f'<a class="time" href="#{_text(anchor)}">{session.clock.at(sample, track)}</a>'
@@ -94,7 +102,7 @@ def _paragraph(session: RecordedSession, sample: int, track: str, name: str, bod
     return f'<p id="{_text(anchor)}"{kind} data-s="{milliseconds}">{time}{body}</p>\n'
 
 
-def _remark(session: RecordedSession, sample: int, track: str, text: str) -> str:
+def _remark(session: Document, sample: int, track: str, text: str) -> str:
     time = f'<span class="time">{session.clock.at(sample, track)}</span>'
     return f'<div class="remark">{time}<span class="text">{_text(text)}</span></div>\n'
 
@@ -114,7 +122,7 @@ def _text(text: str) -> str:
     return html.escape(printable(text), quote=True)
 
 
-def _about(session: RecordedSession) -> str:
+def _about(session: Document) -> str:
     minutes = round(session.seconds / 60)
     length = f"{session.seconds:.0f} s" if session.seconds < 60 else f"{minutes} min"
     parts = [session.clock.date if session.title else "", length, session.started.source, session.started.model]

@@ -11,6 +11,8 @@ stream can keep them.
 """
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ from numpy.typing import NDArray
 from livecap.model import nn
 from livecap.model.backend import mx
 from livecap.model.config import AudioConfig, halved_three_times
+
+MOST_FLOAT16 = 64504.0
+"""The residual stream is limited to this in float16, as in the official code, so that it does not become infinite."""
 
 
 class EncoderAttention(nn.Module):
@@ -33,25 +38,39 @@ class EncoderAttention(nn.Module):
         self.v_proj = nn.Linear(config.d_model, config.d_model)
         self.out_proj = nn.Linear(config.d_model, config.d_model)
 
-    def __call__(self, x: mx.array) -> mx.array:
-        queries, keys, values = self.q_proj(x), self.k_proj(x), self.v_proj(x)  # [n_tokens, d_model]
+    def __call__(self, x: mx.array, mask: mx.array | None) -> mx.array:
+        """What each of x [n_tokens, d_model] sees in its window.
+
+        Args:
+            mask: [n_windows, 1, 1, window], False where a window has no token; n_tokens fill all windows then.
+        """
+        if "qkv_proj" in self:
+            queries, keys, values = mx.split(self.qkv_proj(x), 3, axis=-1)  # [n_tokens, d_model]
+        else:
+            queries, keys, values = self.q_proj(x), self.k_proj(x), self.v_proj(x)
         complete = x.shape[0] // self.window_tokens * self.window_tokens
         parts = []
         if complete:
-            parts.append(self._attend(queries[:complete], keys[:complete], values[:complete], self.window_tokens))
+            parts.append(self._attend(queries[:complete], keys[:complete], values[:complete], self.window_tokens, mask))
         if complete < x.shape[0]:
             tail = x.shape[0] - complete
-            parts.append(self._attend(queries[complete:], keys[complete:], values[complete:], tail))
+            parts.append(self._attend(queries[complete:], keys[complete:], values[complete:], tail, None))
         return self.out_proj(parts[0] if len(parts) == 1 else mx.concatenate(parts))
 
-    def _attend(self, queries: mx.array, keys: mx.array, values: mx.array, window: int) -> mx.array:
+    def join(self) -> None:
+        """Compute queries, keys and values in one product, where they are packed alike."""
+        nn.join(self, ["q_proj", "k_proj", "v_proj"], "qkv_proj")
+
+    def _attend(
+        self, queries: mx.array, keys: mx.array, values: mx.array, window: int, mask: mx.array | None
+    ) -> mx.array:
         """Attention [n, d_model] within windows of `window` tokens; n is a multiple of `window`."""
 
         def heads(x: mx.array) -> mx.array:
             return x.reshape(-1, window, self.n_heads, self.head_dim).transpose(0, 2, 1, 3)
 
         q, k, v = heads(queries), heads(keys), heads(values)
-        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5)
+        out = mx.fast.scaled_dot_product_attention(q, k, v, scale=self.head_dim**-0.5, mask=mask)
         return out.transpose(0, 2, 1, 3).reshape(queries.shape)
 
 
@@ -66,9 +85,10 @@ class EncoderLayer(nn.Module):
         self.fc2 = nn.Linear(config.encoder_ffn_dim, config.d_model)
         self.final_layer_norm = nn.LayerNorm(config.d_model, eps=1e-5)
 
-    def __call__(self, x: mx.array) -> mx.array:
-        x = x + self.self_attn(self.self_attn_layer_norm(x))
-        return x + self.fc2(nn.gelu(self.fc1(self.final_layer_norm(x))))
+    def __call__(self, x: mx.array, mask: mx.array | None) -> mx.array:
+        x = x + self.self_attn(self.self_attn_layer_norm(x), mask)
+        x = x + self.fc2(nn.gelu(self.fc1(self.final_layer_norm(x))))
+        return mx.clip(x, -MOST_FLOAT16, MOST_FLOAT16) if x.dtype == mx.float16 else x
 
 
 class AudioEncoder(nn.Module):
@@ -86,6 +106,7 @@ class AudioEncoder(nn.Module):
         self.ln_post = nn.LayerNorm(config.d_model, eps=1e-5)
         self.proj1 = nn.Linear(config.d_model, config.d_model)
         self.proj2 = nn.Linear(config.d_model, config.output_dim)
+        self.window_tokens = config.window_tokens
         self.positions = sinusoids(config.conv_tokens, config.d_model)
         """[conv_tokens, d_model]. As a NumPy array it is not a parameter, and any thread can use it."""
 
@@ -102,9 +123,27 @@ class AudioEncoder(nn.Module):
 
     def encode(self, tokens: mx.array) -> mx.array:
         """See `Network.encode`."""
-        x = tokens
+        return self._transform(tokens, None)
+
+    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
+        """See `Network.encode_sounds`. The last window of each sound is filled up, and nothing sees the filling."""
+        size = self.window_tokens
+        n_windows = [-(-sound.shape[0] // size) for sound in sounds]
+        filled = [
+            mx.pad(sound, [(0, n * size - sound.shape[0]), (0, 0)]) for sound, n in zip(sounds, n_windows, strict=True)
+        ]
+        in_use = [min(size, sound.shape[0] - at) for sound in sounds for at in range(0, sound.shape[0], size)]
+        mask = (mx.arange(size) < mx.array(in_use)[:, None])[:, None, None]  # [n_windows, 1, 1, size]
+        x = self._transform(mx.concatenate(filled), mask if min(in_use) < size else None)
+        ends = accumulate(n * size for n in n_windows)
+        return [
+            x[end - n * size : end - n * size + sound.shape[0]]
+            for sound, n, end in zip(sounds, n_windows, ends, strict=True)
+        ]
+
+    def _transform(self, x: mx.array, mask: mx.array | None) -> mx.array:
         for layer in self.layers:
-            x = layer(x)
+            x = layer(x, mask)
         return self.proj2(nn.gelu(self.proj1(self.ln_post(x))))
 
 

@@ -15,6 +15,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import cast
 
+from livecap.errors import ModelError
+from livecap.model.without_mlx import without_mlx
+from livecap.text.safety import printable
+
 logger = logging.getLogger(__name__)
 
 # After a product, OpenBLAS's threads spin while they wait for the next one: by default for 20 ms, on a core that other
@@ -77,7 +81,11 @@ _needs_blas = platform.system() == "Linux"
 _too_late = "mlx.core" in sys.modules
 _blas = _load_fast_blas() if _needs_blas and not _too_late else None
 
-import mlx.core as mx  # noqa: E402 - after the BLAS
+try:
+    import mlx.core as mx  # after the BLAS
+except ImportError as error:
+    is_missing = isinstance(error, ModuleNotFoundError)
+    raise ModelError(without_mlx("is not installed" if is_missing else f"cannot be loaded ({error})")) from error
 
 on_cpu = mx.default_device().type == mx.cpu
 """True where MLX computes on the CPU. Float32 is the dtype there."""
@@ -115,6 +123,6 @@ def backend_report() -> BackendReport:
 
 
 if (_line := _notice()) is not None:
-    logger.warning(_line)
+    logger.warning("%s", printable(_line))
 
 __all__ = ["BLAS_PACKAGE", "BackendReport", "backend_report", "mx", "number", "on_cpu", "start"]

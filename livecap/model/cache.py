@@ -1,12 +1,14 @@
 """The text decoder's memory: keys and values of past positions, and the name of what each position holds.
 
     KVCache       one layer with MLX: storage that grows in blocks, and the number of positions in use
+    KVRows        the same for several sequences that grow together
     PromptCache   all layers of one sequence, and a key that names each position
 
 Trimming only lowers a number: nothing is freed or copied, and later positions are overwritten.
 """
 
 from collections.abc import Hashable, Sequence
+from copy import copy
 from typing import TypeVar
 
 from livecap.model.backend import mx
@@ -31,6 +33,9 @@ class LayerCache:
         """The storage, for `mx.eval`; empty where MLX has nothing to evaluate."""
         return []
 
+    def put_back(self, arrays: Sequence[mx.array]) -> None:
+        """Take the storage that `arrays` returned earlier, so that passes which were not started since never are."""
+
 
 class KVCache(LayerCache):
     """Keys and values of one layer, for one sequence."""
@@ -46,6 +51,15 @@ class KVCache(LayerCache):
         """Positions that fit into the storage."""
         return 0 if self.keys is None else self.keys.shape[2]
 
+    @property
+    def position(self) -> int:
+        """The position that follows, for RoPE."""
+        return self.offset
+
+    def mask(self, n_last: int) -> str | None:
+        """What the last `n_last` positions must not see: a mask for MLX's attention."""
+        return "causal" if n_last > 1 else None
+
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
         """Append keys and values [1, n_kv_heads, L, head_dim]; all of them are returned, L then being `offset`."""
         start, stop = self.offset, self.offset + keys.shape[2]
@@ -56,6 +70,54 @@ class KVCache(LayerCache):
 
     def arrays(self) -> list[mx.array]:
         return [array for array in (self.keys, self.values) if array is not None]
+
+    def put_back(self, arrays: Sequence[mx.array]) -> None:
+        self.keys, self.values = arrays
+
+
+class KVRows(KVCache):
+    """Keys and values of one layer for R sequences that grow together. They end at the same place in the storage: a
+    shorter one begins later, and nothing sees what lies before its beginning.
+    """
+
+    def __init__(self, caches: Sequence[KVCache]) -> None:
+        """
+        Args:
+            caches: of one layer, not empty; one for each sequence.
+        """
+        super().__init__()
+        self.offset = max(cache.offset for cache in caches)
+        self._begins = [self.offset - cache.offset for cache in caches]
+        self.keys = mx.concatenate([_behind(cache.keys, cache.offset, self.offset) for cache in caches])
+        self.values = mx.concatenate([_behind(cache.values, cache.offset, self.offset) for cache in caches])
+        self._describe()
+
+    @property
+    def position(self) -> mx.array:  # type: ignore[override]
+        """[R]"""
+        return self.offset - self._begin
+
+    def mask(self, n_last: int) -> mx.array | None:  # type: ignore[override]
+        """[R, 1, 1, offset], True where a sequence has a position; None where all begin at once."""
+        assert n_last == 1, "rows grow by one position"
+        return (mx.arange(self.offset) >= self._begin[:, None])[:, None, None] if self._is_ragged else None
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all sequences but these."""
+        assert self.keys is not None and self.values is not None
+        self.keys, self.values = (held[mx.array(list(rows))] for held in (self.keys, self.values))
+        self._begins = [self._begins[row] for row in rows]
+        self._describe()
+
+    def _describe(self) -> None:
+        self._begin = mx.array(self._begins)
+        self._is_ragged = any(self._begins)
+
+
+def _behind(held: mx.array | None, n_held: int, n: int) -> mx.array:
+    """The first `n_held` positions of [1, H, capacity, D], behind zeros: [1, H, n, D]."""
+    assert held is not None, "a sequence has at least one position"
+    return mx.pad(held[:, :, :n_held], [(0, 0), (0, 0), (n - n_held, 0), (0, 0)])
 
 
 Kind = TypeVar("Kind")
@@ -97,6 +159,16 @@ class PromptCache:
     def arrays(self) -> list[mx.array]:
         """The storage of all layers, for `mx.eval`."""
         return [array for layer in self.layers for array in layer.arrays()]
+
+    def storage(self) -> list[list[mx.array]]:
+        """The storage of each layer as it is now, for `put_back`. While it is held, MLX cannot write in place."""
+        return [[copy(array) for array in layer.arrays()] for layer in self.layers]
+
+    def put_back(self, storage: Sequence[Sequence[mx.array]]) -> None:
+        """Forget the passes since `storage` was taken, which were described and never started."""
+        for layer, arrays in zip(self.layers, storage, strict=True):
+            layer.put_back(arrays)
+        self.trim_layers()
 
 
 def n_common(a: Sequence[Hashable], b: Sequence[Hashable]) -> int:

@@ -6,15 +6,23 @@ and is named in `ModelConfig.notices`.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, cast
 
-from livecap.errors import ModelError
+from livecap.errors import ModelError, brief
+from livecap.model.checkpoint.kinds import is_aligner
 
+CONTEXT_TOKENS = 1000
+"""The most tokens of a context, some 250 names: each step attends to all of them (docs/measuring.md)."""
 RELEASED_EOS_IDS = (151643, 151645)
 """`<|endoftext|>` and `<|im_end|>`; both end a text."""
 
 _EXPECTED: dict[type, str] = {bool: "true or false", int: "a positive whole number", float: "a positive number"}
+_MOST = {"encoder_layers": 1000, "num_hidden_layers": 1000, "vocab_size": 1 << 24}
+"""The largest numbers that are read. What is larger is no model of today, and costs time before the weights tell."""
+_MOST_OF_OTHERS = 1 << 18
+_FLOATS = (1e-30, 1e30)
+"""The smallest and largest number with a fraction: float32 can hold these."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,10 @@ class AudioConfig:
         """Conv tokens, and audio embeddings, of a complete conv block."""
         return halved_three_times(self.conv_frames)
 
+    def n_embeddings(self, n_frames: int) -> int:
+        """Audio embeddings of that many mel frames."""
+        return n_frames // self.conv_frames * self.conv_tokens + halved_three_times(n_frames % self.conv_frames)
+
     @property
     def window_blocks(self) -> int:
         """Conv blocks in an encoder window."""
@@ -73,15 +85,36 @@ class TextConfig:
 
 
 @dataclass(frozen=True)
+class AlignerConfig:
+    """What a forced aligner has besides: it says in which segment of time a word begins or ends."""
+
+    classify_num: int
+    """Segments of time that it tells apart: the classes of its head."""
+    timestamp_token_id: int
+    """The id of `<timestamp>`. The logits at such a token are those of a start or an end."""
+    timestamp_segment_time: int = 80
+    """Length of a segment, in milliseconds."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """A whole checkpoint."""
 
     audio: AudioConfig
     text: TextConfig
+    aligner: AlignerConfig | None = None
+    """Set for a Qwen3-ForcedAligner; None for a recogniser."""
+    context_tokens: int = CONTEXT_TOKENS
+    """The most tokens of names and terms to expect. From max_context_tokens, if config.json has it."""
     eos_token_ids: tuple[int, ...] = RELEASED_EOS_IDS
     """Each of these ids ends the text. From generation_config.json."""
     notices: tuple[str, ...] = ()
     """One line each: what is missing in the file, and which value is used instead."""
+
+    @property
+    def n_logits(self) -> int:
+        """Logits of a position: one for each token or, of an aligner, for each segment of time."""
+        return self.text.vocab_size if self.aligner is None else self.aligner.classify_num
 
     @classmethod
     def from_dict(cls, root: Mapping[str, object]) -> "ModelConfig":
@@ -92,28 +125,39 @@ class ModelConfig:
                 released model uses and this network does not implement.
         """
         thinker = _section(root, "thinker_config", "the file")
-        if "forced_aligner" in str(thinker.get("model_type", "")):
-            raise ModelError("This checkpoint is a forced aligner, not a recogniser. Choose a Qwen3-ASR model.")
         audio = _Reader("audio_config", _section(thinker, "audio_config", "thinker_config"))
         text = _Reader("text_config", _section(thinker, "text_config", "thinker_config"))
+        audio.allow_only("num_mel_bins", 128)  # as `mel` computes them
+        audio.allow_only("n_window", 50)
         audio.allow_only("activation_function", "gelu")
         audio.allow_only("scale_embedding", False)
         text.allow_only("hidden_act", "silu")
         text.allow_only("attention_bias", False)
         sizes = AudioConfig(**audio.numbers_of(AudioConfig)), TextConfig(**text.numbers_of(TextConfig))
-        replaced = ", ".join(audio.replaced + text.replaced)
+        readers, aligner = [audio, text], None
+        if is_aligner(root):
+            times = _Reader("thinker_config", {**root, **thinker})
+            aligner = AlignerConfig(**times.numbers_of(AlignerConfig))
+            readers.append(times)
+            sizes = sizes[0], replace(sizes[1], tie_word_embeddings=False)  # its head has other classes than tokens
+        replaced = ", ".join(value for reader in readers for value in reader.replaced)
         notice = f"config.json lacks some values, so those of the released models are used: {replaced}."
-        config = cls(*sizes, notices=(notice,) if replaced else ())
+        context = min(_Reader("the file", root).number("max_context_tokens", CONTEXT_TOKENS), CONTEXT_TOKENS)
+        config = cls(*sizes, aligner, context, notices=(notice,) if replaced else ())
         _check(config)
         return config
 
 
-def eos_ids_of(generation: Mapping[str, object]) -> tuple[int, ...]:
-    """The ids that end a text, from a parsed generation_config.json; those of the released models if it has none."""
-    value = generation.get("eos_token_id")
-    ids = value if isinstance(value, list) else [value]
-    whole = tuple(i for i in ids if isinstance(i, int) and not isinstance(i, bool))
-    return whole or RELEASED_EOS_IDS
+def eos_ids_of(generation: Mapping[str, object], root: Mapping[str, object]) -> tuple[int, ...]:
+    """The ids that end a text: those of the parsed generation_config.json, else of config.json (the `-hf` layout has
+    them there), else of the released models."""
+    for section in (generation, root):
+        value = section.get("eos_token_id")
+        ids = value if isinstance(value, list) else [value]
+        whole = tuple(i for i in ids if isinstance(i, int) and not isinstance(i, bool))
+        if whole:
+            return whole
+    return RELEASED_EOS_IDS
 
 
 def halved_three_times(n_frames: int) -> int:
@@ -131,7 +175,7 @@ class _Reader:
         self.values = values
         self.replaced: list[str] = []
 
-    def numbers_of(self, kind: type[AudioConfig] | type[TextConfig]) -> dict[str, Any]:
+    def numbers_of(self, kind: type[AudioConfig] | type[TextConfig] | type[AlignerConfig]) -> dict[str, Any]:
         """A value for each field of `kind`. The type of a field's default tells what is expected in the file."""
         return {field.name: self.number(field.name, field.default) for field in fields(kind)}
 
@@ -144,16 +188,18 @@ class _Reader:
             return released
         value: Any = self.values[key]
         kind = int if released is MISSING else type(released)
+        least, most = _FLOATS if kind is float else (1, _MOST.get(key, _MOST_OF_OTHERS))
         is_number = isinstance(value, int | float if kind is float else int) and not isinstance(value, bool)
-        if not (isinstance(value, bool) if kind is bool else is_number and value > 0):
-            raise ModelError(f"config.json has {self.name}.{key} = {value!r}; expected {_EXPECTED[kind]}.")
+        if not (isinstance(value, bool) if kind is bool else is_number and least <= value <= most):
+            limit = f" up to {most:,}" if kind is int and is_number and value > most else ""
+            raise ModelError(f"config.json has {self.name}.{key} = {brief(value)}; expected {_EXPECTED[kind]}{limit}.")
         return kind(value)
 
     def allow_only(self, key: str, supported: object) -> None:
         value = self.values.get(key, supported)
         if value != supported:
             raise ModelError(
-                f"config.json has {self.name}.{key} = {value!r}; only {supported!r} is supported, "
+                f"config.json has {self.name}.{key} = {brief(value)}; only {supported!r} is supported, "
                 "which is what every released Qwen3-ASR has."
             )
 

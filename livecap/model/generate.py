@@ -1,9 +1,11 @@
 """Greedy decoding: fill the cache with the part of the prompt that it lacks, then generate token by token.
 
-    prefill            prompt ─▶ logits of its last positions; positions in the cache are not computed again
-    verify             the same for a prompt that ends in a draft ─▶ the accepted part of the draft, logits after it
-    generate_step      logits ─▶ tokens, up to the end of the text or a budget
-    generate_drafted   the same, with the rest of the draft as guesses: the same text in fewer passes
+    prefill            prompt ─▶ hidden states of its last positions; positions in the cache are not computed again
+    verify             the same for a prompt that ends in a draft ─▶ the accepted part of the draft, the token after it
+    generate_step      that token ─▶ more tokens, up to the end of the text or a budget
+    generate_drafted   the same, with the rest of the draft as guesses: fewer passes; in float32 the same text
+
+The host waits once for all that `verify` tells, once a round of guesses, and once a token.
 
 The cache is the only state. Its keys match its layers whenever none of these functions is running, even after a
 generator was closed early.
@@ -15,15 +17,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livecap.model.backend import mx, number, on_cpu, start
+from livecap.errors import ModelError
+from livecap.model.backend import mx, on_cpu, start
 from livecap.model.cache import PromptCache
 from livecap.model.network import Network
 from livecap.model.text.prompt import Prompt
 
-MOST_GUESSED = 8
-"""Tokens guessed after a new one. At the 0.6B's size, eight verified together cost as much as one and a half passes."""
 GUESS_REACH = 6
 """How far ahead in the draft a new token is looked for."""
+NOT_FINITE = (
+    "The model computed numbers that are not finite: its weights are damaged, or too large for float16. "
+    "If it runs in float16, try --dtype bfloat16; otherwise download the model again."
+)
 PREFILL_SLICE = 512
 """Positions in one decoder pass. Bounds the memory of attention scores."""
 
@@ -38,10 +43,10 @@ class GeneratedToken:
 
 
 def prefill(model: Network, cache: PromptCache, prompt: Prompt, n_last: int = 1) -> mx.array:
-    """Logits [n_last, vocab] of the last positions of the prompt; the cache holds the whole prompt afterwards.
+    """Hidden states [n_last, hidden] of the last positions of the prompt; the cache holds the whole prompt afterwards.
 
     Positions that the cache already holds under the prompt's keys are kept. The others and the last `n_last`, whose
-    logits are needed, are computed. Row i predicts the token after position len(keys) - n_last + i.
+    results are needed, are computed. Row i predicts the token after position len(keys) - n_last + i.
     """
     n = len(prompt.keys)
     assert 1 <= n_last <= n, (n_last, n)
@@ -52,43 +57,55 @@ def prefill(model: Network, cache: PromptCache, prompt: Prompt, n_last: int = 1)
         _extend(model, cache, prompt, done, stop, 1)
         mx.eval(cache.arrays())  # waits; otherwise the next slice would make the graph and its memory larger
         done = stop
-    return model.logits(_extend(model, cache, prompt, done, n, n_last)[0])
+    return _extend(model, cache, prompt, done, n, n_last)[0]
 
 
-def verify(model: Network, cache: PromptCache, prompt: Prompt, n_draft: int) -> tuple[list[GeneratedToken], mx.array]:
-    """The accepted part of a draft, which greedy decoding would generate too, and the logits [n, vocab] after it.
+def verify(
+    model: Network, cache: PromptCache, prompt: Prompt, n_draft: int
+) -> tuple[list[GeneratedToken], GeneratedToken]:
+    """The accepted part of a draft, which greedy decoding would generate too, and the token after it.
 
     The last `n_draft` keys of the prompt are the draft: what an earlier decode generated there. One pass replaces one
-    per accepted token, and the text is the same. The cache holds the prompt without the rejected tokens afterwards.
+    per accepted token. In float32 the text is the same; in half precision a token of the draft also stays where it ties
+    with the best one (`best_rows`). The cache holds the prompt without the rejected tokens afterwards.
     """
-    logits = prefill(model, cache, prompt, n_draft + 1)
-    return _accept(cache, logits, [key for key in prompt.keys[len(prompt.keys) - n_draft :] if isinstance(key, int)])
+    hidden = prefill(model, cache, prompt, n_draft + 1)
+    return _accept(
+        model, cache, hidden, [key for key in prompt.keys[len(prompt.keys) - n_draft :] if isinstance(key, int)]
+    )
 
 
 def generate_drafted(
-    model: Network, cache: PromptCache, logits: mx.array, rest: Sequence[int], max_tokens: int
+    model: Network,
+    cache: PromptCache,
+    token: GeneratedToken,
+    rest: Sequence[int],
+    max_tokens: int,
+    most_guessed: int = 8,
 ) -> Generator[tuple[GeneratedToken, bool], None, None]:
     """The tokens of `generate_step`, each with True if it was guessed and needed no pass of its own.
 
     Args:
         rest: the draft from the first rejected token on. Often a single word differs, so what follows it in the draft
             is offered again after the new word.
+        most_guessed: tokens of it that are guessed after a new one (`chip.Chip.most_guessed`).
     """
     eos_ids = model.config.eos_token_ids
     rest = list(rest)
     n = 0
-    while rest and n < max_tokens and (token := _token(_best(logits[-1]))).id not in eos_ids:
+    while rest and n < max_tokens and token.id not in eos_ids:
         rest = _behind(token.id, rest)
-        guess = rest[: min(MOST_GUESSED, max_tokens - n - 1)]
+        guess = rest[: min(most_guessed, max_tokens - n - 1)]
         hidden = model(model.embed(mx.array([token.id, *guess]))[None], cache)
         cache.keys.extend([token.id, *guess])
-        accepted, logits = _accept(cache, model.logits(hidden[0]), guess)
+        accepted, following = _accept(model, cache, hidden[0], guess)
         yield token, False
         for guessed in accepted:
             yield guessed, True
         n += 1 + len(accepted)
         rest = rest[len(accepted) :]
-    with closing(generate_step(model, cache, logits, max_tokens - n)) as tokens:
+        token = following
+    with closing(generate_step(model, cache, token, max_tokens - n)) as tokens:
         for token in tokens:
             yield token, False
 
@@ -102,58 +119,62 @@ def _behind(token: int, rest: Sequence[int]) -> list[int]:
     return list(rest[near.index(token) + 1 :] if token in near else rest[1:])
 
 
-def _accept(cache: PromptCache, logits: mx.array, draft: Sequence[int]) -> tuple[list[GeneratedToken], mx.array]:
-    """Compare logits [len(draft) + 1, vocab] with `draft`, which is at the end of `cache`.
+def _accept(
+    model: Network, cache: PromptCache, hidden: mx.array, draft: Sequence[int]
+) -> tuple[list[GeneratedToken], GeneratedToken]:
+    """Compare what hidden states [len(draft) + 1, hidden] predict with `draft`, which is at the end of `cache`.
 
     Returns:
-        The first tokens of `draft` that the logits agree with, and the logits up to the row after them. The cache
-        forgets the other tokens.
+        The first tokens of `draft` that they agree with, and the token after those. The cache forgets the others.
     """
-    if not draft:
-        return [], logits
-    ids, margins = (np.array(column) for column in _best_rows(logits[:-1]))  # waits, since the host compares
+    tokens = as_tokens(best_rows(model, hidden, draft))
     n = 0
-    while n < len(draft) and ids[n] == draft[n]:
+    while n < len(draft) and tokens[n].id == draft[n]:
         n += 1
     cache.trim_to(len(cache.keys) - len(draft) + n)
-    accepted = [GeneratedToken(int(ids[i]), float(margins[i])) for i in range(n)]
-    return accepted, logits[: n + 1]
+    return tokens[:n], tokens[n]
 
 
 def generate_step(
-    model: Network, cache: PromptCache, logits: mx.array, max_tokens: int, lookahead: bool = not on_cpu
+    model: Network, cache: PromptCache, token: GeneratedToken, max_tokens: int, ahead: bool = not on_cpu
 ) -> Generator[GeneratedToken, None, None]:
-    """Greedy tokens after the positions in `cache`; the last row of `logits` [n_last, vocab] predicts the first one.
+    """`token` and the greedy tokens after it, which follow the positions in `cache`.
 
     Ends after an end-of-text id or after `max_tokens`. The end-of-text id is yielded too, so that the caller can tell
     the two apart. **The cache already holds the token that was just yielded**, except for an end-of-text id, which it
-    never holds. The next step may already be running on MLX's stream. The generator can be closed at any time.
+    never holds. The next pass may already be running on MLX's stream. The generator can be closed at any time.
 
     Args:
-        lookahead: start the next step before the host knows this token. On a GPU this hides the work of the host, at
-            the cost of one useless step after the end of the text. On the CPU it costs more than it hides.
+        ahead: describe the next pass to MLX while the GPU computes this one, and start it once the host knows that the
+            text goes on: the host's work is hidden, and no pass is computed in vain. NumPy computes what is described,
+            so there the next pass is described when its turn comes.
     """
     eos_ids = model.config.eos_token_ids
-    scored = _best(logits[-1])
-    start(*scored)
+    storage: list[list[mx.array]] | None = None
     try:
-        for _ in range(max_tokens):
-            if not lookahead and int(number(scored[0])) in eos_ids:
-                yield _token(scored)
-                return
-            hidden = model(model.embed(scored[0].reshape(1))[None], cache)
-            following = _best(model.logits(hidden[0, -1]))
-            start(*following)
-            token = _token(scored)
+        following = None
+        for n in range(max_tokens):
             if token.id in eos_ids:
-                cache.trim_layers()
                 yield token
                 return
+            scored = following or _pass(model, cache, mx.array([token.id]))
+            storage = following = None  # released, so that the pass writes into the storage in place
+            start(*scored)
+            if ahead and n + 1 < max_tokens:
+                storage = cache.storage()
+                following = _pass(model, cache, scored[0])
             cache.keys.append(token.id)
             yield token
-            scored = following
+            (token,) = as_tokens(scored)
     finally:
+        if storage is not None:
+            cache.put_back(storage)
         cache.trim_layers()
+
+
+def _pass(model: Network, cache: PromptCache, ids: mx.array) -> tuple[mx.array, mx.array]:
+    """The best token after one more token, ids [1], as `best_rows` returns it; not started."""
+    return best_rows(model, model(model.embed(ids)[None], cache)[0])
 
 
 def _extend(model: Network, cache: PromptCache, prompt: Prompt, start: int, stop: int, n_last: int) -> mx.array:
@@ -163,20 +184,44 @@ def _extend(model: Network, cache: PromptCache, prompt: Prompt, start: int, stop
     return hidden
 
 
-def _best(logits: mx.array) -> tuple[mx.array, mx.array]:
-    """Id and margin of the best of logits [vocab], as arrays with one value."""
-    token, margin = _best_rows(logits[None])
-    return token[0], margin[0]
+def best_rows(model: Network, hidden: mx.array, draft: Sequence[int] = ()) -> tuple[mx.array, mx.array]:
+    """Ids [n] and margins [n] of the best token after each of hidden [n, hidden].
+
+    Logits in half precision are multiples of a step, up to 0.25 for the values of the released models. So there the two
+    best are compared by their difference in float32, and a token of the draft stays where it is at most one step
+    behind: kernels that add in another order would otherwise make text at a tie change back and forth.
+
+    Args:
+        draft: the tokens that are expected after the first of `hidden`.
+    """
+    logits = model.logits(hidden)
+    best = mx.argmax(logits, axis=-1, keepdims=True)
+    others = mx.put_along_axis(logits, best, mx.array(-mx.inf, logits.dtype), axis=-1)
+    if logits.dtype == mx.float32:
+        return best[:, 0], (mx.take_along_axis(logits, best, axis=-1) - others.max(axis=-1, keepdims=True))[:, 0]
+    ids = mx.concatenate([best, mx.argmax(others, axis=-1, keepdims=True)], axis=-1)
+    if draft:
+        old = mx.concatenate([mx.array(list(draft), ids.dtype), best[len(draft) :, 0]])
+        ids = mx.concatenate([ids, old[:, None]], axis=-1)
+    exact = (model.head_rows(ids).astype(mx.float32) @ hidden.astype(mx.float32)[:, :, None])[:, :, 0]
+    lead = exact[:, 0] - exact[:, 1]
+    token, margin = mx.where(lead < 0, ids[:, 1], ids[:, 0]), mx.abs(lead)
+    if draft:
+        top = mx.maximum(exact[:, 0], exact[:, 1])
+        ties = (old != token) & (top - exact[:, 2] <= mx.finfo(logits.dtype).eps * mx.abs(top))
+        ties &= mx.arange(len(hidden)) < len(draft)
+        token, margin = mx.where(ties, old, token), mx.where(ties, 0, margin)
+    return token, margin
 
 
-def _best_rows(logits: mx.array) -> tuple[mx.array, mx.array]:
-    """Ids [n] and margins [n] of the best of each row of logits [n, vocab]."""
-    logits = logits.astype(mx.float32)
-    token = mx.argmax(logits, axis=-1)
-    others = mx.where(mx.arange(logits.shape[-1]) == token[:, None], -mx.inf, logits)
-    return token, logits.max(axis=-1) - others.max(axis=-1)
+def as_tokens(scored: tuple[mx.array, mx.array]) -> list[GeneratedToken]:
+    """The tokens that `best_rows` describes; waits until they are computed.
 
-
-def _token(scored: tuple[mx.array, mx.array]) -> GeneratedToken:
-    token, margin = scored
-    return GeneratedToken(int(number(token)), number(margin))
+    Raises:
+        ModelError: the network computed numbers that are not finite.
+    """
+    mx.eval(*scored)  # waits, once for both
+    ids, margins = (np.array(column) for column in scored)
+    if not np.isfinite(margins).all():
+        raise ModelError(NOT_FINITE)
+    return [GeneratedToken(int(token), float(margin)) for token, margin in zip(ids, margins, strict=True)]

@@ -38,7 +38,8 @@ def n_mel_frames(n_samples: int) -> int:
 def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.array:
     """Unclamped log10 mel frames [stop_frame - start_frame, 128] of float32 mono samples at 16 kHz.
 
-    Computed only from the samples that these frames depend on.
+    Computed only from the samples that these frames depend on, and by the processor: a few frames take less time
+    than to wait for a GPU, and the caller has to know their maximum.
 
     Raises:
         ValueError: fewer than 201 samples, or frames that these samples do not have.
@@ -55,10 +56,13 @@ def log_mel_slice(samples: Samples, start_frame: int, stop_frame: int) -> mx.arr
     start = start_frame * HOP_LENGTH - PAD_SAMPLES
     stop = (stop_frame - 1) * HOP_LENGTH + PAD_SAMPLES
     reflected = mx.array(_reflected(np.asarray(samples, dtype=np.float32), start, stop))
-    frames = mx.as_strided(reflected, (n_frames, N_FFT), (HOP_LENGTH, 1))
-    spectrum = mx.fft.rfft(frames * _HANN)  # [n_frames, 201]
-    power = spectrum.real.square() + spectrum.imag.square()
-    return mx.log10(mx.maximum(power @ _MEL_FILTERS, POWER_FLOOR))
+    with mx.stream(mx.cpu):
+        frames = mx.as_strided(reflected, (n_frames, N_FFT), (HOP_LENGTH, 1))
+        spectrum = mx.fft.rfft(frames * _HANN)  # [n_frames, 201]
+        power = spectrum.real.square() + spectrum.imag.square()
+        log_mel = mx.log10(mx.maximum(power @ _MEL_FILTERS, POWER_FLOOR))
+    mx.eval(log_mel)
+    return log_mel
 
 
 def clamp_and_scale(log_mel: mx.array, maximum: float) -> mx.array:

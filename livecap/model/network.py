@@ -7,6 +7,7 @@ Two classes implement it: `qwen3_asr.Qwen3ASR` with MLX, and `numpy.network.Nump
 without a GPU. `checkpoint.load` chooses between them. Arrays at this interface are MLX's in both cases.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from livecap.model.backend import mx
@@ -17,6 +18,16 @@ CONV_BLOCKS_PER_PASS = 8
 """Conv blocks convolved at once. Bounds memory; does not change the result."""
 WINDOWS_PER_PASS = 8
 """Encoder windows computed at once. Bounds memory; does not change the result."""
+
+
+class Rows(Protocol):
+    """Several sequences that grow by one position at a time, together: a product reads the weights once for all."""
+
+    def __call__(self, embeddings: mx.array) -> mx.array:
+        """Hidden states [R, hidden] of one new position in each sequence, from its embeddings [R, hidden]."""
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Drop all sequences but these, which are numbers of rows in ascending order."""
 
 
 class Network(Protocol):
@@ -31,6 +42,9 @@ class Network(Protocol):
     def encode(self, tokens: mx.array) -> mx.array:
         """Audio embeddings [n, output_dim] of conv tokens [n, d_model] that start at an encoder window."""
 
+    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
+        """What `encode` returns for the conv tokens of each sound, computed together."""
+
     def embed(self, token_ids: mx.array) -> mx.array:
         """Embeddings [n, hidden] of token ids [n]."""
 
@@ -44,11 +58,26 @@ class Network(Protocol):
             n_last: compute only the last positions; None for all L.
         """
 
+    def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
+        """Where the decoder looks: attention weights [n_heads, L, S] of each of these layers, in their order.
+
+        Args:
+            embeddings: [1, L, hidden], which follow what `cache` holds; S positions in all. The caller removes the L
+                positions with `cache.trim_layers`.
+            layers: numbers of layers, rising. Layers after the last one are not computed.
+        """
+
     def logits(self, hidden: mx.array) -> mx.array:
         """Logits [..., vocab] of hidden states [..., hidden]. Expensive: ask only for the positions you need."""
 
+    def head_rows(self, ids: mx.array) -> mx.array:
+        """Rows [..., hidden] of the output head: the weights of the logits of these ids [...]."""
+
     def new_cache(self) -> PromptCache:
         """An empty cache for one sequence."""
+
+    def rows(self, caches: Sequence[PromptCache]) -> Rows:
+        """The sequences in these caches, to be continued together. The caches still hold what they have keys for."""
 
 
 def convolve_mel(network: Network, mel: mx.array, pad_tail: bool = False) -> mx.array:

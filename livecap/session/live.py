@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from livecap.archive.clock import iso_time
+from livecap.archive.delete import delete, to_delete
 from livecap.archive.folder import FAULT
 from livecap.archive.log import SessionLog
 from livecap.audio_in.source import WAKE_SECONDS
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import AudioError, LivecapError, one_line
 from livecap.files import replace_file
+from livecap.session.echo import without_echo
+from livecap.session.live_speakers import LiveSpeakers
 from livecap.session.measures import CommitLatency, StepCosts
 from livecap.session.notices import Notices
 from livecap.session.publish import Listener, Publisher, versions
@@ -28,6 +31,9 @@ from livecap.session.sound_folder import SoundFolder
 from livecap.session.status import SessionStatus, State
 from livecap.session.tracks import Track, TrackSource, arrived_samples
 from livecap.session.wall_clock import WallClock
+from livecap.speakers.diariser import load_diariser
+from livecap.speakers.remembered import RememberedVoices
+from livecap.speakers.turns import Diariser
 from livecap.transcript import (
     Notice,
     Paused,
@@ -53,7 +59,11 @@ class LiveSession:
         notices: Notices | None = None,
         wall: WallClock | None = None,
         sound_folder: SoundFolder | None = None,
+        removes_echo: bool = False,
+        labels_speakers: bool = False,
+        voices_file: Path | None = None,
         load_engine: Callable[[EngineSettings, Callable[[str], None]], Engine] = Engine.load,
+        load_voices: Callable[[], Diariser] = load_diariser,
     ) -> None:
         """
         Args:
@@ -63,7 +73,11 @@ class LiveSession:
             notices: passes messages on to this session; may hold some already.
             wall: began before the first sample was heard.
             sound_folder: keeps the sound of the sources.
+            removes_echo: of two tracks, the first is heard without what the second plays.
+            labels_speakers: find out who speaks.
+            voices_file: remembered voices, whose speakers get their names.
             load_engine: called on the decode thread.
+            load_voices: called on the thread that labels speakers.
         """
         assert tracks and len({track.label for track in tracks}) == len(tracks)
         self._recognition = recognition
@@ -76,32 +90,54 @@ class LiveSession:
         self._engine: Engine | None = None
         self.costs = StepCosts()
         note_step = sound_folder.note_step if sound_folder else lambda label, step: None
-        self._tracks = [Track(track, self._wall, self.costs, note_step) for track in tracks]
+        self.notice = notices or Notices()
+        """Logs and shows a message for the user: `notice(message, severity)`. Kept until the session has begun."""
+        if removes_echo:
+            tracks = without_echo(tracks, self.notice)
+        known = RememberedVoices(voices_file).vectors() if labels_speakers and voices_file else None
+        speakers = self._speakers = LiveSpeakers(load_voices, known) if labels_speakers else None
+        on_sound = speakers.hear if speakers else lambda label, block: None
+        self._tracks = [Track(track, self._wall, self.costs, note_step, on_sound) for track in tracks]
         self._listening = list(self._tracks)
         """Tracks whose sound has not ended."""
         self.latency = CommitLatency(lambda label: self._track(label).source.arrived_samples)
-        self._publisher = Publisher(log, lambda: self.wall_seconds, self.latency)
-        self.notice = notices or Notices()
-        """Logs and shows a message for the user: `notice(message, severity)`. Kept until the session has begun."""
+        self._publisher = Publisher(log, lambda: self.wall_seconds, self.latency, *([speakers] if speakers else []))
         self.requests = Requests(self._tracks, self._publisher, self.notice, self._wall, sound_folder)
         """What the user asks for while the session runs."""
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._state = State.LOADING
         self._paused = False
         self._error: str | None = None
+        self.on_engine: Callable[[Engine], None] = lambda engine: None
+        """Called on the decode thread when the model is loaded, before sound is decoded. Set before `start`."""
         self.load_seconds = 0.0
         """How long loading the model took."""
 
     # ---- any thread
 
+    def listen(self, *listeners: Listener) -> None:
+        """Give every fact and update of the session to these, too. Before `start`."""
+        self._publisher.add_listeners(listeners)
+
     def start(self, *listeners: Listener) -> None:
         """Load the model and decode, on the decode thread. Returns at once.
 
         Args:
-            listeners: get every fact and update of the session.
+            listeners: as for `listen`.
         """
-        self._publisher.add_listeners(listeners)
+        self.listen(*listeners)
         self._thread.start()
+
+    def discard(self) -> None:
+        """Close the sources and delete the session, if it was not started: it holds no fact yet."""
+        if self._thread.ident is not None:
+            return
+        for track in self._tracks:
+            track.source.close()
+        if self._sound_folder is not None:
+            self._sound_folder.close(clean=True)
+        self._log.close()
+        delete(self.log_folder, to_delete(self.log_folder))
 
     def pause(self) -> None:
         """Stop listening; what was heard is still decoded. Twice is harmless."""
@@ -136,6 +172,11 @@ class LiveSession:
         return not self._thread.is_alive()
 
     @property
+    def is_over(self) -> bool:
+        """The session has ended or failed. A signal handler may ask."""
+        return self._state in (State.ENDED, State.FAILED)
+
+    @property
     def wall_seconds(self) -> float:
         """Seconds since the session was made."""
         return self._wall.elapsed_seconds
@@ -162,6 +203,7 @@ class LiveSession:
             tracks=tuple(track.status for track in self._tracks),
             log_trouble=self._log.trouble,
             muted=self.requests.muted,
+            stopping=self.requests.is_stopping,
         )
 
     @property
@@ -225,6 +267,8 @@ class LiveSession:
             self._publish(filter(None, (track.first_anchor() for track in self._tracks)))
             self._publisher.running = True
             self.notice.deliver_to(self._publish_notice)
+        if self._speakers is not None:
+            self._speakers.start(self._publisher.publish_while_running, self.notice, self._is_live)
 
     def _session_started(self) -> SessionStarted:
         return SessionStarted(
@@ -243,9 +287,11 @@ class LiveSession:
     def _load(self) -> None:
         start = time.perf_counter()
         self._engine = self._load_engine(self._recognition, self.notice)
+        self._engine.warm_up()
         for track in self._tracks:
             track.start(partial(self._engine.transcriber, track.label, self.notice))
         self.load_seconds = time.perf_counter() - start
+        self.on_engine(self._engine)
 
     def _listen(self) -> None:
         """Serve all tracks in turn until their sources have ended."""
@@ -256,11 +302,11 @@ class LiveSession:
             self._carry_out_requests()
             busy = False
             for track in self._listening:
-                block = track.source.take()
+                block = track.take()
                 if block is not None:
                     busy = True
                     self._publish(track.hear(block))
-            for track in [track for track in self._listening if track.source.ended]:
+            for track in [track for track in self._listening if track.ended]:
                 self._listening.remove(track)
                 self._state = self._state if self._listening else State.FINISHING
                 self._publish(track.finish())
@@ -287,7 +333,7 @@ class LiveSession:
                 except AudioError as error:
                     self.notice(str(error), "error")
                     continue
-                if track not in self._listening and not track.source.ended:
+                if track not in self._listening and not track.ended:
                     self._listening.append(track)
 
     def _change_recognition(self, changes: Mapping[str, Any]) -> None:
@@ -309,7 +355,7 @@ class LiveSession:
     def _close_utterances(self) -> None:
         """Decode and settle everything that was heard."""
         for track in self._tracks:
-            if not track.source.ended:
+            if not track.ended:
                 self._publish(track.end_utterance())
         self._settle_all()
 
@@ -340,6 +386,8 @@ class LiveSession:
     def _end(self, reason: str) -> None:
         for track in self._tracks:
             track.source.close()
+        if self._speakers is not None:
+            self._speakers.close()
         if self._error is not None:
             self.notice(self._error, "error")
             reason = f"failed: {self._error}"

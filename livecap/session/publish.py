@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 
 from livecap.archive.log import SessionLog
@@ -14,6 +14,28 @@ not raise."""
 
 LIBRARIES = ("mlx", "numpy", "tokenizers", "soxr", "webrtcvad-wheels")
 """Libraries whose version may change what is recognised."""
+
+
+class Facts:
+    """The facts that follow from updates: newly stable text before each, the end of its utterance after it."""
+
+    def __init__(self) -> None:
+        self._committed: dict[tuple[str, int], int] = {}
+        """(track, utterance) of open utterances to the number of characters committed so far."""
+
+    def of(self, update: TranscriptUpdate) -> Iterator[SessionEvent | TranscriptUpdate]:
+        """The update with its facts, in the order in which they are told."""
+        utterance, stable = (update.track, update.utterance), update.stable
+        n_known = self._committed.get(utterance, 0)
+        if len(stable) > n_known:
+            self._committed[utterance] = len(stable)
+            yield TextCommitted(*utterance, stable[n_known:], update.start_sample, update.end_sample)
+        yield update
+        if update.final:
+            self._committed.pop(utterance, None)
+            if stable:
+                span = update.start_sample, update.end_sample
+                yield UtteranceEnded(*utterance, stable, *span, update.language, update.words)
 
 
 class Publisher:
@@ -31,32 +53,19 @@ class Publisher:
         """Held while something is published; hold it to publish several things together."""
         self.running = False
         """True between the first fact and the last; guarded by the lock."""
-        self._committed: dict[tuple[str, int], int] = {}
-        """(track, utterance) of open utterances to the number of characters committed so far."""
+        self._facts = Facts()
 
     def add_listeners(self, listeners: Iterable[Listener]) -> None:
         """Before the first fact."""
         self._listeners += listeners
 
     def publish(self, item: SessionEvent | TranscriptUpdate) -> None:
-        """Log the item, then call the listeners. An update is not logged itself, but the facts that follow from it are:
-        newly stable text before it, the end of its utterance after it."""
+        """Log the item, then call the listeners. An update is not logged, but its facts are."""
         with self.lock:
-            if not isinstance(item, TranscriptUpdate):
-                self._log.append(item, self._wall_seconds())
-                self._tell(item)
-                return
-            utterance = item.track, item.utterance
-            n_known = self._committed.get(utterance, 0)
-            if len(item.stable) > n_known:
-                self._committed[utterance] = len(item.stable)
-                self.publish(TextCommitted(*utterance, item.stable[n_known:], item.start_sample, item.end_sample))
-            self._tell(item)
-            if item.final:
-                self._committed.pop(utterance, None)
-                if item.stable:
-                    span = item.start_sample, item.end_sample
-                    self.publish(UtteranceEnded(*utterance, item.stable, *span, item.language, item.words))
+            for each in self._facts.of(item) if isinstance(item, TranscriptUpdate) else [item]:
+                if not isinstance(each, TranscriptUpdate):
+                    self._log.append(each, self._wall_seconds())
+                self._tell(each)
 
     def publish_while_running(self, event: SessionEvent) -> None:
         """Publish, unless it is before the first fact or after the last."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from livecap.archive.folder import EVENTS, saved_sounds
 from livecap.archive.reader import LogReader
 from livecap.archive.steps import recorded_steps
-from livecap.audio_in.replay import Replay
+from livecap.audio_in.replay import LIVE_BLOCK_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
 from livecap.audio_in.source import OnNotice
 from livecap.errors import AudioError
 from livecap.session.tracks import TrackSource
@@ -23,7 +23,7 @@ def open_session(
     """The tracks of the session in `folder`.
 
     Args:
-        same_steps: repeat the steps that were recorded with the sound.
+        same_steps: repeat the steps that were recorded with the sound; False makes those of a live session.
 
     Raises:
         AudioError: the session has no sound, or sound that cannot be read.
@@ -33,7 +33,7 @@ def open_session(
     if not sounds:
         if (folder / EVENTS).exists():
             raise AudioError(f"The session {folder.name} has no sound: --save-audio keeps it when one is recorded.")
-        raise AudioError(f"Cannot replay {folder}: this folder is not a session. Give a recording in it.")
+        raise AudioError(f"Cannot read {folder}: this folder is not a session. Give a recording in it.")
     reader = LogReader(folder / EVENTS)
     gaps: dict[str, list[tuple[int, int]]] = {}
     for _, event in reader.events():
@@ -46,7 +46,7 @@ def open_session(
     tracks: list[TrackSource] = []
     try:
         for label in labels:
-            steps = recorded.get(label, ())
+            steps = recorded.get(label, ()) if same_steps else ()
             source = Replay(
                 sounds[label],
                 pace,
@@ -55,8 +55,9 @@ def open_session(
                 cuts=[step.end_sample for step in steps],
                 gaps=gaps.get(label, ()),
                 on_notice=on_notice,
+                unpaced_block_samples=UNPACED_BLOCK_SAMPLES if same_steps else LIVE_BLOCK_SAMPLES,
             )
-            tracks.append(TrackSource(label, source, steps if same_steps else ()))
+            tracks.append(TrackSource(label, source, steps))
     except BaseException:
         for track in tracks:
             track.source.close()

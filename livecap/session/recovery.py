@@ -18,9 +18,12 @@ from livecap.archive.folder import AUDIO, EVENTS, UNSAVED
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession, joined
+from livecap.archive.rescued import bring_back, rescued
+from livecap.archive.transcript_file import finish_transcript
 from livecap.audio_in.replay import Replay
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError, LogError
+from livecap.session.echo import without_echo
 from livecap.session.measures import StepCosts
 from livecap.session.publish import Listener, Publisher
 from livecap.session.tracks import Track, TrackSource
@@ -139,6 +142,22 @@ def keep(folder: Path) -> None:
     _delete_unsaved_sound(folder)
 
 
+def take_back(folder: Path) -> Path | None:
+    """Bring back the rest of a session whose disk failed; returns where it was, or None if there is nothing.
+
+    Raises:
+        LogError: the folder still cannot be written.
+    """
+    source = rescued(folder)
+    if source is None or RecordedSession(folder).is_running:
+        return None
+    bring_back(folder, source)
+    if RecordedSession(folder).ended is not None:
+        finish_transcript(folder)
+        _delete_unsaved_sound(folder)
+    return source
+
+
 def recover(folder: Path, recognition: EngineSettings, listener: Listener = lambda item: None) -> Recovery:
     """Decode the kept sound of a session that is not in its log yet, and end the session.
 
@@ -155,10 +174,14 @@ def recover(folder: Path, recognition: EngineSettings, listener: Listener = lamb
         stack.callback(log.close)
         publisher = _publisher(log, session, listener)
         tracks = []
-        for label, path in session.sounds.items():
+        sources = []
+        for label, path in sorted(session.sounds.items(), key=lambda item: _place(session, item[0])):
             if sound := _open_sound(path, ends[label]):
                 stack.callback(sound.close)
-                tracks.append(_RecoveredTrack(label, ends[label], sound))
+                sources.append(TrackSource(label, sound))
+        if session.started.settings.get("echo") == "auto":
+            sources = without_echo(sources, lambda message, severity="": None)  # the session has said so
+        tracks = [_RecoveredTrack(source, ends[source.label]) for source in sources]
         if tracks:
 
             def notice(message: str) -> None:
@@ -184,8 +207,8 @@ def recover(folder: Path, recognition: EngineSettings, listener: Listener = lamb
 class _RecoveredTrack:
     """The kept sound of one track on its way to text."""
 
-    def __init__(self, label: str, end: TrackEnd, sound: Replay) -> None:
-        self.track = Track(TrackSource(label, sound), WallClock(), StepCosts())
+    def __init__(self, source: TrackSource, end: TrackEnd) -> None:
+        self.track = Track(source, WallClock(), StepCosts())
         self._reopened = end.open_pieces[0].utterance if end.open_pieces else None
         """The utterance that is heard again; its new text is its settled text."""
         self._first = end.next_utterance if self._reopened is None else self._reopened
@@ -202,10 +225,10 @@ class _RecoveredTrack:
 
     def advance(self) -> Iterator[SessionEvent | TranscriptUpdate]:
         """Decode the next block of sound, or what is left at the end."""
-        block = self.track.source.take()
+        block = self.track.take()
         if block is not None:
             yield from self._in_session(self.track.hear(block))
-        elif self.track.source.ended:
+        elif self.track.ended:
             yield from self._in_session(self.track.finish())
             yield from self._in_session(iter(self.track.settle, None))
             self.is_done = True
@@ -271,6 +294,12 @@ def _close_open(publisher: Publisher, ends: dict[str, TrackEnd]) -> None:
     for end in ends.values():
         if end.open_pieces:
             publisher.publish(joined(end.open_pieces))
+
+
+def _place(session: RecordedSession, label: str) -> int:
+    """Where a track stands in its session: the microphone is the first."""
+    labels = session.started.tracks
+    return labels.index(label) if label in labels else len(labels)
 
 
 def _open_sound(path: Path, end: TrackEnd) -> Replay | None:

@@ -13,7 +13,7 @@ from livecap.session.publish import Publisher
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import Track, arrived_samples
 from livecap.session.wall_clock import WallClock
-from livecap.transcript import SAMPLE_RATE, Marked
+from livecap.transcript import SAMPLE_RATE, Marked, SpeakerNamed
 
 
 class Requests:
@@ -51,6 +51,10 @@ class Requests:
         at = arrived_samples(self._tracks) if sample is None else sample
         self._publisher.publish_while_running(Marked(track, at, note, self._wall.now()))
 
+    def name_speaker(self, speaker: int, name: str) -> None:
+        """Name a speaker, by number, for the whole session; "" takes the name away."""
+        self._publisher.publish_while_running(SpeakerNamed(speaker, name))
+
     def mute(self) -> None:
         """Replace sound by silence from now on, also in the kept sound; the clock goes on. Twice is harmless."""
         with self._publisher.lock:
@@ -60,7 +64,7 @@ class Requests:
                 self._sound_folder.mute(True)
             for track in self._tracks:
                 track.requests.mute(track.source.arrived_samples)
-        self._notice("Muted: what is said now is not heard.", "info")
+        self._notice("Muted: nothing is transcribed.", "info")
 
     def unmute(self) -> None:
         """Hear again. Twice is harmless."""

@@ -42,6 +42,8 @@ class TrackStatus:
     n_gaps: int = 0
     """Losses of sound; a change of the input by the user is not one."""
     gap_samples: int = 0
+    about: str = ""
+    """What a name such as `default` stands for now; "" if the name says it."""
 
     @property
     def lag_seconds(self) -> float:
@@ -72,11 +74,13 @@ class SessionStatus:
     """Why the log cannot be written now, in one line; the facts wait in memory."""
     muted: bool = False
     """Sound is replaced by silence on the user's request; the clock goes on."""
+    stopping: bool = False
+    """The session was asked to end: by the user, another program, or its time."""
 
     @property
     def source(self) -> str:
         """Names of all sources, with " + " between."""
-        return " + ".join(track.source for track in self.tracks)
+        return " + ".join(f"{track.source} ({track.about})" if track.about else track.source for track in self.tracks)
 
     @property
     def arrived_samples(self) -> int:

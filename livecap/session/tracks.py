@@ -31,6 +31,7 @@ from livecap.transcript import (
 )
 
 if TYPE_CHECKING:
+    from livecap.audio_in.echo.feeds import Feed
     from livecap.stream.transcriber import StreamingTranscriber  # the module loads MLX: later than devices are opened
 
 SWITCH_SAMPLES = 5 * SAMPLE_RATE
@@ -48,6 +49,8 @@ class TrackSource:
     source: AudioSource
     steps: tuple[Step, ...] = ()
     """Steps that were recorded with this sound; they are repeated instead of new ones."""
+    feed: "Feed | None" = None
+    """What the source's sound goes through before it is recognised; None is the source itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +150,21 @@ class Track:
         wall: WallClock,
         costs: StepCosts,
         note_step: Callable[[str, Step], None] = lambda label, step: None,
+        on_sound: Callable[[str, AudioBlock], None] = lambda label, block: None,
     ) -> None:
         """
         Args:
             note_step: gets the label and each step before it is made.
+            on_sound: gets the label and the sound before its steps.
         """
         self.label = given.label
         self.source = given.source
+        self._feed = given.feed or given.source
         self.requests = TrackRequests()
         self._steps = given.steps
         self._wall = wall
         self._costs = costs
-        self._note_step = note_step
+        self._note_step, self._on_sound = note_step, on_sound
         self._paused = False
         self._make_transcriber: Callable[[], StreamingTranscriber]
         self._transcriber: StreamingTranscriber | None = None
@@ -200,6 +206,7 @@ class Track:
             trouble=self.source.trouble,
             n_gaps=self._n_losses,
             gap_samples=self._lost_samples,
+            about=self.source.about,
         )
 
     @property
@@ -239,9 +246,18 @@ class Track:
             return None
         return ClockAnchored(self.label, 0, iso_time(max(self.source.started_wall, self._wall.started)))
 
+    @property
+    def ended(self) -> bool:
+        """No more sound will come, and all was taken."""
+        return self._feed.ended
+
+    def take(self) -> AudioBlock | None:
+        """The next sound to hear; None if there is none now. Raises AudioError: the source failed."""
+        return self._feed.take()
+
     def hear(self, block: AudioBlock) -> Iterator[SessionEvent | TranscriptUpdate]:
-        """Accept the next sound of the source, and make the steps that are due."""
-        for part in self.requests.parts(block):
+        """Accept the next sound, and make the steps that are due."""
+        for part in (piece for asked in self.requests.parts(block) for piece in self._cut_at_steps(asked)):
             if self.end_sample < part.start_sample and self._recorded(self.end_sample, part.start_sample):
                 # A step was made when only the gap before this sound was known.
                 yield from self._hear_part(AudioBlock(part.start_sample, part.samples[:0]))
@@ -290,7 +306,7 @@ class Track:
         Raises:
             AudioError: the source cannot; nothing changed.
         """
-        sample = self.source.seek(sample)
+        sample = self._feed.seek(sample)
         self.renew_transcriber(sample)
         jumped = Jumped(self.label, self.end_sample, sample)
         self._jumped += sample - self.end_sample
@@ -351,6 +367,7 @@ class Track:
         self.end_sample = block.end_sample
         self._heard += len(block.samples)
         self._loaded.accept(block)
+        self._on_sound(self.label, block)
         if gap:
             yield gap
         if self.source.live and self.source.trouble != "away" and not self._paused:
@@ -365,6 +382,14 @@ class Track:
             return self._recorded(self._accepted_from, self.end_sample)
         pauses = not len(block.samples)  # see AudioSource.take
         return [self._next_step(closes=pauses)] if pauses or self._loaded.ready else []
+
+    def _cut_at_steps(self, block: AudioBlock) -> Iterator[AudioBlock]:
+        """The block in pieces that end where recorded steps do."""
+        for step in self._recorded(block.start_sample, block.end_sample - 1):
+            n = step.end_sample - block.start_sample
+            yield AudioBlock(block.start_sample, block.samples[:n])
+            block = AudioBlock(step.end_sample, block.samples[n:])
+        yield block
 
     def _next_step(self, closes: bool) -> Step:
         return Step(self.end_sample, self._loaded.chunk_samples, closes)

@@ -8,13 +8,28 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from livecap.settings.values import KEY_TABLE, MOMENT, PATH, SWITCH, TEXT, Choice, Kind, Number
+from livecap.settings.values import (
+    ADDRESS,
+    COMMAND,
+    DURATION,
+    KEY_TABLE,
+    MOMENT,
+    PATH,
+    SWITCH,
+    TEXT,
+    Choice,
+    Kind,
+    Number,
+)
 
 DEFAULT_MODEL = "Qwen/Qwen3-ASR-0.6B"
+DEFAULT_ALIGNER = "Qwen/Qwen3-ForcedAligner-0.6B"
 """Downloaded when it is first used."""
 
 TimesShown = Literal["minutes", "seconds", "elapsed", "hidden"]
 VadName = Literal["silero", "webrtc"]
+EchoName = Literal["auto", "off"]
+DtypeName = Literal["auto", "float32", "float16", "bfloat16"]
 Output = Literal["screen", "inline", "plain", "json"]
 
 
@@ -99,15 +114,38 @@ class Settings:
     model: str = _setting(
         DEFAULT_MODEL, "model: a folder, a Hugging Face repository, or tiny for a demo", TEXT, "--model NAME", "text"
     )
+    dtype: DtypeName = _setting(
+        "auto",
+        "type of numbers to compute in: auto (float32 on a processor, float16 on M1 and M2, else that of the model), "
+        "float32, float16 or bfloat16",
+        Choice(get_args(DtypeName)),
+        "--dtype TYPE",
+        "text",
+        help="type of numbers to compute in: auto, float32, float16 or bfloat16 (default: auto, the fastest here)",
+    )
     language: str | None = _setting(
         None, "language that is spoken, such as English or en (default: detected)", TEXT, "--language NAME", "text"
     )
-    context: str = _setting("", "names and terms to expect", TEXT, "--context TEXT", "text")
+    context: str = _setting(
+        "", "names and terms to expect, the most important first; a long list is cut", TEXT, "--context TEXT", "text"
+    )
+    context_file: Path | None = _setting(
+        None, "file of names and terms to expect, one a line; read again when it changes", PATH,
+        "--context-file FILE", "text",
+    )  # fmt: skip
     vad: VadName = _setting(
         "webrtc",
-        "what finds speech in the sound: webrtc, or silero (a network, far better in noise)",
+        "what finds speech in the sound: webrtc, or silero (a network, less misled by typing, music and rumble)",
         Choice(get_args(VadName)),
         "--vad NAME",
+        "text",
+    )
+    echo: EchoName = _setting(
+        "auto",
+        "the other track's sound from loudspeakers in the microphone, in a session with both: auto removes it where it "
+        "is heard, off leaves it",
+        Choice(get_args(EchoName)),
+        "--echo WHEN",
         "text",
     )
     chunk_seconds: float | None = _setting(
@@ -134,14 +172,75 @@ class Settings:
         "text",
         help="do not transcribe finished utterances a second time",
     )
+    aligner: str = _setting(
+        DEFAULT_ALIGNER,
+        "forced aligner for the times of words, where it was downloaded: a folder, a repository, or off",
+        TEXT,
+        "--aligner NAME",
+        "text",
+        help="forced aligner for the times of words, where it was downloaded, or off",
+    )
+    speakers: bool = _setting(
+        False,
+        "label who speaks on a track with several voices: A, B and so on, at first provisional",
+        SWITCH,
+        "--speakers",
+        "text",
+    )
     log_dir: Path | None = _setting(
         None, "folder for the sessions (default: the platform's folder for user data)", PATH, "--log-dir DIR", "output"
     )
     save_audio: bool = _setting(
         False, "keep the sound of live sessions beside their logs, for replay", SWITCH, "--save-audio", "output"
     )
+    for_seconds: float | None = _setting(
+        None, "end the session after this time, such as 1h", DURATION, "--for TIME", "output", stored=False
+    )
+    stop_after_silence: float | None = _setting(
+        None,
+        "end the session after this time without speech, such as 15m",
+        DURATION,
+        "--stop-after-silence TIME",
+        "output",
+    )
+    caption_file: Path | None = _setting(
+        None,
+        "text file with the last lines of what is said (screen.caption_lines), for OBS and others",
+        PATH,
+        "--caption-file FILE",
+        "programs",
+    )
+    notes_dir: Path | None = _setting(
+        None,
+        "folder that gets each session as a Markdown note, such as an Obsidian vault",
+        PATH,
+        "--notes-dir DIR",
+        "programs",
+    )
+    serve: str | None = _setting(
+        None,
+        "show captions on a web page at this port, such as 8765, or 0.0.0.0:8765 for the whole network",
+        ADDRESS,
+        "--serve PORT",
+        "programs",
+    )
+    on_line: str | None = _setting(
+        None, "command that gets each finished line as JSON", COMMAND, "--on-line COMMAND", "programs"
+    )
+    on_mark: str | None = _setting(
+        None, "command that gets each mark as JSON", COMMAND, "--on-mark COMMAND", "programs"
+    )
+    on_end: str | None = _setting(
+        None, "command that gets the finished session as JSON", COMMAND, "--on-end COMMAND", "programs"
+    )
+    hook_seconds: float = _setting(
+        60.0, "time that one run of a command may take", Number(0, 86_400, "seconds", above=True)
+    )
+    hook_shell: bool = _setting(False, "run these commands with /bin/sh, for pipes and variables", SWITCH)
     output: Output = _setting("screen", "where the text goes", Choice(get_args(Output)), stored=False)
     screen: ScreenSettings = field(default_factory=ScreenSettings)
+    given: frozenset[str] = field(default=frozenset(), compare=False)
+    """The settings that a flag, the environment or the settings file gives, also those with their default value."""
     keys: Mapping[str, str] = _setting(
         {}, 'keys of the screen by command, such as pause = "p,f5"; docs/keys.md lists the commands', KEY_TABLE
     )
@@ -151,7 +250,7 @@ def _settings_of(cls: type, prefix: str) -> Iterator[Setting]:
     for item in fields(cls):
         if item.name == "screen":
             yield from _settings_of(ScreenSettings, "screen.")
-        else:
+        elif item.metadata:
             yield replace(item.metadata["setting"], name=prefix + item.name)
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from livecap.errors import SettingsError
+from livecap.errors import SettingsError, brief
 from livecap.files import make_folder, read_regular, replace_file
 from livecap.settings.sources import MOST_BYTES, read_file
-from livecap.settings.values import TEXT, brief
+from livecap.settings.values import TEXT
 
 BOM = "\ufeff"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)

@@ -16,10 +16,10 @@ from typing import Any, get_args
 
 import platformdirs
 
-from livecap.errors import SettingsError
+from livecap.errors import SettingsError, brief
 from livecap.files import read_regular
 from livecap.settings.fields import SETTINGS, STORED, Output, ScreenSettings, Settings
-from livecap.settings.values import PATH, brief
+from livecap.settings.values import PATH
 
 FILE_VARIABLE = "LIVECAP_SETTINGS"
 """The environment variable that names another settings file."""
@@ -59,6 +59,23 @@ def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
         except ValueError:
             raise SettingsError(f"{FILE_VARIABLE} must be {PATH.expected}, not {brief(named)}.") from None
     return user_folder("config") / "settings.toml"
+
+
+def voices_path() -> Path:
+    """The file of remembered voices.
+
+    Raises:
+        SettingsError: the user has no home folder.
+    """
+    return user_folder("data") / "voices.json"
+
+
+def known_voices_path() -> Path | None:
+    """The file of remembered voices; None for a user without a home folder, for whom livecap remembers none."""
+    try:
+        return voices_path()
+    except SettingsError:
+        return None
 
 
 def user_folder(kind: str) -> Path:
@@ -111,7 +128,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] = os.envi
         values[name] = value
         origins[name] = "a flag"
     screen = {name.partition(".")[2]: values.pop(name) for name in list(values) if name.startswith("screen.")}
-    return Effective(Settings(**values, screen=ScreenSettings(**screen)), origins, path)
+    return Effective(Settings(**values, screen=ScreenSettings(**screen), given=frozenset(origins)), origins, path)
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -162,7 +179,9 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     """A sentence with the known name that is most like `name`, or with all of them."""
     names = sorted(known)
     last = {full.rpartition(".")[2]: full for full in reversed(names)}
-    near = difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(name.rpartition(".")[2], last, n=1)
+    end = name.rpartition(".")[2]
+    near = [end] if end in last else []
+    near = near or difflib.get_close_matches(name, names, n=1) or difflib.get_close_matches(end, last, n=1)
     if near:
         return f"Did you mean {last.get(near[0], near[0])!r}?"
     return f"There are: {', '.join(names)}."

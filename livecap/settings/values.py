@@ -3,20 +3,14 @@
 Text comes from flags, from the environment and from `livecap config set`; all of them go through `from_text`.
 """
 
+import ipaddress
 import math
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-
-def brief(value: object) -> str:
-    """A value as an error message shows it."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # Python refuses to write numbers of more than 4300 digits
-        return "a value that is too long to show"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class Kind:
@@ -94,7 +88,69 @@ class _Moment(Kind):
         return seconds
 
 
+class _Command(_Text):
+    expected = "a command with its arguments, quoted as in a shell"
+
+    def checked(self, value: object) -> str:
+        text = super().checked(value)
+        if not shlex.split(text) or "\0" in text:
+            raise ValueError
+        return text
+
+
+class _Duration(_Moment):
+    expected = "a time such as 90s, 15m, 1h30m or 1:30:00"
+    _UNITS = re.compile(r"(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s)?")
+
+    def from_text(self, text: str) -> float:
+        found = self._UNITS.fullmatch(text.replace(" ", ""))
+        if found and any(found.groups()):
+            hours, minutes, seconds = (float(part or 0) for part in found.groups())
+            return self.checked(hours * 3600 + minutes * 60 + seconds)
+        return self.checked(super().from_text(text))
+
+    def checked(self, value: object) -> float:
+        seconds = self.from_text(value) if isinstance(value, str) else SECONDS.checked(value)
+        if seconds <= 0:
+            raise ValueError
+        return float(seconds)
+
+
+class _Address(_Text):
+    expected = "a port such as 8765, or an address such as 0.0.0.0:8765"
+
+    def checked(self, value: object) -> str:
+        text = super().checked(str(value) if type(value) is int else value)
+        address_of(text)
+        return text
+
+
+def address_of(text: str) -> tuple[str, int]:
+    """Host and port of "8765" (this computer only), "0.0.0.0:8765" or "[::1]:8765".
+
+    Raises:
+        ValueError: it is something else.
+    """
+    host, colon, port = text.rpartition(":")
+    host = host_of(host.strip("[]")) if colon else "127.0.0.1"
+    if not (port.isascii() and port.isdigit() and int(port) <= 65535):
+        raise ValueError
+    return host, int(port)
+
+
+def host_of(text: str) -> str:
+    """`localhost`, or an address such as 0.0.0.0 or ::1.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if text != "localhost":
+        ipaddress.ip_address(text)
+    return text
+
+
 TEXT, PATH, SWITCH, KEY_TABLE, MOMENT = _Text(), _Path(), _Switch(), _KeyTable(), _Moment()
+ADDRESS, COMMAND, DURATION = _Address(), _Command(), _Duration()
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class UtteranceConfig:
     max_utterance_seconds: float = 30.0
     """A longer utterance is closed between any two words; its text and its prompt go on in the next utterance."""
     latest_split_seconds: float = 36.0
-    """Hard limit: an utterance is closed at this length even inside a word."""
+    """Hard limit: an utterance is closed at this length although no word behind its stable text is stable yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class LoopConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReuseConfig:
-    """What is kept from step to step. Each can be switched off, to prove that it changes no text."""
+    """What is kept from step to step. Each can be switched off, to prove that it changes no text in float32."""
 
     verify_draft: bool = True
     """Verify the last hypothesis as a draft instead of generating it again token by token."""

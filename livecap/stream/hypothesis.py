@@ -173,10 +173,9 @@ class Hypothesis:
         return sum(margins) / len(margins) if margins else 0.0
 
     @property
-    def stable_margin(self) -> float:
-        """The mean margin of the stable ids of the open utterance; 0 without any."""
-        margins = [token.margin for token in self._tokens[self.utterance_start : self.frontier]]
-        return sum(margins) / len(margins) if margins else 0.0
+    def stable_margins(self) -> list[float]:
+        """The margin of each of `stable_ids`, the lowest of all steps that had it."""
+        return [token.margin for token in self._tokens[self.utterance_start : self.frontier]]
 
     def believe_all(self, voiced_samples: int) -> None:
         """Make all tokens stable: the utterance has ended, with this much voiced sound in it.
@@ -188,9 +187,9 @@ class Hypothesis:
         self.frontier = len(self._tokens)
         self._shown, self._n_kept = [], 0
 
-    def close_utterance(self) -> None:
-        """Make the stable ids the whole text of the utterance; later ones belong to the next."""
-        self.utterance_start = self.frontier
+    def close_utterance(self, n_ids: int | None = None) -> None:
+        """Make the first `n_ids` stable ids, or all, the whole text of the utterance; later ones belong to the next."""
+        self.utterance_start += len(self.stable_ids) if n_ids is None else n_ids
 
     def begin_utterance(self, sample: int) -> None:
         """Note that speech begins again after a pause."""

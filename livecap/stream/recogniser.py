@@ -11,13 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.model.generate import GeneratedToken, generate_drafted, verify
 from livecap.model.text.prompt import Prompt
+from livecap.stream.attention_times import Follower, token_starts
 from livecap.stream.config import StreamConfig
 from livecap.stream.statistics import StageSeconds
-from livecap.stream.windows import EncoderWindows
+from livecap.stream.windows import EncodedAudio, EncoderWindows
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Decoded:
     """The text that the model says follows the prefix."""
 
     tokens: list[GeneratedToken]
-    """The text after the prefix, without the header and the end of text."""
+    """The text after the prefix, without the header and the end of text. Empty for an answer without `<asr_text>`,
+    which is not text."""
     header: tuple[int, ...]
     """`language X<asr_text>` as ids, given or generated. Empty if the language is forced or the model named none."""
     complete: bool
@@ -73,9 +74,23 @@ class Recogniser(Protocol):
         Args:
             header: as an earlier decode returned it. Forced before a prefix; without a prefix it is part of the draft.
             prefix: text that is forced.
-            draft: what an earlier decode returned after the prefix. Changes the time it takes, not the text.
+            draft: what an earlier decode returned after the prefix. Changes the time it takes, not the text;
+                in half precision it also decides ties (`generate.best_rows`).
             max_tokens: the most text tokens to return.
             pad_samples: length of the silence after the sound.
+        """
+
+    def starts_of(
+        self, header: Sequence[int], prefix: Sequence[int], ids: Sequence[int], pad_samples: int, after_sample: int
+    ) -> NDArray[np.int64] | None:
+        """Where the sound of each of `ids` starts, and where that of what follows them would: samples of the session.
+
+        None where the model cannot tell. The values never decrease.
+
+        Args:
+            header, prefix, pad_samples: those of the decode before this call.
+            ids: the text after the prefix, decoded or not.
+            after_sample: the text was said after this.
         """
 
     def close(self) -> None:
@@ -92,27 +107,33 @@ class ModelRecogniser:
         language: str | None,
         config: StreamConfig,
         now: Callable[[], float] = time.perf_counter,
+        follower: Callable[[], Follower | None] = lambda: None,
     ) -> None:
         """
         Args:
             context: names and words to expect; plain text in the system turn of the prompt.
             language: the full name of a forced language, or None to let the model name it.
+            follower: returns the attention head that follows the words, for `starts_of`.
             now: the time in seconds, for the measurement of stages.
         """
         self._model = loaded.model
+        self._most_guessed = loaded.most_guessed
         self._tokenizer = loaded.tokenizer
         self._eos_ids = loaded.config.eos_token_ids
         self._context = context
         self._language = language
         self._config = config
         self._now = now
+        self._follower = follower
         self._cache = loaded.model.new_cache()
         self._windows: EncoderWindows | None = None
+        self._audio: EncodedAudio | None = None
+        """What the last decode heard."""
 
     def begin(self, start_sample: int) -> None:
         """See `Recogniser`."""
         self._windows = EncoderWindows(self._model, start_sample, self._config.reuse.reuse_encoder)
-        mx.clear_cache()
+        self._audio = None
 
     def append(self, samples: NDArray[np.float32]) -> None:
         """See `Recogniser`."""
@@ -120,7 +141,7 @@ class ModelRecogniser:
 
     def close(self) -> None:
         """See `Recogniser`."""
-        self._windows = None
+        self._windows = self._audio = None
 
     @property
     def start_sample(self) -> int:
@@ -143,7 +164,7 @@ class ModelRecogniser:
         start = now()
         mel = self._open.log_mel(pad_samples)
         heard = now()
-        audio = self._open.encode(mel)
+        audio = self._audio = self._open.encode(mel)
         encoded = now()
         forced = self._language is not None
         header = () if forced else tuple(header)
@@ -155,27 +176,25 @@ class ModelRecogniser:
         prompt = Prompt.build(self._tokenizer, names, embeddings, self._context, self._language, [*given, *draft])
         if not self._config.reuse.reuse_kv:
             self._cache.trim_to(0)
-        said, logits = verify(self._model, self._cache, prompt, len(draft))
-        prefilled = now() if draft else None
+        said, following = verify(self._model, self._cache, prompt, len(draft))
+        prefilled = now()
         rest = draft[len(said) :]
         n_passes, complete = 0, False
         budget = max_tokens + (0 if given or forced else HEADER_TOKENS)
-        for token, guessed in generate_drafted(self._model, self._cache, logits, rest, max(1, budget - len(said))):
-            if prefilled is None:  # without a draft, the first token waits for the prompt
-                prefilled = now()
+        left = max(1, budget - len(said))
+        for token, guessed in generate_drafted(self._model, self._cache, following, rest, left, self._most_guessed):
             if token.id in self._eos_ids:
                 complete = True
                 break
             n_passes += not guessed
             said.append(token)
-        n_header = 0
+        ids = [token.id for token in said]
+        asr_text_id = self._tokenizer.asr_text_id
+        n_header = text_start(ids, asr_text_id, bool(given or forced))
         if not given and not forced:
-            ids = [token.id for token in said]
-            n_header = ids.index(self._tokenizer.asr_text_id) + 1 if self._tokenizer.asr_text_id in ids else 0
-            header = tuple(ids[:n_header])
+            header = tuple(ids[: ids.index(asr_text_id) + 1]) if asr_text_id in ids else ()
         n_accepted = len(said) - n_passes
         end = now()
-        prefilled = end if prefilled is None else prefilled
         return Decoded(
             tokens=said[n_header:],
             header=header,
@@ -190,10 +209,32 @@ class ModelRecogniser:
             ),
         )
 
+    def starts_of(
+        self, header: Sequence[int], prefix: Sequence[int], ids: Sequence[int], pad_samples: int, after_sample: int
+    ) -> NDArray[np.int64] | None:
+        """See `Recogniser`."""
+        follower = self._follower()
+        if follower is None or not ids or self._audio is None:
+            return None
+        names, embeddings = self._audio.names, self._audio.embeddings
+        header = () if self._language is not None else tuple(header)
+        given = [*header, *prefix, *ids]
+        prompt = Prompt.build(self._tokenizer, names, embeddings, self._context, self._language, given)
+        first = len(prompt.keys) - len(ids)
+        starts = token_starts(self._model, self._cache, prompt, first, follower, after_sample - self.start_sample)
+        return None if starts is None else self.start_sample + np.rint(starts).astype(np.int64)
+
     @property
     def _open(self) -> EncoderWindows:
         assert self._windows is not None, "begin() comes first"
         return self._windows
+
+
+def text_start(ids: Sequence[int], asr_text_id: int, header_is_given: bool) -> int:
+    """Where the text begins in the ids of an answer: after the last `<asr_text>`. An answer that should begin with a
+    header and has none is protocol without an end: it has no text."""
+    marks = [n + 1 for n, token_id in enumerate(ids) if token_id == asr_text_id]
+    return marks[-1] if marks else 0 if header_is_given else len(ids)
 
 
 HEADER_TOKENS = 16

@@ -1,22 +1,29 @@
 """What decoding costs: sums that add up over steps and over recordings. Light to import, unlike the rest of stream/."""
 
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Base of a frozen dataclass of numbers and lists: `a + b` adds numbers and joins lists, field by field."""
+    """Base of a frozen dataclass of numbers and lists: `a + b` adds numbers and joins lists, field by field.
+
+    `a - b` needs numbers alone.
+    """
 
     def __add__(self, other: Self) -> Self:
         return type(self)(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    def __sub__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, field.name) - getattr(other, field.name) for field in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds(Counts):
     """Seconds of compute of one decode or of many, by stage. The rest of a decode is work of the host.
 
-    Measured where the host waits for MLX anyway. `python -m benchmarks` measures finer stages, by waiting more often.
+    Measured where the host waits for MLX anyway: on a GPU it does not wait for the encoder, whose time is then a part
+    of `prefill`. `python -m benchmarks` measures finer stages, by waiting more often.
     """
 
     mel: float = 0.0
@@ -26,9 +33,6 @@ class StageSeconds(Counts):
     """The prompt through the decoder, with the draft that is verified in the same pass."""
     generate: float = 0.0
     """The tokens after that, one pass each."""
-
-    def __sub__(self, other: "StageSeconds") -> "StageSeconds":
-        return StageSeconds(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

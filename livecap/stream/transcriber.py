@@ -5,10 +5,10 @@ prompt does not depend on it: a new one begins at a pause once the old one holds
 short pause in the stable text, before it exceeds its bound.
 
 The end of speech has two stages. After 0.2 s of silence the sound so far is decoded with silence after it, so that the
-last words are shown. After 0.7 s the utterance is closed with that text.
+last words are shown. After 0.7 s (0.5 s with `--vad silero`) the utterance is closed with that text.
 
-The detector may be wrong: sound counts as silence only where its level agrees. Loud sound in which the detector hears
-nobody is in doubt: it is decoded too, and the text counts where the model is sure of it.
+The detector may be wrong: sound counts as silence only where its level agrees. Loud sound in which the detector finds
+no speech is decoded too, and its text counts where the model is sure of it.
 """
 
 import time
@@ -23,15 +23,26 @@ from livecap.model.text.prompt import header_language
 from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
 from livecap.stream.chunk_length import ChunkLength
 from livecap.stream.config import StreamConfig, samples_in
-from livecap.stream.loud_sound import LoudSound
+from livecap.stream.loud_sound import FRAME_SAMPLES, LoudSound
 from livecap.stream.prompt_window import PromptWindow
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Recogniser
+from livecap.stream.settled_words import Align, settled_words
 from livecap.stream.settling import ClosedUtterance, Settling
 from livecap.stream.statistics import StepStatistics
 from livecap.stream.token_text import TokenText
-from livecap.stream.word_times import carry_over, place_words
+from livecap.stream.word_times import place_words
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """A place where a long utterance may be split."""
+
+    n_ids: int
+    """The number of its stable ids up to there."""
+    sample: int
+    at_pause: bool
 
 
 @dataclass(slots=True)
@@ -48,6 +59,8 @@ class _Utterance:
     """Where sound began that only its level marks as speech; None if the detector finds speech."""
     is_sure: bool = True
     """The detector heard it, or the model was sure of some text in it."""
+    split: _Split | None = None
+    """Where to split it once more text is stable."""
 
 
 class StreamingTranscriber:
@@ -62,6 +75,7 @@ class StreamingTranscriber:
         track: str = "",
         language: str | None = None,
         settling: Settling | None = None,
+        align: Align | None = None,
         make_detector: Callable[[], SpeechDetector] | None = None,
         on_notice: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.perf_counter,
@@ -71,6 +85,7 @@ class StreamingTranscriber:
             make_detector: makes the speech detector, at first and after each flush; None for that of `config`.
             language: the forced language, or None to report the one that the model names.
             settling: the second pass over closed utterances, for `settle`; None keeps their live text.
+            align: the forced aligner, for the times of settled words.
             on_notice: called with one line for the user, such as a token budget that was reached.
             now: the time in seconds, for the measurement of a step's cost.
         """
@@ -84,6 +99,7 @@ class StreamingTranscriber:
         self._detector = self._make_detector()
         self._now = now
         self._settling = settling
+        self._align = align
         self._chunk_length = ChunkLength(self._config.chunk)
         self._sound = RecentSound()
         self._loud = LoudSound()
@@ -168,11 +184,9 @@ class StreamingTranscriber:
     def settle(self) -> UtteranceSettled:
         """The second pass over the next closed utterance. As expensive as a step, so call it when no step is due."""
         assert self._settling is not None, "this transcriber does not settle"
-        utterance, ids = self._settling.settle(self._sound, self._text.begins_with_word)
-        joints = utterance.joints if tuple(ids) == utterance.ids else ()
+        settled = self._settling.settle(self._sound, self._text)
+        utterance, ids, joints = settled.utterance, settled.ids, settled.joints
         text, _ = self._text.decode(ids, [], joints)
-        within = utterance.start_sample, utterance.end_sample
-        texts = [word for word, _ in self._text.words(ids, joints)]
         return UtteranceSettled(
             track=self._track,
             utterance=utterance.index,
@@ -180,7 +194,7 @@ class StreamingTranscriber:
             start_sample=utterance.start_sample,
             end_sample=utterance.end_sample,
             language=utterance.language,
-            words=carry_over(texts, utterance.words, within, utterance.voiced),
+            words=settled_words(settled, text, self._text.words(ids, joints), self._align),
         )
 
     def go_on_from(self, other: "StreamingTranscriber", sample: int | None = None) -> None:
@@ -253,8 +267,8 @@ class StreamingTranscriber:
         if self._utterance is None:
             return
         heard = min(self._last_voiced_sample, sample)
-        beside = [group for group in self._loud.groups(heard, self._sound.end_sample) if group[0] < stop < group[1]]
-        if beside:
+        loud = self._loud.groups(heard, self._sound.end_sample)
+        if any(start < stop < end + FRAME_SAMPLES for start, end in loud):  # a word ends up to a frame later
             self._utterance.doubtful_from = heard
         else:
             yield from self._end_utterance()
@@ -361,6 +375,8 @@ class StreamingTranscriber:
             yield self._close_utterance(end)
         else:  # nobody spoke, and nothing was shown
             self._n_utterances -= 1
+            if self._settling:
+                self._settling.end_group()
         self._utterance = None
 
     def _before_unfinished_word(self) -> int:
@@ -374,58 +390,72 @@ class StreamingTranscriber:
         return end
 
     def _split_utterance(self) -> Iterator[TranscriptUpdate]:
-        """Close an utterance that has become long: its stable text stays, and the rest goes on in the next one.
+        """Close a long utterance where `_note_split` found a place, once a word behind the place is stable too.
 
-        Once it is long enough, it is split where the stable text ends at a short pause; at the limit, anywhere.
+        What is behind then cannot become punctuation, or the rest of a word, of the text before.
+        """
+        utterance, hypothesis = self._utterance, self._window.hypothesis
+        if utterance is None or utterance.split is None:
+            return
+        split, behind = utterance.split, hypothesis.stable_ids[utterance.split.n_ids :]
+        length = self._window.end_sample - utterance.start_sample
+        if behind and not self._text.starts_word(behind[0]):
+            utterance.split = None
+        elif behind or length >= samples_in(self._config.utterance.latest_split_seconds):
+            yield self._close_utterance(split.sample, split.at_pause, split.n_ids)
+            self._open_utterance(split.sample, split.at_pause)
+
+    def _note_split(self) -> None:
+        """Note where the stable text ends as the place to split an utterance that has become long.
+
+        Once it is long enough, that is a place at a short pause; at the limit, any.
         """
         utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config.utterance
         assert utterance is not None
-        length = self._window.end_sample - utterance.start_sample
-        if length < samples_in(config.split_seconds) or not hypothesis.stable_ids:
+        length, n_ids = self._window.end_sample - utterance.start_sample, len(hypothesis.stable_ids)
+        if length < samples_in(config.split_seconds) or not n_ids:
+            return
+        if utterance.split is not None and utterance.split.n_ids == n_ids:
             return
         near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
         pause = self._window.short_pause_near(near)
         if pause is not None and self._last_voiced_sample < pause[1]:
             pause = None  # the partial text was spoken before the pause
         if pause is None and length < samples_in(config.max_utterance_seconds):
+            utterance.split = None
             return
-        following = hypothesis.partial_ids
-        if not (following and self._text.starts_word(following[0])) and length < samples_in(
-            config.latest_split_seconds
-        ):
-            return  # the next utterance would begin with punctuation or with the rest of a word
-        cut_sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
-        yield self._close_utterance(cut_sample, at_pause=pause is not None)
-        self._open_utterance(cut_sample, at_pause=pause is not None)
-        yield self._update()
+        sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
+        utterance.split = _Split(n_ids, sample, at_pause=pause is not None)
 
-    def _close_utterance(self, end_sample: int, at_pause: bool = True) -> TranscriptUpdate:
+    def _close_utterance(self, end_sample: int, at_pause: bool = True, n_ids: int | None = None) -> TranscriptUpdate:
         """The last update of the open utterance, with all its words.
 
-        Only an utterance between pauses gets a second pass: one that was cut inside speech would lose or repeat words.
+        Args:
+            at_pause: it ends at a pause, so its sound can be cut there.
+            n_ids: how many of its stable ids belong to it; None for all.
         """
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
-        ids, within = hypothesis.stable_ids, (utterance.start_sample, end_sample)
+        ids, within = hypothesis.stable_ids[:n_ids], (utterance.start_sample, end_sample)
         voiced = tuple(self._detector.voiced_spans(*within) or self._loud.spans(*within))
         texts = self._text.words(ids, hypothesis.joints)
         heard_by = [hypothesis.heard_by(n) for _, n in texts]
         words = place_words([text for text, _ in texts], heard_by, within, voiced)
-        if self._settling and voiced and utterance.at_pause and at_pause:
+        if self._settling and (voiced or not (utterance.at_pause and at_pause)):
             closed = ClosedUtterance(
                 utterance.index,
                 *within,
                 joints=tuple(hypothesis.joints),
                 header=self._window.header,
                 ids=tuple(ids),
-                margin=hypothesis.stable_margin,
+                margins=tuple(hypothesis.stable_margins[:n_ids]),
                 words=words,
                 voiced=voiced,
                 language=self.language,
             )
-            self._settling.add(closed)
-        update = replace(self._update(final=True, end_sample=end_sample), words=words)
-        hypothesis.close_utterance()
+            self._settling.add(closed, goes_on=not at_pause)
+        update = replace(self._update(final=True, end_sample=end_sample, n_ids=n_ids), words=words)
+        hypothesis.close_utterance(len(ids))
         return update
 
     def _forget_sound(self, before_sample: int) -> None:
@@ -470,7 +500,8 @@ class StreamingTranscriber:
         if self._utterance is None:
             return
         heard = self._window.end_sample
-        if self._end_is_decoded and self._last_voiced_sample <= heard and not self._loud.spans(heard, end_sample):
+        is_quiet = not self._loud.spans(heard - FRAME_SAMPLES, end_sample)
+        if self._end_is_decoded and self._last_voiced_sample <= heard and is_quiet:
             return
         stop = max(min(end_sample, self._sound.end_sample), self._window.end_sample)
         yield from self._decode_until(stop, at_end=True)
@@ -527,17 +558,18 @@ class StreamingTranscriber:
                 yield from self._end_utterance()
                 return
             utterance.doubtful_from, utterance.is_sure = end_sample, True
-        yield self._update()
         yield from self._split_utterance()
+        yield self._update()
+        self._note_split()
 
     def _named_language(self, header: tuple[int, ...]) -> str | None:
         return header_language(self._tokenizer.decode(list(header)).partition(ASR_TEXT)[0]) or None
 
-    def _update(self, final: bool = False, end_sample: int | None = None) -> TranscriptUpdate:
+    def _update(self, final: bool = False, end_sample: int | None = None, n_ids: int | None = None) -> TranscriptUpdate:
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
         partial_ids = [] if final else hypothesis.shown_ids
-        stable, partial = self._text.decode(hypothesis.stable_ids, partial_ids, hypothesis.joints)
+        stable, partial = self._text.decode(hypothesis.stable_ids[:n_ids], partial_ids, hypothesis.joints)
         assert stable.startswith(utterance.shown), "stable text changed"
         utterance.shown = stable
         utterance.is_shown = utterance.is_shown or bool(stable or partial)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.model.backend import mx
+from livecap.model.backend import mx, start
 from livecap.model.mel import HOP_LENGTH, MEL_DYNAMIC_RANGE, PAD_SAMPLES, clamp_and_scale, log_mel_slice
 from livecap.model.network import Network, convolve_mel, encode_windows
 
@@ -152,8 +152,9 @@ class EncoderWindows:
         rest_blocks = tuple(block_names[n_windows * size :])
         named += [(rest_name, rest_blocks, i) for part in rest for i in range(part.shape[0])]
         embeddings = mx.concatenate([*self._windows.values(), *rest], axis=0)
-        # Evaluated here, so that cached arrays do not keep the graph of this step alive.
-        mx.eval(embeddings, *self._blocks.values(), *self._windows.values())
+        # Started here, so that a GPU works while the host describes the decoder's pass, and so that cached arrays do
+        # not keep the graph of this step alive.
+        start(embeddings, *self._blocks.values(), *self._windows.values())
         return EncodedAudio(named, embeddings)
 
 

@@ -60,6 +60,15 @@ def send(pieces: Iterable[str]) -> None:
     sys.stdout.writelines(pieces)
 
 
+def take_standard_output() -> TextIO:
+    """Standard output, for one writer alone. Whatever else prints from now on, libraries included, goes to standard
+    error."""
+    sys.stdout.flush()
+    taken = open(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return taken
+
+
 def open_standard_streams() -> None:
     """Replace standard streams that were closed before the start (`livecap <&-`) by /dev/null, and write UTF-8.
 

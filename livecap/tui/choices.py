@@ -14,7 +14,8 @@ class InputChoice:
     form: str
     """Its format, such as `48 kHz  2 ch`."""
     note: str = ""
-    """"default", "what this machine plays" for a loopback device, or ""."""
+    """"default", "what this machine plays" for a loopback device, "now …" with what a default stands for, or ""."""
+    is_default: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class ModelChoice:
     fits: bool
     """This machine has enough memory for it."""
     recommended: bool = False
+    licence: str = ""
+    """What the user must know of it before a download; "" for a free one."""
 
 
 class Meter(Protocol):

@@ -91,8 +91,9 @@ def test_one_line_of_json_holds_a_whole_event(item: TextCommitted) -> None:
 
 def test_the_names_of_events_in_json_never_change() -> None:
     names = (
-        "session_started text_committed utterance_ended utterance_settled marked audio_gap paused resumed jumped "
-        "clock_anchored notice capture_report session_ended"
+        "session_started text_committed utterance_ended utterance_settled speakers_heard speaker_named "
+        "speakers_merged speaker_split marked audio_gap paused resumed jumped clock_anchored notice capture_report "
+        "session_ended"
     )
     assert [json.loads(to_json(blank(kind)))["type"] for kind in get_args(SessionEvent)] == names.split()
     assert json.loads(to_json(blank(TranscriptUpdate)))["type"] == "update"

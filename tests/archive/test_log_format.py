@@ -26,8 +26,13 @@ from livecap.transcript import (
     SessionEnded,
     SessionEvent,
     SessionStarted,
+    SpeakerNamed,
+    SpeakersHeard,
+    SpeakersMerged,
+    SpeakerSplit,
     TextCommitted,
     UtteranceEnded,
+    Voice,
     Word,
     to_json,
 )
@@ -38,10 +43,16 @@ N_FUZZED = 10_000 if os.environ.get("LIVECAP_PROVE") else 400
 text = st.text(max_size=30)
 samples = st.integers(0, 2**40)
 words = st.lists(st.builds(Word, text, samples, samples, st.just("step")), max_size=3).map(tuple)
+numbers = st.integers(0, 2**16 - 1)
+voices = st.lists(st.builds(Voice, samples, samples, numbers), max_size=3).map(tuple)
 events = st.one_of(
     st.builds(TextCommitted, text, samples, text, samples, samples),
     st.builds(UtteranceEnded, text, samples, text, samples, samples, st.none() | text, words),
     st.builds(AudioGap, text, samples, samples),
+    st.builds(SpeakersHeard, text, samples, voices, st.booleans()),
+    st.builds(SpeakerNamed, numbers, text),
+    st.builds(SpeakersMerged, numbers, numbers),
+    st.builds(SpeakerSplit, numbers, numbers),
     st.builds(Marked, text, samples, text, st.just("2026-03-01T10:02:03+01:00")),
     st.builds(Notice, text, samples, text),
 )

@@ -300,6 +300,43 @@ def test_a_log_that_another_program_shortens_is_written_again(left: int, again: 
     assert (log.folder / TRANSCRIPT).read_text().count("sound lost") == 20
 
 
+@pytest.mark.parametrize("place", [0, 100, 700, -60, -1])
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_log_that_another_program_overwrites_is_written_again(place: int, after: int, tmp_path: Path) -> None:
+    log, troubles = begin(tmp_path)
+    for gap in gaps(0, 20):
+        log.append(gap, 1.0)
+    assert log.flush(PATIENCE)
+    path = log.folder / EVENTS
+    whole = path.read_bytes()
+    with path.open("r+b") as file:
+        file.seek(place % len(whole))
+        file.write(b"#" * min(50, len(whole) - file.tell()))
+    for gap in gaps(20, after):
+        log.append(gap, 1.0)
+    assert f"overwrote part of {path}" in (troubles.wait() or "")
+    assert path.read_bytes()[: len(whole)] == whole
+    log.append(SessionEnded(20, "stopped"), 2.0)
+    log.close()
+    assert events_of(log.folder) == ([*gaps(0, 20 + after), SessionEnded(20, "stopped")], [])
+
+
+def test_what_another_program_appends_to_a_log_stays_and_harms_nothing(tmp_path: Path) -> None:
+    log, troubles = begin(tmp_path)
+    for n, gap in enumerate(gaps(0, 20)):
+        log.append(gap, 1.0)
+        if n % 5 == 3:
+            with (log.folder / EVENTS).open("ab") as file:
+                file.write(b"# mine\n")
+    assert log.flush(PATIENCE)
+    time.sleep(0.1)
+    log.append(SessionEnded(20, "stopped"), 2.0)
+    log.close()
+    found, damages = events_of(log.folder)
+    assert found == [*gaps(0, 20), SessionEnded(20, "stopped")] and len(damages) == 4 and not troubles.reports
+    assert (log.folder / EVENTS).read_bytes().count(b"# mine\n") == 4
+
+
 def test_facts_that_another_program_cut_out_for_good_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ class FakePortAudio:
             raise AudioError("Input/output error")
         assert all(stream.closed or stream.device != device for stream in self.streams), "opened twice"
         self.streams.append(FakeStream(self, device, on_block, on_finished))
+        self.streams[-1].n_channels = n_channels
         return self.streams[-1]
 
 

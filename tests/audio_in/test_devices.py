@@ -62,6 +62,15 @@ def test_none_or_several_list_the_candidates(query, said, not_said):
     assert "\n" not in message
 
 
+def test_of_many_inputs_the_first_are_named_and_the_rest_are_counted():
+    many = [device(n, f"Input {n}" + " with a name that is very long" * 4 * (n == 1)) for n in range(25)]
+    with pytest.raises(AudioError) as raised:
+        choose_input("Rode", many)
+    message = str(raised.value)
+    assert "9 Input 9, and 15 more. See `livecap devices`." in message and "Input 10" not in message
+    assert len(message) < 300
+
+
 def test_two_of_the_same_name_are_reported_apart_by_index():
     twins = [device(1, "USB Audio"), device(4, "USB Audio")]
     with pytest.raises(AudioError, match="1 USB Audio, 4 USB Audio"):

@@ -92,6 +92,14 @@ def test_a_voice_that_begins_in_a_channel_of_noise_is_heard_again():
     assert clearness(heard[onset], OTHER[onset]) > 0
 
 
+def test_a_channel_that_was_heard_alone_is_left_out_once_it_holds_only_noise():
+    """Both channels held one voice in opposite phase; then only the quieter one has a voice."""
+    noise = white(SECONDS, -10)
+    heard = mixed(np.concatenate([VOICE, noise]), np.concatenate([-0.5 * VOICE, OTHER]))
+    late = slice(len(VOICE) + 2 * SAMPLE_RATE, 2 * len(VOICE))
+    assert clearness(heard[late], OTHER[2 * SAMPLE_RATE :]) > 11
+
+
 ORDINARY = {
     "the same": (VOICE, VOICE),
     "two voices": (VOICE, OTHER),

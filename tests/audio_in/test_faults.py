@@ -76,6 +76,19 @@ def test_sleep_is_a_gap_of_its_length(ear):
     assert one.notices == ["The computer was asleep; nothing was captured meanwhile."]
 
 
+def test_a_device_that_is_there_is_opened_again_without_waiting(ear):
+    """After sleep, and where another input became the default: soon after it was opened, too."""
+    one = ear(query=None, config=replace(CONFIG, retry_seconds=0.5))
+    one.open()
+    one.portaudio.sleeps(1.1)
+    one.reopened(2)  # time stands still
+    one.portaudio.default_name = OTHER.name
+    one.portaudio.seconds += 0.95
+    one.hear(SOUND)
+    one.portaudio.seconds += 0.95
+    one.reopened(3)
+
+
 def test_a_device_that_is_away_at_the_end_leaves_a_gap_to_the_end(ear):
     one = ear()
     one.open()
@@ -200,6 +213,22 @@ def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):
     assert heard == 2 * 320 + 20 * SAMPLE_RATE and lost <= 1.1 * SAMPLE_RATE
 
 
+def test_an_input_that_made_way_for_another_is_opened_again_without_waiting(ear):
+    """Also in the moment after it was opened again, in which a lost device would have to wait."""
+    portaudio, enumeration = FakePortAudio(MIC, OTHER), Enumeration()
+    options = {"portaudio": portaudio, "enumeration": enumeration}
+    yeti = ear(query="Yeti", **options)
+    macbook = ear(query="MacBook", config=replace(CONFIG, retry_seconds=0.5), **options)
+    yeti.open()
+    macbook.open()
+    portaudio.streams[1].die()
+    macbook.waits(lambda: len(portaudio.streams) == 3 and macbook.source.is_open)
+    portaudio.plugged = [replace(MIC, index=9), OTHER]  # which the old list cannot open
+    portaudio.streams[0].die()
+    eventually(lambda: portaudio.n_reinitialised == 1)  # time stands still
+    eventually(lambda: macbook.source.is_open and yeti.source.is_open)
+
+
 def test_two_devices_lost_at_once_both_return_a_hundred_times(ear):
     two = Two(ear)
     for _ in range(TIMES):
@@ -289,3 +318,19 @@ def test_no_stream_is_opened_while_the_devices_are_listed():
     lister.join(WITHIN_SECONDS)
     opener.join(WITHIN_SECONDS)
     assert order == ["listed", "opened"] and enumeration.shared
+
+
+def test_a_process_that_was_stopped_does_not_blame_the_device(ear, monkeypatch):
+    """As after SIGSTOP and SIGCONT: no thread ran, and no clock stood still."""
+    one = ear(MIC)
+    monkeypatch.setattr("livecap.audio_in.device.microphone.process_seconds", lambda: one.portaudio.seconds)
+    source = one.open()
+    one.hear(SOUND)
+    one.portaudio.seconds += 20.0
+    eventually(lambda: len(one.portaudio.streams) == 2)
+    one.hear(SOUND)
+    eventually(lambda: source.trouble is None and one.notices)
+    assert [notice.partition(":")[0] for notice in one.notices] == ["livecap did not run for 20 s"]
+    source.close()
+    spans = [(block.start_sample, block.end_sample) for block in blocks(source)]
+    assert len(spans) == 2 and abs(spans[1][0] - spans[0][1] - 20 * SAMPLE_RATE) < SAMPLE_RATE

@@ -53,8 +53,8 @@ def test_a_waiting_reader_is_woken_by_sound_and_by_close(ear):
     assert not reader.is_alive() and len(got) == 1
 
 
-def test_native_rate_and_first_two_channels_are_opened(ear):
-    device = InputDevice(3, "Yeti", "Core Audio", 6, 48_000, True)
+def test_the_native_rate_is_opened(ear):
+    device = InputDevice(3, "Yeti", "Core Audio", 2, 48_000, True)
     one = ear(device)
     source = one.open()
     t = np.arange(48_000) / 48_000
@@ -66,6 +66,42 @@ def test_native_rate_and_first_two_channels_are_opened(ear):
     expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
     assert len(samples) == SAMPLE_RATE
     assert np.abs(samples - expected)[200:-200].max() < 1e-3
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 3, 6, 16])
+def test_a_voice_in_any_channel_is_heard(ear, n_channels):
+    device = InputDevice(3, "Yeti", "Core Audio", n_channels, SAMPLE_RATE, True)
+    one = ear(device)
+    source = one.open()
+    sound = np.zeros((SAMPLE_RATE, n_channels))
+    sound[:, -1] = 0.5 * np.sin(2 * np.pi * 440 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+    for block in np.split(sound, 50):
+        one.hear(block)
+    source.close()
+    samples = np.concatenate([block.samples for block in blocks(source)])
+    assert one.stream.n_channels == n_channels
+    assert np.abs(samples - sound[:, -1])[-2000:].max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("api", "n_channels", "opened"),
+    [("Core Audio", 64, 16), ("Core Audio", 32, 16), ("ALSA", 8, 8), ("ALSA", 32, 2), ("ALSA", 128, 2)],
+)
+def test_the_number_of_channels_has_bounds(ear, api, n_channels, opened):
+    one = ear(InputDevice(3, "Yeti", api, n_channels, SAMPLE_RATE, True))
+    source = one.open()
+    eventually(lambda: one.portaudio.streams)
+    assert one.stream.n_channels == opened
+    source.close()
+
+
+def test_a_device_that_refuses_all_its_channels_is_opened_with_two(ear):
+    one = ear(InputDevice(3, "Yeti", "Core Audio", 8, SAMPLE_RATE, True))
+    one.portaudio.faults = [AudioError("Invalid number of channels")]
+    source = one.open()
+    one.hear(np.full((SAMPLE_RATE, 2), 0.25))
+    source.close()
+    assert one.stream.n_channels == 2 and sum(len(block.samples) for block in blocks(source)) == SAMPLE_RATE
 
 
 @pytest.mark.parametrize("rate, n_blocks", [(SAMPLE_RATE, 75), (48_000, 75)])
@@ -119,6 +155,7 @@ def test_what_was_heard_before_the_loss_is_kept_with_the_resamplers_rest(ear):
     source.close()
     heard = list(blocks(source))
     assert sum(len(block.samples) for block in heard) == 2 * SAMPLE_RATE == source.arrived_samples
+    assert not any("add up" in notice for notice in one.notices)
 
 
 @pytest.mark.parametrize("heard_before", [True, False])
@@ -429,3 +466,21 @@ def test_capture_begins_without_slow_libraries():
     script = f"import sys, livecap.audio_in.device.capture, livecap.cli.run; print({{*{late}}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_what_a_default_stands_for_is_told(ear, monkeypatch):
+    monkeypatch.setattr("livecap.audio_in.device.microphone.default_source", lambda: "Yeti Nano")
+    one = ear(InputDevice(3, "default", "ALSA", 32, SAMPLE_RATE, True), query="default")
+    source = one.open()
+    eventually(lambda: source.about == "Yeti Nano")
+    assert source.name == "default"
+    source.close()
+
+
+def test_a_name_that_says_it_needs_no_question(ear, monkeypatch):
+    monkeypatch.setattr("livecap.audio_in.device.microphone.default_source", lambda: "never asked")
+    one = ear(InputDevice(3, "Yeti", "ALSA", 1, SAMPLE_RATE, True))
+    source = one.open()
+    one.hear(ramp(0))
+    source.close()
+    assert source.about == ""

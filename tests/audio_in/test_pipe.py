@@ -270,7 +270,7 @@ ADTS = bytes([0xFF, 0xF1, 0x60, 0x40, 0x06, 0x5F, 0xFC])  # a frame of 50 bytes
         ((b"\xff\xfb\x10\xc4" + bytes(100)) * 9, "MP3"),
         ((b"\x47\x40\x11\x10" + bytes(184)) * 9, "MPEG-TS"),
         ((bytes(4) + b"\x47\x40\x11\x10" + bytes(184)) * 9, "MPEG-TS"),
-        ((b"\x0b\x77" + bytes(254)) * 9, "AC-3"),
+        ((b"\x0b\x77\x11\x11\x08\x40" + bytes(250)) * 9, "AC-3"),
         (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(200), "WMA"),
         (b"#!AMR-WB\n" + bytes(200), "AMR"),
         (b"RIFX\0\0\0\1WAVEfmt " + bytes(200), "RIFX"),

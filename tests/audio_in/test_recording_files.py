@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from livecap.audio_in.file_parts import find_parts
+from livecap.audio_in.recording import Recording
 from livecap.audio_in.replay import Replay
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
@@ -310,3 +311,13 @@ def test_parts_of_a_file_do_not_overlap(tmp_path):
     with path.open("rb") as file:
         parts = find_parts(file.fileno(), path.stat().st_size)
     assert len(parts) == 3 and all(a.end <= b.start for a, b in zip(parts, parts[1:], strict=False))
+
+
+@pytest.mark.parametrize("end", [1, SAMPLE_RATE // 3, SAMPLE_RATE, 2 * SAMPLE_RATE + 7])
+def test_nothing_behind_the_wanted_end_is_read(tmp_path, end):
+    (tmp_path / "x.wav").write_bytes(wav())
+    recording = Recording(tmp_path / "x.wav", end)
+    recording.read_to(SECONDS * SAMPLE_RATE)
+    assert recording.at_end and recording.read_samples == end
+    assert len(recording.sound(0, SECONDS * SAMPLE_RATE)) == end
+    recording.close()

@@ -4,15 +4,18 @@ import os
 import shutil
 import threading
 import tracemalloc
+import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livecap.audio_in import converter
-from livecap.audio_in.replay import MAX_AHEAD_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
+from livecap.audio_in.replay import LIVE_BLOCK_SAMPLES, MAX_AHEAD_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
 from livecap.errors import AudioError, SettingsError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.conftest import FakeClock
@@ -51,6 +54,11 @@ def test_at_full_speed_all_samples_come_in_blocks_of_the_same_length(wav):
     assert [len(block.samples) for block in played] == [UNPACED_BLOCK_SAMPLES] * 2 + [1.3 * SAMPLE_RATE]
     assert np.array_equal(np.concatenate([block.samples for block in played]), sound)
     assert source.arrived_samples == len(sound)
+
+
+def test_where_steps_are_those_of_a_live_session_sound_comes_in_pieces_of_50_ms(wav):
+    source = Replay(wav(white(0.32, -20)), None, unpaced_block_samples=LIVE_BLOCK_SAMPLES)
+    assert [len(block.samples) for block in blocks(source)] == [0.05 * SAMPLE_RATE] * 6 + [0.02 * SAMPLE_RATE]
 
 
 def test_real_speech_is_read_bit_for_bit(jfk):
@@ -202,6 +210,27 @@ def test_close_wakes_a_waiting_reader_and_closes_the_file(wav, pace):
     assert len(os.listdir("/dev/fd")) == n_open
 
 
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_a_recording_that_is_over_or_left_early_keeps_no_stream_of_soxr(wav, clock, monkeypatch, seconds):
+    """soxr prints a warning of many lines about streams that live until exit; the screen keeps its source so long."""
+    streams = []
+
+    class Stream(soxr.ResampleStream):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            streams.append(weakref.ref(self))
+
+    monkeypatch.setattr(soxr, "ResampleStream", Stream)
+    replay = at_pace(wav(silence(3), rate=48_000), clock)
+    replay.take()
+    clock.sleep(seconds)
+    while replay.take() is not None:
+        pass
+    replay.close()
+    replay.take()
+    assert replay.ended and streams and [stream() for stream in streams] == [None] * len(streams)
+
+
 def test_closing_at_full_speed_ends_after_the_block_in_hand(wav):
     source = Replay(wav(white(9, -20)), None)
     played = blocks(source)
@@ -305,6 +334,11 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path, wav):
     for pace in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(SettingsError, match="pace"):
             Replay(wav(white(1, -20)), pace)
+
+
+def test_an_address_is_refused_as_it_was_given(tmp_path):
+    with pytest.raises(AudioError, match=r"^Cannot read https://host/a.wav: livecap opens no addresses\. Download"):
+        Replay(Path("https://host/a.wav"))
 
 
 def test_m4a_names_both_converters_where_there_is_none(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.spool import MAX_BLOCK_SAMPLES, Spool
 from livecap.audio_in.wav_header import HEADER_BYTES, wav_header
+from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
 
@@ -150,6 +151,15 @@ def test_a_folder_that_cannot_be_written_is_reported_and_sound_stays_in_memory(t
     spool.append(ramp(100, 100))
     start, samples = spool.take()
     assert start == 0 and np.array_equal(samples, ramp(0, 200))
+
+
+def test_a_file_that_another_program_made_shorter_is_an_error_and_no_silence(tmp_path):
+    spool = Spool()
+    spool.keep_in(tmp_path / "sound.wav")
+    spool.append(ramp(0, 1000))
+    os.truncate(tmp_path / "sound.wav", HEADER_BYTES + 1998)
+    with pytest.raises(AudioError, match=r"sound\.wav is shorter than what was written to it"):
+        spool.take()
 
 
 def test_the_file_plays_after_a_kill_at_any_moment(tmp_path):

@@ -1,11 +1,13 @@
 """Switching to another input: the clock goes on, the time between is a gap, and a bad choice changes nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
-from tests.audio_in.fake_portaudio import MIC, OTHER, Ear
+from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER, Ear
 from tests.audio_in.waiting import blocks, eventually
 
 
@@ -62,6 +64,21 @@ def test_an_input_that_cannot_be_opened_leaves_the_one_there_was(ear):
     ear.reopened(2)
     assert ear.stream.device == MIC and source.name == "Yeti"
     eventually(lambda: ear.notices and "It is busy. The session goes on as before." in ear.notices[0])
+
+
+def test_after_a_switch_that_failed_the_old_input_is_opened_without_waiting():
+    """Also in the moment after it was opened again, in which a lost device would have to wait."""
+    ear = Ear(MIC, OTHER, config=replace(CONFIG, retry_seconds=0.5))
+    try:
+        source = ear.open()
+        ear.stream.die()
+        ear.waits(lambda: len(ear.portaudio.streams) == 2 and source.is_open)
+        ear.portaudio.faults = [AudioError("It is busy.")]
+        source.switch_to("MacBook")
+        ear.reopened(3)  # time stands still
+        assert ear.stream.device == MIC
+    finally:
+        ear.close()
 
 
 def test_while_paused_the_other_input_is_opened_when_listening_goes_on(ear):

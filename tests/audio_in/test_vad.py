@@ -18,7 +18,15 @@ from benchmarks import noises
 from livecap.audio_in.silero import FRAME_SAMPLES as NETWORK_FRAME_SAMPLES
 from livecap.audio_in.silero import SileroNetwork
 from livecap.audio_in.source import AudioBlock
-from livecap.audio_in.vad import DetectorConfig, SpeechDetector, SpeechEnded, SpeechPaused, SpeechStarted, Vad
+from livecap.audio_in.vad import (
+    END_SECONDS,
+    DetectorConfig,
+    SpeechDetector,
+    SpeechEnded,
+    SpeechPaused,
+    SpeechStarted,
+    Vad,
+)
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.sounds import at_level, fan_and_hum, join, pink, silence, white
 
@@ -194,7 +202,7 @@ def test_the_pause_that_ends_speech_is_configurable(config, end_seconds, n_stret
 
 
 def test_a_pause_is_reported_as_it_grows_and_speech_may_go_on(config):
-    sound = join(silence(1), spoken(2, -24), silence(0.45), spoken(2, -24), silence(2))
+    sound = join(silence(1), spoken(2, -24), silence(0.35), spoken(2, -24), silence(2))
     detector = SpeechDetector(config)
     events = [e for i in range(0, len(sound), 160) for e in detector.accept(AudioBlock(i, sound[i : i + 160]))]
     kinds = [type(event) for event in events]
@@ -214,9 +222,18 @@ def test_the_end_is_reported_as_soon_as_the_pause_is_long_enough(config, pause_a
         assert detector.speaking == (ended is None and detector.last_voiced_sample is not None)
     assert detector.last_voiced_sample is not None
     assert (
-        0 <= told_at - detector.last_voiced_sample - round(0.7 * SAMPLE_RATE) < detector.frame_samples + FRAME_SAMPLES
+        0
+        <= told_at - detector.last_voiced_sample - round(END_SECONDS[config.vad] * SAMPLE_RATE)
+        < detector.frame_samples + FRAME_SAMPLES
     )
     assert ended.sample - detector.last_voiced_sample == round(0.2 * SAMPLE_RATE)
+
+
+def test_the_end_of_a_voice_is_known_within_80_ms(config):
+    for db in (-24, -40):
+        detector = SpeechDetector(config)
+        detect(join(white(1, -70), spoken(1.4, db, seed=1), white(1, -70, 1)), detector)
+        assert detector.last_voiced_sample / SAMPLE_RATE == pytest.approx(2.4, abs=0.08)
 
 
 @pytest.mark.parametrize("vad", Vad)

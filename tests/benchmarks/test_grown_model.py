@@ -42,7 +42,8 @@ def outputs(loaded: LoadedModel, samples: np.ndarray) -> tuple[np.ndarray, np.nd
     keys = [("a", i) for i in range(audio.shape[0])]
     prefix = loaded.tokenizer.encode("language English") + [loaded.tokenizer.asr_text_id]
     prompt = Prompt.build(loaded.tokenizer, keys, audio, "", None, prefix + loaded.tokenizer.encode("Dear"))
-    return np.array(audio), np.array(prefill(loaded.model, loaded.model.new_cache(), prompt, 8))
+    hidden = prefill(loaded.model, loaded.model.new_cache(), prompt, 8)
+    return np.array(audio), np.array(loaded.model.logits(hidden))
 
 
 def test_a_grown_model_computes_the_same_function(pair: tuple[LoadedModel, LoadedModel]) -> None:

@@ -46,3 +46,22 @@ def test_without_a_program_that_prevents_sleep_nothing_happens(tmp_path: Path, m
     monkeypatch.setenv("PATH", str(tmp_path))
     with kept_awake():
         pass
+
+
+def test_a_program_that_ends_at_once_leaves_no_zombie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "systemd-inhibit"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def start(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+        started.append(popen(*arguments, **options))  # type: ignore[call-overload]
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with kept_awake():
+        [process] = started
+        eventually(lambda: not Path(f"/proc/{process.pid}").exists())
+    assert process.returncode == 1

@@ -1,6 +1,7 @@
 """`livecap eval`, as a user calls it."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,14 @@ def test_the_old_name_of_the_benchmark_says_the_new_one(
 ) -> None:
     assert livecap("bench", "--geometry", "0.6b", monkeypatch=monkeypatch) == 1
     assert "python -m benchmarks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("missing.flac", "No such file or directory"), ("pipe", "not a regular file")]
+)
+def test_a_recording_that_is_not_there_is_named_at_once(
+    name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert livecap("eval", tmp_path / name, monkeypatch=monkeypatch) == 1
+    assert capsys.readouterr().err == f"livecap: Cannot measure {tmp_path / name}: {why}.\n"

@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 
 from livecap.archive.archive import Archive
-from livecap.archive.folder import TITLE
+from livecap.archive.folder import EVENTS, TITLE, TRANSCRIPT
 from livecap.archive.recorded import RecordedSession
+from livecap.archive.rescued import rescued
 from livecap.cli.main import run
 from livecap.cli.recover import about, offer
+from livecap.errors import LogError
 from livecap.settings.fields import Settings
+from livecap.transcript import SessionEnded
 from tests.archive.facts import header, said, write
+from tests.archive.faulty import PATIENCE, FaultyDisk, begin, gaps
 
 LONG = "Good morning everybody, thank you very much for coming to this meeting about the new harbour."
 
@@ -85,3 +89,86 @@ def test_a_header_with_odd_settings_can_be_recovered(
     folder = write(tmp_path, said([LONG]), header(settings=settings), end=False)
     assert run(["recover", "--log-dir", str(tmp_path)]) == 0
     assert RecordedSession(folder).ended and "Recovered 0 utterances" in capsys.readouterr().out
+
+
+@pytest.fixture
+def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a session whose disk was full at the end; the whole session is in the temporary folder."""
+    monkeypatch.setattr("livecap.archive.log.SYNC_SECONDS", 0.01)
+    monkeypatch.setattr("livecap.archive.log.END_SECONDS", 0.3)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    disk = FaultyDisk()
+    log, troubles = begin(tmp_path / "sessions", disk)
+    folder = log.folder
+    for event in said([LONG]):
+        log.append(event, 1.0)
+    assert log.flush(PATIENCE)
+    disk.write_limit = 0
+    log.append(gaps(99, 1)[0], 1.0)
+    assert troubles.wait()
+    log.append(SessionEnded(1, "stopped"), 2.0)
+    with pytest.raises(LogError, match="The whole session is in"):
+        log.close()
+    assert rescued(folder) == log.folder != folder
+    return folder
+
+
+def test_a_session_whose_disk_failed_is_brought_back_at_the_next_start(
+    failed: Path, answer: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = rescued(failed)
+    assert source is not None
+    expected = (source / EVENTS).read_bytes()
+    offer(Settings(log_dir=failed.parent), 100)
+    assert not asked and f"brought back from {source}" in capsys.readouterr().out
+    session = RecordedSession(failed)
+    assert session.ended and (failed / EVENTS).read_bytes() == expected
+    assert "sound lost" in (failed / TRANSCRIPT).read_text()
+    assert not source.parent.exists() and rescued(failed) is None
+    assert Archive(failed.parent).cut_off() == []
+
+
+def test_recover_brings_it_back_too(failed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["recover", "--list", "--log-dir", str(failed.parent)]) == 0
+    assert f"Its text is in {rescued(failed)}" in capsys.readouterr().out
+    assert run(["recover", "--log-dir", str(failed.parent)]) == 0
+    assert RecordedSession(failed).ended
+
+
+def test_where_the_disk_still_fails_the_session_stays_and_is_named(
+    failed: Path, answer: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, before = rescued(failed), (failed / EVENTS).read_bytes()
+
+    def full(*paths: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    offer(Settings(log_dir=failed.parent), 100)
+    assert f"is in {source}" in capsys.readouterr().err and not asked
+    assert rescued(failed) == source and (failed / EVENTS).read_bytes() == before
+    assert not list(failed.glob(".*.new"))
+
+
+@pytest.mark.parametrize("fault", ["another beginning", "shorter", "writable by others", "a link", "not a file"])
+def test_what_may_not_be_the_rest_of_the_session_is_left_alone(
+    failed: Path, tmp_path: Path, answer: list[str], fault: str
+) -> None:
+    source = rescued(failed)
+    assert source is not None
+    whole = (source / EVENTS).read_bytes()
+    if fault == "another beginning":
+        (source / EVENTS).write_bytes(b"#" + whole[1:])
+    elif fault == "shorter":
+        (source / EVENTS).write_bytes(whole[:50])
+    elif fault == "writable by others":
+        source.parent.chmod(0o777)
+    elif fault == "a link":
+        (source / EVENTS).rename(tmp_path / "elsewhere")
+        (source / EVENTS).symlink_to(tmp_path / "elsewhere")
+    else:
+        (source / EVENTS).unlink()
+        (source / EVENTS).mkdir()
+    assert rescued(failed) is None
+    offer(Settings(log_dir=failed.parent), 100)
+    assert len(asked) == 1 and not RecordedSession(failed).ended

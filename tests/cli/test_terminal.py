@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
 from livecap.cli.main import run
 from tests.archive.facts import said, write
@@ -66,17 +67,29 @@ def in_terminal(command: str, term: str | None, folder: Path) -> str:
     return printed.decode()
 
 
-@pytest.mark.parametrize("term", ["dumb", None, "", "unknown"])
+@pytest.mark.parametrize("term", ["dumb", None])
 def test_a_terminal_that_cannot_draw_gets_plain_text_and_is_told_once(term: str | None, tmp_path: Path) -> None:
     printed = in_terminal(REPLAY, term, tmp_path)
     assert "\x1b" not in printed and "Maria" in printed
     assert printed.count("livecap: This terminal cannot show the screen") == 1
 
 
-@pytest.mark.parametrize("command", ["search morning", "sessions list", "sessions", "compare last last"])
-def test_no_command_sends_control_sequences_to_a_terminal_that_cannot_draw(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "term"),
+    [
+        ("search morning", "dumb"),
+        ("sessions list", "dumb"),
+        ("sessions", "dumb"),
+        ("sessions", ""),
+        ("sessions", "unknown"),
+        ("compare last last", "dumb"),
+    ],
+)
+def test_no_command_sends_control_sequences_to_a_terminal_that_cannot_draw(
+    command: str, term: str, tmp_path: Path
+) -> None:
     write(tmp_path, said(["Good morning."]))
-    printed = in_terminal(command, "dumb", tmp_path)
+    printed = in_terminal(command, term, tmp_path)
     assert "\x1b" not in printed and printed
     assert ("cannot show the screen" in printed) == (command == "sessions")
 
@@ -103,6 +116,8 @@ def test_without_a_home_folder_a_log_folder_is_enough(tmp_path: Path, capsys: py
     write(tmp_path, said(["Good morning."]))
     assert run(["sessions", "--log-dir", str(tmp_path)]) == 0
     assert run([*REPLAY.split(), "--plain", "--log-dir", str(tmp_path / "new")]) == 0
+    soundfile.write(clip := tmp_path / "clip.wav", soundfile.read(RECORDING, frames=48_000)[0], 16_000)
+    assert run(["transcribe", str(clip), "--speakers", "--model", "tiny", "--stdout", "--quiet"]) == 0
     assert run(["config"]) == 0
     shown = capsys.readouterr()
     assert shown.err == "" and "Maria" in shown.out and "no settings file" in shown.out
@@ -142,8 +157,7 @@ def test_a_path_may_begin_with_the_home_folder(
     assert str(tmp_path / "home" / "x") in shown.out + shown.err
 
 
-@pytest.mark.parametrize("umask", ["000", "077"])
-def test_everything_that_livecap_makes_is_its_owners_alone(umask: str, tmp_path: Path) -> None:
+def test_everything_that_livecap_makes_is_its_owners_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     livecap = f"{sys.executable} -m livecap"
@@ -159,7 +173,7 @@ def test_everything_that_livecap_makes_is_its_owners_alone(umask: str, tmp_path:
     (tmp_path / "sound.raw").write_bytes(b"\x01\x02" * 16_000)
     names = {"LIVECAP_SETTINGS", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"}
     environment = {name: value for name, value in os.environ.items() if name not in names} | {"HOME": str(home)}
-    script = f"umask {umask}\n" + "\n".join(commands)
+    script = "umask 000\n" + "\n".join(commands)
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=120)
     made = [path for path in home.rglob("*") if ".cache" not in path.parts]
     assert (

@@ -73,6 +73,27 @@ def test_latencies_of_a_session_are_those_counted_by_hand() -> None:
     assert latencies["close"].unaware == [0.75]
 
 
+def test_text_after_speech_has_the_time_and_the_errors_of_the_first_and_of_the_final_text() -> None:
+    # speech ends at 2.25
+    reference = said("one two three")
+    timeline = session(
+        (2.0, "one", " two"), (2.5, "one", " to three"), (2.75, "one two", " three"), (3.5, "one two three", "")
+    )
+    after = measured(reference, timeline).after_speech
+    assert after["first"].latencies.unaware == [0.25] and after["first"].latencies.aware == pytest.approx([0.35])
+    assert after["first"].errors.word_errors == 1 and after["first"].errors.n_words == 3
+    assert after["final"].latencies.unaware == [1.25] and after["final"].errors.word_errors == 0
+
+
+def test_text_that_closes_before_speech_ends_or_after_it_goes_on_is_missed() -> None:
+    early = measured(said("one two three"), session((1.5, "", "one"), (2.0, "one two", ""))).after_speech
+    assert all(after.latencies.missed == 1 and after.errors.n_words == 0 for after in early.values())
+    reference = said("one two", every=3.0)  # one ends at 2.5, two begins at 4
+    late = measured(reference, session((3.0, "", "one"), (6.5, "one two", ""))).after_speech
+    assert late["first"].latencies.unaware == [0.5] and late["first"].latencies.missed == 1
+    assert late["final"].latencies.unaware == [] and late["final"].latencies.missed == 2
+
+
 def test_a_wrong_word_has_no_latency() -> None:
     timeline = session((2.5, "", "one too three"), (3.0, "one too three", ""))
     assert len(measured(said("one two three"), timeline).latencies["commit"].unaware) == 2

@@ -13,7 +13,7 @@ from livecap.eval.evaluation import Plan, evaluate
 from livecap.transcribe.files import MOST_SAMPLES, cut_at_pauses
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
-QUICK = ("dictation", "continuous", "turns")
+QUICK = ("dictation", "turns")
 
 
 def test_live_text_is_at_most_two_points_worse_than_offline_text() -> None:

@@ -64,15 +64,15 @@ class Page:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def open(self, path: Path) -> None:
-        """Load a file into a new tab and wait until it is there."""
+    def open(self, page: Path | str) -> None:
+        """Load a file or an address into a new tab and wait until it is there."""
         self._session = None
         self.events.clear()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         self.run("new Promise(done => document.readyState === 'complete' ? done() : addEventListener('load', done))")
 
     def run(self, script: str) -> Any:

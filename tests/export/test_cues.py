@@ -40,9 +40,9 @@ def utterances(draw: st.DrawFn) -> list[UtteranceEnded]:
 def spoken(found: list[Cue], track: str, labels: bool) -> str:
     """The text shown of a track, without labels, dashes and spaces."""
     lines = [
-        (line, len(set(cue.tracks)) > 1)
+        (line, len(set(cue.labels)) > 1)
         for cue in found
-        for line, of in zip(cue.lines, cue.tracks, strict=True)
+        for line, of in zip(cue.lines, cue.labels, strict=True)
         if of == track
     ]
     prefix = f"{track}: " if labels else "- "
@@ -55,7 +55,7 @@ def spoken(found: list[Cue], track: str, labels: bool) -> str:
 
 def assert_readable(found: list[Cue], said: list[UtteranceEnded], labels: bool) -> None:
     for cue in found:
-        assert 1 <= len(cue.lines) == len(cue.tracks) <= 2
+        assert 1 <= len(cue.lines) == len(cue.labels) <= 2
         assert all(0 < cells(line) <= MAX_CELLS and line == line.strip() for line in cue.lines)
         assert SECOND <= cue.end_sample - cue.start_sample <= 7 * SECOND
     assert all(a.end_sample <= b.start_sample for a, b in pairwise(found)), "in order, one at a time"
@@ -93,7 +93,7 @@ def lateness(found: list[Cue], said: list[UtteranceEnded], labels: bool) -> floa
     times = {track: [word for one in said if one.track == track for word in one.words] for track in ("me", "them")}
     latest = 0
     for cue in found:
-        for track in dict.fromkeys(cue.tracks):
+        for track in dict.fromkeys(cue.labels):
             length = len(spoken([cue], track, labels))
             while length > 0:
                 word = times[track].pop(0)

@@ -54,6 +54,35 @@ def test_every_row_of_a_table_has_the_same_columns(session: RecordedSession) -> 
     assert all(len(row) == 4 for row in rows) and rows[1][:3] == ["0", "4000", "me"]
 
 
+def test_with_word_times_each_word_has_its_own_in_every_form_that_can_carry_them(session: RecordedSession) -> None:
+    """txt, md and srt have no place for them and stay as they are. `said` gives each word half a second."""
+    timed = {form: "".join(export_pieces(session, form, word_times=True)) for form in FORMATS}
+    assert {form for form in FORMATS if timed[form] == text_of(session, form)} == {"txt", "md", "srt"}
+    words = [(word["label"], word["text"], word["start"], word["end"]) for word in json.loads(timed["json"])["words"]]
+    assert ("them", "One.", 0.0, 4.0) in words and all(start <= end for _, _, start, end in words)
+    rows = [line.split("\t") for line in timed["tsv"].splitlines()[1:]]
+    assert all(len(row) == 4 and int(row[0]) <= int(row[1]) for row in rows) and ["0", "4000", "them", "One."] in rows
+    assert [row[3] for row in rows if row[2] == "me"][:2] == ["Good", "morning!"]
+    assert "".join(row[3] for row in rows if row[2] == "them") == "One.我們今天先討論預算。"
+    assert re.search(r'<span data-s="\d+" data-e="\d+">One\.</span>', timed["html"])
+
+
+def test_timestamps_in_vtt_rise_within_their_cue_and_change_no_text(session: RecordedSession) -> None:
+    """As the WebVTT standard asks, so that players show karaoke instead of dropping the cue."""
+    timed = "".join(export_pieces(session, "vtt", word_times=True))
+    stamp = re.compile(r"<(\d\d:\d\d:\d\d\.\d{3})>")
+    assert stamp.sub("", timed) == text_of(session, "vtt")
+    n_stamps = 0
+    for block in timed.split("\n\n"):
+        if " --> " in block:
+            times, _, text = block.partition("\n")
+            start, end = times.split(" --> ")
+            stamps = [start, *stamp.findall(text), end]
+            assert stamps == sorted(set(stamps))
+            n_stamps += len(stamps) - 2
+    assert n_stamps > 10
+
+
 def test_json_is_one_document_with_samples_and_seconds(session: RecordedSession) -> None:
     document = json.loads(text_of(session, "json"))
     facts = document["facts"]

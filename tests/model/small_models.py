@@ -1,10 +1,15 @@
 """Small random networks, seeded, for rules that hold for any weights."""
 
+from collections.abc import Generator
+
 from livecap.model.backend import mx
+from livecap.model.cache import PromptCache
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
+from livecap.model.generate import GeneratedToken, generate_step, verify
 from livecap.model.network import Network
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.text.prompt import Prompt
 
 by_numpy = False
 """True if they compute with NumPy; see conftest.py."""
@@ -52,4 +57,15 @@ def small_model(
 
 def in_tested_arithmetic(model: Qwen3ASR) -> Network:
     """`model` in the implementation under test. Uses `model` up if that is NumPy's."""
-    return NumpyQwen3ASR(model) if by_numpy else model
+    if by_numpy:
+        return NumpyQwen3ASR(model)
+    model.join()
+    return model
+
+
+def greedy(
+    model: Network, cache: PromptCache, prompt: Prompt, n: int, ahead: bool = False
+) -> Generator[GeneratedToken, None, None]:
+    """At most `n` tokens after the prompt."""
+    _, token = verify(model, cache, prompt, 0)
+    return generate_step(model, cache, token, n, ahead)

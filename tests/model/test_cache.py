@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from livecap.model.backend import mx
 from livecap.model.cache import GROWTH, KVCache, PromptCache
-from livecap.model.generate import generate_step, prefill
+from livecap.model.generate import prefill
 from livecap.model.network import Network
 from livecap.model.numpy.decoder import KVColumns
 from livecap.model.text.prompt import Prompt
 from tests.model.parity import farthest
-from tests.model.small_models import small_model
+from tests.model.small_models import greedy, small_model
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
 N_AUDIO = 6
@@ -121,12 +121,12 @@ def test_text_after_reuse_is_text_after_a_fresh_start(
     model: Network, keys: list[int], n_generated: int, n_kept: int, extend: bool
 ) -> None:
     cache = model.new_cache()
-    tokens = generate_step(model, cache, prefill(model, cache, prompt_of(keys)), n_generated)
+    tokens = greedy(model, cache, prompt_of(keys), n_generated)
     said = [token.id for token in tokens if token.id not in model.config.eos_token_ids]
     second = prompt_of([*keys[:n_kept], *said] if extend else [*keys, *said])
-    again = [token.id for token in generate_step(model, cache, prefill(model, cache, second), 5)]
+    again = [token.id for token in greedy(model, cache, second, 5)]
     fresh_cache = model.new_cache()
-    fresh = [token.id for token in generate_step(model, fresh_cache, prefill(model, fresh_cache, second), 5)]
+    fresh = [token.id for token in greedy(model, fresh_cache, second, 5)]
     assert again == fresh
     assert cache.keys == fresh_cache.keys
 

@@ -123,6 +123,12 @@ def test_a_missing_model_is_reported(server):
         hub.fetch("someone/else")
 
 
+def test_without_a_network_an_aligner_is_not_replaced_by_the_built_in_model(server):
+    server.close()
+    with pytest.raises(ModelError, match=r"Check the network, or give the folder of one: --aligner DIR$"):
+        hub.fetch(REPOSITORY, aligner=True)
+
+
 def test_an_unreachable_hub_is_reported(server):
     server.close()
     with pytest.raises(ModelError, match="is not in the cache and cannot be downloaded .*Check the network"):

@@ -10,24 +10,23 @@ from hypothesis import strategies as st
 
 from livecap.model import generate
 from livecap.model.backend import mx
-from livecap.model.generate import generate_drafted, generate_step, prefill, verify
+from livecap.model.generate import generate_drafted, prefill, verify
 from livecap.model.network import Network
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.text.prompt import Prompt
 from tests.model.parity import farthest
-from tests.model.small_models import in_tested_arithmetic, small_mlx_model, small_model
+from tests.model.small_models import greedy, in_tested_arithmetic, small_mlx_model, small_model
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
 KEYS = (3, 1, 4, 1, 5, 9, 2, 6)
 PROMPT = Prompt(KEYS, mx.zeros((0, 16)))
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
-both_ways = pytest.mark.parametrize("lookahead", [False, True], ids=["in_turn", "lookahead"])
+both_ways = pytest.mark.parametrize("ahead", [False, True], ids=["in_turn", "ahead"])
 
 
-def text_of(model: Network, n: int, lookahead: bool = False) -> list[int]:
+def text_of(model: Network, n: int, ahead: bool = False) -> list[int]:
     cache = model.new_cache()
-    logits = prefill(model, cache, PROMPT)
-    return [token.id for token in generate_step(model, cache, logits, n, lookahead)]
+    return [token.id for token in greedy(model, cache, PROMPT, n, ahead)]
 
 
 def by_hand(model: Network, n: int) -> list[int]:
@@ -41,9 +40,9 @@ def by_hand(model: Network, n: int) -> list[int]:
 
 @pytest.mark.parametrize("seed", range(4))
 @both_ways
-def test_steps_are_passes_over_the_whole_text(seed: int, lookahead: bool) -> None:
+def test_steps_are_passes_over_the_whole_text(seed: int, ahead: bool) -> None:
     model = small_model(seed, eos=(1000,))
-    assert text_of(model, 12, lookahead) == by_hand(model, 12)
+    assert text_of(model, 12, ahead) == by_hand(model, 12)
 
 
 @pytest.mark.parametrize("n_held", [1, 3])
@@ -63,13 +62,13 @@ def test_positions_that_are_not_needed_are_not_computed_and_change_nothing(n_hel
 
 
 @both_ways
-def test_the_end_of_the_text_is_yielded_and_not_cached(lookahead: bool) -> None:
+def test_the_end_of_the_text_is_yielded_and_not_cached(ahead: bool) -> None:
     ids = text_of(small_model(eos=(1000,)), 12)
     eos = ids[5]
     first = ids.index(eos)
     model = small_model(eos=(eos,))
     cache = model.new_cache()
-    tokens = [t.id for t in generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)]
+    tokens = [t.id for t in greedy(model, cache, PROMPT, 12, ahead)]
     assert tokens == ids[: first + 1]
     assert tuple(cache.keys) == KEYS + tuple(ids[:first])
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
@@ -77,24 +76,24 @@ def test_the_end_of_the_text_is_yielded_and_not_cached(lookahead: bool) -> None:
 
 @both_ways
 @pytest.mark.parametrize("n_taken", [0, 1, 3])
-def test_the_cache_holds_what_was_yielded_after_an_early_end(n_taken: int, lookahead: bool) -> None:
+def test_the_cache_holds_what_was_yielded_after_an_early_end(n_taken: int, ahead: bool) -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
-    tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
+    tokens = greedy(model, cache, PROMPT, 12, ahead)
     taken = [token.id for token in itertools.islice(tokens, n_taken)]
     tokens.close()
     assert tuple(cache.keys) == KEYS + tuple(taken)
     assert {layer.offset for layer in cache.layers} == {len(cache.keys)}
     more = Prompt(tuple(cache.keys), mx.zeros((0, 16)))
-    again = generate_step(model, cache, prefill(model, cache, more), 4)
+    again = greedy(model, cache, more, 4)
     assert [token.id for token in again] == text_of(model, n_taken + 4)[n_taken:]
 
 
 @both_ways
-def test_a_step_that_fails_leaves_a_consistent_cache(lookahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_fails_leaves_a_consistent_cache(ahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
-    tokens = generate_step(model, cache, prefill(model, cache, PROMPT), 12, lookahead)
+    tokens = greedy(model, cache, PROMPT, 12, ahead)
     taken = next(tokens).id
 
     def fail(hidden: mx.array) -> mx.array:
@@ -116,9 +115,8 @@ def test_the_budget_limits_the_tokens() -> None:
 def test_a_token_has_its_margin() -> None:
     model = small_model(eos=(1000,))
     cache = model.new_cache()
-    logits = prefill(model, cache, PROMPT)
-    values = np.array(logits[-1]).astype(np.float64)
-    token = next(generate_step(model, cache, logits, 1))
+    values = np.array(model.logits(prefill(model, cache, PROMPT)[-1])).astype(np.float64)
+    token = next(greedy(model, cache, PROMPT, 1))
     second, best = np.sort(values)[-2:]
     assert token.id == int(values.argmax())
     assert token.margin == pytest.approx(best - second, abs=1e-5)
@@ -192,10 +190,10 @@ def test_a_draft_changes_the_passes_and_never_the_text(
     draft = [*text[:n_true], *noise, *text[at:]]
     cache = model.new_cache()
     prompt = Prompt((*KEYS, *draft), mx.zeros((0, 16)))
-    accepted, logits = verify(model, cache, prompt, len(draft))
+    accepted, following = verify(model, cache, prompt, len(draft))
     rest = draft[len(accepted) :]
     said = [token.id for token in accepted]
-    for token, _ in generate_drafted(model, cache, logits, rest, budget - len(said)):
+    for token, _ in generate_drafted(model, cache, following, rest, budget - len(said)):
         said.append(token.id)
     assert said == (plain if len(accepted) < budget else [token.id for token in accepted])
     held = [token for token in said if token not in model.config.eos_token_ids]
@@ -215,7 +213,7 @@ def test_one_wrong_word_in_a_draft_does_not_spoil_the_rest() -> None:
     text = text_of(model, 9)
     wrong = [*text[:3], (text[3] + 1) % 38, *text[4:]]
     cache = model.new_cache()
-    accepted, logits = verify(model, cache, Prompt((*KEYS, *wrong), mx.zeros((0, 16))), 9)
-    said = list(generate_drafted(model, cache, logits, wrong[len(accepted) :], 6))
+    accepted, following = verify(model, cache, Prompt((*KEYS, *wrong), mx.zeros((0, 16))), 9)
+    said = list(generate_drafted(model, cache, following, wrong[len(accepted) :], 6))
     assert [token.id for token, _ in said] == text[3:]
     assert [guessed for _, guessed in said].count(False) <= 2

@@ -12,12 +12,13 @@ import pytest
 
 from livecap.errors import ModelError
 from livecap.model.backend import mx, on_cpu
-from livecap.model.checkpoint import load as loading
+from livecap.model.checkpoint import find as finding
 from livecap.model.checkpoint.load import load, load_model, resolve
-from livecap.model.generate import generate_step, prefill
+from livecap.model.generate import prefill
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR, sanitize
 from tests.model.parity import DATA, Case, bits_of, encoded, farthest, network, official_mel
+from tests.model.small_models import greedy
 
 SOURCE = DATA / "asr"
 
@@ -50,7 +51,7 @@ def audio(config: dict) -> dict:
 def last_logits(model) -> np.ndarray:
     case = Case(DATA, "a_0p7s")
     embeddings = encoded(model, official_mel(case.samples))
-    return np.array(prefill(model, model.new_cache(), case.prompt("plain", embeddings)))
+    return np.array(model.logits(prefill(model, model.new_cache(), case.prompt("plain", embeddings))))
 
 
 # ---- checkpoints that can be read
@@ -73,7 +74,7 @@ def test_a_sharded_checkpoint_is_the_same_model(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
     model = load_model(folder, dtype=mx.float32)
-    assert farthest(last_logits(network()), last_logits(model)) == 0
+    assert farthest(last_logits(load_model(SOURCE, dtype=mx.float32)), last_logits(model)) == 0
 
 
 def test_the_communitys_plain_layout_is_the_same_model(folder: Path) -> None:
@@ -86,7 +87,7 @@ def test_the_communitys_plain_layout_is_the_same_model(folder: Path) -> None:
 
     edit_weights(folder, convert)
     model = load_model(folder, dtype=mx.float32)
-    assert farthest(last_logits(network()), last_logits(model)) == 0
+    assert farthest(last_logits(load_model(SOURCE, dtype=mx.float32)), last_logits(model)) == 0
 
 
 def test_the_layout_is_recognised_whatever_the_number_of_channels() -> None:
@@ -112,7 +113,7 @@ def test_an_untied_head_is_used(folder: Path) -> None:
 def test_a_tied_head_may_be_missing(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.pop("thinker.lm_head.weight"))
     model = load_model(folder, dtype=mx.float32)
-    assert farthest(last_logits(network()), last_logits(model)) == 0
+    assert farthest(last_logits(load_model(SOURCE, dtype=mx.float32)), last_logits(model)) == 0
 
 
 def test_numpy_computes_float32_on_a_machine_without_a_gpu_and_mlx_all_else() -> None:
@@ -128,7 +129,7 @@ def test_the_whole_network_computes_in_the_dtype_asked_for(dtype: mx.Dtype) -> N
     assert {array.dtype for array in model.parameter_arrays().values()} == {dtype}
     case = Case(DATA, "b_3p3s")
     embeddings = encoded(model, official_mel(case.samples))
-    logits = prefill(model, model.new_cache(), case.prompt("plain", embeddings), n_last=8)
+    logits = model.logits(prefill(model, model.new_cache(), case.prompt("plain", embeddings), n_last=8))
     assert embeddings.dtype == logits.dtype == dtype
     exact = case.logits("plain")
     error = np.abs(np.array(logits.astype(mx.float32)) - exact).max()
@@ -164,8 +165,7 @@ def test_a_model_runs_on_the_thread_that_loaded_it_and_on_another() -> None:
     def run(model) -> None:
         embeddings = encoded(model, official_mel(case.samples))
         cache = model.new_cache()
-        logits = prefill(model, cache, case.prompt("plain", embeddings))
-        found.append([token.id for token in generate_step(model, cache, logits, len(expected))])
+        found.append([token.id for token in greedy(model, cache, case.prompt("plain", embeddings), len(expected))])
 
     for work in (lambda: run(load(SOURCE).model), lambda: run(network())):
         thread = threading.Thread(target=work)
@@ -227,6 +227,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "config a list": (lambda f: (f / "config.json").write_text("[1]"), "expected a JSON object, found list"),
     "config of another model": (
         lambda f: (f / "config.json").write_text('{"model_type": "llama"}'),
+        r"is a model of another kind \(llama\)",
+    ),
+    "config that names no model": (
+        lambda f: (f / "config.json").write_text("{}"),
         "not a Qwen3-ASR configuration: there is no section thinker_config",
     ),
     "no text section": (
@@ -235,7 +239,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an aligner": (
         lambda f: edit_config(f, lambda c: c["thinker_config"].update(model_type="qwen3_forced_aligner")),
-        "is a forced aligner",
+        "is a forced aligner, not a recogniser",
     ),
     "a dimension missing": (lambda f: edit_config(f, lambda c: audio(c).pop("d_model")), "audio_config.d_model"),
     "a dimension no number": (
@@ -277,7 +281,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "has no model.safetensors"),
     "weights as a pickle": (
         lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-        "Found pytorch_model.bin, but only safetensors",
+        r"has weights as a Python pickle \(pytorch_model.bin\); livecap reads safetensors",
     ),
     "a shard missing": (one_shard_missing, "lacks model-00002-of-00002.safetensors: 1 of 2"),
     "index without a map": (
@@ -337,9 +341,9 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "cannot be unpacked",
     ),
-    "transformers' own layout": (
+    "an array in two layouts": (
         lambda f: edit_weights(f, lambda w: w.update({"model.language_model.norm.weight": mx.ones((64,))})),
-        "-hf repositories",
+        "has arrays twice, under names of two layouts",
     ),
     "a tokenizer too large": (
         lambda f: (f / "vocab.json").write_text(json.dumps({**json.loads((f / "vocab.json").read_text()), "zz": 600})),
@@ -355,6 +359,15 @@ def test_a_damaged_checkpoint_is_one_clear_line(folder: Path, damage: str) -> No
     with pytest.raises(ModelError, match=says) as raised:
         load(folder)
     assert "\n" not in str(raised.value)
+
+
+def test_a_network_with_more_layers_than_the_file_has_weights_is_never_built(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_config(folder, lambda config: text(config).update(num_hidden_layers=1000))
+    monkeypatch.setattr("livecap.model.checkpoint.load.Qwen3ASR", lambda config: pytest.fail("was built"))
+    with pytest.raises(ModelError, match="do not fit its config.json"):
+        load_model(folder)
 
 
 # ---- names
@@ -384,7 +397,7 @@ def test_an_unknown_name_is_one_clear_line(name: str, says: str) -> None:
 def test_short_names_are_the_official_repositories(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def fetch(repository: str, progress: object) -> Path:
+    def fetch(repository: str, **how: object) -> Path:
         asked.append(repository)
         return SOURCE
 
@@ -395,7 +408,7 @@ def test_short_names_are_the_official_repositories(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_installation_without_tiny_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading.importlib.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(finding.importlib.resources, "files", lambda package: tmp_path)
     with pytest.raises(ModelError, match="model tiny is missing"):
         resolve("tiny")
     (tmp_path / "tiny").mkdir()

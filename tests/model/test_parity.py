@@ -5,9 +5,9 @@ import pytest
 
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import load_model
-from livecap.model.generate import generate_step, prefill
+from livecap.model.generate import prefill
 from livecap.model.network import convolve_mel
-from livecap.model.numpy.decoder import angles_of, rotate
+from livecap.model.numpy.decoder import angles_at, rotate
 from tests.model import small_models
 from tests.model.parity import (
     CONV_TOKENS,
@@ -27,6 +27,7 @@ from tests.model.parity import (
     prompt_of_ids,
     set_params,
 )
+from tests.model.small_models import greedy
 
 pytestmark = pytest.mark.usefixtures("arithmetic")
 every_case = pytest.mark.parametrize("case", case_params())
@@ -80,7 +81,7 @@ def test_logits_are_the_official_decoders(case: Case) -> None:
     for name in case.prompts:
         theirs = case.logits(name)
         ours = prefill(model, model.new_cache(), case.prompt(name, embeddings), n_last=len(theirs))
-        assert farthest(ours, theirs) < LOGITS_FROM_EMBEDDINGS
+        assert farthest(model.logits(ours), theirs) < LOGITS_FROM_EMBEDDINGS
 
 
 @every_case
@@ -90,10 +91,11 @@ def test_text_is_the_official_models_from_sound_to_ids(case: Case) -> None:
     for name in case.prompts:
         cache = model.new_cache()
         theirs = case.logits(name)
-        logits = prefill(model, cache, case.prompt(name, embeddings), n_last=len(theirs))
-        assert farthest(logits, theirs) < LOGITS_FROM_AUDIO
+        prompt = case.prompt(name, embeddings)
+        hidden = prefill(model, cache, prompt, n_last=len(theirs))
+        assert farthest(model.logits(hidden), theirs) < LOGITS_FROM_AUDIO
         ids, margins = case.arrays[f"{name}.greedy_ids"], case.arrays[f"{name}.greedy_top2_margin"]
-        tokens = list(generate_step(model, cache, logits, max_tokens=len(ids)))
+        tokens = list(greedy(model, cache, prompt, len(ids)))
         assert [token.id for token in tokens] == ids.tolist()
         assert farthest(np.array([token.margin for token in tokens]), margins) < LOGITS_FROM_AUDIO
 
@@ -136,12 +138,13 @@ def test_quantised_checkpoints_compute_what_their_numbers_say(folder, bits: int,
         for prompt in case.prompts:
             cache = model.new_cache()
             ids = case.arrays[f"{prompt}.input_ids"].tolist()
-            logits = prefill(model, cache, prompt_of_ids(ids, embeddings, 492), n_last=8)
-            assert farthest(logits, expected[f"{name}.{prompt}.logits_last8"]) < LOGITS_FROM_AUDIO
+            asked = prompt_of_ids(ids, embeddings, 492)
+            hidden = prefill(model, cache, asked, n_last=8)
+            assert farthest(model.logits(hidden), expected[f"{name}.{prompt}.logits_last8"]) < LOGITS_FROM_AUDIO
             theirs = expected[f"{name}.{prompt}.greedy_ids"].tolist()
             margins = expected[f"{name}.{prompt}.greedy_top2_margin"]
             clear = int(np.argmax(margins < LOGITS_FROM_AUDIO)) if margins.min() < LOGITS_FROM_AUDIO else 20
-            tokens = [t.id for t in generate_step(model, cache, logits, max_tokens=len(theirs))]
+            tokens = [t.id for t in greedy(model, cache, asked, len(theirs))]
             assert tokens[:clear] == theirs[:clear]
 
 
@@ -157,5 +160,5 @@ def test_plain_rope_is_mrope_with_equal_positions(folder) -> None:
         mlx = mx.fast.rope(mx.array(x), width, traditional=False, base=1e6, scale=1.0, offset=position)
         assert farthest(mlx, x * c + turned * s) < tolerance
         heads = x.reshape(1, width, 1)
-        by_numpy = rotate(heads, *angles_of(position, 1, width, 1e6), np.empty_like(heads))
+        by_numpy = rotate(heads, *angles_at(np.array([position]), width, 1e6), np.empty_like(heads))
         assert farthest(by_numpy.reshape(x.shape), x * c + turned * s) < tolerance

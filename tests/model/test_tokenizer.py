@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from livecap.errors import ModelError
 from livecap.model.config import eos_ids_of
-from livecap.model.text.tokenizer import Tokenizer, read_json
+from livecap.model.files import read_json
+from livecap.model.text.tokenizer import Tokenizer
 from tests.model.parity import DATA, FULL_SET, SHARED
 
 needs_official = pytest.mark.skipif(
@@ -69,7 +70,7 @@ def test_text_is_the_official_one() -> None:
 @needs_official
 def test_the_official_files_say_what_ends_a_text() -> None:
     generation = read_json(SHARED / "tokenizer" / "generation_config.json", required=False)
-    assert eos_ids_of(generation) == (151643, 151645)
+    assert eos_ids_of(generation, {}) == (151643, 151645)
     assert official().asr_text_id == 151704
     assert official().token_id("<|audio_pad|>") == 151676
     assert official().vocab_size == 151705
@@ -165,3 +166,35 @@ def test_a_damaged_tokenizer_is_one_clear_line(tmp_path: Path, name: str, conten
 def test_a_missing_token_is_named() -> None:
     with pytest.raises(ModelError, match="no token <nothing>"):
         small().token_id("<nothing>")
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept"),
+    [
+        ("", 5, ""),
+        ("Priya", 50, "Priya"),
+        ("Priya, Kowalski", 100, "Priya, Kowalski"),
+        ("the time, the time, the time", 6, "the time"),
+        ("  ,;  ", 2, None),
+        ("é" * 100, 10, "é" * 5),
+    ],
+)
+def test_the_beginning_of_a_text_ends_with_a_whole_word(text: str, most: int, kept: str | None) -> None:
+    beginning = small().beginning(text, most)
+    assert text.startswith(beginning) and len(small().encode(beginning)) <= most
+    if kept is not None:
+        assert beginning == kept
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts(60), st.integers(1, 20))
+def test_a_beginning_never_has_more_tokens_than_it_may(text: str, most: int) -> None:
+    beginning = small().beginning(text, most)
+    assert len(small().encode(beginning)) <= most
+    if len(small().encode(text)) <= most and len(text) <= most:
+        assert beginning == text
+
+
+def test_the_beginning_of_an_endless_text_takes_no_time() -> None:
+    for text in ("a " * 5_000_000, "a" * 5_000_000, " " * 5_000_000, "漢" * 5_000_000):
+        assert len(small().encode(small().beginning(text, 50))) <= 50

@@ -15,6 +15,7 @@ from livecap.errors import ModelError
 from livecap.session.live import LiveSession
 from livecap.session.notices import Notices
 from livecap.session.tracks import TrackSource
+from livecap.speakers.turns import Diariser
 from livecap.stream.statistics import StepStatistics
 from livecap.transcript import SessionEvent, TranscriptUpdate
 from tests.archive.when import STARTED
@@ -141,6 +142,9 @@ class ScriptedEngine:
             raise ModelError("There is no such model.")
         self.settings = settings
 
+    def warm_up(self) -> None:
+        """Nothing to compile."""
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -158,10 +162,14 @@ def make_session(
     source: ScriptedSource | dict[str, ScriptedSource],
     make: Callable[[str], object] = lambda track: ScriptedTranscriber(track=track),
     disk: Disk | None = None,
+    voices: Callable[[], Diariser] | None = None,
 ) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
     """A session that is not started, with one source or several by label, and a list to start it with."""
     notices = Notices()
     log = SessionLog(folder, STARTED, disk, notices.on_log_trouble)
     sources = source if isinstance(source, dict) else {"": source}
     tracks = [TrackSource(label, each) for label, each in sources.items()]
-    return LiveSession(tracks, SCRIPTED, log, notices=notices, load_engine=engine_of(make)), []
+    loads: dict[str, Any] = {"load_engine": engine_of(make)}
+    if voices is not None:
+        loads |= {"labels_speakers": True, "load_voices": voices}
+    return LiveSession(tracks, SCRIPTED, log, notices=notices, **loads), []

@@ -38,10 +38,15 @@ def cut(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1000])
 
 
-def without_layers(folder: Path) -> None:
+def with_layers(folder: Path, n_layers: int) -> None:
     config = json.loads((folder / "config.json").read_text())
-    config["thinker_config"]["audio_config"]["encoder_layers"] = 2
+    config["thinker_config"]["audio_config"]["encoder_layers"] = n_layers
     (folder / "config.json").write_text(json.dumps(config))
+
+
+def into_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def with_wrong_shapes(folder: Path) -> None:
@@ -64,14 +69,20 @@ def with_panic(folder: Path) -> None:
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "weights cut off": cut,
-    "missing layers": without_layers,
+    "missing layers": lambda folder: with_layers(folder, 2),
     "wrong shapes": with_wrong_shapes,
     "config not JSON": lambda folder: (folder / "config.json").write_text("{"),
     "merges not UTF-8": lambda folder: (folder / "merges.txt").write_bytes(b"\xff\xfe"),
     "nested vocabulary": lambda folder: (folder / "vocab.json").write_text("[" * 100_000),
     "damaged weights": lambda folder: (folder / "model.safetensors").write_bytes(b"\x10" + bytes(7) + b'{"a":[['),
     "panic of a library": with_panic,
+    "layers without end": lambda folder: with_layers(folder, 10**9),
+    "a FIFO as weights": lambda folder: into_fifo(folder / "model.safetensors"),
+    "a FIFO as configuration": lambda folder: into_fifo(folder / "config.json"),
+    "a nested configuration": lambda folder: (folder / "config.json").write_text('{"a":' * 100_000),
 }  # fmt: skip
+
+BEFORE_SESSION = {"config not JSON", "layers without end", "a FIFO as configuration", "a nested configuration"}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process that has used Metal cannot be forked")
@@ -97,7 +108,7 @@ def test_a_bad_model_ends_every_session_with_one_line_and_status_1(tmp_path: Pat
     lines = done.stderr.splitlines()
     assert len(lines) == N_RUNS and set(lines) == {lines[0]} and lines[0].startswith("livecap: ")
     logs = list(tmp_path.glob("s/*/session.jsonl"))
-    assert len(logs) == (0 if damage == "config not JSON" else N_RUNS), "what is seen before the session needs no log"
+    assert len(logs) == (0 if damage in BEFORE_SESSION else N_RUNS), "what is seen before the session needs no log"
     for log in logs:
         last = json.loads(log.read_text().splitlines()[-1])
         assert last["type"] == "session_ended" and last["reason"].startswith("failed: ")

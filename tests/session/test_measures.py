@@ -36,6 +36,17 @@ def test_commit_latencies_of_tracks_and_utterances_are_separate():
     assert [word.seconds for word in latency.recent] == [0.5, 1.5]
 
 
+def test_a_word_that_the_text_spells_differently_is_left_out_alone():
+    arrived = {"": SECOND}
+    latency = CommitLatency(lambda track: arrived[track])
+    latency(TextCommitted("", 0, "It is", 0, SECOND))
+    arrived[""] = 4 * SECOND
+    latency(TextCommitted("", 0, " here", 0, 4 * SECOND))
+    words = tuple(Word(text, 0, SECOND, "step") for text in ("It", "iss", "here"))
+    latency(UtteranceEnded("", 0, "It is here", 0, 4 * SECOND, "English", words))
+    assert [word.seconds for word in latency.recent] == [0, 3]
+
+
 def cost(sound=1.0, compute=0.25):
     return StepCost(1.0, "", sound, compute, 0.0, StageSeconds(0.0625, 0.0625, 0.0, 0.0))
 

@@ -12,20 +12,24 @@ import soundfile
 from livecap import engine
 from livecap.archive.log import SessionLog
 from livecap.archive.steps import Step, StepsFile, recorded_steps
+from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioBlock, AudioSource
 from livecap.audio_in.spool import Spool
 from livecap.cli.recognition import engine_settings
 from livecap.cli.run import make_session
 from livecap.cli.sound import open_sound
+from livecap.errors import AudioError
 from livecap.session.live import LiveSession
 from livecap.session.notices import Notices
+from livecap.session.recorded_source import open_session
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import TrackSource
 from livecap.settings.fields import Settings
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import AudioGap, SessionEvent, TextCommitted, TranscriptUpdate, UtteranceEnded, UtteranceSettled
-from tests.archive.facts import said, write
+from tests.archive.facts import header, said, write
 from tests.archive.when import STARTED
+from tests.audio_in.waiting import blocks
 
 SECOND = 16_000
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
@@ -155,3 +159,43 @@ def test_recorded_steps_are_repeated_unless_the_user_asks_for_another_chunk(tmp_
         [track] = open_sound(Settings(replay=folder, chunk_seconds=chunk_seconds), Notices())
         assert track.steps == steps
         track.source.close()
+
+
+def two_tracks(tmp_path: Path) -> Path:
+    """A session of "them" and "me", in this order, with a third sound that its log does not know."""
+    gap = AudioGap("me", SECOND // 4, SECOND // 2)
+    folder = write(tmp_path, [*said(["Good."], "me"), gap], header(tracks=("them", "me")))
+    (folder / "audio").mkdir()
+    for name in ("me", "other", "them"):
+        soundfile.write(folder / "audio" / f"{name}.wav", np.full(SECOND, 0.5), SECOND)
+    return folder
+
+
+def test_a_recorded_session_has_its_tracks_in_order_with_their_gaps(tmp_path: Path) -> None:
+    tracks = open_session(two_tracks(tmp_path), None)
+    assert [track.label for track in tracks] == ["them", "me", "other"]
+    heard = {track.label: [block.start_sample for block in blocks(track.source)] for track in tracks}
+    assert SECOND // 2 in heard["me"] and not set(range(SECOND // 4, SECOND // 2)) & set(heard["me"])
+    assert SECOND // 2 not in heard["them"]
+
+
+def test_a_recorded_session_that_cannot_be_played_says_why(tmp_path: Path) -> None:
+    silent = write(tmp_path, said(["Good."]))
+    with pytest.raises(AudioError, match="has no sound: --save-audio keeps it"):
+        open_session(silent, None)
+    (tmp_path / "holiday").mkdir()
+    with pytest.raises(AudioError, match="is not a session. Give a recording in it"):
+        open_session(tmp_path / "holiday", None)
+
+
+def test_sounds_that_were_opened_are_closed_where_a_later_one_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = two_tracks(tmp_path)
+    (folder / "audio" / "other.wav").write_bytes(b"no sound")
+    closed = []
+    close = Replay.close
+    monkeypatch.setattr(Replay, "close", lambda replay: (closed.append(replay.name), close(replay)))
+    with pytest.raises(AudioError, match=r"other\.wav"):
+        open_session(folder, None)
+    assert closed == ["them.wav", "me.wav"]

@@ -101,6 +101,12 @@ def test_a_session_may_be_kept_as_it_is(tmp_path: Path) -> None:
     assert LIVE_TEXT in (folder / TRANSCRIPT).read_text()
 
 
+def test_sound_of_a_session_that_is_kept_as_it_is_goes_where_it_was_not_to_be_kept(tmp_path: Path) -> None:
+    folder = cut_off(tmp_path, 5)
+    keep(folder)
+    assert not (folder / "audio").exists()
+
+
 def test_a_session_without_sound_keeps_its_committed_text(tmp_path: Path) -> None:
     folder = write(tmp_path, list(said(["Good morning.", "And good"]))[:-1], end=False)
     recover(folder, EngineSettings(tmp_path / "no model is needed"))

@@ -16,7 +16,7 @@ from livecap.session.tracks import TrackSource, silenced
 from livecap.transcript import Marked, Notice, UtteranceEnded
 from tests.archive.when import STARTED
 from tests.audio_in.waiting import eventually
-from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, engine_of
+from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, engine_of, make_session
 
 
 class Counting(ScriptedTranscriber):
@@ -133,6 +133,22 @@ def test_a_new_paragraph_ends_the_utterance(running):
     eventually(lambda: any(isinstance(event, UtteranceEnded) for event in told))
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda requests: requests.end_utterance(),
+        lambda requests: requests.change_recognition({"language": "German"}),
+    ],
+    ids=["a new paragraph", "another language"],
+)
+def test_a_request_wakes_the_decode_thread(tmp_path, ask):
+    """It may be waiting for sound, which a paused device does not deliver."""
+    session, _ = make_session(tmp_path, ScriptedSource([0]))
+    session.requests.arrival.clear()
+    ask(session.requests)
+    assert session.requests.arrival.is_set()
+
+
 def test_muting_is_reported_once_and_shown(running):
     session, told, seconds = running.session, running.told, running.seconds
     seconds(1)
@@ -144,7 +160,7 @@ def test_muting_is_reported_once_and_shown(running):
     session.requests.unmute()
     assert not session.status.muted
     messages = [event.message for event in told if isinstance(event, Notice)]
-    assert messages == ["Muted: what is said now is not heard.", "Unmuted after 1 s of silence."]
+    assert messages == ["Muted: nothing is transcribed.", "Unmuted after 1 s of silence."]
 
 
 def test_only_an_input_device_can_be_switched(running):

@@ -19,6 +19,7 @@ from livecap.session.wall_clock import WallClock
 from livecap.transcript import (
     AudioGap,
     CaptureReport,
+    ClockAnchored,
     Notice,
     Paused,
     Resumed,
@@ -26,6 +27,7 @@ from livecap.transcript import (
     SessionStarted,
     TranscriptUpdate,
     UtteranceEnded,
+    UtteranceSettled,
 )
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, make_session
 
@@ -256,3 +258,63 @@ def test_a_change_of_the_input_is_no_loss(tmp_path: Path) -> None:
     assert track.status.n_gaps == 2
     assert track.account().gaps == int((0.2 + 0.8 + 17.0) * SECOND)
     assert AudioGap("", 0, 3200, "switch").remark == "input changed, 0.2 s not heard"
+
+
+class SettlesTo:
+    """A transcriber whose second pass has these texts."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = list(texts)
+
+    @property
+    def n_unsettled(self) -> int:
+        return len(self._texts)
+
+    def settle(self) -> UtteranceSettled:
+        return UtteranceSettled("", 0, self._texts.pop(0), 0, SECOND, None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "settled"),
+    [
+        (("hello",), ["hello"]),
+        (("", "  ", "hello"), ["hello"]),
+        (("a", "", "b"), ["a", "b"]),
+        (("", "\n"), []),
+        ((), []),
+    ],
+)
+def test_an_empty_second_pass_keeps_the_live_text(texts: tuple[str, ...], settled: list[str]) -> None:
+    track = track_of(TrackSource("", ScriptedSource([0])))
+    track.start(lambda: SettlesTo(*texts))  # type: ignore[arg-type, return-value]
+    found = []
+    while (item := track.settle()) is not None:
+        found.append(item.text)
+    assert found == settled
+
+
+def test_while_paused_no_sound_is_said_to_be_heard_now() -> None:
+    """What was heard before a pause may be decoded long after: it tells nothing about the clock."""
+    seconds = [0.0]
+    source = ScriptedSource([])
+    source.live = True
+    wall = WallClock(system=lambda: 1000 + seconds[0], steady=lambda: seconds[0])
+    track = Track(TrackSource("me", source), wall, StepCosts())
+    track.start(lambda: ScriptedTranscriber())  # type: ignore[arg-type, return-value]
+    anchored = []
+    for n, change in enumerate([lambda: None, track.pause, track.resume]):
+        seconds[0] += 61
+        change()
+        heard = track.hear(AudioBlock(n * SECOND, np.zeros(SECOND, np.float32)))
+        anchored.append(any(isinstance(item, ClockAnchored) for item in heard))
+    assert anchored == [True, False, True]
+
+
+def test_the_status_says_what_a_name_stands_for(tmp_path: Path) -> None:
+    given = two()
+    given["me"].about = "Yeti Nano"
+    session, _ = make_session(tmp_path, given)
+    session.start(lambda item: None)
+    assert session.status.source == "Yeti (Yeti Nano) + BlackHole 2ch"
+    assert [track.source for track in session.status.tracks] == ["Yeti", "BlackHole 2ch"]
+    assert session.wait(20)

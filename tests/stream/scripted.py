@@ -129,6 +129,9 @@ class ScriptedRecogniser:
     def append(self, samples: NDArray[np.float32]) -> None:
         self.end_sample += len(samples)
 
+    def starts_of(self, *arguments: object) -> None:
+        """See `Recogniser`. A script cannot tell."""
+
     def close(self) -> None:
         """See `Recogniser`."""
 

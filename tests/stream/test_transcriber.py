@@ -137,7 +137,8 @@ def test_partial_text_stays_on_screen_when_long_speech_is_closed() -> None:
     assert closed
     for i in closed:
         assert updates[i].stable == updates[i - 1].stable
-        assert updates[i + 1].partial.split() == updates[i - 1].partial.split()
+        partial, following = updates[i - 1].partial.split(), updates[i + 1]
+        assert (following.stable + following.partial).split()[: len(partial)] == partial
 
 
 def test_an_utterance_ends_at_a_pause() -> None:
@@ -159,6 +160,21 @@ def test_a_new_prompt_begins_at_a_pause_once_the_old_one_holds_enough() -> None:
 def test_silence_costs_no_step() -> None:
     _, transcriber = run(speech([120.0]))
     assert transcriber.statistics.n_steps <= 3
+
+
+def test_a_word_that_the_detector_misses_is_heard_and_silence_beside_it_is_not_decoded() -> None:
+    word = Word(100, 6 * SECOND, 7 * SECOND)
+    sound = np.random.default_rng(0).standard_normal(12 * SECOND).astype(np.float32) * np.float32(0.001)
+    sound[word.start : word.end] *= 30
+    recogniser = ScriptedRecogniser([word])
+    transcriber = StreamingTranscriber(recogniser, ScriptedTokenizer(), make_detector=lambda: ScriptedDetector([]))
+    updates = []
+    for at in range(0, len(sound), SECOND // 10):
+        transcriber.accept(AudioBlock(at, sound[at : at + SECOND // 10]))
+        if transcriber.ready:
+            updates += transcriber.step()
+    assert final_text(updates) == "w0"
+    assert 5 * SECOND < recogniser.start_sample < word.start < word.end < recogniser.end_sample < 8 * SECOND
 
 
 def test_no_sound_no_text() -> None:
@@ -294,6 +310,50 @@ def test_every_utterance_is_settled_once_and_no_word_is_lost_or_doubled(seed: in
     assert " ".join(r.text for r in results if r.text) == all_words(words)
 
 
+def test_utterances_that_were_cut_without_a_pause_are_settled_together_as_one() -> None:
+    words = speech([1, *[0.1] * 160, 2, 0.1, 0.1])
+    updates, results = settled(words)
+    closed = [u for u in updates if u.final]
+    assert len(closed) == 4 and closed[0].end_sample == closed[1].start_sample, "64 s without a pause are three"
+    assert [(r.utterance, r.text) for r in results] == [(u.utterance, u.stable) for u in closed]
+    assert [(r.start_sample, r.end_sample) for r in results] == [(u.start_sample, u.end_sample) for u in closed]
+
+
+class Begun(ScriptedRecogniser):
+    """Keeps where its prompts began."""
+
+    def __init__(self, words: Sequence[Word]) -> None:
+        super().__init__(words)
+        self.begun: list[int] = []
+
+    def begin(self, start_sample: int) -> None:
+        self.begun.append(start_sample)
+        super().begin(start_sample)
+
+
+def test_the_second_pass_of_a_long_group_never_begins_or_ends_inside_its_words() -> None:
+    words = speech([1, *[0.1] * 160])
+    again = Begun(words)
+    sound = np.zeros(words[-1].end + SECOND, np.float32)
+    for word in words:
+        sound[word.start : word.end] = 0.1
+    config = StreamConfig(ChunkConfig(2.0))
+    live = StreamingTranscriber(
+        ScriptedRecogniser(words),
+        ScriptedTokenizer(),
+        config,
+        settling=Settling(again, config),
+        make_detector=lambda: ScriptedDetector(words),
+    )
+    for at in range(0, len(sound), SECOND // 10):
+        live.accept(AudioBlock(at, sound[at : at + SECOND // 10]))
+        list(live.step() if live.ready else ())
+    list(live.flush())
+    assert " ".join(live.settle().text for _ in range(live.n_unsettled)) == all_words(words)
+    assert len(again.begun) >= 3 and again.longest_prompt <= 30 * SECOND
+    assert not any(word.start < sample < word.end for sample in again.begun for word in words)
+
+
 @given(st.integers(0, 10**6), st.integers(1, 120))
 def test_words_have_times_in_order_within_their_utterance_and_near_the_truth(seed: int, n: int) -> None:
     words = speech(random_pauses(seed, n))
@@ -385,10 +445,43 @@ class WithFullStop(ScriptedTokenizer):
     decode_whole_characters = decode
 
 
+class LateFullStops(ScriptedRecogniser):
+    """Ends a sentence after every second word, but only once it has heard two more words."""
+
+    def decode(self, header: Sequence[int], prefix: Sequence[int], *rest: Any) -> Decoded:
+        spoken = [token for token in prefix if token >= 100]
+        decoded = super().decode(header, spoken, *rest)
+        said = [*prefix[-1:], *decoded.ids]
+        ids: list[int] = []
+        for i, token in enumerate(said):
+            ids += [token] if i or not prefix else []
+            if token >= 100 and token % 2 and len(said) > i + 2 and not (prefix and i == 0 and said[1] == 98):
+                ids.append(98)
+        return replace(decoded, tokens=[GeneratedToken(token, 9.0) for token in ids])
+
+
+def test_no_utterance_begins_with_the_punctuation_of_the_one_before() -> None:
+    words = speech([0.3, *[0.1] * 250])
+    updates: list[TranscriptUpdate] = []
+    live = StreamingTranscriber(
+        LateFullStops(words),
+        WithFullStop(),
+        StreamConfig(ChunkConfig(0.5)),
+        make_detector=lambda: ScriptedDetector(words),
+    )
+    for at in range(0, words[-1].end + SECOND, SECOND // 10):
+        live.accept(AudioBlock(at, np.zeros(SECOND // 10, np.float32)))
+        updates += live.step() if live.ready else ()
+    updates += live.flush()
+    texts = [u.stable for u in updates if u.final]
+    assert len(texts) >= 3 and not any(text.startswith(".") for text in texts)
+    assert " ".join(texts).replace(".", "") == all_words(words) and " ".join(texts).count(".") >= 120
+
+
 @pytest.mark.parametrize(
     ("ids", "margin", "text"),
     [
-        ([190], 9.5, "w90"),  # live text has a margin of 9
+        ([190], 9.75, "w90"),  # live text has a margin of 9
         ([190], 8.5, "w0 w1 w2"),
         ([98, 190], 20.0, "w0 w1 w2"),
         ([], 9.5, "w0 w1 w2"),

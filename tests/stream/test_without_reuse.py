@@ -33,10 +33,12 @@ OFF = {
 
 
 def transcribed(
-    loaded: LoadedModel, samples: NDArray[np.float32], config: StreamConfig
+    loaded: LoadedModel, samples: NDArray[np.float32], config: StreamConfig, language: str | None = None
 ) -> tuple[list[TranscriptUpdate], StepStatistics]:
     """All updates of a stream in blocks of a quarter of a second."""
-    transcriber = StreamingTranscriber(ModelRecogniser(loaded, "", None, config), loaded.tokenizer, config)
+    transcriber = StreamingTranscriber(
+        ModelRecogniser(loaded, "", language, config), loaded.tokenizer, config, language=language
+    )
     updates = []
     for start in range(0, len(samples), SECOND // 4):
         transcriber.accept(AudioBlock(start, samples[start : start + SECOND // 4]))
@@ -67,10 +69,12 @@ def test_random_checkpoints_say_the_same_without_reuse(seed: int) -> None:
     recording = RECORDINGS[seed % len(RECORDINGS)]
     for config, seconds in [(SMALL, 12)] + ([(StreamConfig(ChunkConfig(2.0, 0.1)), 42)] if PROVE else []):
         samples, _ = soundfile.read(recording, dtype="float32", frames=seconds * SECOND)
-        with_caches, statistics = transcribed(random_model, samples, config)
+        with_caches, statistics = transcribed(random_model, samples, config, "English")
         assert statistics.n_rolls and statistics.n_runaways and statistics.n_accepted
         for name in OFF if PROVE else ["encoder", "kv", "draft"]:
-            assert transcribed(random_model, samples, replace(config, reuse=OFF[name]))[0] == with_caches, name
+            assert transcribed(random_model, samples, replace(config, reuse=OFF[name]), "English")[0] == with_caches, (
+                name
+            )
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ class ScriptedMachine:
 
     def __init__(self):
         self.listed = [
-            InputChoice("MacBook Pro Microphone", "48 kHz  1 ch", "default"),
+            InputChoice("MacBook Pro Microphone", "48 kHz  1 ch", "default", True),
             InputChoice("BlackHole 2ch", "48 kHz  2 ch", "what this machine plays"),
             InputChoice("[red]Odd\x1b[2J\u202e microphone", "16 kHz  1 ch"),
         ]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from livecap.session.measures import CommitLatency, StepCosts
 from livecap.session.status import SessionStatus, State, TrackStatus
-from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, TranscriptUpdate
+from livecap.transcript import SAMPLE_RATE, Marked, SessionStarted, SpeakerNamed, TranscriptUpdate
 
 STARTED = "2026-03-02T10:02:00.000+01:00"
 
@@ -69,6 +69,10 @@ class ScriptedSession:
     def mark(self, note, sample=None, track=""):
         self.calls.append(f"mark {note!r} at {sample}")
         self.tell(Marked(track, sample, note, STARTED))
+
+    def name_speaker(self, speaker, name):
+        self.calls.append(f"speaker {speaker} is {name!r}")
+        self.tell(SpeakerNamed(speaker, name))
 
     def seek(self, seconds):
         self.calls.append(f"seek {seconds}")

@@ -39,6 +39,17 @@ async def test_quit_stops_the_session_and_leaves_when_it_has_ended(show, key):
     assert screen.app.return_value == "finished"
 
 
+async def test_a_session_that_another_program_ends_leaves_the_screen(show):
+    session = ScriptedSession()
+    async with show(session) as screen:
+        session.becomes(state=State.FINISHING, stopping=True)
+        await screen.settle()
+        assert screen.app.is_running and "… finishing" in screen.text
+        session.becomes(state=State.ENDED)
+        await screen.settle()
+    assert screen.app.return_value == "finished" and session.calls == ["start"]
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 async def test_quitting_twice_leaves_at_once(show, key):
     session = ScriptedSession(ends_on_stop=False)

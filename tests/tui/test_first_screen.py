@@ -3,6 +3,7 @@
 import itertools
 import threading
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from textual.screen import Screen
 
@@ -84,6 +85,7 @@ async def test_a_silent_meter_says_what_to_do_and_its_sentence_is_not_clipped():
         shown.clock[0] += 3.1
         await shown.shows("This input is silent. Is it muted, or is microphone permission missing?")
         shown.app.screen.show_trouble("A sentence of some length. " * 8 + "The end.")
+        shown.app.screen.poll()
         await shown.shows("The end.")
 
 
@@ -139,6 +141,26 @@ async def test_a_real_download_stops_in_a_file_and_continues_there(tmp_path, mon
             await shown.wait_for(lambda: shown.app.return_value)
         assert shown.app.return_value == name
         assert server.weights_served()[-1][0] == n_here
+
+
+async def test_a_licence_of_its_own_is_shown_before_the_download():
+    begun = []
+
+    class LicensedMachine(ScriptedMachine):
+        def models(self):
+            first, second = super().models()
+            return [first, replace(second, licence="It has its maker's own licence, not Apache.")]
+
+        def download(self, name, progress):
+            begun.append(name)
+
+    async with opened(lambda _, now: ModelAlone(LicensedMachine(), now)) as shown:
+        await shown.shows("Qwen/Qwen3-ASR-1.7B")
+        await shown.press("down", "enter")
+        await shown.shows("It has its maker's own licence, not Apache. Download", "Qwen/Qwen3-ASR-1.7B, 4.7 GB?")
+        assert not begun
+        await shown.pilot.press("y")
+        await shown.wait_for(lambda: begun)
 
 
 async def test_a_failed_download_is_shown_as_a_sentence():

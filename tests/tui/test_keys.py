@@ -150,6 +150,19 @@ async def test_y_copies_the_last_utterance(show, monkeypatch):
         assert copied == ["the second one"] and "Copied the last utterance to the clipboard." in screen.text
 
 
+async def test_shift_y_copies_the_whole_transcript(show, monkeypatch):
+    copied = []
+    monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: bool(copied.append(text)) or True)
+    async with show() as screen:
+        await screen.press("Y")
+        assert copied == [] and "Nothing to copy" in screen.text
+        said(screen, "first", "the second one")
+        await screen.settle()
+        await screen.press("Y")
+        assert copied == ["first\nthe second one\n"]
+        assert "Copied the whole transcript to the clipboard." in screen.text
+
+
 async def test_y_copies_what_the_mouse_selected_without_the_gutter(show, monkeypatch):
     copied = []
     monkeypatch.setattr("livecap.tui.clipboard.copy", lambda text: bool(copied.append(text)) or True)

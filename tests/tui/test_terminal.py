@@ -169,12 +169,16 @@ def test_descriptors_are_redirected_to_a_file_and_back(tmp_path, capfd):
     libc = ctypes.CDLL(None)
     libc.setvbuf(ctypes.c_void_p.in_dll(libc, C_STDOUT), None, 0, 4096)  # make C buffer its output in any environment
     streams = (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__)
+    places = [os.fstat(1), os.fstat(2)]
+    n_open = len(os.listdir("/dev/fd"))
     with native_prints_to(tmp_path / "native.log"):
         os.write(1, b"fd 1\n")
         os.write(2, b"fd 2\n")
         libc.puts(b"held back by C")
         print("python", file=sys.__stderr__)
     os.write(1, b"after\n")
+    assert all(map(os.path.samestat, places, [os.fstat(1), os.fstat(2)]))
+    assert len(os.listdir("/dev/fd")) == n_open, "descriptors are left open"
     assert (sys.stdout, sys.__stdout__, sys.stderr, sys.__stderr__) == streams
     assert (tmp_path / "native.log").read_text() == "fd 1\nfd 2\nheld back by C\n"
     shown = capfd.readouterr()

@@ -421,6 +421,41 @@ async def test_speakers_have_different_colours_that_mean_nothing_else(show, them
         assert all(are_different(speaker, other) for speaker in speakers for other in others)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "pause", "joined"),
+    [
+        ("and the delivery costs", "more than that.", 1.5, True),
+        ("and the delivery costs,", "“more than that”", 1.5, True),
+        ("it costs about", "5 euros.", 1.5, True),
+        ("送货费用", "更多了", 1.5, True),
+        ("and the delivery costs.", "more than that.", 1.5, False),
+        ("does it cost?", "more", 1.5, False),
+        ("and the delivery costs", "More than that.", 1.5, False),
+        ("and the delivery costs", "more than that.", 10, False),
+        ("and the delivery costs.", "More than that.", 0, True),
+    ],
+)
+async def test_a_sentence_with_a_pause_in_it_looks_continued(show, before, after, pause, joined):
+    async with show() as screen:
+        screen.session.say(before, second=5, final=True)
+        screen.session.say(after, utterance=1, second=6 + pause, final=True)
+        await screen.settle()
+        first = next(n for n, line in enumerate(screen.lines) if before in line)
+        second = next(n for n, line in enumerate(screen.lines) if after in line)
+        assert second - first == (1 if joined else 2)
+
+
+@pytest.mark.parametrize("columns", [110, 122, 123, 200])
+async def test_the_text_is_in_the_middle_of_a_wide_terminal(show, columns):
+    async with show(size=(columns, 30)) as screen:
+        screen.session.say("word " * 60, second=5)
+        await screen.settle()
+        left = max(0, (columns - 122) // 2)
+        assert screen.view.region.x == left and screen.view.region.width == columns - 2 * left
+        line = next(line for line in screen.lines if "word" in line)
+        assert line.startswith(" " * left + "   10:02")
+
+
 async def test_a_long_utterance_that_was_split_looks_continued(show):
     async with show(two_tracks()) as screen:
         screen.session.say("and the delivery costs", track="me", second=59, final=True)

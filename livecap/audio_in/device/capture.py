@@ -18,6 +18,9 @@ from livecap.audio_in.device.watch import DriftWatch, RateWatch
 from livecap.errors import AudioError
 from livecap.steady_clock import steady_seconds
 
+ANY_CHANNELS = 32
+"""ALSA plugins, such as `default` and `pulse`, report this many channels or more, and fill all with what they have."""
+
 
 @dataclass(frozen=True, slots=True)
 class CaptureConfig:
@@ -28,8 +31,10 @@ class CaptureConfig:
     """Sound in one callback. Always fixed: block lengths that PortAudio chooses vary."""
     latency_seconds: float = 0.1
     """PortAudio's buffer: Python may keep the callback waiting for tens of milliseconds."""
-    most_channels: int = 2
+    most_channels: int = 16
     """How many channels are captured of a device that has more: the first ones."""
+    few_channels: int = 2
+    """How many are captured of a device that refuses that, or only converts to any number (`ANY_CHANNELS`)."""
     ring_seconds: float = 10.0
     """Length of the ring buffer: how long the capture thread may be kept from running before sound is lost."""
     first_attempts: int = 3
@@ -67,14 +72,17 @@ class Capture:
     """Used from two threads: PortAudio's callback writes, the capture thread reads. The ring buffer between them is
     made for that, and every other field has one writer."""
 
-    def __init__(self, device: InputDevice, config: CaptureConfig, now: Callable[[], float]) -> None:
+    def __init__(
+        self, device: InputDevice, config: CaptureConfig, now: Callable[[], float], n_channels: int | None = None
+    ) -> None:
         """A device that is not open yet: see `open_capture`.
 
         Args:
+            n_channels: how many are captured; None for as many as `channels_of` says.
             now: seconds that go on while the computer sleeps.
         """
         self.device = device
-        self.n_channels = min(device.n_channels, config.most_channels)
+        self.n_channels = n_channels or channels_of(device, config)
         self.ring = RingBuffer(round(device.default_rate * config.ring_seconds), self.n_channels)
         self.stream: InputStream | None = None
         self.opened_at = now()
@@ -159,16 +167,32 @@ def open_capture(
     """
     with enumeration.opening(config.aside_seconds):
         capture = Capture(device, config, now)
-        capture.stream = portaudio.open_input(
-            device,
-            capture.n_channels,
-            round(device.default_rate * config.block_seconds),
-            config.latency_seconds,
-            capture.on_block,
-            capture.on_finished,
-        )
+        try:
+            _open_stream(capture, config, portaudio)
+        except AudioError:
+            if capture.n_channels <= config.few_channels:
+                raise
+            capture = Capture(device, config, now, config.few_channels)
+            _open_stream(capture, config, portaudio)
     capture.opened_wall = time.time()
     return capture
+
+
+def _open_stream(capture: Capture, config: CaptureConfig, portaudio: Any) -> None:
+    capture.stream = portaudio.open_input(
+        capture.device,
+        capture.n_channels,
+        round(capture.device.default_rate * config.block_seconds),
+        config.latency_seconds,
+        capture.on_block,
+        capture.on_finished,
+    )
+
+
+def channels_of(device: InputDevice, config: CaptureConfig) -> int:
+    """How many channels of a device are captured: all, within bounds. A voice may be in any of them (`downmix`)."""
+    converts = device.host_api == "ALSA" and device.n_channels >= ANY_CHANNELS
+    return min(device.n_channels, config.few_channels if converts else config.most_channels)
 
 
 class EarlyCapture:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from livecap.audio_in.device.monitors import list_monitors, pulse_source
@@ -20,6 +21,9 @@ _portaudio_lock = threading.Lock()
 
 LOCK_SECONDS = 5.0
 """How long to wait for `_portaudio_lock`: a device that hangs while it is opened must not block the others."""
+
+MOST_NAMED, MOST_NAME_LENGTH = 10, 60
+"""How many inputs an error message names, and characters of each."""
 
 EXIT_SECONDS = 1.0
 """How long the end of the program waits for a thread that uses PortAudio."""
@@ -283,7 +287,10 @@ atexit.register(_end_portaudio)
 
 
 def _candidates(inputs: list[InputDevice]) -> str:
-    return f"Found: {', '.join(f'{device.index} {device.name}' for device in inputs)}."
+    """A sentence with the first inputs and how many more there are."""
+    names = [f"{device.index} {shorten(device.name, MOST_NAME_LENGTH, placeholder='…')}" for device in inputs]
+    rest = [f"and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
+    return f"Found: {', '.join([*names[:MOST_NAMED], *rest])}."
 
 
 def _blackhole_hint(query: str | int | None, inputs: Sequence[InputDevice] = ()) -> str | None:

@@ -7,6 +7,7 @@ zeros, changes its rate, is not the default any more, or the computer sleeps. Th
 It alone opens, aborts and closes the device, and never calls `stop`, which can hang for ever.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from types import ModuleType
@@ -17,6 +18,7 @@ from livecap.audio_in.device.capture import Capture, CaptureConfig, EarlyCapture
 from livecap.audio_in.device.devices import InputDevice
 from livecap.audio_in.device.enumeration import OURS, Enumeration
 from livecap.audio_in.device.intake import Intake
+from livecap.audio_in.device.monitors import ROUTED, default_source
 from livecap.audio_in.device.notices import DeviceNotices
 from livecap.audio_in.device.opener import Opener
 from livecap.audio_in.device.status import CaptureStatus
@@ -26,6 +28,11 @@ from livecap.audio_in.source import OnNotice
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.steady_clock import steady_seconds
+
+
+def process_seconds() -> float:
+    """Seconds that go on while this process is stopped."""
+    return time.monotonic()
 
 
 class Microphone(LiveSource):
@@ -71,6 +78,8 @@ class Microphone(LiveSource):
         self._intake = Intake(self, self._notices, now)
         self._opener = Opener(device, self._config, now=now, portaudio=portaudio, enumeration=enumeration)
         self._sleep = SleepWatch(now, awake_now)
+        self._round_at = process_seconds()
+        """When the capture thread looked after the device last."""
         self._early = early
         self._capture: Capture | None = None
         self._wanted: tuple[str | int | None, InputDevice] | None = None  # to switch to; set by any thread
@@ -124,6 +133,7 @@ class Microphone(LiveSource):
     def _look_after(self) -> None:
         """One round: empty the ring buffer, and repair what is broken."""
         slept_since = self._sleep.slept_since()
+        before, self._round_at = self._round_at, process_seconds()
         if self._wanted is not None and not self._opener.enumeration.wanted:
             self._switch(*self._wanted)
         capture = self._capture
@@ -141,11 +151,21 @@ class Microphone(LiveSource):
             self._step_aside()
         else:
             self._intake.fetch()
-            self._check(capture)
+            self._check(capture, process_seconds() - before)
 
-    def _check(self, capture: Capture) -> None:
-        """Give up a device that is lost, has changed its rate, or is not the default input any more."""
-        if capture.is_lost(self._config):
+    def _check(self, capture: Capture, round_seconds: float) -> None:
+        """Give up a device that is lost, has changed its rate, or is not the default input any more.
+
+        Args:
+            round_seconds: time since the last check; long if this process did not run.
+        """
+        if capture.is_lost(self._config) and round_seconds > self._config.stall_seconds:
+            self._lose(capture, at_once=True)
+            self._notices.tell(
+                f"livecap did not run for {round_seconds:.0f} s: it was stopped, or the machine was too busy. Sound of "
+                "that time may be missing."
+            )
+        elif capture.is_lost(self._config):
             self._lose(capture)
         elif (counted_rate := capture.changed_rate()) is not None:
             self._notices.tell(
@@ -160,9 +180,17 @@ class Microphone(LiveSource):
     def _begin(self, capture: Capture) -> None:
         """This is the open device from now on."""
         self._capture, self.name = capture, capture.device.name
+        self.about = ""
+        if self.name in ROUTED:  # asks another program: not on this thread
+            threading.Thread(target=self._describe, args=(self.name,), name="input's name", daemon=True).start()
         self._intake.begin(capture)
         self.is_open = True
         self.announce()
+
+    def _describe(self, name: str) -> None:
+        about = default_source() or ""
+        if self.name == name:
+            self.about = about
 
     def _reopen(self) -> None:
         was = self.name

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+ROUTED = ("default", "pulse", "sysdefault")
+"""Names of ALSA's devices that capture what the sound server's default input is."""
 ANSWER_SECONDS = 2.0
 """How long to wait for the sound server."""
 
@@ -32,12 +34,33 @@ class Monitor:
 
 def list_monitors() -> list[Monitor]:
     """The monitors of the running sound server; empty where no server runs, or `pactl` is not installed."""
+    return [monitor for source in _sources() if (monitor := _monitor(source)) is not None]
+
+
+def default_source() -> str | None:
+    """The sound server's description of its default input, such as "Built-in Audio Analog Stereo": what ALSA's devices
+    in `ROUTED` capture. None where no server tells. May take seconds."""
+    name = _answer("get-default-source").strip()
+    described = [str(source.get("description") or "") for source in _sources() if source.get("name") == name]
+    return next(filter(None, described), None) if name else None
+
+
+def _sources() -> list[dict[str, Any]]:
+    try:
+        sources = json.loads(_answer("--format=json", "list", "sources") or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [source for source in sources if isinstance(source, dict)] if isinstance(sources, list) else []
+
+
+def _answer(*question: str) -> str:
+    """What `pactl` prints; "" where there is no server, or no `pactl`."""
     pactl = shutil.which("pactl")
     if sys.platform != "linux" or pactl is None:
-        return []
+        return ""
     try:
         done = subprocess.run(
-            [pactl, "--format=json", "list", "sources"],
+            [pactl, *question],
             capture_output=True,
             text=True,
             errors="replace",
@@ -46,10 +69,9 @@ def list_monitors() -> list[Monitor]:
             stdin=subprocess.DEVNULL,
             env=os.environ | {"LC_ALL": "C.UTF-8"},
         )
-        sources = json.loads(done.stdout) if done.returncode == 0 else []
-    except (OSError, subprocess.TimeoutExpired, json.JSONDecodeError):
-        return []  # no server, or an answer that is not JSON
-    return [monitor for source in sources if (monitor := _monitor(source)) is not None]
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _monitor(source: dict[str, Any]) -> Monitor | None:

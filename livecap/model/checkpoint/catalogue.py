@@ -1,45 +1,140 @@
-"""The models livecap knows by name: short names, sizes, and whether one is on this machine. Loads nothing heavy.
+"""The models livecap knows by name: sizes, the commit that is downloaded, digests of its files. Loads nothing heavy.
 
-Capture starts before the model's code is read, so this file must stay light: no NumPy, no MLX, no Hub client.
+`livecap models` and the model page of the screen show this table. Capture starts before the model's code is read, so
+this file must stay light: no NumPy, no MLX, no Hub client.
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 Progress = Callable[[int, int], None]
 """Called with (bytes so far, bytes in all) during a download. An exception that it raises stops the download."""
-RELEASED_REVISION = "main"
-"""The revision of repositories that is downloaded if none is given. Not pinned to a commit yet."""
-
+MAIN = "main"
+"""The revision of a repository that is downloaded if no commit is known."""
 TINY = "tiny"
 """The small demo model inside the package."""
 TINY_BYTES = 9_000_000
 """Size of the tiny model on the disk."""
+BESIDE_BYTES = 600_000_000
+"""Memory besides the weights: MLX's buffers, the caches of a full prompt, Python. An estimate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A released model that livecap recommends."""
+    """A published model that livecap offers."""
 
     disk_bytes: int
     n_parameters: int
     """Parameters in memory; the output head shares the embedding's and is not counted again."""
     about: str
+    revision: str = MAIN
+    """The commit that is downloaded."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """File to its SHA-256, or to the leading digits of it."""
+    is_packed: bool = False
+    """The disk's size is the memory's, where MLX computes with packed weights."""
+    licence: str = ""
+    """What the user must know of it before the download; "" for Apache-2.0."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Memory that it needs while it runs here: a processor computes in float32, a GPU as the file is packed."""
+        has_gpu = sys.platform == "darwin" and os.uname().machine == "arm64"
+        weights = self.n_parameters * (2 if has_gpu else 4)
+        return (self.disk_bytes if self.is_packed and has_gpu else weights) + BESIDE_BYTES
 
 
+_N_06, _N_17 = 782_426_112, 2_038_052_480
+_NETEASE = (
+    "It has NetEase's own licence, not Apache: services of more than 100 million users a month or 1 billion RMB a year "
+    "need another one, and its output may not improve other AI models, except for non-commercial use. Read it at "
+    "https://huggingface.co/netease-youdao/Confucius4-R2T2 first."
+)
 RELEASES = {
-    "Qwen/Qwen3-ASR-0.6B": Release(1_876_091_704, 782_426_112, "for most machines"),
-    "Qwen/Qwen3-ASR-1.7B": Release(4_698_521_512, 2_038_000_000, "fewer errors, slower"),
+    "Qwen/Qwen3-ASR-0.6B": Release(
+        1_876_091_704,
+        _N_06,
+        "for most machines",
+        "5eb144179a02acc5e5ba31e748d22b0cf3e303b0",
+        {"model.safetensors": "79d6cbd4c98c7bbffe9db2edac07f56cd6637d0d5944b27f6c2b8353840323ea"},
+    ),
+    "mlx-community/Qwen3-ASR-0.6B-8bit": Release(
+        1_006_229_426,
+        _N_06,
+        "the same, packed to 8 bit: for Macs with little memory",
+        "89e96d92ba34aca20b3e29fb10cc284097d1219f",
+        {"model.safetensors": "b5bfe4abc1b4"},
+        is_packed=True,
+    ),
+    "Qwen/Qwen3-ASR-1.7B": Release(
+        4_698_521_512,
+        _N_17,
+        "fewer errors, slower",
+        "7278e1e70fe206f11671096ffdd38061171dd6e5",
+        {
+            "model-00001-of-00002.safetensors": "a4cd1f1a04d90b757dc7f7dd26254e69a013b19e80efe590a83c6a3bde8608d6",
+            "model-00002-of-00002.safetensors": "6e0b9d9e09e2e0238e7ef3cc8a484ab387e91b90f1900bedf88bc92d7929ccfc",
+            "model.safetensors.index.json": "f994739fe38e5210b9e3e8ce6c6307315e2ceac3cb630e7b7414d69dce520f60",
+        },
+    ),
+    "mlx-community/Qwen3-ASR-1.7B-8bit": Release(
+        2_463_307_541,
+        _N_17,
+        "the same, packed to 8 bit",
+        "a8379a2e2f9e313c9292cdf1af4055ab56d50d55",
+        {"model.safetensors": "bf304b009cc7"},
+        is_packed=True,
+    ),
+    "netease-youdao/Confucius4-R2T2": Release(
+        4_090_000_000, _N_17, "a fine-tune of 1.7B that commits early; not Apache", licence=_NETEASE
+    ),
 }
-"""Repository on the Hugging Face Hub to its size, smallest first."""
+"""Repository on the Hugging Face Hub to what is known of it, in the order of the table."""
+DIGESTS = {
+    ("Qwen/Qwen3-ASR-0.6B-hf", "7f1569a48a89f3e3f4dc3a5c9d28bddd903bc76c"): {
+        "model.safetensors": "d3f212dd20ab",
+        "tokenizer.json": "fe1fad59be22",
+    },
+    ("Qwen/Qwen3-ASR-1.7B-hf", "bcd2b5b7f32b480ab5790554cfa8347f246a14f3"): {"model.safetensors": "2db53c7d81bd"},
+    ("Qwen/Qwen3-ForcedAligner-0.6B", "c7cbfc2048c462b0d63a45797104fc9db3ad62b7"): {},
+    ("mlx-community/Qwen3-ASR-0.6B-bf16", "eae2b51f96265328f1e7beced788adb0e4536f92"): {
+        "model.safetensors": "a6e635fd9c8d"
+    },
+    ("mlx-community/Qwen3-ASR-0.6B-6bit", "468b9b6d692d3397d5d17b84a1166876a00c9bfa"): {
+        "model.safetensors": "1df8abe1df01"
+    },
+    ("mlx-community/Qwen3-ASR-0.6B-4bit", "313d850181767edf09f00a9c289becca70e58cd0"): {
+        "model.safetensors": "70c7e67e5880"
+    },
+    ("mlx-community/Qwen3-ASR-1.7B-bf16", "e1f6c266914abc5a46e8756e02580f834a6cf8a7"): {
+        "model.safetensors": "2f080a3b769a"
+    },
+    ("mlx-community/Qwen3-ASR-1.7B-6bit", "edd077a475c4da058e25b6e6ec1199115ca1be2b"): {
+        "model.safetensors": "cacb094fef22"
+    },
+    ("mlx-community/Qwen3-ASR-1.7B-4bit", "78a389c776a5483b2d0d4ea5494e11012e0d6159"): {
+        "model.safetensors": "9848eaf7a5c1"
+    },
+    ("moona3k/mlx-qwen3-asr-1.7b-8bit", "22c8abe6a6772122dda5905967d7496d1d3e8dd2"): {
+        "weights.safetensors": "eba2bdb1ec74"
+    },
+    ("moona3k/mlx-qwen3-asr-0.6b-8bit", "83ce2a8ef9a382d2ba2209aab383bc51fff366f5"): {},
+    ("moona3k/mlx-qwen3-asr-0.6b-4bit", "4c59c533f95c84afb796655e814709034f826f04"): {},
+} | {(repository, release.revision): dict(release.digests) for repository, release in RELEASES.items()}
+"""Repository and commit to the SHA-256, or its leading digits, of files. The commit is the one that is downloaded."""
+ALIGNER = "Qwen/Qwen3-ForcedAligner-0.6B"
+"""The released forced aligner, which finds when each word of a given text was said. 1,835,544,544 bytes."""
 SHORT_NAMES = {
     short: repository
     for repository in RELEASES
+    if repository.startswith("Qwen/")
     for short in (repository.rpartition("-")[2].lower(), repository.rpartition("/")[2].lower())
 }
 """`0.6b` and `qwen3-asr-0.6b` to the repository; compared in lower case."""
+SPARE = 0.75
+"""The share of the memory that a model may take; the rest is for other programs."""
 
 
 def repository_of(name: str) -> str:
@@ -47,30 +142,20 @@ def repository_of(name: str) -> str:
     return SHORT_NAMES.get(name.lower(), name)
 
 
-def is_here(name: str) -> bool:
-    """Whether a model needs no download. Also False where only the Hub's client could tell."""
-    return name == TINY or folder_of(name) is not None
+def revision_of(repository: str) -> str:
+    """The commit of a repository that is downloaded, or `main` where none is known."""
+    return next((revision for known, revision in DIGESTS if known == repository), MAIN)
 
 
-def folder_of(name: str) -> Path | None:
-    """A model's folder: `name` itself if it is a folder, else a complete snapshot in the Hub's cache, else None."""
-    if Path(name).is_dir():
-        return Path(name)
-    snapshots = hub_cache() / f"models--{repository_of(name).replace('/', '--')}" / "snapshots"
-    folders = (folder for folder in snapshots.glob("*") if (folder / "config.json").exists())
-    return next((folder for folder in folders if any(folder.glob("*.safetensors"))), None)
+def fits(release: Release, memory_bytes: int) -> bool:
+    """Whether a machine with this much memory should run a model."""
+    return release.memory_bytes <= SPARE * memory_bytes
 
 
-def cached_models() -> list[str]:
-    """The repositories of Qwen3-ASR models in the Hub's cache, complete or not."""
-    names = (folder.name.removeprefix("models--").replace("--", "/") for folder in hub_cache().glob("models--*"))
-    return sorted(name for name in names if "qwen3-asr" in name.lower())
+def recommended(memory_bytes: int) -> str | None:
+    """The repository that a machine with this much memory should take; None where none fits.
 
-
-def hub_cache() -> Path:
-    """Where the Hugging Face client keeps downloads; the same rules as `huggingface_hub.constants.HF_HUB_CACHE`."""
-    given = os.environ.get("HF_HUB_CACHE", os.environ.get("HUGGINGFACE_HUB_CACHE"))
-    if given is None:
-        home = os.environ.get("HF_HOME", os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "huggingface"))
-        given = os.path.join(home, "hub")
-    return Path(os.path.expandvars(os.path.expanduser(given)))
+    The first of the table that fits and has no licence of its own.
+    """
+    suitable = (name for name, release in RELEASES.items() if not release.licence and fits(release, memory_bytes))
+    return next(suitable, None)

@@ -1,16 +1,21 @@
 """Models from the Hugging Face Hub: from the cache, or else by a download, without telemetry.
 
-A model that is in the cache is used without a request to the network.
+    cache ─▶ list of files ─▶ config.json ─▶ judged ─▶ licence told ─▶ small files, weights ─▶ digests compared
+
+A model that is whole in the cache is used without a request to the network, whatever commit it is.
 """
 
 import errno
+import glob
+import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read by the client when it is imported
 
-from huggingface_hub import constants, snapshot_download  # noqa: E402
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download  # noqa: E402
 from huggingface_hub.errors import (  # noqa: E402
     GatedRepoError,
     HfHubHTTPError,
@@ -18,65 +23,209 @@ from huggingface_hub.errors import (  # noqa: E402
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import ModelInfo, RepoSibling  # noqa: E402
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # noqa: E402
 from huggingface_hub.utils.tqdm import tqdm  # noqa: E402
 
 from livecap.errors import ModelError  # noqa: E402
-from livecap.model.checkpoint.catalogue import RELEASED_REVISION, Progress  # noqa: E402
-from livecap.model.checkpoint.large_files import download_large_files  # noqa: E402
-from livecap.model.checkpoint.weights import weight_files  # noqa: E402
+from livecap.model.checkpoint.cached import TOKENIZERS, Damage, damages, hub_cache, snapshots  # noqa: E402
+from livecap.model.checkpoint.catalogue import (  # noqa: E402
+    DIGESTS,
+    MAIN,
+    RELEASES,
+    Progress,
+    revision_of,
+)
+from livecap.model.checkpoint.kinds import CHOOSE, complaint  # noqa: E402
+from livecap.model.checkpoint.large_files import Published, download_large_files  # noqa: E402
+from livecap.model.checkpoint.weight_files import INDEX_FILE, weight_names  # noqa: E402
+from livecap.model.files import read_json  # noqa: E402
+from livecap.text.safety import printable  # noqa: E402
 
-FILES = ["*.json", "*.safetensors", "merges.txt"]
-"""Files of a checkpoint that are downloaded. No code and no pickles."""
+logger = logging.getLogger(__name__)
+
+MODEL_INSTEAD = ", or use the built-in model: --model tiny"
+ALIGNER_INSTEAD = ", or give the folder of one: --aligner DIR"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FREE_LICENCES = {"apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "unlicense"}
+"""Licences of which nothing is told before a download."""
 TRANSPORT_ERRORS = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
 """Errors of a download: OSError, and the base error of the HTTP library that the client uses."""
+UNAUTHORISED = 401
+"""The Hub's answer for an invalid token, and for a private or missing repository."""
+INVALID = "Invalid credentials"
+"""How the Hub explains the first of these."""
+
+Tell = Callable[[str], None]
+"""Called with a sentence that the user must see before the download."""
 
 
-def fetch(repository: str, revision: str | None = None, progress: Progress | None = None) -> Path:
-    """The folder of a repository in the cache. Missing files are downloaded.
+def fetch(
+    repository: str,
+    revision: str | None = None,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+    aligner: bool = False,
+) -> Path:
+    """The folder of a repository in the cache. Missing and damaged files are downloaded.
+
+    Args:
+        revision: a commit, branch or tag; None takes any whole copy from the cache, or downloads the known commit.
+        tell: called before the download of a model whose licence is not a free one; None logs the sentence.
+        aligner: a forced aligner is wanted; otherwise a recogniser.
 
     Raises:
-        ModelError: no such repository or revision, or neither a network nor a complete copy in the cache.
+        ModelError: no such repository or revision, another kind of model, no home folder for the cache, or neither a
+            network nor a whole copy in the cache.
     """
-    revision = revision or RELEASED_REVISION
-    folder = _cached(repository, revision)
-    return folder if folder is not None else _downloaded(repository, revision, progress)
-
-
-def _cached(repository: str, revision: str) -> Path | None:
-    """The folder of a complete copy in the cache, or None."""
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=FILES, local_files_only=True))
-        weight_files(folder)
+        validate_repo_id(repository)
     except HFValidationError as error:
         raise ModelError(f'"{repository}" is not a valid repository name: {error}') from error
-    except (OSError, ModelError):
-        return None  # missing or incomplete, so it has to be downloaded
-    return folder if (folder / "config.json").is_file() else None
-
-
-def _downloaded(repository: str, revision: str, progress: Progress | None) -> Path:
+    if hub_cache() is None:
+        raise ModelError(
+            f"This user has no home folder, so {repository} has no place. Set HF_HOME to a folder for models"
+            f"{ALIGNER_INSTEAD if aligner else MODEL_INSTEAD}"
+        )
+    broken: list[Damage] = []
+    for folder in snapshots(repository, revision):
+        found = damages(folder)
+        if not found:
+            return folder
+        broken += found
     try:
-        is_reported = download_large_files(repository, revision, FILES, progress)
-        bar = _bar(None if is_reported else progress)
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=FILES, tqdm_class=bar))
-    except (RepositoryNotFoundError, GatedRepoError) as error:
-        raise ModelError(
-            f"There is no model {repository} on the Hugging Face Hub, or you have no access to it. "
-            "Check the name, or use the built-in model: --model tiny"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise ModelError(f"The repository {repository} has no revision {revision}.") from error
+        return _downloaded(repository, revision, broken, progress, tell or _log, aligner)
     except TRANSPORT_ERRORS as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise ModelError(
-                f"The disk of {constants.HF_HUB_CACHE} is full, so {repository} is incomplete. What was downloaded "
-                "is kept: free some space and try again."
-            ) from error
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelError(_failure(repository, revision, broken, error, aligner)) from error
+
+
+def _log(sentence: str) -> None:
+    logger.warning("%s", printable(sentence))
+
+
+def _downloaded(
+    repository: str,
+    revision: str | None,
+    broken: Sequence[Damage],
+    progress: Progress | None,
+    tell: Tell,
+    aligner: bool,
+) -> Path:
+    info, revision = _announced(repository, revision, tell)
+    commit = info.sha or revision
+    announced = {each.rfilename: each for each in info.siblings or [] if "/" not in each.rfilename}
+    tops = {each.rfilename.partition("/")[0] for each in info.siblings or []}
+
+    def read(name: str) -> dict[str, object] | None:
+        found = name in announced
+        return read_json(Path(hf_hub_download(repository, name, revision=commit))) if found else None
+
+    if wrong := complaint(read("config.json"), tops, aligner):
+        raise ModelError(f"{repository} {wrong}")
+    weights = weight_names(repository, announced, read(INDEX_FILE))
+    if not any(needed <= announced.keys() for needed in TOKENIZERS):
+        raise ModelError(f"{repository} has no complete tokenizer, so it cannot be used. {CHOOSE}")
+    if sentence := _licence(repository, info):
+        tell(sentence)
+    wanted = [name for name in announced if name in weights or name.endswith(".json") or name == "merges.txt"]
+    published = [_published(repository, commit, announced[name]) for name in wanted]
+    for damage in broken:
+        _remove(damage)
+    is_reported = download_large_files(repository, commit, published, progress)
+    bar = _bar(None if is_reported else progress)
+    patterns = [glob.escape(name) for name in wanted]
+    folder = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, tqdm_class=bar))
+    if left := damages(folder):
+        raise ModelError(f"{repository} was downloaded, but {left[0].path} {left[0].what}. Try again.")
+    return folder
+
+
+def _announced(repository: str, revision: str | None, tell: Tell) -> tuple[ModelInfo, str]:
+    """What the Hub says of a revision, and its name. A known commit that a mirror lacks is replaced by `main`."""
+    known = revision_of(repository)
+    try:
+        return HfApi().model_info(repository, revision=revision or known, files_metadata=True), revision or known
+    except RevisionNotFoundError:
+        if revision is not None or known == MAIN:
+            raise
+        tell(f"The known commit of {repository}, {known[:7]}, is not on this Hub; its newest one is taken.")
+        return HfApi().model_info(repository, revision=MAIN, files_metadata=True), MAIN
+
+
+def _published(repository: str, commit: str, announced: RepoSibling) -> Published:
+    """What a file of the repository must be.
+
+    Raises:
+        ModelError: the Hub announces another content than was published.
+    """
+    name, stored = announced.rfilename, announced.lfs
+    known = DIGESTS.get((repository, commit), {}).get(name)
+    sha256 = stored.sha256 if stored is not None else None
+    if known and sha256 and not sha256.startswith(known):
         raise ModelError(
-            f"{repository} is not in the cache and cannot be downloaded ({reason}). "
-            "Check the network, or use the built-in model: --model tiny"
-        ) from error
+            f"The Hub announces another {name} of {repository} than the one that was published. Nothing was downloaded."
+        )
+    return Published(name, announced.size, sha256 or known)
+
+
+def _licence(repository: str, info: ModelInfo) -> str | None:
+    """What the user must know of a model's licence before its download; None for the usual free ones."""
+    release = RELEASES.get(repository)
+    if release is not None:
+        return f"{repository}: {release.licence}" if release.licence else None
+    tags = [tag.removeprefix("license:") for tag in info.tags or [] if tag.startswith("license:")]
+    names = [name for name in tags if name.lower() not in FREE_LICENCES]
+    if not names:
+        return None
+    return f"{repository} has the licence {names[0][:60]}. Read it at {constants.ENDPOINT}/{repository} first."
+
+
+def _remove(damage: Damage) -> None:
+    """Remove a damaged file from the cache, so that the client does not take it for a whole one."""
+    path = damage.path
+    blobs = path.parent.parent.parent / "blobs"
+    if path.is_dir():
+        return
+    blob = Path(os.path.realpath(path))
+    path.unlink(missing_ok=True)
+    if blob.parent == Path(os.path.realpath(blobs)):
+        blob.unlink(missing_ok=True)
+
+
+def _failure(repository: str, revision: str | None, broken: Sequence[Damage], error: Exception, aligner: bool) -> str:
+    """Why a download failed, as a sentence for the user."""
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{repository} is only for users who were granted access. Ask for it at {constants.ENDPOINT}/{repository}, "
+            "then set HF_TOKEN to your access token."
+        )
+    status = getattr(error.response, "status_code", None) if isinstance(error, HfHubHTTPError) else None
+    if status == UNAUTHORISED and INVALID in str(error):
+        return f"The Hub refuses the access token (HF_TOKEN, or that of `hf auth login`): {repository} was not loaded."
+    if isinstance(error, RepositoryNotFoundError) or status == UNAUTHORISED:
+        return (
+            f"There is no model {repository} on the Hugging Face Hub, or you have no access to it. "
+            f"Check the name{ALIGNER_INSTEAD if aligner else MODEL_INSTEAD}"
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return f"The repository {repository} has no revision {revision}."
+    if isinstance(error, OSError) and error.errno in FULL:
+        return (
+            f"The disk of {constants.HF_HUB_CACHE} is full, so {repository} is incomplete. What was downloaded "
+            "is kept: free some space and try again."
+        )
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if broken:
+        path, what = broken[0].path, broken[0].what
+        folder = path if path.is_dir() else path.parent
+        return (
+            f"{repository} in the cache is not whole ({path.name} {what}) and cannot be downloaded again ({reason}). "
+            f"Check the network, or delete {folder} and choose another model."
+        )
+    return (
+        f"{repository} is not in the cache and cannot be downloaded ({reason}). "
+        f"Check the network{ALIGNER_INSTEAD if aligner else MODEL_INSTEAD}"
+    )
 
 
 def _bar(progress: Progress | None) -> type[tqdm]:

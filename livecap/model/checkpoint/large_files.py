@@ -5,24 +5,23 @@ under another name, next to the place where the client looks for finished files,
 """
 
 import fcntl
-import hashlib
 import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from http import HTTPStatus
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
+from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
 from livecap.errors import ModelError
 from livecap.files import make_folder
+from livecap.model.checkpoint.cached import PART, digest
 from livecap.model.checkpoint.catalogue import Progress
 
 LARGE_BYTES = 4_000_000
@@ -41,6 +40,16 @@ TransportError = cast(type[Exception], HfHubHTTPError.__bases__[0])
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A file of a repository as the Hub lists it."""
+
+    name: str
+    size: int | None
+    sha256: str | None
+    """The SHA-256 of its content, or leading digits of it; None where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """A large file of a repository."""
 
@@ -48,12 +57,14 @@ class _File:
     size: int
     etag: str
     """Its name in the cache. For weights, the SHA-256 of their content."""
+    sha256: str | None
+    """As in `Published`."""
     blob: Path
 
     @property
     def part(self) -> Path:
         """The unfinished file."""
-        return self.blob.with_name(f"{self.etag}.livecap-part")
+        return self.blob.with_name(self.etag + PART)
 
     @property
     def n_here(self) -> int:
@@ -63,23 +74,23 @@ class _File:
         return min(self.size, self.part.stat().st_size) if self.part.exists() else 0
 
 
-def download_large_files(repository: str, revision: str, patterns: Sequence[str], progress: Progress | None) -> bool:
+def download_large_files(
+    repository: str, commit: str, published: Sequence[Published], progress: Progress | None
+) -> bool:
     """Download the large files that are not in the cache yet; False if none was missing.
 
     Args:
-        patterns: of the names of wanted files.
+        published: the wanted files, large and small.
 
     Raises:
         ModelError: the disk has too little space, or another process is downloading the same file.
         HfHubHTTPError, OSError: as from the Hub's client.
     """
-    info = HfApi().model_info(repository, revision=revision, files_metadata=True)
-    wanted = [each for each in info.siblings or [] if any(fnmatch(each.rfilename, pattern) for pattern in patterns)]
-    large = [each.rfilename for each in wanted if (each.size or 0) >= LARGE_BYTES]
-    files = [_located(repository, name, info.sha or revision) for name in large]
+    files = [file for each in published if _is_large(each) and (file := _located(repository, each, commit))]
     if all(file.blob.exists() for file in files):
         return False
-    total = sum(each.size or 0 for each in wanted)
+    sizes = {file.url: file.size for file in files}
+    total = sum(each.size or sizes.get(hf_hub_url(repository, each.name, revision=commit), 0) for each in published)
     _check_space(files, repository)
     for file in files:
 
@@ -92,12 +103,21 @@ def download_large_files(repository: str, revision: str, patterns: Sequence[str]
     return True
 
 
-def _located(repository: str, name: str, commit: str) -> _File:
-    url = hf_hub_url(repository, name, revision=commit)
+def _is_large(file: Published) -> bool:
+    """Weights of unknown size count as large: some mirrors list no sizes."""
+    return file.name.endswith(".safetensors") if file.size is None else file.size >= LARGE_BYTES
+
+
+def _located(repository: str, published: Published, commit: str) -> _File | None:
+    """Where a file is, and its name in the cache; None where the Hub does not say, so that the client has to try."""
+    url = hf_hub_url(repository, published.name, revision=commit)
     metadata = get_hf_file_metadata(url)
-    assert metadata.etag and metadata.size is not None, f"the Hub reported no size for {url}"
+    etag, size = metadata.etag, metadata.size if metadata.size is not None else published.size
+    if not etag or size is None:
+        return None
+    sha256 = published.sha256 or (etag if len(etag) == SHA256_DIGITS else None)
     blobs = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository, repo_type="model") / "blobs"
-    return _File(url, metadata.size, metadata.etag, blobs / metadata.etag)
+    return _File(url, size, etag, sha256, blobs / etag)
 
 
 def _check_space(files: Sequence[_File], repository: str) -> None:
@@ -130,7 +150,7 @@ def _download(file: _File, on_bytes: Callable[[int], None]) -> None:
                     raise
                 time.sleep(WAIT_SECONDS)
         os.fsync(part.fileno())
-        if len(file.etag) == SHA256_DIGITS and _sha256(file.part) != file.etag:
+        if file.sha256 and not digest(file.part).startswith(file.sha256):
             file.part.unlink()
             raise OSError("the download was damaged and has been deleted: try again")
         file.part.rename(file.blob)
@@ -151,8 +171,3 @@ def _receive(file: _File, part: BinaryIO, on_bytes: Callable[[int], None]) -> No
             part.flush()
             n_bytes += len(data)
             on_bytes(n_bytes)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

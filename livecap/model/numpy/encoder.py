@@ -1,5 +1,6 @@
 """The audio encoder with NumPy, feature-major: [features, positions]. `livecap.model.audio_encoder` describes it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,15 +107,19 @@ class NumpyEncoder:
         tokens += np.tile(self.positions[:n_steps].T, len(stems))
         return tokens.T
 
-    def encode(self, tokens: Numbers) -> Numbers:
-        """See `Network.encode`."""
-        scratch = self._scratch
+    def encode(self, tokens: Numbers, lengths: Sequence[int] | None = None) -> Numbers:
+        """See `Network.encode`.
+
+        Args:
+            lengths: numbers of tokens of several sounds that follow one another; None for one sound.
+        """
+        scratch, windows = self._scratch, self._windows(lengths or [len(tokens)])
         x = tokens.T.copy()  # a copy, to add to
         width, n = x.shape
         for layer in self._layers:
             normed = layer.attention_norm(x, scratch.take("normed", width, n))
             all_three = layer.query_key_value(normed, scratch.take("qkv", 3 * width, n))
-            x += layer.out(self._attention(all_three), scratch.take("added", width, n))
+            x += layer.out(self._attention(all_three, windows), scratch.take("added", width, n))
             normed = layer.mlp_norm(x, scratch.take("normed", width, n))
             hidden = product(layer.fc1.weight, normed, scratch.take("hidden", len(layer.fc1.weight), n))
             gelu(hidden, layer.fc1.bias)
@@ -124,15 +129,22 @@ class NumpyEncoder:
         gelu(hidden, self._proj1.bias)
         return self._proj2(hidden, np.empty((len(self._proj2.weight), n), np.float32)).T
 
-    def _attention(self, all_three: Numbers) -> Numbers:
+    def _windows(self, lengths: Sequence[int]) -> list[slice]:
+        """The encoder windows of sounds with these numbers of tokens; the last one of each may be incomplete."""
+        size, windows, end = self._config.window_tokens, [], 0
+        for length in lengths:
+            start, end = end, end + length
+            windows += [slice(at, min(at + size, end)) for at in range(start, end, size)]
+        return windows
+
+    def _attention(self, all_three: Numbers, windows: Sequence[slice]) -> Numbers:
         """What each position sees in its window, [d_model, n], from queries, keys and values [3 d_model, n]."""
         scratch, n_heads, n = self._scratch, self._config.encoder_attention_heads, all_three.shape[1]
         queries, keys, values = all_three.reshape(3, n_heads, -1, n)
         width = queries.shape[1]
         queries *= np.float32(width**-0.5)
         out = scratch.take("all seen", n_heads, 1, width, n)
-        for start in range(0, n, self._config.window_tokens):
-            window = slice(start, min(start + self._config.window_tokens, n))
+        for window in windows:
             q, k, v = queries[:, None, :, window], keys[:, :, window], values[:, :, window]
             out[..., window] = attend(q, k, v, scratch, causal=False)
         return out.reshape(-1, n)

@@ -107,6 +107,17 @@ def attend(queries: Numbers, keys: Numbers, values: Numbers, scratch: Scratch, c
     return seen
 
 
+def attention_weights(queries: Numbers, keys: Numbers) -> Numbers:
+    """The weights [H_kv * G, n, S] of causal attention, for queries and keys as in `attend`."""
+    n, S = queries.shape[3], keys.shape[2]
+    scores: Numbers = np.matmul(queries.swapaxes(2, 3), keys[:, None])
+    scores += np.triu(np.full((n, S), -np.inf, np.float32), k=S - n + 1)
+    scores -= scores.max(axis=3, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=3, keepdims=True)
+    return scores.reshape(-1, n, S)
+
+
 def _in_blocks(work: Callable[[slice], None], n: int, size: int) -> None:
     """Call `work` for slices of range(n), whose items stand for `size` numbers each; on several cores if worth it."""
     step = max(1, BLOCK // size)

@@ -1,5 +1,8 @@
 """Qwen3-ASR with NumPy, in float32: the faster arithmetic on machines without a GPU (docs/decisions/0009-cpu.md)."""
 
+from collections.abc import Sequence
+from itertools import accumulate
+
 import numpy as np
 
 from livecap.model.backend import mx
@@ -32,6 +35,12 @@ class NumpyQwen3ASR:
     def encode(self, tokens: mx.array) -> mx.array:
         return mx.array(self.audio_tower.encode(np.array(tokens, copy=False)))
 
+    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
+        tokens = np.concatenate([np.array(sound, copy=False) for sound in sounds])
+        lengths = [sound.shape[0] for sound in sounds]
+        together = mx.array(self.audio_tower.encode(tokens, lengths))
+        return [together[end - n : end] for n, end in zip(lengths, accumulate(lengths), strict=True)]
+
     def embed(self, token_ids: mx.array) -> mx.array:
         return mx.array(self.decoder.embeddings[np.array(token_ids)])
 
@@ -39,9 +48,33 @@ class NumpyQwen3ASR:
         hidden = self.decoder(np.array(embeddings, copy=False)[0], cache.layers_of(KVColumns), n_last)
         return mx.array(hidden)[None]
 
+    def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
+        rows = np.array(embeddings, copy=False)[0]
+        return [mx.array(weights) for weights in self.decoder.attention(rows, cache.layers_of(KVColumns), layers)]
+
     def logits(self, hidden: mx.array) -> mx.array:
         rows = np.array(hidden, copy=False).reshape(-1, hidden.shape[-1])
         return mx.array(self.decoder.logits(rows)).reshape(*hidden.shape[:-1], -1)
 
+    def head_rows(self, ids: mx.array) -> mx.array:
+        return mx.array(self.decoder.head[np.array(ids)])
+
     def new_cache(self) -> PromptCache:
         return PromptCache(self.decoder.new_layers())
+
+    def rows(self, caches: Sequence[PromptCache]) -> "NumpyRows":
+        return NumpyRows(self.decoder, [cache.layers_of(KVColumns) for cache in caches])
+
+
+class NumpyRows:
+    """`Rows`: each sequence keeps its own keys and values, of any length."""
+
+    def __init__(self, decoder: NumpyDecoder, caches: list[list[KVColumns]]) -> None:
+        self._decoder = decoder
+        self._caches = caches
+
+    def __call__(self, embeddings: mx.array) -> mx.array:
+        return mx.array(self._decoder.step(np.array(embeddings, copy=False), self._caches))
+
+    def keep(self, rows: Sequence[int]) -> None:
+        self._caches = [self._caches[row] for row in rows]

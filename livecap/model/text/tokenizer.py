@@ -8,7 +8,8 @@ Decoding joins bytes, because a character may be split between two tokens.
 
 import codecs
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,10 +17,19 @@ from typing import cast
 import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
-from livecap.errors import ModelError
+from livecap.errors import ModelError, brief
+from livecap.model.files import AGAIN, read_bytes, read_json
 
 ASR_TEXT = "<asr_text>"
 """Separates the language from the text."""
+MOST_TOKEN_LENGTH = 16
+"""Characters that a token has at most, on average over a text."""
+_LAST_WORD = re.compile(r"[\s,;、，；]+[^\s,;、，；]*$")
+"""The last word of a text, which may be cut off, and the separator before it."""
+MOST_ADDED = 10_000
+"""Added tokens; the released tokenizers have 62."""
+MOST_ADDED_LENGTH = 1000
+"""Characters of an added token."""
 
 # contractions; letters with one other character before them; single digits; runs of signs; line ends; spaces
 SPLIT_PATTERN = (
@@ -54,7 +64,7 @@ class Tokenizer:
         Raises:
             ModelError: a file is missing or damaged.
         """
-        if (folder / "tokenizer.json").is_file():
+        if (folder / "tokenizer.json").exists():
             return cls(*_from_tokenizer_json(folder / "tokenizer.json"))
         return cls(*_from_vocabulary(folder))
 
@@ -82,6 +92,18 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`. The names of added tokens in it are plain text."""
         return list(self._bpe.encode(text, add_special_tokens=False).ids)
+
+    def beginning(self, text: str, most: int) -> str:
+        """The beginning of `text` with at most `most` tokens, up to the end of a name or word; all of it if it fits.
+
+        The time that it takes is bounded, however long the text is.
+        """
+        head = text[: MOST_TOKEN_LENGTH * most]
+        ids = self.encode(head)
+        if len(head) == len(text) and len(ids) <= most:
+            return text
+        cut = self.decode_whole_characters(ids[:most])
+        return _LAST_WORD.sub("", cut) or cut
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of `ids`. Invalid bytes become U+FFFD."""
@@ -115,27 +137,6 @@ class Tokenizer:
         return known
 
 
-def read_json(path: Path, required: bool = True) -> dict[str, object]:
-    """The object in a JSON file; empty if the file is missing and not `required`.
-
-    Raises:
-        ModelError: the file is missing, unreadable, not JSON, or not an object.
-    """
-    if not required and not path.exists():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path.parent} has no {path.name}: not a complete Qwen3-ASR checkpoint.") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:  # not UTF-8, or not JSON
-        raise ModelError(f"{path} is damaged: not JSON ({error}). Download the model again.") from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} is damaged: expected a JSON object, found {type(value).__name__}.")
-    return value
-
-
 def _new_decoder() -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder("utf-8")(errors="replace")
 
@@ -143,15 +144,19 @@ def _new_decoder() -> codecs.IncrementalDecoder:
 def _from_tokenizer_json(path: Path) -> tuple[tokenizers.Tokenizer, list[AddedToken]]:
     """The plain BPE and the added tokens of a tokenizer.json."""
     spec = read_json(path)
-    added = [_added_token(path, entry.get("id"), entry) for entry in _objects(spec.get("added_tokens", []))]
+    entries = _objects(spec.get("added_tokens", []))
+    added = _added_tokens(path, [(entry.get("id"), entry) for entry in entries])
     model = spec.get("model")
     if not isinstance(model, dict) or model.get("type") != "BPE":
         raise ModelError(f"{path} does not contain a BPE tokenizer, which Qwen3-ASR has.")
+    vocabulary, merges = model.get("vocab"), model.get("merges")
+    if isinstance(vocabulary, dict) and isinstance(merges, list) and len(merges) > len(vocabulary):
+        raise ModelError(f"{path} is damaged: {_too_many(len(merges), vocabulary)}. {AGAIN}")
     plain = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(plain)), added
     except Exception as error:  # the tokenizers library raises nothing more specific
-        raise ModelError(f"{path} is damaged: {error}. Download the model again.") from error
+        raise ModelError(f"{path} is damaged: {error}. {AGAIN}") from error
 
 
 def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToken]]:
@@ -163,15 +168,19 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
             f"{folder / 'tokenizer_config.json'} has no added_tokens_decoder, which lists the added tokens."
         )
     path = folder / "tokenizer_config.json"
-    added = [_added_token(path, key, entry) for key, entry in entries.items()]
+    added = _added_tokens(path, list(entries.items()))
     vocabulary = {token: i for token, i in read_json(folder / "vocab.json").items() if isinstance(i, int)}
     merges_path = folder / "merges.txt"
-    if not merges_path.is_file():
-        raise ModelError(f"{folder} has no merges.txt: not a complete Qwen3-ASR checkpoint.")
-    lines = merges_path.read_text(encoding="utf-8").split("\n")
+    data = read_bytes(merges_path)
+    if (n_lines := data.count(b"\n")) > len(vocabulary) + 2:
+        raise ModelError(f"{merges_path} does not fit {folder / 'vocab.json'}: {_too_many(n_lines, vocabulary)}.")
+    try:
+        lines = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{merges_path} is damaged: not UTF-8. {AGAIN}") from error
+    if any(line.count(" ") != 1 for line in lines if line and not line.startswith("#version")):
+        raise ModelError(f"{merges_path} is damaged: a line is not a pair. {AGAIN}")
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-    if any(len(pair) != 2 for pair in merges):
-        raise ModelError(f"{merges_path} is damaged: a line is not a pair. Download the model again.")
     try:
         model = models.BPE(vocab=vocabulary, merges=cast(list[tuple[str, str]], merges))
     except Exception as error:  # the tokenizers library raises nothing more specific
@@ -188,11 +197,26 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
     return bpe, added
 
 
+def _too_many(n_merges: int, vocabulary: Mapping[str, object]) -> str:
+    """What is wrong with this number of merges; each makes a word of the vocabulary."""
+    return f"{n_merges:,} merges for a vocabulary of {len(vocabulary):,}"
+
+
+def _added_tokens(path: Path, entries: Sequence[tuple[object, object]]) -> list[AddedToken]:
+    """The added tokens of (id, entry) pairs in a file."""
+    if len(entries) > MOST_ADDED:
+        raise ModelError(f"{path} has {len(entries):,} added tokens; at most {MOST_ADDED:,} are read.")
+    return [_added_token(path, token_id, entry) for token_id, entry in entries]
+
+
 def _added_token(path: Path, token_id: object, entry: object) -> AddedToken:
     content = entry.get("content") if isinstance(entry, dict) else None
-    if not isinstance(entry, dict) or not isinstance(content, str) or not str(token_id).isdecimal():
-        raise ModelError(f"{path} is damaged: an added token has no id or no content. Download the model again.")
-    return AddedToken(int(str(token_id)), content, bool(entry.get("special", False)))
+    number = brief(token_id).strip("'")
+    if not isinstance(entry, dict) or not isinstance(content, str) or not number.isdecimal():
+        raise ModelError(f"{path} is damaged: an added token has no id or no content. {AGAIN}")
+    if len(content) > MOST_ADDED_LENGTH:
+        raise ModelError(f"{path} is damaged: an added token has {len(content):,} characters. {AGAIN}")
+    return AddedToken(int(number), content, bool(entry.get("special", False)))
 
 
 def _objects(value: object) -> list[dict[str, object]]:

@@ -65,7 +65,7 @@ class DeviceScreen(Screen[str | None]):
         self._meter: Meter | None = None
         self._metered: str | None = None
         self._silent_since: float | None = None
-        self._told_silence = False
+        self._told_silence, self._has_trouble = False, False
 
     def compose(self) -> ComposeResult:
         yield Static(self._heading(), id="title", markup=False)
@@ -120,7 +120,7 @@ class DeviceScreen(Screen[str | None]):
         choices = self.query_one(ChooseList)
         if choices.chosen is None:  # the first time
             set_now = self._tracks[self._track][1] if self._tracks else self._current
-            default = next((choice.name for choice in inputs if choice.note == "default"), "")
+            default = next((choice.name for choice in inputs if choice.is_default), "")
             choices.fill(rows, set_now if set_now and set_now in dict(rows) else default)
         else:
             choices.fill(rows)
@@ -128,7 +128,8 @@ class DeviceScreen(Screen[str | None]):
             self.show_trouble("No input found. Connect a microphone and press r. Recordings work without one.")
 
     def show_trouble(self, sentence: str) -> None:
-        self._told_silence = False
+        """Show a sentence in place of the last one ("" for none). A notice of silence replaces no other sentence."""
+        self._told_silence, self._has_trouble = False, bool(sentence)
         self.query_one("#trouble", Static).update(printable(sentence))
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -168,7 +169,7 @@ class DeviceScreen(Screen[str | None]):
                 self.show_trouble("")
         elif self._silent_since is None:
             self._silent_since = now
-        elif now - self._silent_since >= SILENT_SECONDS and not self._told_silence:
+        elif now - self._silent_since >= SILENT_SECONDS and not self._has_trouble:
             self.show_trouble(TROUBLES.get(meter.trouble or "silent", meter.trouble or ""))
             self._told_silence = True
 

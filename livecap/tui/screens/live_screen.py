@@ -19,7 +19,18 @@ from livecap.archive.clock import SessionClock
 from livecap.errors import LivecapError
 from livecap.session.status import State
 from livecap.text.safety import printable
-from livecap.transcript import ClockAnchored, Jumped, Notice, Resumed, SessionEvent, SessionStarted, TranscriptUpdate
+from livecap.transcript import (
+    ClockAnchored,
+    Jumped,
+    Notice,
+    Resumed,
+    SessionEvent,
+    SessionStarted,
+    SpeakerNamed,
+    SpeakersHeard,
+    SpeakersMerged,
+    TranscriptUpdate,
+)
 from livecap.tui.choices import Change, Machine
 from livecap.tui.keys import RUNNING
 from livecap.tui.screens.reading_screen import ReadingScreen
@@ -55,10 +66,11 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     """Starts the session, shows it, and leaves after it ended and the user quit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*RUNNING]
+    why_no_speakers = "No speaker is labelled yet. livecap --speakers labels who speaks."
 
     state: reactive[State] = reactive(State.LOADING, init=False)
     stopping: reactive[bool] = reactive(False, init=False)
-    """The user ended the session."""
+    """The session was asked to end; the screen leaves once it has ended."""
     captioned: reactive[bool] = reactive(False, init=False)
     """Captions are shown instead of the transcript."""
 
@@ -94,8 +106,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._idle = False
         """There is neither sound nor text, so the screen is drawn less often."""
         self._frames: Timer | None = None
-        self._finished: deque[tuple[tuple[str, int], str]] = deque()
-        """Inline: (track, utterance) and the line of finished utterances, until the terminal's history has them."""
+        self._finished: deque[TranscriptUpdate] = deque()
+        """Inline: finished utterances, until the terminal's history has them."""
         self._captions_hint = self._change_hint = ""
         self._marked = (0, "")
         """The sample and the track of the mark whose note is being asked for."""
@@ -143,6 +155,9 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._leave_lines()
         listens = status.state in LISTENING and not status.muted
         self._set_idle(not (heard or self.stopping or (listens and status.level >= IDLE_LEVEL)))
+        if status.stopping and not self.stopping:
+            self.stopping = True
+            self.refresh_bindings()
         if self.stopping and self._session.wait(0):
             self.app.exit("finished")
 
@@ -159,13 +174,19 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def _leave_lines(self) -> None:
         """Inline, move finished lines that the captions no longer show into the history of the terminal."""
-        while self._inline and self._finished and not self._captions.shows(self._finished[0][0]):
-            self.app.print_above(self._finished.popleft()[1])
+        while self._inline and self._finished and not self._captions.shows(_key(self._finished[0])):
+            self.app.print_above(self._line(self._finished.popleft()))
+
+    def _line(self, said: TranscriptUpdate) -> str:
+        """An utterance as a line with time and label."""
+        label = self.speakers.label_of(*_key(said))
+        at = self.view.clock.at(said.start_sample, said.track)
+        return printable(f"[{at}] {label}: {said.text.strip()}" if label else f"[{at}] {said.text.strip()}")
 
     @property
     def unprinted_lines(self) -> list[str]:
         """Finished lines of an inline session that are not in the history of the terminal yet."""
-        return [line for _, line in self._finished] if self._inline else []
+        return list(map(self._line, self._finished)) if self._inline else []
 
     def show_parts(self) -> None:
         """In caption view, hide everything but captions, notices and status."""
@@ -199,9 +220,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         if isinstance(item, TranscriptUpdate):
             self._fresh[item.track, item.utterance] = item
             if self._inline and item.final and item.text.strip():
-                label = f"{item.track}: " if item.track else ""
-                line = f"[{self.view.clock.at(item.start_sample, item.track)}] {label}{item.text.strip()}"
-                self._finished.append(((item.track, item.utterance), printable(line)))
+                self._finished.append(item)
             return
         match item:
             case SessionStarted(wall_time=wall_time, live=live, tracks=labels):
@@ -211,6 +230,10 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 self.view.set_clock(SessionClock(live, datetime.fromisoformat(wall_time)))
             case Notice(message=sentence, severity=severity):
                 self.tell(sentence, severity)
+            case SpeakersHeard() | SpeakerNamed() | SpeakersMerged():
+                self._show_fresh()  # the text comes before its label
+                self.view.label(item)
+                self._captions.label(self.speakers)
         if remark := self._remarks.of(item):
             self._show_fresh()  # text that came before the remark is shown above it
             self.view.remark(remark, at_end=isinstance(item, Jumped))
@@ -244,7 +267,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 return listens and not status.muted
             case "unmute":
                 return status.muted and state not in OVER
-            case "mark" | "paragraph":
+            case "mark" | "paragraph" | "rename":
                 return state not in OVER
             case "device" | "model" | "language" | "context":
                 return self._change is not None and (listens or pauses)
@@ -302,6 +325,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self.tell(f"The session ended before this mark was saved, so it is not in the log. {text}".strip(), "error")
         elif message.purpose == "note":
             self._request(lambda: self._session.requests.mark(text, *self._marked))
+        elif message.purpose == "speaker":
+            self._request(lambda: self._session.requests.name_speaker(*self.named(message.text)))
         elif message.purpose == "context":
             self._make_change("context", text)
 
@@ -438,3 +463,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         seconds = self._session.status.lag_seconds
         question = f"{seconds:.0f} s of audio is not transcribed yet and will be lost. Leave anyway?"
         self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
+
+
+def _key(update: TranscriptUpdate) -> tuple[str, int]:
+    return update.track, update.utterance

@@ -86,7 +86,8 @@ class ModelScreen(Screen[str | None]):
         choices = self.query_one(ChooseList)
         now = next((model.name for model in models if is_same_model(model.name, self._current)), None)
         best = next((model.name for model in models if model.recommended), "")
-        choices.fill([(model.name, _row(model, model.name == now)) for model in models], now or best)
+        width = max((len(model.name) for model in models), default=0) + 2
+        choices.fill([(model.name, _row(model, model.name == now, width)) for model in models], now or best)
 
     @property
     def _chosen(self) -> ModelChoice | None:
@@ -112,7 +113,8 @@ class ModelScreen(Screen[str | None]):
             return
         much = f", {size(model.disk_bytes)}" if model.disk_bytes else ""
         small = "" if model.fits else " It needs more memory than this machine has."
-        question = QuestionScreen(f"Download {model.name}{much}?{small} It can be stopped and continued later.")
+        terms = f"{model.licence} " if model.licence else ""
+        question = QuestionScreen(f"{terms}Download {model.name}{much}?{small} It can be stopped and continued later.")
         self.app.push_screen(question, lambda yes: self._download(model) if yes else None)
 
     # ---- the download
@@ -176,14 +178,16 @@ class ModelScreen(Screen[str | None]):
 
 
 def is_same_model(name: str, current: str | None) -> bool:
-    """True if `current` is this model's name, or the last part of it."""
-    return current in (name, name.rpartition("/")[2])
+    """True if `current` is this model's name, the end of it after a `/` or, as in `0.6b`, after the last `-`."""
+    last = name.rpartition("/")[2]
+    ends = (name, last, last.removeprefix("Qwen3-ASR-") if name.startswith("Qwen/") else last)
+    return current is not None and current.lower() in {end.lower() for end in ends}
 
 
-def _row(model: ModelChoice, is_now: bool) -> Text:
+def _row(model: ModelChoice, is_now: bool, width: int) -> Text:
     said = NOW if is_now else "recommended" if model.recommended else "" if model.fits else "too large"
     text = Text(no_wrap=True)
-    text.append(f"{printable(model.name):<21}")
+    text.append(printable(model.name).ljust(width))
     text.append(f"{said:<12}", style="bold")
     text.append(f"{size(model.disk_bytes) if model.disk_bytes else '':>6}")
     text.append(f"{'' if model.memory_bytes is None else 'memory ' + size(model.memory_bytes):>14}  ")

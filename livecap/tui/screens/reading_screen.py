@@ -8,6 +8,9 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 
 from livecap.archive.clock import SessionClock
+from livecap.archive.speakers import Speakers, name_of
+from livecap.text.safety import printable
+from livecap.transcript import speaker_letter
 from livecap.tui.app import LivecapApp
 from livecap.tui.transcript.times import Times, next_times
 from livecap.tui.transcript.transcript_view import TranscriptView
@@ -20,10 +23,16 @@ MIN_HEIGHT = 15
 """With fewer rows, there is no meter and no key hints."""
 
 
+MOST_PAGE_WIDTH = 122
+"""Columns of the longest rows of text, with gutter and scroll bar. A wider terminal has them in the middle."""
+
+
 class ReadingScreen(Screen[Any]):
     """A transcript with search, copy and timestamps. Subclasses compose the screen and have the bindings."""
 
     AUTO_FOCUS = "TranscriptView"
+    why_no_speakers = ""
+    """What to do if no speaker is labelled."""
     app = getters.app(LivecapApp)
 
     def __init__(self, clock: SessionClock, now: Callable[[], float]) -> None:
@@ -38,6 +47,8 @@ class ReadingScreen(Screen[Any]):
         self.ask_line = AskLine(id="ask")
         self.notice_line = NoticeLine(id="notice")
         self.key_hints = KeyHints()
+        self._to_name = 0
+        """The number of the speaker whose name is asked for."""
 
     def compose_reading(self) -> ComposeResult:
         """The transcript, and the lines below it."""
@@ -58,6 +69,7 @@ class ReadingScreen(Screen[Any]):
         """Show the parts that fit. By widget: a CSS class on the screen would recompute the styles of all widgets."""
         self.key_hints.display = self.shows_bars
         self.view.styles.padding = (1, 0) if self.shows_bars else 0
+        self.view.styles.margin = (0, max(0, (self.app.size.width - MOST_PAGE_WIDTH) // 2))
 
     @property
     def shows_bars(self) -> bool:
@@ -134,6 +146,54 @@ class ReadingScreen(Screen[Any]):
             return
         what = "selection" if selected else "last utterance"
         self.tell(f"Copied the {what} {self.app.copy(text)}.")
+
+    def action_copy_all(self) -> None:
+        said = [p for p in self.view.paragraphs if p.text.strip() and p.kind in ("speech", "mark")]
+        if not said:
+            self.tell("Nothing to copy yet.")
+            return
+        text = "".join(f"{printable(p.label)}: {p.text.strip()}\n" if p.label else f"{p.text.strip()}\n" for p in said)
+        self.tell(f"Copied the whole transcript {self.app.copy(text)}.")
+
+    # ---- speakers
+
+    @property
+    def speakers(self) -> Speakers:
+        """The speakers of the session."""
+        return self.view.labels.speakers
+
+    def action_rename(self) -> None:
+        """Ask for the name of the speaker of the current line, or of the last one that has a label."""
+        paragraphs, chosen = self.view.paragraphs, self.view.chosen
+        found = paragraphs[chosen].number if chosen is not None and chosen < len(paragraphs) else None
+        if found is None:
+            found = next((p.number for p in reversed(paragraphs) if p.speaker), None)
+        if found is None:
+            self.tell(self.why_no_speakers)
+            return
+        self.ask_for_name(found)
+
+    def on_transcript_view_speaker_clicked(self, message: TranscriptView.SpeakerClicked) -> None:
+        self.ask_for_name(message.number)
+
+    def ask_for_name(self, number: int) -> None:
+        """Ask for the name of a speaker."""
+        self._to_name = self.speakers.one(number)
+        letter, label = speaker_letter(self._to_name), self.speakers.label(self._to_name)
+        known = "" if label == letter else label
+        hint = self.save_hint or "another one: B=Priya"
+        self.ask_line.ask("speaker", f"Name of speaker {letter}:", known, hint=hint)
+
+    def named(self, answer: str) -> tuple[int, str]:
+        """The speaker and the name that were answered: "Tom", or "A=Tom" for another speaker than the one asked
+        about.
+
+        Raises:
+            SettingsError: the name is too long.
+        """
+        letter, equals, name = answer.partition("=")
+        other = self.speakers.find(letter) if equals else None
+        return (self._to_name, name_of(answer)) if other is None else (self.speakers.one(other), name_of(name))
 
     def _last_said(self) -> str:
         chosen = self.view.chosen

@@ -7,18 +7,21 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
+from livecap.archive.amend import amend
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Hit
+from livecap.archive.speakers import Speakers
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
-from livecap.transcript import UtteranceEnded, UtteranceSettled
+from livecap.transcript import SpeakerNamed, UtteranceEnded, UtteranceSettled
 from livecap.tui.choices import Machine, Playing
 from livecap.tui.keys import PAST
 from livecap.tui.screens.reading_screen import ReadingScreen
-from livecap.tui.transcript.paragraph import Paragraph
+from livecap.tui.transcript.paragraph import Ended, Paragraph
 from livecap.tui.transcript.remarks import Remarks
 from livecap.tui.transcript.transcript_view import TranscriptView
 from livecap.tui.units import length_of_time
+from livecap.tui.widgets.ask_line import AskLine
 
 
 class SessionScreen(ReadingScreen, inherit_bindings=False):
@@ -30,6 +33,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [*PAST]
+    why_no_speakers = "No speaker is labelled. livecap speakers SESSION labels who spoke."
 
     def __init__(
         self,
@@ -128,6 +132,22 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
             playing.close()
             self.notice_line.dismiss()
 
+    @property
+    def speakers(self) -> Speakers:
+        """The speakers of the session."""
+        return self._session.voices
+
+    def answered(self, message: AskLine.Answered) -> None:
+        if message.purpose != "speaker":
+            return
+        try:
+            number, name = self.named(message.text)
+            self._session = amend(self._session.folder, lambda session: [SpeakerNamed(number, name)])
+        except LivecapError as error:
+            self.tell(str(error), "error")
+            return
+        self.view.relabel(self._session.voices)
+
     def action_export(self) -> None:
         from livecap.tui.screens.export_screen import ExportScreen
 
@@ -151,12 +171,27 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
 def _paragraphs(session: RecordedSession) -> Iterator[Paragraph]:
     """The utterances and remarks of a session, in order."""
     remarks = Remarks(session.clock.live)
-    ended_at: dict[str, int] = {}
+    ended: dict[str, Ended] = {}
     for fact in session.facts():
         if isinstance(fact, UtteranceEnded | UtteranceSettled):
             if fact.text.strip():
-                continues = ended_at.get(fact.track) == fact.start_sample
-                yield Paragraph(fact.track, fact.start_sample, stable=printable(fact.text), continues=continues)
-            ended_at[fact.track] = fact.end_sample
+                text, before = printable(fact.text), ended.get(fact.track)
+                continues = before is not None and before.goes_on(text, fact.start_sample)
+                number = _number(session, fact) if fact.speaker else None
+                yield Paragraph(
+                    fact.track,
+                    fact.start_sample,
+                    stable=text,
+                    continues=continues,
+                    number=number,
+                    speaker=fact.speaker,
+                )
+                ended[fact.track] = Ended(text, fact.end_sample)
         elif remark := remarks.of(fact):
             yield remark
+
+
+def _number(session: RecordedSession, part: UtteranceEnded | UtteranceSettled) -> int | None:
+    """Who says a part of an utterance. Names do not tell: two speakers may have the same one."""
+    heard = session.heard_in(part)
+    return next((number for _, number in session.voices.numbered_parts(part, heard.voices)), None) if heard else None

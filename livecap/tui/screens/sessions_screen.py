@@ -127,7 +127,7 @@ class SessionsScreen(Screen[Any]):
                 self._names[name] = name
                 rows.append((name, _session_row(known[name], date.today(), self._wide, len(found))))
             for hit in sorted(found, key=lambda hit: hit.start_sample):
-                row = f"{name}\n{hit.track}\n{hit.utterance}"
+                row = f"{name}\n{hit.track}\n{hit.utterance}\n{hit.start_sample}"
                 self._hits[row], self._names[row] = hit, name
                 rows.append((row, _hit_row(hit)))
         self._list.fill(rows)
@@ -270,8 +270,8 @@ def _day(session: SessionSummary, today: date) -> str:
 def _hit_row(hit: Hit) -> Text:
     text = Text("    ", no_wrap=True, overflow="ellipsis")
     text.append(f"{hit.at:>8}  ", style="dim")
-    if hit.track:
-        text.append(f"{printable(hit.track)}  ", style="bold")
+    if hit.speaker:
+        text.append(f"{printable(hit.speaker)}  ", style="bold")
     for piece, found in hit.snippet:
         text.append(printable(piece), style="reverse" if found else "")
     return text

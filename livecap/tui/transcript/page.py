@@ -92,6 +92,11 @@ class Page:
             index = len(paragraphs)
             while index and not at_end and paragraphs[index - 1].start_sample > sample:
                 index -= 1
+        self.insert_at(index, paragraph)
+        return index
+
+    def insert_at(self, index: int, paragraph: Paragraph) -> None:
+        """Add a paragraph before the one at `index`, and lay it out."""
         self.paragraphs.insert(index, paragraph)
         self._folded.insert(index, paragraph.text.casefold())
         self._heights.insert(index, 0)
@@ -101,7 +106,17 @@ class Page:
             self._find_turn(changed)
             self._lay_out(changed)
         self._arrange(max(0, index - 1))
-        return index
+
+    def relabel(self, indices: Iterable[int]) -> None:
+        """Lay out paragraphs again whose label or text was changed from outside."""
+        found = sorted(indices)
+        for index in found:
+            self._folded[index] = self.paragraphs[index].text.casefold()
+        for index in sorted({*found, *(index + 1 for index in found)} - {len(self.paragraphs)}):
+            self._find_turn(index)
+            self._lay_out(index)
+        if found:
+            self._arrange(max(0, found[0] - 1))
 
     def extend(self, paragraphs: Iterable[Paragraph]) -> None:
         """Add many at the end, in order of time; they are laid out when they become visible."""
@@ -118,8 +133,9 @@ class Page:
     def _find_turn(self, index: int) -> None:
         """Set `begins_turn` of a paragraph; if it changed, the paragraph must be laid out again."""
         paragraph = self.paragraphs[index]
-        previous = self.paragraphs[index - 1] if index else None
-        begins = previous is None or previous.kind != "speech" or previous.track != paragraph.track
+        before = (self.paragraphs[i] for i in range(index - 1, -1, -1))
+        previous = next((other for other in before if other.number is None or other.text.strip()), None)
+        begins = previous is None or previous.kind != "speech" or previous.label != paragraph.label
         if begins != paragraph.begins_turn:
             paragraph.begins_turn, paragraph.form = begins, None
 
@@ -187,8 +203,8 @@ class Page:
         """Lay out one paragraph for the page's form. True if its height changed."""
         paragraph, form = self.paragraphs[index], (self.form.width, self.form.has_gutter)
         if paragraph.form != form:
-            labelled = paragraph.begins_turn and bool(paragraph.track) and paragraph.kind == "speech"
-            paragraph.prefix = f"{printable(paragraph.track)}: " if labelled and not self.form.has_gutter else ""
+            labelled = paragraph.begins_turn and bool(paragraph.label) and paragraph.kind == "speech"
+            paragraph.prefix = f"{printable(paragraph.label)}: " if labelled and not self.form.has_gutter else ""
             paragraph.lay_out(self.form.width)
             paragraph.form = form
         if paragraph.height == self._heights[index]:

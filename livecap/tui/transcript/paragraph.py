@@ -6,11 +6,32 @@ from typing import Literal
 from rich.cells import cell_len
 
 from livecap.text.safety import printable
-from livecap.transcript import TranscriptUpdate
+from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 from livecap.tui.transcript.wrap import Rows, wrap
+
+SENTENCE_ENDS = ".?!…。？！｡।؟۔"
+SENTENCE_PAUSE_SECONDS = 3.0
+"""The longest pause inside a sentence."""
 
 Kind = Literal["speech", "remark", "mark"]
 """An utterance; a remark of livecap, such as a pause; a moment that the user marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last utterance of a track that ended."""
+
+    text: str
+    end_sample: int
+
+    def goes_on(self, text: str, start_sample: int) -> bool:
+        """Whether an utterance with this text goes on with this one: a long one that was split, with no pause between,
+        or a sentence in which the speaker paused."""
+        if start_sample == self.end_sample:
+            return True
+        before, after = self.text.rstrip(" \"')]}»”’"), text.lstrip(" \"'([{«“‘…-–—")
+        in_sentence = before[-1:] not in ("", *SENTENCE_ENDS) and after[:1] != "" and not after[0].isupper()
+        return in_sentence and abs(start_sample - self.end_sample) <= SENTENCE_PAUSE_SECONDS * SAMPLE_RATE
 
 
 @dataclass(slots=True)
@@ -22,10 +43,16 @@ class Paragraph:
     stable: str = ""
     partial: str = ""
     kind: Kind = "speech"
+    number: int | None = None
+    """Of its speaker, as far as it is known."""
+    speaker: str = ""
+    """Name or letter of its speaker, if the track has several."""
+    is_provisional: bool = False
+    """Its speaker is a first impression."""
     begins_turn: bool = False
-    """It follows another track or a remark, so it shows its track's label."""
+    """It follows another speaker, another track or a remark, so it shows its label."""
     continues: bool = False
-    """It begins where the last utterance of its track ended: a long one that was split, with no pause between."""
+    """It goes on with the last utterance of its track, see `Ended`."""
     rows: Rows = field(default_factory=lambda: Rows([]))
     prefix: str = ""
     """The label before the text if there is no gutter; else empty."""
@@ -36,6 +63,11 @@ class Paragraph:
     def text(self) -> str:
         """Stable and partial text as one string."""
         return self.stable + self.partial
+
+    @property
+    def label(self) -> str:
+        """The speaker, else the track."""
+        return self.speaker or self.track
 
     def change(self, update: TranscriptUpdate, width: int) -> None:
         """Take the text of a newer update of the same utterance."""

@@ -13,11 +13,13 @@ from livecap.tui.transcript.paragraph import Paragraph
 
 MARK = "★"
 CHOSEN = "▸"
+PROVISIONAL = Style(bold=False, dim=True)
+"""A label that may still change."""
 TIME_WIDTH = 8
 """Columns of the longest time, `10:02:03`."""
 
 Styles = Callable[[str], Style]
-"""The style of a part of a row: stable, partial, time, label-0, label-1, remark, mark, match, found, chosen or
+"""The style of a part of a row: stable, partial, time, label-0 to label-5, remark, mark, match, found, chosen or
 selection."""
 
 
@@ -40,7 +42,7 @@ def draw_row(
     Args:
         inner: the row in the paragraph.
         row: the row on the page, in which Textual counts mouse positions.
-        label: the style of the track's label.
+        label: the style of the label of the speaker or track.
         time: the timestamp beside the first row.
         has_gutter: time and label have columns of their own at the left.
         label_width: columns of a label in the gutter; 0 without labels.
@@ -49,9 +51,10 @@ def draw_row(
         selected: the selected columns of the row; the second is -1 for the end of the row.
     """
     first = inner == 0
+    label_style = styles(label) + (PROVISIONAL if paragraph.is_provisional else Style())
     is_mark = first and paragraph.kind == "mark"
     if has_gutter:
-        name = paragraph.track if first and paragraph.kind == "speech" and paragraph.begins_turn else ""
+        name = paragraph.label if first and paragraph.kind == "speech" and paragraph.begins_turn else ""
         field = f"{(MARK if is_mark else time if first else ''):>{TIME_WIDTH}}"
         end = "  "
         segments = []
@@ -62,14 +65,14 @@ def draw_row(
             end = f" {CHOSEN}"
         segments.append(Segment(field, styles("mark" if is_mark else "time")))
         if label_width:
-            segments.append(Segment(f" {_cut(printable(name), label_width)}", styles(label)))
+            segments.append(Segment(f" {_cut(printable(name), label_width)}", label_style))
         segments.append(Segment(end, styles("chosen")))
     else:
         segments = [Segment(CHOSEN if chosen and first else " ", styles("chosen"))]
         if is_mark:
             segments.append(Segment(f"{MARK} ", styles("mark")))
         elif first and paragraph.prefix:
-            segments.append(Segment(paragraph.prefix, styles(label)))
+            segments.append(Segment(paragraph.prefix, label_style))
     found = styles("found" if chosen else "match")
     return segments + _text(paragraph, inner, row, styles, pattern, found, selected)
 

@@ -1,6 +1,6 @@
 """TranscriptView: the transcript as a scrolling text, stable text bright and partial text dim."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from rich.cells import cell_len
@@ -16,17 +16,21 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from livecap.archive.clock import SessionClock
+from livecap.archive.speakers import Speakers
 from livecap.text.safety import printable
-from livecap.transcript import TranscriptUpdate
+from livecap.transcript import SessionEvent, TranscriptUpdate
 from livecap.tui.keys import TRANSCRIPT
+from livecap.tui.transcript.labels import Labels
 from livecap.tui.transcript.page import Form, Page
-from livecap.tui.transcript.paragraph import Paragraph
+from livecap.tui.transcript.paragraph import Ended, Paragraph
 from livecap.tui.transcript.row_drawing import TIME_WIDTH, draw_row
 from livecap.tui.transcript.times import Times, gutter_time
 from livecap.tui.transcript.transcript_search import TranscriptSearch
 
 MAX_LABEL_WIDTH = 8
 """Columns; longer labels are cut."""
+N_COLOURS = 6
+"""Colours of labels."""
 MIN_WIDTH_FOR_GUTTER = 60
 MAX_TEXT_WIDTH = 100
 """Columns of text; longer rows are hard to read."""
@@ -45,6 +49,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         "transcript--time",
         "transcript--label-0",
         "transcript--label-1",
+        "transcript--label-2",
+        "transcript--label-3",
+        "transcript--label-4",
+        "transcript--label-5",
         "transcript--remark",
         "transcript--mark",
         "transcript--placeholder",
@@ -62,6 +70,10 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         & .transcript--time { text-style: dim; }
         & .transcript--label-0 { text-style: bold; }
         & .transcript--label-1 { text-style: bold; }
+        & .transcript--label-2 { text-style: bold; }
+        & .transcript--label-3 { text-style: bold; }
+        & .transcript--label-4 { text-style: bold; }
+        & .transcript--label-5 { text-style: bold; }
         & .transcript--remark { text-style: dim; }
         & .transcript--mark { text-style: bold; }
         & .transcript--placeholder { text-style: dim; }
@@ -90,6 +102,13 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             self.index = index
             """The index of its paragraph, from the top."""
 
+    class SpeakerClicked(Message):
+        """The user clicked the label of a speaker."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
+
     placeholder: reactive[str] = reactive("", init=False)
     """Shown until there is text."""
     times: reactive[Times] = reactive(Times.QUIET, init=False)
@@ -109,14 +128,16 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         self._page = Page(Form(MAX_TEXT_WIDTH, True, 1))
         self._open: dict[tuple[str, int], Paragraph] = {}
         """(track, utterance) to its paragraph, for utterances that may still change."""
-        self._ended_at: dict[str, int] = {}
+        self.labels = Labels()
+        """Who said the utterances of a running session."""
+        self._ended: dict[str, Ended] = {}
         """Track to the end of its last utterance, a sample."""
         self._left_at = (0, 0)
         """The index of the last paragraph when the view stopped following, and its height then."""
         self.search = TranscriptSearch(self._page)
         """The current search; changed by `find`."""
         self._labels: list[str] = []
-        """The labels of the tracks, in the order of their colours."""
+        """The labels of tracks and speakers, in the order of their colours."""
         self._base_style: Style | None = None
         self._clicked_row = 0
 
@@ -141,6 +162,45 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if moved:
             self._moved(min(moved))
 
+    def label(self, event: SessionEvent) -> None:
+        """Take a fact about speakers of a running session."""
+        said = self.labels.take(event)
+        if said:
+            self._put_below(said)
+        self._show_labels(said)
+
+    def relabel(self, speakers: Speakers) -> None:
+        """Show the names of a past session's speakers after one was changed."""
+        self.labels.speakers = speakers
+        self._show_labels([])
+
+    def _show_labels(self, said: Sequence[Paragraph]) -> None:
+        """Give all paragraphs their labels, and draw those that changed.
+
+        Args:
+            said: paragraphs that changed anyway.
+        """
+        changed = self.labels.show(self.paragraphs)
+        for index in changed:
+            self._know(self.paragraphs[index].speaker)
+        if said or changed:
+            indices = {*changed, *map(self._page.index_of, said)}
+            self._keeping_the_place(lambda: self._page.relabel(indices))
+            for index in indices:
+                self.search.look_again(index)
+            self.refresh()
+
+    def _put_below(self, said: Sequence[Paragraph]) -> None:
+        """Add the new ones of these paragraphs of one utterance, each below the one before it."""
+        at = self._page.index_of(said[0])
+        for number, paragraph in enumerate(said):
+            known = next((i for i in range(len(self._page) - 1, at - 1, -1) if self.paragraphs[i] is paragraph), None)
+            if known is None:
+                known = self._page.index_of(said[number - 1]) + 1
+                self._page.insert_at(known, paragraph)
+                self._inserted(known)
+            at = known
+
     def follow(self) -> None:
         """Scroll to the end and follow new text."""
         self.following = True
@@ -157,6 +217,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """Show a whole past session, from its beginning."""
         self.following = False
         self._page.extend(paragraphs)
+        self.set_labels(dict.fromkeys(paragraph.speaker for paragraph in self.paragraphs))
         self._left_at = (max(0, len(self._page) - 1), 0)
         self._take_form()
 
@@ -201,13 +262,15 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         if key not in self._open:
             if not printable(update.text).strip():
                 return None
-            continues = self._ended_at.get(update.track) == update.start_sample
+            before = self._ended.get(update.track)
+            continues = before is not None and before.goes_on(printable(update.text), update.start_sample)
             self._open[key] = Paragraph(update.track, update.start_sample, continues=continues)
             self._insert(self._open[key])
+        self.labels.said(update, self._open[key])
         index = self._page.index_of(self._open[key])
         if update.final:
             del self._open[key]
-            self._ended_at[update.track] = update.end_sample
+            self._ended[update.track] = Ended(printable(update.stable), update.end_sample)
         page, n_rows = self._page, self._page.n_rows
         row_below = page.top(index) + page.height(index)
         changed = page.change(index, update)
@@ -223,13 +286,17 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         """Add a paragraph, as `Page.insert`. Returns its index."""
         self._know(paragraph.track)
         index = self._page.insert(paragraph, at_end)
+        self._inserted(index)
+        return index
+
+    def _inserted(self, index: int) -> None:
+        """A paragraph was added at this index."""
         if index < len(self._page) - 1:  # not at the end
             (left, left_height), chosen = self._left_at, self.chosen
             self._left_at = (left + (left >= index), left_height)
             if chosen is not None and chosen >= index:
                 self.set_reactive(TranscriptView.chosen, chosen + 1)
         self.search.inserted(index)
-        return index
 
     def _keep_place(self, moved_row: int, n_rows_before: int) -> None:
         """After the rows from `moved_row` on moved: if the user reads below that, scroll along."""
@@ -349,7 +416,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
                 inner,
                 row,
                 self._row_style,
-                self._label_name(self.paragraphs[index].track),
+                self._label_name(self.paragraphs[index].label),
                 time=self._gutter_of(index),
                 label_width=self._label_width,
                 has_gutter=self._gutter_width > 0,
@@ -366,9 +433,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
             return self.screen.get_component_rich_style("screen--selection")
         return self.get_component_rich_style(f"transcript--{name}")
 
-    def _label_name(self, track: str) -> str:
-        """The style of a track's label: the tracks have two colours in turn."""
-        return f"label-{self._labels.index(track) % 2 if track in self._labels else 0}"
+    def _label_name(self, label: str) -> str:
+        """The style of a label: six colours in turn."""
+        return f"label-{self._labels.index(label) % N_COLOURS if label in self._labels else 0}"
 
     def _gutter_of(self, index: int) -> str:
         """The time beside a paragraph; in quiet mode only if it differs, or after a change of speaker or a remark."""
@@ -432,6 +499,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         found = self._page.at(row - self.styles.padding.top)
         if found is not None and event.x < self._gutter_width:
             paragraph = self.paragraphs[found[0]]
+            if event.x > TIME_WIDTH and paragraph.speaker and paragraph.number is not None:
+                self.post_message(self.SpeakerClicked(paragraph.number))
+                return
             self.post_message(self.TimeClicked(paragraph.track, paragraph.start_sample, found[0]))
 
     # ---- keys

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 
 from livecap.text.safety import printable
 
-Purpose = Literal["search", "note", "context", "name"]
+Purpose = Literal["search", "note", "context", "name", "speaker"]
 SEARCH_KEYS = {"enter": "Go to results", "escape": "Close"}
 SAVE_KEYS = {"enter": "Save", "escape": "Cancel"}
 SAVE_HINT = "enter save   esc cancel"

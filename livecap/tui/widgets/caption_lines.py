@@ -8,9 +8,11 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from livecap.archive.speakers import Speakers
 from livecap.text.safety import printable
 from livecap.transcript import TranscriptUpdate
 from livecap.tui.transcript.paragraph import Paragraph
+from livecap.tui.transcript.transcript_view import N_COLOURS
 
 KEPT = 8
 """Utterances kept, more than can be visible."""
@@ -27,6 +29,10 @@ class Captions(Widget):
         "captions--partial",
         "captions--label-0",
         "captions--label-1",
+        "captions--label-2",
+        "captions--label-3",
+        "captions--label-4",
+        "captions--label-5",
         "captions--placeholder",
     }
     DEFAULT_CSS = """
@@ -36,6 +42,10 @@ class Captions(Widget):
         & .captions--partial { text-style: italic; }
         & .captions--label-0 { text-style: bold; }
         & .captions--label-1 { text-style: bold; }
+        & .captions--label-2 { text-style: bold; }
+        & .captions--label-3 { text-style: bold; }
+        & .captions--label-4 { text-style: bold; }
+        & .captions--label-5 { text-style: bold; }
         & .captions--placeholder { text-style: dim; }
     }
     """
@@ -54,13 +64,26 @@ class Captions(Widget):
         self._paragraphs: deque[tuple[tuple[str, int], Paragraph]] = deque(maxlen=KEPT)
         self._width = MAX_WIDTH
         self.labels: list[str] = []
-        """The labels of the tracks, in the order of their colours."""
+        """The labels of tracks and speakers, in the order of their colours."""
 
     def show(self, updates: Iterable[TranscriptUpdate]) -> None:
         """Show the new text of some utterances."""
         for update in updates:
             self._show_one(update)
             self.refresh()
+
+    def label(self, speakers: Speakers) -> None:
+        """Show the labels that count now."""
+        for key, paragraph in self._paragraphs:
+            label = speakers.label_of(*key)
+            paragraph.speaker = "" if label == paragraph.track else label
+            prefix = f"{printable(label)}: " if label else ""
+            if prefix != paragraph.prefix:
+                paragraph.prefix = prefix
+                paragraph.lay_out(self._width)
+                self.refresh()
+            if label and label not in self.labels:
+                self.labels.append(label)
 
     def _show_one(self, update: TranscriptUpdate) -> None:
         key = (update.track, update.utterance)
@@ -114,8 +137,9 @@ class Captions(Widget):
         from_bottom = bottom - y
         if from_bottom < 0 or from_bottom % step or from_bottom // step >= max(1, len(lines)):
             return Strip.blank(width, self.rich_style)
-        (track, _), (label, stable, partial) = lines[-1 - from_bottom // step] if lines else (("", 0), ("", "", ""))
-        number = self.labels.index(track) % 2 if track in self.labels else 0
+        _, (label, stable, partial) = lines[-1 - from_bottom // step] if lines else (("", 0), ("", "", ""))
+        name = label.removesuffix(": ")
+        number = self.labels.index(name) % N_COLOURS if name in self.labels else 0
         left = max(0, (width - self._width) // 2)
         style = self.get_component_rich_style
         segments = [

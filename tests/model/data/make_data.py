@@ -28,6 +28,8 @@ KEPT_OF_C = (
     "plain.greedy_ids",
     "plain.greedy_top2_margin",
 )
+KEPT_OF_ALIGNER_C = ("wave_int16", "audio_embeds")
+"""And what belongs to its prompts."""
 VOCAB_SIZE = 512
 N_PLAIN = 480
 
@@ -92,17 +94,21 @@ def make_tokenizer(folder: Path, tokens: dict[str, int]) -> None:
 
 
 def main(parity: Path, here: Path) -> None:
-    for name in ("asr", "asr_mlx_q4"):
+    for name in ("asr", "asr_mlx_q4", "aligner"):
         (here / name).mkdir(exist_ok=True)
         for path in (parity / name).iterdir():
             if path.suffix != ".npz" or path.stem in ("a_0p7s", "b_3p3s", "expected", "rope"):
                 shutil.copyfile(path, here / name / path.name)
     case = np.load(parity / "asr" / "c_11s.npz")
     np.savez_compressed(here / "asr" / "c_11s.npz", **{key: case[key] for key in KEPT_OF_C})
+    case = np.load(parity / "aligner" / "c_11s.npz")
+    kept = [key for key in case if key in KEPT_OF_ALIGNER_C or "." in key]
+    np.savez_compressed(here / "aligner" / "c_11s.npz", **{key: case[key] for key in kept})
     for name in ("functions.json", "frontend.npz"):
         shutil.copyfile(parity / name, here / name)
     index = json.loads((here / "asr" / "index.json").read_text())
-    make_tokenizer(here / "asr", index["tokens"])
+    for name in ("asr", "aligner"):
+        make_tokenizer(here / name, index["tokens"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,284 @@
+"""What the MLX network asks of a GPU: kernel launches, waits of the host, passes and positions; counted without a GPU.
+
+    python -m benchmarks.launches --out docs/benchmarks/launches.json
+
+MLX describes a graph before it computes it. The graph is read here before it is computed, on a network with as many
+layers as the released 0.6B and tiny widths, so the counts are those of the 0.6B. How often a stream runs each kind of
+pass is counted with the embedded model, whose arithmetic on a processor runs the same passes.
+
+`launches` is an estimate for Metal: a view costs none, a concatenation one for each part, a fused function (RMSNorm,
+RoPE, attention, ...) one, and every other operation one. Copies that a kernel makes of a strided input are not seen.
+"""
+
+import argparse
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livecap.errors import LivecapError
+from livecap.eval.modes import parse_mode
+from livecap.eval.output import store_figures
+from livecap.eval.reference import Reference, read_reference
+from livecap.eval.timeline import play
+from livecap.model.backend import mx
+from livecap.model.cache import PromptCache
+from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolve
+from livecap.model.config import AudioConfig, TextConfig
+from livecap.model.facts import launches_of
+from livecap.model.network import Network, Rows
+from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.text.tokenizer import Tokenizer
+from livecap.stream.config import StreamConfig
+from livecap.stream.recogniser import Decoded, ModelRecogniser
+from livecap.stream.transcriber import StreamingTranscriber
+
+FUSED = ("rms_norm", "layer_norm", "rope", "scaled_dot_product_attention")
+KINDS = ("encoder", "prefill", "guesses", "token")
+"""Stages of a decode on a GPU; the processor computes the mel. `encoder` includes convolutions, `prefill` the check of
+a draft; `guesses` is a round of them, `token` a pass of one."""
+
+
+class Counts:
+    """Sums by kind of work."""
+
+    def __init__(self) -> None:
+        self.kind = "mel"
+        """What the launches and waits that come belong to."""
+        self.launches: Counter[str] = Counter()
+        self.waits: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
+        self.sizes: Counter[str] = Counter()
+        """Frames, conv tokens or positions."""
+        self.shapes: dict[str, set[tuple[int, ...]]] = defaultdict(set)
+
+    def call(self, kind: str, *shape: int) -> None:
+        """Count a call, whose work begins here."""
+        self.kind = kind
+        self.calls[kind] += 1
+        self.sizes[kind] += shape[0]
+        self.shapes[kind].add(shape)
+
+
+@contextmanager
+def launches_counted(counts: Counts) -> Iterator[None]:
+    """Count all that MLX computes meanwhile. Each result is computed at once, so only its own graph is read."""
+    evaluate = mx.eval
+    kept = {(owner, name): getattr(owner, name) for owner, name in _watched()}
+
+    def tally(*arrays: Any) -> None:
+        flat = [array for array in _flat(arrays) if isinstance(array, mx.array)]
+        counts.launches[counts.kind] += launches_of(*flat)
+        evaluate(flat)
+
+    def fused(function: Callable[..., mx.array], *arguments: Any, **named: Any) -> mx.array:
+        tally(*arguments, *named.values())
+        result = function(*arguments, **named)
+        counts.launches[counts.kind] += 1
+        evaluate(result)
+        return result
+
+    def waiting(*arrays: Any) -> None:
+        counts.waits[counts.kind] += 1
+        tally(*arrays)
+
+    try:
+        for (owner, name), function in kept.items():
+            new = waiting if name == "eval" else tally if name == "async_eval" else partial(fused, function)
+            setattr(owner, name, new)
+        yield
+    finally:
+        for (owner, name), function in kept.items():
+            setattr(owner, name, function)
+
+
+def _watched() -> list[tuple[Any, str]]:
+    return [*((mx.fast, name) for name in FUSED), (mx, "eval"), (mx, "async_eval")]
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, list | tuple | dict):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+class CountedNetwork:
+    """A `Network` that counts its calls by kind."""
+
+    def __init__(self, network: Network, counts: Counts) -> None:
+        self.config = network.config
+        self._network = network
+        self._counts = counts
+        self.in_prompt = False
+        """The prompt of a decode is not read yet."""
+
+    def convolve(self, blocks: mx.array) -> mx.array:
+        self._counts.kind = "encoder"
+        return self._network.convolve(blocks)
+
+    def encode(self, tokens: mx.array) -> mx.array:
+        self._counts.call("encoder", tokens.shape[0])
+        return self._network.encode(tokens)
+
+    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
+        return self._network.encode_sounds(sounds)
+
+    def embed(self, token_ids: mx.array) -> mx.array:
+        return self._network.embed(token_ids)
+
+    def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
+        n = embeddings.shape[1]
+        kind = "prefill" if self.in_prompt else "token" if n == 1 else "guesses"
+        self._counts.call(kind, n, n if n_last is None else n_last)
+        return self._network(embeddings, cache, n_last)
+
+    def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
+        return self._network.attention(embeddings, cache, layers)
+
+    def logits(self, hidden: mx.array) -> mx.array:
+        self.in_prompt = False
+        return self._network.logits(hidden)
+
+    def head_rows(self, ids: mx.array) -> mx.array:
+        return self._network.head_rows(ids)
+
+    def new_cache(self) -> PromptCache:
+        return self._network.new_cache()
+
+    def rows(self, caches: Sequence[PromptCache]) -> Rows:
+        return self._network.rows(caches)
+
+
+class CountedRecogniser(ModelRecogniser):
+    """A recogniser whose calls are counted, and its decodes with the tokens that they added."""
+
+    def __init__(self, loaded: LoadedModel, config: StreamConfig, counts: Counts, language: str | None = None) -> None:
+        self.network = CountedNetwork(loaded.model, counts)
+        super().__init__(replace(loaded, model=self.network), "", language, config)
+        self._counts = counts
+
+    def decode(self, *arguments: Any, **named: Any) -> Decoded:
+        self.network.in_prompt = True
+        self._counts.kind = "mel"
+        decoded = super().decode(*arguments, **named)
+        self._counts.call("decode", len(decoded.ids))
+        return decoded
+
+
+def deep_model(dtype: mx.Dtype = mx.bfloat16) -> LoadedModel:
+    """A network of random numbers with the layers of the released 0.6B, and tiny widths and vocabulary."""
+    folder = resolve("tiny")
+    config = read_config(folder)
+    audio = AudioConfig(128, 16, 18, 2, 32, 16, 4)
+    text = TextConfig(config.text.vocab_size, 16, 32, 28, 4, 2, 8)
+    mx.random.seed(0)
+    network = Qwen3ASR(replace(config, audio=audio, text=text))
+    network.load_weights([(name, array.astype(dtype)) for name, array in network.parameter_arrays().items()])
+    network.eval()
+    network.join()
+    mx.eval(network.parameter_arrays())
+    tokenizer = Tokenizer.from_folder(folder)
+    return LoadedModel(network, tokenizer, network.config, folder, "deep", dtype, ())
+
+
+def step_counts(loaded: LoadedModel, seconds: float = 12.4, n_draft: int = 2) -> dict[str, Any]:
+    """Launches and waits for each call of a stage, in a step whose draft the model refuses.
+
+    The step before it heard 0.4 s less sound.
+    """
+    counts = Counts()
+    recogniser = CountedRecogniser(loaded, StreamConfig(), counts, "English")
+    noise = np.random.default_rng(0).normal(0, 0.1, round(seconds * 16_000)).astype(np.float32)
+    recogniser.begin(0)
+    recogniser.append(noise[:-6400])
+    recogniser.decode((), (), (), 1)
+    recogniser.append(noise[-6400:])
+    for name in ("launches", "waits", "calls"):
+        getattr(counts, name).clear()
+    with launches_counted(counts):
+        recogniser.decode((), (), range(100, 100 + n_draft), 5)
+    passes = {kind: counts.calls[kind] or 1 for kind in KINDS}
+    return {
+        "calls": {kind: counts.calls[kind] for kind in KINDS if counts.calls[kind]},
+        "launches_a_call": {kind: round(counts.launches[kind] / passes[kind]) for kind in KINDS},
+        "waits_a_call": {kind: counts.waits[kind] / passes[kind] for kind in KINDS},
+    }
+
+
+def stream_counts(loaded: LoadedModel, recordings: Sequence[Reference], mode: str) -> Counts:
+    """What the live text of these recordings takes."""
+    counts = Counts()
+    chosen = parse_mode(mode, 0.2)
+    for recording in recordings:
+        recogniser = CountedRecogniser(loaded, chosen.config, counts)
+        play(StreamingTranscriber(recogniser, loaded.tokenizer, chosen.config), recording.samples, 0.2)
+    return counts
+
+
+def figures_of(step: dict[str, Any], counts: Counts, seconds: float) -> dict[str, Any]:
+    """Launches, waits, passes and positions of a stream, for each second of its sound."""
+    calls = counts.calls
+    a_call, waits = step["launches_a_call"], step["waits_a_call"]
+    n_decodes = counts.calls["decode"]
+    return {
+        "sound_seconds": round(seconds, 1),
+        "decodes": n_decodes,
+        "a_second": {
+            **{kind: round(calls[kind] / seconds, 3) for kind in ("decode", *KINDS)},
+            "positions_prefilled": round(counts.sizes["prefill"] / seconds, 1),
+            "encoder_tokens": round(counts.sizes["encoder"] / seconds, 1),
+            "launches": round(sum(calls[kind] * a_call[kind] for kind in KINDS) / seconds),
+            "waits": round(sum(calls[kind] * waits[kind] for kind in KINDS) / seconds, 2),
+        },
+        "a_decode": {
+            "positions_prefilled": round(counts.sizes["prefill"] / n_decodes, 1),
+            "tokens_passed": round((counts.sizes["token"] + counts.calls["guesses"]) / n_decodes, 2),
+        },
+        "distinct_shapes": {kind: len(counts.shapes[kind]) for kind in KINDS if counts.shapes[kind]},
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the counts; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.launches",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("recordings", nargs="*", type=Path, help="default: continuous and dictation")
+    parser.add_argument("--mode", action="append", help="as for livecap eval; repeatable (default: 2, default)")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    folder = Path(__file__).parents[1] / "recordings"
+    paths = options.recordings or [folder / "continuous.flac", folder / "dictation.flac"]
+    try:
+        recordings = [read_reference(path) for path in paths]
+        tiny = load("tiny")
+    except LivecapError as error:
+        print(f"launches: {error}", file=sys.stderr)
+        return 1
+    step = step_counts(deep_model())
+    figures: dict[str, Any] = {"mlx": version("mlx"), "recordings": [path.name for path in paths], "step": step}
+    seconds = sum(recording.seconds for recording in recordings)
+    figures["streams"] = {
+        mode: figures_of(step, stream_counts(tiny, recordings, mode), seconds)
+        for mode in options.mode or ("2", "default")
+    }
+    for name, values in [*step.items(), *figures["streams"].items()]:
+        print(f"{name}: {values}")
+    if options.out:
+        store_figures(options.out, figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

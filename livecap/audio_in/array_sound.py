@@ -1,0 +1,44 @@
+"""Sound in arrays of any kind, as it comes from other Python programs."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from livecap.audio_in.resample import Resampler
+from livecap.errors import AudioError
+
+
+class ArraySound:
+    """Arrays of any rate, type and number of channels to 16 kHz mono."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._resampler: Resampler | None = None
+
+    def hear_all(self, sound: ArrayLike) -> NDArray[np.float32]:
+        return np.concatenate([self.hear(sound), self.rest()])
+
+    def hear(self, sound: ArrayLike) -> NDArray[np.float32]:
+        """[n] float32 at 16 kHz; the resampler may hold back a few milliseconds."""
+        array = np.asarray(sound)
+        if array.ndim == 1:
+            array = array[:, None]
+        if (
+            array.ndim != 2
+            or not np.issubdtype(array.dtype, np.number)
+            or np.issubdtype(array.dtype, np.complexfloating)
+        ):
+            raise AudioError(f"Sound is an array [n] or [n, n_channels] of numbers, not {array.dtype} {array.shape}.")
+        if np.issubdtype(array.dtype, np.integer):
+            array = array / -float(np.iinfo(array.dtype).min or -1)
+        samples = array.astype(np.float32)
+        if not np.isfinite(samples).all():
+            raise AudioError("The array holds samples that are not finite numbers.")
+        if self._resampler is None:
+            self._resampler = Resampler(self._rate, samples.shape[1])
+        if samples.shape[1] != self._resampler.n_channels:
+            raise AudioError(f"A stream of {self._resampler.n_channels} channels was fed {samples.shape[1]}.")
+        return self._resampler.process(samples)
+
+    def rest(self) -> NDArray[np.float32]:
+        """What the resampler held back."""
+        return self._resampler.flush() if self._resampler else np.zeros(0, np.float32)

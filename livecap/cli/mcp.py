@@ -1,0 +1,30 @@
+"""`livecap mcp`: assistants read sessions over the Model Context Protocol, on standard input and output."""
+
+import argparse
+
+from livecap.cli.arguments import add_log_dir, sessions_folder
+from livecap.errors import SettingsError
+from livecap.settings.fields import Settings
+
+
+def add_arguments(mcp: argparse.ArgumentParser) -> None:
+    """The options of `livecap mcp`."""
+    add_log_dir(mcp)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve until standard input ends; returns the exit status.
+
+    Raises:
+        SettingsError: the package `mcp` is not installed.
+    """
+    try:
+        from livecap.integrations.mcp_server import make_server  # an extra package, which loads slowly
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "pydantic"):
+            raise
+        raise SettingsError(
+            'livecap mcp needs more packages: pip install "livecap[mcp]", or in a clone uv tool install ".[mcp]".'
+        ) from None
+    make_server(sessions_folder(settings)).run("stdio")
+    return 0

@@ -1,0 +1,51 @@
+"""`livecap serve`: other programs transcribe with the model of this computer, over HTTP and WebSockets."""
+
+import argparse
+
+from livecap.cli.arguments import add_setting, value_of
+from livecap.errors import SettingsError
+from livecap.settings.fields import Settings
+from livecap.settings.values import ADDRESS, PATH, Number, host_of
+
+
+def add_arguments(serve: argparse.ArgumentParser) -> None:
+    """The options of `livecap serve`."""
+    add = serve.add_argument
+    add(
+        "--host",
+        metavar="HOST",
+        default="127.0.0.1",
+        help="address to serve at (default: 127.0.0.1, this computer only)",
+    )
+    add("--port", metavar="PORT", default=8765, type=value_of(Number(0, 65535, whole=True)), help="default: 8765")
+    add("--api-key-file", metavar="FILE", type=value_of(PATH), help="file with the key that clients must send")
+    add(
+        "--wyoming", metavar="[HOST:]PORT", type=value_of(ADDRESS),
+        help="also serve the Wyoming protocol of Home Assistant, which has no key, such as 10300 (this computer only) "
+        "or 0.0.0.0:10300",
+    )  # fmt: skip
+    add(
+        "--max-upload", metavar="MIB", default=512, type=value_of(Number(1, 1 << 20, whole=True)),
+        help="most MiB of one recording (default: 512)",
+    )  # fmt: skip
+    for name in ("model", "dtype", "vad"):
+        add_setting(serve, name)
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve until the user stops it; returns the exit status."""
+    try:
+        host = host_of(options.host)
+    except ValueError:
+        raise SettingsError(
+            f"--host must be localhost or an address such as 0.0.0.0, not {options.host[:60]!r}."
+        ) from None
+    try:
+        from livecap.cli.serve_work import run_server  # loads the model's code
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "websockets", "python_multipart"):
+            raise
+        raise SettingsError(
+            'livecap serve needs more packages: pip install "livecap[serve]", or in a clone uv tool install ".[serve]".'
+        ) from None
+    return run_server(options, settings, host)

@@ -1,0 +1,20 @@
+"""The work of `livecap serve`: a key, the model, and the server until the user stops it."""
+
+import argparse
+import threading
+
+from livecap.cli.recognition import engine_settings
+from livecap.cli.terminal import signals_stop, warn
+from livecap.serve.run import key_for, serve
+from livecap.settings.fields import Settings
+from livecap.settings.values import address_of
+
+
+def run_server(options: argparse.Namespace, settings: Settings, host: str) -> int:
+    """Serve at an address; returns the exit status."""
+    key = key_for(host, options.api_key_file)  # before a model is downloaded
+    wyoming = address_of(options.wyoming) if options.wyoming else None
+    stop = threading.Event()
+    with signals_stop(stop.set):
+        serve(engine_settings(settings), host, options.port, key, options.max_upload << 20, warn, stop, wyoming)
+    return 0

@@ -1,0 +1,128 @@
+"""The work of `livecap speakers`."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from livecap.archive.amend import amend
+from livecap.archive.recorded import RecordedSession
+from livecap.archive.speakers import name_of
+from livecap.cli.sessions import length
+from livecap.cli.terminal import warn
+from livecap.errors import SettingsError, brief
+from livecap.session.labelling import kept_sounds, label, split_speaker
+from livecap.settings.sources import known_voices_path
+from livecap.speakers.counts import Counts
+from livecap.speakers.diariser import load_diariser
+from livecap.speakers.remembered import RememberedVoices
+from livecap.text.printing import say, say_json
+from livecap.text.safety import printable
+from livecap.transcript import SAMPLE_RATE, SpeakerNamed, SpeakersMerged, speaker_letter
+
+
+def work(folder: Path, options: argparse.Namespace, counts: Counts, as_json: bool) -> None:
+    """Do what was asked, then list the speakers."""
+    session = RecordedSession(folder)
+    sounds, known = kept_sounds(session), session.voices
+    spoken = (utterance for utterance in session.whole_utterances() if utterance.track in sounds)
+    is_labelled = all(known.is_settled(utterance.track, utterance.utterance) for utterance in spoken)
+    is_asked = counts.are_known or options.again or options.track is not None
+    edits = options.name or options.merge or options.split
+    if is_asked or not known.numbers() and not (is_labelled and sounds) or not is_labelled and not edits:
+        session = _label(folder, counts, options.track)
+    for letter in options.split:
+        session = _split(folder, session, letter)
+    if options.name or options.merge:
+        session = amend(folder, lambda session: _said(session, options))
+    _report(session, as_json)
+
+
+def _label(folder: Path, counts: Counts, track: str | None) -> RecordedSession:
+    known = known_voices_path()
+    return label(folder, load_diariser(), counts, track, RememberedVoices(known).vectors() if known else {})
+
+
+def _split(folder: Path, session: RecordedSession, wanted: str) -> RecordedSession:
+    """Undo a merge of this speaker, or else find two voices in it."""
+    number = number_of(session, wanted)
+    if session.voices.one(number) != number:
+        return amend(folder, lambda session: [SpeakersMerged(number, number)])
+    return split_speaker(folder, load_diariser(), number)
+
+
+def _said(session: RecordedSession, options: argparse.Namespace) -> list[SpeakerNamed | SpeakersMerged]:
+    """The facts for names and merges."""
+    merges = [SpeakersMerged(number_of(session, one), number_of(session, into)) for one, into in options.merge]
+    names = [SpeakerNamed(session.voices.one(number_of(session, one)), name_of(name)) for one, name in options.name]
+    return [*merges, *names]
+
+
+def number_of(session: RecordedSession, wanted: str) -> int:
+    """The speaker with this letter or name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    number = session.voices.find(wanted)
+    if number is None:
+        known = ", ".join(_shown(session, each) for each in session.voices.numbers()) or "none"
+        raise SettingsError(f"There is no speaker {brief(wanted)} in {session.name}. Speakers: {known}.")
+    return number
+
+
+def _shown(session: RecordedSession, number: int) -> str:
+    """A speaker as a list names it: "B (Priya)"."""
+    letter, label = speaker_letter(number), session.voices.label(number)
+    return letter if label == letter else f"{letter} ({printable(label)})"
+
+
+@dataclass(slots=True)
+class _Speech:
+    """What one speaker said."""
+
+    track: str
+    seconds: float = 0.0
+    n_utterances: int = 0
+    first_words: str = ""
+
+
+def _report(session: RecordedSession, as_json: bool) -> None:
+    """List the speakers with how long they speak and what they say first."""
+    said: dict[int, _Speech] = {}
+    for utterance in session.whole_utterances():
+        heard = session.heard_in(utterance)
+        for part, number in session.voices.numbered_parts(utterance, heard.voices if heard else ()):
+            speech = said.setdefault(number, _Speech(utterance.track))
+            speech.seconds += (part.end_sample - part.start_sample) / SAMPLE_RATE
+            speech.n_utterances += 1
+            speech.first_words = speech.first_words or part.text.strip()
+    rows = [_row(session, number, said[number]) for number in sorted(said)]
+    if as_json:
+        say_json({"session": session.name, "speakers": rows}, indent=2)
+        return
+    if not rows:
+        say("No voice was found in what was said.")
+    width = max((len(row["label"]) for row in rows), default=0)
+    several = len(session.tracks) > 1
+    for row in rows:
+        track = f"{row['track']:8}  " if several else ""
+        named = row["label"] if row["name"] else ""
+        words = shorten(row["first_words"], 60, placeholder=" …")
+        say(f"{row['speaker']:2}  {named:{width}}  {track}{length(row['seconds']):>9}  {words}")
+    if len(rows) > 1 and not any(row["name"] for row in rows):
+        warn(f"Name them with: livecap speakers {session.name} --name {rows[0]['speaker']}=NAME")
+
+
+def _row(session: RecordedSession, number: int, speech: _Speech) -> dict[str, Any]:
+    letter, label = speaker_letter(number), session.voices.label(number)
+    return {
+        "speaker": letter,
+        "name": "" if label == letter else label,
+        "label": label,
+        "track": speech.track,
+        "seconds": round(speech.seconds, 2),
+        "utterances": speech.n_utterances,
+        "first_words": shorten(printable(speech.first_words), 100, placeholder=" …"),
+    }

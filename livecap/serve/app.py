@@ -1,0 +1,87 @@
+"""The application of `livecap serve`: all interfaces over one worker, health and metrics."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from livecap.errors import one_line
+from livecap.serve.access import OwnHosts
+from livecap.serve.deepgram import listen
+from livecap.serve.events import events
+from livecap.serve.jobs import Jobs
+from livecap.serve.live import endpoint
+from livecap.serve.openai_rest import Transcriptions
+from livecap.serve.realtime import realtime
+from livecap.serve.requests import Guard, Refused
+from livecap.serve.worker import Worker
+from livecap.this_machine import peak_resident_bytes
+
+
+def make_app(
+    worker: Worker, uploads: Path, key: str | None, most_bytes: int, report: Callable[[str], None]
+) -> Starlette:
+    """
+    Args:
+        worker: has loaded its model.
+        uploads: a private folder for uploads.
+        key: what clients must send; None for no key.
+        most_bytes: of one request.
+        report: gets a sentence about each fault of the server; a client is not told what it was.
+    """
+    rest = Transcriptions(worker, uploads)
+    jobs = Jobs(rest)
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def metrics(request: Request) -> Response:
+        values = {
+            "livecap_streams": worker.n_streams,
+            "livecap_streams_waiting_seconds": round(worker.waiting_seconds, 3),
+            "livecap_recordings_waiting": worker.n_waiting,
+            "livecap_sound_seconds_total": round(worker.sound_seconds, 3),
+            "livecap_memory_peak_bytes": peak_resident_bytes(),
+        }
+        lines = (
+            f"# TYPE {name} {'counter' if 'total' in name else 'gauge'}\n{name} {value}\n"
+            for name, value in values.items()
+        )
+        return PlainTextResponse("".join(lines), media_type="text/plain; version=0.0.4")
+
+    async def on_refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refused)
+        return error.response
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        sentence = {404: "There is nothing at this path.", 405: "This path does not take that method."}
+        return Refused(error.status_code, sentence.get(error.status_code, "The request cannot be read.")).response
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        report(f"A request failed: {one_line(error)}.")
+        return Refused(500, "The server failed with this request.").response
+
+    return Starlette(
+        routes=[
+            Route("/v1/audio/transcriptions", rest.transcriptions, methods=["POST"]),
+            Route("/v1/audio/translations", rest.translations, methods=["POST"]),
+            Route("/transcribe", jobs.create, methods=["POST"]),
+            Route("/jobs/{name}", jobs.show),
+            Route("/jobs/{name}", jobs.remove, methods=["DELETE"]),
+            Route("/v1/models", rest.models),
+            Route("/v1/models/{name:path}", rest.models),
+            WebSocketRoute("/v1/listen", endpoint(listen, worker, report)),
+            WebSocketRoute("/v1/events", endpoint(events, worker, report)),
+            WebSocketRoute("/v1/realtime", endpoint(realtime, worker, report)),
+            Route("/health", health),
+            Route("/metrics", metrics),
+        ],
+        middleware=[Middleware(OwnHosts), Middleware(Guard, key, most_bytes)],
+        exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_fault},
+    )

@@ -1,0 +1,186 @@
+"""Deepgram's live interface: /v1/listen over a WebSocket.
+
+Stable text comes as results with `is_final`, text that may still change as interim results, and the end of an utterance
+as `speech_final`. Source: deepgram-sdk 7.17.
+"""
+
+import hashlib
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.websockets import WebSocket
+
+from livecap.serve.live import LiveSocket, Mark, Told, ear_of, ending_after, seconds
+from livecap.serve.requests import context_of, json_object
+from livecap.serve.worker import Asked, Worker
+from livecap.text.languages import parse_language
+from livecap.transcript import TranscriptUpdate
+
+LEAST_SILENCE_MS, MOST_SILENCE_MS = 300, 10_000
+"""Silence that may end an utterance. Deepgram allows less, at which sentences would be cut into pieces."""
+
+
+async def listen(client: WebSocket, worker: Worker) -> None:
+    """One connection, from its first byte of sound to its last result."""
+    await _Connection(client, worker).run()
+
+
+class _Connection(LiveSocket):
+    silent_seconds = 60.0
+    """A client that sends nothing for this long, not even KeepAlive, is closed."""
+
+    def __init__(self, client: WebSocket, worker: Worker) -> None:
+        super().__init__(client, worker)
+        query = client.query_params
+        self._request_id = str(uuid.uuid4())
+        self._interim = query.get("interim_results", "false").lower() == "true"
+        self._vad_events = query.get("vad_events", "false").lower() == "true"
+        self._utterance_end = "utterance_end_ms" in query
+        self._ear = ear_of(query)
+        self._model = worker.settings.model_name
+        self._digest = hashlib.sha256()
+        self._shown: dict[int, int] = {}
+        """Utterance to how many characters of its stable text were sent as final."""
+        self._sent_until = 0
+        """Where the last final result ends, in samples."""
+        self._last_word_end = 0
+        self._is_finalizing = False
+        """The results that come now are those of `Finalize`."""
+        stream, endpointing = worker.settings.stream, query.get("endpointing", "")
+        if endpointing.isascii() and endpointing.isdigit():
+            silence = min(max(int(endpointing[:9]), LEAST_SILENCE_MS), MOST_SILENCE_MS)
+            stream = ending_after(stream, silence / 1000)
+        language = query.get("language", "")
+        terms = [*query.getlist("keyterm"), *(word.partition(":")[0] for word in query.getlist("keywords"))]
+        self._asked = Asked(
+            None if language in ("", "multi") else parse_language(language), context_of(*terms), stream=stream
+        )
+
+    async def take(self, message: str | bytes) -> bool:
+        if isinstance(message, bytes) and message:
+            self._digest.update(message)
+            self.sound.begin(self._asked)
+            await self.sound.hear(self._ear, message)
+            return True
+        # An empty message is an old way to say CloseStream.
+        request = json_object(message) if isinstance(message, str) else {"type": "CloseStream"}
+        match request.get("type"):
+            case "Finalize":
+                self.sound.end_utterance(self._ear)
+            case "Configure":
+                await self._configure(request)
+            case "CloseStream":
+                self.sound.finish(self._ear)
+                return False
+        return True
+
+    async def _configure(self, request: dict[str, Any]) -> None:
+        terms = request.get("keyterms")
+        answer: dict[str, Any] = {"type": "ConfigureSuccess", "request_id": self._request_id}
+        if isinstance(terms, list):
+            terms = [term for term in terms if isinstance(term, str)]
+            self._asked = replace(self._asked, context=context_of(*terms))
+            self.sound.change(self._asked, self._ear)
+            answer["keyterms"] = terms
+        await self.send(answer)
+
+    async def end(self) -> None:
+        await self.send(
+            {
+                "type": "Metadata",
+                "transaction_key": "deprecated",
+                "request_id": self._request_id,
+                "sha256": self._digest.hexdigest(),
+                "created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "duration": seconds(self.sound.n_samples),
+                "channels": 1,
+            }
+        )
+        await super().end()
+
+    async def tell(self, told: Told) -> None:
+        if isinstance(told, TranscriptUpdate):
+            await self._tell(told)
+        elif told is Mark.FLUSH:
+            self._is_finalizing = True
+        elif told is Mark.FLUSHED:
+            if self._is_finalizing:  # everything was final before, but the client waits for an answer
+                at = self._sent_until
+                nothing = TranscriptUpdate("", 0, "", "", at, at, None, False)
+                await self.send(self._result("", nothing, is_final=True))
+            self._is_finalizing = False
+
+    async def _tell(self, update: TranscriptUpdate) -> None:
+        is_new = update.utterance not in self._shown
+        if is_new and self._vad_events:
+            await self.send({"type": "SpeechStarted", "channel": [0], "timestamp": seconds(update.start_sample)})
+        if is_new:
+            self._sent_until = max(self._sent_until, update.start_sample)
+        known = self._shown.setdefault(update.utterance, 0)
+        stable = update.stable[known:]
+        if stable.strip() or update.final:
+            self._shown[update.utterance] = len(update.stable)
+            await self.send(self._result(stable.strip(), update, is_final=True))
+            self._sent_until = max(self._sent_until, update.end_sample)
+            self._is_finalizing = self._is_finalizing and not update.final
+        if update.partial.strip() and self._interim:
+            await self.send(self._result(update.partial.strip(), update, is_final=False))
+        if update.final:
+            del self._shown[update.utterance]
+            if self._utterance_end:
+                end = update.words[-1].end_sample if update.words else update.end_sample
+                await self.send({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": seconds(end)})
+
+    def _result(self, text: str, update: TranscriptUpdate, is_final: bool) -> dict[str, Any]:
+        words = text.split()
+        timed = (
+            [(word.text, word.start_sample, word.end_sample) for word in update.words[-len(words) :]] if words else []
+        )
+        if [word for word, _, _ in timed] != words:  # times are known at the end of an utterance
+            start, length = self._sent_until, max(0, update.end_sample - self._sent_until)
+            timed = [
+                (word, start + length * i // len(words), start + length * (i + 1) // len(words))
+                for i, word in enumerate(words)
+            ]
+        for i, (word, first, last) in enumerate(timed):  # never before a word that was sent as final
+            earliest = timed[i - 1][2] if i else self._last_word_end
+            first = max(first, earliest)
+            timed[i] = word, first, max(first, last)
+        if is_final and timed:
+            self._last_word_end = timed[-1][2]
+        start = timed[0][1] if timed else self._sent_until
+        end = max(timed[-1][2] if timed else start, update.end_sample)
+        return {
+            "type": "Results",
+            "channel_index": [0, 1],
+            "start": seconds(start),
+            "duration": seconds(end - start),
+            "is_final": is_final,
+            "speech_final": is_final and update.final,
+            "from_finalize": is_final and self._is_finalizing,
+            "channel": {
+                "alternatives": [
+                    {
+                        "transcript": text,
+                        "confidence": 1.0 if is_final else 0.5,
+                        "words": [
+                            {
+                                "word": "".join(c for c in word.lower() if c.isalnum() or c in "'’-") or word,
+                                "punctuated_word": word,
+                                "start": seconds(first),
+                                "end": seconds(last),
+                                "confidence": 1.0 if is_final else 0.5,
+                            }
+                            for word, first, last in timed
+                        ],
+                    }
+                ]
+            },
+            "metadata": {
+                "request_id": self._request_id,
+                "model_uuid": "00000000-0000-0000-0000-000000000000",
+                "model_info": {"name": self._model, "version": "0", "arch": "qwen3-asr"},
+            },
+        }

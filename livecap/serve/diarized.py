@@ -1,0 +1,131 @@
+"""Speakers of uploads: OpenAI's `diarized_json`, with names for speakers of whom the client sends a sample.
+
+Source: the types of the official Python client, version 3.57.
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livecap.audio_in.recording import Recording
+from livecap.audio_in.temporary_sound import TemporarySound
+from livecap.errors import AudioError
+from livecap.serve.requests import Refused
+from livecap.speakers.turns import Diariser
+from livecap.transcribe.recordings import BLOCK_SAMPLES
+from livecap.transcribe.result import Transcription
+from livecap.transcribe.speakers import SpeakerLabels
+from livecap.transcript import SAMPLE_RATE, speaker_letter
+
+MOST_NAMES = 4
+"""Speakers with a sample."""
+LEAST_SECONDS, MOST_SECONDS = 2, 10
+"""Length of a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSpeaker:
+    """A speaker of whom the client sends a sample."""
+
+    name: str
+    sample: bytes
+    """A sound file."""
+
+
+def known_speakers(names: Sequence[str], references: Sequence[str]) -> list[KnownSpeaker]:
+    """The speakers of a form's fields `known_speaker_names` and `known_speaker_references`.
+
+    Raises:
+        Refused: their numbers differ, or a reference is not a data URL.
+    """
+    if len(names) != len(references):
+        raise Refused(400, "Each of known_speaker_names needs one of known_speaker_references.", "known_speaker_names")
+    if len(names) > MOST_NAMES:
+        raise Refused(400, f"At most {MOST_NAMES} speakers can be known.", "known_speaker_names")
+    if len(set(names)) != len(names):
+        raise Refused(400, "Two known speakers have the same name.", "known_speaker_names")
+    return [KnownSpeaker(name, _decoded(url)) for name, url in zip(names, references, strict=True)]
+
+
+def _decoded(url: str) -> bytes:
+    head, comma, data = url.partition(",")
+    if not (head.startswith("data:") and head.endswith(";base64") and comma):
+        raise Refused(400, "A known speaker reference is a data URL in base64.", "known_speaker_references")
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError:  # also for letters outside ASCII
+        raise Refused(400, "A known speaker reference is not valid base64.", "known_speaker_references") from None
+
+
+class SpeakersOfUploads:
+    """Labels one upload after the other on a thread of its own, so that live streams do not wait."""
+
+    def __init__(self, load: Callable[[], Diariser]) -> None:
+        self._labels = SpeakerLabels(load)
+        self._thread = ThreadPoolExecutor(1, "speakers")
+
+    def label(self, said: Transcription, path: Path, known: Sequence[KnownSpeaker]) -> Future[Transcription]:
+        """The text of an upload with speakers, later; `Refused` if a sample of a known speaker cannot be used."""
+        return self._thread.submit(self._label, said, path, known)
+
+    def _label(self, said: Transcription, path: Path, known: Sequence[KnownSpeaker]) -> Transcription:
+        voices = {speaker.name: self._voice(speaker, path.parent) for speaker in known}
+        recording = Recording(path)
+        try:
+            with TemporarySound(recording.blocks(BLOCK_SAMPLES)) as sound:
+                return self._labels.of_sound(said, sound, known=voices)
+        finally:
+            recording.close()
+
+    def _voice(self, speaker: KnownSpeaker, folder: Path) -> NDArray[np.float32]:
+        with NamedTemporaryFile(dir=folder) as file:
+            file.write(speaker.sample)
+            file.flush()
+            try:
+                recording = Recording(Path(file.name))
+                try:
+                    sample = np.concatenate([np.zeros(0, np.float32), *recording.blocks(BLOCK_SAMPLES)])
+                finally:
+                    recording.close()
+            except AudioError:
+                raise Refused(
+                    400,
+                    f"The sample of {speaker.name[:60]!r} holds no sound that can be read.",
+                    "known_speaker_references",
+                ) from None
+        seconds = len(sample) / SAMPLE_RATE
+        if not LEAST_SECONDS <= seconds <= MOST_SECONDS + 0.5:
+            what = f"{seconds:.1f} s long; {LEAST_SECONDS} to {MOST_SECONDS} s are needed"
+            raise Refused(400, f"The sample of {speaker.name[:60]!r} is {what}.", "known_speaker_references")
+        return self._labels.diariser.embed(sample)
+
+
+def diarized(said: Transcription, usage: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of `diarized_json`."""
+    return {
+        "task": "transcribe",
+        "duration": round(said.duration_seconds, 3),
+        "text": said.text,
+        "segments": list(diarized_segments(said)),
+        "usage": usage,
+    }
+
+
+def diarized_segments(said: Transcription) -> Iterator[dict[str, Any]]:
+    """The segments with their speakers. If only one speaks, it is A."""
+    for number, segment in enumerate(said.segments):
+        yield {
+            "type": "transcript.text.segment",
+            "id": f"seg_{number:03}",
+            "start": round(segment.start_seconds, 3),
+            "end": round(segment.end_seconds, 3),
+            "speaker": segment.speaker or speaker_letter(0),
+            "text": segment.text,
+        }

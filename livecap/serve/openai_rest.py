@@ -1,0 +1,309 @@
+"""OpenAI's REST interface for transcriptions: /v1/audio/transcriptions and /v1/models.
+
+Source: the types of the official Python client, version 3.57.
+"""
+
+import asyncio
+import math
+import os
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+import python_multipart  # noqa: F401 - Starlette reads forms with it, and says only at the first one that it is missing
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from livecap.errors import LivecapError
+from livecap.export.formats import export_pieces
+from livecap.model.sampling import Sampling
+from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads, diarized, diarized_segments, known_speakers
+from livecap.serve.requests import Refused, context_of, number, refused
+from livecap.serve.worker import Asked, Job, Worker, into
+from livecap.speakers.diariser import load_diariser
+from livecap.text.languages import parse_language
+from livecap.text.safety import json_text
+from livecap.text.scripts import joined
+from livecap.transcribe.decoding import DecodingOptions
+from livecap.transcribe.document import TranscribedDocument
+from livecap.transcribe.recordings import Progress
+from livecap.transcribe.result import Segment, Transcription
+from livecap.transcript import SAMPLE_RATE, Word
+
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
+MOST_FIELD_BYTES = 8 << 20
+"""Of a field of a form: a sample of a speaker takes more than the usual megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client asks for with a recording."""
+
+    asked: Asked
+    response_format: str
+    """One of `FORMATS`."""
+    wants_words: bool
+    """Give the times of words."""
+    known: Sequence[KnownSpeaker] | None
+    """Speakers of whom there are samples; None leaves speakers unlabelled."""
+    streams: bool
+    """Send the text while it is being made."""
+
+
+class Transcriptions:
+    """The endpoints, for one worker."""
+
+    def __init__(self, worker: Worker, uploads: Path) -> None:
+        """
+        Args:
+            uploads: a private folder, in which uploads have names of our own.
+        """
+        self._worker = worker
+        self._uploads = uploads
+        self._speakers = SpeakersOfUploads(load_diariser)
+
+    async def models(self, request: Request) -> Response:
+        """GET /v1/models and /v1/models/NAME."""
+        model = {
+            "id": self._worker.settings.model_name,
+            "object": "model",
+            "created": 0,
+            "owned_by": "livecap",
+        }
+        if name := request.path_params.get("name"):
+            if name not in (model["id"], str(self._worker.settings.model)):
+                return Refused(404, f"There is no model {name[:60]!r} here.", "model", "model_not_found").response
+            return JSONResponse(model)
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def translations(self, request: Request) -> Response:
+        """POST /v1/audio/translations."""
+        return Refused(
+            400, "This model transcribes and does not translate; use /v1/audio/transcriptions.", code="unsupported"
+        ).response
+
+    async def transcriptions(self, request: Request) -> Response:
+        """POST /v1/audio/transcriptions."""
+        try:
+            wanted, path = await self.received(request)
+            if wanted.streams:
+                said = asyncio.Queue[Segment | None]()
+                put = into(said)
+                events = _events(self.begin(path, wanted, put), said, wanted.known is not None)
+                return StreamingResponse(events, media_type="text/event-stream")
+            transcription = await _finished(request, self.begin(path, wanted))
+        except LivecapError as error:
+            return refused(error).response
+        content = self.content(transcription, wanted)
+        return PlainTextResponse(content) if isinstance(content, str) else JSONResponse(content)
+
+    async def received(self, request: Request) -> tuple[Wanted, Path]:
+        """What the form of a request asks for, and its recording in a file.
+
+        Raises:
+            Refused: the form cannot be used.
+        """
+        async with request.form(max_files=1, max_fields=200, max_part_size=MOST_FIELD_BYTES) as form:
+            return _wanted(form), await self._saved(form)
+
+    async def _saved(self, form: FormData) -> Path:
+        """The upload in a file. Its name and type are not looked at."""
+        upload = form.get("file")
+        if not isinstance(upload, UploadFile):
+            raise Refused(400, "The form needs a file.", "file")
+        if not upload.size:
+            raise Refused(400, "The file is empty.", "file")
+        descriptor, name = mkstemp(dir=self._uploads)
+        try:
+            with open(descriptor, "wb") as file:
+                while piece := await upload.read(1 << 20):
+                    await asyncio.to_thread(file.write, piece)
+        except BaseException:  # a full disk, or the server stops
+            os.unlink(name)
+            raise
+        return Path(name)
+
+    def begin(
+        self,
+        path: Path,
+        wanted: Wanted,
+        on_segment: Callable[[Segment], None] = lambda segment: None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> Job[Transcription]:
+        """Transcribe an upload once it has its turn; it is deleted when that is done or stopped.
+
+        Args:
+            on_segment: called on the worker's thread for each piece of text, in order.
+            on_progress: called on the worker's thread after each batch.
+
+        Raises:
+            Busy: too many recordings wait.
+        """
+        known = wanted.known
+        label = None if known is None else partial(self._speakers.label, path=path, known=known)
+        try:
+            job = self._worker.transcribe(path, wanted.asked, on_segment, label, on_progress)
+        except BaseException:
+            path.unlink()
+            raise
+        job.done.add_done_callback(lambda done: path.unlink(missing_ok=True))
+        return job
+
+    def content(self, said: Transcription, wanted: Wanted) -> dict[str, Any] | str:
+        """A transcription in the format that was asked for: a text, or what becomes a JSON object."""
+        if wanted.response_format == "text":
+            return said.text + "\n"
+        if wanted.response_format in ("srt", "vtt"):
+            document = TranscribedDocument(
+                "upload", "upload", self._worker.settings.model_name, {"": said}, datetime.now().astimezone()
+            )
+            return "".join(export_pieces(document, wanted.response_format))
+        if wanted.response_format == "diarized_json":
+            return diarized(said, _usage(said))
+        if wanted.response_format == "json":
+            return {"text": said.text, "usage": _usage(said)}
+        body: dict[str, Any] = {
+            "task": "transcribe",
+            "language": (said.language or wanted.asked.language or "unknown").lower(),
+            "duration": round(said.duration_seconds, 3),
+            "text": said.text,
+            "segments": [
+                _segment(number, segment, wanted.asked.decoding.sampling.temperature)
+                for number, segment in enumerate(said.segments)
+            ],
+            "usage": _usage(said),
+        }
+        if wanted.wants_words:
+            body["words"] = [word_times(word) for word in said.words]
+        return body
+
+
+async def _finished(request: Request, job: Job[Transcription]) -> Transcription:
+    """The result of a recording. The work stops when the client leaves."""
+    try:
+        waiting = asyncio.wrap_future(job.done)
+        while not (await asyncio.wait([waiting], timeout=0.5))[0]:
+            if await request.is_disconnected():
+                raise Refused(499, "The client left.")
+        return waiting.result()
+    except (CancelledError, asyncio.CancelledError):
+        raise Refused(503, "The server is stopping.") from None
+    finally:
+        job.stop()
+
+
+async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]", diarizes: bool) -> AsyncIterator[str]:
+    """Server-sent events: a delta for each piece, the segments with their speakers if they are wanted, then the whole
+    text."""
+    put = into(said)
+    job.done.add_done_callback(lambda done: put(None))
+    text = ""
+    try:
+        while (segment := await said.get()) is not None:
+            before, text = text, joined([text, segment.text])
+            yield _event({"type": "transcript.text.delta", "delta": text[len(before) :]})
+        transcription = await asyncio.wrap_future(job.done)
+        for labelled in diarized_segments(transcription) if diarizes else ():
+            yield _event(labelled)
+        yield _event({"type": "transcript.text.done", "text": transcription.text, "usage": _usage(transcription)})
+    except LivecapError as error:
+        yield _event({"type": "error", **refused(error).body})
+    finally:
+        job.stop()
+
+
+def _wanted(form: FormData) -> Wanted:
+    """What a form asks for.
+
+    Raises:
+        Refused: it asks for something that this server cannot do.
+    """
+    response_format = _text(form, "response_format", "json")
+    if response_format not in FORMATS:
+        raise Refused(400, f"response_format must be one of {', '.join(FORMATS)}.", "response_format")
+    if "logprobs" in _texts(form, "include"):
+        raise Refused(400, "This server gives no logprobs.", "include", "unsupported")
+    granularities = set(_texts(form, "timestamp_granularities")) or {"segment"}
+    if not granularities <= {"word", "segment"}:
+        raise Refused(400, "timestamp_granularities are word and segment.", "timestamp_granularities")
+    if "word" in granularities and response_format != "verbose_json":
+        raise Refused(400, "Times of words need response_format verbose_json.", "timestamp_granularities")
+    languages = [*_texts(form, "language"), *_texts(form, "languages")]
+    language = parse_language(languages[0]) if len(languages) == 1 else None
+    terms = [_text(form, "prompt", ""), *_texts(form, "keywords")]
+    temperature = number("temperature", _text(form, "temperature", "0"), 0, 2)
+    decoding = DecodingOptions(
+        sampling=Sampling(temperature=temperature), word_times=response_format not in ("json", "text")
+    )
+    streams = _text(form, "stream", "false").lower() == "true"
+    if streams and response_format not in ("json", "text", "diarized_json"):
+        raise Refused(400, "stream=true needs response_format json, text or diarized_json.", "stream")
+    return Wanted(
+        Asked(language, context_of(*terms), decoding),
+        response_format,
+        "word" in granularities,
+        _known_speakers(form, response_format),
+        streams,
+    )
+
+
+def _known_speakers(form: FormData, response_format: str) -> list[KnownSpeaker] | None:
+    """The speakers that a form knows; None if speakers are not to be labelled."""
+    names, references = _texts(form, "known_speaker_names"), _texts(form, "known_speaker_references")
+    if response_format == "diarized_json":
+        return known_speakers(names, references)
+    if names or references:
+        raise Refused(400, "Known speakers need response_format diarized_json.", "known_speaker_names")
+    return None
+
+
+def _texts(form: FormData, name: str) -> list[str]:
+    """All values of a field, whose name may end in []."""
+    values = [*form.getlist(name), *form.getlist(f"{name}[]")]
+    return [value for value in values if isinstance(value, str) and value]
+
+
+def _text(form: FormData, name: str, usual: str) -> str:
+    return (_texts(form, name) or [usual])[0]
+
+
+def _segment(number: int, segment: Segment, temperature: float) -> dict[str, Any]:
+    """A segment with all fields that clients check for. `avg_logprob` is an estimate from the lead of the best token;
+    `tokens` and `no_speech_prob` are not known, since they would be those of another model."""
+    data = segment.text.encode()
+    return {
+        "id": number,
+        "seek": 0,
+        "start": round(segment.start_seconds, 3),
+        "end": round(segment.end_seconds, 3),
+        "text": segment.text,
+        "tokens": [],
+        "temperature": temperature,
+        "avg_logprob": round(-math.log1p(math.exp(-min(segment.margin, 50.0))), 4),
+        "compression_ratio": round(len(data) / max(len(zlib.compress(data)), 1), 3),
+        "no_speech_prob": 0.0,
+    }
+
+
+def word_times(word: Word) -> dict[str, Any]:
+    """A word with its times in seconds."""
+    return {
+        "word": word.text,
+        "start": round(word.start_sample / SAMPLE_RATE, 3),
+        "end": round(word.end_sample / SAMPLE_RATE, 3),
+    }
+
+
+def _usage(said: Transcription) -> dict[str, Any]:
+    return {"type": "duration", "seconds": math.ceil(said.duration_seconds)}
+
+
+def _event(record: dict[str, Any]) -> str:
+    return f"data: {json_text(record)}\n\n"

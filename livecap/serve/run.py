@@ -1,0 +1,146 @@
+"""Runs `livecap serve` until it is stopped: the worker, the folder for uploads, and the server."""
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+
+from livecap.engine import EngineSettings
+from livecap.errors import SettingsError
+from livecap.files import read_regular
+from livecap.serve.access import listening_socket
+from livecap.serve.app import make_app
+from livecap.serve.http import config_of
+from livecap.serve.worker import Worker
+from livecap.serve.wyoming import Wyoming
+
+LEAST_KEY = 16
+"""Characters of a key."""
+MOST_MESSAGE_BYTES = 21 << 20
+"""15 MiB of sound as base64, which OpenAI allows in one message, and what is around it."""
+STOP_SECONDS = 30
+UPLOADS = "livecap-uploads-"
+
+
+def serve(
+    settings: EngineSettings,
+    host: str,
+    port: int,
+    key: str | None,
+    most_bytes: int,
+    say: Callable[[str], None],
+    stop: threading.Event,
+    wyoming: tuple[str, int] | None = None,
+) -> None:
+    """Serve until `stop` is set; what is running is finished, the rest is refused.
+
+    Args:
+        key: see `key_for`.
+        most_bytes: of one upload.
+        say: gets each address once the model is loaded, and faults of the server.
+        wyoming: host and port for the Wyoming protocol; None does not serve it.
+
+    Raises:
+        LivecapError: an address in use, no such model.
+    """
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(contextlib.closing(listening_socket(host, port)))
+        wyoming_listener = stack.enter_context(contextlib.closing(listening_socket(*wyoming))) if wyoming else None
+        folder = stack.enter_context(_uploads())
+        worker = Worker(settings, say)
+        worker.start()
+        try:
+            app = make_app(worker, folder, key, most_bytes, say)
+            server = Servers(config_of(app, MOST_MESSAGE_BYTES, STOP_SECONDS), Wyoming(worker, say))
+            say(f"Serving {settings.model_name} at http://{_shown(host, listener)}/v1")
+            if wyoming and wyoming_listener:
+                everybody = "" if _is_own(wyoming[0]) else "; everybody who can reach it may transcribe, without a key"
+                say(f"Serving Wyoming at tcp://{_shown(wyoming[0], wyoming_listener)}{everybody}")
+            loop = server.run_all(listener, wyoming_listener)
+            thread = threading.Thread(target=asyncio.run, args=[loop], name="server")  # which leaves our signals alone
+            thread.start()
+            while thread.is_alive() and not stop.wait(0.5):
+                pass
+            server.should_exit = True
+            thread.join()
+        finally:
+            worker.close()
+
+
+class Servers(uvicorn.Server):
+    """The servers of HTTP and of Wyoming, on one event loop. Both stop at the same time."""
+
+    def __init__(self, config: uvicorn.Config, wyoming: Wyoming) -> None:
+        super().__init__(config)
+        self._wyoming = wyoming
+
+    async def run_all(self, listener: socket.socket, wyoming_listener: socket.socket | None) -> None:
+        """Serve until `should_exit` is set, and what is being answered is finished.
+
+        Args:
+            wyoming_listener: None does not serve Wyoming.
+        """
+        if wyoming_listener is not None:
+            await self._wyoming.open(wyoming_listener)
+        await self.serve([listener])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.gather(super().shutdown(sockets), self._wyoming.close(STOP_SECONDS))
+
+
+def _shown(host: str, listener: socket.socket) -> str:
+    """Host and port as in an address."""
+    return f"{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+def key_for(host: str, path: Path | None) -> str | None:
+    """The key that clients of a server at this address must send, from a file; None for no key.
+
+    Raises:
+        SettingsError: no key for an address that others can reach, or a bad one.
+    """
+    if path is None:
+        if not _is_own(host):
+            raise SettingsError(f"Others can reach {host}, so a key is needed: --api-key-file FILE.")
+        return None
+    try:
+        key = read_regular(path, 4096).decode("ascii", errors="replace").strip()
+    except OSError as error:
+        raise SettingsError(f"Cannot read the key in {path}: {error.strerror or error}.") from None
+    if len(key) < LEAST_KEY or not key.isprintable():
+        raise SettingsError(f"The key in {path} must have at least {LEAST_KEY} letters and digits.")
+    return key
+
+
+def _is_own(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+@contextlib.contextmanager
+def _uploads() -> Iterator[Path]:
+    """A private folder that is removed at the end; those of servers that were killed are removed, too."""
+    for left in Path(tempfile.gettempdir()).glob(f"{UPLOADS}*"):
+        pid = left.name.removeprefix(UPLOADS).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if pid.isdigit() and left.stat().st_uid == os.getuid() and not left.is_symlink() and not _runs(int(pid)):
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{UPLOADS}{os.getpid()}-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

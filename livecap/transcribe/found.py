@@ -1,0 +1,127 @@
+"""Finds recordings: files, folders, patterns and recorded sessions. Imports nothing slow."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from glob import glob, has_magic
+from pathlib import Path
+
+from livecap.archive.folder import EVENTS, saved_sounds
+from livecap.errors import AudioError, LivecapError
+
+SUFFIXES = frozenset(
+    ".wav .wave .w64 .rf64 .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .caf .au .snd .m4a .m4b .mp4 .m4v .mov .aac "
+    ".webm .mkv .mka .wma .amr .3gp .avi .mts .mpg .mpeg .ac3 .wv .ape .tta .qta".split()
+)
+"""Suffixes by which recordings are found in a folder. A file that is named itself may have any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A recording, or a session with its sound."""
+
+    path: Path
+    name: str
+    """Of its outputs, without suffix: relative to the folder that was given."""
+    is_session: bool = False
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Track to its sound file; the track of a recording is ""."""
+        return saved_sounds(self.path) if self.is_session else {"": self.path}
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all its files; 0 where they cannot be looked at."""
+        try:
+            return sum(path.stat().st_size for path in self.files.values())
+        except OSError:
+            return 0
+
+
+def find(arguments: Iterable[str]) -> tuple[list[Found], list[LivecapError]]:
+    """The recordings that were asked for, each once; and what is wrong with the other arguments.
+
+    Names of outputs are different: recordings of the same name keep their suffix, then get the name of their folder,
+    and then a number.
+    """
+    found: dict[str, Found] = {}
+    errors: list[LivecapError] = []
+    for argument in arguments:
+        try:
+            for each in _of(argument):
+                found.setdefault(os.path.realpath(each.path), each)
+        except LivecapError as error:
+            errors.append(error)
+    return _named_apart(list(found.values())), errors
+
+
+def in_folder(folder: Path) -> Iterator[Found]:
+    """The recordings and sessions in a folder and below it, in order; hidden ones are left out."""
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in [name for name in folders if _is_session(here / name)]:
+            folders.remove(name)
+            if saved_sounds(here / name):
+                yield Found(here / name, str((here / name).relative_to(folder)), is_session=True)
+        for name in sorted(files):
+            path = here / name
+            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and path.is_file():
+                yield Found(path, str(path.relative_to(folder).with_suffix("")))
+
+
+def _of(argument: str) -> Iterator[Found]:
+    if "://" in argument and not os.path.lexists(argument):
+        raise AudioError(
+            f"Cannot transcribe {argument}: livecap opens no addresses. Download it first, for example with "
+            f"yt-dlp -x {argument} or curl -LO {argument}, and give the file."
+        )
+    path = Path(os.path.expanduser(argument))
+    if path.is_dir():
+        if _is_session(path):
+            if not saved_sounds(path):
+                raise AudioError(
+                    f"Cannot transcribe {argument}: this session has no sound. "
+                    "--save-audio keeps it when one is recorded."
+                )
+            yield Found(path, path.resolve().name, is_session=True)
+            return
+        recordings = list(in_folder(path))
+        if not recordings:
+            raise AudioError(f"Cannot transcribe {argument}: there is no recording in this folder.")
+        yield from recordings
+        return
+    if has_magic(argument) and not os.path.lexists(path):
+        matches = sorted(glob(str(path), recursive=True))
+        recordings = [each for match in matches for each in _matched(Path(match))]
+        if not recordings:
+            raise AudioError(f"Cannot transcribe {argument}: no recording has a name like that.")
+        yield from recordings
+        return
+    yield Found(path, path.stem or path.name)
+
+
+def _matched(path: Path) -> Iterator[Found]:
+    """What a pattern means by a path: in a folder, only recordings."""
+    if path.is_dir():
+        yield from [Found(path, path.name, is_session=True)] if _is_session(path) else in_folder(path)
+    elif path.suffix.lower() in SUFFIXES or not path.suffix:
+        yield Found(path, path.stem)
+
+
+def _is_session(folder: Path) -> bool:
+    return (folder / EVENTS).is_file()
+
+
+def _named_apart(found: list[Found]) -> list[Found]:
+    for longer in (lambda each: each.name + each.path.suffix, lambda each: f"{each.path.parent.name}-{each.name}"):
+        n_of = Counter(each.name.casefold() for each in found)
+        found = [replace(each, name=longer(each)) if n_of[each.name.casefold()] > 1 else each for each in found]
+    used: dict[str, int] = {}
+    named = []
+    for each in found:
+        n = used[each.name.casefold()] = used.get(each.name.casefold(), 0) + 1
+        named.append(each if n == 1 else replace(each, name=f"{each.name}-{n}"))
+    return named

@@ -1,0 +1,188 @@
+"""Who said what: voices that were heard, and what a person said of them, in the text of every reader."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from livecap.archive.archive import Archive
+from livecap.archive.folder import EVENTS
+from livecap.archive.recorded import RecordedSession
+from livecap.archive.search import Query
+from livecap.archive.speakers import Speakers, speakers_of, split
+from livecap.export.formats import FORMATS, export_pieces
+from livecap.transcript import (
+    SessionEvent,
+    SpeakerNamed,
+    SpeakersHeard,
+    SpeakersMerged,
+    UtteranceEnded,
+    UtteranceSettled,
+    Voice,
+    Word,
+    speaker_letter,
+)
+from tests.archive.facts import SECOND, header, said, write
+
+
+def heard(utterance: int, *voices: tuple[float, float, int], track: str = "", settled: bool = True) -> SpeakersHeard:
+    """Voices as (start, end, speaker) in seconds of the session."""
+    found = tuple(Voice(round(start * SECOND), round(end * SECOND), speaker) for start, end, speaker in voices)
+    return SpeakersHeard(track, utterance, found, settled)
+
+
+TEXTS = ["Shall we begin?", "Yes, of course. Who has the numbers?", "Me."]
+TALK: list[SessionEvent] = [
+    *said(TEXTS),
+    heard(0, (0, 4, 0)),
+    heard(1, (5, 6.7, 1), (6.7, 9, 0)),
+    heard(2, (10, 14, 1)),
+]
+"""Two speakers in one track; the second utterance is said by both."""
+
+
+def labelled(session: RecordedSession) -> list[tuple[str, str]]:
+    return [(utterance.label, utterance.text) for utterance in session.utterances()]
+
+
+def test_an_utterance_of_two_speakers_is_read_in_two_parts(tmp_path: Path) -> None:
+    session = RecordedSession(write(tmp_path, TALK))
+    assert labelled(session) == [
+        ("A", "Shall we begin?"),
+        ("B", "Yes, of course."),
+        ("A", "Who has the numbers?"),
+        ("B", "Me."),
+    ]
+    parts = list(session.utterances())[1:3]
+    assert (parts[0].start_sample, parts[1].end_sample) == (5 * SECOND, 9 * SECOND)
+    assert (
+        parts[0].end_sample == parts[0].words[-1].end_sample == parts[1].start_sample == parts[1].words[0].start_sample
+    )
+    assert session.speakers == ["A", "B"] and session.ended is not None
+
+
+def test_the_only_voice_of_a_track_keeps_the_tracks_label_until_it_is_named(tmp_path: Path) -> None:
+    facts = [*said(["Mine."], "me"), heard(0, (0, 4, 0), track="me"), *said(TEXTS, "them")]
+    facts += [heard(0, (0, 4, 1), track="them"), heard(1, (5, 9, 2), track="them"), heard(2, (10, 14, 1), track="them")]
+    started = header(tracks=("me", "them"))
+    assert {label for label, _ in labelled(RecordedSession(write(tmp_path / "a", facts, started)))} == {"me", "B", "C"}
+    facts.append(SpeakerNamed(0, "Anna"))
+    assert {label for label, _ in labelled(RecordedSession(write(tmp_path / "b", facts, started)))} == {
+        "Anna",
+        "B",
+        "C",
+    }
+
+
+def test_a_name_holds_for_the_whole_session_also_after_its_end(tmp_path: Path) -> None:
+    folder = write(tmp_path, [SpeakerNamed(1, "Priya"), *TALK, SpeakerNamed(0, "Tom"), SpeakerNamed(0, "Tomás")])
+    assert [label for label, _ in labelled(RecordedSession(folder))] == ["Tomás", "Priya", "Tomás", "Priya"]
+    assert "[10:02:08] Priya: Yes, of course.\n" in (folder / "transcript.md").read_text()
+
+
+def test_merged_speakers_are_one_and_can_be_parted_again(tmp_path: Path) -> None:
+    merged = [*TALK, SpeakerNamed(1, "Priya"), SpeakersMerged(0, 1)]
+    assert {label for label, _ in labelled(RecordedSession(write(tmp_path / "a", merged)))} == {"Priya"}
+    parted = [*merged, SpeakersMerged(0, 0)]
+    assert {label for label, _ in labelled(RecordedSession(write(tmp_path / "b", parted)))} == {"A", "Priya"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_no_order_of_merges_makes_a_circle(merges: list[tuple[int, int]]) -> None:
+    speakers = Speakers()
+    for speaker, into in merges:
+        speakers.note(SpeakersMerged(speaker, into))
+        assert speakers.one(speaker) == speakers.one(into) == into
+
+
+def test_a_later_label_of_an_utterance_replaces_the_first_impression(tmp_path: Path) -> None:
+    facts = [*said(TEXTS), *(heard(n, (5 * n, 5 * n + 4, 0), settled=False) for n in range(3)), *TALK[-3:]]
+    assert len(labelled(RecordedSession(write(tmp_path, facts)))) == 4
+
+
+def test_settled_text_gets_the_labels_by_its_own_word_times(tmp_path: Path) -> None:
+    words = tuple(
+        Word(text, (5 + n) * SECOND, (6 + n) * SECOND, "attention") for n, text in enumerate("Yes? Who has it?".split())
+    )
+    facts = [*TALK, UtteranceSettled("", 1, "Yes? Who has it?", 5 * SECOND, 9 * SECOND, "English", words)]
+    assert ("B", "Yes? Who") in labelled(RecordedSession(write(tmp_path, facts)))
+
+
+def test_text_without_word_times_has_one_speaker(tmp_path: Path) -> None:
+    facts = [*said(TEXTS[:1]), UtteranceEnded("", 1, "Yes. Who?", 5 * SECOND, 9 * SECOND, "English"), *TALK[-3:-1]]
+    assert labelled(RecordedSession(write(tmp_path, facts)))[1:] == [("A", "Yes. Who?")]
+
+
+def test_an_utterance_in_which_no_voice_was_found_has_no_speaker(tmp_path: Path) -> None:
+    assert labelled(RecordedSession(write(tmp_path, [*TALK, heard(2)])))[-1] == ("", "Me.")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_has_the_names_of_speakers(tmp_path: Path, form: str) -> None:
+    session = RecordedSession(write(tmp_path, [*TALK, SpeakerNamed(1, "Priya <R&D>")]))
+    text = "".join(export_pieces(session, form))
+    expected = {
+        "txt": "Priya <R&D>: Yes, of course.\nA: Who has the numbers?\n",
+        "md": r"Priya \<R&D\>: Yes, of course.",
+        "srt": "Priya ‹R&D>: Yes, of course.",
+        "vtt": "<v Priya &lt;R&amp;D&gt;>Yes, of course.",
+        "tsv": "5000\t6714\tPriya <R&D>\tYes, of course.",
+        "json": '"speaker": "Priya <R&D>"',
+        "html": '<span class="label c1">Priya &lt;R&amp;D&gt;</span>',
+    }[form]
+    assert expected in text
+
+
+def test_words_of_speakers_who_take_turns_keep_their_order_in_subtitles(tmp_path: Path) -> None:
+    facts = [*said(["Yes. No. Yes."]), heard(0, (0, 1.3, 0), (1.3, 2.6, 1), (2.6, 4, 0))]
+    text = "".join(export_pieces(RecordedSession(write(tmp_path, facts)), "vtt"))
+    assert text.index("<v A>") < text.index("<v B>") < text.rindex("<v A>") and "Yes. Yes." not in text
+
+
+def test_search_finds_by_name_letter_and_track(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    folder = write(tmp_path, [*TALK, SpeakerNamed(1, "Priya")])
+    assert [hit.text for hit in archive.search(Query("course", speaker="priya"))] == ["Yes, of course."]
+    assert archive.search(Query("course", speaker="A")) == []
+    assert [(hit.speaker, hit.text) for hit in archive.search(Query("numbers", speaker="A"))] == [
+        ("A", "Who has the numbers?")
+    ]
+    write(tmp_path, said(["The same numbers."], "them"), header("t", tracks=("me", "them")))
+    assert [hit.text for hit in archive.search(Query("numbers", speaker="them"))] == ["The same numbers."]
+    assert folder.name in archive.names()
+
+
+def test_an_ended_session_that_changes_is_found_by_its_new_names(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    folder = write(tmp_path, TALK)
+    assert archive.search(Query("course", speaker="Priya")) == []
+    changed = write(tmp_path / "other", [*TALK, SpeakerNamed(1, "Priya")])
+    (folder / EVENTS).write_bytes((changed / EVENTS).read_bytes())
+    assert archive.search(Query("course", speaker="Priya")) == []
+    archive.expire(folder)
+    assert len(archive.search(Query("course", speaker="Priya"))) == 1
+
+
+def test_words_that_two_say_at_once_stay_with_the_speaker_before() -> None:
+    voices = [Voice(0, 40, 0), Voice(20, 60, 1)]
+    assert speakers_of([(0, 20), (20, 40), (40, 60), (80, 90)], voices) == [0, 0, 1, 1]
+    assert speakers_of([(20, 40)], voices[::-1]) == [1]
+
+
+@given(st.data())
+def test_parts_of_a_text_have_all_of_it(data: st.DataObject) -> None:
+    texts = data.draw(st.lists(st.sampled_from(["one", "two,", "三", "...", "two", " x"]), max_size=8))
+    text = data.draw(st.sampled_from([" ", ""])).join(texts)
+    words = [Word(each.strip(), n, n + 1, "step") for n, each in enumerate(texts)]
+    numbers: Sequence[int] = data.draw(
+        st.lists(st.integers(0, 2), min_size=max(1, len(words)), max_size=max(1, len(words)))
+    )
+    parts = list(split(text, words, numbers))
+    assert "".join(part for part, _, _ in parts).replace(" ", "") == text.replace(" ", "")
+    assert [word for _, some, _ in parts for word in some] == words
+
+
+def test_letters_go_on_after_z() -> None:
+    assert [speaker_letter(number) for number in (0, 25, 26, 27, 51, 52)] == ["A", "Z", "AA", "AB", "AZ", "BA"]

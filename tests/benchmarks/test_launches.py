@@ -1,0 +1,27 @@
+"""What a step asks of a GPU stays within a budget, on a network with the layers of the released 0.6B."""
+
+import pytest
+
+from benchmarks.launches import deep_model, step_counts
+from livecap.model.backend import mx
+from livecap.model.facts import launches_of
+
+LAUNCHES = {"encoder": 225, "prefill": 455, "guesses": 455, "token": 450}
+WAITS = {"encoder": 0, "prefill": 1, "guesses": 1, "token": 1}
+
+
+def test_a_step_stays_within_its_budget_of_launches_and_waits() -> None:
+    """575 launches a token and four waits a round of guesses is what an obvious implementation takes."""
+    step = step_counts(deep_model(), seconds=3.0)
+    assert all(step["calls"][kind] for kind in LAUNCHES)
+    assert {kind: max(n, LAUNCHES[kind]) for kind, n in step["launches_a_call"].items()} == LAUNCHES
+    assert step["waits_a_call"] == WAITS
+    assert min(step["launches_a_call"].values()) > 200, "the launches are counted"
+
+
+@pytest.mark.parametrize(("n_parts", "launches"), [(1, 3), (3, 5)])
+def test_views_cost_no_launch_and_a_concatenation_one_for_each_part(n_parts: int, launches: int) -> None:
+    x = mx.ones((4, 6))
+    mx.eval(x)
+    whole = mx.concatenate([x[:, :3] for _ in range(n_parts)]) if n_parts > 1 else x[:, :3] + 1
+    assert launches_of((whole.reshape(-1, 3, 1).swapaxes(0, 1) * 2).sum()) == launches

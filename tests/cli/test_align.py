@@ -1,0 +1,125 @@
+"""`livecap align`: a recording and its text become words with times, in files or on standard output."""
+
+import io
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.align import pieces
+from livecap.cli import align_work
+from livecap.cli.main import run
+from tests.model.parity import DATA
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+ALIGNER = str(DATA / "aligner")
+TEXT = "Hello, world - it's fine."
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIVECAP_SETTINGS", str(tmp_path / "settings.toml"))
+    soundfile.write("talk.wav", np.random.default_rng(1).uniform(-0.1, 0.1, 32_000), 16_000)
+    return tmp_path
+
+
+def align(*arguments: str) -> int:
+    return run(["align", "talk.wav", *arguments, "--aligner", ALIGNER])
+
+
+def test_words_are_written_as_json_beside_the_texts_own_form(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert align(TEXT, "--language", "en") == 0
+    assert capsys.readouterr().out == "talk.json\n"
+    found = json.loads((here / "talk.json").read_text(encoding="utf-8"))
+    assert found["text"] == TEXT and found["language"] == "English" and found["file"] == "talk.wav"
+    assert [word["text"] for word in found["words"]] == ["Hello,", "world -", "it's", "fine."]
+    edges = [edge for word in found["words"] for edge in (word["start"], word["end"])]
+    assert edges == sorted(edges) and edges[-1] <= 2.0
+
+
+def test_all_formats_go_to_a_folder(here: Path) -> None:
+    assert align(TEXT, "--language", "English", "-f", "all", "-o", "out") == 0
+    assert sorted(path.name for path in (here / "out").iterdir()) == ["talk.json", "talk.srt", "talk.tsv"]
+    rows = [line.split("\t") for line in (here / "out" / "talk.tsv").read_text(encoding="utf-8").splitlines()]
+    assert rows[0] == ["start", "end", "text"] and len(rows) == 5
+    assert all(0 <= int(start) <= int(end) <= 2000 for start, end, _ in rows[1:])
+    srt = (here / "out" / "talk.srt").read_text(encoding="utf-8")
+    assert srt.startswith("1\n00:00:0") and " --> " in srt and "Hello, world" in srt
+
+
+@pytest.mark.parametrize("name", ["json", "srt", "tsv"])
+def test_one_format_is_printed_alone(name: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert align(TEXT, "--language", "en", "-f", name, "-o", "-") == 0
+    assert "Hello," in capsys.readouterr().out
+    assert not list(here.glob("talk.[jst]*"))
+
+
+def test_the_text_comes_from_a_file_or_a_pipe(here: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    (here / "talk.txt").write_text("\ufeffone\n\n two\tthree\n", encoding="utf-8")
+    for source in ("@talk.txt", "@-"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"one two three")))
+        assert align(source, "--language", "en", "-o", "-") == 0
+        assert json.loads(capsys.readouterr().out)["text"] == "one two three"
+
+
+def test_a_file_that_exists_is_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "talk.json").write_text("mine")
+    assert align(TEXT, "--language", "en") == 1
+    assert "exists already" in capsys.readouterr().err and (here / "talk.json").read_text() == "mine"
+    assert align(TEXT, "--language", "en", "--overwrite") == 0
+    assert (here / "talk.json").read_text() != "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([TEXT], "Say which language the text is in"),
+        ([TEXT, "--language", "th"], "does not know Thai. It knows Chinese"),
+        ([TEXT, "--language", "klingon"], "No language named"),
+        (["...", "--language", "en"], "no word in the text"),
+        (["", "--language", "en"], "no word in the text"),
+        (["talk.wav", "--language", "en"], "write @talk.wav"),
+        (["@no.txt", "--language", "en"], "Cannot read the text no.txt: No such file"),
+        (["@.", "--language", "en"], "Cannot read the text .: Is a directory"),
+        (["@talk.wav", "--language", "en"], "talk.wav is not UTF-8"),
+        ([TEXT, "--language", "en", "-o", "-", "-f", "all"], "Only one format can be printed"),
+        ([TEXT, "--language", "en", "-o", "talk.wav/x"], "Cannot write"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert align(*arguments) == 1
+    shown = capsys.readouterr()
+    assert said in shown.err and len(shown.err.splitlines()) == 1 and shown.out == ""
+
+
+def test_a_recording_that_is_none_and_a_recogniser_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["align", "none.wav", TEXT, "--language", "en", "--aligner", ALIGNER]) == 1
+    assert "none.wav: no such file" in capsys.readouterr().err
+    assert run(["align", "talk.wav", TEXT, "--language", "en", "--aligner", "tiny"]) == 1
+    assert "is a recogniser, not a forced aligner" in capsys.readouterr().err
+    shutil.copytree(ALIGNER, here / "broken")
+    (here / "broken" / "model.safetensors").write_bytes(b"12345678")
+    assert run(["align", "talk.wav", TEXT, "--language", "en", "--aligner", "broken"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_long_text_on_the_command_line_is_no_file_name() -> None:
+    assert align("word " * 850, "--language", "en") == 0, "longer than any path"
+
+
+def test_a_long_recording_is_heard_first_and_aligned_in_pieces(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(align_work, "align", partial(pieces.align, most_samples=15 * 16_000))
+    text = (RECORDINGS / "turns.txt").read_text(encoding="utf-8")
+    command = ["align", str(RECORDINGS / "turns.flac"), text, "--language", "en", "-o", "-", "--model", "tiny"]
+    assert run([*command, "--aligner", ALIGNER]) == 0
+    words = json.loads(capsys.readouterr().out)["words"]
+    assert [word["text"] for word in words] == text.split()
+    edges = [edge for word in words for edge in (word["start"], word["end"])]
+    assert edges == sorted(edges) and edges[-1] > 30

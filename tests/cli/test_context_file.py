@@ -1,0 +1,73 @@
+"""`--context-file`: one term a line or the cells of a table, read again when it changes."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.context_file import ContextFile, context_of, followed, read_terms
+from livecap.errors import SettingsError
+from livecap.settings.fields import Settings
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "terms"),
+    [
+        (
+            "terms.txt",
+            "Priya\nKowalski, Jan\n\n# a remark\n  two   words \nPriya\n",
+            ["Priya", "Kowalski, Jan", "two words"],
+        ),
+        ("terms.csv", 'name,unit\n"Kowalski, Jan",mg\n\nPriya,\n', ["name", "unit", "Kowalski, Jan", "mg", "Priya"]),
+        ("terms", "\ufeffÜmit\r\n日本\r\n", ["Ümit", "日本"]),
+        ("terms.txt", "", []),
+    ],
+)
+def test_terms_are_lines_or_cells(tmp_path: Path, name: str, text: str, terms: list[str]) -> None:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_terms(path) == terms
+
+
+@pytest.mark.parametrize("made", ["missing", "folder", "binary", "huge"])
+def test_what_is_no_list_of_terms_is_one_sentence(tmp_path: Path, made: str) -> None:
+    path = tmp_path / "terms.txt"
+    {
+        "missing": lambda: None,
+        "folder": path.mkdir,
+        "binary": lambda: path.write_bytes(b"\xff\xfe\x00"),
+        "huge": lambda: path.write_bytes(b"a" * 1_000_001),
+    }[made]()
+    with pytest.raises(SettingsError, match=r"Cannot read --context-file .*terms\.txt: "):
+        read_terms(path)
+
+
+def test_terms_follow_those_of_the_option(tmp_path: Path) -> None:
+    path = tmp_path / "terms.txt"
+    path.write_text("Jan\n")
+    settings = replace(Settings(), context="Priya", context_file=path)
+    assert context_of(settings) == "Priya, Jan" and context_of(Settings()) == ""
+    file = ContextFile(settings)
+    assert file.changed() is None
+    path.write_text("Jan\nMaria\n")
+    assert file.changed() == "Priya, Jan, Maria" and file.changed() is None
+    path.unlink()
+    assert file.changed() is None, "an editor may replace a file by deleting it first"
+
+
+def test_a_changed_file_is_told_while_a_session_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecap.cli.context_file.POLL_SECONDS", 0.01)
+    path, told, came = tmp_path / "terms.txt", [], threading.Event()
+    path.write_text("Jan\n")
+
+    def change(context: str) -> None:
+        told.append(context)
+        came.set()
+
+    with followed(replace(Settings(), context_file=path), change):
+        path.write_text("Jan\nMaria\n")
+        assert came.wait(20)
+    assert told[-1] == "Jan, Maria"
+    with followed(Settings(), change):
+        pass

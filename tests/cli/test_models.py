@@ -1,0 +1,238 @@
+"""`livecap models` and the model page of the screen: one table, and the care of the cache."""
+
+import fcntl
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from livecap.cli.main import run
+from livecap.cli.model_table import model_table
+from livecap.cli.this_computer import ThisComputer
+from livecap.model.checkpoint.catalogue import RELEASES
+from livecap.settings.sources import load_settings
+from livecap.shipped import demo_recording
+from livecap.tui.screens.model_screen import is_same_model
+from tests.model.hub_server import COMMIT, HubServer, put_in_cache, serving
+
+ROOT = Path(__file__).parents[2]
+OTHER = "someone/small-Qwen3-ASR"
+SMALL = "Qwen/Qwen3-ASR-0.6B"
+CACHED = ["someone/fine-tune-of-any-name", OTHER]
+
+Models = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("LIVECAP_SETTINGS", str(tmp_path / "settings.toml"))
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def server(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with serving(OTHER, tmp_path, monkeypatch) as server:
+        yield server
+
+
+@pytest.fixture
+def models(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Models:
+    """Runs `livecap models` in this process: (status, standard output, standard error)."""
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = run(["models", *arguments])
+        return status, *capsys.readouterr()
+
+    return call
+
+
+def other_model(folder: Path) -> Path:
+    """A model of another kind."""
+    (folder / "bert").mkdir()
+    (folder / "bert" / "config.json").write_text('{"model_type": "bert"}')
+    (folder / "bert" / "model.safetensors").write_bytes(b"x")
+    return folder / "bert"
+
+
+def test_the_list_is_the_table_of_the_screen(cache: Path, tmp_path: Path, models: Models) -> None:
+    put_in_cache(cache, SMALL)
+    put_in_cache(cache, OTHER)
+    put_in_cache(cache, "bert/not-speech", model=other_model(tmp_path))
+    put_in_cache(cache, CACHED[0])
+    _, out, _ = models()
+    rows = json.loads(models("list", "--json")[1])
+    choices = ThisComputer().models()
+    assert [row["name"] for row in rows] == [choice.name for choice in choices] == [*RELEASES, *CACHED, "tiny"]
+    for row, choice in zip(rows, choices, strict=True):
+        assert all(
+            row[key] == getattr(choice, key) for key in ("about", "disk_bytes", "memory_bytes", "fits", "licence")
+        )
+        assert choice.name in out
+    assert [row["name"] for row in rows if row["is_here"]] == [SMALL, *CACHED, "tiny"]
+    assert [row["name"] for row in rows if row["chosen"]] == [SMALL]
+    assert rows[0]["folder"].endswith(COMMIT) and rows[0]["cached_bytes"] > 9_000_000
+
+
+def test_the_list_says_what_is_wrong_with_a_cached_model(cache: Path, models: Models) -> None:
+    weights = (put_in_cache(cache, SMALL) / "model.safetensors").resolve()
+    weights.write_bytes(weights.read_bytes()[:-1])
+    assert "! model.safetensors is cut off" in models()[1]
+    assert not model_table(64 << 30)[0].choice.is_here
+
+
+def test_a_model_is_downloaded_with_progress_and_named(server: HubServer, models: Models) -> None:
+    status, out, err = models("download", OTHER)
+    assert status == 0 and out.startswith(f"{OTHER} is in ") and out.rstrip().endswith(f"{COMMIT}.")
+    assert f"Downloading {OTHER}: " in err and "MB/s" in err
+    status, out, err = models("download", OTHER, "--json")
+    assert json.loads(out)["folder"].endswith(COMMIT) and err == ""  # nothing is downloaded twice
+
+
+def test_a_download_that_broke_goes_on_at_the_next_call(server: HubServer, models: Models) -> None:
+    server.breaks_after = [3_000_000] + [0] * 9
+    assert models("download", OTHER)[0] == 1
+    assert "the download is not finished" in models()[1]
+    assert models("download", OTHER)[0] == 0
+    assert server.weights_served()[-1][0] > 2_000_000
+
+
+def test_a_check_compares_all_and_a_download_mends(server: HubServer, models: Models) -> None:
+    models("download", OTHER)
+    status, out, _ = models("check", OTHER)
+    assert status == 0 and "is whole: 7 files in " in out and "7 compared with their published digests" in out
+    [weights] = server_blobs(server, models)
+    data = bytearray(weights.read_bytes())
+    data[-9:] = bytes(9)
+    weights.write_bytes(data)
+    status, out, err = models("check", OTHER)
+    assert status == 1 and "model.safetensors has other content than was published" in err
+    assert f"`livecap models download {OTHER}`" in out
+    status, out, _ = models("check", OTHER, "--json")
+    assert status == 1 and json.loads(out)["damages"] == ["model.safetensors has other content than was published"]
+    assert models("download", OTHER)[0] == 0 and models("check", OTHER)[0] == 0
+
+
+def server_blobs(server: HubServer, models: Models) -> list[Path]:
+    folder = Path(json.loads(models("download", OTHER, "--json")[1])["folder"])
+    return [(folder / "model.safetensors").resolve()]
+
+
+def test_a_model_that_is_not_there_cannot_be_checked(cache: Path, models: Models) -> None:
+    status, _, err = models("check", "1.7b")
+    assert status == 1 and "`livecap models download 1.7b` brings it" in err
+
+
+def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, monkeypatch, capsys) -> None:
+    snapshot, other = put_in_cache(cache, SMALL), put_in_cache(cache, OTHER)
+    status, _, err = models("remove", "0.6b")
+    assert status == 1 and "Add --yes" in err and snapshot.exists()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    status, out, _ = models("remove", "0.6b")  # the answer is the end of the input
+    assert status == 1 and f"Delete {SMALL} (9.1 MB) from the cache, which other programs use too?" in out
+    assert snapshot.exists()
+    status, out, _ = models("remove", "0.6b", "--yes")
+    assert status == 0 and out == f"Deleted {SMALL}, 9.1 MB.\n"
+    assert not list(cache.glob("*0.6B*")) and (other / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tiny", "is a part of livecap and stays"),
+        ("bert/not-speech", "is not a Qwen3-ASR model, so livecap leaves it"),
+        ("Qwen/Qwen3-ASR-1.7B", "is not in the cache"),
+        ("../hub", "is not in the cache"),
+    ],
+)
+def test_what_is_not_a_cached_speech_model_is_left(
+    cache: Path, tmp_path: Path, models: Models, name: str, says: str
+) -> None:
+    snapshot = put_in_cache(cache, "bert/not-speech", model=other_model(tmp_path))
+    status, _, err = models("remove", name, "--yes")
+    assert status == 1 and says in err and (snapshot / "config.json").exists()
+
+
+def test_a_folder_is_not_removed(tmp_path: Path, cache: Path, models: Models) -> None:
+    status, _, err = models("remove", str(tmp_path), "--yes")
+    assert status == 1 and "is a folder outside the cache" in err and tmp_path.exists()
+
+
+def test_a_model_that_is_being_downloaded_is_not_removed(server: HubServer, cache: Path, models: Models) -> None:
+    server.breaks_after = [3_000_000] + [0] * 9
+    models("download", OTHER)
+    [part] = cache.rglob("*.livecap-part")
+    with part.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        status, _, err = models("remove", OTHER, "--yes")
+    assert status == 1 and "is being downloaded by another livecap" in err and part.exists()
+
+
+@pytest.mark.parametrize("name", ["tiny", "0.6b", "someone/else", "~/models/mine", "/a b/c", "ümlaut"])
+def test_the_environment_and_the_file_name_a_model_as_the_flag_does(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f'model = "{name}"')
+    by_file = load_settings({}, {"LIVECAP_SETTINGS": str(file)}).settings
+    file.write_text("")
+    by_variable = load_settings({}, {"LIVECAP_SETTINGS": str(file), "LIVECAP_MODEL": name}).settings
+    by_flag = load_settings({"model": name}, {"LIVECAP_SETTINGS": str(file)}).settings
+    assert by_file.model == by_variable.model == by_flag.model == name
+
+
+def test_the_page_opens_on_the_model_in_use_however_it_was_named() -> None:
+    for name in (SMALL, "Qwen3-ASR-0.6B", "0.6b", "0.6B", "qwen3-asr-0.6b"):
+        assert is_same_model(SMALL, name)
+        assert not is_same_model("mlx-community/Qwen3-ASR-0.6B-8bit", name)
+    assert not is_same_model(SMALL, None) and not is_same_model(SMALL, "1.7b")
+
+
+def test_the_variables_of_the_hubs_client_are_obeyed(server: HubServer, tmp_path: Path) -> None:
+    """A whole program, with a mirror, a cache and a token of its own."""
+    environment = os.environ | {
+        "HF_ENDPOINT": server.url,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_TOKEN": "hf_secret",
+        "LIVECAP_MODEL": OTHER,
+        "LIVECAP_SETTINGS": str(tmp_path / "settings.toml"),
+    }
+    environment.pop("HF_HUB_CACHE")
+
+    def livecap(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "livecap", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    done = livecap("models", "download", OTHER)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "home" / "hub") in done.stdout
+    sent = {path: token for path, token in server.tokens if "/store/" in path or "/api/models/" in path}
+    assert any(token == "Bearer hf_secret" for token in sent.values())
+    environment["HF_HUB_OFFLINE"] = "1"
+    n_asked = len(server.asked)
+    replay = [
+        "--replay",
+        str(demo_recording()),
+        "--end",
+        "2",
+        "--pace",
+        "max",
+        "--plain",
+        "--log-dir",
+        str(tmp_path / "l"),
+    ]
+    done = livecap(*replay)
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+    environment["LIVECAP_MODEL"] = "someone/not-here"
+    done = livecap(*replay)
+    assert done.returncode == 1 and "is not in the cache and cannot be downloaded" in done.stderr
+    assert done.stderr.count("\n") == 1 and len(server.asked) == n_asked
+
+
+def test_a_machine_for_which_all_are_too_large_is_told(cache: Path, models: Models, monkeypatch) -> None:
+    monkeypatch.setattr("livecap.cli.models.memory_bytes", lambda: 1 << 30)
+    assert "1.1 GB of memory, which is too little for all but tiny" in models()[1]

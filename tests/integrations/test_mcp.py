@@ -1,0 +1,143 @@
+"""An assistant reads sessions over the Model Context Protocol, with the protocol's own client, and changes nothing."""
+
+import asyncio
+import sys
+
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp_types import TextResourceContents
+
+from livecap.archive.archive import Archive
+from livecap.archive.log import SessionLog
+from livecap.cli.main import run as livecap
+from livecap.integrations import mcp_server
+from livecap.integrations.mcp_server import RUNNING, make_server
+from livecap.transcript import Marked, SessionEnded, SpeakerNamed, TextCommitted
+from tests.archive import facts
+from tests.archive.test_speakers import TALK
+from tests.archive.when import STARTED
+from tests.integrations.facts import SECOND, STARTED_EVENT, line
+
+
+def recorded(parent, *items):
+    log = SessionLog(parent, STARTED)
+    for item in (STARTED_EVENT, *items):
+        log.append(item, 0.0)
+    return log
+
+
+@pytest.fixture
+def parent(tmp_path):
+    said = [line(0, "the budget is\x1b[2J late", "me"), Marked("", 7 * SECOND, "ask Priya", STARTED_EVENT.wall_time)]
+    said += [line(1, "it was approved", "them"), SessionEnded(20 * SECOND, "stopped")]
+    recorded(tmp_path, *said).close()
+    return tmp_path
+
+
+async def asked(parent, tool, **arguments):
+    async with Client(make_server(parent)) as client:
+        answer = await client.call_tool(tool, arguments)
+        return answer.structured_content if not answer.is_error else answer.content[0].text
+
+
+async def test_a_transcript_has_what_was_said_in_order_without_control_characters(parent):
+    found = await asked(parent, "read_transcript")
+    assert found["entries"] == [
+        {"id": "me:0", "seconds": 0.0, "at": "10:02:03", "track": "me", "text": "the budget is[2J late"},
+        {"seconds": 7.0, "at": "10:02:10", "mark": "ask Priya"},
+        {"id": "them:1", "seconds": 10.0, "at": "10:02:13", "track": "them", "text": "it was approved"},
+    ]
+    assert (found["running"], found["more"], found["seconds"]) == (False, False, 20.0)
+
+
+async def test_reading_on_gives_the_rest_and_nothing_twice(parent):
+    first = await asked(parent, "read_transcript", limit=2)
+    assert [len(first["entries"]), first["more"]] == [2, True]
+    rest = await asked(parent, "read_transcript", since_seconds=first["next_since_seconds"])
+    assert [entry.get("text") for entry in rest["entries"]] == ["it was approved"]
+    nothing = await asked(parent, "read_transcript", since_seconds=rest["next_since_seconds"])
+    assert nothing["entries"] == [] and nothing["next_since_seconds"] == rest["next_since_seconds"]
+
+
+async def test_each_part_of_an_utterance_has_its_speaker_and_an_id_of_its_own(tmp_path):
+    facts.write(tmp_path, [*TALK, SpeakerNamed(1, "Pri\x1bya")])
+    entries = (await asked(tmp_path, "read_transcript"))["entries"]
+    assert [(entry["speaker"], entry["text"]) for entry in entries] == [
+        ("A", "Shall we begin?"),
+        ("Priya", "Yes, of course."),
+        ("A", "Who has the numbers?"),
+        ("Priya", "Me."),
+    ]
+    assert len({entry["id"] for entry in entries}) == 4
+    hits = (await asked(tmp_path, "search", words="numbers"))["hits"]
+    assert [hit["speaker"] for hit in hits] == ["A"]
+
+
+async def test_sessions_are_listed_and_searched(parent):
+    Archive(parent).rename("last", "Planning")
+    listed = await asked(parent, "list_sessions")
+    assert listed["total"] == 1
+    assert (
+        listed["sessions"][0] | {"title": "Planning", "running": False, "tracks": ["me", "them"]}
+        == (listed["sessions"][0])
+    )
+    hits = (await asked(parent, "search", words="approved"))["hits"]
+    assert [(hit["title"], hit["track"], hit["seconds"]) for hit in hits] == [("Planning", "them", 10.0)]
+    assert (await asked(parent, "search", words="approved", track="me"))["hits"] == []
+
+
+@pytest.mark.parametrize(
+    ("session", "sentence"),
+    [
+        ("../../etc", "A session has a name, not a path"),
+        ("~/x", "A session has a name, not a path"),
+        ("nothing", "No session 'nothing'"),
+        ("running", "No session is running."),
+    ],
+)
+async def test_a_session_that_cannot_be_read_is_a_sentence(parent, session, sentence):
+    assert sentence in await asked(parent, "read_transcript", session=session)
+
+
+async def test_the_running_session_is_a_resource_and_its_updates_are_told(parent, monkeypatch):
+    monkeypatch.setattr(mcp_server, "LOOK_SECONDS", 0.05)
+    log = recorded(parent)
+    async with Client(make_server(parent)) as client:
+        async with client.listen(resource_subscriptions=[RUNNING]) as updates:
+            log.append(TextCommitted("me", 0, "now we speak", 0, 2 * SECOND), 1.0)
+            event = await asyncio.wait_for(anext(aiter(updates)), 20)
+            assert str(event.uri) == RUNNING
+        [text] = (await client.read_resource(RUNNING)).contents
+        assert isinstance(text, TextResourceContents) and "me: now we speak" in text.text
+        entries = (await client.call_tool("read_transcript", {"session": "running"})).structured_content["entries"]
+        assert [(entry["text"], entry["open"]) for entry in entries] == [("now we speak", True)]
+    log.close()
+
+
+async def test_every_tool_says_that_it_only_reads(parent):
+    async with Client(make_server(parent)) as client:
+        tools = (await client.list_tools()).tools
+    assert {tool.name for tool in tools} == {"list_sessions", "read_transcript", "search"}
+    assert all(tool.annotations.read_only_hint and tool.description for tool in tools)
+
+
+async def test_the_command_serves_on_standard_input_and_output(parent):
+    command = StdioServerParameters(command=sys.executable, args=["-m", "livecap", "mcp", "--log-dir", str(parent)])
+    async with Client(command) as client:
+        found = (await client.call_tool("read_transcript", {"session": "last"})).structured_content
+    assert len(found["entries"]) == 3
+
+
+def test_a_folder_that_is_not_one_is_said_in_one_line(tmp_path, capsys):
+    path = tmp_path / "sessions"
+    path.write_text("")
+    assert livecap(["mcp", "--log-dir", str(path)]) == 1
+    assert capsys.readouterr().err == f"livecap: Cannot read the sessions in {path}: Not a directory.\n"
+
+
+def test_without_the_package_one_line_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
+    monkeypatch.delitem(sys.modules, "livecap.integrations.mcp_server")
+    assert livecap(["mcp"]) == 1
+    assert 'pip install "livecap[mcp]"' in capsys.readouterr().err

@@ -1,0 +1,145 @@
+"""The note of a session is complete, named for its title, and never takes away what the user wrote."""
+
+import os
+import shutil
+
+import pytest
+
+from livecap.archive.archive import Archive
+from livecap.archive.log import SessionLog
+from livecap.archive.recorded import RecordedSession
+from livecap.errors import LogError
+from livecap.integrations.notes import LINE, NotesFile, write_note
+from livecap.transcript import SessionEnded, SpeakerNamed, SpeakersHeard, Voice
+from tests.archive.when import STARTED
+from tests.integrations.facts import SECOND, STARTED_EVENT, line
+
+
+@pytest.fixture
+def log(tmp_path):
+    log = SessionLog(tmp_path / "sessions", STARTED)
+    log.append(STARTED_EVENT, 0.0)
+    yield log
+    log.close()
+
+
+def written(log, notes, known=None):
+    return write_note(notes, RecordedSession(log.folder), known)
+
+
+@pytest.fixture
+def notes(tmp_path):
+    (tmp_path / "vault").mkdir()
+    return tmp_path / "vault"
+
+
+def test_a_note_has_front_matter_the_text_and_the_line(log, notes):
+    log.append(line(0, "good *morning*", "me"), 1.0)
+    path = written(log, notes)
+    assert path.name == "2026-03-01 10-02-03.md"
+    head, text = path.read_text().split("---\n\n")
+    assert head.splitlines() == [
+        "---",
+        'title: "2026-03-01 10:02"',
+        "date: 2026-03-01T10:02:03",
+        'duration: "0:00:05"',
+        'labels: ["me"]',
+        'tags: ["transcript"]',
+        f'livecap: "{log.folder.name}"',
+    ]
+    assert r"[10:02:03] me: good \*morning\*" in text
+    assert text.endswith(f"{LINE}\n")
+
+
+def test_what_the_user_wrote_stays_byte_for_byte(log, notes):
+    path = written(log, notes)
+    own = "\n## To do\n- [ ] call Priya\r\n" + LINE + " not at the start of a line\n\n---\nlast"
+    text = path.read_text().replace('tags: ["transcript"]\n', "tags:\n  - work\n  - budget\nstatus: open\n")
+    path.write_bytes((text + own).encode() + b"\xff")
+    log.append(line(0, "and now more"), 1.0)
+    assert written(log, notes, path) == path
+    data = path.read_bytes()
+    assert data.endswith(own.encode() + b"\xff")
+    assert b"and now more" in data and b"tags:\n  - work\n  - budget\n" in data
+    assert data.count(b"status: open\n") == 1 and b'tags: ["transcript"]' not in data
+
+
+def test_speakers_are_in_the_front_matter_and_before_their_text_once_they_are_labelled(log, notes):
+    for number in range(2):
+        log.append(line(number, f"line {number}"), 1.0)
+    path = written(log, notes)
+    path.write_text(path.read_text().replace("tags:", 'speakers: ["mine"]\ntags:'))
+    assert 'speakers: ["mine"]' in written(log, notes, path).read_text(), (
+        "the user's own key, as long as ours is not needed"
+    )
+    for number in range(2):
+        log.append(SpeakersHeard("", number, (Voice(0, SECOND, number),), settled=True), 1.0)
+    log.append(SpeakerNamed(1, "Priya"), 1.0)
+    text = written(log, notes, path).read_text()
+    assert text.count("speakers:") == 1 and 'speakers: ["A", "Priya"]\n' in text
+    assert "] A: line 0\n" in text and "] Priya: line 1\n" in text
+
+
+def test_a_note_without_the_line_is_the_users_and_a_new_one_is_written(log, notes):
+    path = written(log, notes)
+    path.write_text(path.read_text().replace(LINE, "my own text"))
+    before = path.read_bytes()
+    other = written(log, notes, path)
+    assert other.name == "2026-03-01 10-02-03 2.md"
+    assert path.read_bytes() == before
+
+
+def test_a_title_renames_the_note_and_a_note_that_the_user_renamed_keeps_its_name(log, notes):
+    path = written(log, notes)
+    Archive(log.folder.parent).rename(log.folder.name, "Budget: Q3/Q4")
+    path = written(log, notes, path)
+    assert [entry.name for entry in notes.iterdir()] == ["2026-03-01 Budget Q3 Q4.md"]
+    assert 'title: "Budget: Q3/Q4"' in path.read_text()
+    moved = path.rename(notes / "My meeting.md")
+    assert written(log, notes, path) == moved
+    assert [entry.name for entry in notes.iterdir()] == ["My meeting.md"]
+
+
+def test_a_file_or_link_of_another_is_never_replaced(log, notes, tmp_path):
+    mine = notes / "2026-03-01 10-02-03.md"
+    mine.write_text("mine")
+    (tmp_path / "elsewhere.md").write_text("elsewhere")
+    (notes / "2026-03-01 10-02-03 2.md").symlink_to(tmp_path / "elsewhere.md")
+    assert written(log, notes).name == "2026-03-01 10-02-03 3.md"
+    assert mine.read_text() == "mine" and (tmp_path / "elsewhere.md").read_text() == "elsewhere"
+
+
+def test_the_note_is_written_at_the_end_of_the_session(log, notes):
+    told = []
+    note = NotesFile(notes / "new" / "folder", log.folder, lambda *said: told.append(said), log.close)
+    for item in (line(0, "at the end"), SessionEnded(20 * SECOND, "stopped")):
+        log.append(item, 1.0)
+        note(item)
+    note.close()
+    [path] = (notes / "new" / "folder").iterdir()
+    assert "at the end" in path.read_text() and told == []
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_session_that_never_began_or_was_deleted_gets_no_note(log, notes, begun):
+    told = []
+    note = NotesFile(notes, log.folder, lambda *said: told.append(said), lambda: shutil.rmtree(log.folder))
+    if begun:
+        note(STARTED_EVENT)
+    note.close()
+    assert told == [] and not list(notes.iterdir())
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_the_session(log, notes):
+    (notes / "file").write_text("")
+    with pytest.raises(LogError, match=r"^Cannot write notes to .*file/notes: Not a directory\.$"):
+        NotesFile(notes / "file" / "notes", log.folder, print, log.close)
+
+
+def test_a_folder_that_is_gone_at_the_end_is_one_notice(log, notes):
+    told = []
+    note = NotesFile(notes / "gone", log.folder, lambda *said: told.append(said), log.close)
+    os.rmdir(notes / "gone")
+    note(STARTED_EVENT)
+    note.close()
+    assert told == [(f"Cannot write the note in {notes / 'gone'}: No such file or directory.", "warning")]

@@ -1,0 +1,243 @@
+"""Whatever comes over standard input, the bridge answers each line once, in order, and goes on."""
+
+import asyncio
+import base64
+import json
+import os
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecap.engine import EngineSettings
+from livecap.model.config import AudioConfig
+from livecap.serve.bridge import bridge as bridge_module
+from livecap.serve.bridge import recordings
+from livecap.serve.bridge.bridge import Bridge
+from livecap.serve.bridge.capabilities import BridgeSettings
+from livecap.serve.bridge.lines import Output, lines_of
+from livecap.serve.worker import Worker
+from livecap.stream.statistics import StepStatistics
+from livecap.transcript import TranscriptUpdate, Word
+from tests.audio_in.waiting import eventually
+from tests.serve.test_bridge import MESSAGE, SCHEMA
+
+
+class SayingTranscriber:
+    """Says a word for each block, and closes an utterance at each flush."""
+
+    language, speaking, statistics, n_unsettled, ready = "English", False, StepStatistics(), 0, True
+
+    def __init__(self):
+        self.n_words = self.utterance = 0
+
+    def accept(self, block):
+        self.n_words += 1
+
+    def step(self):
+        yield TranscriptUpdate("", self.utterance, "word " * self.n_words, "partial", 0, 1, "English", False)
+
+    def flush(self):
+        text = ("word " * self.n_words).strip()
+        yield TranscriptUpdate("", self.utterance, text, "", 0, 1, None, True, (Word("word", 0, 1, "step"),))
+        self.utterance, self.n_words = self.utterance + 1, 0
+
+    def close(self):
+        pass
+
+
+class SayingEngine:
+    """An engine without a model."""
+
+    def __init__(self, settings):
+        self.settings, self.memory = settings, {}
+        audio = AudioConfig(1, 1, 1, 1, 1, output_dim=8, downsample_hidden_size=1)
+        self.loaded = SimpleNamespace(path="nowhere", config=SimpleNamespace(audio=audio))
+        self.tokenizer = SimpleNamespace(encode=lambda text: list(range(len(text.split()))))
+
+    def change(self, settings):
+        self.settings = settings
+
+    def transcriber(self):
+        return SayingTranscriber()
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def no_recordings(monkeypatch):
+    """Recordings cannot be read: the fuzz names files at random."""
+    monkeypatch.setattr(recordings, "transcribe_many", lambda *arguments: iter(()))
+
+
+def answers(lines, send=None, faulty=0, **more):
+    messages, faults = [], []
+    lines = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+
+    def make():
+        return Worker(EngineSettings("tiny"), faults.append, SayingEngine)
+
+    async def run():
+        queue = asyncio.Queue()
+        for line in [*lines, None]:
+            queue.put_nowait(line)
+        await Bridge(BridgeSettings("tiny"), make, send or messages.append, faults.append, **more).run(queue)
+
+    asyncio.run(run())
+    assert len(faults) == faulty
+    return messages
+
+
+NAMES = [name for each in SCHEMA["$defs"].values() for name in each.get("properties", {})]
+ids = st.sampled_from(["a", "b", 3, None, "", [], -1, "\ud800"])
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), ids,
+    st.lists(st.text(max_size=3), max_size=2),
+    st.sampled_from(["sequential", "batched", "en", "klingon", "/", "16000", 16000, 8000, 48000, 10**30]),
+    st.binary(max_size=40).map(lambda data: base64.b64encode(data).decode()),
+)  # fmt: skip
+REQUESTS = [*Bridge.HANDLERS, "nonsense"]
+requests = st.builds(
+    lambda kind, stream, fields: {"type": kind, "stream_id": stream, **fields},
+    st.sampled_from(REQUESTS),
+    ids,
+    st.dictionaries(st.sampled_from(sorted({*NAMES} - {"type", "fd", "id", "audio"})), values, max_size=4),
+)
+lines = st.one_of(
+    requests.map(lambda request: json.dumps(request).encode()),
+    st.binary(max_size=30).filter(lambda line: line.strip() and b"\n" not in line),
+    st.tuples(requests, st.integers(0, 200)).map(lambda cut: json.dumps(cut[0]).encode()[: cut[1] + 1]),
+)
+
+
+@settings(max_examples=10_000 if os.environ.get("LIVECAP_PROVE") else 40, deadline=None)
+@given(st.lists(lines, max_size=8))
+def test_each_line_has_one_answer_that_fits_the_schema(given_lines):
+    got = [message for message in answers(given_lines) if message["type"] not in ("update", "utterance")]
+    assert len(got) == len(given_lines)
+    for message in json.loads(json.dumps(got, allow_nan=False)):
+        MESSAGE.validate(message)
+
+
+def test_a_flood_is_answered_in_order_and_bounded():
+    n, most = 3000, 0
+    chunk = json.dumps({"type": "audio_chunk", "pcm16": base64.b64encode(bytes(1600)).decode()}).encode()
+    got = []
+
+    def send(record):
+        nonlocal most
+        got.append(record)
+        most = max(most, int(record.get("unanswered", 0)))
+
+    answers([chunk, b'{"type": "status"}'] * (n // 2), send)
+    assert [record["type"] for record in got] == ["partial_result", "status"] * (n // 2)
+    assert most <= bridge_module.MOST_UNANSWERED
+    assert [record["chunks"] for record in got[::2]] == list(range(1, n // 2 + 1))
+
+
+def test_any_rate_and_number_of_channels_is_heard():
+    samples = base64.b64encode(bytes(4 * 4800)).decode()
+    got = answers(
+        [
+            {"type": "start_stream", "sample_rate": 48000, "channels": 2},
+            *[{"type": "audio_chunk", "pcm16": samples, "sample_rate": "48000"}] * 5,
+            {"type": "end_utterance"},
+            {"type": "vad_boundary", "pcm16": samples, "sample_rate": 24000},
+        ]
+    )
+    assert 7000 < got[5]["samples_buffered"] == got[6]["samples"] <= 8000
+    assert got[7]["samples"] == 3200 and [each["utterance_id"] for each in got[6:]] == ["default-1", "default-2"]
+
+
+class FailingTranscriber(SayingTranscriber):
+    def accept(self, block):
+        raise RuntimeError("a fault")
+
+
+def test_a_stream_that_fails_takes_nothing_from_the_others(monkeypatch):
+    made = iter([SayingTranscriber(), FailingTranscriber()])
+    monkeypatch.setattr(SayingEngine, "transcriber", lambda engine: next(made))
+    chunk = {"type": "audio_chunk", "pcm16": base64.b64encode(bytes(1600)).decode()}
+    good, bad = chunk | {"stream_id": "good"}, chunk | {"stream_id": "bad"}
+    got = answers([good, bad, {"type": "end_utterance", "stream_id": "good"}, {"type": "flush"}, bad, good], faulty=1)
+    assert [message.get("code", message["type"]) for message in got] == [
+        "partial_result", "stream_failed", "utterance_queued", "realtime_batch_final",
+        "stream_failed", "partial_result",
+    ]  # fmt: skip
+    assert got[3]["items"][0]["text"] == "word"
+
+
+def test_more_streams_than_there_is_room_for_are_refused():
+    got = answers([{"type": "start_stream", "stream_id": n} for n in range(70)])
+    assert [record.get("code", "ready") for record in got] == ["ready"] * 64 + ["busy"] * 6
+
+
+def test_no_more_is_read_while_the_caller_reads_nothing(monkeypatch):
+    monkeypatch.setattr(bridge_module, "LOOK_SECONDS", 0.0)
+    waits = iter([bridge_module.MOST_OUTPUT_BYTES] * 3)
+    got = answers([b'{"type": "hello"}'] * 2, waiting_bytes=lambda: next(waits, 0))
+    assert len(got) == 2 and next(waits, None) is None
+
+
+def read(*pieces, most_bytes=100):
+    given_pieces = iter([*pieces, b""])
+    return [each if isinstance(each, bytes) else each.code for each in lines_of(lambda: next(given_pieces), most_bytes)]
+
+
+def test_lines_are_cut_wherever_the_pieces_are():
+    assert read(b"a\nb", b"", b"never read") == [b"a", b"b"]
+    assert read(b"a", b"b\r\n\n", b"  \n", b"c\nd") == [b"ab\r", b"c", b"d"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=60), st.lists(st.integers(1, 9), min_size=1))
+def test_the_lines_do_not_depend_on_the_pieces(data, lengths):
+    pieces, rest = [], data
+    while rest:
+        pieces.append(rest[: lengths[len(pieces) % len(lengths)]])
+        rest = rest[len(pieces[-1]) :]
+    assert read(*pieces, most_bytes=9) == read(*([data] if data else []), most_bytes=9)
+
+
+def test_a_line_that_is_too_long_is_one_error_and_is_not_kept():
+    assert read(b"x" * 90, b"x" * 90, b"x" * 90 + b"\nok\n") == ["line_too_long", b"ok"]
+    assert read(b"x" * 101) == ["line_too_long"]
+    assert read(b"x" * 101 + b"\nok") == ["line_too_long", b"ok"]
+
+
+def test_the_output_replaces_updates_that_nobody_has_read_and_nothing_else():
+    reading, writing = os.pipe()
+    ended = []
+    output = Output(open(writing, "w", encoding="utf-8"), ended.append)
+    output.send({"type": "hold", "text": "x" * (1 << 17)})  # more than the pipe takes
+    eventually(lambda: not output.waiting_bytes)
+    for n in range(3):
+        output.send({"type": "update", "stream_id": "a", "utterance": 0, "n": n})
+        output.send({"type": "partial_result", "n": n})
+    output.send({"type": "update", "stream_id": "a", "utterance": 1})
+    data = b""
+    while data.count(b"\n") < 6:
+        data += os.read(reading, 1 << 16)
+    output.close(5)
+    said = [json.loads(line) for line in data.splitlines()][1:]
+    assert [(each["type"], each.get("n")) for each in said] == [
+        ("update", 2), ("partial_result", 0), ("partial_result", 1), ("partial_result", 2), ("update", None),
+    ]  # fmt: skip
+    assert ended == []
+
+
+def test_a_reader_that_leaves_is_noticed():
+    reading, writing = os.pipe()
+    ended, gone = [], threading.Event()
+    output = Output(open(writing, "w", encoding="utf-8"), lambda why: (ended.append(why), gone.set()))
+    os.close(reading)
+    output.send({"type": "status"})
+    assert gone.wait(20) and ended == [None]
+    output.send({"type": "status"})
+    began = time.monotonic()
+    output.close(20)
+    assert time.monotonic() - began < 10 and output.waiting_bytes == 0

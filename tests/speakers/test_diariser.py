@@ -1,0 +1,162 @@
+"""Real networks on the recordings of the repository, and the steps after them on scripted voices."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from livecap.speakers.diariser import DiariserConfig, VoiceDiariser, load_diariser
+from livecap.speakers.fbank import log_mel
+from livecap.speakers.networks import EMBEDDING_SIZE, n_frames
+from livecap.speakers.turns import Turn, assign
+from livecap.transcript import SAMPLE_RATE, Word
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+
+
+@pytest.fixture(scope="module")
+def diariser() -> VoiceDiariser:
+    return load_diariser()
+
+
+def recording(name: str, seconds: float) -> np.ndarray:
+    return soundfile.read(RECORDINGS / f"{name}.flac", frames=round(seconds * SAMPLE_RATE), dtype="float32")[0]
+
+
+def test_two_voices_get_their_words(diariser):
+    found = diariser.turns(recording("turns", 30))
+    spoken = json.loads((RECORDINGS / "turns.words.json").read_text(encoding="utf-8"))
+    spoken = [word for word in spoken if word["end"] < 29]
+    words = [
+        Word(word["word"], round(word["start"] * SAMPLE_RATE), round(word["end"] * SAMPLE_RATE), "aligned")
+        for word in spoken
+    ]
+    pairs = {(word["speaker"], speaker) for word, speaker in zip(spoken, assign(words, found), strict=True)}
+    assert len(pairs) == 2 and {speaker for _, speaker in pairs} == {0, 1}
+
+
+def test_one_voice_is_not_split_even_where_it_is_loud_and_then_quiet(diariser):
+    sound = recording("dictation", 20)
+    sound[10 * SAMPLE_RATE :] *= 0.1
+    found = diariser.turns(sound)
+    assert {turn.speaker for turn in found} == {0}
+    assert sum(turn.end - turn.start for turn in found) > 10 * SAMPLE_RATE
+
+
+def test_a_voice_is_alike_with_itself_only(diariser):
+    """The two voices of `turns` take turns of about three seconds."""
+    sound = recording("turns", 13)
+    one, other, again = (
+        diariser.embed(sound[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+        for start, end in ((0.5, 2.7), (3.1, 6.1), (6.6, 9.4))
+    )
+    assert np.linalg.norm(one) == pytest.approx(1, abs=1e-5)
+    assert one @ again > 0.6 > 0.4 > max(one @ other, again @ other)
+
+
+@pytest.mark.parametrize("n", [0, 1, 500, 4000])
+def test_any_length_of_sound_has_an_answer(diariser, n):
+    assert diariser.turns(np.zeros(n, np.float32)) == []
+    assert np.isfinite(diariser.embed(np.zeros(n, np.float32))).all()
+
+
+class ScriptedNetworks:
+    """A sound is a level for each speaker: 0.1 is the first, 0.2 the second, ...; 0 is nobody. The first to speak in a
+    window is person 0 there."""
+
+    def segment(self, windows: np.ndarray) -> np.ndarray:
+        found = np.full((len(windows), n_frames(windows.shape[1]), 7), -9, np.float32)
+        for window, frames in zip(windows, found, strict=True):
+            levels = np.round(window[495 : 495 + 270 * len(frames) : 270] * 10).astype(int)
+            people: dict[int, int] = {}
+            for frame, level in zip(frames, levels, strict=True):
+                person = people.setdefault(level, min(len(people), 2)) if level else -1
+                frame[person + 1] = 0
+        return found
+
+    def embed(self, frames: np.ndarray) -> np.ndarray:
+        raise AssertionError("the scripted diariser needs no network of voices")
+
+
+def tone(level: int, seconds: float) -> np.ndarray:
+    return np.full(round(seconds * SAMPLE_RATE), level / 10, np.float32)
+
+
+class LevelDiariser(VoiceDiariser):
+    """Constant sound has no spectrum, so the voice is the level. Voices of different levels are at right angles."""
+
+    def _embed(self, samples: np.ndarray) -> np.ndarray:
+        vector = np.zeros(EMBEDDING_SIZE, np.float32)
+        vector[round(float(np.median(samples)) * 10)] = 1
+        return vector
+
+
+@pytest.fixture
+def scripted() -> LevelDiariser:
+    return LevelDiariser(ScriptedNetworks())
+
+
+def rounded(turns: list[Turn]) -> list[tuple[float, float, int]]:
+    return [(round(t.start / SAMPLE_RATE, 1), round(t.end / SAMPLE_RATE, 1), t.speaker) for t in turns]
+
+
+def test_people_are_recognised_over_many_windows_and_numbered_as_they_appear(scripted):
+    sound = np.concatenate(
+        [tone(3, 2), tone(0, 1), tone(1, 3), tone(0, 20), tone(3, 4), tone(2, 2), tone(0, 1), tone(1, 2)]
+    )
+    assert rounded(scripted.turns(sound)) == [(0, 2, 0), (3, 6, 1), (26, 30, 0), (30, 32, 2), (33, 35, 1)]
+
+
+def test_the_number_of_speakers_can_be_given_or_bounded(scripted):
+    sound = np.concatenate([tone(1, 3), tone(2, 3), tone(3, 3)])
+    counts = {n: len({turn.speaker for turn in scripted.turns(sound, speakers=n)}) for n in (1, 2, 3)}
+    assert counts == {1: 1, 2: 2, 3: 3}
+    assert len({turn.speaker for turn in scripted.turns(sound, at_most=2)}) == 2
+
+
+def test_a_sound_of_a_moment_is_no_speaker(scripted):
+    sound = np.concatenate([tone(1, 20), tone(0, 1), tone(3, 1.2), tone(0, 1), tone(1, 20)])
+    assert {turn.speaker for turn in scripted.turns(sound)} == {0}
+
+
+def test_a_speaker_of_few_words_is_found_in_a_short_sound(scripted):
+    sound = np.concatenate([tone(1, 5), tone(0, 0.5), tone(3, 0.8), tone(0, 0.5), tone(1, 5)])
+    assert rounded(scripted.turns(sound)) == [(0, 5, 0), (5.5, 6.3, 1), (6.8, 11.8, 0)]
+
+
+def test_long_sound_is_gathered_first_with_the_same_answer():
+    sound = np.concatenate([tone(1 + i % 3, 3) for i in range(40)])
+    plain, bounded = (
+        LevelDiariser(ScriptedNetworks(), DiariserConfig(most_items=n, most_gathered=6)).turns(sound)
+        for n in (1500, 10)
+    )
+    assert plain == bounded and len(plain) == 40
+
+
+def test_sound_may_be_read_piece_by_piece(scripted):
+    class Recorded:
+        """Sound that is never in memory as a whole."""
+
+        def __init__(self, samples: np.ndarray) -> None:
+            self._samples = samples
+            self.longest = 0
+
+        def __len__(self) -> int:
+            return len(self._samples)
+
+        def __getitem__(self, span: slice) -> np.ndarray:
+            part = self._samples[span]
+            self.longest = max(self.longest, len(part))
+            return part
+
+    samples = np.concatenate([tone(1, 30), tone(2, 30)])
+    recorded = Recorded(samples)
+    assert scripted.turns(recorded) == scripted.turns(samples)
+    assert recorded.longest <= 10 * SAMPLE_RATE
+
+
+def test_log_mel_takes_part_of_an_array():
+    sound = np.random.default_rng(0).standard_normal(3200).astype(np.float32)
+    assert np.array_equal(log_mel(np.stack([sound, sound], axis=1)[:, 0]), log_mel(sound))

@@ -1,0 +1,483 @@
+"""`livecap transcribe` as users run it: outputs, what a second run does, broken recordings, and what it says."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import livecap
+from livecap.cli.main import run
+from livecap.export.formats import FORMATS
+from livecap.model.draft_trial import DraftTrial
+from livecap.transcribe import jobs
+from livecap.transcribe.ledger import LEDGER, PART
+from livecap.transcribe.units import Stopped
+from livecap.transcript import AudioGap, SessionEnded, UtteranceEnded
+from tests.archive.facts import header, write
+
+ROOT = Path(__file__).parents[2]
+RECORDING = ROOT / "recordings" / "dictation.flac"
+
+
+@dataclass(frozen=True)
+class Out:
+    status: int
+    stdout: str
+    stderr: str
+
+
+Transcribe = Callable[..., Out]
+
+
+@pytest.fixture
+def transcribe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Transcribe:
+    """Runs the command with `tiny`, in an empty folder."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+
+    def call(*arguments: str | Path) -> Out:
+        status = run(["transcribe", *map(str, arguments), "--model", "tiny"])
+        said = capsys.readouterr()
+        return Out(status, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first six seconds of a recording, at another rate and in stereo."""
+    samples, _ = soundfile.read(RECORDING, dtype="float32", frames=6 * 16_000)
+    path = tmp_path_factory.mktemp("sound") / "clip.wav"
+    soundfile.write(path, np.stack([samples, samples], axis=1).repeat(2, axis=0), 32_000)
+    return path
+
+
+def decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each recording that is really transcribed."""
+    seen: list[int] = []
+    real = jobs.transcribe_file
+
+    def counted(*arguments: object, **named: object) -> object:
+        seen.append(1)
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs, "transcribe_file", counted)
+    return seen
+
+
+def test_a_recording_becomes_a_text_file_in_the_current_folder(transcribe: Transcribe, clip: Path) -> None:
+    out = transcribe(clip)
+    assert (out.status, out.stdout) == (0, "clip.txt\n"), out.stderr
+    assert "thank you for your letter" in Path("clip.txt").read_text().lower()
+    assert sorted(os.listdir()) == [LEDGER, "clip.txt"]
+    assert Path("clip.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_every_format_at_once_into_another_folder(transcribe: Transcribe, clip: Path) -> None:
+    out = transcribe(clip, "-f", "all", "-o", "deep/out")
+    assert out.status == 0, out.stderr
+    assert out.stdout.split() == [f"deep/out/clip.{form}" for form in FORMATS]
+    document = json.loads(Path("deep/out/clip.json").read_text())
+    assert document["text"].lower().startswith("dear")
+    assert (document["finish_reason"], document["truncated"], document["language"]) == ("stop", False, "English")
+    assert document["segments"][0]["start"] < 1 and 3 < document["segments"][-1]["end"] <= 6
+    assert document["timings"]["sound_seconds"] == 6.0 and document["header"]["settings"]["model"] == "tiny"
+    assert "-->" in Path("deep/out/clip.srt").read_text()
+    assert Path("deep/out/clip.md").read_text().startswith("# clip\n")
+
+
+@pytest.mark.parametrize("flag", [["--stdout"], ["-o", "-"]])
+def test_stdout_is_the_text_alone_and_no_file(transcribe: Transcribe, clip: Path, flag: list[str]) -> None:
+    out = transcribe(clip, *flag, "--no-progress")
+    assert out.status == 0 and out.stderr == "" and os.listdir() == []
+    assert out.stdout.lower().startswith("dear") and out.stdout.count("\n") == 1
+
+
+def test_a_pipe_is_refused_and_never_waited_for(transcribe: Transcribe, clip: Path) -> None:
+    os.mkfifo("sound.wav")
+    opened: list[str] = []
+    giving_up = threading.Timer(60, lambda: opened.extend(_unblocked("sound.wav")))
+    giving_up.start()
+    try:
+        out = transcribe("sound.wav", clip)
+    finally:
+        giving_up.cancel()
+    assert opened == [], "it waited for a writer"
+    assert (out.status, out.stdout) == (1, "clip.txt\n")
+    assert "livecap: Cannot transcribe sound.wav: not a regular file.\n" in out.stderr
+
+
+def _unblocked(path: str) -> list[str]:
+    """Let a reader that waits for a pipe go on with nothing; the pipe, or nothing if there is no such reader."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError as error:
+        assert error.errno == errno.ENXIO
+        return []
+    return [path]
+
+
+def test_a_second_run_skips_what_is_finished_and_does_the_rest(
+    transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = decodes(monkeypatch)
+    other = tmp_path / "other.wav"
+    assert transcribe(clip).status == 0
+    samples, rate = soundfile.read(clip)
+    soundfile.write(other, samples[: 2 * rate], rate)
+    out = transcribe(clip, other)
+    assert (out.status, out.stdout, len(seen)) == (0, "other.txt\n", 2)
+    assert (
+        "clip.txt is finished" in out.stderr and "1 of 2 recordings transcribed, 1 were finished before" in out.stderr
+    )
+    assert transcribe(clip, "--overwrite").stdout == "clip.txt\n" and len(seen) == 3
+    assert transcribe(clip, "--overwrite", "--resume").stdout == "" and len(seen) == 3
+
+
+def test_other_options_or_other_sound_are_not_finished(
+    transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of the output is the same, so nothing is overwritten without being told."""
+    seen = decodes(monkeypatch)
+    copy = tmp_path / "clip.wav"
+    copy.write_bytes(clip.read_bytes())
+    assert transcribe(copy).status == 0
+    before = Path("clip.txt").read_bytes()
+    out = transcribe(copy, "--language", "en")
+    assert out.status == 1 and "clip.txt exists already" in out.stderr and len(seen) == 1
+    samples, rate = soundfile.read(clip)
+    soundfile.write(copy, samples[: 3 * rate], rate)
+    out = transcribe(copy)
+    assert out.status == 1 and "exists already" in out.stderr and Path("clip.txt").read_bytes() == before
+    assert transcribe(copy, "--overwrite").status == 0 and Path("clip.txt").read_bytes() != before
+    copy.rename(tmp_path / "renamed.wav")
+    assert transcribe(tmp_path / "renamed.wav").stdout == "renamed.txt\n", "another name is another output"
+
+
+def test_an_output_that_a_person_changed_is_left_as_it_is(transcribe: Transcribe, clip: Path) -> None:
+    transcribe(clip)
+    Path("clip.txt").write_text("corrected\n")
+    out = transcribe(clip)
+    assert out.status == 0 and "has been changed since" in out.stderr
+    assert Path("clip.txt").read_text() == "corrected\n"
+    assert transcribe(clip, "--overwrite", "--resume").status == 0
+    assert Path("clip.txt").read_text().lower().startswith("dear")
+
+
+def test_a_file_of_someone_else_is_not_overwritten(transcribe: Transcribe, clip: Path) -> None:
+    Path("clip.txt").write_text("mine")
+    out = transcribe(clip)
+    assert out.status == 1 and out.stderr.count("exists already") == 1 and Path("clip.txt").read_text() == "mine"
+    assert sorted(os.listdir()) == ["clip.txt"]
+
+
+def test_a_format_that_is_missing_is_written_later(transcribe: Transcribe, clip: Path) -> None:
+    assert transcribe(clip, "-f", "txt").status == 0
+    text = Path("clip.txt").read_bytes()
+    assert transcribe(clip, "-f", "txt,srt").status == 0
+    assert Path("clip.srt").exists() and Path("clip.txt").read_bytes() == text
+
+
+def test_the_command_has_the_word_times_and_the_repair_of_the_library(transcribe: Transcribe, clip: Path) -> None:
+    assert transcribe(clip, "-f", "json").status == 0
+    written = json.loads(Path("clip.json").read_bytes())
+    assert written["header"]["settings"]["decoding"] | {"sampling": {}} == {
+        "sampling": {}, "max_tokens": None, "word_times": True, "repair": False
+    }  # fmt: skip
+    with livecap.load("tiny") as engine:
+        words = [asdict(word) for segment in engine.transcribe(clip).segments for word in segment.words]
+    assert [word for fact in written["facts"] for word in fact["words"]] == words
+    assert {word["quality"] for word in words} == {"attention"}
+    assert transcribe(clip, "-f", "json", "--repair-repetitions", "--overwrite").status == 0
+    assert json.loads(Path("clip.json").read_bytes())["header"]["settings"]["decoding"]["repair"] is True
+
+
+def test_timestamps_come_from_the_aligner_that_is_named(transcribe: Transcribe, clip: Path) -> None:
+    aligner = ROOT / "tests" / "model" / "data" / "aligner"
+    assert transcribe(clip, "-f", "json,tsv", "--timestamps", "--aligner", aligner).status == 0
+    written = json.loads(Path("clip.json").read_bytes())
+    assert {word["quality"] for word in written["words"]} == {"aligned"}
+    assert " ".join(word["text"] for word in written["words"]) == written["text"]
+    assert len(Path("clip.tsv").read_text().splitlines()) == len(written["words"]) + 1
+    out = transcribe(clip, "--timestamps", "--aligner", "./no-aligner", "-f", "html")
+    assert out.status == 1 and "./no-aligner" in out.stderr and not Path("clip.html").exists()
+
+
+def test_outputs_that_look_different_are_not_finished(transcribe: Transcribe, clip: Path) -> None:
+    """The text is the same, so what was decoded of an unfinished recording still counts."""
+    assert transcribe(clip, "-f", "tsv").status == 0
+    for change in (["--timestamps"], ["--max-line", "30"]):
+        again = transcribe(clip, "-f", "tsv", *change)
+        assert again.status == 1 and "clip.tsv exists already" in again.stderr
+    assert "is finished" in transcribe(clip, "-f", "tsv").stderr
+
+
+def test_a_run_with_another_aligner_is_another_run(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The aligner decides the times of words, so what was finished without it does not count."""
+    assert transcribe(clip, "-f", "srt").status == 0
+    monkeypatch.setenv("LIVECAP_ALIGNER", str(ROOT / "tests" / "model" / "data" / "aligner"))
+    again = transcribe(clip, "-f", "srt")
+    assert again.status == 1 and "clip.srt exists already" in again.stderr
+    assert transcribe(clip, "-f", "srt", "--overwrite").status == 0
+    assert "is finished" in transcribe(clip, "-f", "srt").stderr
+
+
+def test_a_broken_recording_is_one_line_and_the_others_go_on(
+    transcribe: Transcribe, clip: Path, tmp_path: Path
+) -> None:
+    broken, empty = tmp_path / "broken.wav", tmp_path / "empty.mp3"
+    broken.write_bytes(b"RIFF\0\0\0\0WAVEnothing")
+    empty.touch()
+    out = transcribe(broken, tmp_path / "missing.wav", empty, clip, "--no-progress")
+    assert out.status == 1 and out.stdout == "clip.txt\n"
+    lines = out.stderr.splitlines()
+    assert len(lines) == 4 and lines[-1] == "livecap: 1 of 4 recordings transcribed, 3 failed."
+    tried = (("read", "broken.wav"), ("transcribe", "missing.wav"), ("read", "empty.mp3"))
+    for line, (verb, name) in zip(lines, tried, strict=False):
+        assert line.startswith(f"livecap: Cannot {verb} {tmp_path / name}: "), line
+    assert sorted(os.listdir()) == [LEDGER, "clip.txt"]
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(
+    transcribe: Transcribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pieces that were decoded are not decoded again, and the text is that of one run."""
+    from livecap.transcribe.decoding import PieceDecoder
+
+    decoded: list[int] = []
+    real = PieceDecoder.decode
+
+    def counted(self: PieceDecoder, pieces: list, drafts: list) -> list:  # type: ignore[type-arg]
+        if len(decoded) == 2 and not (tmp_path / "stopped").exists():
+            (tmp_path / "stopped").touch()
+            raise Stopped("Stopped.")
+        decoded.append(len(pieces))
+        return real(self, pieces, drafts)
+
+    assert transcribe(RECORDING, "-o", "whole", "-f", "txt,json", "--batch", "1").status == 0
+    n_pieces = json.loads(Path("whole/dictation.json").read_text())["timings"]["n_pieces"]
+    monkeypatch.setattr(PieceDecoder, "decode", counted)
+    out = transcribe(RECORDING, "--batch", "1")
+    assert out.status == 1 and sorted(os.listdir()) == [f".dictation{PART}", "whole"]
+    part = Path(f".dictation{PART}").read_bytes()
+    Path(f".dictation{PART}").write_bytes(part + b'{"track": "", "sta')  # a crash in the middle of a line
+    assert transcribe(RECORDING, "--batch", "1").status == 0
+    assert Path("dictation.txt").read_bytes() == Path("whole/dictation.txt").read_bytes()
+    assert len(decoded) == n_pieces > 2 and sorted(os.listdir()) == [LEDGER, "dictation.txt", "whole"]
+
+
+def test_a_run_that_is_killed_after_the_texts_were_written_is_finished(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = jobs.replace_file
+
+    def killed(path: Path, pieces: object) -> None:
+        if path.suffix == ".srt":
+            raise KeyboardInterrupt
+        real(path, pieces)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "replace_file", killed)
+        assert transcribe(clip, "-f", "txt,srt").status == 130
+    assert Path("clip.txt").exists() and not Path("clip.srt").exists()
+    seen = decodes(monkeypatch)
+    assert transcribe(clip, "-f", "txt").stdout == "" and seen == []
+    assert transcribe(clip, "-f", "txt,srt").status == 0 and Path("clip.srt").exists()
+
+
+def test_folders_and_patterns_find_recordings(transcribe: Transcribe, clip: Path, tmp_path: Path) -> None:
+    talks = tmp_path / "talks"
+    (talks / "day 2").mkdir(parents=True)
+    samples, rate = soundfile.read(clip)
+    for name in ("a.wav", "a.flac", "day 2/b.WAV", ".hidden.wav"):
+        soundfile.write(talks / name, samples[: 2 * rate], rate, format="FLAC" if name.endswith("flac") else "WAV")
+    (talks / "notes.pdf").write_text("no sound")
+    out = transcribe(talks, "-o", "out")
+    assert out.status == 0, out.stderr
+    assert sorted(out.stdout.splitlines()) == ["out/a.flac.txt", "out/a.wav.txt", "out/day 2/b.txt"]
+    out = transcribe(str(talks / "*.wav"), "-o", "again")
+    assert out.status == 0 and out.stdout == "again/a.txt\n"
+    out = transcribe(str(talks / "*.ogg"))
+    assert out.status == 1 and out.stderr.count("\n") == 1 and "no recording has a name like that" in out.stderr
+
+
+def test_the_same_recording_twice_is_transcribed_once(transcribe: Transcribe, clip: Path) -> None:
+    assert transcribe(clip, clip.parent / "." / clip.name).stdout == "clip.txt\n"
+
+
+def test_an_address_is_answered_with_what_to_do(transcribe: Transcribe) -> None:
+    out = transcribe("https://example.com/talk.mp3")
+    assert out.status == 1 and out.stderr.count("\n") == 1
+    assert "Download it first" in out.stderr and "https://example.com/talk.mp3" in out.stderr
+
+
+def test_a_session_with_its_sound_is_transcribed_track_by_track(
+    transcribe: Transcribe, clip: Path, tmp_path: Path
+) -> None:
+    events = [AudioGap("me", 0, 10), SessionEnded(96_000, "stopped")]
+    folder = write(tmp_path / "sessions", events, header(tracks=("me", "them")))
+    samples, _ = soundfile.read(RECORDING, dtype="float32", frames=6 * 16_000)
+    (folder / "audio").mkdir()
+    soundfile.write(folder / "audio" / "me.flac", samples, 16_000)
+    soundfile.write(folder / "audio" / "them.flac", samples[: 3 * 16_000], 16_000)
+    out = transcribe(folder)
+    assert out.status == 0, out.stderr
+    text = Path(f"{folder.name}.txt").read_text()
+    assert "me: Dear" in text and "them: Dear" in text
+    assert transcribe(tmp_path / "sessions", "-f", "md").stdout == f"{folder.name}.md\n"
+    assert "[10:02:0" in Path(f"{folder.name}.md").read_text(), "times of the session"
+
+
+def test_the_live_text_of_a_session_and_an_earlier_run_are_drafts(
+    transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model checks them instead of writing the text again, which stays the same, right or wrong as they are."""
+    monkeypatch.setattr(DraftTrial, "wants_drafts", lambda self: True)
+    assert transcribe(clip, "-f", "json").status == 0
+    plain = json.loads(Path("clip.json").read_text())
+    assert plain["timings"]["n_accepted"] == 0
+    assert transcribe(clip, "-f", "json", "--overwrite").status == 0
+    again = json.loads(Path("clip.json").read_text())
+    assert again["text"] == plain["text"] and again["timings"]["n_accepted"] == plain["timings"]["n_tokens"]
+    live = UtteranceEnded("me", 0, plain["text"].replace("letter", "ladder"), 0, 96_000, "English")
+    folder = write(tmp_path / "sessions", [live, SessionEnded(96_000, "stopped")], header(tracks=("me",)))
+    samples, _ = soundfile.read(RECORDING, dtype="float32", frames=6 * 16_000)
+    (folder / "audio").mkdir()
+    soundfile.write(folder / "audio" / "me.flac", samples, 16_000)
+    assert transcribe(folder, "-f", "json").status == 0
+    session = json.loads(Path(f"{folder.name}.json").read_text())
+    assert "letter" in session["text"] and "ladder" not in session["text"]
+    assert 0.3 < session["timings"]["n_accepted"] / session["timings"]["n_tokens"] < 1
+
+
+def test_a_session_without_sound_says_so(transcribe: Transcribe, tmp_path: Path) -> None:
+    folder = write(tmp_path / "sessions", [SessionEnded(0, "stopped")])
+    out = transcribe(folder)
+    assert out.status == 1 and "this session has no sound" in out.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x.wav", "--language", "Englisch"], "Nearest: English"),
+        ([], "Nothing to transcribe"),
+        (["--watch", "missing"], "--watch needs a folder"),
+        (["--watch", ".", "--stdout"], "use -o DIR"),
+        (["x.wav", "--context-file", "missing.txt"], "Cannot read --context-file missing.txt"),
+        (["x.wav", "--draft-model", "tiny", "--temperature", "1"], "--draft-model needs the best tokens"),
+        (["x.wav", "--draft-model", "./missing"], "./missing"),
+        (["x.wav", "--ray", "auto", "--stdout"], "--ray writes files"),
+        (["x.wav", "--ray", "auto", "--watch", "."], "leave out --watch"),
+        (["x.wav", "--stdout", "-f", "txt,srt"], "Only one format can be printed"),
+        (["x.wav", "y.wav", "--stdout", "-f", "srt"], "Only text of several recordings can be printed"),
+    ],
+)
+def test_wrong_requests_are_one_line(transcribe: Transcribe, arguments: list[str], said: str) -> None:
+    out = transcribe(*arguments)
+    assert out.status == 1 and said in out.stderr and out.stderr.count("\n") == 1 and out.stdout == ""
+
+
+def test_a_cluster_without_its_package_is_one_line(transcribe: Transcribe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "livecap.cli.transcribe_ray", raising=False)
+    monkeypatch.delitem(sys.modules, "livecap.transcribe.ray_pool", raising=False)
+    out = transcribe("x.wav", "--ray", "auto")
+    assert out.status == 1 and "install livecap[ray]" in out.stderr and out.stderr.count("\n") == 1
+
+
+def test_quiet_prints_nothing_and_verbose_says_how_long_it_took(transcribe: Transcribe, clip: Path) -> None:
+    out = transcribe(clip, "--quiet")
+    assert (out.status, out.stdout, out.stderr) == (0, "", "")
+    out = transcribe(clip, "--verbose", "--overwrite", "--no-progress")
+    assert "6 s of sound at" in out.stderr and "real time" in out.stderr
+
+
+def test_most_tokens_cut_the_text_and_say_so(transcribe: Transcribe, clip: Path) -> None:
+    out = transcribe(clip, "-f", "json", "--max-tokens", "5", "--no-progress")
+    document = json.loads(Path("clip.json").read_text())
+    assert (document["finish_reason"], document["truncated"]) == ("length", True)
+    assert document["timings"]["n_tokens"] <= 5 + 16 and "cut off at the most tokens" in out.stderr
+
+
+def test_lines_of_progress_come_where_there_is_no_terminal(transcribe: Transcribe, clip: Path) -> None:
+    out = transcribe(clip)
+    [line] = out.stderr.splitlines()
+    assert line.startswith("clip.wav  0:0") and "x real time" in line and "\x1b" not in line
+
+
+def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(clip: Path, tmp_path: Path) -> None:
+    """In a process of its own, with a recording that takes a while."""
+    long = tmp_path / "long.wav"
+    samples, rate = soundfile.read(RECORDING, dtype="float32")
+    soundfile.write(long, np.tile(samples, 40), rate)
+    command = [sys.executable, "-m", "livecap", "transcribe", clip, long, "--model", "tiny", "--batch", "1"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    part = tmp_path / f".long{PART}"
+    while process.poll() is None and not (part.exists() and part.stat().st_size > 200):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "1 of 2 finished. The same command goes on from there." in said and "Traceback" not in said
+    assert (tmp_path / "clip.txt").exists() and not (tmp_path / "long.txt").exists() and part.exists()
+
+
+def test_a_watched_folder_is_transcribed_as_recordings_are_complete(clip: Path, tmp_path: Path) -> None:
+    """In a process of its own: one that is there, one that grows, one that is broken; then Ctrl-C."""
+    inbox, out = tmp_path / "inbox", tmp_path / "out"
+    inbox.mkdir()
+    samples, rate = soundfile.read(clip)
+    soundfile.write(inbox / "first.wav", samples[: 2 * rate], rate)
+    command = [sys.executable, "-m", "livecap", "transcribe", "--watch", inbox, "-o", out, "--model", "tiny"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+
+    def wait_for(path: Path) -> None:
+        while process.poll() is None and not path.exists():
+            time.sleep(0.05)
+        assert path.exists()
+
+    wait_for(out / "first.txt")
+    data = clip.read_bytes()
+    (inbox / "broken.wav").write_bytes(b"RIFF----WAVEnothing")
+    with open(inbox / "second.wav", "wb") as file:
+        for at in range(0, len(data), len(data) // 4 + 1):
+            file.write(data[at : at + len(data) // 4 + 1])
+            file.flush()
+            time.sleep(0.3)
+    wait_for(out / "second.txt")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and said.count("Cannot read") == 1, said
+    assert "your letter" in (out / "second.txt").read_text() and not (out / "broken.txt").exists()
+
+
+def test_a_profile_says_where_time_and_memory_went(transcribe: Transcribe, clip: Path) -> None:
+    out = transcribe(clip, "--profile", "--no-progress")
+    [line] = [line for line in out.stderr.splitlines() if "Profile: " in line]
+    for part in ("reading", "encoder", "decoder", "tokens/s", "real-time factor", "memory peak"):
+        assert part in line
+
+
+def test_terms_of_a_file_are_expected_and_decide_what_is_finished(transcribe: Transcribe, clip: Path) -> None:
+    Path("terms.txt").write_text("Maria\n")
+    assert transcribe(clip, "-f", "json", "--context-file", "terms.txt").status == 0
+    assert json.loads(Path("clip.json").read_text())["header"]["settings"]["context"] == "Maria"
+    assert "is finished" in transcribe(clip, "-f", "json", "--context-file", "terms.txt").stderr
+    Path("terms.txt").write_text("Maria\nPriya\n")
+    assert "exists already" in transcribe(clip, "-f", "json", "--context-file", "terms.txt").stderr
