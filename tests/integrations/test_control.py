@@ -5,6 +5,8 @@ import os
 import socket
 import stat
 import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -57,11 +59,12 @@ def running(tmp_path):
 
 
 @pytest.fixture
-def sockets(tmp_path, monkeypatch):
-    folder = tmp_path / "s"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setattr(ctl, "running_sockets", lambda: running_sockets(folder))
-    return folder
+def sockets(monkeypatch):
+    # The path of a socket has at most 103 bytes on a Mac and 107 on Linux, and tmp_path alone can be longer.
+    with TemporaryDirectory(prefix="livecap-", dir="/tmp") as name:
+        folder = Path(name)
+        monkeypatch.setattr(ctl, "running_sockets", lambda: running_sockets(folder))
+        yield folder
 
 
 @pytest.fixture
