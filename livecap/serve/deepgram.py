@@ -14,7 +14,8 @@ from starlette.websockets import WebSocket
 
 from livecap.serve.live import LiveSocket, Mark, Told, ear_of, ending_after, seconds
 from livecap.serve.requests import context_of, json_object
-from livecap.serve.worker import Asked, Worker
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import Worker
 from livecap.text.languages import parse_language
 from livecap.transcript import TranscriptUpdate
 

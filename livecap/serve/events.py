@@ -9,7 +9,8 @@ from starlette.websockets import WebSocket
 from livecap.errors import LivecapError
 from livecap.serve.live import LiveSocket, Mark, Told, ear_of, send
 from livecap.serve.requests import Refused, context_of, json_object
-from livecap.serve.worker import MOST_WAITING_SECONDS, Asked, Worker
+from livecap.serve.served_stream import MOST_WAITING_SECONDS, Asked
+from livecap.serve.worker import Worker
 from livecap.session.publish import Facts, versions
 from livecap.text.languages import parse_language
 from livecap.transcript import (

@@ -23,7 +23,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from livecap.audio_in.resample import Resampler
 from livecap.errors import LivecapError, one_line
 from livecap.serve.requests import Refused, refused, whole_number
-from livecap.serve.worker import MOST_WAITING_ITEMS, Asked, Busy, ServedStream, Worker, into
+from livecap.serve.served_stream import MOST_WAITING_ITEMS, Asked, ServedStream
+from livecap.serve.worker import Busy, Stopping, Worker, into
 from livecap.stream.config import StreamConfig
 from livecap.text.safety import json_text
 from livecap.text.scripts import joined
@@ -159,8 +160,8 @@ class LiveSound:
         return self._stream.waiting_seconds if self._stream else 0.0
 
     @property
-    def failure(self) -> str | None:
-        """Why the stream ended early, in one sentence."""
+    def failure(self) -> LivecapError | None:
+        """Why the stream ended early."""
         return self._stream.failure if self._stream else None
 
     async def hear(self, ear: Ear, data: bytes) -> None:
@@ -282,7 +283,7 @@ async def converse(
         while (told := await sound.told.get()) is not None:
             await tell(told)
         if sound.failure:
-            raise Refused(500, sound.failure)
+            raise sound.failure if isinstance(sound.failure, Stopping) else Refused(500, str(sound.failure))
         await task  # it has ended the stream, and raises what it stopped for
     finally:
         sound.drop()

@@ -26,7 +26,8 @@ from livecap.export.formats import export_pieces
 from livecap.model.sampling import Sampling
 from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads, diarized, diarized_segments, known_speakers
 from livecap.serve.requests import Refused, context_of, number, refused
-from livecap.serve.worker import Asked, Job, Worker, into
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import Job, Stopping, Worker, into
 from livecap.speakers.diariser import load_diariser
 from livecap.text.languages import parse_language
 from livecap.text.safety import json_text

@@ -10,7 +10,7 @@ from typing import Any
 from livecap.engine import EngineSettings
 from livecap.serve.live import Ear, ending_after
 from livecap.serve.requests import Refused, context_of
-from livecap.serve.worker import Asked
+from livecap.serve.served_stream import Asked
 from livecap.text.languages import parse_language
 
 FORMATS = {"audio/pcm": ("linear16", 24_000), "audio/pcmu": ("mulaw", 8000), "audio/pcma": ("alaw", 8000)}

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livecap.errors import AudioError, LivecapError, SettingsError
-from livecap.serve.worker import BadRequest, Busy
+from livecap.serve.worker import BadRequest, Busy, Stopping
 
 MOST_TEXT = 20_000
 """Characters of the names and terms that a client expects."""
@@ -147,6 +147,8 @@ def refused(error: LivecapError) -> Refused:
     """The answer to a request that raised an error."""
     if isinstance(error, Refused):
         return error
+    if isinstance(error, Stopping):
+        return Refused(503, str(error), code="stopping")
     if isinstance(error, Busy):
         return Refused(429, str(error), code="busy")
     if isinstance(error, SettingsError):

@@ -10,7 +10,8 @@ from starlette.websockets import WebSocket
 from livecap.errors import LivecapError
 from livecap.serve.live import Ear, LiveSocket, Mark, StableText, Told, decoded
 from livecap.serve.requests import Refused, json_object, refused
-from livecap.serve.worker import Asked, Worker
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import Worker
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 
 

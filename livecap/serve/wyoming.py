@@ -15,7 +15,8 @@ from typing import Any
 from livecap.errors import LivecapError, one_line
 from livecap.serve.live import SEND_SECONDS, SILENT_SECONDS, Ear, LiveSound, StableText, Told, converse
 from livecap.serve.requests import Refused, context_of, json_object, refused
-from livecap.serve.worker import Asked, Worker
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import Worker
 from livecap.text.languages import LANGUAGE_CODES, parse_language
 from livecap.text.safety import json_text
 from livecap.transcript import TranscriptUpdate

@@ -20,7 +20,8 @@ from livecap.errors import ModelError
 from livecap.serve.bridge import bridge as bridge_module
 from livecap.serve.bridge.bridge import Bridge
 from livecap.serve.bridge.capabilities import BridgeSettings
-from livecap.serve.worker import BLOCK_SAMPLES, Worker
+from livecap.serve.served_stream import BLOCK_SAMPLES
+from livecap.serve.worker import Worker
 from livecap.shipped import demo_recording
 from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.text.scripts import joined

@@ -9,7 +9,8 @@ from starlette.websockets import WebSocketDisconnect
 from livecap.engine import EngineSettings
 from livecap.serve.live import Ear, LiveSound, StableText
 from livecap.serve.requests import Refused
-from livecap.serve.worker import MOST_WAITING_ITEMS, MOST_WAITING_SECONDS, REQUEST_SAMPLES, Asked, Worker
+from livecap.serve.served_stream import MOST_WAITING_ITEMS, MOST_WAITING_SECONDS, REQUEST_SAMPLES, Asked
+from livecap.serve.worker import Worker
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 from tests.serve.scripted import WORD, ScriptedEngine, loud, pcm, scripted_worker
 

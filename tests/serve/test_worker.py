@@ -9,7 +9,8 @@ import pytest
 from livecap.engine import EngineSettings
 from livecap.errors import LivecapError
 from livecap.serve import worker as worker_module
-from livecap.serve.worker import MOST_WAITING, Asked, Busy, Worker
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import MOST_WAITING, Busy, Worker
 from livecap.transcribe.result import Transcription
 from livecap.transcript import UtteranceSettled
 from tests.audio_in.waiting import eventually
@@ -97,7 +98,7 @@ def test_a_panic_in_one_recording_or_stream_is_reported_and_the_others_go_on(wor
     ended = threading.Event()
     stream = worker.stream(Asked(), lambda update: ended.set())
     stream.feed(np.zeros(16, np.float32))
-    assert ended.wait(20) and stream.failure == "The sound could not be transcribed."
+    assert ended.wait(20) and str(stream.failure) == "The sound could not be transcribed."
     assert worker.transcribe("a", Asked()).done.result(20) is DONE
     assert worker.said == [
         "A recording could not be transcribed: Panic: in /a/library.",

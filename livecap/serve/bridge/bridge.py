@@ -32,7 +32,8 @@ from livecap.serve.bridge.recordings import (
 )
 from livecap.serve.bridge.requests import BridgeError, Record, Request, error_record, parse
 from livecap.serve.bridge.streams import BridgeStream, StreamOptions, check_descriptor
-from livecap.serve.worker import MOST_WAITING, Asked, Job, Worker
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import MOST_WAITING, Job, Worker
 from livecap.stream.config import LoopConfig
 from livecap.text.languages import parse_language
 from livecap.transcribe.decoding import DecodingOptions

@@ -17,7 +17,8 @@ from livecap.audio_in.pipe import Pipe
 from livecap.errors import AudioError
 from livecap.serve.bridge.measures import stream_profile
 from livecap.serve.bridge.requests import BridgeError, Record, error_record
-from livecap.serve.worker import Asked, Worker
+from livecap.serve.served_stream import Asked
+from livecap.serve.worker import Worker
 from livecap.session.publish import Facts
 from livecap.stream.statistics import StageSeconds
 from livecap.text.scripts import joined
@@ -157,7 +158,7 @@ class BridgeStream:
 
     def _check(self) -> None:
         if self.served.failure is not None:
-            raise BridgeError("stream_failed", self.served.failure, stream_id=self.stream_id)
+            raise BridgeError("stream_failed", str(self.served.failure), stream_id=self.stream_id)
 
     # ---- the thread of a descriptor
 
@@ -189,7 +190,7 @@ class BridgeStream:
             if self.served.failure is not None and self.options.sends_events:
                 self._send(
                     {
-                        "type": "error", "code": "stream_failed", "message": self.served.failure,
+                        "type": "error", "code": "stream_failed", "message": str(self.served.failure),
                         "stream_id": self.stream_id,
                     }
                 )  # fmt: skip
