@@ -28,6 +28,10 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
         "--max-upload", metavar="MIB", default=512, type=value_of(Number(1, 1 << 20, whole=True)),
         help="most MiB of one recording (default: 512)",
     )  # fmt: skip
+    add(
+        "--files", metavar="DIR", type=value_of(PATH), action="append", default=[],
+        help="clients may name recordings below DIR instead of sending them; may be given several times",
+    )  # fmt: skip
     for name in ("model", "dtype", "vad"):
         add_setting(serve, name)
 

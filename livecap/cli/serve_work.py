@@ -16,5 +16,8 @@ def run_server(options: argparse.Namespace, settings: Settings, host: str) -> in
     wyoming = address_of(options.wyoming) if options.wyoming else None
     stop = threading.Event()
     with signals_stop(stop.set):
-        serve(engine_settings(settings), host, options.port, key, options.max_upload << 20, warn, stop, wyoming)
+        serve(
+            engine_settings(settings), host, options.port, key, options.max_upload << 20, warn, stop, wyoming,
+            folders=options.files,
+        )  # fmt: skip
     return 0

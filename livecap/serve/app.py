@@ -1,6 +1,6 @@
 """The application of `livecap serve`: all interfaces over one worker, health and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -24,7 +24,12 @@ from livecap.this_machine import peak_resident_bytes
 
 
 def make_app(
-    worker: Worker, uploads: Path, key: str | None, most_bytes: int, report: Callable[[str], None]
+    worker: Worker,
+    uploads: Path,
+    key: str | None,
+    most_bytes: int,
+    report: Callable[[str], None],
+    folders: Sequence[Path] = (),
 ) -> Starlette:
     """
     Args:
@@ -33,8 +38,9 @@ def make_app(
         key: what clients must send; None for no key.
         most_bytes: of one request.
         report: gets a sentence about each fault of the server; a client is not told what it was.
+        folders: absolute, without links; recordings below them may be named instead of uploaded.
     """
-    rest = Transcriptions(worker, uploads)
+    rest = Transcriptions(worker, uploads, folders)
     jobs = Jobs(rest)
 
     async def health(request: Request) -> Response:

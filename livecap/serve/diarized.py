@@ -67,7 +67,12 @@ def _decoded(url: str) -> bytes:
 class SpeakersOfUploads:
     """Labels one upload after the other on a thread of its own, so that live streams do not wait."""
 
-    def __init__(self, load: Callable[[], Diariser]) -> None:
+    def __init__(self, load: Callable[[], Diariser], folder: Path) -> None:
+        """
+        Args:
+            folder: a private one, for samples of known speakers while they are read.
+        """
+        self._folder = folder
         self._labels = SpeakerLabels(load)
         self._thread = ThreadPoolExecutor(1, "speakers")
 
@@ -76,7 +81,7 @@ class SpeakersOfUploads:
         return self._thread.submit(self._label, said, path, known)
 
     def _label(self, said: Transcription, path: Path, known: Sequence[KnownSpeaker]) -> Transcription:
-        voices = {speaker.name: self._voice(speaker, path.parent) for speaker in known}
+        voices = {speaker.name: self._voice(speaker) for speaker in known}
         recording = Recording(path)
         try:
             with TemporarySound(recording.blocks(BLOCK_SAMPLES)) as sound:
@@ -84,8 +89,8 @@ class SpeakersOfUploads:
         finally:
             recording.close()
 
-    def _voice(self, speaker: KnownSpeaker, folder: Path) -> NDArray[np.float32]:
-        with NamedTemporaryFile(dir=folder) as file:
+    def _voice(self, speaker: KnownSpeaker) -> NDArray[np.float32]:
+        with NamedTemporaryFile(dir=self._folder) as file:
             file.write(speaker.sample)
             file.flush()
             try:

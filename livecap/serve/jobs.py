@@ -63,12 +63,12 @@ class Jobs:
             kept.finished = self._clock()
 
         try:
-            wanted, path = await self._rest.received(request)
+            wanted, recording = await self._rest.received(request)
             if wanted.streams:
-                path.unlink()
+                recording.discard()
                 raise Refused(400, "A job is not streamed; ask GET /jobs/ID how far it is.", "stream")
             kept = _Kept(wanted, int(time.time()))
-            kept.job = self._rest.begin(path, wanted, on_progress=on_progress)
+            kept.job = self._rest.begin(recording, wanted, on_progress=on_progress)
         except LivecapError as error:
             return refused(error).response
         kept.job.done.add_done_callback(on_done)

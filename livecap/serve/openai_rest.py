@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,9 +26,9 @@ from livecap.errors import LivecapError
 from livecap.export.formats import export_pieces
 from livecap.model.sampling import Sampling
 from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads, diarized, diarized_segments, known_speakers
-from livecap.serve.requests import Refused, context_of, number, refused
+from livecap.serve.requests import Refused, context_of, json_object, number, refused
 from livecap.serve.served_stream import Asked
-from livecap.serve.worker import Job, Stopping, Worker, into
+from livecap.serve.worker import Job, Worker, into
 from livecap.speakers.diariser import load_diariser
 from livecap.text.languages import parse_language
 from livecap.text.safety import json_text
@@ -41,6 +42,7 @@ from livecap.transcript import SAMPLE_RATE, Word
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 MOST_FIELD_BYTES = 8 << 20
 """Of a field of a form: a sample of a speaker takes more than the usual megabyte."""
+MOST_JSON_BYTES = 2 * MOST_FIELD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,33 @@ class Wanted:
     """Send the text while it is being made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The recording of a request."""
+
+    path: Path
+    is_upload: bool
+    """It is a file of ours; otherwise one of the user, which is only read."""
+
+    def discard(self) -> None:
+        """Delete an upload."""
+        if self.is_upload:
+            self.path.unlink(missing_ok=True)
+
+
 class Transcriptions:
     """The endpoints, for one worker."""
 
-    def __init__(self, worker: Worker, uploads: Path) -> None:
+    def __init__(self, worker: Worker, uploads: Path, folders: Sequence[Path] = ()) -> None:
         """
         Args:
             uploads: a private folder, in which uploads have names of our own.
+            folders: recordings below them may be named instead of uploaded.
         """
         self._worker = worker
         self._uploads = uploads
-        self._speakers = SpeakersOfUploads(load_diariser)
+        self._folders = folders
+        self._speakers = SpeakersOfUploads(load_diariser, uploads)
 
     async def models(self, request: Request) -> Response:
         """GET /v1/models and /v1/models/NAME."""
@@ -93,26 +111,43 @@ class Transcriptions:
     async def transcriptions(self, request: Request) -> Response:
         """POST /v1/audio/transcriptions."""
         try:
-            wanted, path = await self.received(request)
+            wanted, recording = await self.received(request)
             if wanted.streams:
                 said = asyncio.Queue[Segment | None]()
                 put = into(said)
-                events = _events(self.begin(path, wanted, put), said, wanted.known is not None)
+                events = _events(self.begin(recording, wanted, put), said, wanted.known is not None)
                 return StreamingResponse(events, media_type="text/event-stream")
-            transcription = await _finished(request, self.begin(path, wanted))
+            transcription = await _finished(request, self.begin(recording, wanted))
         except LivecapError as error:
             return refused(error).response
         content = self.content(transcription, wanted)
         return PlainTextResponse(content) if isinstance(content, str) else JSONResponse(content)
 
-    async def received(self, request: Request) -> tuple[Wanted, Path]:
-        """What the form of a request asks for, and its recording in a file.
+    async def received(self, request: Request) -> tuple[Wanted, Received]:
+        """What a request asks for, in a form or a JSON object, and its recording.
 
         Raises:
-            Refused: the form cannot be used.
+            Refused: the request cannot be used.
         """
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
+            fields = await _json_fields(request)
+            return _wanted(fields), Received(await asyncio.to_thread(self._named, fields), is_upload=False)
         async with request.form(max_files=1, max_fields=200, max_part_size=MOST_FIELD_BYTES) as form:
-            return _wanted(form), await self._saved(form)
+            return _wanted(form), Received(await self._saved(form), is_upload=True)
+
+    def _named(self, fields: FormData) -> Path:
+        """The recording of this computer that a client names. Whether a file exists elsewhere is not told."""
+        if not self._folders:
+            raise Refused(400, "This server reads no files of its own; send the recording in a form.", "path")
+        name = _text(fields, "path", "")
+        if not name:
+            raise Refused(400, "The object needs a path.", "path")
+        for folder in self._folders:
+            with suppress(OSError, ValueError, RuntimeError):  # no such file, no name of a file, links in a circle
+                path = (folder / name).resolve(strict=True)
+                if path.is_relative_to(folder) and path.is_file() and os.access(path, os.R_OK):
+                    return path
+        raise Refused(404, "There is no such recording in the folders of this server.", "path", "file_not_found")
 
     async def _saved(self, form: FormData) -> Path:
         """The upload in a file. Its name and type are not looked at."""
@@ -133,12 +168,12 @@ class Transcriptions:
 
     def begin(
         self,
-        path: Path,
+        recording: Received,
         wanted: Wanted,
         on_segment: Callable[[Segment], None] = lambda segment: None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Job[Transcription]:
-        """Transcribe an upload once it has its turn; it is deleted when that is done or stopped.
+        """Transcribe a recording once it has its turn; an upload is deleted when that is done or stopped.
 
         Args:
             on_segment: called on the worker's thread for each piece of text, in order.
@@ -148,13 +183,13 @@ class Transcriptions:
             Busy: too many recordings wait.
         """
         known = wanted.known
-        label = None if known is None else partial(self._speakers.label, path=path, known=known)
+        label = None if known is None else partial(self._speakers.label, path=recording.path, known=known)
         try:
-            job = self._worker.transcribe(path, wanted.asked, on_segment, label, on_progress)
+            job = self._worker.transcribe(recording.path, wanted.asked, on_segment, label, on_progress)
         except BaseException:
-            path.unlink()
+            recording.discard()
             raise
-        job.done.add_done_callback(lambda done: path.unlink(missing_ok=True))
+        job.done.add_done_callback(lambda done: recording.discard())
         return job
 
     def content(self, said: Transcription, wanted: Wanted) -> dict[str, Any] | str:
@@ -218,6 +253,25 @@ async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]"
         yield _event({"type": "error", **refused(error).body})
     finally:
         job.stop()
+
+
+async def _json_fields(request: Request) -> FormData:
+    """The fields of a JSON object as those of a form: a list is a field that is given several times.
+
+    Raises:
+        Refused: it is no object, or too large.
+    """
+    data = bytearray()
+    async for piece in request.stream():
+        data += piece
+        if len(data) > MOST_JSON_BYTES:
+            raise Refused(413, f"A JSON object may have at most {MOST_JSON_BYTES >> 20} MiB.", code="too_large")
+    fields: list[tuple[str, str | UploadFile]] = []
+    for name, value in json_object(bytes(data)).items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str | float | int):
+                fields.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
+    return FormData(fields)
 
 
 def _wanted(form: FormData) -> Wanted:

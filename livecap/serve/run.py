@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -39,6 +39,7 @@ def serve(
     say: Callable[[str], None],
     stop: threading.Event,
     wyoming: tuple[str, int] | None = None,
+    folders: Sequence[Path] = (),
 ) -> None:
     """Serve until `stop` is set; what is running is finished, the rest is refused.
 
@@ -47,10 +48,12 @@ def serve(
         most_bytes: of one upload.
         say: gets each address once the model is loaded, and faults of the server.
         wyoming: host and port for the Wyoming protocol; None does not serve it.
+        folders: recordings below them may be named instead of uploaded.
 
     Raises:
-        LivecapError: an address in use, no such model.
+        LivecapError: an address in use, no such model, no such folder.
     """
+    roots = [_root(folder) for folder in folders]
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(listening_socket(host, port)))
         wyoming_listener = stack.enter_context(contextlib.closing(listening_socket(*wyoming))) if wyoming else None
@@ -58,7 +61,7 @@ def serve(
         worker = Worker(settings, say)
         worker.start()
         try:
-            app = make_app(worker, folder, key, most_bytes, say)
+            app = make_app(worker, folder, key, most_bytes, say, roots)
             server = Servers(config_of(app, MOST_MESSAGE_BYTES, STOP_SECONDS), Wyoming(worker, say))
             say(f"Serving {settings.model_name} at http://{_shown(host, listener)}/v1")
             if wyoming and wyoming_listener:
@@ -118,6 +121,21 @@ def key_for(host: str, path: Path | None) -> str | None:
     if len(key) < LEAST_KEY or not key.isprintable():
         raise SettingsError(f"The key in {path} must have at least {LEAST_KEY} letters and digits.")
     return key
+
+
+def _root(folder: Path) -> Path:
+    """A folder without links in its path.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        root = folder.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise SettingsError(f"Cannot serve files of {folder}: {getattr(error, 'strerror', None) or error}.") from None
+    if not root.is_dir():
+        raise SettingsError(f"Cannot serve files of {folder}: it is no folder.")
+    return root
 
 
 def _is_own(host: str) -> bool:

@@ -1,7 +1,6 @@
 """ServedStream: the sound of one client that waits for the model, and the text that comes of it."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
