@@ -1,6 +1,7 @@
 """`livecap serve`: other programs transcribe with the model of this computer, over HTTP and WebSockets."""
 
 import argparse
+import math
 
 from livecap.cli.arguments import add_setting, value_of
 from livecap.errors import SettingsError
@@ -31,6 +32,10 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
     add(
         "--files", metavar="DIR", type=value_of(PATH), action="append", default=[],
         help="clients may name recordings below DIR instead of sending them; may be given several times",
+    )  # fmt: skip
+    add(
+        "--unload-after", metavar="MINUTES", type=value_of(Number(0.1, 1e6)), default=math.inf,
+        help="free the memory of the model when nobody used it for so long; the next client waits until it is loaded",
     )  # fmt: skip
     for name in ("model", "dtype", "vad"):
         add_setting(serve, name)

@@ -18,6 +18,6 @@ def run_server(options: argparse.Namespace, settings: Settings, host: str) -> in
     with signals_stop(stop.set):
         serve(
             engine_settings(settings), host, options.port, key, options.max_upload << 20, warn, stop, wyoming,
-            folders=options.files,
+            folders=options.files, unload_seconds=60 * options.unload_after,
         )  # fmt: skip
     return 0

@@ -81,7 +81,7 @@ def make_app(
             Route("/jobs/{name}", jobs.show),
             Route("/jobs/{name}", jobs.remove, methods=["DELETE"]),
             Route("/v1/models", rest.models),
-            Route("/v1/models/{name:path}", rest.models),
+            Route("/v1/models/{name:path}", rest.model, methods=["GET", "DELETE"]),
             WebSocketRoute("/v1/listen", endpoint(listen, worker, report)),
             WebSocketRoute("/v1/events", endpoint(events, worker, report)),
             WebSocketRoute("/v1/realtime", endpoint(realtime, worker, report)),

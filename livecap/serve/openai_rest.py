@@ -89,18 +89,24 @@ class Transcriptions:
         self._speakers = SpeakersOfUploads(load_diariser, uploads)
 
     async def models(self, request: Request) -> Response:
-        """GET /v1/models and /v1/models/NAME."""
-        model = {
-            "id": self._worker.settings.model_name,
-            "object": "model",
-            "created": 0,
-            "owned_by": "livecap",
-        }
-        if name := request.path_params.get("name"):
-            if name not in (model["id"], str(self._worker.settings.model)):
-                return Refused(404, f"There is no model {name[:60]!r} here.", "model", "model_not_found").response
-            return JSONResponse(model)
-        return JSONResponse({"object": "list", "data": [model]})
+        """GET /v1/models."""
+        return JSONResponse({"object": "list", "data": [self._model]})
+
+    async def model(self, request: Request) -> Response:
+        """GET and DELETE /v1/models/NAME. Deleting releases the memory of the model until it is needed again."""
+        name = request.path_params["name"]
+        if name not in (self._model["id"], str(self._worker.settings.model)):
+            return Refused(404, f"There is no model {name[:60]!r} here.", "model", "model_not_found").response
+        if request.method != "DELETE":
+            return JSONResponse(self._model)
+        if self._worker.is_used or not await asyncio.wrap_future(self._worker.unload()):
+            sentence = f"{self._worker.n_streams} streams and {self._worker.n_waiting} recordings use the model."
+            return Refused(409, f"{sentence} Try again later.", "model", "model_in_use").response
+        return JSONResponse({"id": self._model["id"], "object": "model", "deleted": True})
+
+    @property
+    def _model(self) -> dict[str, Any]:
+        return {"id": self._worker.settings.model_name, "object": "model", "created": 0, "owned_by": "livecap"}
 
     async def translations(self, request: Request) -> Response:
         """POST /v1/audio/translations."""

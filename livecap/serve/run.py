@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import math
 import os
 import shutil
 import socket
@@ -40,6 +41,7 @@ def serve(
     stop: threading.Event,
     wyoming: tuple[str, int] | None = None,
     folders: Sequence[Path] = (),
+    unload_seconds: float = math.inf,
 ) -> None:
     """Serve until `stop` is set; what is running is finished, the rest is refused.
 
@@ -49,6 +51,7 @@ def serve(
         say: gets each address once the model is loaded, and faults of the server.
         wyoming: host and port for the Wyoming protocol; None does not serve it.
         folders: recordings below them may be named instead of uploaded.
+        unload_seconds: the model is released when it was not used for so long.
 
     Raises:
         LivecapError: an address in use, no such model, no such folder.
@@ -71,7 +74,7 @@ def serve(
             thread = threading.Thread(target=asyncio.run, args=[loop], name="server")  # which leaves our signals alone
             thread.start()
             while thread.is_alive() and not stop.wait(0.5):
-                pass
+                worker.unload_after(unload_seconds)
             server.should_exit = True
             thread.join()
         finally:

@@ -2,11 +2,14 @@
 
 Between two batches of a recording the streams are served, so a long file delays live text by one batch. When no stream
 has sound and no recording waits, closed utterances are heard a second time for the streams that ask for it.
+
+While nobody needs the model it can be unloaded; the next turn loads it again.
 """
 
 import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
@@ -73,15 +76,17 @@ class Worker:
         settings: EngineSettings,
         report: Callable[[str], None],
         load: Callable[[EngineSettings], Engine] = Engine.load,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             settings: of the model; each client may ask for another language and context.
             report: gets a sentence about each fault that is not the client's; a client is not told what it was.
+            clock: seconds; moments of it decide how long the model was not used.
         """
         self.settings = replace(settings, settle=False)
         self._report = report
-        self._load = load
+        self._load, self._clock = load, clock
         self._thread = ModelThread()
         self._engine: Engine | None = None
         self._jobs: queue.SimpleQueue[Job[Any]] = queue.SimpleQueue()
@@ -89,6 +94,9 @@ class Worker:
         self._lock = threading.Lock()
         self._turn_is_due = False
         self._closing = False
+        self._is_unloaded = False
+        self._used_at = clock()
+        """When the model was needed last."""
         self.n_waiting = 0
         """Recordings that wait or are transcribed."""
         self.sound_seconds = 0.0
@@ -110,6 +118,20 @@ class Worker:
         """Load the model, without waiting for it."""
         return self._thread.submit(self._load_engine)
 
+    @property
+    def is_used(self) -> bool:
+        """A stream is open, or a recording waits or is transcribed."""
+        return bool(self._streams or self.n_waiting)
+
+    def unload(self) -> "Future[bool]":
+        """Release the model until it is needed again. False, and nothing is done, while it is used."""
+        return self._thread.submit(self._unload)
+
+    def unload_after(self, seconds: float) -> None:
+        """Release the model if it was not used for so long."""
+        if self.engine is not None and not self.is_used and self._clock() - self._used_at >= seconds:
+            self.unload()
+
     def wake(self) -> None:
         """There is something to do."""
         with self._lock:
@@ -129,7 +151,7 @@ class Worker:
 
     @property
     def engine(self) -> Engine | None:
-        """The loaded model, whose `settings`, `memory` and `loaded` any thread may read. None before it is loaded."""
+        """The loaded model, whose `settings`, `memory` and `loaded` any thread may read. None while there is none."""
         return self._engine
 
     @property
@@ -200,6 +222,7 @@ class Worker:
     def _one_less(self, done: "Future[Any]") -> None:
         with self._lock:
             self.n_waiting -= 1
+            self._used_at = self._clock()
 
     def stream(
         self,
@@ -242,11 +265,32 @@ class Worker:
         if not self._closing:
             self._engine = engine = self._load(self.settings)
             self._thread.at_exit = engine.close
+            self._is_unloaded, self._used_at = False, self._clock()
+
+    def _unload(self) -> bool:
+        if self.is_used:
+            return False
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            self._is_unloaded = True
+            self._thread.at_exit = lambda: None
+            engine.close()
+        return True
+
+    def _load_again(self) -> None:
+        """Load the model that was unloaded. If that fails, who waits for it is told; the next turn tries again."""
+        try:
+            self._load_engine()
+        except BaseException as error:
+            self._report(f"The model could not be loaded again: {one_line(error)}.")
+            self._refuse_all(LivecapError("The model could not be loaded."))
 
     def _turn(self) -> None:
         """Serve the streams until none has sound, then one recording."""
         with self._lock:
             self._turn_is_due = False
+        if self._is_unloaded and self.is_used and not self._closing:
+            self._load_again()
         engine = self._engine
         if engine is None or self._closing:
             return
@@ -270,16 +314,20 @@ class Worker:
             engine.change(wanted)
 
     def _end_all(self) -> None:
+        self._refuse_all(Stopping())
+        if self._engine is not None:
+            self._engine.close()
+
+    def _refuse_all(self, error: LivecapError) -> None:
+        """End all streams, and leave out all recordings that wait."""
         for stream in list(self._streams):
-            stream.failure = stream.failure or Stopping()
+            stream.failure = stream.failure or error
             self._end(stream)
         with suppress(queue.Empty):
             while True:
                 waiting = self._jobs.get_nowait().done
                 if waiting.set_running_or_notify_cancel():  # the client is still there
-                    waiting.set_exception(Stopping())
-        if self._engine is not None:
-            self._engine.close()
+                    waiting.set_exception(error)
 
     def _serve_streams(self, engine: Engine) -> None:
         """Serve all streams in turn until none has sound."""
@@ -311,6 +359,7 @@ class Worker:
     def _end(self, stream: ServedStream) -> None:
         with self._lock:
             self._streams.remove(stream)
+            self._used_at = self._clock()
         try:
             stream.close()
         except BaseException as error:

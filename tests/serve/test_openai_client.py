@@ -197,6 +197,11 @@ def test_the_model_is_listed(client):
         client.models.retrieve("whisper-1")
 
 
+def test_a_deleted_model_is_loaded_again_for_the_next_client(client, text):
+    assert client.models.delete("tiny").deleted
+    assert create(client).text == text
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
