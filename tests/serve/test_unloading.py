@@ -84,25 +84,19 @@ def test_an_open_stream_and_a_recording_keep_the_model(worker, loads):
     assert job.done.result(20) is False
 
 
-def test_a_model_is_unloaded_when_it_was_not_used_for_the_time(worker, now, loads):
-    now[0] = 59.0
-    assert text_of(worker, 1) == "w1"
-    now[0] = 118.0
-    worker.unload_after(60)
-    assert worker.submit(lambda engine, hooks: 1, Asked()).done.result(20) == 1 and len(loads.engines) == 1
+def test_a_model_is_unloaded_when_it_was_not_used_for_the_time(worker, now):
+    def is_kept_at(moment):
+        now[0] = moment
+        worker.unload_after(60)
+        worker._thread.run(lambda: None)
+        return worker.engine is not None
+
+    now[0] = 50.0
+    assert text_of(worker, 1) == "w1" and is_kept_at(109.0)
+    assert worker.submit(lambda engine, hooks: 1, Asked()).done.result(20) == 1
     eventually(lambda: worker.n_waiting == 0)
-    now[0] = 177.0
-    worker.unload_after(60)
-    assert worker.submit(lambda engine, hooks: 1, Asked()).done.result(20) == 1 and len(loads.engines) == 1
-    eventually(lambda: worker.n_waiting == 0)
-    now[0] = 237.0
-    worker.unload_after(60)
-    eventually(lambda: worker.engine is None)
-    worker.unload_after(60)
-    assert text_of(worker, 1) == "w1" and len(loads.engines) == 2
-    now[0] = 296.0
-    worker.unload_after(60)
-    assert worker.submit(lambda engine, hooks: 1, Asked()).done.result(20) == 1 and len(loads.engines) == 2
+    assert is_kept_at(168.0) and not is_kept_at(169.0) and not is_kept_at(999.0)
+    assert text_of(worker, 1) == "w1" and is_kept_at(1058.0) and not is_kept_at(1059.0)
 
 
 def test_where_the_model_cannot_be_loaded_again_who_waits_is_told_and_the_next_one_tries_again(worker, loads):
