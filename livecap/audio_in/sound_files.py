@@ -142,8 +142,9 @@ def _sound(path: Path, part: Part, descriptor: int, kept: _Kept | None = None) -
     with _File(PartFile(os.dup(descriptor), part)) as file:
         rate, n_channels, frames = int(file.samplerate), int(file.channels), int(file.frames)
     if rate not in RATES or n_channels > MOST_CHANNELS:
+        channels = "1 channel" if n_channels == 1 else f"{n_channels} channels"
         raise AudioError(
-            f"Cannot read {path}: its header says {n_channels} channels at {rate} Hz. "
+            f"Cannot read {path}: its header says {rate} Hz and {channels}. "
             f"livecap reads rates from {RATES.start} to {RATES.stop - 1} Hz; the file is damaged."
         )
     n_frames = frames if 0 <= frames < 2**62 else None

@@ -187,7 +187,7 @@ def test_a_compressed_file_that_ends_early_is_told_once(heard, form, subtype):
 def test_a_header_with_an_absurd_rate_costs_no_memory(heard, rate):
     data = bytearray(wav())
     struct.pack_into("<I", data, 24, rate)
-    with pytest.raises(AudioError, match=f"1 channels at {rate} Hz"):
+    with pytest.raises(AudioError, match=f"{rate} Hz and 1 channel\\."):
         heard(bytes(data))
 
 

@@ -9,8 +9,10 @@ from textual.screen import Screen
 
 from livecap.cli.this_computer import ThisComputer
 from livecap.tui.app import LivecapApp
+from livecap.tui.screens.device_screen import DeviceScreen
 from livecap.tui.screens.first_screen import FirstScreen
 from livecap.tui.screens.model_screen import ModelScreen
+from livecap.tui.widgets.choose_list import ChooseList
 from tests.model.hub_server import serving
 from tests.tui.machine import ScriptedMachine
 from tests.tui.shown import Shown
@@ -62,6 +64,55 @@ async def test_escape_goes_back_one_question_and_then_exits():
         await shown.shows("1 of 3", "BlackHole")
         await shown.pilot.press("escape")
     assert shown.app.return_value is None
+
+
+class InputsAlone(Screen):
+    """Asks for an input."""
+
+    def __init__(self, machine, now):
+        super().__init__()
+        self._inputs = DeviceScreen(machine, now)
+
+    def on_mount(self):
+        self.app.push_screen(self._inputs)
+
+
+async def test_a_highlight_that_comes_after_the_answer_opens_no_input():
+    async with opened(InputsAlone) as shown:
+        await shown.shows("dB")
+        choices = shown.app.screen.query_one(ChooseList)
+        choices.highlighted = 2  # its message comes after the answer, as with two keys at once
+        shown.app.screen.action_choose()
+        await shown.shows_no("BlackHole")
+    assert [(meter.name, meter.closed) for meter in shown.machine.meters] == [("MacBook Pro Microphone", True)]
+
+
+async def test_an_input_that_is_still_being_opened_when_the_user_goes_back_is_closed():
+    opening, may_open = threading.Event(), threading.Event()
+    async with opened(InputsAlone) as shown:
+        await shown.shows("dB")
+        open_meter = shown.machine.meter
+
+        def open_late(name):
+            opening.set()
+            assert may_open.wait(60)
+            return open_meter(name)
+
+        shown.machine.meter = open_late
+        inputs = shown.app.screen
+        inputs.query_one(ChooseList).highlighted = 2
+        await shown.wait_for(opening.is_set)
+        inputs.action_leave()
+        await shown.wait_for(lambda: not inputs.is_running)
+        may_open.set()
+        await shown.wait_for(lambda: len(shown.machine.meters) == 2 and all(m.closed for m in shown.machine.meters))
+
+
+async def test_the_input_that_is_shown_when_livecap_ends_is_closed():
+    async with opened(InputsAlone) as shown:
+        await shown.shows("dB")
+        shown.app.exit()
+    assert [meter.closed for meter in shown.machine.meters] == [True]
 
 
 async def test_a_silent_input_is_reported_after_three_seconds():
@@ -138,7 +189,7 @@ async def test_a_real_download_stops_in_a_file_and_continues_there(tmp_path, mon
             n_here = part.stat().st_size
             assert 3_900_000 < n_here < 5_000_000
             await shown.pilot.press("enter")
-            await shown.wait_for(lambda: shown.app.return_value)
+            await shown.shows_no("BlackHole")
         assert shown.app.return_value == name
         assert server.weights_served()[-1][0] == n_here
 

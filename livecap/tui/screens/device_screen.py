@@ -1,5 +1,6 @@
 """DeviceScreen: choose an input, with a live meter of the highlighted one."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -62,8 +63,11 @@ class DeviceScreen(Screen[str | None]):
         super().__init__()
         self._machine, self._now, self._title, self._tracks = machine, now, title, tracks
         self._track, self._current, self._is_first = 0, current, is_first
+        self._meter_lock = threading.Lock()
         self._meter: Meter | None = None
+        """Worker threads set it, under the lock."""
         self._metered: str | None = None
+        self._left = False
         self._silent_since: float | None = None
         self._told_silence, self._has_trouble = False, False
 
@@ -134,29 +138,41 @@ class DeviceScreen(Screen[str | None]):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         name = self.query_one(ChooseList).chosen
-        if name is not None and name != self._metered:
+        if name is not None and name != self._metered and not self._left:
             self._metered = name
             self.run_worker(lambda: self._listen(name), thread=True, group="meter", exclusive=True)
 
     def _listen(self, name: str) -> None:
-        """Runs on a worker thread, since opening a device can take seconds."""
-        self._stop_listening()
+        """Runs on a worker thread, since opening and closing a device can take seconds."""
+        self._close_meter()
         try:
             meter = self._machine.meter(name)
         except LivecapError as error:
             self.app.call_from_thread(self.show_trouble, str(error))
             return
-        if name != self._metered:
+        with self._meter_lock:
+            is_wanted = name == self._metered
+            if is_wanted:
+                self._meter = meter
+        if is_wanted:
+            self.app.call_from_thread(self.show_trouble, "")
+        else:
             meter.close()
-            return
-        self._meter = meter
-        self.app.call_from_thread(self.show_trouble, "")
 
-    def _stop_listening(self) -> None:
-        meter, self._meter = self._meter, None
+    def _close_meter(self) -> None:
+        with self._meter_lock:
+            meter, self._meter = self._meter, None
         self._silent_since = None
         if meter is not None:
             meter.close()
+
+    def on_unmount(self) -> None:
+        self._stop_listening()  # also when livecap ends while the inputs are shown
+
+    def _stop_listening(self) -> None:
+        """For good: a highlight that comes later, or a device that is being opened, is not listened to."""
+        self._left, self._metered = True, None
+        self._close_meter()
 
     def poll(self) -> None:
         """Show the current level."""
@@ -195,10 +211,7 @@ class DeviceScreen(Screen[str | None]):
         self._leave(None)
 
     def _leave(self, name: str | None) -> None:
-        self._metered = None
-        meter, self._meter = self._meter, None
-        if meter is not None:
-            meter.close()
+        self._stop_listening()
         self.dismiss(name)
 
 
