@@ -1,5 +1,6 @@
 """The application of `livecap serve`: all interfaces over one worker, health and metrics."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,11 +17,11 @@ from livecap.serve.deepgram import listen
 from livecap.serve.events import events
 from livecap.serve.jobs import Jobs
 from livecap.serve.live import endpoint
+from livecap.serve.metrics import MEDIA_TYPE, Counted, Requests, metrics_text
 from livecap.serve.openai_rest import Transcriptions
 from livecap.serve.realtime import realtime
 from livecap.serve.requests import Guard, Refused
 from livecap.serve.worker import Worker
-from livecap.this_machine import peak_resident_bytes
 
 
 def make_app(
@@ -42,23 +43,13 @@ def make_app(
     """
     rest = Transcriptions(worker, uploads, folders)
     jobs = Jobs(rest)
+    requests = Requests()
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def metrics(request: Request) -> Response:
-        values = {
-            "livecap_streams": worker.n_streams,
-            "livecap_streams_waiting_seconds": round(worker.waiting_seconds, 3),
-            "livecap_recordings_waiting": worker.n_waiting,
-            "livecap_sound_seconds_total": round(worker.sound_seconds, 3),
-            "livecap_memory_peak_bytes": peak_resident_bytes(),
-        }
-        lines = (
-            f"# TYPE {name} {'counter' if 'total' in name else 'gauge'}\n{name} {value}\n"
-            for name, value in values.items()
-        )
-        return PlainTextResponse("".join(lines), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(await asyncio.to_thread(metrics_text, worker, requests), media_type=MEDIA_TYPE)
 
     async def on_refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refused)
@@ -73,7 +64,7 @@ def make_app(
         report(f"A request failed: {one_line(error)}.")
         return Refused(500, "The server failed with this request.").response
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/audio/transcriptions", rest.transcriptions, methods=["POST"]),
             Route("/v1/audio/translations", rest.translations, methods=["POST"]),
@@ -88,6 +79,8 @@ def make_app(
             Route("/health", health),
             Route("/metrics", metrics),
         ],
-        middleware=[Middleware(OwnHosts), Middleware(Guard, key, most_bytes)],
+        middleware=[Middleware(Counted, requests), Middleware(OwnHosts), Middleware(Guard, key, most_bytes)],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_fault},
     )
+    app.state.requests = requests
+    return app

@@ -65,7 +65,9 @@ def serve(
         worker.start()
         try:
             app = make_app(worker, folder, key, most_bytes, say, roots)
-            server = Servers(config_of(app, MOST_MESSAGE_BYTES, STOP_SECONDS), Wyoming(worker, say))
+            server = Servers(
+                config_of(app, MOST_MESSAGE_BYTES, STOP_SECONDS), Wyoming(worker, say, app.state.requests.count_wyoming)
+            )
             say(f"Serving {settings.model_name} at http://{_shown(host, listener)}/v1")
             if wyoming and wyoming_listener:
                 everybody = "" if _is_own(wyoming[0]) else "; everybody who can reach it may transcribe, without a key"

@@ -1,6 +1,7 @@
 """ServedStream: the sound of one client that waits for the model, and the text that comes of it."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from livecap.audio_in.source import AudioBlock
 from livecap.engine import Engine
 from livecap.errors import LivecapError
+from livecap.serve.totals import Totals
 from livecap.stream.config import StreamConfig
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcribe.decoding import DecodingOptions
@@ -59,6 +61,7 @@ class _Item:
     """Forget the open utterance, and this many samples more; None forgets nothing."""
     then: Callable[[], Any] = lambda: None
     done: "Future[Any]" = field(default_factory=Future)
+    arrived: float = field(default_factory=time.monotonic)
 
 
 class ServedStream:
@@ -71,14 +74,16 @@ class ServedStream:
         on_settled: Callable[[UtteranceSettled], None],
         wake: Callable[[], None],
         use: Callable[[Engine, Asked], None],
+        totals: Totals,
     ) -> None:
         """
         Args:
             on_update, on_settled: see `Worker.stream`.
             wake: tells the worker that there is something to do.
             use: lets what an engine makes from now on be what a client asks for.
+            totals: count what is heard.
         """
-        self._wake, self._use = wake, use
+        self._wake, self._use, self._totals = wake, use, totals
         self._on_update, self._on_settled = on_update, on_settled
         self.asked = asked
         self._lock = threading.Lock()
@@ -199,6 +204,8 @@ class ServedStream:
                     self._rest = np.zeros(0, np.float32)
                     transcriber = self._renew(engine)
                 self._hear(transcriber, item.samples)
+                if n_new:
+                    self._totals.heard(n_new, time.monotonic() - item.arrived)
                 if item.asked is not None:
                     self.asked = item.asked
                     transcriber = self._renew(engine)

@@ -21,6 +21,7 @@ from livecap.engine import Engine, EngineSettings, peak_mlx_bytes
 from livecap.errors import AudioError, LivecapError, one_line
 from livecap.model_thread import ModelThread
 from livecap.serve.served_stream import Asked, OnUpdate, ServedStream
+from livecap.serve.totals import RECORDING, STREAM, Totals
 from livecap.transcribe.recordings import Hooks, Options, Progress, transcribe_file
 from livecap.transcribe.result import Segment, Transcription
 from livecap.transcribe.units import Stopped
@@ -99,8 +100,7 @@ class Worker:
         """When the model was needed last."""
         self.n_waiting = 0
         """Recordings that wait or are transcribed."""
-        self.sound_seconds = 0.0
-        """Sound of recordings that were transcribed."""
+        self.totals = Totals()
 
     def start(self) -> None:
         """Load the model; returns when it can be used.
@@ -145,9 +145,9 @@ class Worker:
         return len(self._streams)
 
     @property
-    def waiting_seconds(self) -> float:
-        """Sound of all streams that waits to be decoded."""
-        return sum((stream.waiting_seconds for stream in list(self._streams)), 0.0)
+    def streams(self) -> list[ServedStream]:
+        """The streams that are open."""
+        return list(self._streams)
 
     @property
     def engine(self) -> Engine | None:
@@ -180,7 +180,7 @@ class Worker:
 
         def work(engine: Engine, hooks: Hooks) -> Transcription:
             transcription = transcribe_file(engine, path, Options(batch=1, decoding=asked.decoding), hooks)
-            self.sound_seconds += transcription.duration_seconds
+            self.totals.sound_seconds[RECORDING] += transcription.duration_seconds
             if then is None:
                 return transcription
             later, seconds = then(transcription), transcription.duration_seconds
@@ -242,7 +242,7 @@ class Worker:
         with self._lock:
             if self._closing or len(self._streams) >= MOST_STREAMS:
                 raise Busy(f"{len(self._streams)} streams are open. Try again later.")
-            stream = ServedStream(asked, on_update, on_settled, self.wake, self._use)
+            stream = ServedStream(asked, on_update, on_settled, self.wake, self._use, self.totals)
             self._streams.append(stream)
         return stream
 
@@ -333,7 +333,9 @@ class Worker:
         """Serve all streams in turn until none has sound."""
         while waiting := [stream for stream in list(self._streams) if stream.has_work]:
             for stream in waiting:
-                if not self._guarded(stream, lambda stream=stream: stream.serve(engine)):  # type: ignore[misc]
+                with self.totals.busy(STREAM):
+                    goes_on = self._guarded(stream, lambda stream=stream: stream.serve(engine))  # type: ignore[misc]
+                if not goes_on:
                     self._end(stream)
             if self._closing:
                 return
@@ -341,7 +343,9 @@ class Worker:
     def _settle(self) -> None:
         """Hear one utterance a second time; sound that came meanwhile is served before the next one."""
         for stream in list(self._streams):
-            if self._guarded(stream, stream.settle_one):
+            with self.totals.busy(STREAM):
+                has_settled = self._guarded(stream, stream.settle_one)
+            if has_settled:
                 self.wake()
                 return
             if stream.failure is not None:
@@ -381,7 +385,9 @@ class Worker:
                 on_piece=lambda piece, segment: job.on_segment(segment) if segment else None,
                 is_stopped=lambda: self._closing or job.is_stopped,
             )
-            job.done.set_result(job.work(engine, hooks))
+            with self.totals.busy(RECORDING):
+                result = job.work(engine, hooks)
+            job.done.set_result(result)
         except Stopped:
             job.done.set_exception(CancelledError())
         except (AudioError, BadRequest) as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from livecap.errors import LivecapError, one_line
 from livecap.serve.live import SEND_SECONDS, SILENT_SECONDS, Ear, LiveSound, StableText, Told, converse
+from livecap.serve.metrics import FAILED, LEFT, OK, REFUSED
 from livecap.serve.requests import Refused, context_of, json_object, refused
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Worker
@@ -43,13 +44,16 @@ class _Event:
 class Wyoming:
     """The server, on the event loop that opens it."""
 
-    def __init__(self, worker: Worker, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, worker: Worker, report: Callable[[str], None], count: Callable[[str], None] = lambda outcome: None
+    ) -> None:
         """
         Args:
             report: gets a sentence about each fault of the server.
+            count: gets the outcome of each connection, as `Requests` names them.
         """
         self._worker = worker
-        self._report = report
+        self._report, self._count = report, count
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._server: asyncio.Server | None = None
 
@@ -74,21 +78,26 @@ class Wyoming:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        outcome = FAILED
         connection = self._connections[task] = _Connection(reader, writer, self._worker)
         try:
             if len(self._connections) > MOST_CLIENTS:
                 raise Refused(429, f"{MOST_CLIENTS} clients are connected. Try again later.", code="busy")
             await connection.run()
+            outcome = OK
         except LivecapError as error:
+            outcome = REFUSED if refused(error).status < 500 else FAILED
             with suppress(OSError, TimeoutError):
                 await connection.send("error", text=str(error), code=refused(error).code)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # the client left in the middle of an event, or neither sends nor reads
+            outcome = LEFT  # the client left in the middle of an event, or neither sends nor reads
         except asyncio.CancelledError:
-            pass  # the server is closing
+            outcome = OK  # the server is closing
         except Exception as error:
+            outcome = FAILED
             self._report(f"A Wyoming client could not be served: {one_line(error)}.")
         finally:
+            self._count(outcome)
             del self._connections[task]
             writer.close()
 

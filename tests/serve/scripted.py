@@ -99,6 +99,8 @@ class ScriptedEngine:
         """Clear it, and nothing is heard."""
         self.gate.set()
 
+    memory = {}
+
     def change(self, settings):
         self.settings = settings
 

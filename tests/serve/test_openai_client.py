@@ -273,8 +273,8 @@ def test_health_and_metrics(server, text):
     with urllib.request.urlopen(f"{base}/health", timeout=60) as answer:
         assert b"ok" in answer.read()
     metrics = httpx.get(f"{base}/metrics").text
-    assert "livecap_streams 0\n" in metrics and "livecap_streams_waiting_seconds 0.0\n" in metrics
-    assert float(re.search(r"^livecap_sound_seconds_total (\S+)", metrics, re.MULTILINE)[1]) > 10
+    assert "livecap_streams 0\n" in metrics and "livecap_model_loaded 1\n" in metrics
+    assert float(re.search(r'^livecap_sound_seconds_total{kind="recording"} (\S+)', metrics, re.MULTILINE)[1]) > 10
 
 
 def test_a_stream_that_the_server_cannot_begin_is_refused_with_its_status(tmp_path):
