@@ -21,6 +21,7 @@ from livecap.serve.metrics import MEDIA_TYPE, Counted, Requests, metrics_text
 from livecap.serve.openai_rest import Transcriptions
 from livecap.serve.realtime import realtime
 from livecap.serve.requests import Guard, Refused
+from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Worker
 
 
@@ -43,10 +44,11 @@ def make_app(
     """
     rest = Transcriptions(worker, uploads, folders)
     jobs = Jobs(rest)
+    stop = GracefulStop(worker, lambda: jobs.all_are_told)
     requests = Requests()
 
     async def health(request: Request) -> Response:
-        return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "stopping"}, 503) if stop.is_begun else JSONResponse({"status": "ok"})
 
     async def metrics(request: Request) -> Response:
         return PlainTextResponse(await asyncio.to_thread(metrics_text, worker, requests), media_type=MEDIA_TYPE)
@@ -82,5 +84,5 @@ def make_app(
         middleware=[Middleware(Counted, requests), Middleware(OwnHosts), Middleware(Guard, key, most_bytes)],
         exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_fault},
     )
-    app.state.requests = requests
+    app.state.requests, app.state.stop = requests, stop
     return app

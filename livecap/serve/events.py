@@ -7,7 +7,7 @@ from datetime import datetime
 from starlette.websockets import WebSocket
 
 from livecap.errors import LivecapError
-from livecap.serve.live import LiveSocket, Mark, Told, ear_of, send
+from livecap.serve.live import GOING_AWAY, LiveSocket, Mark, Told, ear_of, send
 from livecap.serve.requests import Refused, context_of, json_object
 from livecap.serve.served_stream import MOST_WAITING_SECONDS, Asked
 from livecap.serve.worker import Worker
@@ -99,7 +99,7 @@ class _Connection(LiveSocket):
             await self._event(told)
 
     async def end(self) -> None:
-        await self._end("end of source")
+        await self._end("stopped" if self.closing[0] == GOING_AWAY else "end of source")
         await super().end()
 
     async def _end(self, reason: str) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from livecap.errors import LivecapError
 from livecap.serve.openai_rest import Transcriptions, Wanted
 from livecap.serve.requests import Refused, refused
-from livecap.serve.worker import Job
+from livecap.serve.worker import Job, Stopping
 from livecap.transcribe.recordings import Progress
 from livecap.transcribe.result import Transcription
 
@@ -36,6 +36,8 @@ class _Kept:
     """None while it is being submitted."""
     finished: float | None = None
     """Moment by the clock of `Jobs`; None while it waits or runs."""
+    is_told: bool = False
+    """A client has seen what came of it."""
 
 
 class Jobs:
@@ -96,6 +98,11 @@ class Jobs:
         del self._jobs[name]
         return Response(status_code=204)
 
+    @property
+    def all_are_told(self) -> bool:
+        """False while a client has not seen what came of its job."""
+        return all(kept.is_told for kept in self._jobs.values())
+
     def _found(self, request: Request) -> tuple[str, _Kept]:
         self._forget()
         name = request.path_params["name"]
@@ -122,10 +129,11 @@ class Jobs:
                 state["done_seconds"] = round(kept.progress.done_seconds, 3)
                 state["duration_seconds"] = kept.progress.duration_seconds
             return state
+        kept.is_told = True
         try:
             said = job.done.result()
         except CancelledError:  # by the server: a client that stops a job no longer sees it
-            return state | {"status": "failed"} | Refused(503, "The server is stopping.").body
+            return state | {"status": "failed"} | refused(Stopping()).body
         except LivecapError as error:
             return state | {"status": "failed"} | refused(error).body
         return state | {"status": "done", "result": self._rest.content(said, kept.wanted)}

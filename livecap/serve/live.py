@@ -24,6 +24,7 @@ from livecap.audio_in.resample import Resampler
 from livecap.errors import LivecapError, one_line
 from livecap.serve.requests import Refused, refused, whole_number
 from livecap.serve.served_stream import MOST_WAITING_ITEMS, Asked, ServedStream
+from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Busy, Stopping, Worker, into
 from livecap.stream.config import StreamConfig
 from livecap.text.safety import json_text
@@ -38,6 +39,8 @@ ROOM_SECONDS = 0.1
 """Time between two looks whether there is room for more sound."""
 PIECE_BYTES = 1 << 16
 """Sound of a long message is converted in pieces of this size, each once there is room for it."""
+GOING_AWAY = 1001
+"""The code with which a server that stops closes a WebSocket."""
 MOST_REASON_BYTES = 123
 """Of the reason for which a WebSocket is closed (RFC 6455)."""
 
@@ -295,6 +298,7 @@ class LiveSocket(ABC):
     """One connection of a live interface over a WebSocket."""
 
     silent_seconds = SILENT_SECONDS
+    _ear: Ear
 
     def __init__(self, client: WebSocket, worker: Worker, first: str | bytes | None = None) -> None:
         """
@@ -304,6 +308,8 @@ class LiveSocket(ABC):
         self.client = client
         self.sound = LiveSound(worker)
         self._first = first
+        self.closing: tuple[int, str | None] = (1000, None)
+        """Code and reason with which the connection is closed in the end."""
 
     async def run(self) -> None:
         """The connection from its first message to its last."""
@@ -311,6 +317,13 @@ class LiveSocket(ABC):
         await self.end()
 
     async def _listen(self) -> None:
+        try:
+            await self._take_all()
+        except Stopping as error:
+            self.closing = GOING_AWAY, str(error)
+            self.sound.finish(self._ear)
+
+    async def _take_all(self) -> None:
         message = self._first
         if message is None:
             message = await receive(self.client, self.silent_seconds)
@@ -331,7 +344,7 @@ class LiveSocket(ABC):
 
     async def end(self) -> None:
         """The stream is over: say so, and close the connection."""
-        await self.client.close(1000)
+        await self.client.close(*self.closing)
 
     async def send(self, record: dict[str, Any]) -> None:
         """Send a record as JSON."""
@@ -342,9 +355,11 @@ async def receive(client: WebSocket, silent_seconds: float = SILENT_SECONDS) -> 
     """The next message of a client; None when it has left.
 
     Raises:
+        Stopping: the server stops; what the client sends is no longer read.
         TimeoutError: none came.
     """
-    message = await asyncio.wait_for(client.receive(), silent_seconds)
+    stop: GracefulStop = client.app.state.stop
+    message = await stop.unless_stopping(client.receive, silent_seconds)
     if message["type"] == "websocket.disconnect":
         return None
     text: str | None = message.get("text")
@@ -377,15 +392,28 @@ def endpoint(
         except WebSocketDisconnect:
             return
         except LivecapError as error:
-            code = 1013 if isinstance(error, Busy) else 1011 if refused(error).status >= 500 else 1008
-            await close(client, code, str(error))
+            await close(client, _code_of(error), str(error))
         except TimeoutError:
             await close(client, 1011, "Nothing came in time, or nothing was read.")
         except Exception as error:
             report(f"A live client could not be served: {one_line(error)}.")
             await close(client, 1011, "The server failed with this connection.")
 
-    return serve
+    async def counted(client: WebSocket) -> None:
+        stop: GracefulStop = client.app.state.stop
+        with stop.live():
+            await serve(client)
+
+    return counted
+
+
+def _code_of(error: LivecapError) -> int:
+    """The code with which an error closes a WebSocket."""
+    if isinstance(error, Stopping):
+        return GOING_AWAY
+    if isinstance(error, Busy):
+        return 1013
+    return 1011 if refused(error).status >= 500 else 1008
 
 
 async def close(client: WebSocket, code: int, reason: str) -> None:

@@ -28,7 +28,7 @@ from livecap.model.sampling import Sampling
 from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads, diarized, diarized_segments, known_speakers
 from livecap.serve.requests import Refused, context_of, json_object, number, refused
 from livecap.serve.served_stream import Asked
-from livecap.serve.worker import Job, Worker, into
+from livecap.serve.worker import Job, Stopping, Worker, into
 from livecap.speakers.diariser import load_diariser
 from livecap.text.languages import parse_language
 from livecap.text.safety import json_text
@@ -236,7 +236,7 @@ async def _finished(request: Request, job: Job[Transcription]) -> Transcription:
                 raise Refused(499, "The client left.")
         return waiting.result()
     except (CancelledError, asyncio.CancelledError):
-        raise Refused(503, "The server is stopping.") from None
+        raise Stopping from None
     finally:
         job.stop()
 
@@ -251,10 +251,12 @@ async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]"
         while (segment := await said.get()) is not None:
             before, text = text, joined([text, segment.text])
             yield _event({"type": "transcript.text.delta", "delta": text[len(before) :]})
-        transcription = await asyncio.wrap_future(job.done)
+        transcription = job.done.result()
         for labelled in diarized_segments(transcription) if diarizes else ():
             yield _event(labelled)
         yield _event({"type": "transcript.text.done", "text": transcription.text, "usage": _usage(transcription)})
+    except CancelledError:  # by the server, not because the client left
+        yield _event({"type": "error", **refused(Stopping()).body})
     except LivecapError as error:
         yield _event({"type": "error", **refused(error).body})
     finally:

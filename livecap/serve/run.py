@@ -20,6 +20,7 @@ from livecap.files import read_regular
 from livecap.serve.access import listening_socket
 from livecap.serve.app import make_app
 from livecap.serve.http import config_of
+from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Worker
 from livecap.serve.wyoming import Wyoming
 
@@ -27,7 +28,10 @@ LEAST_KEY = 16
 """Characters of a key."""
 MOST_MESSAGE_BYTES = 21 << 20
 """15 MiB of sound as base64, which OpenAI allows in one message, and what is around it."""
-STOP_SECONDS = 30
+STOP_SECONDS = 30.0
+"""How long what runs may go on once the server stops."""
+LAST_SECONDS = 5
+"""How long clients may take to read their last answers then."""
 UPLOADS = "livecap-uploads-"
 
 
@@ -65,9 +69,8 @@ def serve(
         worker.start()
         try:
             app = make_app(worker, folder, key, most_bytes, say, roots)
-            server = Servers(
-                config_of(app, MOST_MESSAGE_BYTES, STOP_SECONDS), Wyoming(worker, say, app.state.requests.count_wyoming)
-            )
+            wyoming_server = Wyoming(worker, say, app.state.requests.count_wyoming)
+            server = Servers(config_of(app, MOST_MESSAGE_BYTES, LAST_SECONDS), wyoming_server, app.state.stop)
             say(f"Serving {settings.model_name} at http://{_shown(host, listener)}/v1")
             if wyoming and wyoming_listener:
                 everybody = "" if _is_own(wyoming[0]) else "; everybody who can reach it may transcribe, without a key"
@@ -86,9 +89,9 @@ def serve(
 class Servers(uvicorn.Server):
     """The servers of HTTP and of Wyoming, on one event loop. Both stop at the same time."""
 
-    def __init__(self, config: uvicorn.Config, wyoming: Wyoming) -> None:
+    def __init__(self, config: uvicorn.Config, wyoming: Wyoming, stop: GracefulStop) -> None:
         super().__init__(config)
-        self._wyoming = wyoming
+        self._wyoming, self._stop = wyoming, stop
 
     async def run_all(self, listener: socket.socket, wyoming_listener: socket.socket | None) -> None:
         """Serve until `should_exit` is set, and what is being answered is finished.
@@ -101,7 +104,8 @@ class Servers(uvicorn.Server):
         await self.serve([listener])
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await asyncio.gather(super().shutdown(sockets), self._wyoming.close(STOP_SECONDS))
+        await asyncio.gather(self._stop.run(STOP_SECONDS), self._wyoming.close(STOP_SECONDS))
+        await super().shutdown(sockets)
 
 
 def _shown(host: str, listener: socket.socket) -> str:

@@ -94,7 +94,7 @@ class Worker:
         self._streams: list[ServedStream] = []
         self._lock = threading.Lock()
         self._turn_is_due = False
-        self._closing = False
+        self._closing = self._is_stopping = False
         self._is_unloaded = False
         self._used_at = clock()
         """When the model was needed last."""
@@ -207,10 +207,11 @@ class Worker:
             on_progress: called on the worker's thread after each batch.
 
         Raises:
-            Busy: too many recordings wait.
+            Busy: too many recordings wait, or the worker takes nothing more.
         """
         with self._lock:
-            if self._closing or self.n_waiting >= MOST_WAITING:
+            self._check_taking()
+            if self.n_waiting >= MOST_WAITING:
                 raise Busy(f"{self.n_waiting} recordings are waiting. Try again later.")
             self.n_waiting += 1
         job = Job(work, asked, on_segment, on_progress)
@@ -237,14 +238,25 @@ class Worker:
             on_settled: called on the worker's thread with each utterance that was heard a second time.
 
         Raises:
-            Busy: there are too many streams.
+            Busy: there are too many streams, or the worker takes nothing more.
         """
         with self._lock:
-            if self._closing or len(self._streams) >= MOST_STREAMS:
+            self._check_taking()
+            if len(self._streams) >= MOST_STREAMS:
                 raise Busy(f"{len(self._streams)} streams are open. Try again later.")
             stream = ServedStream(asked, on_update, on_settled, self.wake, self._use, self.totals)
             self._streams.append(stream)
         return stream
+
+    def _check_taking(self) -> None:
+        if self._closing or self._is_stopping:
+            raise Stopping
+
+    def take_nothing_more(self) -> None:
+        """Refuse new streams and recordings, and those that wait. What runs goes on."""
+        with self._lock:
+            self._is_stopping = True
+        self._refuse_waiting(Stopping())
 
     def close(self, seconds: float | None = None) -> None:
         """Stop after the piece that is being decoded, refuse the rest, and release the model. A second call does
@@ -323,6 +335,10 @@ class Worker:
         for stream in list(self._streams):
             stream.failure = stream.failure or error
             self._end(stream)
+        self._refuse_waiting(error)
+
+    def _refuse_waiting(self, error: LivecapError) -> None:
+        """Leave out all recordings that wait. Any thread may call it."""
         with suppress(queue.Empty):
             while True:
                 waiting = self._jobs.get_nowait().done

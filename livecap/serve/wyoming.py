@@ -17,7 +17,7 @@ from livecap.serve.live import SEND_SECONDS, SILENT_SECONDS, Ear, LiveSound, Sta
 from livecap.serve.metrics import FAILED, LEFT, OK, REFUSED
 from livecap.serve.requests import Refused, context_of, json_object, refused
 from livecap.serve.served_stream import Asked
-from livecap.serve.worker import Worker
+from livecap.serve.worker import Stopping, Worker
 from livecap.text.languages import LANGUAGE_CODES, parse_language
 from livecap.text.safety import json_text
 from livecap.transcript import TranscriptUpdate
@@ -62,7 +62,7 @@ class Wyoming:
         self._server = await asyncio.start_server(self._connected, sock=listener, limit=MOST_LINE_BYTES)
 
     async def close(self, seconds: float) -> None:
-        """Finish what is being answered, for at most so long, and close all connections."""
+        """Finish what is being answered, for at most so long, tell everybody else, and close all connections."""
         if self._server is not None:
             self._server.close()
         for task, connection in self._connections.items():
@@ -92,7 +92,9 @@ class Wyoming:
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             outcome = LEFT  # the client left in the middle of an event, or neither sends nor reads
         except asyncio.CancelledError:
-            outcome = OK  # the server is closing
+            outcome = OK
+            with suppress(OSError, TimeoutError):
+                await connection.send("error", text=str(Stopping()), code="stopping")
         except Exception as error:
             outcome = FAILED
             self._report(f"A Wyoming client could not be served: {one_line(error)}.")

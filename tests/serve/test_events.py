@@ -103,7 +103,7 @@ def test_a_session_that_fails_says_why(scripted):
         scripted.worker.close()
         while True:
             said.append(socket.receive_json())
-    assert closed.value.code == 1011
+    assert closed.value.code == 1001
     assert (said[-1]["type"], said[-1]["reason"]) == ("session_ended", "failed: The server is stopping.")
 
 

@@ -258,7 +258,7 @@ def test_a_stream_that_fails_is_told_with_its_item_and_closed(scripted, monkeypa
         with pytest.raises(WebSocketDisconnect) as closed:
             while True:
                 said.append(socket.receive_json())
-    assert closed.value.code == 1011
+    assert closed.value.code == 1001
     failed, error = said[-2:]
     assert failed["type"].endswith("transcription.failed") and error["type"] == "error"
     assert failed["error"]["message"] == error["error"]["message"] == "The server is stopping."

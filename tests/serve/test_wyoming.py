@@ -25,6 +25,7 @@ from wyoming.ping import Ping, Pong
 from livecap.serve import run
 from livecap.serve.access import listening_socket
 from livecap.serve.http import config_of
+from livecap.serve.stopping import GracefulStop
 from livecap.serve.wyoming import MOST_CLIENTS, Wyoming
 from tests.serve.scripted import loud, pcm, scripted_worker
 from tests.serve.test_openai_client import RECORDING
@@ -159,13 +160,14 @@ async def test_at_the_end_a_text_that_is_awaited_is_sent_and_others_are_cut_off(
             while not any(connection.is_answering for connection in server._connections.values()):
                 await asyncio.sleep(0.01)
             closing = asyncio.create_task(server.close(20))
+            assert Error.from_event(await idle.read_event()).text == "The server is stopping."
             assert await idle.read_event() is None
             server.engine.gate.set()
             assert Transcript.from_event((await answers(client))[-2]).text == "w1 w2"
             await closing
 
 
-async def test_while_an_http_request_is_finished_wyoming_clients_are_cut_off():
+async def test_while_an_http_request_is_finished_wyoming_clients_are_told_and_cut_off():
     began, goes_on = asyncio.Event(), asyncio.Event()
 
     async def slow(request):
@@ -177,12 +179,14 @@ async def test_while_an_http_request_is_finished_wyoming_clients_are_cut_off():
     app = Starlette(routes=[Route("/slow", slow)])
     with contextlib.closing(listening_socket("127.0.0.1", 0)) as http, listening_socket("127.0.0.1", 0) as wyoming:
         address, port = f"http://127.0.0.1:{http.getsockname()[1]}/slow", wyoming.getsockname()[1]
-        server = run.Servers(config_of(app, 1 << 20, 30), Wyoming(worker, print))
+        server = run.Servers(config_of(app, 1 << 20, 30), Wyoming(worker, print), GracefulStop(worker, lambda: True))
         serving = asyncio.create_task(server.run_all(http, wyoming))
         async with httpx.AsyncClient(timeout=60) as client, AsyncTcpClient("127.0.0.1", port) as idle:
             asked = asyncio.create_task(client.get(address))
             await began.wait()
             server.should_exit = True
+            told = Error.from_event(await asyncio.wait_for(idle.read_event(), 20))
+            assert (told.text, told.code) == ("The server is stopping.", "stopping")
             assert await asyncio.wait_for(idle.read_event(), 20) is None
             goes_on.set()
             assert (await asked).text == "done"
