@@ -1,7 +1,7 @@
 """Pieces decoded together against one by one: time by stage, at the size of the embedded model or a released one.
 
     python -m benchmarks.batches recordings/*.flac --out docs/benchmarks/batches.json
-    python -m benchmarks.batches recordings/continuous.flac --geometry 0.6b --keep DIR --pieces 8
+    python -m benchmarks.batches recordings/continuous.flac --geometry 0.6b --keep DIR --seconds 60
 
 The batches are timed alternately in one run, since the speed of a shared machine changes. Every text is compared with
 the text of its piece alone, and the error rate of the recordings is stored with the figures.
@@ -16,7 +16,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.grown_checkpoint import GEOMETRIES, write_grown
+from benchmarks.costs import beginning
+from benchmarks.grown_checkpoint import GEOMETRIES, load_sized
 from livecap.audio_in.vad import SpeechDetector
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
@@ -24,21 +25,36 @@ from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.wer import ErrorCounts, count_errors
+from livecap.text.scripts import joined
 from livecap.transcribe.cutter import Cutter, Piece
 from livecap.transcribe.decoding import DecodingOptions, PieceDecoder
-from livecap.transcribe.recordings import Options, transcribe_samples
 from livecap.transcribe.result import Segment
 
 OPTIONS = DecodingOptions(word_times=False)
 
 
-def pieces_of(references: Sequence[Reference], most: int | None) -> list[Piece]:
-    """The pieces of all recordings, the longest first; at most `most`."""
-    found: list[Piece] = []
-    for reference in references:
+def references_of(options: argparse.Namespace) -> list[Reference]:
+    """The recordings that were named, or the beginning of each."""
+    found = [read_reference(path) for path in options.recordings]
+    return [beginning(each, options.seconds) for each in found] if options.seconds else found
+
+
+def pieces_of(references: Sequence[Reference]) -> list[tuple[int, Piece]]:
+    """The pieces of all recordings, each with the number of its recording; the longest first."""
+    found: list[tuple[int, Piece]] = []
+    for number, reference in enumerate(references):
         cutter = Cutter(SpeechDetector())
-        found += [*cutter.hear(reference.samples), *cutter.rest()]
-    return sorted(found, key=lambda piece: len(piece.samples), reverse=True)[:most]
+        found += [(number, piece) for piece in (*cutter.hear(reference.samples), *cutter.rest())]
+    return sorted(found, key=lambda each: len(each[1].samples), reverse=True)
+
+
+def errors_of(references: Sequence[Reference], pieces: Sequence[tuple[int, Piece]], texts: Sequence[str]) -> float:
+    """The word error rate of the texts of all pieces of the recordings."""
+    total = ErrorCounts()
+    for number, reference in enumerate(references):
+        said = [(piece.start_sample, text) for (n, piece), text in zip(pieces, texts, strict=True) if n == number]
+        total += count_errors(reference.text, joined(text for _, text in sorted(said)))
+    return round(total.wer, 4)
 
 
 def decode(engine: Engine, pieces: Sequence[Piece], batch: int) -> tuple[dict[str, float], list[Segment | None]]:
@@ -56,16 +72,18 @@ def decode(engine: Engine, pieces: Sequence[Piece], batch: int) -> tuple[dict[st
     return seconds, segments
 
 
-def measure(engine: Engine, pieces: Sequence[Piece], batches: Sequence[int], rounds: int) -> dict[str, Any]:
-    """Seconds of compute per second of sound for each batch size, and their ratio to one by one."""
+def measure(engine: Engine, references: Sequence[Reference], batches: Sequence[int], rounds: int) -> dict[str, Any]:
+    """Seconds of compute per second of sound for each batch size, their ratio to one by one, and the error rate."""
+    numbered = pieces_of(references)
+    pieces = [piece for _, piece in numbered]
     decode(engine, pieces[:1], 1)  # the first decode loads code and fills caches
     seconds: dict[int, list[dict[str, float]]] = {batch: [] for batch in batches}
-    texts: dict[int, list[str | None]] = {}
+    texts: dict[int, list[str]] = {}
     for _ in range(rounds):
         for batch in batches:
             spent, segments = decode(engine, pieces, batch)
             seconds[batch].append(spent)
-            texts[batch] = [segment.text if segment else None for segment in segments]
+            texts[batch] = [segment.text if segment else "" for segment in segments]
     sound_seconds = sum(len(piece.samples) for piece in pieces) / 16_000
     figures: dict[str, Any] = {"pieces": len(pieces), "sound_seconds": round(sound_seconds, 1), "batches": {}}
     for batch in batches:
@@ -76,7 +94,7 @@ def measure(engine: Engine, pieces: Sequence[Piece], batches: Sequence[int], rou
             "ratio": {stage: round(value / alone[stage], 3) for stage, value in stages.items()},
             "texts_that_differ": sum(a != b for a, b in zip(texts[batch], texts[batches[0]], strict=True)),
         }
-    return figures
+    return figures | {"wer": errors_of(references, numbered, texts[batches[0]])}
 
 
 def add_arguments(parser: argparse.ArgumentParser, batches: str) -> None:
@@ -90,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser, batches: str) -> None:
     add("--model", default="tiny")
     add("--geometry", choices=GEOMETRIES, help="the size of a released model, grown from --model")
     add("--keep", type=Path, metavar="DIR", help="keep grown checkpoints there")
-    add("--pieces", type=int, metavar="N", help="only the N longest pieces")
+    add("--seconds", type=float, metavar="S", help="only the first seconds of each recording")
     add("--batch", type=int, action="append", metavar="N", help=f"repeatable (default: {batches})")
     add("--rounds", type=int, default=3, metavar="N")
     add("--out", type=Path)
@@ -107,24 +125,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     batches = [1, *[batch for batch in options.batch or (2, 4, 8) if batch != 1]]
     try:
-        references = [read_reference(path) for path in options.recordings]
+        references = references_of(options)
         with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
-            model: str | Path = options.model
-            if options.geometry:
-                model = write_grown(options.keep or Path(folder), options.geometry, options.model)
-            with Engine.load(EngineSettings(model)) as engine:
-                figures = measure(engine, pieces_of(references, options.pieces), batches, options.rounds)
-                if not options.geometry:
-                    texts = [transcribe_samples(engine, each.samples, Options(batches[-1])).text for each in references]
-                    errors = sum(map(count_errors, [each.text for each in references], texts), ErrorCounts())
-                    figures["wer"] = round(errors.wer, 4)
+            loaded = load_sized(options.model, options.geometry, options.keep or Path(folder))
+            with Engine(loaded, EngineSettings(options.model)) as engine:
+                figures = measure(engine, references, batches, options.rounds)
     except LivecapError as error:
         print(f"batches: {error}", file=sys.stderr)
         return 1
     figures = {"machine": machine(), "model": options.model, "geometry": options.geometry, **figures}
     for batch, values in figures["batches"].items():
         print(f"batch {batch}: {values}")
-    print(f"word error rate: {figures.get('wer', 'not measured')}")
+    print(f"word error rate: {figures['wer']}")
     if options.out:
         store_figures(options.out, figures)
     return int(any(values["texts_that_differ"] for values in figures["batches"].values()))

@@ -1,7 +1,7 @@
 """Drafts against none: passes of each model through its decoder and time, per second of sound; the texts are compared.
 
     python -m benchmarks.drafts recordings/*.flac --out docs/benchmarks/drafts.json
-    python -m benchmarks.drafts recordings/continuous.flac --geometry 1.7b --draft-geometry 0.6b --keep DIR --pieces 4
+    python -m benchmarks.drafts recordings/continuous.flac --geometry 1.7b --draft-geometry 0.6b --keep DIR --seconds 15
 
 Text is drafted by the model's own live transcript of the recording, and by a smaller model. The embedded model has no
 smaller one, so the smaller one is the embedded model with noise in its weights: `--noise` sets how often it is wrong.
@@ -19,21 +19,19 @@ from typing import Any, cast
 
 import numpy as np
 
-from benchmarks.batches import add_arguments, pieces_of
-from benchmarks.grown_checkpoint import GEOMETRIES, load_grown, write_grown
+from benchmarks.batches import add_arguments, errors_of, pieces_of, references_of
+from benchmarks.grown_checkpoint import GEOMETRIES, load_sized
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
 from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
-from livecap.eval.reference import Reference, read_reference
+from livecap.eval.reference import Reference
 from livecap.eval.timeline import play
-from livecap.eval.wer import ErrorCounts, count_errors
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
-from livecap.model.checkpoint.load import LoadedModel, load, resolve
+from livecap.model.checkpoint.load import LoadedModel, resolve
 from livecap.model.draft_trial import DraftTrial
 from livecap.model.network import Network, Rows
-from livecap.text.scripts import joined
 from livecap.transcribe.cutter import Piece
 from livecap.transcribe.decoding import DecodingOptions, PieceDecoder
 from livecap.transcribe.drafts import Draft, KnownText
@@ -198,15 +196,6 @@ def measure(
     }
 
 
-def errors_of(references: Sequence[Reference], pieces: Sequence[tuple[int, Piece]], texts: Sequence[str]) -> float:
-    """The word error rate of the texts of all pieces of the recordings."""
-    total = ErrorCounts()
-    for number, reference in enumerate(references):
-        said = [(piece.start_sample, text) for (n, piece), text in zip(pieces, texts, strict=True) if n == number]
-        total += count_errors(reference.text, joined(text for _, text in sorted(said)))
-    return round(total.wer, 4)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status: 1 where a draft changed a text."""
     parser = argparse.ArgumentParser(
@@ -217,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--draft-geometry", choices=GEOMETRIES, help="the same as --geometry, for the smaller model")
     options = parser.parse_args(arguments)
     try:
-        references = [read_reference(path) for path in options.recordings]
+        references = references_of(options)
         with tempfile.TemporaryDirectory(prefix="livecap.") as temporary:
             figures = _figures(options, references, Path(temporary))
     except LivecapError as error:
@@ -234,11 +223,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _figures(options: argparse.Namespace, references: Sequence[Reference], temporary: Path) -> dict[str, Any]:
     small = write_noisy(temporary / "noisy", resolve(options.model), options.noise)
     keep = options.keep or temporary
-    loaded = _loaded(options.model, options.geometry, keep)
-    draft = _loaded(str(small), options.draft_geometry, keep / "draft")
-    pieces = [(n, piece) for n, reference in enumerate(references) for piece in pieces_of([reference], None)]
-    pieces.sort(key=lambda each: len(each[1].samples), reverse=True)
-    pieces = pieces[: options.pieces]
+    loaded = load_sized(options.model, options.geometry, keep)
+    draft = load_sized(str(small), options.draft_geometry, keep / "draft")
+    pieces = pieces_of(references)
     alone = [piece for _, piece in pieces]
     settings = EngineSettings(options.model)
     with Engine.load(EngineSettings(options.model, settle=False)) as live:
@@ -251,9 +238,8 @@ def _figures(options: argparse.Namespace, references: Sequence[Reference], tempo
         ways[f"smaller model, batch {batch}"] = Way(draft, nothing, batch)
     run(loaded, settings, next(iter(ways.values())), alone[:1])  # the first decode loads code and fills caches
     found = measure(loaded, settings, ways, alone, options.rounds)
-    whole = options.pieces is None
-    _, texts = run(loaded, settings, Way(None, nothing, 4), alone) if whole else ({}, [])
-    _, drafted = run(draft, settings, Way(None, nothing, 4), alone) if whole else ({}, [])
+    _, texts = run(loaded, settings, Way(None, nothing, 4), alone)
+    _, drafted = run(draft, settings, Way(None, nothing, 4), alone)
     return {
         "machine": machine(),
         "model": options.model,
@@ -262,14 +248,10 @@ def _figures(options: argparse.Namespace, references: Sequence[Reference], tempo
         "noise": options.noise,
         "pieces": len(pieces),
         "sound_seconds": round(sum(len(piece.samples) for piece in alone) / SAMPLE_RATE, 1),
-        "wer": errors_of(references, pieces, texts) if whole else None,
-        "draft_wer": errors_of(references, pieces, drafted) if whole else None,
+        "wer": errors_of(references, pieces, texts),
+        "draft_wer": errors_of(references, pieces, drafted),
         "ways": found,
     }
-
-
-def _loaded(model: str, geometry: str | None, keep: Path) -> LoadedModel:
-    return load_grown(write_grown(keep / geometry, geometry, model), model) if geometry else load(model)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,15 @@ def load_grown(folder: Path, model: str = "tiny") -> LoadedModel:
     return loaded
 
 
+def load_sized(model: str, geometry: str | None, keep: Path) -> LoadedModel:
+    """Load a model, or with a geometry the checkpoint of that shape which is grown from it, in a folder of `keep`.
+
+    Raises:
+        LivecapError: there is no such geometry or model.
+    """
+    return load_grown(write_grown(keep / geometry, geometry, model), model) if geometry else load(model)
+
+
 def _origin(folder: Path) -> object:
     """What a grown checkpoint was grown from; None for any other checkpoint."""
     return read_json(folder / "config.json", required=False).get("grown_from")

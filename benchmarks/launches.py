@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from livecap.model.cache import PromptCache
 from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolve
 from livecap.model.config import AudioConfig, TextConfig
 from livecap.model.facts import launches_of
-from livecap.model.network import Network, Rows
+from livecap.model.network import Network
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
@@ -112,14 +112,16 @@ def _flat(values: Any) -> Iterator[Any]:
 
 
 class CountedNetwork:
-    """A `Network` that counts its calls by kind."""
+    """A `Network` that counts its calls by kind; everything else is the network's."""
 
     def __init__(self, network: Network, counts: Counts) -> None:
-        self.config = network.config
         self._network = network
         self._counts = counts
         self.in_prompt = False
         """The prompt of a decode is not read yet."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
 
     def convolve(self, blocks: mx.array) -> mx.array:
         self._counts.kind = "encoder"
@@ -129,33 +131,15 @@ class CountedNetwork:
         self._counts.call("encoder", tokens.shape[0])
         return self._network.encode(tokens)
 
-    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
-        return self._network.encode_sounds(sounds)
-
-    def embed(self, token_ids: mx.array) -> mx.array:
-        return self._network.embed(token_ids)
-
     def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
         n = embeddings.shape[1]
         kind = "prefill" if self.in_prompt else "token" if n == 1 else "guesses"
         self._counts.call(kind, n, n if n_last is None else n_last)
         return self._network(embeddings, cache, n_last)
 
-    def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
-        return self._network.attention(embeddings, cache, layers)
-
     def logits(self, hidden: mx.array) -> mx.array:
         self.in_prompt = False
         return self._network.logits(hidden)
-
-    def head_rows(self, ids: mx.array) -> mx.array:
-        return self._network.head_rows(ids)
-
-    def new_cache(self) -> PromptCache:
-        return self._network.new_cache()
-
-    def rows(self, caches: Sequence[PromptCache]) -> Rows:
-        return self._network.rows(caches)
 
 
 class CountedRecogniser(ModelRecogniser):
@@ -163,7 +147,7 @@ class CountedRecogniser(ModelRecogniser):
 
     def __init__(self, loaded: LoadedModel, config: StreamConfig, counts: Counts, language: str | None = None) -> None:
         self.network = CountedNetwork(loaded.model, counts)
-        super().__init__(replace(loaded, model=self.network), "", language, config)
+        super().__init__(replace(loaded, model=cast(Network, self.network)), "", language, config)
         self._counts = counts
 
     def decode(self, *arguments: Any, **named: Any) -> Decoded:

@@ -7,15 +7,15 @@ measured on its own; the rest of a step is the host's work.
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.model.mel import HOP_LENGTH
-from livecap.model.network import Network, Rows
+from livecap.model.network import Network
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.this_machine import resident_bytes
@@ -114,12 +114,14 @@ def _event(name: str, start: float, seconds: float, thread: int, **arguments: in
 
 
 class WatchedNetwork:
-    """A `Network` that computes each result at once and adds its time to the stages."""
+    """A `Network` that computes each result at once and adds its time to the stages; all else is the network's."""
 
     def __init__(self, network: Network, stages: Stages) -> None:
-        self.config = network.config
         self._network = network
         self._stages = stages
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
 
     def convolve(self, blocks: mx.array) -> mx.array:
         n_frames = blocks.shape[0] * blocks.shape[1]
@@ -128,19 +130,10 @@ class WatchedNetwork:
     def encode(self, tokens: mx.array) -> mx.array:
         return self._stages.timed("encoder", tokens.shape[0], tokens.shape, lambda: self._network.encode(tokens))
 
-    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
-        return self._network.encode_sounds(sounds)
-
-    def embed(self, token_ids: mx.array) -> mx.array:
-        return self._network.embed(token_ids)
-
     def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
         n = embeddings.shape[1]
         stage = self._stages.decoder_stage(n)
         return self._stages.timed(stage, n, (n,), lambda: self._network(embeddings, cache, n_last))
-
-    def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
-        return self._network.attention(embeddings, cache, layers)
 
     def logits(self, hidden: mx.array) -> mx.array:
         n = hidden.shape[0] if hidden.ndim > 1 else 1
@@ -149,21 +142,12 @@ class WatchedNetwork:
         self._stages.in_prompt = False
         return logits
 
-    def head_rows(self, ids: mx.array) -> mx.array:
-        return self._network.head_rows(ids)
-
-    def new_cache(self) -> PromptCache:
-        return self._network.new_cache()
-
-    def rows(self, caches: Sequence[PromptCache]) -> Rows:
-        return self._network.rows(caches)
-
 
 class WatchedRecogniser(ModelRecogniser):
     """A recogniser whose decodes and stages are measured."""
 
     def __init__(self, loaded: LoadedModel, config: StreamConfig, stages: Stages) -> None:
-        super().__init__(replace(loaded, model=WatchedNetwork(loaded.model, stages)), "", None, config)
+        super().__init__(replace(loaded, model=cast(Network, WatchedNetwork(loaded.model, stages))), "", None, config)
         self._stages = stages
         self._mel_until = 0
         """The end of the sound whose mel frames this prompt has computed."""

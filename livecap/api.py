@@ -83,8 +83,8 @@ def load(
         context: names and words to expect.
         aligner: a forced aligner, a folder or a repository, for the times of words and for `align`. None: word times
             come from the model's attention, and `align` takes the released aligner.
-        draft_model: a smaller model that drafts the text of files and arrays, which `model` checks: the same text,
-            sooner where that pays. Not used where tokens are drawn.
+        draft_model: a smaller model that drafts the text of files and arrays, which `model` checks: the same text
+            (in half precision except at ties), sooner where that pays. Not used where tokens are drawn.
         dtype: the type of numbers to compute in: `float32`, `float16`, `bfloat16`, or `auto` for the fastest here.
         on_notice: gets sentences about the model that the user should know.
 
@@ -158,7 +158,8 @@ class Engine:
             word_times: find out when each word was said.
             speakers: label who speaks, A, B and so on, in `segments`, which then end where the speaker changes. True
                 finds the number of speakers; a number, or a pair of the least and the most, says it.
-            batch: pieces that are decoded together; changes the time and the memory, not the text.
+            batch: pieces that are decoded together; changes the time and the memory, not the text (in half
+                precision except at ties).
             temperature, top_k, top_p, repetition_penalty, seed: as `livecap transcribe` has them; by default off.
             max_tokens: the most tokens of a piece of at most 16 s.
             repair_repetitions: reduce repeated text as the official package does.

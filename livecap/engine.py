@@ -57,7 +57,8 @@ class EngineSettings:
     aligner: str | Path | None = None
     """A forced aligner for the times of words in that text: a folder or a repository. None: the model's attention."""
     draft_model: str | Path | None = None
-    """A smaller model that drafts the text of recordings, which `model` then checks. Another time, the same text."""
+    """A smaller model that drafts the text of recordings, which `model` then checks. Another time, the same text
+    (in half precision except at ties)."""
 
     dtype: str = "auto"
     """The type of numbers to compute in: `float32`, `float16` or `bfloat16`; `auto` for the fastest on this chip."""

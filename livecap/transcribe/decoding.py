@@ -1,6 +1,7 @@
 """PieceDecoder: pieces of recordings become segments of text, several pieces in the same passes of the model.
 
-Where a draft of the text is known, or a smaller model writes one, the model only checks it. The text is the same.
+Where a draft of the text is known, or a smaller model writes one, the model only checks it. The text is
+the same: exactly in float32, except at ties in half precision.
 """
 
 import time
@@ -46,7 +47,7 @@ class DecodingOptions:
 class PieceDecoder:
     """Decodes pieces on the thread of its engine, with the language and the words to expect of the engine's settings.
 
-    The text of a piece does not depend on the pieces that it is decoded with.
+    The text of a piece does not depend on the pieces that it is decoded with; in half precision, it may at ties.
     """
 
     def __init__(

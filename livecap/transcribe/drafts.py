@@ -1,4 +1,5 @@
-"""Drafts: text that a piece probably has, so that the model only checks it. They change the time, never the text.
+"""Drafts: text that a piece probably has, so that the model only checks it. They change the time, not the text, in half
+precision except at ties.
 
 A draft comes from a smaller model, or from text of the same recording that is known: a live transcript, or the JSON of
 an earlier run. Checking a draft takes one pass for all of its tokens, and one more for each place where it is wrong.

@@ -3,7 +3,8 @@
     recordings ─▶ Transcriber (a thread each) ─▶ units ─▶ RayPool (a thread) ─▶ actors ─▶ segments ─▶ files
 
 One actor holds one model, on a machine that offers the resource `livecap`. This process reads and cuts the recordings
-and writes the outputs, so the machines need no common disk, and every text is the one of a run without Ray.
+and writes the outputs, so the machines need no common disk, and every text is the one of a run without Ray (in half
+precision except at ties).
 """
 
 import logging

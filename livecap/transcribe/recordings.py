@@ -53,7 +53,8 @@ class Options:
     """How recordings are transcribed."""
 
     batch: int = 4
-    """Pieces that are decoded together. Changes the time and the memory it takes, not the text."""
+    """Pieces that are decoded together. Changes the time and the memory it takes, not the text; in half precision
+    not the text except at ties."""
     decoding: DecodingOptions = DecodingOptions()
 
 
