@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
 from training.network import AUDIO, TEXT, TrainedModel
-from training.vocabulary import ADDED, SIZE, load_vocabulary
+from training.vocabulary import ADDED, SIZE, copy_vocabulary, load_vocabulary
 
 LANGUAGES = """Chinese English Cantonese Arabic German French Spanish Portuguese Indonesian Italian Korean Russian
 Thai Vietnamese Japanese Turkish Hindi Malay Dutch Swedish Danish Finnish Polish Czech Filipino
@@ -30,8 +29,7 @@ def export(work: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {f"thinker.{k}": v.to(torch.bfloat16).contiguous() for k, v in network.thinker.state_dict().items()}
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
-        shutil.copyfile(work / "vocabulary" / name, folder / name)
+    copy_vocabulary(work / "vocabulary", folder)
     for name, content in configurations().items():
         (folder / name).write_text(json.dumps(content, indent=2) + "\n")
 

@@ -15,12 +15,14 @@ MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Coefficients of the odd polynomial that moves every singular value towards 1."""
 ROUNDS = 5
+BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+"""Whether the processor multiplies in bfloat16; where it does not, bfloat16 takes many times as long as float32."""
 
 
 def orthogonal(stack: Tensor) -> Tensor:
     """Matrices [n, rows, columns] with the same singular vectors, and singular values between about 0.7 and 1.2."""
     a, b, c = COEFFICIENTS
-    x = stack.bfloat16()
+    x = stack.bfloat16() if BFLOAT16 else stack.float()
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
-from training.muon import Muon
+from training.muon import BFLOAT16, Muon
 from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
-from training.vocabulary import load_vocabulary, train_vocabulary
+from training.vocabulary import copy_vocabulary, load_vocabulary, train_vocabulary
 
 PEAK_RATE, PEAK_MATRIX_RATE = 1.2e-3, 1e-2
 """Learning rates of AdamW (norms, biases, convolutions, tables, heads) and of Muon (matrices between layers)."""
@@ -217,8 +217,10 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     random.seed(1)
-    folder = options.work / "vocabulary"
-    if not (folder / "tokenizer_config.json").exists():
+    folder, checkpoint = options.work / "vocabulary", options.work / "checkpoint.pt"
+    if options.start_from and not checkpoint.exists():
+        copy_vocabulary(options.start_from, folder)
+    elif not (folder / "tokenizer_config.json").exists():
         train_vocabulary(options.corpus, folder)
     vocabulary = load_vocabulary(folder)
     prompts = Prompts(vocabulary)
@@ -232,13 +234,11 @@ def main() -> None:
          {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0}],
         lr=PEAK_RATE, betas=(0.9, 0.98), eps=1e-8,
     )  # fmt: skip
-    bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if options.start_from:
         network.thinker.load_state_dict(exported(options.start_from, network))
     lengths = LONGEST_AGAIN if options.start_from else LONGEST
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step, spent, sound, listens_since = 0, 0.0, 0.0, 0.0 if options.start_from else math.inf
-    checkpoint = options.work / "checkpoint.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         network.load_state_dict(state["network"])
@@ -278,7 +278,7 @@ def main() -> None:
             group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
         weight = 1.0 if part < CTC_PART else 0.3
         batch = queue.get()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
             loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
         network.zero_grad()
         total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)

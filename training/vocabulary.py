@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -11,6 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from training.sentences import training_sentences
 
 SIZE = 1200
+FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -26,7 +28,7 @@ NOT_SPECIAL = {*PLAIN, "<non_speech>", "<asr_text>"}
 
 
 def train_vocabulary(corpus: Path, folder: Path) -> None:
-    """Train the vocabulary; write vocab.json, merges.txt and tokenizer_config.json."""
+    """Train the vocabulary; write FILES."""
     tokenizer = _empty(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[], show_progress=False
@@ -60,6 +62,13 @@ def train_vocabulary(corpus: Path, folder: Path) -> None:
         "unk_token": None,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n")
+
+
+def copy_vocabulary(folder: Path, to: Path) -> None:
+    """Copy FILES: weights are worth something only with the vocabulary that they were trained with."""
+    to.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        shutil.copyfile(folder / name, to / name)
 
 
 def load_vocabulary(folder: Path) -> Tokenizer:
