@@ -121,7 +121,7 @@ class Transcriptions:
             if wanted.streams:
                 said = asyncio.Queue[Segment | None]()
                 put = into(said)
-                events = _events(self.begin(recording, wanted, put), said, wanted.known is not None)
+                events = _events(self.begin(recording, wanted, put), said, wanted)
                 return StreamingResponse(events, media_type="text/event-stream")
             transcription = await _finished(request, self.begin(recording, wanted))
         except LivecapError as error:
@@ -210,7 +210,7 @@ class Transcriptions:
         if wanted.response_format == "diarized_json":
             return diarized(said, _usage(said))
         if wanted.response_format == "json":
-            return {"text": said.text, "usage": _usage(said)}
+            return {"text": said.text, "usage": _usage(said)} | _logprobs(wanted, said.segments)
         body: dict[str, Any] = {
             "task": "transcribe",
             "language": (said.language or wanted.asked.language or "unknown").lower(),
@@ -241,7 +241,7 @@ async def _finished(request: Request, job: Job[Transcription]) -> Transcription:
         job.stop()
 
 
-async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]", diarizes: bool) -> AsyncIterator[str]:
+async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]", wanted: Wanted) -> AsyncIterator[str]:
     """Server-sent events: a delta for each piece, the segments with their speakers if they are wanted, then the whole
     text."""
     put = into(said)
@@ -250,11 +250,13 @@ async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]"
     try:
         while (segment := await said.get()) is not None:
             before, text = text, joined([text, segment.text])
-            yield _event({"type": "transcript.text.delta", "delta": text[len(before) :]})
+            delta = {"type": "transcript.text.delta", "delta": text[len(before) :]}
+            yield _event(delta | _logprobs(wanted, [segment]))
         transcription = job.done.result()
-        for labelled in diarized_segments(transcription) if diarizes else ():
+        for labelled in diarized_segments(transcription) if wanted.known is not None else ():
             yield _event(labelled)
-        yield _event({"type": "transcript.text.done", "text": transcription.text, "usage": _usage(transcription)})
+        done = {"type": "transcript.text.done", "text": transcription.text, "usage": _usage(transcription)}
+        yield _event(done | _logprobs(wanted, transcription.segments))
     except CancelledError:  # by the server, not because the client left
         yield _event({"type": "error", **refused(Stopping()).body})
     except LivecapError as error:
@@ -291,8 +293,9 @@ def _wanted(form: FormData) -> Wanted:
     response_format = _text(form, "response_format", "json")
     if response_format not in FORMATS:
         raise Refused(400, f"response_format must be one of {', '.join(FORMATS)}.", "response_format")
-    if "logprobs" in _texts(form, "include"):
-        raise Refused(400, "This server gives no logprobs.", "include", "unsupported")
+    logprobs = "logprobs" in _texts(form, "include")
+    if logprobs and response_format != "json":
+        raise Refused(400, "logprobs need response_format json.", "include")
     granularities = set(_texts(form, "timestamp_granularities")) or {"segment"}
     if not granularities <= {"word", "segment"}:
         raise Refused(400, "timestamp_granularities are word and segment.", "timestamp_granularities")
@@ -303,7 +306,9 @@ def _wanted(form: FormData) -> Wanted:
     terms = [_text(form, "prompt", ""), *_texts(form, "keywords")]
     temperature = number("temperature", _text(form, "temperature", "0"), 0, 2)
     decoding = DecodingOptions(
-        sampling=Sampling(temperature=temperature), word_times=response_format not in ("json", "text")
+        sampling=Sampling(temperature=temperature),
+        word_times=response_format not in ("json", "text"),
+        logprobs=logprobs,
     )
     streams = _text(form, "stream", "false").lower() == "true"
     if streams and response_format not in ("json", "text", "diarized_json"):
@@ -352,6 +357,19 @@ def _segment(number: int, segment: Segment, temperature: float) -> dict[str, Any
         "avg_logprob": round(-math.log1p(math.exp(-min(segment.margin, 50.0))), 4),
         "compression_ratio": round(len(data) / max(len(zlib.compress(data)), 1), 3),
         "no_speech_prob": 0.0,
+    }
+
+
+def _logprobs(wanted: Wanted, segments: Sequence[Segment]) -> dict[str, Any]:
+    """The probabilities of tokens, if the client asks for them. A part of a character is U+FFFD in `token`."""
+    if not wanted.asked.decoding.logprobs:
+        return {}
+    tokens = [token for segment in segments for token in segment.logprobs]
+    return {
+        "logprobs": [
+            {"token": data.decode(errors="replace"), "bytes": list(data), "logprob": round(value, 5)}
+            for data, value in tokens
+        ]
     }
 
 

@@ -14,6 +14,7 @@ from livecap.engine import Engine, EngineSettings
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel
 from livecap.model.generate import GeneratedToken
+from livecap.model.logprobs import token_logprobs
 from livecap.model.mel import MIN_SAMPLES
 from livecap.model.rows import RowText, embed_sounds, generate_rows
 from livecap.model.sampling import Sampling
@@ -40,6 +41,8 @@ class DecodingOptions:
     """The most tokens of one piece; None for as many as fast speech of its length can have."""
     word_times: bool = True
     """Find out when words were said, by the attention of the model where it tells. One more pass over each text."""
+    logprobs: bool = False
+    """Find out how probable each token is. One more pass over each text, which stays as it is."""
     repair: bool = False
     """Also repair repetitions as the official package does, on the characters of the text."""
 
@@ -143,7 +146,21 @@ class PieceDecoder:
         if placed and placed[0].quality != STEP:
             start, end = placed[0].start_sample, placed[-1].end_sample
         n_accepted = max(0, text.n_accepted - len(header_ids))
-        return Segment(said, start, end, language, placed, reason, n_tokens, margin, n_accepted=n_accepted)
+        probable = self._logprobs(prompt, text, header_ids, ids)
+        return Segment(
+            said, start, end, language, placed, reason, n_tokens, margin, n_accepted=n_accepted, logprobs=probable
+        )
+
+    def _logprobs(
+        self, prompt: Prompt, text: RowText, header: Sequence[int], ids: Sequence[int]
+    ) -> tuple[tuple[bytes, float], ...]:
+        """Bytes and logarithm of the probability of each token; empty where that is not wanted."""
+        if not self._options.logprobs or text.cache is None:
+            return ()
+        whole = Prompt((*prompt.keys, *header, *ids), prompt.audio_embeddings)
+        found = token_logprobs(self._loaded.model, text.cache, whole, len(whole.keys) - len(ids))
+        to_bytes = self._loaded.tokenizer.to_bytes
+        return tuple((to_bytes([token]), float(value)) for token, value in zip(ids, found, strict=True))
 
     def _aligned(self, piece: Piece, said: str, language: str | None) -> tuple[Word, ...]:
         """The words with their times by the forced aligner; empty where there is none for the language."""

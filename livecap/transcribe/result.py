@@ -33,6 +33,8 @@ class Segment:
     """Letter or name of who speaks, where speakers were labelled and there are several; else ""."""
     n_accepted: int = 0
     """Tokens that were in a draft of the text, and needed no pass of their own."""
+    logprobs: tuple[tuple[bytes, float], ...] = ()
+    """Bytes of each token and the natural logarithm of its probability, where that was asked for."""
 
     @property
     def start_seconds(self) -> float:

@@ -185,6 +185,17 @@ def test_language_prompt_keywords_and_temperature_reach_the_model(tmp_path, path
     assert (asked.language, asked.context, asked.decoding.sampling.temperature) == (language, context, temperature)
 
 
+def test_logprobs_are_those_of_the_text_which_stays_as_it_is(client, text):
+    said = create(client, include=["logprobs"])
+    tokens = said.logprobs
+    assert said.text == text and all(-40 < token.logprob <= 0 for token in tokens)
+    assert bytes(int(byte) for token in tokens for byte in token.bytes).decode().split() == text.split()
+    assert "".join(token.token for token in tokens).split() == text.split()
+    events = list(create(client, include=["logprobs"], stream=True))
+    assert [token.logprob for event in events[:-1] for token in event.logprobs] == [token.logprob for token in tokens]
+    assert len(events[-1].logprobs) == len(tokens)
+
+
 def test_an_unknown_language_is_refused(client):
     with pytest.raises(openai.BadRequestError, match="No language named"):
         create(client, language="klingon")
@@ -211,7 +222,7 @@ def test_a_deleted_model_is_loaded_again_for_the_next_client(client, text):
         (DIARIZED | {"known_speaker_references": ["data:audio/wav;base64,!!"]}, "is not valid base64"),
         (DIARIZED | {"known_speaker_references": ["data:audio/wav;base64,é"]}, "is not valid base64"),
         (DIARIZED | {"known_speaker_references": ["data:audio/wav;base64,AAAA"]}, "'Ada' holds no sound"),
-        ({"include": ["logprobs"]}, "no logprobs"),
+        ({"include": ["logprobs"], "response_format": "verbose_json"}, "logprobs need response_format json"),
         ({"timestamp_granularities": ["word"]}, "verbose_json"),
         ({"temperature": 9.0}, "temperature must be"),
         ({"response_format": "docx"}, "response_format must be"),
