@@ -44,6 +44,7 @@ prove:  ## run the suite with full counts, and store the figures of the benchmar
 	$(PYTHON) -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_times.json
 	$(PYTHON) -m benchmarks.speed --model tiny --out docs/benchmarks/speed.json
 	$(PYTHON) -m benchmarks.archive --out docs/benchmarks/archive.json
+	$(PYTHON) -m benchmarks.serve recordings/dictation.flac --out docs/benchmarks/serve.json
 
 soak:  ## run a live session on a virtual microphone for MINUTES (1) and check for lost sound and growth (Linux)
 	@scripts/setup.sh test

@@ -7,7 +7,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
@@ -62,6 +62,9 @@ def make_app(
         sentence = {404: "There is nothing at this path.", 405: "This path does not take that method."}
         return Refused(error.status_code, sentence.get(error.status_code, "The request cannot be read.")).response
 
+    async def on_left(request: Request, error: Exception) -> Response:
+        return Refused(499, "The client left.").response
+
     async def on_fault(request: Request, error: Exception) -> Response:
         report(f"A request failed: {one_line(error)}.")
         return Refused(500, "The server failed with this request.").response
@@ -82,7 +85,12 @@ def make_app(
             Route("/metrics", metrics),
         ],
         middleware=[Middleware(Counted, requests), Middleware(OwnHosts), Middleware(Guard, key, most_bytes)],
-        exception_handlers={Refused: on_refused, HTTPException: on_http_error, Exception: on_fault},
+        exception_handlers={
+            Refused: on_refused,
+            ClientDisconnect: on_left,
+            HTTPException: on_http_error,
+            Exception: on_fault,
+        },
     )
     app.state.requests, app.state.stop = requests, stop
     return app

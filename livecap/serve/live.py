@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from starlette.datastructures import QueryParams
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from livecap.audio_in.resample import Resampler
 from livecap.errors import LivecapError, one_line
@@ -308,7 +308,7 @@ class LiveSocket(ABC):
         self.client = client
         self.sound = LiveSound(worker)
         self._first = first
-        self.closing: tuple[int, str | None] = (1000, None)
+        self.closing = 1000, ""
         """Code and reason with which the connection is closed in the end."""
 
     async def run(self) -> None:
@@ -344,7 +344,7 @@ class LiveSocket(ABC):
 
     async def end(self) -> None:
         """The stream is over: say so, and close the connection."""
-        await self.client.close(*self.closing)
+        await close(self.client, *self.closing)
 
     async def send(self, record: dict[str, Any]) -> None:
         """Send a record as JSON."""
@@ -373,6 +373,8 @@ async def send(client: WebSocket, text: str) -> None:
         TimeoutError: it does not read.
         WebSocketDisconnect: it has left.
     """
+    if client.application_state is WebSocketState.DISCONNECTED:  # something was sent before, in vain
+        raise WebSocketDisconnect
     await asyncio.wait_for(client.send_text(text), SEND_SECONDS)
 
 

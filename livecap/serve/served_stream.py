@@ -26,6 +26,8 @@ MOST_WAITING_ITEMS = 4096
 """Pieces of sound and requests of one stream that may wait, however short."""
 TURN_SAMPLES = SAMPLE_RATE
 """Sound that one stream is given before the next has its turn."""
+LEAD_SECONDS = 0.5
+"""Sound that a client may send earlier than it can be said; beyond that, its stream does not count as live."""
 REQUEST_SAMPLES = SAMPLE_RATE // 8
 """What is no sound counts as much as this in a turn."""
 BLOCK_SAMPLES = SAMPLE_RATE // 20
@@ -90,6 +92,8 @@ class ServedStream:
         self._waiting: deque[_Item] = deque()
         self._waiting_samples = 0
         self._n_samples = 0
+        self._paid_until = 0.0
+        """Moment at which the sound so far would have come at the pace of speech."""
         self._rest = np.zeros(0, np.float32)
         """Sound that is shorter than a block."""
         self._ends = False
@@ -149,8 +153,10 @@ class ServedStream:
             if self._ends:
                 last.done.cancel()
             else:
+                n_samples = sum(len(item.samples) for item in items if item.samples is not None)
                 self._waiting += items
-                self._waiting_samples += sum(len(item.samples) for item in items if item.samples is not None)
+                self._waiting_samples += n_samples
+                self._paid_until = max(self._paid_until, time.monotonic()) + n_samples / SAMPLE_RATE
         self._wake()
         return last.done
 
@@ -182,11 +188,15 @@ class ServedStream:
         """True while no more sound should be fed."""
         return self.waiting_seconds > MOST_WAITING_SECONDS or len(self._waiting) > MOST_WAITING_ITEMS
 
+    @property
+    def is_ahead(self) -> bool:
+        """True while the client has sent sound faster than it can be said, and some of it waits."""
+        return self._paid_until - time.monotonic() > LEAD_SECONDS and bool(self._waiting_samples)
+
     # ---- the worker's thread
 
     def serve(self, engine: Engine) -> bool:
         """Hear some of the sound that waits. False when the stream is over."""
-        transcriber = self._transcriber or self._renew(engine)
         n_samples = 0
         while n_samples < TURN_SAMPLES:
             with self._lock:
@@ -199,6 +209,7 @@ class ServedStream:
                 item.done = Future()  # the client no longer waits for it, but it is heard
             n_samples += n_new or REQUEST_SAMPLES
             try:
+                transcriber = self._transcriber or self._renew(engine)
                 if item.skipped is not None:
                     self._n_samples += len(self._rest) + item.skipped
                     self._rest = np.zeros(0, np.float32)

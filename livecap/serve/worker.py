@@ -346,9 +346,18 @@ class Worker:
                     waiting.set_exception(error)
 
     def _serve_streams(self, engine: Engine) -> None:
-        """Serve all streams in turn until none has sound."""
+        """Serve all streams in turn until none has sound.
+
+        After a turn of those at the pace of speech, one that is ahead of it has a turn, and goes to the end of the
+        list: however many clients send as fast as they can, the others wait for one of them.
+        """
         while waiting := [stream for stream in list(self._streams) if stream.has_work]:
-            for stream in waiting:
+            ahead = [stream for stream in waiting if stream.is_ahead]
+            if ahead:
+                with self._lock:
+                    self._streams.remove(ahead[0])
+                    self._streams.append(ahead[0])
+            for stream in [*(stream for stream in waiting if stream not in ahead), *ahead[:1]]:
                 with self.totals.busy(STREAM):
                     goes_on = self._guarded(stream, lambda stream=stream: stream.serve(engine))  # type: ignore[misc]
                 if not goes_on:

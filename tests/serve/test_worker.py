@@ -9,7 +9,7 @@ import pytest
 from livecap.engine import EngineSettings
 from livecap.errors import LivecapError
 from livecap.serve import worker as worker_module
-from livecap.serve.served_stream import Asked
+from livecap.serve.served_stream import Asked, ServedStream
 from livecap.serve.worker import MOST_WAITING, Busy, Worker
 from livecap.transcribe.result import Transcription
 from livecap.transcript import UtteranceSettled
@@ -180,6 +180,35 @@ def test_who_waits_for_sound_that_failed_learns_of_it(worker):
         stream.feed(np.zeros(800, np.float32)).result(20)
     with pytest.raises((LivecapError, CancelledError)):
         stream.end_utterance().result(20)
+
+
+def test_however_many_clients_flood_a_live_one_waits_for_one_of_them(monkeypatch):
+    worker, served = Worker(EngineSettings("tiny"), [].append, FakeEngine), []
+
+    def serve(stream, engine):
+        served.append(stream.name)
+        return served.count(stream.name) < 2
+
+    monkeypatch.setattr(ServedStream, "serve", serve)
+    monkeypatch.setattr(ServedStream, "has_work", True)
+    for name, seconds in (("flood 1", 300), ("flood 2", 300), ("live 1", 0.25), ("flood 3", 300), ("live 2", 0.5)):
+        stream = worker.stream(Asked(), lambda update: None)
+        stream.name = name
+        stream.feed(np.zeros(round(seconds * 16_000), np.float32))
+    worker._serve_streams(FakeEngine(None))
+    live = ["live 1", "live 2"]
+    assert served == [*live, "flood 1", *live, "flood 2", "flood 3", "flood 1", "flood 2", "flood 3"]
+    worker.close()
+
+
+def test_a_client_that_has_left_costs_no_transcriber(monkeypatch):
+    monkeypatch.setattr(FakeEngine, "transcriber", lambda engine: pytest.fail("it was made"))
+    worker = Worker(EngineSettings("tiny"), [].append, FakeEngine)
+    stream = worker.stream(Asked(), lambda update: None)
+    stream.feed(np.zeros(16_000, np.float32))
+    stream.finish(drop=True)
+    assert stream.serve(FakeEngine(None)) is False
+    worker.close()
 
 
 def test_a_model_that_cannot_be_loaded_leaves_no_thread():
