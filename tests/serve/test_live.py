@@ -1,13 +1,14 @@
 """What all live interfaces share: encodings, requests in the order of the sound, bounds on what waits."""
 
 import queue
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from livecap.engine import EngineSettings
-from livecap.serve.live import Ear, LiveSound, StableText
+from livecap.serve.live import Ear, LiveSound, StableText, send
 from livecap.serve.requests import Refused
 from livecap.serve.served_stream import MOST_WAITING_ITEMS, MOST_WAITING_SECONDS, REQUEST_SAMPLES, Asked
 from livecap.serve.worker import Worker
@@ -189,6 +190,11 @@ def test_a_long_message_is_passed_on_in_pieces_once_there_is_room(scripted):
         while (event := socket.receive_json())["type"] != "session_ended":
             pass
     assert event["n_samples"] == 60 * SAMPLE_RATE
+
+
+async def test_sending_to_a_client_that_left_while_something_was_sent_is_no_fault():
+    with pytest.raises(WebSocketDisconnect):
+        await send(SimpleNamespace(application_state=WebSocketState.DISCONNECTED), "text")
 
 
 async def test_a_client_that_does_not_read_its_answers_is_not_read(worker):
