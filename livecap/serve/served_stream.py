@@ -1,5 +1,6 @@
 """ServedStream: the sound of one client that waits for the model, and the text that comes of it."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -26,6 +27,8 @@ MOST_WAITING_ITEMS = 4096
 """Pieces of sound and requests of one stream that may wait, however short."""
 TURN_SAMPLES = SAMPLE_RATE
 """Sound that one stream is given before the next has its turn."""
+SPEAKING_SECONDS = 5.0
+"""A stream that has had no text for so long is silent, and takes no time from others."""
 LEAD_SECONDS = 0.5
 """Sound that a client may send earlier than it can be said; beyond that, its stream does not count as live."""
 REQUEST_SAMPLES = SAMPLE_RATE // 8
@@ -92,6 +95,7 @@ class ServedStream:
         self._waiting: deque[_Item] = deque()
         self._waiting_samples = 0
         self._n_samples = 0
+        self._spoke_at = -math.inf
         self._paid_until = 0.0
         """Moment at which the sound so far would have come at the pace of speech."""
         self._rest = np.zeros(0, np.float32)
@@ -189,14 +193,23 @@ class ServedStream:
         return self.waiting_seconds > MOST_WAITING_SECONDS or len(self._waiting) > MOST_WAITING_ITEMS
 
     @property
+    def is_speaking(self) -> bool:
+        """True if there was text in the last seconds."""
+        return time.monotonic() - self._spoke_at < SPEAKING_SECONDS
+
+    @property
     def is_ahead(self) -> bool:
         """True while the client has sent sound faster than it can be said, and some of it waits."""
         return self._paid_until - time.monotonic() > LEAD_SECONDS and bool(self._waiting_samples)
 
     # ---- the worker's thread
 
-    def serve(self, engine: Engine) -> bool:
-        """Hear some of the sound that waits. False when the stream is over."""
+    def serve(self, engine: Engine, n_speaking: int = 1) -> bool:
+        """Hear some of the sound that waits. False when the stream is over.
+
+        Args:
+            n_speaking: streams in which somebody speaks, with this one.
+        """
         n_samples = 0
         while n_samples < TURN_SAMPLES:
             with self._lock:
@@ -210,6 +223,7 @@ class ServedStream:
             n_samples += n_new or REQUEST_SAMPLES
             try:
                 transcriber = self._transcriber or self._renew(engine)
+                transcriber.share(n_speaking)
                 if item.skipped is not None:
                     self._n_samples += len(self._rest) + item.skipped
                     self._rest = np.zeros(0, np.float32)
@@ -252,6 +266,7 @@ class ServedStream:
 
     def _tell(self, updates: Iterable[TranscriptUpdate]) -> None:
         for update in updates:
+            self._spoke_at = time.monotonic()
             self._on_update(update)
 
     def settle_one(self) -> bool:

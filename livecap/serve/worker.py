@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -353,13 +354,14 @@ class Worker:
         """
         while waiting := [stream for stream in list(self._streams) if stream.has_work]:
             ahead = [stream for stream in waiting if stream.is_ahead]
+            n_speaking = max(1, sum(stream.is_speaking for stream in list(self._streams)))
             if ahead:
                 with self._lock:
                     self._streams.remove(ahead[0])
                     self._streams.append(ahead[0])
             for stream in [*(stream for stream in waiting if stream not in ahead), *ahead[:1]]:
                 with self.totals.busy(STREAM):
-                    goes_on = self._guarded(stream, lambda stream=stream: stream.serve(engine))  # type: ignore[misc]
+                    goes_on = self._guarded(stream, partial(stream.serve, engine, n_speaking))
                 if not goes_on:
                     self._end(stream)
             if self._closing:

@@ -13,6 +13,8 @@ class ChunkLength:
         self._config = config
         self._cost_seconds = config.step_cost_seconds
         """Running cost; None until a step was measured."""
+        self.n_sharing = 1
+        """Streams that are decoded in turn on the same thread, with this one: a step of each takes time from all."""
 
     def samples(self, awaits_words: bool = False) -> int:
         """New sound that the next step waits for.
@@ -22,7 +24,8 @@ class ChunkLength:
                 is only shortened if the known cost of steps would allow half of it.
         """
         config = self._config
-        by_cost = min((self._cost_seconds or 0.0) / config.load, config.most_chunk_seconds)
+        cost_seconds = (self._cost_seconds or 0.0) * self.n_sharing
+        by_cost = min(cost_seconds / config.load, config.most_chunk_seconds)
         first, fixed = max(by_cost, config.first_chunk_seconds), config.chunk_seconds
         if fixed is None:
             return samples_in(first if awaits_words else max(by_cost, config.least_chunk_seconds))

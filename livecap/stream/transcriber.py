@@ -115,6 +115,10 @@ class StreamingTranscriber:
         """All sound so far was decoded with silence after it, so nothing is left to do if no more speech comes."""
         self.language = language
 
+    def share(self, n_streams: int) -> None:
+        """So many streams speak, with this one, and are decoded in turn on this thread: steps become longer."""
+        self._chunk_length.n_sharing = n_streams
+
     # ---- sound in, text out
 
     def accept(self, block: AudioBlock) -> None:

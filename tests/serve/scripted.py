@@ -82,6 +82,9 @@ class ScriptedTranscriber:
             self._words = []
         return update
 
+    def share(self, n_streams):
+        self.n_sharing = n_streams
+
     def go_on_from(self, other, sample):
         self.n_utterances = other.n_utterances + bool(other._words)
         self._at = sample

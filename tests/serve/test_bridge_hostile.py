@@ -34,6 +34,9 @@ class SayingTranscriber:
     def __init__(self):
         self.n_words = self.utterance = 0
 
+    def share(self, n_streams):
+        pass
+
     def accept(self, block):
         self.n_words += 1
 

@@ -87,6 +87,18 @@ def test_requests_are_carried_out_where_they_lie_in_the_sound(worker):
     assert [settings.language for settings in worker.scripts[0].asked] == [None, "German"]
 
 
+def test_streams_that_speak_share_the_time_and_silent_ones_take_none(worker):
+    speak, other, silent = (worker.stream(Asked(), lambda update: None) for _ in range(3))
+    silent.feed(loud(3, word=0)).result(20)
+    assert silent.transcriber.n_sharing == 1
+    for stream in (speak, other, speak):
+        stream.feed(loud(1)).result(20)
+    assert speak.transcriber.n_sharing == 2 and not silent.is_speaking
+    silent.feed(loud(1, word=0)).result(20)
+    for stream in (speak, other, silent):
+        stream.finish(drop=True)
+
+
 def test_cleared_sound_is_forgotten_and_the_clock_goes_on(worker):
     told = queue.Queue()
     stream = worker.stream(Asked(), told.put)

@@ -126,6 +126,9 @@ class Hears:
     def accept(self, block):
         self.blocks.append((block.start_sample, len(block.samples)))
 
+    def share(self, n_streams):
+        pass
+
     def flush(self):
         self.n_unsettled += 1
         return iter([])
@@ -185,7 +188,7 @@ def test_who_waits_for_sound_that_failed_learns_of_it(worker):
 def test_however_many_clients_flood_a_live_one_waits_for_one_of_them(monkeypatch):
     worker, served = Worker(EngineSettings("tiny"), [].append, FakeEngine), []
 
-    def serve(stream, engine):
+    def serve(stream, engine, n_speaking):
         served.append(stream.name)
         return served.count(stream.name) < 2
 

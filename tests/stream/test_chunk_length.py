@@ -25,6 +25,12 @@ def test_steps_take_half_of_the_time_at_most(cost: float, expected: float, first
     assert seconds(config, awaits_words=True) == pytest.approx(first)
 
 
+def test_a_step_costs_time_of_all_streams_that_share_a_thread() -> None:
+    length = ChunkLength(ChunkConfig(step_cost_seconds=0.1))
+    length.n_sharing = 8
+    assert length.samples() / SECOND == pytest.approx(1.6)
+
+
 def test_cost_rises_quickly_and_falls_slowly() -> None:
     assert seconds(ChunkConfig(), 1.0) == pytest.approx(1.0)  # half of it is known: 0.5 s, at half load
     assert seconds(ChunkConfig(), 1.0, 1.0) == pytest.approx(1.5)
