@@ -348,8 +348,9 @@ def _au_part(file: _Bytes) -> Part:
 
 
 def _between(starts: list[int], n_bytes: int) -> list[Part]:
+    """The parts that begin at these bytes; none where a damaged file shows no beginning."""
     starts = starts[:MOST_PARTS]
-    return [Part(start, end) for start, end in zip(starts, [*starts[1:], n_bytes], strict=True)]
+    return [Part(start, end) for start, end in zip(starts, [*starts[1:], n_bytes], strict=True)] if starts else []
 
 
 def _ogg_parts(file: _Bytes) -> list[Part]:

@@ -373,9 +373,12 @@ async def send(client: WebSocket, text: str) -> None:
         TimeoutError: it does not read.
         WebSocketDisconnect: it has left.
     """
-    if client.application_state is WebSocketState.DISCONNECTED:  # something was sent before, in vain
-        raise WebSocketDisconnect
-    await asyncio.wait_for(client.send_text(text), SEND_SECONDS)
+    try:
+        await asyncio.wait_for(client.send_text(text), SEND_SECONDS)
+    except RuntimeError:
+        if client.application_state is not WebSocketState.DISCONNECTED:
+            raise
+        raise WebSocketDisconnect from None  # something else was sent meanwhile, in vain
 
 
 def endpoint(

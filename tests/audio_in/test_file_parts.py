@@ -275,3 +275,8 @@ def test_an_au_ends_where_the_file_does(parts, order):
     assert parts(au(N, N // 4)) == [Part(0, N // 4 + 32, missing_share=3.0)]
     for first in (23, N + 33):  # where no samples can begin
         assert parts(au(0, first=first)) == [Part(0, N + 32)]
+
+
+def test_a_damaged_flac_without_a_beginning_is_one_part(parts):
+    data = b"fLaC\x7f\x00\x00\x22" + bytes(100)
+    assert parts(data) == [Part(0, len(data))]

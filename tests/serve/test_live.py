@@ -205,8 +205,13 @@ def test_a_long_message_is_passed_on_in_pieces_once_there_is_room(scripted):
 
 
 async def test_sending_to_a_client_that_left_while_something_was_sent_is_no_fault():
+    async def send_text(text):
+        raise RuntimeError('Cannot call "send" once a close message has been sent.')
+
     with pytest.raises(WebSocketDisconnect):
-        await send(SimpleNamespace(application_state=WebSocketState.DISCONNECTED), "text")
+        await send(SimpleNamespace(send_text=send_text, application_state=WebSocketState.DISCONNECTED), "text")
+    with pytest.raises(RuntimeError):
+        await send(SimpleNamespace(send_text=send_text, application_state=WebSocketState.CONNECTED), "text")
 
 
 async def test_a_client_that_does_not_read_its_answers_is_not_read(worker):
