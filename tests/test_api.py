@@ -88,6 +88,17 @@ def test_stable_text_only_grows_and_the_end_says_it_all(model: livecap.Model, sa
     assert wrong_words(text) <= 0.2
 
 
+def test_no_sound_in_a_block_changes_nothing(model: livecap.Model, samples: NDArray[np.float32]) -> None:
+    sound, nothing = samples[: 3 * 16_000], samples[:0]
+    whole, stream = model.stream(), model.stream()
+    whole.feed(sound)
+    assert stream.feed(nothing) == [] and stream.text == ""
+    stream.feed(sound)
+    assert stream.feed(nothing) == []
+    assert stream.finish() == whole.finish() != ""
+    assert model.stream().finish() == ""
+
+
 @pytest.mark.parametrize("kind", ["16 bit", "stereo", "other rate", "float64"])
 def test_arrays_of_every_kind_give_the_same_text(model: livecap.Model, samples: NDArray[np.float32], kind: str) -> None:
     sound, rate = samples[: 6 * 16_000], 16_000

@@ -15,7 +15,7 @@ from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
 from livecap.export.formats import FORMATS, export_file, export_pieces
 from livecap.text.safety import printable
-from livecap.transcript import Marked, UtteranceSettled
+from livecap.transcript import Marked, UtteranceEnded, UtteranceSettled
 from tests.archive.facts import SECOND, header, said, write
 
 NASTY = 'A --> B </script> <i>x</i> \ttab & "quote" {\\an8} *bold* `code`'
@@ -119,6 +119,15 @@ def test_players_read_every_cue(session: RecordedSession, tmp_path: Path, form: 
     assert done.stderr == "" and len(packets) == path.read_text().count(" --> ")
     times = [(float(packet["pts_time"]), float(packet["duration_time"])) for packet in packets]
     assert all(a + length <= b + 0.002 for (a, length), (b, _) in pairwise(times))
+
+
+@pytest.mark.parametrize(("form", "point"), [("srt", ","), ("vtt", ".")])
+def test_times_of_subtitles_carry_into_minutes_and_hours(tmp_path: Path, form: str, point: str) -> None:
+    starts = [0, 60 * SECOND - 1, 3600 * SECOND - 1, 100 * 3600 * SECOND]
+    facts = [UtteranceEnded("me", n, "Yes.", at, at + SECOND, "English", ()) for n, at in enumerate(starts)]
+    text = text_of(RecordedSession(write(tmp_path, facts)), form)
+    times = [time.replace(point, ".") for time in re.findall(r"^([\d:.,]+) -->", text, re.MULTILINE)]
+    assert times == ["00:00:00.000", "00:00:59.999", "00:59:59.999", "100:00:00.000"]
 
 
 def test_webvtt_is_valid_by_its_grammar(session: RecordedSession) -> None:
