@@ -311,18 +311,32 @@ def test_the_network_finds_speech_and_pauses_in_the_noise_of_a_home(espeak, nois
 
 @pytest.mark.parametrize("noise", noises.KINDS)
 @pytest.mark.parametrize("db", [-50, -26])
-def test_no_noise_by_itself_is_speech_for_the_network(noise, db):
+def test_no_noise_by_itself_is_speech(config, noise, db):
     sound = noises.KINDS[noise](30 * SAMPLE_RATE, np.random.default_rng(5)) * np.float32(10 ** (db / 20))
-    assert (
-        speech_mask(detect(np.clip(sound, -1, 1), SpeechDetector(DetectorConfig(Vad.SILERO))), len(sound)).mean()
-        <= 0.02
-    )
+    events = detect(np.clip(sound, -1, 1), SpeechDetector(config))
+    assert speech_mask(events, len(sound)).mean() <= 0.02
 
 
-def test_speech_is_reported_at_most_80_ms_late(espeak):
+def test_speech_ends_where_only_music_goes_on(config):
+    music = noises.KINDS["music"](12 * SAMPLE_RATE, np.random.default_rng(4)) * np.float32(10 ** (-30 / 20))
+    events = detect(join(white(1, -60), spoken(3, -24), np.clip(music, -1, 1)), SpeechDetector(config))
+    assert [type(event) for event in events] == [SpeechStarted, SpeechEnded]
+    assert events[1].sample / SAMPLE_RATE < 4 + 5
+
+
+def test_speech_in_music_goes_on(config, espeak):
+    """The network is asked again and again within speech, and hears it each time."""
+    carries = np.repeat(active(espeak, below_peak_db=40), FRAME_SAMPLES)
+    speech = espeak[: len(carries)][carries]
+    noisy = noises.mixed(speech, noises.KINDS["music"](len(speech), np.random.default_rng(1)), 10)
+    events = detect(noisy, SpeechDetector(config))
+    assert speech_mask(events, len(noisy)).mean() >= 0.95
+
+
+def test_speech_is_reported_at_most_80_ms_late(config, espeak):
     carries = active(espeak, 160, below_peak_db=38)
     starts = [i * 160 for i in range(1, len(carries)) if carries[i] and not carries[max(0, i - 50) : i].any()]
-    detector, reported = SpeechDetector(DetectorConfig(Vad.SILERO)), []
+    detector, reported = SpeechDetector(config), []
     for at in range(0, len(espeak), 160):
         events = detector.accept(AudioBlock(at, espeak[at : at + 160]))
         reported += [at + 160 for event in events if isinstance(event, SpeechStarted)]
