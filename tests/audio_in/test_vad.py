@@ -330,7 +330,7 @@ def test_speech_in_music_goes_on(config, espeak):
     speech = espeak[: len(carries)][carries]
     noisy = noises.mixed(speech, noises.KINDS["music"](len(speech), np.random.default_rng(1)), 10)
     events = detect(noisy, SpeechDetector(config))
-    assert speech_mask(events, len(noisy)).mean() >= 0.95
+    assert [type(event) for event in events] == [SpeechStarted]
 
 
 def test_speech_is_reported_at_most_80_ms_late(config, espeak):
