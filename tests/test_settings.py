@@ -73,6 +73,7 @@ def test_a_flag_can_take_a_setting_back(file):
         ("keys = 'space'", "keys must be a table of names and keys"),
         ("screen = 1", "there is no setting 'screen'"),
         ("language = ", "is not valid TOML"),
+        (f"chunk_seconds = 1{'0' * 5000}", "is not valid TOML: a number has too many digits. Fix it"),
     ],
 )
 def test_an_invalid_setting_is_named_with_the_file(file, text, sentence):

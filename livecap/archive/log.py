@@ -393,7 +393,7 @@ class SessionLog:
         trouble = self.trouble
         if (trouble is None) != (self._told is None):
             self._told = trouble
-            self._on_trouble(trouble and f"{trouble} Everything that is said is kept in memory until then.")
+            self._on_trouble(trouble and f"{trouble} What is said stays in memory until the log can be written again.")
 
     def _set_trouble(self, trouble: str) -> None:
         with self._changed:

@@ -27,7 +27,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (.+?): must be", r"\1 must be", message)
-        say(f"{self.prog}: {message}. See `{self.prog} --help`.", file=sys.stderr)
+        end = "" if message.endswith("?") else "."
+        say(f"{self.prog}: {message}{end} See `{self.prog} --help`.", file=sys.stderr)
         self.exit(2)
 
 

@@ -13,6 +13,7 @@ from livecap.text.printing import Style, say, say_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `livecap compare`, and `--against` of its old form `livecap replay SESSION --against OTHER`."""
+    parser.usage = "%(prog)s [-h] [--json] [--log-dir DIR] SESSION OTHER"
     parser.add_argument("session", metavar="SESSION", help=SESSION)
     parser.add_argument(
         "other", metavar="OTHER", nargs="?", help="the session that counts as correct, named in the same way"

@@ -106,9 +106,7 @@ def _remove(names: list[str], sure: bool) -> int:
     wanted = [_removable(name) for name in names]
     if not sure:
         if not sys.stdin.isatty():
-            raise SettingsError(
-                "livecap asks before it deletes, and this is not a terminal. Add --yes to delete without asking."
-            )
+            raise SettingsError("Nobody can confirm, since this is not a terminal. Add --yes to delete without asking.")
         total = sum(_size_of(folder) for _, folder in wanted)
         said = ", ".join(repository for repository, _ in wanted)
         question = f"Delete {said} ({size(total)}) from the cache, which other programs use too? [y/N] "

@@ -162,10 +162,9 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     recognition = engine_settings(settings)
     say(f"Recovering {folder.name} with {model} ...", flush=True)
     recovery = _recovery().recover(folder, recognition)
-    found = (
-        f"{recovery.n_utterances} utterance{'s' * (recovery.n_utterances != 1)} from {recovery.seconds:.0f} s of sound"
-    )
-    say(f"Recovered {found}: {folder / 'transcript.md'}")
+    n = recovery.n_utterances
+    found = f"Recovered {n} utterance{'s' * (n != 1)} from {recovery.seconds:.0f} s of sound"
+    say(f"{found if n else 'Finished; no more speech was found'}: {folder / 'transcript.md'}")
 
 
 def _text(value: object) -> str:

@@ -80,9 +80,7 @@ def _delete(archive: Archive, wanted: list[str], sure: bool) -> int:
             status = 1
     if folders and not sure:
         if not sys.stdin.isatty():
-            raise SettingsError(
-                "livecap asks before it deletes, and this is not a terminal. Add --yes to delete without asking."
-            )
+            raise SettingsError("Nobody can confirm, since this is not a terminal. Add --yes to delete without asking.")
         names = ", ".join(folder.name for folder in folders)
         if ask(f"Delete {names} with sound and text? This cannot be undone. [y/N] ") not in ("y", "yes"):
             return 1

@@ -140,7 +140,7 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
         if any(found["deep"] for found in _DEEP_KEY.finditer(text)):
-            raise ValueError("a key has too many parts")
+            raise tomllib.TOMLDecodeError("a key has too many parts")
         return tomllib.loads(text)
     except FileNotFoundError:
         return {}
@@ -148,8 +148,9 @@ def read_file(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not text in UTF-8. Save it as UTF-8, or remove it.") from None
     except RecursionError:
         raise SettingsError(f"{path} is nested too deeply. Fix it or remove it.") from None
-    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
-        raise SettingsError(f"{path} is not valid TOML: {error}. Fix it or remove it.") from None
+    except ValueError as error:
+        why = error if isinstance(error, tomllib.TOMLDecodeError) else "a number has too many digits"
+        raise SettingsError(f"{path} is not valid TOML: {why}. Fix it or remove it.") from None
     except OSError as error:
         raise SettingsError(f"Cannot read {path}: {error.strerror}.") from None
 

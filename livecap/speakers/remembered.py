@@ -76,12 +76,12 @@ class RememberedVoices:
             SettingsError: there is no such voice, or the file cannot be written.
         """
         voices = self.all()
-        wanted = None if names is None else {name.casefold() for name in names}
+        wanted = None if names is None else {name.casefold(): name for name in names}
         gone = [voice.name for voice in voices if wanted is None or voice.name.casefold() in wanted]
-        missing = (wanted or set()) - {name.casefold() for name in gone}
-        if missing:
+        missing = sorted(set(wanted or ()) - {name.casefold() for name in gone})
+        if wanted and missing:
             known = ", ".join(voice.name for voice in voices) or "none"
-            raise SettingsError(f"No voice of {sorted(missing)[0][:60]!r} is remembered. Remembered: {known}.")
+            raise SettingsError(f"No voice of {wanted[missing[0]][:60]!r} is remembered. Remembered: {known}.")
         self._write([voice for voice in voices if voice.name not in gone])
         return gone
 

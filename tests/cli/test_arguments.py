@@ -128,7 +128,10 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "said"),
     [
         (["talk.wav"], "livecap: there is no command 'talk.wav'; to transcribe a recording, use --replay FILE."),
-        (["trancribe", "talk.wav"], "livecap: there is no command 'trancribe'. Did you mean 'transcribe'?"),
+        (
+            ["trancribe", "talk.wav"],
+            "livecap: there is no command 'trancribe'. Did you mean 'transcribe'? See `livecap --help`.",
+        ),
         (["--chnk", "2"], "livecap: unrecognized arguments: --chnk"),
         (["demo", "--mic"], "livecap demo: unrecognized arguments: --mic. See `livecap demo --help`."),
         (["--plain", "--json"], "livecap: argument --json: not allowed with argument --plain."),

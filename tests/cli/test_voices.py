@@ -115,7 +115,7 @@ def test_no_export_and_no_log_holds_a_voice(livecap: Livecap, tmp_path: Path) ->
         (["add", "Tom", "--session", "last"], "Give a recording of the voice, or"),
         (["add", " ", "x.wav"], "A remembered voice needs a name, not ' '."),
         (["add", "x" * 61, "x.wav"], "A name has at most 60 characters, not 61."),
-        (["forget", "Tom"], "No voice of 'tom' is remembered. Remembered: none."),
+        (["forget", "Tom"], "No voice of 'Tom' is remembered. Remembered: none."),
         (["forget"], "Name the voices to forget, or give --all."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
