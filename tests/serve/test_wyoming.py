@@ -232,4 +232,4 @@ async def test_a_recording_is_heard_with_tiny(tiny_server):
     async with AsyncClient.from_uri(tiny_server.wyoming) as client:
         said = await answers(client, Transcribe(language="en"), AudioStart(rate, 2, 1), *pieces, STOP)
     assert len(Transcript.from_event(said[-2]).text.split()) > 7
-    assert [event.type for event in said].count("transcript-chunk") > 3
+    assert [event.type for event in said].count("transcript-chunk") > 1
