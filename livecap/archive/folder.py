@@ -94,9 +94,7 @@ def check_parent(parent: Path) -> None:
     except OSError as error:
         raise unwritable(parent, error) from None
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise LogError(
-            f"Cannot write the session log in {parent}: no permission. Choose another folder with --log-dir."
-        )
+        raise LogError(f"Cannot write the session log: {parent} is read-only. Choose another folder with --log-dir.")
 
 
 def unwritable(path: Path, error: OSError) -> LogError:
