@@ -4,11 +4,11 @@ Live sessions, recovery, files, measurements and `livecap.api` all get their tex
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,8 @@ class EngineSettings:
 
     dtype: str = "auto"
     """The type of numbers to compute in: `float32`, `float16` or `bfloat16`; `auto` for the fastest on this chip."""
+    remote: str = ""
+    """The server that recognises instead of a model on this machine, for people; "" without one."""
 
     @property
     def model_name(self) -> str:
@@ -70,6 +72,41 @@ class EngineSettings:
         name = str(self.model).rstrip("/").rpartition("/")[2] or str(self.model)
         bits = _packed_bits(str(self.model))
         return name if bits is None or "bit" in name.lower() else f"{name} {bits}-bit"
+
+    @property
+    def description(self) -> str:
+        """The model as the user gave it, and the server that runs it."""
+        return f"{self.model} at {self.remote}" if self.remote else str(self.model)
+
+
+class Recognises(Protocol):
+    """What a live session needs of an engine. `Engine` is one."""
+
+    settings: EngineSettings
+
+    def warm_up(self) -> None:
+        """See `Engine`."""
+
+    def transcriber(self, track: str = "", on_notice: OnNotice | None = None) -> StreamingTranscriber:
+        """See `Engine`."""
+
+    def change(self, settings: EngineSettings, on_notice: OnNotice = lambda message: None) -> None:
+        """See `Engine`."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the model is, for a report."""
+
+    @property
+    def memory(self) -> Mapping[str, int]:
+        """See `Engine`."""
+
+    def close(self) -> None:
+        """See `Engine`."""
+
+
+Load = Callable[[EngineSettings, OnNotice], Recognises]
+"""Loads an engine, on the thread that will use it."""
 
 
 class Engine:

@@ -33,6 +33,7 @@ ALLOWED = {
     "speakers": EVERYBODY | {"files", "model"},
     "stream": EVERYBODY | {"model", "audio_in", "text"},
     "engine": EVERYBODY | {"align", "audio_in", "model", "shipped", "stream"},
+    "remote": EVERYBODY | {"audio_in", "engine", "model", "stream", "text"},
     "transcribe": EVERYBODY
     | {"align", "archive", "audio_in", "engine", "export", "files", "model", "speakers", "stream", "text", "version"},
     "api": EVERYBODY

@@ -16,6 +16,8 @@ FAULT = "fault.txt"
 AUDIO = "audio"
 UNSAVED = "unsaved"
 """Marker file in `audio/`: this sound is deleted once it is transcribed."""
+FAILED = "failed: "
+"""Beginning of the reason of `session_ended` where an error ended the session."""
 SINGLE = "sound"
 """Name without suffix of the sound file in `audio/` of a track without a label."""
 MAX_TITLE = 200
@@ -58,14 +60,16 @@ def all_have_ends(parent: Path, newest: int) -> bool:
 
 
 def has_end(log: Path) -> bool:
-    """True if the session of this log ended properly.
+    """True if the session of this log ended properly: not one that failed and whose sound waits to be transcribed.
 
     Raises:
         OSError: it cannot be read.
     """
     with open_regular(log) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
-        return b'{"type": "session_ended"' in file.read(END_BYTES)
+        end = file.read(END_BYTES)
+    failed = f'"reason": "{FAILED}'.encode() in end
+    return b'{"type": "session_ended"' in end and not (failed and (log.parent / AUDIO / UNSAVED).exists())
 
 
 def read_title(folder: Path) -> str:

@@ -120,6 +120,9 @@ def _example(setting: Setting) -> str:
     examples = {
         "device": "BlackHole 2ch",
         "language": "English",
+        "remote": "https://gpu.example.org/v1",
+        "remote_model": "Qwen/Qwen3-ASR-0.6B",
+        "remote_key_file": "~/key.txt",
         "chunk_seconds": 2.0,
         "context_file": "~/names.txt",
         "log_dir": "~/livecap",

@@ -165,7 +165,7 @@ def _shows_screen(options: argparse.Namespace) -> bool:
 
 def _transcribe(options: argparse.Namespace, settings: Settings) -> int:
     """Run one session; the very first one on a terminal asks a few things before it."""
-    if not vars(options).keys() & {"mic", "device", "replay", "stdin", "model"} and _is_first_run(settings):
+    if not vars(options).keys() & {"mic", "device", "replay", "stdin", "model", "remote"} and _is_first_run(settings):
         from livecap.cli.first_run import run_first
 
         if not run_first():

@@ -39,6 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     way.add_argument("--delete", action="store_true", help="delete them with everything that belongs to them")
     parser.add_argument("--list", action="store_true", help="only list the sessions that were cut off")
     add_setting(parser, "model", help="use another model than the session did")
+    add_setting(parser, "remote", help="send their sound to this server, which transcribes it")
+    add_setting(parser, "remote_model")
     add_log_dir(parser)
 
 
@@ -149,7 +151,7 @@ def _keep(folder: Path) -> None:
 
 
 def _decode(folder: Path, settings: Settings, model: str | None) -> None:
-    from livecap.cli.recognition import engine_settings
+    from livecap.cli.recognition import session_recognition
 
     chosen = _recovery().cut_off(folder).started.settings  # fails before a model is downloaded
     model = model or _text(chosen.get("model")) or settings.model
@@ -159,9 +161,9 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
         language=settings.language or _text(chosen.get("language")) or None,
         context=settings.context or _text(chosen.get("context")),
     )
-    recognition = engine_settings(settings)
-    say(f"Recovering {folder.name} with {model} ...", flush=True)
-    recovery = _recovery().recover(folder, recognition)
+    recognition, load_engine = session_recognition(settings)
+    say(f"Recovering {folder.name} with {recognition.description} ...", flush=True)
+    recovery = _recovery().recover(folder, recognition, load_engine=load_engine)
     n = recovery.n_utterances
     found = f"Recovered {n} utterance{'s' * (n != 1)} from {recovery.seconds:.0f} s of sound"
     say(f"{found if n else 'Finished; no more speech was found'}: {folder / 'transcript.md'}")

@@ -21,7 +21,7 @@ from livecap.cli.awake import kept_awake
 from livecap.cli.context_file import followed
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
-from livecap.errors import ModelError
+from livecap.errors import ModelError, SettingsError
 from livecap.model.checkpoint.cached import is_here
 from livecap.model.without_mlx import missing_mlx
 from livecap.session.last_abort import NATIVE_LOG, metal_abort
@@ -101,7 +101,7 @@ def open_sound_first(settings: Settings, notices: Notices) -> "list[TrackSource]
         raise ModelError(problem)
     check_sound(settings)
     recorded = open_sound(settings, notices) if settings.replay is not None else []
-    if not is_here(settings.model):
+    if settings.remote is None and not is_here(settings.model):
         from livecap.cli.download import find_model
 
         with closed_on_failure(recorded):
@@ -137,12 +137,12 @@ def make_session(settings: Settings) -> "LiveSession":
         remember_device(settings)
         parent = sessions_folder(settings)
         check_parent(parent)  # before the heavy imports
-        from livecap.cli.recognition import engine_settings
+        from livecap.cli.recognition import session_recognition
         from livecap.session.live import LiveSession
         from livecap.session.sound_folder import SoundFolder, tidy
         from livecap.session.wall_clock import WallClock
 
-        recognition = engine_settings(settings)
+        recognition, load_engine = session_recognition(settings, lambda: session.requests.is_stopping)
         if is_live(settings):
             for session_folder in tidy(parent):
                 name = session_folder.name
@@ -163,6 +163,7 @@ def make_session(settings: Settings) -> "LiveSession":
             removes_echo=settings.echo == "auto",
             labels_speakers=settings.speakers,
             voices_file=known_voices_path(),
+            load_engine=load_engine,
         )
     if stopped.is_set():
         session.stop()
@@ -171,7 +172,7 @@ def make_session(settings: Settings) -> "LiveSession":
 
 def as_logged(settings: Settings) -> dict[str, object]:
     """The settings that decide what is recognised, for the header of a log."""
-    names = ("model", "language", "context", "echo", "speakers", "chunk_seconds", "replay", "pace", "device")
+    names = "model remote remote_model language context echo speakers chunk_seconds replay pace device".split()
     values = {name: getattr(settings, name) for name in names}
     return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in values.items()}
 
@@ -188,6 +189,8 @@ def change_session(session: "LiveSession", changes: Mapping[str, Any], track: st
     """
     from livecap.cli.recognition import engine_changes
 
+    if "model" in changes and (server := session.status.remote):
+        raise SettingsError(f"{server} transcribes this session; its model is chosen with --remote-model.")
     recognition = engine_changes({name: value for name, value in changes.items() if name != "device"})
     if "device" in changes:
         session.requests.switch_input(changes["device"], track)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from livecap.cli.run import make_session
-from livecap.engine import Engine, peak_mlx_bytes
+from livecap.engine import Recognises, peak_mlx_bytes
 from livecap.errors import LivecapError
 from livecap.eval.wer import word_error_rate
 from livecap.settings.fields import Settings
@@ -28,7 +28,7 @@ def selftest(settings: Settings) -> dict[str, Any]:
         if isinstance(item, UtteranceEnded):
             utterances.append(item.text)
 
-    def on_engine(engine: Engine) -> None:
+    def on_engine(engine: Recognises) -> None:
         facts.update(engine.facts)
 
     with tempfile.TemporaryDirectory() as folder:

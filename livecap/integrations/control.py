@@ -147,6 +147,7 @@ class ControlServer:
             "muted": status.muted,
             "source": status.source,
             "model": status.model,
+            "remote": status.remote,
             "language": status.language,
             "seconds": round(status.arrived_seconds, 1),
             "lag_seconds": round(status.lag_seconds, 1),

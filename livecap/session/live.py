@@ -15,10 +15,10 @@ from typing import Any
 
 from livecap.archive.clock import iso_time
 from livecap.archive.delete import delete, to_delete
-from livecap.archive.folder import FAULT
+from livecap.archive.folder import FAILED, FAULT
 from livecap.archive.log import SessionLog
 from livecap.audio_in.source import WAKE_SECONDS
-from livecap.engine import Engine, EngineSettings
+from livecap.engine import Engine, EngineSettings, Load, Recognises
 from livecap.errors import AudioError, LivecapError, one_line
 from livecap.files import replace_file
 from livecap.session.echo import without_echo
@@ -62,7 +62,7 @@ class LiveSession:
         removes_echo: bool = False,
         labels_speakers: bool = False,
         voices_file: Path | None = None,
-        load_engine: Callable[[EngineSettings, Callable[[str], None]], Engine] = Engine.load,
+        load_engine: Load = Engine.load,
         load_voices: Callable[[], Diariser] = load_diariser,
     ) -> None:
         """
@@ -87,7 +87,7 @@ class LiveSession:
         self._wall = wall or WallClock()
         self._sound_folder = sound_folder
         self._load_engine = load_engine
-        self._engine: Engine | None = None
+        self._engine: Recognises | None = None
         self.costs = StepCosts()
         note_step = sound_folder.note_step if sound_folder else lambda label, step: None
         self.notice = notices or Notices()
@@ -108,7 +108,7 @@ class LiveSession:
         self._state = State.LOADING
         self._paused = False
         self._error: str | None = None
-        self.on_engine: Callable[[Engine], None] = lambda engine: None
+        self.on_engine: Callable[[Recognises], None] = lambda engine: None
         """Called on the decode thread when the model is loaded, before sound is decoded. Set before `start`."""
         self.load_seconds = 0.0
         """How long loading the model took."""
@@ -204,6 +204,7 @@ class LiveSession:
             log_trouble=self._log.trouble,
             muted=self.requests.muted,
             stopping=self.requests.is_stopping,
+            remote=self._recognition.remote,
         )
 
     @property
@@ -390,7 +391,7 @@ class LiveSession:
             self._speakers.close()
         if self._error is not None:
             self.notice(self._error, "error")
-            reason = f"failed: {self._error}"
+            reason = f"{FAILED}{self._error}"
         with self._publisher.lock:
             self._publisher.running = False
             self._publish(filter(None, (track.report() for track in self._tracks)))

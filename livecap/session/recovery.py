@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from livecap.archive.delete import delete, to_delete
-from livecap.archive.folder import AUDIO, EVENTS, UNSAVED
+from livecap.archive.folder import AUDIO, EVENTS, UNSAVED, has_end
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession, joined
 from livecap.archive.rescued import bring_back, rescued
 from livecap.archive.transcript_file import finish_transcript
 from livecap.audio_in.replay import Replay
-from livecap.engine import Engine, EngineSettings
+from livecap.engine import Engine, EngineSettings, Load
 from livecap.errors import LivecapError, LogError
 from livecap.session.echo import without_echo
 from livecap.session.measures import StepCosts
@@ -158,7 +158,12 @@ def take_back(folder: Path) -> Path | None:
     return source
 
 
-def recover(folder: Path, recognition: EngineSettings, listener: Listener = lambda item: None) -> Recovery:
+def recover(
+    folder: Path,
+    recognition: EngineSettings,
+    listener: Listener = lambda item: None,
+    load_engine: Load = Engine.load,
+) -> Recovery:
     """Decode the kept sound of a session that is not in its log yet, and end the session.
 
     Args:
@@ -187,7 +192,8 @@ def recover(folder: Path, recognition: EngineSettings, listener: Listener = lamb
             def notice(message: str) -> None:
                 publisher.publish(Notice(message, session.n_samples))
 
-            engine = stack.enter_context(Engine.load(recognition, notice))
+            engine = load_engine(recognition, notice)
+            stack.callback(engine.close)
             for each in tracks:
                 each.track.start(partial(engine.transcriber, each.track.label, notice))
                 stack.callback(each.track.close)
@@ -271,13 +277,13 @@ def _starting_at(start: int, item: Spanned) -> Spanned:
 
 
 def cut_off(folder: Path) -> RecordedSession:
-    """The session in a folder that a crash cut off.
+    """The session in a folder that a crash cut off, or that failed before all of its sound was transcribed.
 
     Raises:
         LogError: it has an end, or is still being recorded.
     """
     session = RecordedSession(folder)
-    if session.ended is not None:
+    if session.ended is not None and has_end(folder / EVENTS):
         raise LogError(f"The session {folder.name} has an end; there is nothing to recover.")
     if session.is_running:
         raise LogError(f"The session {folder.name} is being recorded by another livecap. End it there first.")

@@ -76,6 +76,8 @@ class SessionStatus:
     """Sound is replaced by silence on the user's request; the clock goes on."""
     stopping: bool = False
     """The session was asked to end: by the user, another program, or its time."""
+    remote: str = ""
+    """The server that the sound of speech goes to; "" if it stays on this machine."""
 
     @property
     def source(self) -> str:

@@ -17,6 +17,7 @@ from livecap.settings.values import (
     PATH,
     SWITCH,
     TEXT,
+    URL,
     Choice,
     Kind,
     Number,
@@ -114,6 +115,18 @@ class Settings:
     model: str = _setting(
         DEFAULT_MODEL, "model: a folder, a Hugging Face repository, or tiny for a demo", TEXT, "--model NAME", "text"
     )
+    remote: str | None = _setting(
+        None,
+        "server that transcribes live sessions instead of this computer, such as https://host/v1: the sound of speech "
+        "goes there",
+        URL,
+        "--remote URL",
+        "text",
+    )
+    remote_model: str | None = _setting(
+        None, "model of that server (default: the first that it lists)", TEXT, "--remote-model NAME", "text"
+    )
+    remote_key_file: Path | None = _setting(None, "file with the key for that server; or LIVECAP_REMOTE_KEY", PATH)
     dtype: DtypeName = _setting(
         "auto",
         "type of numbers to compute in: auto (float32 on a processor, float16 on M1 and M2, else that of the model), "

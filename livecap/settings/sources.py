@@ -24,6 +24,8 @@ from livecap.settings.values import PATH
 FILE_VARIABLE = "LIVECAP_SETTINGS"
 """The environment variable that names another settings file."""
 PREFIX = "LIVECAP_"
+KEY_VARIABLE = "LIVECAP_REMOTE_KEY"
+"""The environment variable that holds the key of the remote server, which no setting holds."""
 MOST_BYTES = 1 << 18
 """Size of a settings file; a larger one is not read."""
 _KEY = r"(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+"
@@ -190,7 +192,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _named_by(variable: str) -> str | None:
     """The setting that an environment variable gives; None for variables of others."""
-    if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
+    if not variable.startswith(PREFIX) or variable in (FILE_VARIABLE, KEY_VARIABLE):
         return None
     variables = {variable_of(name): name for name in STORED if name != "keys"}
     if variable in variables:

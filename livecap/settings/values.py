@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class Kind:
@@ -125,6 +126,21 @@ class _Address(_Text):
         return text
 
 
+class _Url(_Text):
+    expected = "an address such as https://host/v1, without a user, a key or a query"
+
+    def checked(self, value: object) -> str:
+        text = super().checked(value).strip().rstrip("/")
+        parts = urlsplit(text)
+        wrong = parts.username is not None or parts.password is not None or parts.query or parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.hostname or wrong or parts.port == 0:
+            raise ValueError
+        parts.hostname.encode("idna")
+        if not text.isprintable() or " " in text:
+            raise ValueError
+        return text
+
+
 def address_of(text: str) -> tuple[str, int]:
     """Host and port of "8765" (this computer only), "0.0.0.0:8765" or "[::1]:8765".
 
@@ -150,7 +166,7 @@ def host_of(text: str) -> str:
 
 
 TEXT, PATH, SWITCH, KEY_TABLE, MOMENT = _Text(), _Path(), _Switch(), _KeyTable(), _Moment()
-ADDRESS, COMMAND, DURATION = _Address(), _Command(), _Duration()
+ADDRESS, COMMAND, DURATION, URL = _Address(), _Command(), _Duration(), _Url()
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ class ChunkLength:
         return samples_in(min(fixed, first) if awaits_words and is_cheap else fixed)
 
     def note_cost(self, seconds: float) -> None:
-        """Take into account that a step took this long."""
+        """Take into account that a step took this long; more than makes the longest chunk is not remembered."""
         if self._config.step_cost_seconds is None:
+            seconds = min(seconds, self._config.most_chunk_seconds * self._config.load)
             before = self._cost_seconds or 0.0
             kept = 0.5 if seconds > before else COST_KEPT
             self._cost_seconds = kept * before + (1 - kept) * seconds

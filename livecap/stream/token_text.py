@@ -2,15 +2,28 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Protocol
 
-from livecap.model.text.tokenizer import Tokenizer
 from livecap.text.scripts import is_spaceless
+
+
+class Decodes(Protocol):
+    """From ids to text, as `Tokenizer` does."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """See `Tokenizer`."""
+
+    def decode_whole_characters(self, ids: Sequence[int]) -> str:
+        """See `Tokenizer`."""
+
+    def ends_whole(self, ids: Sequence[int]) -> bool:
+        """See `Tokenizer`."""
 
 
 class TokenText:
     """The questions that the stream asks a tokenizer."""
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: Decodes) -> None:
         self._tokenizer = tokenizer
         self._starts: dict[int, bool] = {}
 

@@ -20,7 +20,7 @@ from functools import partial
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechEvent, SpeechPaused, SpeechStarted
 from livecap.model.text.prompt import header_language
-from livecap.model.text.tokenizer import ASR_TEXT, Tokenizer
+from livecap.model.text.tokenizer import ASR_TEXT
 from livecap.stream.chunk_length import ChunkLength
 from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.loud_sound import FRAME_SAMPLES, LoudSound
@@ -30,7 +30,7 @@ from livecap.stream.recogniser import Recogniser
 from livecap.stream.settled_words import Align, settled_words
 from livecap.stream.settling import ClosedUtterance, Settling
 from livecap.stream.statistics import StepStatistics
-from livecap.stream.token_text import TokenText
+from livecap.stream.token_text import Decodes, TokenText
 from livecap.stream.word_times import place_words
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
 
@@ -69,7 +69,7 @@ class StreamingTranscriber:
     def __init__(
         self,
         recogniser: Recogniser,
-        tokenizer: Tokenizer,
+        tokenizer: Decodes,
         config: StreamConfig | None = None,
         *,
         track: str = "",

@@ -6,14 +6,22 @@ import numpy as np
 import pytest
 import soundfile
 
-from livecap.archive.folder import EVENTS, TRANSCRIPT
+from livecap.archive.folder import EVENTS, FAILED, TRANSCRIPT, has_end
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.engine import EngineSettings
 from livecap.errors import LogError, ModelError
 from livecap.session.recovery import CUT_OFF, RECOVERED, is_empty, keep, recover, seconds_to_decode
-from livecap.transcript import Marked, Notice, SessionEvent, TextCommitted, UtteranceEnded, UtteranceSettled
+from livecap.transcript import (
+    Marked,
+    Notice,
+    SessionEnded,
+    SessionEvent,
+    TextCommitted,
+    UtteranceEnded,
+    UtteranceSettled,
+)
 from tests.archive.facts import SECOND, WALL, header, said, write
 from tests.archive.when import STARTED
 
@@ -133,6 +141,23 @@ def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:
             keep(folder)
         assert (folder / EVENTS).read_bytes() == before
     log.close()
+
+
+def test_the_rest_of_a_session_that_failed_is_transcribed(tmp_path: Path) -> None:
+    folder = write(tmp_path, [], end=False)
+    log = SessionLog.reopen(folder, RecordedSession(folder).n_facts, RecordedSession(folder).clock)
+    log.append(SessionEnded(4 * SECOND, f"{FAILED}the server is away"), 4.0)
+    log.close()
+    assert has_end(folder / EVENTS), "no sound waits"
+    (folder / "audio").mkdir()
+    samples, rate = soundfile.read(RECORDING, dtype="int16", frames=4 * SECOND)
+    soundfile.write(folder / "audio" / "sound.wav", samples, rate)
+    (folder / "audio" / "unsaved").touch()
+    assert not has_end(folder / EVENTS)
+    assert recover(folder, EngineSettings("tiny")).n_utterances == 1
+    assert has_end(folder / EVENTS) and not (folder / "audio").exists()
+    ends = [event.reason for event in facts_of(folder) if isinstance(event, SessionEnded)]
+    assert ends == [f"{FAILED}the server is away", RECOVERED]
 
 
 @pytest.mark.parametrize("n_heard", [3, 7, 12])

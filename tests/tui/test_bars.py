@@ -118,3 +118,13 @@ async def test_no_signal_is_whole_beside_two_tracks_and_said_once(show):
         await screen.press("c")
         await screen.settle()
         assert "▲ me silent" in screen.text
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+async def test_where_the_sound_goes_is_always_shown(show, columns):
+    async with show(size=(columns, 24)) as screen:
+        assert "sound →" not in await at(screen)
+        text = await at(screen, remote="gpu.lan:8000, not encrypted", log_trouble="full")
+        assert "sound → gpu" in text
+        assert "sound →" in await at(screen, state=State.PAUSED)
+        assert "sound →" not in await at(screen, state=State.ENDED)

@@ -23,7 +23,10 @@ RECORDING = "●"
 
 
 class StatusBar(Widget):
-    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   lag 1.4 s`; fewer fields in a narrow terminal."""
+    """`● 00:14:32   Microphone   Qwen3-ASR-0.6B   English   lag 1.4 s`; fewer fields in a narrow terminal.
+
+    With a remote recogniser, the server that gets the sound follows the time and is never left out.
+    """
 
     COMPONENT_CLASSES = {"status--state", "status--live", "status--quiet", "status--field", "status--trouble"}
     DEFAULT_CSS = """
@@ -85,7 +88,9 @@ class StatusBar(Widget):
         if status is None:
             return []
         width = self.size.width - 2
-        head = (_state_text(status, self.stopping), "status--state")
+        heads = [(_state_text(status, self.stopping), "status--state")]
+        if status.remote and status.state not in OVER:
+            heads.append((f"sound → {printable(status.remote)}", "status--trouble"))
         middle = {
             "source": printable(status.source),
             "model": _model_text(status.model),
@@ -95,14 +100,17 @@ class StatusBar(Widget):
         for leaves in ("", "language", "model", "source"):
             middle.pop(leaves, None)
             shown = [(text, "status--field") for text in middle.values() if text]
-            fields = [head, *shown, *tail]
+            fields = [*heads, *shown, *tail]
             too_wide = _width(fields) - width
             if too_wide <= 0:
                 return fields
             name_width = cell_len(middle.get("source", "")) - too_wide
             if name_width >= MIN_NAME_WIDTH:
-                return [head, (_shorten(shown[0][0], name_width), "status--field"), *shown[1:], *tail]
-        return [(_shorten(text, width), name) for text, name in [head, *tail][: 1 if too_wide > 0 else None]]
+                return [*heads, (_shorten(shown[0][0], name_width), "status--field"), *shown[1:], *tail]
+        if too_wide > 0:
+            tail.clear()
+        free = width - _width(heads[:1]) - len(BETWEEN)
+        return [(_shorten(text, width if n == 0 else free), name) for n, (text, name) in enumerate([*heads, *tail])]
 
 
 def _state_text(status: SessionStatus, stopping: bool) -> str:

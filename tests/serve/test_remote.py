@@ -1,0 +1,320 @@
+"""A server in the place of a model: our own, and a stand-in that answers as vLLM does, well and badly."""
+
+import json
+import socket
+import threading
+from email.message import EmailMessage
+from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from livecap.archive.archive import Archive
+from livecap.cli.main import run
+from livecap.engine import EngineSettings
+from livecap.errors import ModelError
+from livecap.remote.engine import RECORDED_SECONDS, RemoteEngine
+from livecap.remote.recogniser import RemoteRecogniser
+from livecap.remote.server import RemoteServer, ServerTrouble
+from livecap.remote.words import RemoteWords
+
+RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
+MODEL = "Qwen/Qwen3-ASR-0.6B"
+SOUND = np.full(16_000, 0.25, np.float32)
+VLLM = {"text": " Dear Maria.", "usage": {"type": "duration", "seconds": 1}}
+LISTED = {"object": "list", "data": [{"id": MODEL, "object": "model", "created": 1, "owned_by": "vllm", "root": MODEL}]}
+
+
+def error(message, status):
+    """A body of vLLM's shape."""
+    return {"error": {"message": message, "type": "BadRequestError", "param": None, "code": status}}
+
+
+class StandIn:
+    """Answers each request with the next of `answers`, (status, body or bytes, headers); the last one repeats."""
+
+    def __init__(self):
+        self.answers, self.asked, self.clients = [(200, VLLM, {})], [], []
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                self.answer(200, LISTED, {})
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                stand_in.asked.append((self.path, dict(self.headers), body))
+                self.answer(*(stand_in.answers.pop(0) if len(stand_in.answers) > 1 else stand_in.answers[0]))
+
+            def answer(self, status, body, headers):
+                data = body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                for name, value in ({"Content-Length": str(len(data))} | headers).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(data)
+                self.close_connection = "Content-Length" in headers  # half an answer, and no more
+
+            def log_message(self, *arguments):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
+
+    def client(self, key=None):
+        """A client, which the fixture closes."""
+        self.clients.append(RemoteServer(self.url, key))
+        return self.clients[-1]
+
+    def form(self):
+        """The fields of the last request."""
+        _, headers, body = self.asked[-1]
+        message = BytesParser(EmailMessage).parsebytes(
+            f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode() + body
+        )
+        parts = message.get_payload()
+        return {part.get_param("name", header="content-disposition"): part.get_payload(decode=True) for part in parts}
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def stand_in():
+    server = StandIn()
+    yield server
+    for client in server.clients:
+        client.close()
+    server.close()
+
+
+class Clock:
+    """Time that passes when somebody waits."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+    def wait(self, seconds):
+        self.seconds += seconds
+
+
+class ScriptedServer:
+    """Raises or returns what a script says; the last entry repeats."""
+
+    host = "gpu.example.org"
+
+    def __init__(self, script):
+        self.script, self.n_asked = list(script), 0
+
+    def transcribe(self, samples, fields):
+        self.n_asked += 1
+        found = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def engine(script, said, **options):
+    clock = Clock()
+    settings = EngineSettings(MODEL, remote="gpu.example.org")
+    return RemoteEngine(ScriptedServer(script), settings, said.append, wait=clock.wait, now=clock, **options), clock
+
+
+# ---- requests
+
+
+def test_a_request_has_vllms_fields_and_the_key(stand_in):
+    server = stand_in.client("sk-secret")
+    assert server.models() == [MODEL]
+    text = server.transcribe(SOUND, {"model": MODEL, "language": "en", "prompt": "Priya\nKowalski"})
+    assert text == VLLM["text"]
+    path, headers, _ = stand_in.asked[0]
+    assert path == "/v1/audio/transcriptions" and headers["Authorization"] == "Bearer sk-secret"
+    form = stand_in.form()
+    sound = form.pop("file")
+    assert form == {
+        "response_format": b"json",
+        "temperature": b"0",
+        "model": MODEL.encode(),
+        "language": b"en",
+        "prompt": b"Priya\nKowalski",
+    }
+    assert sound[:4] == b"RIFF" and np.frombuffer(sound[80:], "<i2").tolist() == [8192] * 16_000
+    assert server.transcribe(SOUND, {"model": MODEL}) == VLLM["text"], "the connection is used again"
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (
+            (401, error("Unauthorized", 401), {}),
+            "needs a key, in LIVECAP_REMOTE_KEY or in the file remote_key_file (401",
+        ),
+        ((404, error("The model `x` does not exist.", 404), {}), "has no such address or model (404: The model `x`"),
+        ((429, error("slow down", 429), {"Retry-After": "7"}), "has too many requests (429: slow down)"),
+        ((500, b"<html>", {}), "fails (500)"),
+        ((400, error("Audio\x1b[2J is bad", 400), {}), "refuses the request (400: Audio"),
+        ((307, b"", {"Location": "http://127.0.0.1:9/"}), "redirects to another address (307), which is not followed"),
+        ((200, b"<html>", {}), "sends no valid answer"),
+        ((200, [], {}), "sends no valid answer"),
+        ((200, {"text": None}, {}), "answers with something else than a transcription"),
+        ((200, b'{"text": "Dear', {"Content-Length": "90"}), "sends half an answer"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else str(value[:2])[:30],
+)
+def test_a_bad_answer_is_one_clear_sentence(stand_in, answer, message):
+    stand_in.answers = [answer, (200, VLLM, {})]
+    server = stand_in.client()
+    with pytest.raises(ServerTrouble) as raised:
+        server.transcribe(SOUND, {"model": MODEL})
+    assert str(raised.value).startswith(message) and "\x1b" not in str(raised.value)
+    assert raised.value.refuses == (answer[0] == 400)
+    assert raised.value.retry_seconds == (7 if answer[0] == 429 else None)
+    assert server.transcribe(SOUND, {"model": MODEL}) == VLLM["text"], "the next request is answered"
+
+
+def test_a_server_that_is_silent_or_away_is_one_clear_sentence(monkeypatch):
+    monkeypatch.setattr("livecap.remote.server.ANSWER_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = RemoteServer(f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
+        with pytest.raises(ServerTrouble, match="does not answer in time"):
+            server.transcribe(SOUND[:100], {"model": MODEL})
+    with pytest.raises(ServerTrouble, match="cannot be reached"):
+        server.transcribe(SOUND, {"model": MODEL})
+
+
+# ---- waiting
+
+
+def test_sound_waits_for_a_server_and_two_notices_say_so():
+    said = []
+    remote, _ = engine([ServerTrouble("fails (503)")] * 4 + ["Dear Maria."], said)
+    assert remote.hear(SOUND) == "Dear Maria."
+    assert said == [
+        "gpu.example.org fails (503). Sound waits until it transcribes again.",
+        "gpu.example.org transcribes again. The sound that waited is transcribed now.",
+    ]
+
+
+def test_one_failure_is_not_worth_a_notice_and_retry_after_is_kept():
+    said = []
+    remote, clock = engine([ServerTrouble("is busy", retry_seconds=7.0), "Dear Maria."], said)
+    assert remote.hear(SOUND) == "Dear Maria." and said == []
+    assert clock.seconds == pytest.approx(7.0)
+
+
+def test_a_live_session_waits_for_hours_and_ends_soon_when_it_is_asked_to():
+    ends = [3 * 3600.0]
+    said = []
+    remote, clock = engine([ServerTrouble("is away")], said, is_ending=lambda: clock.seconds >= ends[0])
+    with pytest.raises(ModelError, match="The last sound has no text. It is kept for 7 days: livecap recover"):
+        remote.hear(SOUND)
+    assert ends[0] < clock.seconds < ends[0] + 15 and len(said) == 1
+
+
+def test_a_recording_does_not_wait_for_ever():
+    remote, clock = engine([ServerTrouble("is away")], [], live=False)
+    with pytest.raises(ModelError, match="Start the server"):
+        remote.hear(SOUND)
+    assert RECORDED_SECONDS <= clock.seconds < RECORDED_SECONDS + 20
+
+
+def test_sound_that_is_refused_costs_its_own_text_alone():
+    said, refusal = [], ServerTrouble("refuses the request (400)", refuses=True)
+    remote, _ = engine(["one", refusal, refusal, refusal, "two", refusal], said)
+    words = RemoteWords()
+    recogniser = RemoteRecogniser(remote.hear, words)
+    recogniser.begin(0)
+    recogniser.append(SOUND)
+    one = recogniser.decode((), (), (), 100)
+    again = recogniser.decode((), (), one.ids, 100)
+    assert again.ids == one.ids and again.complete, "the draft stays"
+    assert words.decode(recogniser.decode((), (), (), 100).ids) == " two"
+    assert len(said) == 2 and said[-1].endswith("Some seconds of sound may stay without text.")
+
+
+def test_a_second_pass_never_waits():
+    remote, clock = engine([ServerTrouble("is away"), "Dear Maria."], [])
+    assert remote.hear_again(SOUND) is None
+    assert remote.hear_again(SOUND) is None, "the server was away a moment ago"
+    assert clock.seconds == 0 and remote._server.n_asked == 1
+    assert remote.hear(SOUND) == remote.hear_again(SOUND) == "Dear Maria."
+
+
+# ---- text
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "new"),
+    [
+        ("", "Dear Maria, thank you.", " Dear Maria, thank you."),
+        ("Dear Maria,", "Dear Maria, thank you.", " thank you."),
+        ("Dear Maria", "Dear Maria, thank you.", ", thank you."),
+        ("Dear Maria,", "Dear Maria. Thank you.", " Thank you."),
+        ("Dear mariah", "Oh dear Maria thank you", " thank you"),
+        ("I am in London", "I'm in London but you can call", " but you can call"),
+        ("we went home we went", "We went home. We went away.", " away."),
+        ("今日は", "今日はいい天気", "いい天気"),
+        ("Dear Maria", "Dear", ""),
+    ],
+)
+def test_what_is_new_follows_the_words_that_are_most_like_those_said(said, heard, new):
+    words = RemoteWords()
+    before = words.encode(said)
+    assert words.decode(words.after(before, words.encode(heard))) == new
+
+
+def test_text_goes_through_ids_unchanged():
+    words = RemoteWords()
+    for text in ("It's 3.5 o'clock — “really”?", "今日はGPUです。", "नमस्ते दुनिया", "don't, e-mail"):
+        assert words.decode(words.encode(text)).strip() == text
+
+
+def test_a_language_that_a_server_leaves_in_its_text_is_the_header():
+    words = RemoteWords()
+    recogniser = RemoteRecogniser(lambda sound: "language English<asr_text>Dear Maria.", words)
+    recogniser.begin(0)
+    decoded = recogniser.decode((), (), (), 100)
+    assert words.decode(decoded.header) == "language English<asr_text>" and words.decode(decoded.ids) == " Dear Maria."
+
+
+# ---- sessions
+
+
+def test_a_session_with_our_own_server_has_the_text_of_its_model(tiny_server, tmp_path, capsys):
+    arguments = ["--replay", str(RECORDING), "--end", "4", "--pace", "max", "--plain", "--log-dir", str(tmp_path)]
+    assert run([*arguments, "--remote", tiny_server.url]) == 0
+    printed = capsys.readouterr()
+    assert "Dear Maria, thank you for your letter" in printed.out
+    assert printed.err.count("The sound of speech goes to 127.0.0.1") == 1
+    started = Archive(tmp_path).open(Archive(tmp_path).names()[0]).started
+    assert started.model == "tiny" and started.settings["remote"] == tiny_server.url
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--remote", "{url}", "--remote-model", "other"], "has no model 'other'; it has Qwen/Qwen3-ASR-0.6B."),
+        (["--remote", "http://127.0.0.1:9/v1"], "http://127.0.0.1:9/v1 cannot be reached"),
+    ],
+)
+def test_a_server_that_cannot_be_used_is_one_line(stand_in, tmp_path, capsys, arguments, message):
+    arguments = [argument.format(url=stand_in.url) for argument in arguments]
+    assert run(["--replay", str(RECORDING), "--plain", "--log-dir", str(tmp_path), *arguments]) == 1
+    assert message in capsys.readouterr().err and stand_in.asked == []
+
+
+@pytest.mark.parametrize("url", ["host/v1", "ftp://host/v1", "https://user" + ":key@host/v1", "https://host/v1?key=1"])
+def test_what_is_no_address_of_a_server_is_refused(url, capsys):
+    with pytest.raises(SystemExit):
+        run(["--remote", url])
+    assert "must be an address such as https://host/v1" in capsys.readouterr().err
