@@ -45,6 +45,8 @@ class CaptionFile:
         """(track, utterance) and its text, oldest first."""
         self._speakers = Speakers()
         self._changed = threading.Event()
+        self._has_text = False
+        """Text came since the last write."""
         self._closing = False
         self._lock = threading.Lock()
         try:
@@ -71,6 +73,7 @@ class CaptionFile:
                 self._shown.append((key, text))
             else:
                 return
+            self._has_text = True
         self._changed.set()
 
     def _labelled(self, key: tuple[str, int], text: str) -> str:
@@ -85,13 +88,16 @@ class CaptionFile:
 
     def _write(self) -> None:
         written, told = "", False
+        clears_at = time.monotonic() + CLEAR_SECONDS
         while True:
-            is_new = self._changed.wait(CLEAR_SECONDS)
+            self._changed.wait(max(0.0, clears_at - time.monotonic()))
             self._changed.clear()
-            is_end = self._closing
+            is_end, now = self._closing, time.monotonic()
             with self._lock:
-                if is_end or not is_new:
+                if is_end or not self._has_text and now >= clears_at:
                     self._shown.clear()  # nothing is said
+                if self._has_text or now >= clears_at:
+                    self._has_text, clears_at = False, now + CLEAR_SECONDS
                 said = [self._labelled(key, text) for key, text in self._shown if text]
             lines = [line for text in said for line in wrapped(text)][-self._n_lines :]
             text = "".join(f"{line}\n" for line in lines)

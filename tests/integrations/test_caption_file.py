@@ -61,6 +61,18 @@ def test_after_a_silence_and_at_the_end_the_file_is_empty(captions, monkeypatch)
     assert path.read_text() == ""
 
 
+def test_news_of_speakers_alone_do_not_keep_a_line(captions, monkeypatch):
+    monkeypatch.setattr(caption_file, "CLEAR_SECONDS", 0.5)
+    listener, path = captions()
+    listener(update(0, "Hello"))
+
+    def is_empty():
+        listener(SpeakerNamed(1, "Priya"))
+        return path.read_text() == ""
+
+    eventually(is_empty)
+
+
 def test_a_path_that_cannot_be_written_is_one_line(tmp_path):
     with pytest.raises(LogError, match=r"^Cannot write captions to .*/no/such: No such file or directory\.$"):
         CaptionFile(tmp_path / "no" / "such", 3, True, print)
