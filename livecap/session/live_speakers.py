@@ -233,11 +233,10 @@ class LiveSpeakers:
     def _heard(self, diariser: Diariser, stretch: _Stretch, update: TranscriptUpdate) -> tuple[Voice, ...]:
         start, sound = self._between(stretch, update.start_sample, update.end_sample)
         turns = diariser.turns(sound) if len(sound) else []
-        spoken = turns or [Turn(0, len(sound), 0)]
-        numbers = self._place(diariser, stretch.track, sound, spoken, whole=False)
+        numbers = self._place(diariser, stretch.track, sound, turns, whole=False)
         return tuple(
             Voice(start + turn.start, start + turn.end, numbers[turn.speaker])
-            for turn in spoken
+            for turn in turns
             if turn.speaker in numbers
         )
 

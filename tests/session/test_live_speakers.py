@@ -121,6 +121,13 @@ def test_a_short_word_belongs_to_the_known_voice_that_is_most_alike_and_makes_no
     ]
 
 
+def test_sound_in_which_nobody_speaks_makes_no_speaker() -> None:
+    talk = Talk()
+    talk.said(0, (0.0, 3))  # text without a voice, as from a cough
+    talk.said(1, (TOM, 3))
+    assert [voices for _, voices, settled in talk.close() if not settled] == [[], [(3, 6, 0)]]
+
+
 def test_a_remembered_voice_has_its_name_from_its_first_utterance_on() -> None:
     talk = Talk(known={"Priya": LevelDiariser().embed(np.full(9, PRIYA, np.float32))})
     talk.said(0, (TOM, 3))
