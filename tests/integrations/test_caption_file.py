@@ -65,6 +65,7 @@ def test_news_of_speakers_alone_do_not_keep_a_line(captions, monkeypatch):
     monkeypatch.setattr(caption_file, "CLEAR_SECONDS", 0.5)
     listener, path = captions()
     listener(update(0, "Hello"))
+    eventually(lambda: path.read_text() == "Hello\n")
 
     def is_empty():
         listener(SpeakerNamed(1, "Priya"))
