@@ -209,7 +209,8 @@ def _deciding(settings: EngineSettings, options: Options) -> dict[str, Any]:
         "context": settings.context,
         "vad": settings.stream.detector.vad.value,
         "aligner": settings.aligner and str(settings.aligner),
-        "decoding": asdict(options.decoding),
+        # Probabilities leave text and times as they are: a recording that an older livecap has finished stays finished.
+        "decoding": {name: value for name, value in asdict(options.decoding).items() if name != "logprobs" or value},
     }
 
 

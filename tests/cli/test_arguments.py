@@ -39,6 +39,8 @@ GIVEN = {
     "stop_after_silence": (["15m"], 900.0),
     "caption_file": (["captions.txt"], Path("captions.txt")),
     "notes_dir": (["notes"], Path("notes")),
+    "remote": (["https://host/v1"], "https://host/v1"),
+    "remote_model": (["qwen"], "qwen"),
     "serve": (["0.0.0.0:8765"], "0.0.0.0:8765"),
     "on_line": (["say -v 'Anna'"], "say -v 'Anna'"),
     "on_mark": (["mark"], "mark"),
