@@ -98,7 +98,8 @@ def check_parent(parent: Path) -> None:
     except OSError as error:
         raise unwritable(parent, error) from None
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise LogError(f"Cannot write the session log: {parent} is read-only. Choose another folder with --log-dir.")
+        why = "the disk is read-only" if os.statvfs(parent).f_flag & os.ST_RDONLY else "no permission"
+        raise LogError(f"Cannot write the session log in {parent}: {why}. Choose another folder with --log-dir.")
 
 
 def unwritable(path: Path, error: OSError) -> LogError:

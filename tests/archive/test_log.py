@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.archive.folder import check_parent
 from livecap.archive.line import DamagedLine, decode_line
 from livecap.archive.log import SessionLog
 from livecap.errors import LogError
@@ -29,6 +30,17 @@ from tests.archive.when import STARTED
 from tests.events import event_of
 
 LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
+
+
+@pytest.mark.parametrize(("flags", "why"), [(os.ST_RDONLY, "the disk is read-only"), (0, "no permission")])
+def test_a_folder_that_cannot_be_written_is_refused_with_the_reason(
+    flags: int, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = os.statvfs(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result((*there[:8], flags, there[9])))
+    with pytest.raises(LogError, match=f"in {tmp_path}: {why}"):
+        check_parent(tmp_path)
 
 
 def test_sessions_that_start_in_the_same_second_have_different_folders(tmp_path: Path) -> None:
