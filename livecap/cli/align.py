@@ -84,7 +84,7 @@ def _text(given: str) -> str:
         text = given
     else:
         try:
-            data = sys.stdin.buffer.read() if given == "@-" else Path(given[1:]).expanduser().read_bytes()
+            data = sys.stdin.buffer.read() if given == "@-" else Path(os.path.expanduser(given[1:])).read_bytes()
             text = data.decode("utf-8-sig")
         except OSError as error:
             raise SettingsError(f"Cannot read the text {given[1:]}: {error.strerror}.") from None

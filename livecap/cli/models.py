@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import os
 import shutil
 import sys
 from dataclasses import asdict
@@ -154,7 +155,7 @@ def _removable(name: str) -> tuple[str, Path]:
 
 
 def _check(name: str, as_json: bool) -> int:
-    folder = resolve(name) if name == TINY or Path(name).expanduser().is_dir() else folder_of(name)
+    folder = resolve(name) if name == TINY or os.path.isdir(os.path.expanduser(name)) else folder_of(name)
     if folder is None:
         raise ModelError(f"{name} is not on this machine. `livecap models download {name}` brings it.")
     found = damages(folder, again=True)

@@ -5,6 +5,7 @@ manifest       a line for each recording: {"sound": "a.wav", "text": "...", "lan
 """
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def _manifest(path: Path) -> Iterator[Item]:
         sound, text = _first(entry, SOUND_KEYS), _first(entry, TEXT_KEYS)
         if not isinstance(sound, str) or not isinstance(text, str):
             raise AudioError(f'{where} has no recording and text: {{"sound": "a.wav", "text": "..."}} is needed.')
-        file = path.parent / Path(sound).expanduser()
+        file = path.parent / os.path.expanduser(sound)
         if not file.is_file():
             raise AudioError(f"{where} names {sound}, which is not there.")
         start, seconds = entry.get("offset", 0.0), entry.get("duration") if "offset" in entry else None

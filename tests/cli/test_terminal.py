@@ -145,6 +145,14 @@ def test_the_home_of_an_unknown_user_is_one_clear_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["models check", "models remove", f"align {RECORDING} --language English"])
+def test_a_file_in_the_home_of_an_unknown_user_is_not_there(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "@~nosuchuser/x" if command.startswith("align") else "~nosuchuser/x"
+    assert run([*command.split(), name]) == 1
+    said = capsys.readouterr().err.strip()
+    assert "nosuchuser" in said and "\n" not in said
+
+
 @pytest.mark.parametrize("flags", [["sessions", "--log-dir=~/x"], ["export", "last", "-o", "~/x"], ["--replay=~/x"]])
 def test_a_path_may_begin_with_the_home_folder(
     flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
