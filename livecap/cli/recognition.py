@@ -11,7 +11,7 @@ from livecap.audio_in.vad import DetectorConfig, Vad
 from livecap.cli.context_file import context_of
 from livecap.cli.download import find_model
 from livecap.cli.sound import asks_for_steps, is_live
-from livecap.engine import Engine, EngineSettings, Load, OnNotice
+from livecap.engine import Engine, EngineSettings, Load
 from livecap.errors import SettingsError, brief
 from livecap.files import read_regular
 from livecap.model.checkpoint.cached import is_here
@@ -80,13 +80,7 @@ def session_recognition(
             f"{settings.remote} has no model {brief(name)}; it has {there}. Choose with --remote-model."
         )
     recognition = replace(recognition, model=name, remote=server.host)
-    return recognition, partial(_remote_engine, server, live=is_live(settings), is_ending=is_ending)
-
-
-def _remote_engine(
-    server: RemoteServer, settings: EngineSettings, on_notice: OnNotice, live: bool, is_ending: Callable[[], bool]
-) -> RemoteEngine:
-    return RemoteEngine(server, settings, on_notice, live=live, is_ending=is_ending)
+    return recognition, partial(RemoteEngine, server, live=is_live(settings), is_ending=is_ending)
 
 
 def _key(path: Path | None) -> str | None:
