@@ -99,7 +99,11 @@ class Transcriptions:
             return Refused(404, f"There is no model {name[:60]!r} here.", "model", "model_not_found").response
         if request.method != "DELETE":
             return JSONResponse(self._model)
-        if self._worker.is_used or not await asyncio.wrap_future(self._worker.unload()):
+        try:
+            is_unloaded = not self._worker.is_used and await asyncio.wrap_future(self._worker.unload())
+        except Stopping as error:
+            return refused(error).response
+        if not is_unloaded:
             sentence = f"{self._worker.n_streams} streams and {self._worker.n_waiting} recordings use the model."
             return Refused(409, f"{sentence} Try again later.", "model", "model_in_use").response
         return JSONResponse({"id": self._model["id"], "object": "model", "deleted": True})

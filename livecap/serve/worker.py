@@ -125,8 +125,14 @@ class Worker:
         return bool(self._streams or self.n_waiting)
 
     def unload(self) -> "Future[bool]":
-        """Release the model until it is needed again. False, and nothing is done, while it is used."""
-        return self._thread.submit(self._unload)
+        """Release the model until it is needed again. False, and nothing is done, while it is used.
+
+        Raises:
+            Stopping: the worker takes nothing more.
+        """
+        with self._lock:
+            self._check_taking()
+            return self._thread.submit(self._unload)
 
     def unload_after(self, seconds: float) -> None:
         """Release the model if it was not used for so long."""

@@ -130,6 +130,18 @@ async def test_jobs_are_told_and_the_one_that_runs_can_be_fetched(serving):
         assert (state["status"], state["result"]["text"]) == ("done", "Good morning.")
 
 
+async def test_a_model_cannot_be_deleted_once_the_work_has_ended(serving):
+    async with serving() as server:
+        job = (await server.post("/transcribe")).headers["location"]
+        server.gate.set()
+        server.stop()
+        await server.until_stopping()
+        await server.until(lambda: server.worker._closing)
+        answer = await server.client.delete("/v1/models/tiny")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
+        assert (await server.client.get(job)).json()["id"]
+
+
 @pytest.mark.parametrize("stream", ["false", "true"])
 async def test_what_takes_longer_than_the_bound_is_ended_and_told(serving, monkeypatch, stream):
     monkeypatch.setattr(run, "STOP_SECONDS", 0.1)
