@@ -58,12 +58,14 @@ class Counted:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        outcome: str | None = None
+        begun = outcome = LEFT  # until the answer is whole
 
         async def sent(message: Message) -> None:
-            nonlocal outcome
+            nonlocal begun, outcome
             if message["type"] == "http.response.start":
-                outcome = _of_status(message["status"])
+                begun = _of_status(message["status"])
+            elif message["type"] == "http.response.body" and not message.get("more_body"):
+                outcome = begun
             elif message["type"] == "websocket.close":
                 outcome = _of_code(message.get("code", 1000))
             await send(message)
@@ -74,7 +76,7 @@ class Counted:
             outcome = FAILED
             raise
         finally:
-            self._requests.count(scope["path"], outcome or LEFT)
+            self._requests.count(scope["path"], outcome)
 
 
 def _of_status(status: int) -> str:

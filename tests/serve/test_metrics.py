@@ -1,9 +1,12 @@
 """/metrics is valid text of Prometheus and says what happened. A strict reader of the format checks it."""
 
+import asyncio
 import re
 from types import SimpleNamespace
 
 import pytest
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -145,6 +148,27 @@ def test_requests_are_counted_by_path_and_outcome(scripted, monkeypatch):
 
     eventually(all_are_counted)
     assert found == wanted
+
+
+async def test_a_client_that_leaves_in_the_middle_of_an_answer_is_counted_as_left(tmp_path):
+    app, left = make_app(SimpleNamespace(), tmp_path, None, 1 << 20, [].append), asyncio.Event()
+
+    async def text():
+        yield "data: 1"
+        left.set()
+        await asyncio.Event().wait()
+
+    async def receive():
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        pass
+
+    app.routes.insert(0, Route("/health", lambda request: StreamingResponse(text())))
+    scope = {"type": "http", "path": "/health", "method": "GET", "headers": [(b"host", b"localhost")]}
+    await app(scope, receive, send)
+    assert list(app.state.requests.samples()) == [('{path="/health",outcome="left"}', 1)]
 
 
 def test_a_fault_of_the_server_is_counted(tmp_path):
