@@ -64,7 +64,8 @@ class GracefulStop:
         self._worker.take_nothing_more()
         now = asyncio.get_running_loop().time
         for wait in self._waits:
-            wait.reschedule(now())
+            if not wait.expired():  # its call ends by itself
+                wait.reschedule(now())
         end = now() + seconds
         while self._worker.is_used and now() < end:
             await asyncio.sleep(LOOK_SECONDS)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from livecap.serve import worker as worker_module
 from livecap.serve.access import listening_socket
 from livecap.serve.app import make_app
 from livecap.serve.http import config_of
+from livecap.serve.worker import Stopping
 from livecap.serve.wyoming import Wyoming
 from livecap.transcribe.recordings import Progress
 from livecap.transcribe.result import Segment, Transcription
@@ -213,3 +215,14 @@ async def test_the_server_does_not_wait_for_clients_of_jobs_that_never_ask(servi
         assert (await server.post("/transcribe")).status_code == 202
         server.stop()
         await server.until(lambda: not server.server.servers or not server.server.servers[0].is_serving())
+
+
+async def test_a_client_whose_time_runs_out_at_that_moment_is_told_too():
+    worker = SimpleNamespace(take_nothing_more=lambda: None, is_used=False, close=lambda: None)
+    stop = stopping.GracefulStop(worker, lambda: True)
+    waiting = asyncio.create_task(stop.unless_stopping(asyncio.Event().wait, 0))
+    while not any(wait.expired() for wait in stop._waits):
+        await asyncio.sleep(0)
+    await stop.run(1)
+    with pytest.raises(Stopping):
+        await waiting
