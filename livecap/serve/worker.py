@@ -164,7 +164,8 @@ class Worker:
     @property
     def memory(self) -> dict[str, int]:
         """Bytes that MLX holds now, and the most so far, by the name of the pool."""
-        return self._engine.memory | {"MLX peak": peak_mlx_bytes()} if self._engine else {}
+        engine = self._engine  # which may be unloaded meanwhile
+        return engine.memory | {"MLX peak": peak_mlx_bytes()} if engine else {}
 
     def transcribe(
         self,

@@ -115,6 +115,13 @@ def test_where_the_model_cannot_be_loaded_again_who_waits_is_told_and_the_next_o
     assert text_of(worker, 1) == "w1"
 
 
+def test_the_memory_of_a_model_that_is_unloaded_meanwhile_can_be_asked_for(worker, monkeypatch):
+    engines = [worker.engine]
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "_engine", property(lambda worker: engines.pop() if engines else None), raising=False)
+        assert set(worker.memory) == {"MLX peak"}
+
+
 def test_the_endpoint_deletes_only_this_model_and_only_while_nobody_uses_it(worker, tmp_path):
     app = make_app(worker, tmp_path, None, 1 << 20, print)
     with TestClient(app, base_url="http://localhost") as client:
