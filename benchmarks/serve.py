@@ -34,7 +34,7 @@ from livecap.eval.figures import percentiles
 from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
-from livecap.eval.wer import count_errors
+from livecap.eval.wer import ErrorCounts, count_errors
 from livecap.this_machine import resident_bytes
 from livecap.transcript import SAMPLE_RATE
 
@@ -147,7 +147,8 @@ class Server:
         said = self.process.stderr.readline()
         found = re.search(r"http://([^ ]+)/v1", said)
         if found is None:
-            raise LivecapError(f"The server did not start: {said.strip()}")
+            self.stop()
+            raise LivecapError(f"The server did not start: {said.strip().removeprefix('livecap: ')}")
         self.url = f"ws://{found[1]}/v1/events?settle=false"
 
     @property
@@ -162,17 +163,24 @@ class Server:
 
 
 async def phase(server: Server, reference: Reference, n: int) -> dict[str, Any]:
-    """The figures of so many streams at the same time."""
+    """The figures of so many streams at the same time.
+
+    Raises:
+        LivecapError: no word is recognised.
+    """
     players = [Player(server.url, reference.samples) for _ in range(n)]
     cpu, load, began = server.cpu_seconds, os.getloadavg()[0], time.monotonic()
     await asyncio.gather(*(player.play(STAGGER_SECONDS * number) for number, player in enumerate(players)))
     seconds = time.monotonic() - began
-    counts = [count_errors(reference.text, " ".join(player.text)) for player in players]
+    words = [value for player in players for value in player.word_seconds]
+    if not words:
+        raise LivecapError(f"No word of {reference.name} was recognised; measure a longer recording of speech.")
+    errors = sum((count_errors(reference.text, " ".join(player.text)) for player in players), ErrorCounts())
     return {
         "streams": n,
-        "word_seconds": percentiles([value for player in players for value in player.word_seconds]),
+        "word_seconds": percentiles(words),
         "answer_seconds": percentiles([value for player in players for value in player.answer_seconds]),
-        "wer": round(sum(each.word_errors for each in counts) / sum(each.n_words for each in counts), 4),
+        "wer": round(errors.wer, 4),
         "lost_samples": sum(abs(player.n_lost) for player in players),
         "server_cores": round((server.cpu_seconds - cpu) / seconds, 2),
         "server_mb": round(resident_bytes(server.process.pid) / 1e6),
@@ -182,7 +190,7 @@ async def phase(server: Server, reference: Reference, n: int) -> dict[str, Any]:
 
 async def measured(server: Server, reference: Reference, streams: Sequence[int]) -> dict[str, dict[str, Any]]:
     """All phases, one after the other."""
-    await phase(server, beginning(reference, WARM_UP_SECONDS), 1)
+    await Player(server.url, beginning(reference, WARM_UP_SECONDS).samples).play()
     phases = {}
 
     async def add(name: str, n: int) -> None:
@@ -228,12 +236,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--streams", type=int, nargs="+", default=[8], metavar="N", help="live streams (default: 8)")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    reference = beginning(read_reference(options.recording), options.seconds)
-    server = Server(options.model)
     try:
-        phases = asyncio.run(measured(server, reference, options.streams))
-    finally:
-        server.stop()
+        reference = beginning(read_reference(options.recording), options.seconds)
+        server = Server(options.model)
+        try:
+            phases = asyncio.run(measured(server, reference, options.streams))
+        finally:
+            server.stop()
+    except LivecapError as error:
+        warn(str(error))
+        return 1
     result = {
         "machine": machine(),
         "command": " ".join(["python -m benchmarks.serve", *(sys.argv[1:] if arguments is None else arguments)]),
