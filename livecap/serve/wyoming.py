@@ -17,6 +17,7 @@ from livecap.serve.live import SEND_SECONDS, SILENT_SECONDS, Ear, LiveSound, Sta
 from livecap.serve.metrics import FAILED, LEFT, OK, REFUSED
 from livecap.serve.requests import Refused, context_of, json_object, refused
 from livecap.serve.served_stream import Asked
+from livecap.serve.stopping import TELL_SECONDS
 from livecap.serve.worker import Stopping, Worker
 from livecap.text.languages import LANGUAGE_CODES, parse_language
 from livecap.text.safety import json_text
@@ -94,7 +95,8 @@ class Wyoming:
         except asyncio.CancelledError:
             outcome = OK
             with suppress(OSError, TimeoutError):
-                await connection.send("error", text=str(Stopping()), code="stopping")
+                async with asyncio.timeout(TELL_SECONDS):
+                    await connection.send("error", text=str(Stopping()), code="stopping")
         except Exception as error:
             outcome = FAILED
             self._report(f"A Wyoming client could not be served: {one_line(error)}.")

@@ -167,6 +167,19 @@ async def test_at_the_end_a_text_that_is_awaited_is_sent_and_others_are_cut_off(
             await closing
 
 
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end(monkeypatch):
+    async def send(connection, kind, **data):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("livecap.serve.wyoming._Connection.send", send)
+    monkeypatch.setattr("livecap.serve.wyoming.TELL_SECONDS", 0.01)
+    async with served() as server, AsyncTcpClient("127.0.0.1", server.port) as client:
+        await client.write_event(Describe().event())
+        while not server._connections:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(server.close(60), 30)
+
+
 async def test_while_an_http_request_is_finished_wyoming_clients_are_told_and_cut_off():
     began, goes_on = asyncio.Event(), asyncio.Event()
 
