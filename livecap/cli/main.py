@@ -35,7 +35,7 @@ COMMANDS = {
     "serve": ("livecap.cli.serve", "transcribe for other programs, over HTTP and WebSockets"),
     "ctl": ("livecap.cli.ctl", "steer the running session: pause, mark, mute, title, stop, copy"),
     "mcp": ("livecap.cli.mcp", "let an assistant read sessions, over the Model Context Protocol"),
-    "recover": ("livecap.cli.recover", "finish sessions that a crash cut off"),
+    "recover": ("livecap.cli.recover", "finish sessions that a crash or an error cut off"),
     "compare": ("livecap.cli.compare", "show where two sessions of the same sound differ"),
     "eval": ("livecap.cli.eval", "measure errors and latencies on recordings with a reference"),
 }
