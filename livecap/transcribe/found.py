@@ -100,6 +100,12 @@ def _of(argument: str) -> Iterator[Found]:
             raise AudioError(f"Cannot transcribe {argument}: no recording has a name like that.")
         yield from recordings
         return
+    try:
+        path.stat()
+    except FileNotFoundError:  # said before a model is downloaded
+        raise AudioError(f"Cannot transcribe {argument}: no such file.") from None
+    except OSError:
+        pass  # said with the recording, after those before it
     yield Found(path, path.stem or path.name)
 
 

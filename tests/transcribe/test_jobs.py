@@ -245,11 +245,16 @@ def test_a_broken_recording_is_one_line_and_the_others_go_on(
     out = transcribe(broken, tmp_path / "missing.wav", empty, clip, "--no-progress")
     assert out.status == 1 and out.stdout == "clip.txt\n"
     lines = out.stderr.splitlines()
-    assert len(lines) == 4 and lines[-1] == "livecap: 1 of 4 recordings transcribed, 3 failed."
-    tried = (("read", "broken.wav"), ("transcribe", "missing.wav"), ("read", "empty.mp3"))
+    assert len(lines) == 4 and lines[-1] == "livecap: 1 of 3 recordings transcribed, 2 failed."
+    tried = (("transcribe", "missing.wav"), ("read", "broken.wav"), ("read", "empty.mp3"))
     for line, (verb, name) in zip(lines, tried, strict=False):
         assert line.startswith(f"livecap: Cannot {verb} {tmp_path / name}: "), line
     assert sorted(os.listdir()) == [LEDGER, "clip.txt"]
+
+
+def test_a_missing_recording_is_said_before_a_model_is_looked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["transcribe", "/nowhere/talk.wav", "--model", "./no-model"]) == 1
+    assert capsys.readouterr().err == "livecap: Cannot transcribe /nowhere/talk.wav: no such file.\n"
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was(
@@ -387,6 +392,8 @@ def test_a_session_without_sound_says_so(transcribe: Transcribe, tmp_path: Path)
     ],
 )
 def test_wrong_requests_are_one_line(transcribe: Transcribe, arguments: list[str], said: str) -> None:
+    Path("x.wav").touch()
+    Path("y.wav").touch()
     out = transcribe(*arguments)
     assert out.status == 1 and said in out.stderr and out.stderr.count("\n") == 1 and out.stdout == ""
 
@@ -395,6 +402,7 @@ def test_a_cluster_without_its_package_is_one_line(transcribe: Transcribe, monke
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "livecap.cli.transcribe_ray", raising=False)
     monkeypatch.delitem(sys.modules, "livecap.transcribe.ray_pool", raising=False)
+    Path("x.wav").touch()
     out = transcribe("x.wav", "--ray", "auto")
     assert out.status == 1 and "install livecap[ray]" in out.stderr and out.stderr.count("\n") == 1
 
