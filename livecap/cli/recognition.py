@@ -10,7 +10,7 @@ from typing import Any
 from livecap.audio_in.vad import DetectorConfig, Vad
 from livecap.cli.context_file import context_of
 from livecap.cli.download import find_model
-from livecap.cli.sound import asks_for_steps, is_live
+from livecap.cli.sound import asks_for_steps
 from livecap.engine import Engine, EngineSettings, Load
 from livecap.errors import SettingsError, brief
 from livecap.files import read_regular
@@ -53,11 +53,12 @@ def engine_settings(settings: Settings, find: Callable[[str], object] = find_mod
 
 
 def session_recognition(
-    settings: Settings, is_ending: Callable[[], bool] = lambda: False
+    settings: Settings, live: bool, is_ending: Callable[[], bool] = lambda: False
 ) -> tuple[EngineSettings, Load]:
     """The engine of a session, and what loads it: the model on this machine, or the server that the settings name.
 
     Args:
+        live: the sound cannot be heard again, so a server that is away is waited for as long as the session goes on.
         is_ending: the session ends, so a server that is away is not waited for.
 
     Raises:
@@ -80,7 +81,7 @@ def session_recognition(
             f"{settings.remote} has no model {brief(name)}; it has {there}. Choose with --remote-model."
         )
     recognition = replace(recognition, model=name, remote=server.host)
-    return recognition, partial(RemoteEngine, server, live=is_live(settings), is_ending=is_ending)
+    return recognition, partial(RemoteEngine, server, live=live, is_ending=is_ending)
 
 
 def _key(path: Path | None) -> str | None:

@@ -16,6 +16,7 @@ from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.text.printing import say
+from livecap.transcript import Notice
 
 QUESTION = """\
   r      recover it: transcribe the rest of its sound
@@ -161,12 +162,18 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
         language=settings.language or _text(chosen.get("language")) or None,
         context=settings.context or _text(chosen.get("context")),
     )
-    recognition, load_engine = session_recognition(settings)
+    recognition, load_engine = session_recognition(settings, live=False)
     say(f"Recovering {folder.name} with {recognition.description} ...", flush=True)
-    recovery = _recovery().recover(folder, recognition, load_engine=load_engine)
+    recovery = _recovery().recover(folder, recognition, _tell, load_engine)
     n = recovery.n_utterances
     found = f"Recovered {n} utterance{'s' * (n != 1)} from {recovery.seconds:.0f} s of sound"
     say(f"{found if n else 'Finished; no more speech was found'}: {folder / 'transcript.md'}")
+
+
+def _tell(fact: object) -> None:
+    """What the recovery has to say."""
+    if isinstance(fact, Notice):
+        warn(fact.message)
 
 
 def _text(value: object) -> str:

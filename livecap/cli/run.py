@@ -142,7 +142,9 @@ def make_session(settings: Settings) -> "LiveSession":
         from livecap.session.sound_folder import SoundFolder, tidy
         from livecap.session.wall_clock import WallClock
 
-        recognition, load_engine = session_recognition(settings, lambda: session.requests.is_stopping)
+        recognition, load_engine = session_recognition(
+            settings, is_live(settings), lambda: session.requests.is_stopping
+        )
         if is_live(settings):
             for session_folder in tidy(parent):
                 name = session_folder.name

@@ -1,6 +1,7 @@
 """A server in the place of a model: our own, and a stand-in that answers as vLLM does, well and badly."""
 
 import json
+import shutil
 import socket
 import threading
 from email.message import EmailMessage
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from livecap.archive.archive import Archive
+from livecap.archive.folder import AUDIO, SINGLE
+from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
 from livecap.engine import EngineSettings
 from livecap.errors import ModelError
@@ -19,6 +22,7 @@ from livecap.remote.engine import RECORDED_SECONDS, RemoteEngine
 from livecap.remote.recogniser import RemoteRecogniser
 from livecap.remote.server import RemoteServer, ServerTrouble
 from livecap.remote.words import RemoteWords
+from tests.archive.facts import said, write
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 MODEL = "Qwen/Qwen3-ASR-0.6B"
@@ -311,6 +315,18 @@ def test_a_server_that_cannot_be_used_is_one_line(stand_in, tmp_path, capsys, ar
     arguments = [argument.format(url=stand_in.url) for argument in arguments]
     assert run(["--replay", str(RECORDING), "--plain", "--log-dir", str(tmp_path), *arguments]) == 1
     assert message in capsys.readouterr().err and stand_in.asked == []
+
+
+def test_a_recovery_tells_that_a_server_fails_and_gives_up(stand_in, tmp_path, capsys, monkeypatch):
+    folder = write(tmp_path, said(["Good morning."]), end=False)
+    (folder / AUDIO).mkdir()
+    shutil.copyfile(RECORDING, folder / AUDIO / f"{SINGLE}.flac")
+    stand_in.answers = [(500, error("broken", 500), {})]
+    monkeypatch.setattr("livecap.remote.engine.RECORDED_SECONDS", 1.0)
+    assert run(["recover", folder.name, "--log-dir", str(tmp_path), "--remote", stand_in.url]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and "Sound waits" in told[0] and "Start the server, and then this" in told[1]
+    assert not RecordedSession(folder).ended and (folder / AUDIO / f"{SINGLE}.flac").exists()
 
 
 @pytest.mark.parametrize("url", ["host/v1", "ftp://host/v1", "https://user" + ":key@host/v1", "https://host/v1?key=1"])
