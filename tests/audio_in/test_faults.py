@@ -217,8 +217,9 @@ def test_an_input_that_made_way_for_another_is_opened_again_without_waiting(ear)
     """Also in the moment after it was opened again, in which a lost device would have to wait."""
     portaudio, enumeration = FakePortAudio(MIC, OTHER), Enumeration()
     options = {"portaudio": portaudio, "enumeration": enumeration}
-    yeti = ear(query="Yeti", **options)
-    macbook = ear(query="MacBook", config=replace(CONFIG, retry_seconds=0.5), **options)
+    for_ever = replace(CONFIG, stall_seconds=1e6, first_block_seconds=1e6)  # a stream is lost only where it dies
+    yeti = ear(query="Yeti", config=for_ever, **options)
+    macbook = ear(query="MacBook", config=replace(for_ever, retry_seconds=0.5), **options)
     yeti.open()
     macbook.open()
     portaudio.streams[1].die()
