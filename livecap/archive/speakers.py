@@ -132,10 +132,13 @@ class Speakers:
 
     def label_of(self, track: str, utterance: int) -> str:
         """What stands before an utterance that is shown undivided: who speaks most in it, else the track."""
+        speaker = self.speaker_of(track, utterance)
+        return track if speaker is None or not self.has_labels(track) else self.label(speaker)
+
+    def speaker_of(self, track: str, utterance: int) -> int | None:
+        """Who speaks most in an utterance, after all merges; None if no voice was heard in it."""
         heard = self._heard.get((track, utterance))
-        if heard is None or heard.most is None or not self.has_labels(track):
-            return track
-        return self.label(heard.most)
+        return None if heard is None or heard.most is None else self.one(heard.most)
 
     def find(self, wanted: str) -> int | None:
         """The speaker with this letter, or else with this name, in any case; None if there is none."""

@@ -29,6 +29,8 @@ LOOK_SECONDS = 0.5
 """Time between two looks at the status."""
 QUIET_SECONDS = 5.0
 """Without speech for this long, the page says so; so it does if speech has given no text for as long."""
+COLORS = 8
+"""Colours that the page has for speakers."""
 TELL_SECONDS = 1.0
 """How long clients may take to hear that the session is over."""
 OVER = (State.ENDED.value, State.FAILED.value)
@@ -52,12 +54,15 @@ class Captions:
         self._clients: set[_Client] = set()
         self._labels: tuple[str, ...] = ()
         self._speakers = Speakers()
+        self._colors: dict[tuple[str, int | None], int] = {}
+        """Who is shown, by track and number, in the order of their colours; None is the first voice of a track."""
         self._session = ""
         self._text_at = self._silence_at = time.monotonic()
 
     def __call__(self, item: SessionEvent | TranscriptUpdate) -> None:
         if isinstance(item, SessionStarted):
             self._labels, self._session = item.tracks, item.session
+            self._colors = {(label, None): number for number, label in enumerate(item.tracks)}
         if isinstance(item, SpeakersHeard | SpeakerNamed | SpeakersMerged):
             self._label(item)
         if not isinstance(item, TranscriptUpdate):
@@ -73,7 +78,7 @@ class Captions:
             self._utterances[key] = {
                 "type": "line",
                 "id": f"{printable(item.track)}:{item.utterance}",
-                "speaker": printable(self._speakers.label_of(*key)),
+                **self._speaker(key),
                 "stable": stable.strip() if item.final else stable.lstrip(),
                 "partial": partial,
                 "final": item.final,
@@ -89,11 +94,18 @@ class Captions:
         with self._lock:
             self._speakers.note(item)
             for key, line in self._utterances.items():
-                label = printable(self._speakers.label_of(*key))
-                if line["speaker"] != label:
-                    line["speaker"] = label
+                speaker = self._speaker(key)
+                if line != line | speaker:
+                    line |= speaker
                     for client in self._clients:
                         client.note(key)
+
+    def _speaker(self, key: Key) -> dict[str, Any]:
+        """Name and colour of who speaks in an utterance. A name that is given or changed leaves the colour as it is."""
+        track, number = key[0], self._speakers.speaker_of(*key)
+        who = track, None if number in self._speakers.numbers(track)[:1] else number
+        color = self._colors.setdefault(who, len(self._colors)) % COLORS
+        return {"speaker": printable(self._speakers.label_of(*key)), "color": color}
 
     async def messages(self) -> AsyncGenerator[dict[str, Any], None]:
         """What one client gets, from now on: `hello`, then `line` and `status` messages. Ends with the session."""

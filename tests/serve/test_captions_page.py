@@ -19,7 +19,7 @@ from livecap.serve.access import Token
 from livecap.serve.captions import KEPT, Captions
 from livecap.serve.server import CaptionsServer
 from livecap.session.status import SessionStatus, State, TrackStatus
-from livecap.transcript import SessionStarted, SpeakerNamed, SpeakersHeard, Voice
+from livecap.transcript import SessionStarted, SpeakerNamed, SpeakersHeard, SpeakersMerged, Voice
 from tests.audio_in.waiting import eventually
 from tests.export.browser import chromium
 from tests.integrations.facts import update
@@ -95,6 +95,28 @@ def test_a_line_comes_again_with_its_speaker_once_there_are_two(page):
         assert [line["speaker"] for line in lines] == ["A", "B"]
         page.captions(SpeakerNamed(0, "Priya"))
         assert received(client, is_line("line 0"))[-1]["speaker"] == "Priya"
+
+
+def test_a_speaker_keeps_the_colour_whatever_name_comes_or_goes(page):
+    page.begin("s", "me", "them")
+    page.captions(update(0, "hello", track="them", final=True))
+    for number in range(2):
+        page.captions(update(number, f"line {number}", track="me", final=True))
+        page.captions(SpeakersHeard("me", number, (Voice(0, 16_000, number),), settled=False))
+
+    def colors():
+        with page.client() as client:
+            lines = received(client, is_line("line 1"))[1:]
+        return {line["stable"]: (line["speaker"], line["color"]) for line in lines}
+
+    assert colors() == {"hello": ("them", 1), "line 0": ("A", 0), "line 1": ("B", 2)}
+    page.captions(SpeakerNamed(0, "Priya"))
+    page.captions(SpeakerNamed(1, "Ravi"))
+    assert colors() == {"hello": ("them", 1), "line 0": ("Priya", 0), "line 1": ("Ravi", 2)}
+    page.captions(SpeakerNamed(0, "Ravi"))
+    assert colors() == {"hello": ("them", 1), "line 0": ("Ravi", 0), "line 1": ("Ravi", 2)}
+    page.captions(SpeakersMerged(1, 0))
+    assert colors()["line 1"] == ("Ravi", 0)
 
 
 def test_after_a_reconnection_nothing_is_lost_or_doubled(page):
@@ -274,6 +296,7 @@ def browser():
 
 
 TEXT = "[...document.querySelectorAll('#lines > p')].map((p) => p.innerText).join('|')"
+COLORS = "[...document.querySelectorAll('.speaker')].map((e) => getComputedStyle(e).color)"
 
 
 def test_the_page_shows_stable_and_partial_text_with_speakers(page, browser):
@@ -283,8 +306,7 @@ def test_the_page_shows_stable_and_partial_text_with_speakers(page, browser):
     page.captions(update(0, "Hello.", track="them", final=True))
     browser.until(TEXT, "me: Good morning every|them: Hello.")
     assert browser.run("document.querySelector('.partial').textContent") == " every"
-    colours = browser.run("[...document.querySelectorAll('.speaker')].map((e) => getComputedStyle(e).color)")
-    assert len(set(colours)) == 2
+    assert len(set(browser.run(COLORS))) == 2
     page.captions(update(0, "Good morning everybody.", track="me", final=True))
     browser.until(TEXT, "me: Good morning everybody.|them: Hello.")
 
@@ -297,8 +319,10 @@ def test_the_page_shows_a_speaker_who_is_known_or_named_after_the_text(page, bro
     for number in range(2):
         page.captions(SpeakersHeard("", number, (Voice(0, 16_000, number),), settled=False))
     browser.until(TEXT, "A: line 0|B: line 1")
+    colors = browser.run(COLORS)
     page.captions(SpeakerNamed(0, "Priya"))
     browser.until(TEXT, "Priya: line 0|B: line 1")
+    assert browser.run(COLORS) == colors and len(set(colors)) == 2
 
 
 def test_text_is_never_markup(page, browser):

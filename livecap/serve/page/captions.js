@@ -83,7 +83,6 @@ function wakeText() {
 }
 
 const shown = new Map(); // id of an utterance to its paragraph, oldest first
-let speakers = [];
 let session = "";
 
 function show(line) {
@@ -110,9 +109,8 @@ function show(line) {
     }
   }
   const [speaker, stable, partial] = paragraph.children;
-  if (line.speaker && !speakers.includes(line.speaker)) speakers.push(line.speaker);
   speaker.textContent = line.speaker && `${line.speaker}: `; // it may be known, or change, after the text
-  speaker.className = line.speaker ? `speaker s${speakers.indexOf(line.speaker) % 8}` : "speaker";
+  speaker.className = line.speaker ? `speaker s${line.color}` : "speaker";
   if (stable.textContent === line.stable && partial.textContent === line.partial) return;
   stable.textContent = line.stable;
   partial.textContent = line.partial;
@@ -134,7 +132,6 @@ function connect() {
       }
       session = message.session;
       over = false;
-      speakers = message.speakers.filter((name) => name);
       hint.textContent = "";
     } else if (message.type === "line") show(message);
     else if (message.type === "status") {
