@@ -5,9 +5,12 @@ as `speech_final`. Source: deepgram-sdk 7.17.
 """
 
 import hashlib
+import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from starlette.websockets import WebSocket
@@ -17,10 +20,17 @@ from livecap.serve.requests import context_of, json_object
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Worker
 from livecap.text.languages import parse_language
-from livecap.transcript import TranscriptUpdate
+from livecap.text.scripts import SPACELESS, is_spaceless
+from livecap.transcript import TranscriptUpdate, Word
 
 LEAST_SILENCE_MS, MOST_SILENCE_MS = 300, 10_000
 """Silence that may end an utterance. Deepgram allows less, at which sentences would be cut into pieces."""
+
+WORD = re.compile(rf"[{SPACELESS}][^\w\s]*|[^\s{SPACELESS}]+")
+"""A word of a result; in a script without spaces, a character."""
+
+TimedWord = tuple[str, int, int]
+"""A word, its start and its end in samples."""
 
 
 async def listen(client: WebSocket, worker: Worker) -> None:
@@ -47,6 +57,7 @@ class _Connection(LiveSocket):
         self._sent_until = 0
         """Where the last final result ends, in samples."""
         self._last_word_end = 0
+        """Of the words that were sent as final, in samples."""
         self._is_finalizing = False
         """The results that come now are those of `Finalize`."""
         stream, endpointing = worker.settings.stream, query.get("endpointing", "")
@@ -108,9 +119,7 @@ class _Connection(LiveSocket):
             self._is_finalizing = True
         elif told is Mark.FLUSHED:
             if self._is_finalizing:  # everything was final before, but the client waits for an answer
-                at = self._sent_until
-                nothing = TranscriptUpdate("", 0, "", "", at, at, None, False)
-                await self.send(self._result("", nothing, is_final=True))
+                await self._send_final("", [])
             self._is_finalizing = False
 
     async def _tell(self, update: TranscriptUpdate) -> None:
@@ -120,47 +129,69 @@ class _Connection(LiveSocket):
         if is_new:
             self._sent_until = max(self._sent_until, update.start_sample)
         known = self._shown.setdefault(update.utterance, 0)
-        stable = update.stable[known:]
-        if stable.strip() or update.final:
-            self._shown[update.utterance] = len(update.stable)
-            await self.send(self._result(stable.strip(), update, is_final=True))
-            self._sent_until = max(self._sent_until, update.end_sample)
+        whole = len(update.stable) if update.final else _end_of_whole_words(update)
+        text, rest = update.stable[known:whole].strip(), update.text[max(known, whole) :].strip()
+        timed = self._timed(update, known)
+        n_final = len(timed) if update.final else len(WORD.findall(text))
+        if text or update.final:
+            self._shown[update.utterance] = whole
+            await self._send_final(text, timed[:n_final], update.end_sample if update.final else None)
             self._is_finalizing = self._is_finalizing and not update.final
-        if update.partial.strip() and self._interim:
-            await self.send(self._result(update.partial.strip(), update, is_final=False))
+        if rest and self._interim:
+            await self.send(self._result(rest, timed[n_final:], update.end_sample, is_final=False))
         if update.final:
             del self._shown[update.utterance]
             if self._utterance_end:
-                end = update.words[-1].end_sample if update.words else update.end_sample
-                await self.send({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": seconds(end)})
+                end = seconds(self._last_word_end)
+                await self.send({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": end})
 
-    def _result(self, text: str, update: TranscriptUpdate, is_final: bool) -> dict[str, Any]:
-        words = text.split()
-        timed = (
-            [(word.text, word.start_sample, word.end_sample) for word in update.words[-len(words) :]] if words else []
-        )
-        if [word for word, _, _ in timed] != words:  # times are known at the end of an utterance
-            start, length = self._sent_until, max(0, update.end_sample - self._sent_until)
-            timed = [
-                (word, start + length * i // len(words), start + length * (i + 1) // len(words))
-                for i, word in enumerate(words)
-            ]
-        for i, (word, first, last) in enumerate(timed):  # never before a word that was sent as final
-            earliest = timed[i - 1][2] if i else self._last_word_end
-            first = max(first, earliest)
-            timed[i] = word, first, max(first, last)
-        if is_final and timed:
+    async def _send_final(self, text: str, timed: Sequence[TimedWord], end_sample: int | None = None) -> None:
+        """Send text that will not change.
+
+        Args:
+            end_sample: where the utterance ends with it; None while it goes on.
+        """
+        result = self._result(text, timed, end_sample or 0, is_final=True)
+        result |= {"speech_final": end_sample is not None, "from_finalize": self._is_finalizing}
+        if timed:
             self._last_word_end = timed[-1][2]
+        self._sent_until = max(self._sent_until, self._last_word_end, end_sample or 0)
+        await self.send(result)
+
+    def _timed(self, update: TranscriptUpdate, known: int) -> list[TimedWord]:
+        """The words behind the first `known` characters, in order, none before a word that was sent as final. The end
+        of an utterance knows their times; before, they share the time evenly."""
+        text = update.text[known:]
+        timed = _last_words(text, update.words)
+        if timed is None:
+            words = WORD.findall(text)
+            start = max(self._last_word_end, update.start_sample)
+            length = max(0, update.end_sample - start)
+            places = [start + length * number // len(words) for number in range(len(words) + 1)] if words else []
+            timed = [(word, *place) for word, place in zip(words, pairwise(places), strict=True)]
+        earliest, latest = self._last_word_end, max(self._last_word_end, update.end_sample)
+        for number, (word, first, last) in enumerate(timed):
+            first = min(max(first, earliest), latest)
+            earliest = min(max(first, last), latest)
+            timed[number] = word, first, earliest
+        return timed
+
+    def _result(self, text: str, timed: Sequence[TimedWord], end_sample: int, is_final: bool) -> dict[str, Any]:
+        """A message with text and its words.
+
+        Args:
+            end_sample: where its sound ends, if not with its words.
+        """
         start = timed[0][1] if timed else self._sent_until
-        end = max(timed[-1][2] if timed else start, update.end_sample)
+        end = max(timed[-1][2] if timed else start, end_sample)
         return {
             "type": "Results",
             "channel_index": [0, 1],
             "start": seconds(start),
             "duration": seconds(end - start),
             "is_final": is_final,
-            "speech_final": is_final and update.final,
-            "from_finalize": is_final and self._is_finalizing,
+            "speech_final": False,
+            "from_finalize": False,
             "channel": {
                 "alternatives": [
                     {
@@ -185,3 +216,20 @@ class _Connection(LiveSocket):
                 "model_info": {"name": self._model, "version": "0", "arch": "qwen3-asr"},
             },
         }
+
+
+def _end_of_whole_words(update: TranscriptUpdate) -> int:
+    """How much of the stable text no later text can go on: its last word may still get a letter or a full stop."""
+    behind = update.partial[:1]
+    if behind.isspace() or behind and is_spaceless(behind):
+        return len(update.stable)
+    return max((word.start() for word in WORD.finditer(update.stable)), default=0)
+
+
+def _last_words(text: str, words: Sequence[Word]) -> list[TimedWord] | None:
+    """The last words of an utterance that make up a text; None if they do not."""
+    wanted, found, n = "".join(text.split()), "", len(words)
+    while n and len(found) < len(wanted):
+        n -= 1
+        found = "".join(words[n].text.split()) + found
+    return [(word.text, word.start_sample, word.end_sample) for word in words[n:]] if found == wanted else None

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,13 @@ import soundfile
 from deepgram import DeepgramClient
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
+from starlette.datastructures import QueryParams
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from livecap.engine import EngineSettings
+from livecap.serve.deepgram import _Connection
+from livecap.transcript import TranscriptUpdate, Word
 from tests.serve.scripted import loud, pcm
 from tests.serve.test_openai_client import RECORDING
 
@@ -203,3 +208,75 @@ def test_the_silence_that_ends_an_utterance_is_bounded(scripted, endpointing, se
     answers(scripted, f"endpointing={endpointing}", pcm(loud(1)))
     [settings] = scripted.engine.asked
     assert settings.stream.detector.pause_seconds == settings.stream.utterance.quiet_seconds == seconds
+
+
+def update(stable, partial="", start=0, end=1, utterance=0, words=None):
+    """An update of a stream in seconds; the last one of its utterance where there are words."""
+    timed = tuple(Word(text, round(first * 16_000), round(last * 16_000), "step") for text, first, last in words or ())
+    start, end = start * 16_000, end * 16_000
+    return TranscriptUpdate("", utterance, stable, partial, start, end, None, words is not None, timed)
+
+
+async def results_of(*updates):
+    """(text, is_final, [(word, start, end)]) of each result for these updates."""
+    query = QueryParams("encoding=linear16&interim_results=true&utterance_end_ms=1000")
+    worker = SimpleNamespace(settings=EngineSettings("tiny"))
+    connection, sent = _Connection(SimpleNamespace(query_params=query), worker), []
+
+    async def send(record):
+        sent.append(record)
+
+    connection.send = send
+    for each in updates:
+        await connection.tell(each)
+    found = []
+    for message in sent:
+        if message["type"] == "Results":
+            [said] = message["channel"]["alternatives"]
+            words = [(word["punctuated_word"], word["start"], word["end"]) for word in said["words"]]
+            assert "".join(text for text, _, _ in words) == "".join(said["transcript"].split())
+            end = message["start"] + message["duration"]
+            assert not words or words[0][1] == message["start"] and words[-1][2] <= end + 0.002
+            found.append((said["transcript"], message["is_final"], words))
+    return found, [message["last_word_end"] for message in sent if message["type"] == "UtteranceEnd"]
+
+
+async def test_stable_and_partial_words_share_the_time_of_the_utterance():
+    found, _ = await results_of(update("", " one", end=1), update("one two", " three four", end=4))
+    assert found == [
+        ("one", False, [("one", 0.0, 1.0)]),
+        ("one two", True, [("one", 0.0, 1.0), ("two", 1.0, 2.0)]),
+        ("three four", False, [("three", 2.0, 3.0), ("four", 3.0, 4.0)]),
+    ]
+
+
+async def test_the_end_of_an_utterance_has_its_times_but_none_before_a_word_that_was_sent():
+    ended = [("one", 0.1, 0.4), ("two,", 0.4, 0.9), ("three", 1.2, 9.0)]
+    found, ends = await results_of(
+        update("one", " two", end=2),
+        update("one two, three", end=4, words=ended),
+        update("four", start=4, end=5, utterance=1, words=[("four", 3.0, 4.5)]),
+    )
+    assert [result for result in found if result[1]] == [
+        ("one", True, [("one", 0.0, 1.0)]),
+        ("two, three", True, [("two,", 1.0, 1.0), ("three", 1.2, 4.0)]),
+        ("four", True, [("four", 4.0, 4.5)]),
+    ]
+    assert ends == [4.0, 4.5]
+
+
+async def test_a_word_is_sent_as_final_once_nothing_can_be_added_to_it():
+    updates = [update("good mor"), update("good mor", "ning"), update("good morning", end=2)]
+    found, _ = await results_of(*updates, update("good morning.", end=3, words=[("good", 0, 1), ("morning.", 1, 3)]))
+    finals = [text for text, is_final, _ in found if is_final]
+    assert finals == ["good", "morning."] and ("morning", False) in [result[:2] for result in found]
+
+
+async def test_where_a_script_has_no_spaces_each_character_has_a_time():
+    updates = [update("你好", "世"), update("你好世界。", end=5, words=[("你", 0, 1), ("好", 1, 2), ("世界。", 2, 4)])]
+    found, _ = await results_of(*updates)
+    assert [(text, [word for word, _, _ in words]) for text, _, words in found] == [
+        ("你好", ["你", "好"]),
+        ("世", ["世"]),
+        ("世界。", ["世界。"]),
+    ]
