@@ -9,18 +9,20 @@ at most 35 dB below its loudest; pauses of less than 0.5 s belong to its turn. T
 missed, invented or of the wrong speaker; overlapping speech counts for each speaker. With the collar, 0.25 s on both
 sides of each start and end of a turn do not count.
 
-`live` is the label that an utterance gets at its end, by the voices so far; the first minute does not count. Each
-NAME.wav with a NAME.rttm in the folder given with --real is measured, too.
+`live` is what a live session shows of the same sound (LiveSpeakers itself): the labels that utterances get at their
+end, by the voices so far, the changes of labels, and all processor time until they are settled. `later` figures leave
+out the first minute. Words are the true ones, so cpWER counts only labels. Each NAME.wav with a NAME.rttm in the folder
+given with --real is measured, too.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,16 @@ import soundfile
 from numpy.typing import NDArray
 
 from benchmarks import noises
+from livecap.archive.speakers import speakers_of
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechDetector, SpeechEnded, SpeechStarted
+from livecap.eval.alignment import edit_distance
 from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
-from livecap.session.live_speakers import Voices
-from livecap.speakers.diariser import load_diariser
-from livecap.speakers.turns import Diariser, Turn, assign
-from livecap.transcript import SAMPLE_RATE, Word
+from livecap.session.live_speakers import LiveSpeakers
+from livecap.speakers.diariser import VoiceDiariser, load_diariser
+from livecap.speakers.turns import Diariser, Turn
+from livecap.transcript import SAMPLE_RATE, SessionEvent, SpeakersHeard, TranscriptUpdate, Voice, Word
 
 Sound = NDArray[np.float32]
 Random = np.random.Generator
@@ -222,7 +226,7 @@ def impulse(random: Random) -> Sound:
 
 def meetings(
     voices: dict[str, list[Utterance]],
-    diariser: Diariser,
+    diariser: VoiceDiariser,
     kinds: Sequence[str],
     each: int,
     seconds: float,
@@ -287,33 +291,103 @@ def error(truth: Sequence[Turn], found: Sequence[Turn], n_samples: int, collar: 
     return np.array([missed + invented + confused, missed, invented, confused]) / max(1, int(n_true.sum()))
 
 
+def assigned(words: Sequence[tuple[Word, int]], found: Sequence[Turn]) -> list[int]:
+    """The found speaker of each word; without turns, all words are of one."""
+    spans = [(word.start_sample, word.end_sample) for word, _ in words]
+    return speakers_of(spans, [turn.voice for turn in found]) or [0] * len(words)
+
+
 def wrong_words(meeting: Meeting, found: Sequence[Turn]) -> float:
     """The share of words that get the wrong speaker."""
     words = sorted(meeting.words, key=lambda pair: pair[0].start_sample)
-    chosen = assign([word for word, _ in words], found)
+    chosen = assigned(words, found)
     common = np.zeros((max(s for _, s in words) + 1, max(chosen) + 1), np.int64)
     np.add.at(common, ([speaker for _, speaker in words], chosen), 1)
     return 1 - most_common(common) / len(words)
 
 
-def live_turns(diariser: Diariser, sound: Sound) -> list[Turn]:
-    """What the screen of a live session shows at the end of each utterance."""
-    detector, voices, found, began = SpeechDetector(), Voices(count().__next__), [], 0
+def cpwer(meeting: Meeting, found: Sequence[Turn]) -> float:
+    """cpWER of the true words with these labels: the words of each speaker in a row, compared under the best naming of
+    the found speakers. Two speakers' words that are exchanged are substitutions, as in meeteval."""
+    words = sorted(meeting.words, key=lambda pair: pair[0].start_sample)
+    true, heard = defaultdict(list), defaultdict(list)
+    for (word, speaker), chosen in zip(words, assigned(words, found), strict=True):
+        true[speaker].append(word.text)
+        heard[chosen].append(word.text)
+    saved = [[len(a) + len(b) - edit_distance(a, b) for b in heard.values()] for a in true.values()]
+    return (2 * len(words) - most_common(np.array(saved))) / len(words)
+
+
+@dataclass
+class Shown:
+    """What a live session shows of a sound."""
+
+    first: list[Turn]
+    """The labels that utterances got at their end."""
+    settled: list[Turn]
+    changes_per_hour: float
+    """Utterances whose label changed after it was shown, by hour of sound."""
+    cost_ms: float
+    """Processor time for a second of sound, all threads, without the detector."""
+
+
+def shown_live(diariser: VoiceDiariser, sound: Sound) -> Shown:
+    """Let a live session label a sound. Its text comes from nowhere: an open utterance is updated every half second."""
     sound = np.concatenate([sound, np.zeros(3 * SAMPLE_RATE, np.float32)])  # the last utterance ends, too
-    for at in range(0, len(sound), SAMPLE_RATE // 20):
-        for event in detector.accept(AudioBlock(at, sound[at : at + SAMPLE_RATE // 20])):
+    step = SAMPLE_RATE // 20
+    heard = list(_updates(sound, step))
+    facts: list[SessionEvent] = []
+    speakers = LiveSpeakers(lambda: diariser)
+    began = time.process_time()
+    speakers.start(facts.append, lambda message, severity="": print(message, file=sys.stderr), live=False)
+    for block, updates in heard:
+        speakers.hear("", block)
+        for update in updates:
+            speakers(update)
+    speakers.close()
+    cost = time.process_time() - began
+    voices: dict[int, list[SpeakersHeard]] = defaultdict(list)
+    for fact in facts:
+        if isinstance(fact, SpeakersHeard):
+            voices[fact.utterance].append(fact)
+    first = [[fact for fact in some if not fact.settled][-1] for some in voices.values()]
+    changes = 0
+    for some in voices.values():
+        labels = [most for fact in some if (most := who_most(fact.voices)) is not None]
+        changes += any(before != after for before, after in pairwise(labels))
+    seconds = len(sound) / SAMPLE_RATE
+    settled = [some[-1] for some in voices.values()]
+    return Shown(_as_turns(first), _as_turns(settled), changes * 3600 / seconds, 1000 * cost / seconds)
+
+
+def _updates(sound: Sound, step: int) -> Iterator[tuple[AudioBlock, list[TranscriptUpdate]]]:
+    """Each block of a sound with the updates that follow from it."""
+    detector, number, began, told = SpeechDetector(), 0, -1, 0
+    for at in range(0, len(sound), step):
+        block = AudioBlock(at, sound[at : at + step])
+        updates = []
+        for event in detector.accept(block):
             if isinstance(event, SpeechStarted):
-                began = event.sample
+                began = told = event.sample
             elif isinstance(event, SpeechEnded):
-                said = sound[began : event.sample]
-                turns = diariser.turns(said) or [Turn(0, len(said), 0)]
-                numbers = voices.place(diariser, said, turns, whole=False)
-                found += [
-                    Turn(began + turn.start, began + turn.end, numbers[turn.speaker])
-                    for turn in turns
-                    if turn.speaker in numbers
-                ]
-    return found
+                updates.append(TranscriptUpdate("", number, "Well.", "", began, event.sample, "English", final=True))
+                began, number = -1, number + 1
+        if began >= 0 and block.end_sample - told >= SAMPLE_RATE // 2:
+            told = block.end_sample
+            updates.append(TranscriptUpdate("", number, "", "Well.", began, told, "English", final=False))
+        yield block, updates
+
+
+def who_most(voices: Sequence[Voice]) -> int | None:
+    """Who speaks most; None without voices."""
+    lengths: Counter[int] = Counter()
+    for voice in voices:
+        lengths[voice.speaker] += voice.end_sample - voice.start_sample
+    return lengths.most_common(1)[0][0] if lengths else None
+
+
+def _as_turns(facts: Sequence[SpeakersHeard]) -> list[Turn]:
+    return [Turn(v.start_sample, v.end_sample, v.speaker) for fact in facts for v in fact.voices]
 
 
 def read_rttm(path: Path) -> list[Turn]:
@@ -348,6 +422,35 @@ def figures(diariser: Diariser, sound: Sound, truth: Sequence[Turn]) -> tuple[di
     }, found
 
 
+def live_figures(meeting: Meeting, found: Sequence[Turn], shown: Shown) -> dict[str, float]:
+    """The figures of live labels, and beside them the error of what was `found` in the whole sound, both after the
+    first minute."""
+
+    def later(turns: Sequence[Turn]) -> float:
+        return 100 * float(error(meeting.turns, turns, len(meeting.sound), after=FIRST_MINUTE)[0])
+
+    return {
+        "later_der_percent": later(found),
+        "live_later_der_percent": later(shown.first),
+        "live_settled_later_der_percent": later(shown.settled),
+        "live_cpwer_percent": 100 * cpwer(meeting, shown.first),
+        "live_changes_per_hour": shown.changes_per_hour,
+        "live_cost_ms_per_second": shown.cost_ms,
+    }
+
+
+def means(rows: Mapping[str, Sequence[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """The mean figures of each kind."""
+    found = {
+        name: {"sounds": len(some), **{key: round(float(np.mean([row[key] for row in some])), 2) for key in some[0]}}
+        for name, some in rows.items()
+    }
+    for row in found.values():
+        if "later_der_percent" in row:
+            row["live_times_settled"] = round(row["live_later_der_percent"] / max(0.01, row["later_der_percent"]), 2)
+    return found
+
+
 def main() -> int:
     """Measure, print and store; the exit status."""
     parser = argparse.ArgumentParser(
@@ -366,14 +469,21 @@ def main() -> int:
     options = parser.parse_args()
     diariser = load_diariser()
     rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+
+    def store() -> None:
+        """After each sound, so that a run that is stopped leaves figures."""
+        if options.out:
+            store_figures(options.out, {"machine": machine(), "seconds_each": options.seconds, "kinds": means(rows)})
+
     voices, kinds = read_voices(options.voices), options.kind or list(KINDS)
     for name, n_speakers, meeting in meetings(voices, diariser, kinds, options.each, options.seconds, options.seed):
         row, found = figures(diariser, meeting.sound, meeting.turns)
         row["wrong_words_percent"] = 100 * wrong_words(meeting, found)
+        row["cpwer_percent"] = 100 * cpwer(meeting, found)
         if not options.no_live:
-            shown = live_turns(diariser, meeting.sound)
-            row["live_der_percent"] = 100 * error(meeting.turns, shown, len(meeting.sound), after=FIRST_MINUTE)[0]
+            row |= live_figures(meeting, found, shown_live(diariser, meeting.sound))
         rows[name].append(row)
+        store()
         print(
             f"{name:12} {n_speakers}",
             *(f"{key.removesuffix('_percent')} {v:.1f}" for key, v in row.items()),
@@ -383,15 +493,9 @@ def main() -> int:
         sound = soundfile.read(path, dtype="float32", always_2d=True)[0].mean(axis=1)
         row, _ = figures(diariser, sound, read_rttm(path.with_suffix(".rttm")))
         rows["real"].append(row)
+        store()
         print(f"{path.stem:14}", *(f"{key.removesuffix('_percent')} {v:.1f}" for key, v in row.items()), flush=True)
-    means = {
-        name: {"sounds": len(some)} | {key: round(float(np.mean([row[key] for row in some])), 2) for key in some[0]}
-        for name, some in rows.items()
-    }
-    result = {"machine": machine(), "seconds_each": options.seconds, "kinds": means}
-    if options.out:
-        store_figures(options.out, result)
-    print(as_json(means))
+    print(as_json(means(rows)))
     return 0
 
 

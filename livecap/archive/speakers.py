@@ -5,9 +5,11 @@ Two kinds of facts are kept apart in the log: `SpeakersHeard` (voices, by number
 labels: the only voice of "me" stays "me".
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from livecap.errors import SettingsError
 from livecap.text.safety import printable
@@ -187,20 +189,31 @@ def name_of(text: str) -> str:
 
 def speakers_of(spans: Sequence[tuple[int, int]], voices: Sequence[Voice]) -> list[int]:
     """The speaker of each span [start, end) of samples: the one who speaks for most of it. Where two speak equally
-    long, the one before goes on; where no voice was heard, the nearest one counts. Empty without voices."""
+    long, the one before goes on; where no voice was heard, the nearest one counts. Empty without voices.
+
+    Args:
+        voices: in any order, many or few.
+    """
     found: list[int] = []
     if not voices:
         return found
+    ordered = sorted(voices, key=lambda voice: voice.start_sample)
+    ends = list(accumulate((voice.end_sample for voice in ordered), max))
     for start, end in spans:
+        first = bisect_right(ends, start)
+        last = bisect_left(ordered, end, key=lambda voice: voice.start_sample)
         shares: dict[int, int] = {}
-        for voice in voices:
-            shared = min(end, voice.end_sample) - max(start, voice.start_sample)
-            shares[voice.speaker] = shares.get(voice.speaker, 0) + max(0, shared)
-        most = max(shares.values())
-        if most > 0:
-            best = [speaker for speaker, share in shares.items() if share == most]
-        else:
-            gaps = [(max(voice.start_sample - end, start - voice.end_sample), voice.speaker) for voice in voices]
+        until: dict[int, int] = {}
+        for voice in ordered[first:last]:
+            begin = max(start, voice.start_sample, until.get(voice.speaker, 0))
+            until[voice.speaker] = max(begin, min(end, voice.end_sample))
+            shares[voice.speaker] = shares.get(voice.speaker, 0) + until[voice.speaker] - begin
+        most = max(shares.values(), default=0)
+        best = [speaker for speaker, share in shares.items() if share == most]
+        if most == 0:
+            before = [ordered[bisect_left(ends, ends[first - 1])]] if first else []
+            near = [*before, *ordered[first : max(first, last) + 1]]
+            gaps = [(max(0, voice.start_sample - end, start - voice.end_sample), voice.speaker) for voice in near]
             best = [speaker for gap, speaker in gaps if gap == min(gaps)[0]]
         found.append(found[-1] if found and found[-1] in best else best[0])
     return found

@@ -169,7 +169,7 @@ def voices_of(spans: Sequence[tuple[int, int]], turns: Sequence[Turn]) -> list[t
         inside = ordered.within(start, end) or ordered.within(max(0, start - NEAR_SAMPLES), end + NEAR_SAMPLES)
         if not inside and turns:
             inside = [min(turns, key=lambda turn: max(turn.start - end, start - turn.end))]
-        found.append(tuple(Voice(turn.start, turn.end, turn.speaker) for turn in inside))
+        found.append(tuple(turn.voice for turn in inside))
     return found
 
 

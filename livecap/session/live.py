@@ -31,9 +31,8 @@ from livecap.session.sound_folder import SoundFolder
 from livecap.session.status import SessionStatus, State
 from livecap.session.tracks import Track, TrackSource, arrived_samples
 from livecap.session.wall_clock import WallClock
-from livecap.speakers.diariser import load_diariser
+from livecap.speakers.diariser import VoiceDiariser, load_diariser
 from livecap.speakers.remembered import RememberedVoices
-from livecap.speakers.turns import Diariser
 from livecap.transcript import (
     Notice,
     Paused,
@@ -63,7 +62,7 @@ class LiveSession:
         labels_speakers: bool = False,
         voices_file: Path | None = None,
         load_engine: Load = Engine.load,
-        load_voices: Callable[[], Diariser] = load_diariser,
+        load_voices: Callable[[], VoiceDiariser] = load_diariser,
     ) -> None:
         """
         Args:

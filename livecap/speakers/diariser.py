@@ -71,67 +71,59 @@ class VoiceDiariser:
     """See `livecap.speakers.turns.Diariser`. Used by one thread at a time."""
 
     def __init__(self, networks: VoiceNetworks, config: DiariserConfig | None = None) -> None:
-        self._networks = networks
-        self._config = config or DiariserConfig()
+        self.networks = networks
+        self.config = config or DiariserConfig()
 
     def turns(
         self, samples: Sound, *, speakers: int | None = None, at_least: int = 1, at_most: int | None = None
     ) -> list[Turn]:
         if speakers is not None:
             at_least = at_most = speakers
-        with one_core():
-            active, chains = joined(windows(self._networks, samples), len(samples))
-            pieces = self._pieces(active, chains)
-            voices = self._voices(samples, pieces)
-        return self._turns(active, chains, pieces, voices, at_least, at_most, len(samples))
+        active, chains = joined(windows(self.networks, samples), len(samples))
+        pieces = self.pieces(active, chains)
+        kept, who = self.grouped(pieces, self.voices(samples, pieces), at_least, at_most)
+        return in_order_of_start(as_turns(spoken(active, chains, kept, who), self.config, len(samples)))
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         with one_core():
-            return self._embed(samples)
+            frames = log_mel(np.ascontiguousarray(samples, np.float32))
+            if len(frames) < FEWEST_FRAMES:
+                more = ((0, FEWEST_FRAMES - len(frames)), (0, 0))
+                frames = np.pad(frames, more, mode="edge") if len(frames) else np.zeros((FEWEST_FRAMES, 80), np.float32)
+            return unit(self.networks.embed(frames))
 
-    def _embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        frames = log_mel(np.ascontiguousarray(samples, np.float32))
-        if len(frames) < FEWEST_FRAMES:
-            more = ((0, FEWEST_FRAMES - len(frames)), (0, 0))
-            frames = np.pad(frames, more, mode="edge") if len(frames) else np.zeros((FEWEST_FRAMES, 80), np.float32)
-        return unit(self._networks.embed(frames))
-
-    def _pieces(self, active: Activity, chains: Chains) -> list[Piece]:
+    def pieces(self, active: Activity, chains: Chains) -> list[Piece]:
+        """The pieces of a sound whose speakers are to be found."""
         pause, longest = (
-            round(seconds * FRAMES_PER_SECOND) for seconds in (self._config.pause_seconds, self._config.piece_seconds)
+            round(seconds * FRAMES_PER_SECOND) for seconds in (self.config.pause_seconds, self.config.piece_seconds)
         )
         return solo_pieces(active, chains, pause, longest)
 
-    def _voices(self, samples: Sound, pieces: Sequence[Piece]) -> Vectors:
-        """The voice of each piece [n, 192]; zeros for those that are too short."""
+    def voices(self, samples: Sound, pieces: Sequence[Piece], start_sample: int = 0) -> Vectors:
+        """The voice of each piece [n, 192]; zeros for those that are too short.
+
+        Args:
+            start_sample: where `samples` begins, on the clock of the pieces.
+        """
         found = np.zeros((len(pieces), EMBEDDING_SIZE), np.float32)
-        fewest = self._config.fewest_seconds * FRAMES_PER_SECOND
+        fewest = self.config.fewest_seconds * FRAMES_PER_SECOND
         for row, piece in zip(found, pieces, strict=True):
             if piece.length >= fewest:
-                row[:] = self._embed(samples[sample_of(piece.start) : sample_of(piece.end)])
+                start, end = (max(0, sample_of(frame) - start_sample) for frame in (piece.start, piece.end))
+                row[:] = self.embed(samples[start:end])
         return found
 
-    def _turns(
-        self,
-        active: Activity,
-        chains: Chains,
-        pieces: Sequence[Piece],
-        voices: Vectors,
-        at_least: int,
-        at_most: int | None,
-        n_samples: int,
-    ) -> list[Turn]:
+    def grouped(
+        self, pieces: Sequence[Piece], voices: Vectors, at_least: int = 1, at_most: int | None = None
+    ) -> tuple[Sequence[Piece], Numbers]:
+        """The pieces that have a voice, and the speaker of each; where none has one, all, of one speaker."""
         known = np.flatnonzero(voices.any(axis=1))
         if not len(known):
-            who, kept = np.zeros(len(pieces), np.int64), pieces
-        else:
-            kept = [pieces[i] for i in known.tolist()]
-            seconds = np.array([piece.length for piece in kept], np.float32) / np.float32(FRAMES_PER_SECOND)
-            means = self._speakers(voices[known], seconds, self._alike(kept, voices[known]), at_least, at_most)
-            who = self._assigned(kept, voices[known] @ means.T, seconds)
-        n_speakers = int(who.max(initial=0)) + 1
-        spoken = _spoken(active, chains, kept, who, n_speakers)
-        return _as_turns(spoken, self._config, n_samples)
+            return pieces, np.zeros(len(pieces), np.int64)
+        kept = [pieces[i] for i in known.tolist()]
+        seconds = np.array([piece.length for piece in kept], np.float32) / np.float32(FRAMES_PER_SECOND)
+        means = self._speakers(voices[known], seconds, self._alike(kept, voices[known]), at_least, at_most)
+        return kept, self._assigned(kept, voices[known] @ means.T, seconds)
 
     def _alike(self, pieces: Sequence[Piece], voices: Vectors) -> float:
         """The mean cosine from which on two clusters are one speaker in this sound.
@@ -139,7 +131,7 @@ class VoiceDiariser:
         In a studio, a voice is much more alike with itself than in an echoing room. How much is told by the pieces into
         which long stretches of speech were divided: most neighbours are the same person.
         """
-        config = self._config
+        config = self.config
         likeness = [
             float(voices[i] @ voices[i + 1])
             for i, (piece, after) in enumerate(zip(pieces[:-1], pieces[1:], strict=True))
@@ -155,7 +147,7 @@ class VoiceDiariser:
         self, voices: Vectors, seconds: NDArray[np.float32], alike: float, at_least: int, at_most: int | None
     ) -> Vectors:
         """The mean voice of each speaker."""
-        config = self._config
+        config = self.config
         clear = seconds >= config.clear_seconds
         if clear.sum() < max(1, at_least):
             clear[:] = True
@@ -168,10 +160,10 @@ class VoiceDiariser:
     def _gathered(self, items: Items) -> Items:
         """The items of each stretch of sound that are most alike, as one."""
         vectors, weights = [], []
-        for start in range(0, len(items.vectors), self._config.most_items):
-            some = slice(start, start + self._config.most_items)
+        for start in range(0, len(items.vectors), self.config.most_items):
+            some = slice(start, start + self.config.most_items)
             part = Items(items.vectors[some], items.weights[some])
-            labels = cluster(part, ONLY_THE_SAME, at_most=self._config.most_gathered)
+            labels = cluster(part, ONLY_THE_SAME, at_most=self.config.most_gathered)
             vectors.append(centroids(part, labels))
             weights.append(np.bincount(labels, part.weights).astype(np.float32))
         return Items(np.concatenate(vectors), np.concatenate(weights))
@@ -179,7 +171,7 @@ class VoiceDiariser:
     def _without_small(self, items: Items, labels: Numbers, at_least: int) -> Numbers:
         """Without speakers that are heard too little."""
         heard = np.bincount(labels, items.weights)
-        fewest = min(self._config.speaker_seconds, self._config.speaker_share * float(heard.sum()))
+        fewest = min(self.config.speaker_seconds, self.config.speaker_share * float(heard.sum()))
         kept = np.flatnonzero(heard >= fewest)
         if len(kept) < at_least:
             kept = np.argsort(-heard, kind="stable")[:at_least]
@@ -192,7 +184,7 @@ class VoiceDiariser:
         """The speaker of each piece: the most alike, with some preference for that of the nearest clear piece of the
         same person."""
         who: Numbers = likeness.argmax(axis=1)
-        clear = seconds >= self._config.clear_seconds
+        clear = seconds >= self.config.clear_seconds
         by_chain: dict[int, list[int]] = {}
         for i in np.flatnonzero(clear).tolist():
             by_chain.setdefault(pieces[i].chain, []).append(i)
@@ -201,7 +193,7 @@ class VoiceDiariser:
             if same:
                 near = _nearest(pieces, same, pieces[i])
                 preferred = likeness[i].copy()
-                preferred[who[near]] += self._config.same_person / max(float(seconds[i]), 0.2)
+                preferred[who[near]] += self.config.same_person / max(float(seconds[i]), 0.2)
                 who[i] = preferred.argmax()
         return who
 
@@ -219,26 +211,27 @@ def _nearest(pieces: Sequence[Piece], some: Sequence[int], to: Piece) -> int:
     )
 
 
-def _spoken(active: Activity, chains: Chains, pieces: Sequence[Piece], who: Numbers, n_speakers: int) -> Activity:
-    """Who speaks in each frame [n, n_speakers]. Where two people speak, each is the speaker of the nearest piece
-    of the same chain."""
-    spoken = np.zeros((len(active), n_speakers), bool)
+def spoken(active: Activity, chains: Chains, pieces: Sequence[Piece], who: Numbers) -> Activity:
+    """Who speaks in each frame [n, n_speakers], by the speaker of each piece. Where two people speak, each is the
+    speaker of the nearest piece of the same chain. Pieces may lie before and after these frames."""
+    found = np.zeros((len(active), int(who.max(initial=0)) + 1), bool)
     by_chain: dict[int, list[int]] = {}
     for i, piece in enumerate(pieces):
-        spoken[piece.start : piece.end, who[i]] = True
+        found[max(0, piece.start) : max(0, piece.end), who[i]] = True
         by_chain.setdefault(piece.chain, []).append(i)
-    covered = spoken.any(axis=1)
+    covered = found.any(axis=1)
     several = active.sum(axis=1) > 1
     for stretch in stretches(active & (several | ~covered)[:, None], chains):
         near = by_chain.get(stretch.chain) or range(len(pieces))
         if near:
-            spoken[stretch.start : stretch.end, who[_nearest(pieces, near, stretch)]] = True
+            found[stretch.start : stretch.end, who[_nearest(pieces, near, stretch)]] = True
         else:
-            spoken[stretch.start : stretch.end, 0] = True
-    return spoken
+            found[stretch.start : stretch.end, 0] = True
+    return found
 
 
-def _as_turns(active: Activity, config: DiariserConfig, n_samples: int) -> list[Turn]:
+def as_turns(active: Activity, config: DiariserConfig, n_samples: int) -> list[Turn]:
+    """The turns of each speaker, given who speaks in each frame [n, n_speakers]."""
     found: list[Turn] = []
     for speaker in range(active.shape[1]):
         edges = np.flatnonzero(np.diff(active[:, speaker].astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
@@ -253,6 +246,10 @@ def _as_turns(active: Activity, config: DiariserConfig, n_samples: int) -> list[
             for start, end in merged
             if end - start >= config.turn_seconds * FRAMES_PER_SECOND
         ]
-    found.sort(key=lambda turn: (turn.start, turn.end))
+    return sorted(found, key=lambda turn: (turn.start, turn.end))
+
+
+def in_order_of_start(found: Sequence[Turn]) -> list[Turn]:
+    """The same turns, with speakers numbered from 0 as they are heard first."""
     numbers: dict[int, int] = {}
     return [Turn(turn.start, turn.end, numbers.setdefault(turn.speaker, len(numbers))) for turn in found]

@@ -15,6 +15,7 @@ from livecap.speakers.networks import (
     read_weights,
     scale_and_shift,
 )
+from livecap.speakers.one_core import one_core
 
 _STRIDE = 10
 _SINC_FRAMES_AT_ONCE = 512
@@ -30,7 +31,8 @@ class NumpyNetworks:
         self._voices = _Voices(read_weights("voices"))
 
     def segment(self, windows: Numbers) -> Numbers:
-        return self._segmentation(windows)
+        with one_core():
+            return self._segmentation(windows)
 
     def embed(self, frames: Numbers) -> Numbers:
         return self._voices(frames - frames.mean(axis=0))

@@ -46,6 +46,11 @@ def sample_of(frame: int) -> int:
     return FIRST_EDGE + frame * FRAME_HOP
 
 
+def frame_of(sample: int) -> int:
+    """The frame of the sound that begins at this sample or is the first one after it; at least 0."""
+    return max(0, -(-(sample - FIRST_EDGE) // FRAME_HOP))
+
+
 def windows(networks: VoiceNetworks, samples: Sound) -> Iterator[Activity]:
     """Who speaks in each window [589, 3], in order; the last ones are filled with silence."""
     n_windows = 1 + max(0, -(-(len(samples) - WINDOW_SAMPLES) // STEP_SAMPLES))
@@ -66,7 +71,7 @@ def joined(heard: Iterator[Activity], n_samples: int) -> tuple[Activity, Chains]
         as far as windows that overlap agree. A person may have several chains. Where the windows took two people for
         one, they are in one chain.
     """
-    n = max(0, -(-(n_samples - FIRST_EDGE) // FRAME_HOP))
+    n = frame_of(n_samples)
     active: list[Activity] = []
     chains: list[Chains] = []
     before, its_chains, n_chains, filled = None, np.arange(MOST_LOCAL, dtype=np.int32), MOST_LOCAL, 0
@@ -78,7 +83,7 @@ def joined(heard: Iterator[Activity], n_samples: int) -> tuple[Activity, Chains]
             active.append(before[at : at + take])
             chains.append(np.broadcast_to(its_chains, (take, MOST_LOCAL)))
             filled += take
-            same = _same(before[STEP_FRAMES:], window[: WINDOW_FRAMES - STEP_FRAMES])
+            same = same_people(before[STEP_FRAMES:], window[: WINDOW_FRAMES - STEP_FRAMES])
             new = np.arange(n_chains, n_chains + MOST_LOCAL, dtype=np.int32)
             its_chains = np.where(same >= 0, its_chains[same], new)
             n_chains += MOST_LOCAL
@@ -89,7 +94,7 @@ def joined(heard: Iterator[Activity], n_samples: int) -> tuple[Activity, Chains]
     return np.concatenate(active)[:n], np.concatenate(chains)[:n]
 
 
-def _same(before: Activity, after: Activity) -> NDArray[np.int64]:
+def same_people(before: Activity, after: Activity) -> NDArray[np.int64]:
     """Which person of `before` [n, 3] each person of `after` [n, 3] is, in the frames that both windows hear; or -1."""
     common = before.T.astype(np.int64) @ after.astype(np.int64)
     best = max(permutations(range(MOST_LOCAL)), key=lambda some: sum(common[k, i] for i, k in enumerate(some)))

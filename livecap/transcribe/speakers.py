@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from livecap.archive.speakers import split
+from livecap.archive.speakers import speakers_of, split
 from livecap.audio_in.recording import Recording
 from livecap.audio_in.temporary_sound import TemporarySound
 from livecap.errors import SettingsError
 from livecap.speakers.counts import UNKNOWN_NUMBER, Counts
 from livecap.speakers.known import Known, counted_turns, known_names
-from livecap.speakers.turns import Diariser, Sound, Turn, assign
+from livecap.speakers.turns import Diariser, Sound, Turn
 from livecap.transcribe.recordings import BLOCK_SAMPLES
 from livecap.transcribe.result import Segment, Transcription
-from livecap.transcript import Word, speaker_letter
+from livecap.transcript import speaker_letter
 
 
 class SpeakerLabels:
@@ -104,9 +104,10 @@ def labelled(text: Transcription, turns: list[Turn], names: Mapping[int, str], f
 
 def _parts(text: Transcription, turns: list[Turn]) -> Iterator[tuple[Segment, int]]:
     """The segments, in parts where the speaker changes, each with its speaker."""
+    voices = [turn.voice for turn in turns]
     for segment in text.segments if turns else ():
-        words = segment.words or (Word(segment.text, segment.start_sample, segment.end_sample, ""),)
-        for part, some, number in split(segment.text, segment.words, assign(words, turns)):
+        spans = [(each.start_sample, each.end_sample) for each in segment.words or (segment,)]
+        for part, some, number in split(segment.text, segment.words, speakers_of(spans, voices)):
             begins = not some or some[0] is segment.words[0]
             ends = not some or some[-1] is segment.words[-1]
             start = segment.start_sample if begins else some[0].start_sample

@@ -168,7 +168,54 @@ def test_an_ended_session_that_changes_is_found_by_its_new_names(tmp_path: Path)
 def test_words_that_two_say_at_once_stay_with_the_speaker_before() -> None:
     voices = [Voice(0, 40, 0), Voice(20, 60, 1)]
     assert speakers_of([(0, 20), (20, 40), (40, 60), (80, 90)], voices) == [0, 0, 1, 1]
-    assert speakers_of([(20, 40)], voices[::-1]) == [1]
+
+
+def test_the_speaker_who_covers_most_of_a_word_gets_it():
+    voices = [Voice(0, 100, 0), Voice(100, 200, 1)]
+    assert speakers_of([(0, 50), (60, 130), (80, 180), (150, 200)], voices) == [0, 0, 1, 1]
+
+
+def test_several_turns_of_one_speaker_count_together():
+    voices = [Voice(0, 30, 0), Voice(30, 70, 1), Voice(70, 100, 0)]
+    assert speakers_of([(0, 100)], voices) == [0]
+
+
+def test_the_speaker_of_the_word_before_goes_on_where_turns_overlap():
+    voices = [Voice(0, 200, 1), Voice(90, 400, 0)]
+    assert speakers_of([(0, 80), (100, 180), (210, 300), (100, 180)], voices) == [1, 1, 0, 0]
+
+
+def test_a_word_beside_all_turns_gets_the_nearest():
+    voices = [Voice(100, 200, 0), Voice(300, 400, 1)]
+    assert speakers_of([(0, 50), (210, 240), (270, 290), (500, 500)], voices) == [0, 0, 1, 1]
+
+
+def test_without_voices_or_words_there_is_nothing_to_tell():
+    assert speakers_of([(0, 10), (10, 20)], []) == [] == speakers_of([], [Voice(0, 10, 3)])
+
+
+VOICES = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 30), st.integers(0, 3)),
+    min_size=1,
+    max_size=8,
+).map(lambda many: [Voice(start, start + length, speaker) for start, length, speaker in many])
+SPANS = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 20)), max_size=6)
+
+
+@given(VOICES, SPANS)
+def test_the_answer_is_that_of_counting_samples(voices, spans):
+    listed = [(start, start + length) for start, length in spans]
+    for span, speaker in zip(listed, speakers_of(listed, voices), strict=True):
+
+        def score(of: int, span: tuple[int, int] = span) -> tuple[int, int]:
+            mine = [voice for voice in voices if voice.speaker == of]
+            covered = sum(any(v.start_sample <= at < v.end_sample for v in mine) for at in range(*span))
+            return covered, -min(max(0, v.start_sample - span[1], span[0] - v.end_sample) for v in mine)
+
+        best = max(score(voice.speaker) for voice in voices)
+        covered, distance = score(speaker)
+        assert covered == best[0]
+        assert covered or distance == best[1]
 
 
 @given(st.data())

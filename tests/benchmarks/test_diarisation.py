@@ -7,21 +7,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import diarisation
 from benchmarks.diarisation import (
     KINDS,
     Kind,
     Meeting,
     Stage,
     Utterance,
+    cpwer,
     error,
     first_words,
+    means,
     most_common,
     read_rttm,
+    shown_live,
     voiced_spans,
     wrong_words,
 )
+from livecap.audio_in.source import AudioBlock
+from livecap.audio_in.vad import SpeechEnded, SpeechStarted
 from livecap.speakers.turns import Turn
 from livecap.transcript import SAMPLE_RATE, Word
+from tests.speakers.scripted import LevelDiariser
 
 S = SAMPLE_RATE
 
@@ -57,6 +64,52 @@ def test_the_best_naming_is_found(n_true, n_found, data):
 def test_words_of_the_wrong_speaker_are_counted():
     words = [(Word("a", i * S, i * S + S // 2, "aligned"), i % 2) for i in range(4)]
     assert wrong_words(Meeting(np.zeros(0), [], words), turns((0, 1, 1), (1, 2, 0), (2, 4, 1))) == 0.25
+
+
+def test_cpwer_counts_the_words_of_each_speaker_under_the_best_naming():
+    """The values are those of meeteval 0.4.3."""
+    words = [(Word(text, i * S, i * S + S // 2, "aligned"), speaker) for i, (text, speaker) in enumerate(SAID)]
+    meeting = Meeting(np.zeros(0), [], words)
+    assert cpwer(meeting, turns((0, 1, 1), (1, 3, 0), (3, 4, 1), (4, 6, 0))) == pytest.approx(4 / 6)
+    assert cpwer(meeting, turns((0, 6, 4))) == pytest.approx(4 / 6)
+    assert cpwer(meeting, turns(*((i, i + 1, 9 - speaker) for i, (_, speaker) in enumerate(SAID)))) == 0
+
+
+SAID = [("a", 0), ("b", 1), ("c", 0), ("d", 0), ("e", 1), ("c", 0)]
+
+
+class ScriptedDetector:
+    """Speech in 1..4 s, 5..9 s and 10..13 s."""
+
+    spans = ((S, 4 * S), (5 * S, 9 * S), (10 * S, 13 * S))
+
+    def accept(self, block: AudioBlock):
+        for start, end in self.spans:
+            if block.start_sample <= start < block.end_sample:
+                yield SpeechStarted(start)
+            if block.start_sample <= end < block.end_sample:
+                yield SpeechEnded(end)
+
+
+def test_what_a_live_session_shows_of_a_meeting_is_measured(monkeypatch):
+    monkeypatch.setattr(diarisation, "SpeechDetector", ScriptedDetector)
+    spoken = ((0, 1), (1, 3), (0, 1), (1, 2.4), (2, 1.6), (0, 1), (2, 3), (0, 1))
+    sound = np.concatenate([np.full(round(seconds * S), level / 10, np.float32) for level, seconds in spoken])
+    shown = shown_live(LevelDiariser(), sound)
+    rounded = [(round(t.start / S, 1), round(t.end / S, 1), t.speaker) for t in shown.first]
+    assert rounded == [(1, 4, 0), (5, 7.4, 0), (7.4, 9, 1), (10, 13, 1)]
+    assert shown.settled == shown.first and shown.changes_per_hour == 0 and shown.cost_ms > 0
+
+
+def test_live_labels_are_compared_with_settled_ones():
+    rows = {
+        "quiet": [{"later_der_percent": 4.0, "live_later_der_percent": n} for n in (5.0, 7.0)],
+        "real": [{"x": 1.0}],
+    }
+    assert means(rows) == {
+        "quiet": {"sounds": 2, "later_der_percent": 4, "live_later_der_percent": 6, "live_times_settled": 1.5},
+        "real": {"sounds": 1, "x": 1},
+    }
 
 
 def test_pauses_of_half_a_second_end_speech():

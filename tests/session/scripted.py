@@ -15,7 +15,7 @@ from livecap.errors import ModelError
 from livecap.session.live import LiveSession
 from livecap.session.notices import Notices
 from livecap.session.tracks import TrackSource
-from livecap.speakers.turns import Diariser
+from livecap.speakers.diariser import VoiceDiariser
 from livecap.stream.statistics import StepStatistics
 from livecap.transcript import SessionEvent, TranscriptUpdate
 from tests.archive.when import STARTED
@@ -162,7 +162,7 @@ def make_session(
     source: ScriptedSource | dict[str, ScriptedSource],
     make: Callable[[str], object] = lambda track: ScriptedTranscriber(track=track),
     disk: Disk | None = None,
-    voices: Callable[[], Diariser] | None = None,
+    voices: Callable[[], VoiceDiariser] | None = None,
 ) -> tuple[LiveSession, list[SessionEvent | TranscriptUpdate]]:
     """A session that is not started, with one source or several by label, and a list to start it with."""
     notices = Notices()

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.speakers.networks import EMBEDDING_SIZE
+from livecap.speakers.diariser import DiariserConfig, VoiceDiariser
+from livecap.speakers.networks import EMBEDDING_SIZE, n_frames
 from livecap.speakers.turns import Sound, Turn
 
 SECOND = 16_000
@@ -34,21 +35,31 @@ class ScriptedDiariser:
         return vector
 
 
-class LevelDiariser:
-    """Takes each level of a sound for a voice: 0.25 is one speaker, 0.5 another. Silence is nobody."""
+class ScriptedNetworks:
+    """A sound is a level for each speaker: 0.1 is the first, 0.2 the second, ...; 0 is nobody. The first to speak in a
+    window is person 0 there."""
 
-    def turns(
-        self, samples: Sound, *, speakers: int | None = None, at_least: int = 1, at_most: int | None = None
-    ) -> list[Turn]:
-        sound = samples[0 : len(samples)]
-        edges = [0, *(np.flatnonzero(np.diff(sound)) + 1), len(sound)]
-        levels = sorted(
-            {float(level) for level in np.unique(sound)} - {0.0}, key=lambda level: list(sound).index(level)
-        )
-        spans = zip(edges, edges[1:], strict=False)
-        return [Turn(int(a), int(b), levels.index(float(sound[a]))) for a, b in spans if b > a and sound[a]]
+    def segment(self, windows: np.ndarray) -> np.ndarray:
+        found = np.full((len(windows), n_frames(windows.shape[1]), 7), -9, np.float32)
+        for window, frames in zip(windows, found, strict=True):
+            levels = np.round(window[495 : 495 + 270 * len(frames) : 270] * 10).astype(int)
+            people: dict[int, int] = {}
+            for frame, level in zip(frames, levels, strict=True):
+                person = people.setdefault(level, min(len(people), 2)) if level else -1
+                frame[person + 1] = 0
+        return found
 
-    def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    def embed(self, frames: np.ndarray) -> np.ndarray:
+        raise AssertionError("the scripted diariser needs no network of voices")
+
+
+class LevelDiariser(VoiceDiariser):
+    """Constant sound has no spectrum, so the voice is the level. Voices of different levels are at right angles."""
+
+    def __init__(self, config: DiariserConfig | None = None) -> None:
+        super().__init__(ScriptedNetworks(), config)
+
+    def embed(self, samples: np.ndarray) -> np.ndarray:
         vector = np.zeros(EMBEDDING_SIZE, np.float32)
-        vector[round(float(np.median(samples)) * 8)] = 1
+        vector[round(float(np.median(samples)) * 10)] = 1
         return vector

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap.archive.speakers import speakers_of
 from livecap.speakers.diariser import DiariserConfig, VoiceDiariser, load_diariser
 from livecap.speakers.fbank import log_mel
-from livecap.speakers.networks import EMBEDDING_SIZE, n_frames
-from livecap.speakers.turns import Turn, assign
-from livecap.transcript import SAMPLE_RATE, Word
+from livecap.speakers.turns import Turn
+from livecap.transcript import SAMPLE_RATE
+from tests.speakers.scripted import LevelDiariser
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 
@@ -29,11 +30,9 @@ def test_two_voices_get_their_words(diariser):
     found = diariser.turns(recording("turns", 30))
     spoken = json.loads((RECORDINGS / "turns.words.json").read_text(encoding="utf-8"))
     spoken = [word for word in spoken if word["end"] < 29]
-    words = [
-        Word(word["word"], round(word["start"] * SAMPLE_RATE), round(word["end"] * SAMPLE_RATE), "aligned")
-        for word in spoken
-    ]
-    pairs = {(word["speaker"], speaker) for word, speaker in zip(spoken, assign(words, found), strict=True)}
+    spans = [(round(word["start"] * SAMPLE_RATE), round(word["end"] * SAMPLE_RATE)) for word in spoken]
+    chosen = speakers_of(spans, [turn.voice for turn in found])
+    pairs = {(word["speaker"], speaker) for word, speaker in zip(spoken, chosen, strict=True)}
     assert len(pairs) == 2 and {speaker for _, speaker in pairs} == {0, 1}
 
 
@@ -62,40 +61,13 @@ def test_any_length_of_sound_has_an_answer(diariser, n):
     assert np.isfinite(diariser.embed(np.zeros(n, np.float32))).all()
 
 
-class ScriptedNetworks:
-    """A sound is a level for each speaker: 0.1 is the first, 0.2 the second, ...; 0 is nobody. The first to speak in a
-    window is person 0 there."""
-
-    def segment(self, windows: np.ndarray) -> np.ndarray:
-        found = np.full((len(windows), n_frames(windows.shape[1]), 7), -9, np.float32)
-        for window, frames in zip(windows, found, strict=True):
-            levels = np.round(window[495 : 495 + 270 * len(frames) : 270] * 10).astype(int)
-            people: dict[int, int] = {}
-            for frame, level in zip(frames, levels, strict=True):
-                person = people.setdefault(level, min(len(people), 2)) if level else -1
-                frame[person + 1] = 0
-        return found
-
-    def embed(self, frames: np.ndarray) -> np.ndarray:
-        raise AssertionError("the scripted diariser needs no network of voices")
-
-
 def tone(level: int, seconds: float) -> np.ndarray:
     return np.full(round(seconds * SAMPLE_RATE), level / 10, np.float32)
 
 
-class LevelDiariser(VoiceDiariser):
-    """Constant sound has no spectrum, so the voice is the level. Voices of different levels are at right angles."""
-
-    def _embed(self, samples: np.ndarray) -> np.ndarray:
-        vector = np.zeros(EMBEDDING_SIZE, np.float32)
-        vector[round(float(np.median(samples)) * 10)] = 1
-        return vector
-
-
 @pytest.fixture
 def scripted() -> LevelDiariser:
-    return LevelDiariser(ScriptedNetworks())
+    return LevelDiariser()
 
 
 def rounded(turns: list[Turn]) -> list[tuple[float, float, int]]:
@@ -128,10 +100,7 @@ def test_a_speaker_of_few_words_is_found_in_a_short_sound(scripted):
 
 def test_long_sound_is_gathered_first_with_the_same_answer():
     sound = np.concatenate([tone(1 + i % 3, 3) for i in range(40)])
-    plain, bounded = (
-        LevelDiariser(ScriptedNetworks(), DiariserConfig(most_items=n, most_gathered=6)).turns(sound)
-        for n in (1500, 10)
-    )
+    plain, bounded = (LevelDiariser(DiariserConfig(most_items=n, most_gathered=6)).turns(sound) for n in (1500, 10))
     assert plain == bounded and len(plain) == 40
 
 
