@@ -5,6 +5,10 @@ JOBS = $(shell getconf _NPROCESSORS_ONLN)
 PYTEST = $(PYTHON) -m pytest --durations=10 --numprocesses $(JOBS) --dist worksteal
 
 .DEFAULT_GOAL := help
+
+# Container images often set this. The suite starts hundreds of Python programs, and each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types wheel prove soak snapshots picture lock clean
 

@@ -254,11 +254,12 @@ CONTAINERS = {
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("name", ["", "a.wav", "noname"])
 @pytest.mark.parametrize("made", CONTAINERS)
-def test_containers_are_heard_under_any_name(heard, tmp_path, made, name):
-    samples, notices = heard(ffmpeg(tmp_path, made, *CONTAINERS[made]).read_bytes(), name or made)
-    assert len(samples) == pytest.approx(len(SOUND), abs=0.3 * SAMPLE_RATE) and notices == []
+def test_containers_are_heard_under_any_name(heard, tmp_path, made):
+    data = ffmpeg(tmp_path, made, *CONTAINERS[made]).read_bytes()
+    for name in (made, "a.wav", "noname"):
+        samples, notices = heard(data, name)
+        assert len(samples) == pytest.approx(len(SOUND), abs=0.3 * SAMPLE_RATE) and notices == [], name
 
 
 @needs_ffmpeg
