@@ -16,7 +16,8 @@ from livecap.archive.clock import SessionClock
 from livecap.archive.folder import EVENTS, is_being_written, read_title, saved_sounds
 from livecap.archive.reader import Damage, LogReader, position
 from livecap.archive.speakers import Speakers
-from livecap.errors import LogError
+from livecap.errors import LogError, SettingsError, brief
+from livecap.text.safety import printable
 from livecap.transcript import (
     SAMPLE_RATE,
     AudioGap,
@@ -35,6 +36,7 @@ from livecap.transcript import (
     TextCommitted,
     UtteranceEnded,
     UtteranceSettled,
+    speaker_letter,
 )
 
 Utterance = UtteranceEnded | UtteranceSettled
@@ -250,6 +252,23 @@ class RecordedSession:
     def sounds(self) -> dict[str, Path]:
         """Track to its sound file, which starts at sample 0; empty if sound was not kept."""
         return saved_sounds(self.folder)
+
+    def speaker_number(self, wanted: str) -> int:
+        """The speaker with this letter or name, as it was heard: before merges.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        number = self.voices.find(wanted)
+        if number is None:
+            known = ", ".join(map(self._speaker_shown, self.voices.numbers())) or "none"
+            raise SettingsError(f"There is no speaker {brief(wanted)} in {self.name}. Speakers: {known}.")
+        return number
+
+    def _speaker_shown(self, number: int) -> str:
+        """A speaker as a list names it: "B (Priya)"."""
+        letter, label = speaker_letter(number), self.voices.label(number)
+        return letter if label == letter else f"{letter} ({printable(label)})"
 
     def utterances(self) -> Iterator[Utterance]:
         """All utterances in order, with settled text where it exists, including those that were never closed; in parts

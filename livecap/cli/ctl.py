@@ -7,7 +7,7 @@ from pathlib import Path
 from livecap.archive.recorded import RecordedSession
 from livecap.cli.arguments import add_json, value_of
 from livecap.cli.terminal import warn
-from livecap.errors import LogError
+from livecap.errors import LogError, SettingsError
 from livecap.export.formats import export_pieces
 from livecap.integrations.control import ask, running_sockets
 from livecap.settings.fields import Settings
@@ -23,6 +23,7 @@ ACTIONS = {
     "mute": "replace the sound by silence; the clock keeps running",
     "unmute": "hear again",
     "title": "give the session a title",
+    "rename": "name a speaker (--speakers); B= takes the name away",
     "stop": "end the session properly",
     "captions": "print the link of the captions page (--serve)",
     "copy": "copy the text to the clipboard, or print it where there is none",
@@ -38,6 +39,8 @@ def add_arguments(ctl: argparse.ArgumentParser) -> None:
             action.add_argument("text", metavar="NOTE", nargs="*", help="a note")
         elif name == "title":
             action.add_argument("text", metavar="TEXT", nargs="+", help="the title")
+        elif name == "rename":
+            action.add_argument("text", metavar="B=NAME", nargs="+", help="letter or old name, and the name")
         elif name == "copy":
             action.add_argument(
                 "--minutes",
@@ -58,6 +61,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     request: dict[str, object] = {"command": "status" if options.action == "copy" else options.action}
     if options.action in ("mark", "title"):
         request["note" if options.action == "mark" else "title"] = " ".join(options.text)
+    if options.action == "rename":
+        request["speaker"], equals, request["name"] = " ".join(options.text).partition("=")
+        if not equals:
+            raise SettingsError("A speaker is renamed with B=NAME, such as: livecap ctl rename B=Priya")
     if options.action == "captions":
         request["renew"] = options.renew
     try:

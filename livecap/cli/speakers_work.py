@@ -11,7 +11,6 @@ from livecap.archive.recorded import RecordedSession
 from livecap.archive.speakers import name_of
 from livecap.cli.sessions import length
 from livecap.cli.terminal import warn
-from livecap.errors import SettingsError, brief
 from livecap.session.labelling import kept_sounds, label, split_speaker
 from livecap.settings.sources import known_voices_path
 from livecap.speakers.counts import Counts
@@ -46,7 +45,7 @@ def _label(folder: Path, counts: Counts, track: str | None) -> RecordedSession:
 
 def _split(folder: Path, session: RecordedSession, wanted: str) -> RecordedSession:
     """Undo a merge of this speaker, or else find two voices in it."""
-    number = number_of(session, wanted)
+    number = session.speaker_number(wanted)
     if session.voices.one(number) != number:
         return amend(folder, lambda session: [SpeakersMerged(number, number)])
     return split_speaker(folder, load_diariser(), number)
@@ -54,28 +53,10 @@ def _split(folder: Path, session: RecordedSession, wanted: str) -> RecordedSessi
 
 def _said(session: RecordedSession, options: argparse.Namespace) -> list[SpeakerNamed | SpeakersMerged]:
     """The facts for names and merges."""
-    merges = [SpeakersMerged(number_of(session, one), number_of(session, into)) for one, into in options.merge]
-    names = [SpeakerNamed(session.voices.one(number_of(session, one)), name_of(name)) for one, name in options.name]
+    number_of = session.speaker_number
+    merges = [SpeakersMerged(number_of(one), number_of(into)) for one, into in options.merge]
+    names = [SpeakerNamed(session.voices.one(number_of(one)), name_of(name)) for one, name in options.name]
     return [*merges, *names]
-
-
-def number_of(session: RecordedSession, wanted: str) -> int:
-    """The speaker with this letter or name.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    number = session.voices.find(wanted)
-    if number is None:
-        known = ", ".join(_shown(session, each) for each in session.voices.numbers()) or "none"
-        raise SettingsError(f"There is no speaker {brief(wanted)} in {session.name}. Speakers: {known}.")
-    return number
-
-
-def _shown(session: RecordedSession, number: int) -> str:
-    """A speaker as a list names it: "B (Priya)"."""
-    letter, label = speaker_letter(number), session.voices.label(number)
-    return letter if label == letter else f"{letter} ({printable(label)})"
 
 
 @dataclass(slots=True)

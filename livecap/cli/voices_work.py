@@ -10,7 +10,6 @@ from livecap.archive.recorded import RecordedSession
 from livecap.archive.speakers import name_of
 from livecap.audio_in.recording import Recording
 from livecap.audio_in.temporary_sound import TemporarySound
-from livecap.cli.speakers_work import number_of
 from livecap.cli.terminal import warn
 from livecap.errors import AudioError, SettingsError, brief
 from livecap.session.labelling import READ_SAMPLES, voice_in
@@ -24,7 +23,7 @@ def add_from_session(path: Path, name: str, folder: Path, speaker: str) -> None:
     """Remember the voice of a speaker of a session."""
     name = _name(name)
     session = RecordedSession(folder)
-    voice = voice_in(session, load_diariser(), session.voices.one(number_of(session, speaker)))
+    voice = voice_in(session, load_diariser(), session.voices.one(session.speaker_number(speaker)))
     _add(path, name, voice, f"{speaker} in {folder.name}")
 
 

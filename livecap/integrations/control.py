@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from livecap.archive.archive import Archive
 from livecap.archive.folder import read_title
+from livecap.archive.recorded import RecordedSession
+from livecap.archive.speakers import name_of
 from livecap.errors import LivecapError, LogError
 from livecap.files import make_folder
 from livecap.text.safety import json_text
@@ -81,6 +83,7 @@ class ControlServer:
             "unmute": lambda request: session.requests.unmute(),
             "mark": self._mark,
             "title": self._title,
+            "rename": self._rename,
             "stop": lambda request: session.stop(),
             **(more or {}),
         }
@@ -161,6 +164,11 @@ class ControlServer:
     def _title(self, request: Request) -> None:
         folder = self._session.log_folder
         Archive(folder.parent).rename(str(folder), _text(request, "title"))
+
+    def _rename(self, request: Request) -> None:
+        recorded = RecordedSession(self._session.log_folder)  # what was shown is in the log
+        number = recorded.voices.one(recorded.speaker_number(_text(request, "speaker")))
+        self._session.requests.name_speaker(number, name_of(_text(request, "name")))
 
 
 def _text(request: Request, name: str) -> str:

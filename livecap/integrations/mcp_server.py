@@ -5,7 +5,8 @@ Needs the package `mcp` (the extra `livecap[mcp]`).
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -101,8 +102,7 @@ def make_server(parent: Path) -> "MCPServer[None]":
         """
         recorded = _asked(lambda: RecordedSession(_folder_of(archive, session)))
         since, running = since_seconds * SAMPLE_RATE, recorded.is_running
-        facts = ((_sample(fact), fact) for fact in recorded.facts())
-        entries = [(sample, _entry(recorded, sample, fact)) for sample, fact in facts if sample >= since]
+        entries = [(sample, entry) for sample, entry in _entries(recorded) if sample >= since]
         next_sample = max((sample + 1 for sample, _ in entries[:limit]), default=since)
         if running:  # words may still be added, also to what another track said before
             next_sample = max(since, min(next_sample, recorded.n_samples - AGAIN_SECONDS * SAMPLE_RATE))
@@ -206,23 +206,37 @@ def _sample(fact: Fact) -> int:
     return fact.start_sample if isinstance(fact, UtteranceEnded | UtteranceSettled | AudioGap) else fact.sample
 
 
-def _entry(recorded: RecordedSession, sample: int, fact: Fact) -> dict[str, Any]:
-    entry: dict[str, Any] = {"seconds": round(sample / SAMPLE_RATE, 2)}
-    if not isinstance(fact, Notice):
-        entry["at"] = recorded.clock.at(sample, fact.track)
-        entry |= {"track": printable(fact.track)} if fact.track else {}
+def _entries(recorded: RecordedSession) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(sample, entry) of each fact in the order of time. An id is that of the same entry in every reading: further
+    parts of an utterance, whose speakers may be found later, are numbered behind the first."""
+    n_same: Counter[str] = Counter()
+    for fact in recorded.facts():
+        sample = _sample(fact)
+        entry: dict[str, Any] = {"seconds": round(sample / SAMPLE_RATE, 2)}
+        kind, said = _said(fact)
+        if isinstance(fact, UtteranceEnded | UtteranceSettled):
+            name = f"{printable(fact.track)}:{fact.utterance}"
+            entry |= {"speaker": printable(fact.speaker)} if fact.speaker else {}
+            entry |= {"open": True} if (fact.track, fact.utterance) in recorded.open else {}
+        else:
+            name = f"{kind}:{sample}"
+        if not isinstance(fact, Notice):
+            entry["at"] = recorded.clock.at(sample, fact.track)
+            entry |= {"track": printable(fact.track)} if fact.track else {}
+        n_same[name] += 1
+        yield sample, {"id": name if n_same[name] == 1 else f"{name}:{n_same[name]}", **entry, kind: said}
+
+
+def _said(fact: Fact) -> tuple[str, str]:
+    """The field of an entry that says what happened, and its text."""
     match fact:
         case UtteranceEnded() | UtteranceSettled():
-            part = f":{fact.start_sample}" if fact.speaker else ""  # one of several parts of an utterance
-            entry |= {"speaker": printable(fact.speaker)} if fact.speaker else {}
-            entry |= {"id": f"{printable(fact.track)}:{fact.utterance}{part}", "text": printable(fact.text.strip())}
-            entry |= {"open": True} if (fact.track, fact.utterance) in recorded.open else {}
+            return "text", printable(fact.text.strip())
         case Marked():
-            entry["mark"] = printable(fact.note)
+            return "mark", printable(fact.note)
         case AudioGap():
-            entry["gap"] = fact.remark
+            return "gap", fact.remark
         case Notice():
-            entry["notice"] = printable(fact.message)
+            return "notice", printable(fact.message)
         case _:
-            entry["event"] = "paused" if isinstance(fact, Paused) else "resumed"
-    return entry
+            return "event", "paused" if isinstance(fact, Paused) else "resumed"

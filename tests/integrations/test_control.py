@@ -22,7 +22,16 @@ from livecap.integrations.session_timer import SessionTimer
 from livecap.session.live import LiveSession
 from livecap.session.tracks import TrackSource
 from livecap.settings.fields import Settings
-from livecap.transcript import Jumped, Marked, Notice, SessionEnded, TranscriptUpdate
+from livecap.transcript import (
+    Jumped,
+    Marked,
+    Notice,
+    SessionEnded,
+    SpeakerNamed,
+    SpeakersHeard,
+    TranscriptUpdate,
+    Voice,
+)
 from tests.archive.when import STARTED
 from tests.audio_in.waiting import eventually
 from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, engine_of
@@ -88,6 +97,16 @@ def test_each_command_reaches_the_session(running, server, capsys):
     assert livecap(["ctl", "status", "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     assert status | {"state": "listening", "title": "The budget", "model": "old", "ok": True} == status
+    assert livecap(["ctl", "rename", "B=Priya"]) == 1
+    assert f"There is no speaker 'B' in {session.log_folder.name}. Speakers: none." in capsys.readouterr().err
+    assert livecap(["ctl", "rename", "B"]) == 1 and "such as: livecap ctl rename B=Priya" in capsys.readouterr().err
+    for number in range(2):
+        voices = (Voice(0, SECOND, number),)
+        session.requests._publisher.publish_while_running(SpeakersHeard("", number, voices, settled=False))
+    assert livecap(["ctl", "rename", "b=Priya", "Sharma"]) == 0 and livecap(["ctl", "rename", "priya sharma=Ravi"]) == 0
+    assert [(fact.speaker, fact.name) for fact in running.all(SpeakerNamed)] == [(1, "Priya Sharma"), (1, "Ravi")]
+    assert livecap(["ctl", "rename", "A=" + "x" * 61]) == 1
+    assert "at most 60 characters" in capsys.readouterr().err
     assert livecap(["ctl", "stop"]) == 0
     assert session.wait(20) and running.all(SessionEnded)[0].reason == "stopped"
     assert livecap(["ctl", "pause"]) == 1

@@ -13,7 +13,7 @@ from livecap.archive.log import SessionLog
 from livecap.cli.main import run as livecap
 from livecap.integrations import mcp_server
 from livecap.integrations.mcp_server import RUNNING, make_server
-from livecap.transcript import Marked, SessionEnded, SpeakerNamed, TextCommitted
+from livecap.transcript import Marked, SessionEnded, SpeakerNamed, SpeakersHeard, TextCommitted
 from tests.archive import facts
 from tests.archive.test_speakers import TALK
 from tests.archive.when import STARTED
@@ -45,7 +45,7 @@ async def test_a_transcript_has_what_was_said_in_order_without_control_character
     found = await asked(parent, "read_transcript")
     assert found["entries"] == [
         {"id": "me:0", "seconds": 0.0, "at": "10:02:03", "track": "me", "text": "the budget is[2J late"},
-        {"seconds": 7.0, "at": "10:02:10", "mark": "ask Priya"},
+        {"id": "mark:112000", "seconds": 7.0, "at": "10:02:10", "mark": "ask Priya"},
         {"id": "them:1", "seconds": 10.0, "at": "10:02:13", "track": "them", "text": "it was approved"},
     ]
     assert (found["running"], found["more"], found["seconds"]) == (False, False, 20.0)
@@ -69,9 +69,19 @@ async def test_each_part_of_an_utterance_has_its_speaker_and_an_id_of_its_own(tm
         ("A", "Who has the numbers?"),
         ("Priya", "Me."),
     ]
-    assert len({entry["id"] for entry in entries}) == 4
+    assert [entry["id"] for entry in entries] == [":0", ":1", ":1:2", ":2"]
     hits = (await asked(tmp_path, "search", words="numbers"))["hits"]
     assert [hit["speaker"] for hit in hits] == ["A"]
+
+
+async def test_an_entry_keeps_its_id_when_its_speaker_is_found_and_wherever_reading_begins(tmp_path):
+    facts.write(tmp_path, [event for event in TALK if not isinstance(event, SpeakersHeard)])
+    before = (await asked(tmp_path, "read_transcript"))["entries"]
+    facts.write(tmp_path / "later", TALK)
+    after = (await asked(tmp_path / "later", "read_transcript"))["entries"]
+    assert [entry["id"] for entry in before] == [entry["id"] for entry in after if entry["id"].count(":") == 1]
+    rest = (await asked(tmp_path / "later", "read_transcript", since_seconds=after[1]["seconds"]))["entries"]
+    assert rest == after[1:]
 
 
 async def test_sessions_are_listed_and_searched(parent):
