@@ -10,8 +10,9 @@ from livecap.serve.worker import Worker
 from livecap.this_machine import peak_resident_bytes, resident_bytes
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-OK, REFUSED, FAILED, LEFT = "ok", "refused", "failed", "left"
-"""Outcomes of a request: answered, the fault of the client, of the server, or the client did not wait for the end."""
+OK, REFUSED, FAILED, LEFT, STOPPED = "ok", "refused", "failed", "left", "stopped"
+"""Outcomes of a request: answered, the fault of the client, of the server, the client did not wait for the end, or the
+server stopped before it."""
 PATHS = {
     "/v1/audio/transcriptions",
     "/v1/audio/translations",
@@ -63,7 +64,7 @@ class Counted:
         async def sent(message: Message) -> None:
             nonlocal begun, outcome
             if message["type"] == "http.response.start":
-                begun = _of_status(message["status"])
+                begun = outcome_of(message["status"])
             elif message["type"] == "http.response.body" and not message.get("more_body"):
                 outcome = begun
             elif message["type"] == "websocket.close":
@@ -79,15 +80,16 @@ class Counted:
             self._requests.count(scope["path"], outcome)
 
 
-def _of_status(status: int) -> str:
-    if status == 499:
-        return LEFT
+def outcome_of(status: int) -> str:
+    """The outcome of an answer or of an error with this status."""
+    if status in (499, 503):
+        return LEFT if status == 499 else STOPPED
     return OK if status < 400 else REFUSED if status < 500 else FAILED
 
 
 def _of_code(code: int) -> str:
     """The outcome of a WebSocket that the server closes."""
-    return {1008: REFUSED, 1013: REFUSED, 1011: FAILED}.get(code, OK)
+    return {1001: STOPPED, 1008: REFUSED, 1013: REFUSED, 1011: FAILED}.get(code, OK)
 
 
 def metrics_text(worker: Worker, requests: Requests) -> str:

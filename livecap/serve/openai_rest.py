@@ -104,8 +104,9 @@ class Transcriptions:
         except Stopping as error:
             return refused(error).response
         if not is_unloaded:
-            sentence = f"{self._worker.n_streams} streams and {self._worker.n_waiting} recordings use the model."
-            return Refused(409, f"{sentence} Try again later.", "model", "model_in_use").response
+            n_streams, n_files = self._worker.n_streams, self._worker.n_waiting
+            users = f"{n_streams} stream{'s' * (n_streams != 1)} and {n_files} recording{'s' * (n_files != 1)}"
+            return Refused(409, f"{users} use the model. Try again later.", "model", "model_in_use").response
         return JSONResponse({"id": self._model["id"], "object": "model", "deleted": True})
 
     @property

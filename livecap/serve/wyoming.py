@@ -14,7 +14,7 @@ from typing import Any
 
 from livecap.errors import LivecapError, one_line
 from livecap.serve.live import SEND_SECONDS, SILENT_SECONDS, Ear, LiveSound, StableText, Told, converse
-from livecap.serve.metrics import FAILED, LEFT, OK, REFUSED
+from livecap.serve.metrics import FAILED, LEFT, OK, STOPPED, outcome_of
 from livecap.serve.requests import Refused, context_of, json_object, refused
 from livecap.serve.served_stream import Asked
 from livecap.serve.stopping import TELL_SECONDS
@@ -87,13 +87,13 @@ class Wyoming:
             await connection.run()
             outcome = OK
         except LivecapError as error:
-            outcome = REFUSED if refused(error).status < 500 else FAILED
+            outcome = outcome_of(refused(error).status)
             with suppress(OSError, TimeoutError):
                 await connection.send("error", text=str(error), code=refused(error).code)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             outcome = LEFT  # the client left in the middle of an event, or neither sends nor reads
         except asyncio.CancelledError:
-            outcome = OK
+            outcome = STOPPED
             with suppress(OSError, TimeoutError):
                 async with asyncio.timeout(TELL_SECONDS):
                     await connection.send("error", text=str(Stopping()), code="stopping")

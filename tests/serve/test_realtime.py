@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from starlette.websockets import WebSocketDisconnect
 
 from livecap.serve.realtime_config import DELAYS
-from tests.serve.scripted import loud, pcm
+from tests.serve.scripted import WORD, loud, pcm
 from tests.serve.test_openai_client import RECORDING
 
 RATE = 24_000
@@ -278,6 +278,15 @@ def test_vllm_clients_get_one_text_from_commit_to_final_commit(scripted):
         *["transcription.delta"] * 3, "transcription.done", "transcription.delta", "transcription.done",
     ]  # fmt: skip
     assert "".join(texts(said, "delta")[:3]) == said[4]["text"] == "w1 w2 w5" and said[-1]["text"] == "w6"
+
+
+def test_a_commit_within_a_word_loses_and_doubles_no_blank(scripted):
+    half, rest = loud(3)[: 3 * WORD // 2], loud(3)[: 5 * WORD // 2]
+    said = heard(scripted, MODEL, append(half), FINAL, append(rest), FINAL, until=("done", 2))
+    number = [event["type"] for event in said].index("transcription.done")
+    first, second = ("".join(texts(part, "delta")) for part in (said[:number], said[number:]))
+    assert (first, second) == ("w1", "w2 w3")
+    assert [event["text"] for event in said if event["type"] == "transcription.done"] == [first, second]
 
 
 def test_vllm_clients_get_an_empty_text_for_no_sound(scripted):

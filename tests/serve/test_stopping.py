@@ -66,6 +66,7 @@ def serving(monkeypatch, tmp_path):
 
     monkeypatch.setattr(worker_module, "transcribe_file", transcribe_file)
     monkeypatch.setattr(stopping, "TELL_SECONDS", 60.0)  # a busy machine may be slow to ask
+    monkeypatch.setattr(run, "STOP_SECONDS", 300.0)
 
     @contextlib.asynccontextmanager
     async def serve():
@@ -75,6 +76,7 @@ def serving(monkeypatch, tmp_path):
             server = run.Servers(config_of(app, 1 << 20, 60), Wyoming(worker, said.append), app.state.stop)
             task = asyncio.create_task(server.run_all(listener, None))
             serving = Serving(worker, server, listener.getsockname()[1], engines[0], gate)
+            serving.outcomes = lambda: dict(app.state.requests.samples())
             await serving.until(lambda: server.started)
             try:
                 yield serving
@@ -113,6 +115,9 @@ async def test_the_recording_that_runs_is_finished_and_those_that_wait_are_refus
         assert (await server.post()).status_code == 503
         server.gate.set()
         assert (await running).json()["text"] == "Good morning."
+        path = '{path="/v1/audio/transcriptions",outcome='
+        await server.until(lambda: sum(server.outcomes().values()) == 3)
+        assert server.outcomes() == {path + '"ok"}': 1, path + '"stopped"}': 2}
 
 
 async def test_jobs_are_told_and_the_one_that_runs_can_be_fetched(serving):
@@ -191,6 +196,7 @@ async def test_who_connects_while_the_server_stops_is_told(serving):
         await server.until_stopping()
         async with connect(server.ws + "/v1/listen?encoding=linear16") as socket:
             assert (await rest_of(socket))[1] == (1001, STOPPING)
+        await server.until(lambda: server.outcomes().get('{path="/v1/listen",outcome="stopped"}') == 1)
         server.gate.set()
         assert (await running).status_code == 200
 

@@ -129,7 +129,7 @@ def test_the_endpoint_deletes_only_this_model_and_only_while_nobody_uses_it(work
         stream = worker.stream(Asked(), lambda told: None)
         refused = client.delete("/v1/models/tiny")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "model_in_use")
-        assert refused.json()["error"]["message"].startswith("1 streams and 0 recordings use the model.")
+        assert refused.json()["error"]["message"].startswith("1 stream and 0 recordings use the model.")
         stream.finish(drop=True)
         eventually(lambda: worker.n_streams == 0)
         assert client.delete("/v1/models/tiny").json() == {"id": "tiny", "object": "model", "deleted": True}

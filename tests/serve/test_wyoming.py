@@ -154,6 +154,8 @@ async def test_at_the_end_a_text_that_is_awaited_is_sent_and_others_are_cut_off(
     async with served() as server:
         async with AsyncTcpClient("127.0.0.1", server.port) as client, AsyncTcpClient("127.0.0.1", server.port) as idle:
             server.engine.gate.clear()
+            counted = []
+            server._count = counted.append
             for event in (chunk(loud(2)), STOP):
                 await client.write_event(event.event())
             assert (await client.read_event()).type == "transcript-start"
@@ -165,6 +167,7 @@ async def test_at_the_end_a_text_that_is_awaited_is_sent_and_others_are_cut_off(
             server.engine.gate.set()
             assert Transcript.from_event((await answers(client))[-2]).text == "w1 w2"
             await closing
+            assert counted == ["stopped", "ok"]
 
 
 async def test_a_client_that_does_not_read_does_not_hold_up_the_end(monkeypatch):
