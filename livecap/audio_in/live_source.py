@@ -36,7 +36,6 @@ class LiveSource(AudioSource, ABC):
         self.paused = False
         self.closed = False
         self.drained = False
-        """Nothing more will be appended."""
         self.is_open = False
         """A device is open, which `pause` waits for the thread to close."""
         self.failure: AudioError | None = None

@@ -52,6 +52,8 @@ class AudioSource(Protocol):
     """What a name such as `default` stands for now; "" if the name says it."""
     live: bool = False
     """True for a device: its times are times of day."""
+    drained: bool = False
+    """Nothing more will come; what came may still wait to be taken."""
     first_sample: int
     """Where the sound begins: 0, or where the wanted part of a recording begins."""
 

@@ -72,6 +72,8 @@ def run(arguments: Sequence[str]) -> int:
         options, command = parse(arguments)
         _check(options)
         settings = effective(options).settings
+        if "remote_model" in options and settings.remote is None:
+            raise SettingsError("--remote-model names a model of a server; use it with --remote URL.")
         if _shows_screen(options) and sys.stdout.isatty() and not draws(sys.stdout):
             warn(f"This terminal cannot show the screen (TERM is {os.environ.get('TERM', '')!r}); printing plain text.")
         return command(options, settings) if command else _transcribe(options, settings)

@@ -143,7 +143,9 @@ def make_session(settings: Settings) -> "LiveSession":
         from livecap.session.wall_clock import WallClock
 
         recognition, load_engine = session_recognition(
-            settings, is_live(settings), lambda: session.requests.is_stopping
+            settings,
+            any(track.source.spool is not None and not track.source.spool.repeatable for track in tracks),
+            lambda: session.requests.is_stopping or all(track.source.drained for track in tracks),
         )
         if is_live(settings):
             for session_folder in tidy(parent):

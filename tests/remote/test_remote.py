@@ -1,6 +1,8 @@
 """A server in the place of a model: our own, and a stand-in that answers as vLLM does, well and badly."""
 
+import io
 import json
+import os
 import shutil
 import socket
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from livecap.archive.archive import Archive
 from livecap.archive.folder import AUDIO, SINGLE
@@ -309,6 +312,7 @@ def test_a_session_with_our_own_server_has_the_text_of_its_model(tiny_server, tm
     [
         (["--remote", "{url}", "--remote-model", "other"], "has no model 'other'; it has Qwen/Qwen3-ASR-0.6B."),
         (["--remote", "http://127.0.0.1:9/v1"], "http://127.0.0.1:9/v1 cannot be reached"),
+        (["--remote-model", "other"], "--remote-model names a model of a server; use it with --remote URL."),
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_line(stand_in, tmp_path, capsys, arguments, message):
@@ -327,6 +331,37 @@ def test_a_recovery_tells_that_a_server_fails_and_gives_up(stand_in, tmp_path, c
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 2 and "Sound waits" in told[0] and "Start the server, and then this" in told[1]
     assert not RecordedSession(folder).ended and (folder / AUDIO / f"{SINGLE}.flac").exists()
+
+
+def test_a_pipe_that_ends_while_the_server_fails_is_given_up_soon_and_can_be_recovered(
+    stand_in, tmp_path, capfd, monkeypatch
+):
+    stand_in.answers = [(500, error("broken", 500), {})]
+    monkeypatch.setattr("livecap.remote.engine.ENDING_SECONDS", 0.3)
+    monkeypatch.setattr("livecap.remote.engine.PAUSES_SECONDS", (0.01,))
+    sound, _ = soundfile.read(RECORDING, 4 * 16_000, dtype="int16")
+    receiving, sending = os.pipe()
+    monkeypatch.setattr("livecap.cli.sound._take_standard_input", lambda: receiving)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+
+    def send():
+        with open(sending, "wb") as pipe:
+            pipe.write(sound.tobytes())
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    options = ["--plain", "--log-dir", str(tmp_path), "--remote", stand_in.url]
+    assert run(["--stdin", *options]) == 1
+    sender.join()
+    os.close(receiving)
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert "fails (500: broken). The last sound has no text. It is kept for 7 days" in last
+    [name] = Archive(tmp_path).names()
+    stand_in.answers = [(200, VLLM, {})]
+    assert run(["recover", name, "--log-dir", str(tmp_path), "--remote", stand_in.url]) == 0
+    recovered = RecordedSession(tmp_path / name)
+    assert recovered.ended and [each.text for each in recovered.utterances()] == ["Dear Maria."]
+    assert recovered.n_samples == 4 * 16_000
 
 
 @pytest.mark.parametrize("url", ["host/v1", "ftp://host/v1", "https://user" + ":key@host/v1", "https://host/v1?key=1"])
