@@ -29,8 +29,9 @@ from livecap.model.text.tokenizer import Tokenizer
 from livecap.shipped import demo_recording, demo_words
 from livecap.stream.attention_times import Follower, follower_of
 from livecap.stream.config import StreamConfig
-from livecap.stream.recogniser import ModelRecogniser
+from livecap.stream.recogniser import ModelRecogniser, Recogniser
 from livecap.stream.settling import Settling
+from livecap.stream.token_text import Decodes
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, Word
 
@@ -88,6 +89,13 @@ class Recognises(Protocol):
         """See `Engine`."""
 
     def transcriber(self, track: str = "", on_notice: OnNotice | None = None) -> StreamingTranscriber:
+        """See `Engine`."""
+
+    def recogniser(self) -> Recogniser:
+        """See `Engine`."""
+
+    @property
+    def tokenizer(self) -> Decodes:
         """See `Engine`."""
 
     def change(self, settings: EngineSettings, on_notice: OnNotice = lambda message: None) -> None:

@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("recordings", nargs="+", type=value_of(PATH), metavar="RECORDING")
     add_setting(parser, "model", help="model to measure (default: tiny)")
     add_setting(parser, "dtype")
+    add_setting(parser, "remote", help="measure what this server recognises, live and offline, with its answer times")
+    add_setting(parser, "remote_model")
     add(
         "--chunk",
         metavar="SECONDS",

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from livecap.cli.recognition import session_recognition
 from livecap.cli.terminal import warn
+from livecap.engine import EngineSettings, Load
 from livecap.errors import SettingsError
 from livecap.eval.bounds import Bound, goals, missed, parse_bound
 from livecap.eval.corpus import is_corpus, read_corpus, sampled
@@ -29,14 +31,16 @@ def run_eval(options: argparse.Namespace, settings: Settings) -> int:
         return _run_corpus(options, settings, names, bounds)
     if options.samples or options.tell_language or options.results:
         raise SettingsError("--samples, --tell-language and --results are for data sets: a folder or a manifest.")
+    remote = _remote(options, settings)
     plan = Plan(
-        getattr(options, "model", TINY),
+        str(remote[0].model) if remote else getattr(options, "model", TINY),
         names,
         options.step_cost,
         not options.no_offline,
         options.jobs,
         bool(options.plot),
         settings.dtype,
+        *(() if remote is None else (remote[0].remote, remote[1])),
     )
     result, parts = evaluate(plan, options.recordings, _progress(len(options.recordings)))
     if settings.output == "json":
@@ -59,6 +63,19 @@ def run_eval(options: argparse.Namespace, settings: Settings) -> int:
     return int(bool(complaints))
 
 
+def _remote(options: argparse.Namespace, settings: Settings) -> tuple[EngineSettings, Load] | None:
+    """The server to measure and what makes its engine; None without --remote.
+
+    Raises:
+        SettingsError: it cannot be used.
+    """
+    if "remote" not in options:
+        return None
+    if "model" in options:
+        raise SettingsError("--remote measures a model of that server: choose it with --remote-model, not --model.")
+    return session_recognition(settings, live=False)
+
+
 def _run_corpus(
     options: argparse.Namespace, settings: Settings, names: tuple[str, ...], bounds: Sequence[Bound]
 ) -> int:
@@ -66,6 +83,8 @@ def _run_corpus(
     others = [path for path in options.recordings if not is_corpus(path)]
     if others:
         raise SettingsError(f"{others[0]} is a recording; measure recordings and data sets one after the other.")
+    if "remote" in options:
+        raise SettingsError("--remote is for recordings, not for data sets.")
     if options.plot or options.goals:
         raise SettingsError("--plot and --goals are for recordings with word times, not for data sets.")
     found = [item for path in options.recordings for item in read_corpus(path)]

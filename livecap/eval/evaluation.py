@@ -1,20 +1,22 @@
 """A whole evaluation: every mode on every recording, in one process or several, as plain values."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from livecap.engine import Engine, EngineSettings
+from livecap.engine import Engine, EngineSettings, Load, Recognises
 from livecap.eval.figures import figures, streaming_gap
 from livecap.eval.measurement import Measurement, measure, total
 from livecap.eval.modes import Mode, parse_mode
 from livecap.eval.provenance import machine
-from livecap.eval.reference import read_reference
+from livecap.eval.reference import Reference, read_reference
+from livecap.text.printing import say
 from livecap.transcribe.files import transcribe
 
 
@@ -35,6 +37,10 @@ class Plan:
     """Keep every word with its times, for a plot."""
     dtype: str = "auto"
     """The type of numbers to compute in, as in `EngineSettings`."""
+    remote: str = ""
+    """Host of the server that recognises, with `load`; "" is the model on this machine."""
+    load: Load = Engine.load
+    """Makes the engine of that server, in each process."""
 
 
 def evaluate(
@@ -77,8 +83,20 @@ def engine_of(model: str, dtype: str) -> Engine:
 
 
 def _measure_all_modes(plan: Plan, path: Path) -> list[Measurement]:
-    engine, reference = engine_of(plan.model, plan.dtype), read_reference(path)
-    engine.change(EngineSettings(plan.model, dtype=plan.dtype))
+    reference, settings = read_reference(path), EngineSettings(plan.model, dtype=plan.dtype, remote=plan.remote)
+    if not plan.remote:
+        return _measure_with(engine_of(plan.model, plan.dtype), plan, settings, reference)
+    with closing(plan.load(settings, _tell)) as engine:
+        return _measure_with(engine, plan, settings, reference)
+
+
+def _tell(message: str) -> None:
+    """What a server makes known, such as that it fails."""
+    say(f"livecap: {message}", file=sys.stderr)
+
+
+def _measure_with(engine: Recognises, plan: Plan, settings: EngineSettings, reference: Reference) -> list[Measurement]:
+    engine.change(settings)
     offline = transcribe(engine, reference.samples) if plan.offline else None
     modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
     measurements = [measure(engine, reference, mode, offline, plan.step_cost) for mode in modes]
@@ -98,6 +116,7 @@ def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measurement]) -> 
         "machine": machine(),
         "model": plan.model,
         "dtype": plan.dtype,
+        "remote": plan.remote or None,
         "step_cost_seconds": plan.step_cost,
         "all": columns,
         "recordings": [figures(part) for part in parts],

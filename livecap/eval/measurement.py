@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from livecap.engine import Engine
+from livecap.engine import Recognises
 from livecap.eval.after_speech import AfterSpeech, after_speech
 from livecap.eval.emission import Emission, emissions, final_texts
 from livecap.eval.latency import Latencies, latencies
@@ -42,7 +42,7 @@ class Measurement:
 
 
 def measure(
-    engine: Engine, reference: Reference, mode: Mode, offline: str | None, step_cost: float | None = None
+    engine: Recognises, reference: Reference, mode: Mode, offline: str | None, step_cost: float | None = None
 ) -> Measurement:
     """Run one recording through one mode, which the engine keeps.
 

@@ -87,7 +87,7 @@ class RemoteEngine:
         stream = replace(stream, chunk=replace(stream.chunk, **shortest), prompt=replace(stream.prompt, **alone))
         again = RemoteRecogniser(self.hear_again, self._words, settles=True)
         return StreamingTranscriber(
-            RemoteRecogniser(self.hear, self._words),
+            self.recogniser(),
             self._words,
             stream,
             track=track,
@@ -95,6 +95,15 @@ class RemoteEngine:
             settling=Settling(again, stream) if settings.settle else None,
             on_notice=on_notice,
         )
+
+    def recogniser(self) -> RemoteRecogniser:
+        """As `Engine.recogniser`: each decode is one request."""
+        return RemoteRecogniser(self.hear, self._words)
+
+    @property
+    def tokenizer(self) -> RemoteWords:
+        """What the ids of its texts mean."""
+        return self._words
 
     def change(self, settings: EngineSettings, on_notice: OnNotice = lambda message: None) -> None:
         """Use another language or other names to expect from now on."""

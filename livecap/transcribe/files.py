@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import DetectorConfig, SpeechDetector
-from livecap.engine import Engine
+from livecap.engine import Recognises
 from livecap.stream.config import samples_in
 from livecap.text.scripts import joined
 from livecap.transcript import SAMPLE_RATE
@@ -16,7 +16,7 @@ LEAST_SAMPLES = 8 * SAMPLE_RATE
 """The shortest piece, but for the last one: the cut is the longest pause between this and the longest piece."""
 
 
-def transcribe(engine: Engine, samples: NDArray[np.float32]) -> str:
+def transcribe(engine: Recognises, samples: NDArray[np.float32]) -> str:
     """The text of [n] float32 samples at 16 kHz."""
     config, recogniser = engine.settings.stream, engine.recogniser()
     texts = []

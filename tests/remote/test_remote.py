@@ -321,6 +321,38 @@ def test_a_server_that_cannot_be_used_is_one_line(stand_in, tmp_path, capsys, ar
     assert message in capsys.readouterr().err and stand_in.asked == []
 
 
+@pytest.fixture
+def clip(tmp_path):
+    """The first 4 s of the recording, with its words."""
+    sound, rate = soundfile.read(RECORDING, 4 * 16_000)
+    soundfile.write(tmp_path / "clip.flac", sound, rate)
+    words = [word for word in json.loads(RECORDING.with_suffix(".words.json").read_text()) if word["end"] < 3.5]
+    (tmp_path / "clip.words.json").write_text(json.dumps(words))
+    (tmp_path / "clip.txt").write_text(" ".join(word["word"] for word in words))
+    return tmp_path / "clip.flac"
+
+
+def test_the_error_rate_and_the_delay_of_a_server_are_measured(tiny_server, clip, capsys):
+    assert run(["eval", str(clip), "--remote", tiny_server.url, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    [figures] = result["all"]
+    assert result["model"] == "tiny" and result["remote"].startswith("127.0.0.1:")
+    assert figures["wer"]["offline"] < 0.5 and figures["wer"]["stable"] < 0.5
+    assert figures["latency_seconds"]["commit"]["n"] > 3 and figures["step_seconds"]["p50"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "tiny"], "choose it with --remote-model, not --model."),
+        (["--remote-model", "other"], "has no model 'other'"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(stand_in, clip, capsys, arguments, message):
+    assert run(["eval", str(clip), "--remote", stand_in.url, *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_a_recovery_tells_that_a_server_fails_and_gives_up(stand_in, tmp_path, capsys, monkeypatch):
     folder = write(tmp_path, said(["Good morning."]), end=False)
     (folder / AUDIO).mkdir()
