@@ -31,8 +31,9 @@ from livecap.eval.timeline import play
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolve
-from livecap.model.config import AudioConfig, TextConfig
+from livecap.model.config import AudioConfig, ModelConfig, TextConfig
 from livecap.model.facts import launches_of
+from livecap.model.generate import as_tokens, best_rows
 from livecap.model.network import Network
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.text.tokenizer import Tokenizer
@@ -137,9 +138,9 @@ class CountedNetwork:
         self._counts.call(kind, n, n if n_last is None else n_last)
         return self._network(embeddings, cache, n_last)
 
-    def logits(self, hidden: mx.array) -> mx.array:
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
         self.in_prompt = False
-        return self._network.logits(hidden)
+        return self._network.logits(hidden, rows)
 
 
 class CountedRecogniser(ModelRecogniser):
@@ -172,6 +173,21 @@ def deep_model(dtype: mx.Dtype = mx.bfloat16) -> LoadedModel:
     mx.eval(network.parameter_arrays())
     tokenizer = Tokenizer.from_folder(folder)
     return LoadedModel(network, tokenizer, network.config, folder, "deep", dtype, ())
+
+
+def draft_bytes(dtype: mx.Dtype, n_draft: int = 80, n_logits: int = 151_936) -> int:
+    """The most memory that is taken at once to choose the tokens of a draft from hidden states of this type.
+
+    The vocabulary has the size of the released one; the width, which does not matter for this, is 2.
+    """
+    network = Qwen3ASR(ModelConfig(AudioConfig(128, 4, 1, 1, 4, 2, 1), TextConfig(n_logits, 2, 2, 1, 1, 1, 2)))
+    network.load_weights([(name, array.astype(dtype)) for name, array in network.parameter_arrays().items()])
+    hidden = mx.random.normal((n_draft + 1, 2)).astype(dtype)
+    mx.eval(network.parameter_arrays(), hidden)
+    before = mx.get_active_memory()
+    mx.reset_peak_memory()
+    as_tokens(best_rows(network, hidden, range(n_draft)))
+    return mx.get_peak_memory() - before
 
 
 def step_counts(loaded: LoadedModel, seconds: float = 12.4, n_draft: int = 2) -> dict[str, Any]:
@@ -252,12 +268,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     step = step_counts(deep_model())
     figures: dict[str, Any] = {"mlx": version("mlx"), "recordings": [path.name for path in paths], "step": step}
+    megabytes = {str(dtype).rpartition(".")[2]: draft_bytes(dtype) / 1e6 for dtype in (mx.float32, mx.bfloat16)}
+    figures["draft_of_80"] = {"megabytes": {name: round(each, 1) for name, each in megabytes.items()}}
     seconds = sum(recording.seconds for recording in recordings)
     figures["streams"] = {
         mode: figures_of(step, stream_counts(tiny, recordings, mode), seconds)
         for mode in options.mode or ("2", "default")
     }
-    for name, values in [*step.items(), *figures["streams"].items()]:
+    for name, values in [*step.items(), *figures["draft_of_80"].items(), *figures["streams"].items()]:
         print(f"{name}: {values}")
     if options.out:
         store_figures(options.out, figures)

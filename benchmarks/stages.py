@@ -135,10 +135,10 @@ class WatchedNetwork:
         stage = self._stages.decoder_stage(n)
         return self._stages.timed(stage, n, (n,), lambda: self._network(embeddings, cache, n_last))
 
-    def logits(self, hidden: mx.array) -> mx.array:
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
         n = hidden.shape[0] if hidden.ndim > 1 else 1
         stage = "verify" if n > 1 else self._stages.decoder_stage(n)
-        logits = self._stages.timed(stage, 0, (n, 0), lambda: self._network.logits(hidden))
+        logits = self._stages.timed(stage, 0, (n, 0), lambda: self._network.logits(hidden, rows))
         self._stages.in_prompt = False
         return logits
 

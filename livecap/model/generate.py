@@ -23,6 +23,10 @@ from livecap.model.cache import PromptCache
 from livecap.model.network import Network
 from livecap.model.text.prompt import Prompt
 
+BLOCK_BYTES = 3_000_000
+"""Logits that are in memory at once, except for a single row."""
+BLOCK_MULTIPLE = 512
+"""Tokens in a block of the vocabulary are a multiple of this, as in the blocks of NumPy's products: equal sums."""
 GUESS_REACH = 6
 """How far ahead in the draft a new token is looked for."""
 NOT_FINITE = (
@@ -31,6 +35,9 @@ NOT_FINITE = (
 )
 PREFILL_SLICE = 512
 """Positions in one decoder pass. Bounds the memory of attention scores."""
+
+_TwoLargest = tuple[mx.array, mx.array, mx.array, mx.array]
+"""Of each row of a matrix [n, m]: places of the largest number and of the second, and these numbers; [n, 1] each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +201,10 @@ def best_rows(model: Network, hidden: mx.array, draft: Sequence[int] = ()) -> tu
     Args:
         draft: the tokens that are expected after the first of `hidden`.
     """
-    logits = model.logits(hidden)
-    best = mx.argmax(logits, axis=-1, keepdims=True)
-    others = mx.put_along_axis(logits, best, mx.array(-mx.inf, logits.dtype), axis=-1)
-    if logits.dtype == mx.float32:
-        return best[:, 0], (mx.take_along_axis(logits, best, axis=-1) - others.max(axis=-1, keepdims=True))[:, 0]
-    ids = mx.concatenate([best, mx.argmax(others, axis=-1, keepdims=True)], axis=-1)
+    best, second, top, next_top = _two_best(model, hidden)
+    if top.dtype == mx.float32:
+        return best[:, 0], (top - next_top)[:, 0]
+    ids = mx.concatenate([best, second], axis=-1)
     if draft:
         old = mx.concatenate([mx.array(list(draft), ids.dtype), best[len(draft) :, 0]])
         ids = mx.concatenate([ids, old[:, None]], axis=-1)
@@ -207,11 +212,39 @@ def best_rows(model: Network, hidden: mx.array, draft: Sequence[int] = ()) -> tu
     lead = exact[:, 0] - exact[:, 1]
     token, margin = mx.where(lead < 0, ids[:, 1], ids[:, 0]), mx.abs(lead)
     if draft:
-        top = mx.maximum(exact[:, 0], exact[:, 1])
-        ties = (old != token) & (top - exact[:, 2] <= mx.finfo(logits.dtype).eps * mx.abs(top))
+        highest = mx.maximum(exact[:, 0], exact[:, 1])
+        ties = (old != token) & (highest - exact[:, 2] <= mx.finfo(top.dtype).eps * mx.abs(highest))
         ties &= mx.arange(len(hidden)) < len(draft)
         token, margin = mx.where(ties, old, token), mx.where(ties, 0, margin)
     return token, margin
+
+
+def _two_best(model: Network, hidden: mx.array) -> _TwoLargest:
+    """The two best logits after each of hidden [n, hidden].
+
+    The logits of a long draft would take a hundred megabytes. So the vocabulary is read in blocks, each of which is
+    freed before the next one is computed, or on a GPU once its kernels have run.
+    """
+    n_rows, n_logits = hidden.shape[0], model.config.n_logits
+    size = max(1, BLOCK_BYTES // (n_rows * hidden.dtype.size * BLOCK_MULTIPLE)) * BLOCK_MULTIPLE
+    if size >= n_logits:
+        return _two_largest(model.logits(hidden))
+    blocks = []
+    for first in range(0, n_logits, size):
+        best, second, top, next_top = _two_largest(model.logits(hidden, slice(first, first + size)))
+        blocks.append((best + first, second + first, top, next_top))
+        (mx.eval if on_cpu else start)(*blocks[-1])
+    ids, logits = (mx.concatenate([each for block in blocks for each in block[i : i + 2]], axis=-1) for i in (0, 2))
+    best, second, top, next_top = _two_largest(logits)
+    return mx.take_along_axis(ids, best, axis=-1), mx.take_along_axis(ids, second, axis=-1), top, next_top
+
+
+def _two_largest(x: mx.array) -> _TwoLargest:
+    """Of equal numbers the first one is the larger. What is not a number, anywhere in a row, is one of the two."""
+    best = mx.argmax(x, axis=-1, keepdims=True)
+    others = mx.put_along_axis(x, best, mx.array(-mx.inf, x.dtype), axis=-1)
+    second = mx.argmax(others, axis=-1, keepdims=True)
+    return best, second, mx.take_along_axis(x, best, axis=-1), others.max(axis=-1, keepdims=True)
 
 
 def as_tokens(scored: tuple[mx.array, mx.array]) -> list[GeneratedToken]:

@@ -67,8 +67,12 @@ class Network(Protocol):
             layers: numbers of layers, rising. Layers after the last one are not computed.
         """
 
-    def logits(self, hidden: mx.array) -> mx.array:
-        """Logits [..., vocab] of hidden states [..., hidden]. Expensive: ask only for the positions you need."""
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
+        """Logits [..., vocab] of hidden states [..., hidden]. Expensive: ask only for the positions you need.
+
+        Args:
+            rows: a stretch of the vocabulary; by default all of it.
+        """
 
     def head_rows(self, ids: mx.array) -> mx.array:
         """Rows [..., hidden] of the output head: the weights of the logits of these ids [...]."""

@@ -35,9 +35,21 @@ class Module(base.Module):
         return dict(cast(list[tuple[str, base.Module]], named))
 
 
-def as_linear(embedding: base.Module, x: mx.array) -> mx.array:
-    """`x` [..., width] times the embedding table: logits [..., vocab] of a tied head, quantised or not."""
-    return cast(mx.array, embedding.as_linear(x))
+def times_rows(layer: base.Module, x: mx.array, rows: slice) -> mx.array:
+    """`x` [..., width] times these rows of an embedding table or of a linear layer without bias, quantised or not."""
+    weight = layer["weight"][rows]
+    if "scales" not in layer:
+        return cast(mx.array, x @ weight.T)
+    biases = layer.get("biases")
+    return mx.quantized_matmul(
+        x,
+        weight,
+        layer["scales"][rows],
+        None if biases is None else biases[rows],
+        group_size=layer.group_size,
+        bits=layer.bits,
+        mode=layer.mode,
+    )
 
 
 def rows_of(layer: base.Module, ids: mx.array) -> mx.array:
@@ -94,10 +106,10 @@ __all__ = [
     "Linear",
     "Module",
     "RMSNorm",
-    "as_linear",
     "gelu",
     "join",
     "quantize",
     "rows_of",
     "swiglu",
+    "times_rows",
 ]

@@ -63,13 +63,15 @@ class Qwen3ASR(nn.Module):
     def attention(self, embeddings: mx.array, cache: PromptCache, layers: Sequence[int]) -> list[mx.array]:
         return self.model.attention(embeddings, cache.layers_of(KVCache), layers)
 
-    def logits(self, hidden: mx.array) -> mx.array:
-        if self.config.text.tie_word_embeddings:
-            return nn.as_linear(self.model.embed_tokens, hidden)
-        return self.lm_head(hidden)
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
+        return nn.times_rows(self._head, hidden, rows)
 
     def head_rows(self, ids: mx.array) -> mx.array:
-        return nn.rows_of(self.model.embed_tokens if self.config.text.tie_word_embeddings else self.lm_head, ids)
+        return nn.rows_of(self._head, ids)
+
+    @property
+    def _head(self) -> nn.Embedding | nn.Linear:
+        return self.model.embed_tokens if self.config.text.tie_word_embeddings else self.lm_head
 
     def new_cache(self) -> PromptCache:
         return PromptCache([KVCache() for _ in range(self.config.text.num_hidden_layers)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.launches import deep_model, step_counts
+from benchmarks.launches import deep_model, draft_bytes, step_counts
 from livecap.model.backend import mx
 from livecap.model.facts import launches_of
 
@@ -25,3 +25,9 @@ def test_views_cost_no_launch_and_a_concatenation_one_for_each_part(n_parts: int
     mx.eval(x)
     whole = mx.concatenate([x[:, :3] for _ in range(n_parts)]) if n_parts > 1 else x[:, :3] + 1
     assert launches_of((whole.reshape(-1, 3, 1).swapaxes(0, 1) * 2).sum()) == launches
+
+
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+def test_choosing_the_tokens_of_a_long_draft_takes_10_mb_at_most(dtype: mx.Dtype) -> None:
+    """Whatever the size of the vocabulary. All logits of this draft and a copy of them are 16 MB, in float32 32."""
+    assert draft_bytes(dtype, 80, 50_000) < 10_000_000

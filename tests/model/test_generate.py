@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from livecap.model import generate
 from livecap.model.backend import mx
-from livecap.model.generate import generate_drafted, prefill, verify
+from livecap.model.generate import as_tokens, best_rows, generate_drafted, prefill, verify
 from livecap.model.network import Network
+from livecap.model.nn import quantize
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.text.prompt import Prompt
+from tests.model import small_models
 from tests.model.parity import farthest
 from tests.model.small_models import greedy, in_tested_arithmetic, small_mlx_model, small_model
 
@@ -120,6 +122,31 @@ def test_a_token_has_its_margin() -> None:
     second, best = np.sort(values)[-2:]
     assert token.id == int(values.argmax())
     assert token.margin == pytest.approx(best - second, abs=1e-5)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("bits", [None, 8])
+def test_blocks_of_the_vocabulary_are_one_block(tied: bool, bits: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    if bits and small_models.by_numpy:
+        pytest.skip("NumPy computes no packed weights")
+    mlx_model = small_mlx_model(vocab_size=1500, tie_word_embeddings=tied, hidden_size=64)
+    if bits:
+        quantize(mlx_model, 64, bits, class_predicate=lambda name, _: "embed_tokens" in name or name == "lm_head")
+    model = in_tested_arithmetic(mlx_model)
+    hidden = mx.random.normal((9, 64))
+    whole = as_tokens(best_rows(model, hidden))
+    sizes = []
+
+    def logits(hidden: mx.array, rows: slice) -> mx.array:
+        sizes.append(len(range(1500)[rows]))
+        return type(model).logits(model, hidden, rows)
+
+    monkeypatch.setattr(model, "logits", logits)
+    monkeypatch.setattr(generate, "BLOCK_BYTES", 9 * 4 * 700)
+    tokens = as_tokens(best_rows(model, hidden))
+    assert sizes == [512, 512, 476]
+    assert [token.id for token in tokens] == [token.id for token in whole]
+    assert [token.margin for token in tokens] == pytest.approx([token.margin for token in whole], abs=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])

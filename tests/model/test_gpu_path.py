@@ -2,11 +2,14 @@
 
 import io
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from livecap.errors import ModelError
+from livecap.model import generate
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import load_model, resolve
 from livecap.model.generate import as_tokens, best_rows
@@ -71,9 +74,10 @@ class Head:
 
     def __init__(self, rows: mx.array) -> None:
         self.rows = rows
+        self.config = SimpleNamespace(n_logits=len(rows))
 
-    def logits(self, hidden: mx.array) -> mx.array:
-        return hidden @ self.rows.T
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
+        return hidden @ self.rows[rows].T
 
     def head_rows(self, ids: mx.array) -> mx.array:
         return self.rows[ids]
@@ -115,13 +119,18 @@ def test_numbers_that_are_not_finite_are_an_error_and_not_a_text(dtype: mx.Dtype
         scored(dtype, [[float("inf"), float("inf"), 3.0]])
 
 
-def test_margins_of_a_long_draft_need_little_memory_beside_the_logits() -> None:
-    """A float32 copy of the logits in half precision would be twice their size."""
-    head = Head(mx.random.normal((30_000, 8)).astype(mx.bfloat16))
-    hidden = mx.random.normal((81, 8)).astype(mx.bfloat16)
-    mx.eval(head.rows, hidden)
-    before = mx.get_active_memory()
-    mx.reset_peak_memory()
-    as_tokens(best_rows(head, hidden, list(range(80))))  # type: ignore[arg-type]
-    logits = 81 * 30_000 * 2
-    assert mx.get_peak_memory() - before < 2.4 * logits, "the logits, and a copy without the best"
+@pytest.mark.parametrize("dtype", [mx.float32, mx.bfloat16])
+def test_what_is_equal_or_no_number_in_different_blocks_is_found_as_in_one(
+    dtype: mx.Dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = np.zeros((5, 2000), np.float32)
+    logits[[0, 0, 1, 1, 2, 2, 3, 3], [600, 1900, 1900, 1200, 3, 4, 5, 1999]] = [8, 8, 9, 8, 8, 8, 8, 7]
+    found = [scored(dtype, logits.tolist(), [1900, 7])]
+    monkeypatch.setattr(generate, "BLOCK_BYTES", 1)
+    found.append(scored(dtype, logits.tolist(), [1900, 7]))
+    kept = 600 if dtype == mx.float32 else 1900
+    assert found[0] == found[1] == [(kept, 0), (1900, 1), (3, 0), (5, 1), (0, 0)]
+    for place in (5, 1999):
+        logits[3, place] = np.nan
+        with pytest.raises(ModelError, match="not finite"):
+            scored(dtype, logits.tolist())

@@ -189,10 +189,10 @@ class NumpyDecoder:
         gate_up = product(layer.gate_up, normed, scratch.take("gate_up", len(layer.gate_up), x.shape[1]))
         x += product(layer.down, swiglu(gate_up), scratch.take("added", *x.shape))
 
-    def logits(self, hidden: Numbers) -> Numbers:
-        """Logits [n, vocab] of hidden states [n, hidden]."""
-        x = np.ascontiguousarray(hidden.T)
-        return product(self.head, x, self._scratch.take("logits", len(self.head), x.shape[1])).T
+    def logits(self, hidden: Numbers, rows: slice = slice(None)) -> Numbers:
+        """Logits [n, vocab] of hidden states [n, hidden], or those of some rows of the head."""
+        x, head = np.ascontiguousarray(hidden.T), self.head[rows]
+        return product(head, x, self._scratch.take("logits", len(head), x.shape[1])).T
 
     def _attention_queries(
         self, layer: Layer, x: Numbers, cache: KVColumns, angles: tuple[Numbers, Numbers], n_last: int

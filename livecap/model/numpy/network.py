@@ -52,9 +52,9 @@ class NumpyQwen3ASR:
         rows = np.array(embeddings, copy=False)[0]
         return [mx.array(weights) for weights in self.decoder.attention(rows, cache.layers_of(KVColumns), layers)]
 
-    def logits(self, hidden: mx.array) -> mx.array:
-        rows = np.array(hidden, copy=False).reshape(-1, hidden.shape[-1])
-        return mx.array(self.decoder.logits(rows)).reshape(*hidden.shape[:-1], -1)
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
+        flat = np.array(hidden, copy=False).reshape(-1, hidden.shape[-1])
+        return mx.array(self.decoder.logits(flat, rows)).reshape(*hidden.shape[:-1], -1)
 
     def head_rows(self, ids: mx.array) -> mx.array:
         return mx.array(self.decoder.head[np.array(ids)])
