@@ -19,7 +19,8 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
         help="address to serve at (default: 127.0.0.1, this computer only)",
     )
     add("--port", metavar="PORT", default=8765, type=value_of(Number(0, 65535, whole=True)), help="default: 8765")
-    add("--api-key-file", metavar="FILE", type=value_of(PATH), help="file with the key that clients must send")
+    about = "file with the key that clients must send (default: the key in LIVECAP_API_KEY)"
+    add("--api-key-file", metavar="FILE", type=value_of(PATH), help=about)
     add(
         "--wyoming", metavar="[HOST:]PORT", type=value_of(ADDRESS),
         help="also serve the Wyoming protocol of Home Assistant, which has no key, such as 10300 (this computer only) "

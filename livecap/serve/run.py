@@ -24,6 +24,7 @@ from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Worker
 from livecap.serve.wyoming import Wyoming
 
+KEY_VARIABLE = "LIVECAP_API_KEY"
 LEAST_KEY = 16
 """Characters of a key."""
 MOST_MESSAGE_BYTES = 21 << 20
@@ -114,21 +115,27 @@ def _shown(host: str, listener: socket.socket) -> str:
 
 
 def key_for(host: str, path: Path | None) -> str | None:
-    """The key that clients of a server at this address must send, from a file; None for no key.
+    """The key that clients of a server at this address must send, from a file, else from the environment; None for no
+    key.
 
     Raises:
         SettingsError: no key for an address that others can reach, or a bad one.
     """
-    if path is None:
+    key, where = os.environ.get(KEY_VARIABLE), KEY_VARIABLE
+    if path is not None:
+        where = str(path)
+        try:
+            key = read_regular(path, 4096).decode("ascii", errors="replace")
+        except OSError as error:
+            raise SettingsError(f"Cannot read the key in {path}: {error.strerror or error}.") from None
+    if key is None:
         if not _is_own(host):
-            raise SettingsError(f"Others can reach {host}, so a key is needed: --api-key-file FILE.")
+            needed = f"--api-key-file FILE, or {KEY_VARIABLE} in the environment"
+            raise SettingsError(f"Others can reach {host}, so a key is needed: {needed}.")
         return None
-    try:
-        key = read_regular(path, 4096).decode("ascii", errors="replace").strip()
-    except OSError as error:
-        raise SettingsError(f"Cannot read the key in {path}: {error.strerror or error}.") from None
-    if len(key) < LEAST_KEY or not key.isprintable():
-        raise SettingsError(f"The key in {path} must have at least {LEAST_KEY} letters and digits.")
+    key = key.strip()
+    if len(key) < LEAST_KEY or not (key.isascii() and key.isprintable()):
+        raise SettingsError(f"The key in {where} must have at least {LEAST_KEY} letters and digits.")
     return key
 
 

@@ -22,14 +22,17 @@ import soundfile
 from starlette.testclient import TestClient
 
 from livecap.cli.main import run
+from livecap.errors import SettingsError
 from livecap.serve.access import listening_socket
 from livecap.serve.app import make_app
+from livecap.serve.run import KEY_VARIABLE, key_for
 from livecap.serve.worker import Busy
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "recordings" / "dictation.flac"
 TURNS = ROOT / "recordings" / "turns.flac"
 DIARIZED = {"response_format": "diarized_json", "known_speaker_names": ["Ada"]}
+OR_KEY = f", or {KEY_VARIABLE} in the environment."
 
 
 class Server:
@@ -326,19 +329,32 @@ def test_a_key_is_needed_where_one_is_set(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--host", "0.0.0.0"], "Others can reach 0.0.0.0, so a key is needed: --api-key-file FILE."),
+        (["--host", "0.0.0.0"], "Others can reach 0.0.0.0, so a key is needed: --api-key-file FILE" + OR_KEY),
         (
             ["--host", "0.0.0.0", "--model", "no/such"],
-            "Others can reach 0.0.0.0, so a key is needed: --api-key-file FILE.",
+            "Others can reach 0.0.0.0, so a key is needed: --api-key-file FILE" + OR_KEY,
         ),
         (["--host", "example.com"], "--host must be localhost or an address such as 0.0.0.0, not 'example.com'."),
         (["--api-key-file", "/no/such"], "Cannot read the key in /no/such: No such file or directory."),
         (["--api-key-file", "/dev/null"], "The key in /dev/null must have at least 16 letters and digits."),
     ],
 )
-def test_what_is_unsafe_is_refused_before_anything_is_served(capsys, arguments, sentence):
+def test_what_is_unsafe_is_refused_before_anything_is_served(capsys, monkeypatch, arguments, sentence):
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
     assert run(["serve", "--model", "tiny", "--port", "0", *arguments]) == 1
     assert capsys.readouterr().err == f"livecap: {sentence}\n"
+
+
+def test_the_key_is_that_of_the_file_else_that_of_the_environment(tmp_path, monkeypatch):
+    file = tmp_path / "key"
+    file.write_text("key-of-the-file-0123\n")
+    monkeypatch.setenv(KEY_VARIABLE, "key-of-the-environment ")
+    assert key_for("0.0.0.0", None) == "key-of-the-environment"
+    assert key_for("127.0.0.1", file) == "key-of-the-file-0123"
+    for bad in ("", "short", "ключ-достаточной-длины"):
+        monkeypatch.setenv(KEY_VARIABLE, bad)
+        with pytest.raises(SettingsError, match="The key in LIVECAP_API_KEY must have at least 16 letters"):
+            key_for("127.0.0.1", None)
 
 
 def test_a_port_of_wyoming_that_is_in_use_is_one_line(capsys):
