@@ -48,13 +48,20 @@ def pieces_of(references: Sequence[Reference]) -> list[tuple[int, Piece]]:
     return sorted(found, key=lambda each: len(each[1].samples), reverse=True)
 
 
-def errors_of(references: Sequence[Reference], pieces: Sequence[tuple[int, Piece]], texts: Sequence[str]) -> float:
-    """The word error rate of the texts of all pieces of the recordings."""
-    total = ErrorCounts()
+def counts_of(
+    references: Sequence[Reference], pieces: Sequence[tuple[int, Piece]], texts: Sequence[str]
+) -> list[ErrorCounts]:
+    """The errors of the texts of all pieces of each recording."""
+    found = []
     for number, reference in enumerate(references):
         said = [(piece.start_sample, text) for (n, piece), text in zip(pieces, texts, strict=True) if n == number]
-        total += count_errors(reference.text, joined(text for _, text in sorted(said)))
-    return round(total.wer, 4)
+        found.append(count_errors(reference.text, joined(text for _, text in sorted(said))))
+    return found
+
+
+def errors_of(references: Sequence[Reference], pieces: Sequence[tuple[int, Piece]], texts: Sequence[str]) -> float:
+    """The word error rate of the texts of all pieces of the recordings."""
+    return round(sum(counts_of(references, pieces, texts), ErrorCounts()).wer, 4)
 
 
 def decode(engine: Engine, pieces: Sequence[Piece], batch: int) -> tuple[dict[str, float], list[Segment | None]]:
@@ -94,7 +101,12 @@ def measure(engine: Engine, references: Sequence[Reference], batches: Sequence[i
             "ratio": {stage: round(value / alone[stage], 3) for stage, value in stages.items()},
             "texts_that_differ": sum(a != b for a, b in zip(texts[batch], texts[batches[0]], strict=True)),
         }
-    return figures | {"wer": errors_of(references, numbered, texts[batches[0]])}
+    said = texts[batches[0]]
+    each = {
+        one.name: round(found.wer, 4)
+        for one, found in zip(references, counts_of(references, numbered, said), strict=True)
+    }
+    return figures | {"wer": errors_of(references, numbered, said), "wer_of_each": each}
 
 
 def add_arguments(parser: argparse.ArgumentParser, batches: str) -> None:

@@ -113,19 +113,11 @@ class Cutter:
         edges = [self._start, *(edge for span in busy for edge in span), max(known, busy[-1][1])]
         pauses = [(b - max(a, first), a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > max(a, first)]
         if not pauses:
-            middle = self._quietest(first, end)
+            middle = first + _quietest(self._sound[first - self._start : end - self._start])
             return middle, middle
         _, start, stop = max(pauses)
         middle = (max(start, first) + stop) // 2
         return min(middle, start + AROUND_SAMPLES), max(middle, stop - AROUND_SAMPLES)
-
-    def _quietest(self, first: int, end: int) -> int:
-        """The middle of the quietest 100 ms of [first, end)."""
-        sound = self._sound[first - self._start : end - self._start]
-        n = len(sound) // STEP_SAMPLES
-        power = np.square(sound[: n * STEP_SAMPLES].reshape(n, STEP_SAMPLES)).sum(axis=1)
-        smooth = np.convolve(power, np.ones(QUIET_STEPS), mode="valid") if n >= QUIET_STEPS else power
-        return first + round((int(np.argmin(smooth)) + QUIET_STEPS / 2) * STEP_SAMPLES)
 
     def _busy(self, start: int, end: int) -> list[Span]:
         """Where there may be speech, by the detector or by the level; joined, in order."""
@@ -153,3 +145,27 @@ class Cutter:
         """Sound before this position belongs to a piece, or is silence."""
         self._sound = self._sound[sample - self._start :].copy()
         self._start = sample
+
+
+def halves_of(piece: Piece) -> tuple[Piece, Piece]:
+    """The piece, cut at the longest pause in its middle half, or at the quietest moment there."""
+    start, n = piece.start_sample, len(piece.samples)
+    first, last = start + n // 4, start + 3 * n // 4
+    edges = [start, *(edge for span in piece.voiced for edge in span), piece.end_sample]
+    pauses = [(max(a, first), min(b, last)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    a, b = max(pauses, key=lambda pause: pause[1] - pause[0])
+    middle = (a + b) // 2 if a < b else first + _quietest(piece.samples[first - start : last - start])
+
+    def part(begin: int, end: int) -> Piece:
+        voiced = tuple((max(a, begin), min(b, end)) for a, b in piece.voiced if max(a, begin) < min(b, end))
+        return Piece(begin, piece.samples[begin - start : end - start], voiced, piece.is_doubtful)
+
+    return part(start, middle), part(middle, piece.end_sample)
+
+
+def _quietest(sound: NDArray[np.float32]) -> int:
+    """The middle of the quietest 100 ms of [n] samples."""
+    n = len(sound) // STEP_SAMPLES
+    power = np.square(sound[: n * STEP_SAMPLES].reshape(n, STEP_SAMPLES)).sum(axis=1)
+    smooth = np.convolve(power, np.ones(QUIET_STEPS), mode="valid") if n >= QUIET_STEPS else power
+    return round((int(np.argmin(smooth)) + QUIET_STEPS / 2) * STEP_SAMPLES)

@@ -2,11 +2,14 @@
 
 Where a draft of the text is known, or a smaller model writes one, the model only checks it. The text is
 the same: exactly in float32, except at ties in half precision.
+
+A piece whose text the model is not sure of is decoded again as two halves: errors of a recogniser spread within a
+piece, and it loses count of words that repeat. The text of which it is surer is kept.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,10 +29,13 @@ from livecap.stream.recogniser import HEADER_TOKENS, text_start
 from livecap.stream.token_text import TokenText
 from livecap.stream.word_times import STEP, place_heard, place_words
 from livecap.text.repair import repair_repetitions
-from livecap.transcribe.cutter import Piece
+from livecap.transcribe.cutter import LEAST_SAMPLES, Piece, halves_of
 from livecap.transcribe.drafts import Draft
-from livecap.transcribe.result import LENGTH, REPETITION, STOP, Segment, Timings
+from livecap.transcribe.result import LENGTH, REPETITION, STOP, Segment, Timings, one_segment
 from livecap.transcript import SAMPLE_RATE, Word
+
+UNSURE_MARGIN = 3.5
+"""Below this mean lead of the logits over the second best, a text is probably wrong in places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +51,19 @@ class DecodingOptions:
     """Find out how probable each token is. One more pass over each text, which stays as it is."""
     repair: bool = False
     """Also repair repetitions as the official package does, on the characters of the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What the model wrote for one piece."""
+
+    piece: Piece
+    prompt: Prompt
+    text: RowText
+    header: str
+    """What names the language."""
+    tokens: list[GeneratedToken]
+    """Of the text, without the header."""
 
 
 class PieceDecoder:
@@ -76,9 +95,30 @@ class PieceDecoder:
         """
         if not pieces:
             return []
+        chosen = [[each] for each in self._written(pieces, list(drafts) or [None] * len(pieces))]
+        unsure = [i for i, [each] in enumerate(chosen) if self._is_unsure(each)]
+        halves = [half for i in unsure for half in halves_of(pieces[i])]
+        again: list[_Written] = []
+        for at in range(0, len(halves), len(pieces)):
+            some = halves[at : at + len(pieces)]
+            again += self._written(some, [None] * len(some))
+        for i, *two in zip(unsure, again[::2], again[1::2], strict=True):
+            if _margin(two) > (0 if self._runs_away(chosen[i][0]) else _margin(chosen[i])):
+                chosen[i] = two
+        began = self._now()
+        segments = [one_segment([each for part in parts if (each := self._segment(part))]) for parts in chosen]
+        self.timings += Timings(prefill_and_generate_seconds=self._now() - began, n_pieces=len(pieces))
+        mx.clear_cache()
+        return segments
+
+    def _written(self, pieces: Sequence[Piece], known: list[Draft | None]) -> "list[_Written]":
+        """What the model writes for each piece, all in the same passes.
+
+        Args:
+            known: a draft of each text, or None.
+        """
         now = self._now
         began = now()
-        known = list(drafts) or [None] * len(pieces)
         is_choice = self._options.sampling.is_greedy and (self._drafter is not None or any(known))
         uses_drafts = is_choice and self._trial.wants_drafts()
         if uses_drafts and self._drafter is not None:
@@ -89,20 +129,33 @@ class PieceDecoder:
         embeddings = self._writer.embed(pieces)
         encoded = now()
         prompts, texts = self._writer.write(pieces, embeddings, known if uses_drafts else [])
-        segments = [self._segment(*each) for each in zip(pieces, prompts, texts, strict=True)]
         ended = now()
         if is_choice:
             self._trial.add(uses_drafts, ended - began, sum(len(piece.samples) for piece in pieces) / SAMPLE_RATE)
         self.timings += Timings(
             encoder_seconds=encoded - drafted,
             prefill_and_generate_seconds=ended - encoded,
-            n_pieces=len(pieces),
             n_tokens=sum(len(text.tokens) for text in texts),
             draft_seconds=drafted - began,
             n_accepted=sum(text.n_accepted for text in texts),
         )
-        mx.clear_cache()
-        return segments
+        split = [self._writer.split(text.tokens) for text in texts]
+        return [_Written(*each) for each in zip(pieces, prompts, texts, *zip(*split, strict=True), strict=True)]
+
+    def _is_unsure(self, written: "_Written") -> bool:
+        """Whether the halves of the piece may have a better text."""
+        piece, options = written.piece, self._options
+        if piece.is_doubtful or len(piece.samples) < LEAST_SAMPLES or not written.tokens:
+            return False
+        is_usual = options.sampling.is_greedy and options.max_tokens is None
+        return is_usual and (self._runs_away(written) or _margin([written]) < UNSURE_MARGIN)
+
+    def _runs_away(self, written: "_Written") -> bool:
+        """Whether the text repeats itself, of which a model is always sure, or does not end."""
+        loops = self._settings.stream.loops
+        short = replace(loops, min_loop_tokens=loops.loop_repeats)
+        ids = [token.id for token in written.tokens]
+        return not written.text.is_complete or any(loop_start(ids[:n], short) for n in range(len(ids) + 1))
 
     def _drafter_of(self, engine: Engine) -> "_Writer | None":
         draft = engine.draft
@@ -121,8 +174,8 @@ class PieceDecoder:
             drafts.append(Draft(header, said) if header or self._settings.language else None)
         return drafts
 
-    def _segment(self, piece: Piece, prompt: Prompt, text: RowText) -> Segment | None:
-        header, tokens = self._writer.split(text.tokens)
+    def _segment(self, written: "_Written") -> Segment | None:
+        piece, prompt, text, tokens = written.piece, written.prompt, written.text, written.tokens
         header_ids = [token.id for token in text.tokens[: len(text.tokens) - len(tokens)]]
         if self._options.max_tokens is not None and len(tokens) > self._options.max_tokens:
             tokens, text.is_complete = tokens[: self._options.max_tokens], False
@@ -138,7 +191,7 @@ class PieceDecoder:
         words = self._text.words(ids)
         if not said or (piece.is_doubtful and margin < self._settings.stream.commit.doubted_margin):
             return None
-        language = self._settings.language or header_language(header) or None
+        language = self._settings.language or header_language(written.header) or None
         placed = self._aligned(piece, said, language) or self._placed(piece, prompt, text, header_ids, ids, words)
         start, end = (
             (piece.voiced[0][0], piece.voiced[-1][1]) if piece.voiced else (piece.start_sample, piece.end_sample)
@@ -188,6 +241,12 @@ class PieceDecoder:
                 return place_heard(texts, edges[:-1], edges[1:], piece.start_sample, piece.samples)
         within = (piece.voiced[0][0], piece.voiced[-1][1]) if piece.voiced else (piece.start_sample, piece.end_sample)
         return place_words(texts, [piece.end_sample] * len(words), within, piece.voiced)
+
+
+def _margin(parts: Sequence[_Written]) -> float:
+    """The mean margin of the tokens of all parts; 0 without any."""
+    margins = [token.margin for each in parts for token in each.tokens]
+    return sum(margins) / max(len(margins), 1)
 
 
 class _Writer:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from livecap.stream.statistics import Counts
 from livecap.text.scripts import joined
@@ -114,6 +114,29 @@ class Transcription:
         return self.duration_seconds
 
 
+def one_segment(parts: Sequence[Segment]) -> Segment | None:
+    """The text of a piece that was decoded in parts, which are in order; None without any."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    n_tokens = sum(part.n_tokens for part in parts)
+    return replace(
+        parts[0],
+        text=joined(part.text for part in parts),
+        end_sample=parts[-1].end_sample,
+        language=max(parts, key=lambda part: len(part.text)).language,
+        words=tuple(word for part in parts for word in part.words),
+        finish_reason=_finish_reason(parts),
+        n_tokens=n_tokens,
+        margin=sum(part.margin * part.n_tokens for part in parts) / max(n_tokens, 1),
+        n_accepted=sum(part.n_accepted for part in parts),
+        logprobs=tuple(each for part in parts for each in part.logprobs),
+    )
+
+
+def _finish_reason(segments: Sequence[Segment]) -> str:
+    return next((each.finish_reason for each in segments if each.finish_reason != STOP), STOP)
+
+
 def assembled(
     segments: Sequence[Segment], duration_seconds: float, timings: Timings, notices: Sequence[str] = ()
 ) -> Transcription:
@@ -127,7 +150,7 @@ def assembled(
         duration_seconds=duration_seconds,
         language=spoken.most_common(1)[0][0] if spoken else None,
         segments=tuple(segments),
-        finish_reason=next((each.finish_reason for each in segments if each.finish_reason != STOP), STOP),
+        finish_reason=_finish_reason(segments),
         timings=timings,
         notices=tuple(notices),
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.scripted_speech import ScriptDetector, ScriptStyle, speak
 from livecap.audio_in.vad import DetectorConfig, SpeechDetector, Vad
 from livecap.eval.reference import SpokenWord, read_reference
-from livecap.transcribe.cutter import MOST_SAMPLES, Cutter, Piece
+from livecap.transcribe.cutter import MOST_SAMPLES, Cutter, Piece, halves_of
 from livecap.transcript import SAMPLE_RATE
 
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
@@ -143,3 +143,27 @@ class AlwaysSpeech:
 def test_sound_of_no_length_has_no_piece() -> None:
     assert cut(Cutter(SpeechDetector()), np.zeros(0, np.float32)) == []
     assert list(Cutter(SpeechDetector()).rest()) == []
+
+
+@pytest.mark.parametrize(
+    ("voiced", "middle"),
+    [
+        (((1, 3), (3.5, 5), (5.2, 9)), 3.25),  # the longest pause of the middle half, [2.5, 7.5)
+        (((1, 4), (7, 9)), 5.5),
+        (((1, 2), (4, 9)), 3.25),  # what lies before the middle half does not count
+        (((1, 9),), 6.0),  # no pause: the quietest moment
+        ((), 5.0),
+    ],
+)
+def test_halves_meet_in_a_pause_of_the_middle(voiced: tuple[tuple[float, float], ...], middle: float) -> None:
+    samples = np.random.default_rng(4).standard_normal(10 * SAMPLE_RATE).astype(np.float32)
+    samples[round(5.95 * SAMPLE_RATE) : round(6.05 * SAMPLE_RATE)] *= 0.1
+    start = 7 * SAMPLE_RATE
+    spans = tuple((start + round(a * SAMPLE_RATE), start + round(b * SAMPLE_RATE)) for a, b in voiced)
+    first, second = halves_of(Piece(start, samples, spans, is_doubtful=False))
+    assert (first.start_sample, second.end_sample) == (start, start + len(samples))
+    assert np.array_equal(np.concatenate([first.samples, second.samples]), samples)
+    assert abs(first.end_sample - start - middle * SAMPLE_RATE) <= 320 and second.start_sample == first.end_sample
+    cut = {first.end_sample}
+    edges = {edge for span in (*first.voiced, *second.voiced) for edge in span}
+    assert edges - cut == {edge for span in spans for edge in span}

@@ -10,9 +10,11 @@ import soundfile
 from livecap.audio_in.vad import SpeechDetector
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.reference import Reference, read_reference
+from livecap.model.generate import GeneratedToken
+from livecap.model.rows import RowText
 from livecap.model.sampling import Sampling
 from livecap.stream.config import samples_in
-from livecap.transcribe import recordings
+from livecap.transcribe import decoding, recordings
 from livecap.transcribe.cutter import MOST_SAMPLES, Cutter, Piece
 from livecap.transcribe.decoding import DecodingOptions, PieceDecoder
 from livecap.transcribe.recordings import Options, transcribe_samples
@@ -78,6 +80,57 @@ def test_a_forced_language_is_reported_and_not_generated(reference: Reference, p
     with Engine.load(EngineSettings("tiny", language="English")) as engine:
         [segment] = PieceDecoder(engine).decode(pieces[:1])
     assert segment is not None and segment.language == "English" and "language" not in segment.text.lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "margin", "halves", "of_halves", "kept"),
+    [
+        ("one two three", 3.6, (), 0, "one two three"),  # sure
+        ("one two three", 2.0, ("four", "five six"), 3.0, "four five six"),
+        ("one two three", 2.0, ("four", "five six"), 1.0, "one two three"),
+        ("one two three", 2.0, ("four", ""), 3.0, "four"),
+        ("no no no no no and", 9.0, ("no no no", "and"), 1.0, "no no no and"),  # a loop is always sure of itself
+        ("no no no no no and", 9.0, ("", ""), 1.0, "no no no no no and"),
+        ("no no no no and", 9.0, (), 0, "no no no no and"),  # people say that
+    ],
+)
+def test_a_piece_with_an_unsure_text_is_decoded_again_in_halves(
+    engine: Engine,
+    pieces: list[Piece],
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    margin: float,
+    halves: tuple[str, ...],
+    of_halves: float,
+    kept: str,
+) -> None:
+    answers = [(text, margin), *((half, of_halves) for half in halves)]
+    encode = engine.tokenizer.encode
+
+    def answer(model: object, prompts: list[object], *others: object, **named: object) -> list[RowText]:
+        found = []
+        for _ in prompts:
+            said, lead = answers.pop(0)
+            ids = [*encode("language English"), engine.tokenizer.asr_text_id, *(encode(f" {said}") if said else [])]
+            found.append(RowText([GeneratedToken(i, lead) for i in ids], is_complete=True))
+        return found
+
+    monkeypatch.setattr(decoding, "generate_rows", answer)
+    [segment] = PieceDecoder(engine, DecodingOptions(word_times=False)).decode(pieces[:1])
+    assert segment is not None and segment.text == kept and not answers
+    assert segment.n_tokens == len(encode(f" {kept}")) and [word.text for word in segment.words] == kept.split()
+    assert segment.margin == pytest.approx(of_halves if kept != text else margin)
+
+
+def test_pieces_that_are_decoded_again_have_the_same_text_in_every_batch(
+    engine: Engine, pieces: list[Piece], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "UNSURE_MARGIN", 99.0)
+    alone = [PieceDecoder(engine).decode([piece])[0] for piece in pieces[:2]]
+    together = PieceDecoder(engine).decode(pieces[:2])
+    for one, other in zip(alone, together, strict=True):
+        assert one is not None and other is not None and (one.text, one.words) == (other.text, other.words)
+        assert [*one.words] == sorted(one.words, key=lambda word: word.start_sample)
 
 
 def test_a_text_that_is_cut_off_says_length(engine: Engine, pieces: list[Piece]) -> None:
