@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -350,6 +351,8 @@ class Engine:
         Args:
             speakers: how many speak; None leaves speakers unlabelled.
         """
+        if any(number is not None and number < 1 for number in (batch, decoding.max_tokens)):
+            raise SettingsError("batch and max_tokens are at least 1.")
         if speakers is not None:
             decoding = replace(decoding, word_times=True)
         settings = _settings(self._base, language, context)
@@ -428,7 +431,9 @@ class Stream:
         return self._accept(self._ear.hear(sound))
 
     def finish(self) -> str:
-        """Decode what is left and return all text. Nothing can be fed afterwards."""
+        """Decode what is left and return all text. Nothing can be fed afterwards; a second call returns the same."""
+        if self._is_closed:
+            return self.text
         self._accept(self._ear.rest())
         self._take(self._run(lambda: list(self._transcriber.flush())))
         self.close()
@@ -491,6 +496,8 @@ class Stream:
 
 
 def _settings(base: EngineSettings, language: str | None, context: str | None) -> EngineSettings:
+    if language is not None and not isinstance(language, str):
+        raise SettingsError(f"language is a name or an ISO code, not {type(language).__name__}.")
     full_name = parse_language(language) if language else base.language
     if context is not None and not isinstance(context, str):
         raise SettingsError(f"context is a text of names and words to expect, not {type(context).__name__}.")
@@ -520,8 +527,8 @@ def _sampling(temperature: float, top_k: int, top_p: float, repetition_penalty: 
 
 def _with_rate(sound: Sound, rate: int) -> tuple[Any, int]:
     """(file or array, rate) of what `transcribe` takes."""
-    if isinstance(sound, tuple) and len(sound) == 2 and isinstance(sound[1], int):
-        return sound[0], sound[1]
+    if isinstance(sound, tuple) and len(sound) == 2 and isinstance(sound[1], Integral):
+        return sound[0], int(sound[1])
     return sound, rate
 
 

@@ -84,7 +84,7 @@ def test_stable_text_only_grows_and_the_end_says_it_all(model: livecap.Model, sa
         assert stream.text.startswith(stream.stable) and stream.text.endswith(stream.partial)
         before = stream.stable
     text = stream.finish()
-    assert text.startswith(before) and stream.partial == ""
+    assert text.startswith(before) and stream.partial == "" and stream.finish() == text
     assert wrong_words(text) <= 0.2
 
 
@@ -160,10 +160,12 @@ def test_many_sounds_come_in_order_and_errors_where_they_are_wanted(
 ) -> None:
     short = samples[: 3 * 16_000]
     expected = [engine.transcribe(sound).text for sound in (short, samples)]
-    wanted = [short, tmp_path / "missing.wav", samples, np.array([np.nan])]
+    soundfile.write(tmp_path / "none.wav", samples[:0], 16_000)
+    wanted = [short, tmp_path / "missing.wav", samples, np.array([np.nan]), tmp_path / "none.wav", (short, 0)]
     found = list(engine.transcribe_many(wanted, batch=3, return_errors=True))
     assert [found[0].text, found[2].text] == expected  # type: ignore[union-attr]
-    assert "no such file" in str(found[1]) and "not finite" in str(found[3])
+    for number, said in ((1, "no such file"), (3, "not finite"), (4, "not a single sample"), (5, "not 0.")):
+        assert isinstance(found[number], livecap.AudioError) and said in str(found[number])
     with pytest.raises(livecap.AudioError, match="no such file"):
         list(engine.transcribe_many(wanted))
     assert list(engine.transcribe_many([])) == []
@@ -191,7 +193,10 @@ def test_language_and_context_of_one_call_do_not_stay(engine: livecap.Engine, sa
         {"top_k": -1},
         {"repetition_penalty": 0},
         {"language": "Elvish"},
+        {"language": 5},
         {"context": 5},
+        {"max_tokens": 0},
+        {"batch": 0},
         {"speakers": 0},
         {"speakers": (3, 2)},
         {"speakers": "two"},

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livecap.audio_in.resample import Resampler
+from livecap.audio_in.sound_files import RATES
 from livecap.errors import AudioError
 
 
@@ -11,6 +12,12 @@ class ArraySound:
     """Arrays of any rate, type and number of channels to 16 kHz mono."""
 
     def __init__(self, rate: int) -> None:
+        """
+        Raises:
+            AudioError: sound has no such rate.
+        """
+        if rate not in RATES:
+            raise AudioError(f"Sound has {RATES.start} to {RATES.stop - 1} samples per second, not {rate}.")
         self._rate = rate
         self._resampler: Resampler | None = None
 

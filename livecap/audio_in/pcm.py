@@ -17,6 +17,11 @@ LEAST_PLACEHOLDER = 0x7FFF0000
 """A length from here on says that a program that writes to a pipe cannot know the length."""
 BEHIND = re.compile(rb"(?:RIFF|RF64)....WAVE|LIST....(?:INFO|adtl)|id3 ....ID3", re.DOTALL)
 """What can end samples of unknown length: another WAV, or a chunk that is not sound."""
+SMALL_CHUNK = re.compile(
+    rb"(?:LIST|id3 |ID3 |bext|iXML|axml|cue |smpl|inst|fact|PEAK|JUNK|PAD |FLLR|LGWV|_PMX|cart)(..)\0\0", re.DOTALL
+)
+"""Name and length of a chunk below 64 KiB. Samples may look like that, so it only counts if the next one begins, or the
+stream ends, where it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +132,7 @@ class PcmStream:
             n = min(n, self._left)
             self._is_behind = n == self._left
         elif self._is_wav:
-            if match := BEHIND.search(self._waiting):
-                n, self._is_behind = match.start(), True
-            elif not at_end:
-                n = _before_unfinished(self._waiting)
+            n, self._is_behind = _end_of_samples(self._waiting, at_end)
         over = n if self._left is None and self._is_behind else n - n % self._format.frame_bytes
         frames = bytes(self._waiting[: n - n % self._format.frame_bytes])
         del self._waiting[:over]
@@ -175,12 +177,19 @@ class PcmStream:
             self.notices.append(f"Standard input ended in the middle of a sample; the last {n} bytes were ignored.")
 
 
-def _before_unfinished(data: bytearray) -> int:
-    """Where what may be the beginning of a `BEHIND` starts at the end of `data`; its length where there is none."""
-    for at in range(max(0, len(data) - 11), len(data)):
-        if any(name.startswith(bytes(data[at : at + 4])) for name in (b"RIFF", b"RF64", b"LIST", b"id3 ")):
-            return at
-    return len(data)
+def _end_of_samples(data: bytearray, at_end: bool) -> tuple[int, bool]:
+    """(how many bytes are certainly samples of unknown length, whether they end there)."""
+    behind = BEHIND.search(data)
+    for match in SMALL_CHUNK.finditer(data, 0, behind.start() if behind else len(data)):
+        n_bytes = int.from_bytes(match[1], "little")
+        after, padded = match.end() + n_bytes, match.end() + n_bytes + n_bytes % 2
+        if len(data) < padded + 8 and not at_end:
+            return match.start(), False
+        if len(data) in (after, padded) or SMALL_CHUNK.match(data, padded) or BEHIND.match(data, padded):
+            return match.start(), True
+    if behind:
+        return behind.start(), True
+    return len(data) if at_end else max(0, len(data) - 11), False
 
 
 def parse_header(data: bytes, at_end: bool = False) -> tuple[PcmFormat, int] | None:

@@ -11,7 +11,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from livecap.audio_in.resample import Resampler
-from livecap.audio_in.sound_files import open_sounds
+from livecap.audio_in.sound_files import MP3, open_sounds
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -169,7 +169,7 @@ class Recording:
                 )
         if len(sound) == 0:
             if not self._broken and self._frames_read < self._sounds[self._index].promised_frames:
-                self.notices.append(f"{self._path.name} is cut short: it ends at {self._position()}.")
+                self.notices.append(self._cut_short())
             return None
         bad = np.flatnonzero(~np.isfinite(sound).all(axis=1))
         if len(bad):
@@ -183,6 +183,12 @@ class Recording:
             self._resampler.learn(sound)
         self._frames_read += len(sound)
         return sound
+
+    def _cut_short(self) -> str:
+        name, place = self._path.name, self._position()
+        if self._file.format != MP3:
+            return f"{name} is cut short: it ends at {place}."
+        return f"{name} is cut short or damaged: it ends at {place}. ffmpeg may convert more of it to WAV."
 
     def _position(self, frames_ahead: int = 0) -> str:
         before = sum((sound.n_frames or 0) / sound.rate for sound in self._sounds[: self._index])

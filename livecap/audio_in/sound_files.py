@@ -4,18 +4,23 @@ import os
 import re
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
 from livecap.audio_in.converter import convert, not_audio
 from livecap.audio_in.file_parts import Part, PartFile, find_parts
 from livecap.audio_in.formats import LOOK_BYTES, format_of
+from livecap.audio_in.mpeg_prints import without_mpeg_prints
 from livecap.errors import AudioError
 
 CONVERTED = {".m4a", ".m4b", ".mp4", ".mov", ".aac", ".webm", ".mkv", ".wma", ".amr", ".3gp"}
 """Suffixes of files that soundfile cannot read, and ffmpeg or afconvert can."""
+MP3 = "MP3"
+"""The format of a file whose end libsndfile does not tell from damage."""
 RATES = range(1000, 768_001)
 """Rates that sound has. A header with another rate is wrong, and would make a second of sound any size."""
 MOST_CHANNELS = 1024
@@ -29,10 +34,15 @@ class _File(soundfile.SoundFile):  # type: ignore[misc]
     def __init__(self, source: PartFile) -> None:
         self._source = source
         try:
-            super().__init__(source)
+            with without_mpeg_prints():
+                super().__init__(source)
         except BaseException:
             source.close()
             raise
+
+    def read(self, *arguments: Any, **named: Any) -> Any:
+        with without_mpeg_prints() if self.format == MP3 else nullcontext():
+            return super().read(*arguments, **named)
 
     def close(self) -> None:
         super().close()

@@ -1,6 +1,7 @@
 """Command-line options. Those of settings are made from the fields of `Settings`, so each is described once."""
 
 import argparse
+import difflib
 import re
 import sys
 from collections.abc import Callable
@@ -23,10 +24,14 @@ OUTPUTS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line, without its usage."""
+    """A parser that reports an error in one line, without its usage, with the nearest option to an unknown one."""
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (.+?): must be", r"\1 must be", message)
+        if unknown := re.search(r"^unrecognized arguments:.* (--[\w-]+)", message):
+            known = [flag for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
+            near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.75)
+            message += f". Did you mean {near[0]}?" if near else ""
         end = "" if message.endswith("?") else "."
         say(f"{self.prog}: {message}{end} See `{self.prog} --help`.", file=sys.stderr)
         self.exit(2)

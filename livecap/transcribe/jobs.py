@@ -185,6 +185,8 @@ class Transcriber:
             )
             known = part.known(label) if part else None
             tracks[label] = transcribe_file(engine, path, self._options, hooks, known, said.get(label))
+        if not any(text.duration_seconds for text in tracks.values()):
+            raise AudioError(f"Cannot transcribe {found.path}: there is not a single sample in it.")
         if self._speakers is not None and self._labels is not None:
             seconds = max((text.duration_seconds for text in tracks.values()), default=0.0)
             on_progress(Progress(seconds, seconds, "telling the speakers apart …"))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from livecap.audio_in.array_sound import ArraySound
 from livecap.audio_in.recording import Recording
 from livecap.audio_in.temporary_sound import TemporarySound
-from livecap.errors import LivecapError
+from livecap.errors import AudioError, LivecapError
 from livecap.transcribe.recordings import BLOCK_SAMPLES, Blocks, blocks_of_samples
 from livecap.transcribe.result import Transcription
 from livecap.transcript import SAMPLE_RATE
@@ -59,6 +59,8 @@ class OpenedSounds:
             self._notices[number] = recording.notices
             yield from recording.blocks(BLOCK_SAMPLES)
             recording.close()
+            if recording.read_samples == 0:
+                raise AudioError(f"Cannot read {sound}: there is not a single sample in it.")
         else:
             samples = ArraySound(rate).hear_all(sound)
             self.durations.append(len(samples) / SAMPLE_RATE)

@@ -200,6 +200,7 @@ def pieces(data, cuts=()):
 
 
 LIST = b"LIST" + struct.pack("<I", 20) + b"INFO" + bytes(16)
+CUE = b"cue " + struct.pack("<I", 28) + bytes(28)
 RAW = SOUND.tobytes()
 
 
@@ -218,6 +219,10 @@ def lying(n_bytes, after=b"", before=b"", samples=RAW):
         (lying(0xFFFFFFFF) + lying(0x7FFFFFFF), 2, None),
         (lying(0) + wav(), 2, None),
         (lying(0, LIST) + lying(0xFFFFFFFF, LIST), 2, None),
+        (lying(0, LIST[:8] + b"exif" + bytes(16)), 1, None),
+        (lying(0xFFFFFFFF, CUE + LIST), 1, None),
+        (lying(0xFFFFFFFF, CUE + CUE) + lying(0, b"bext" + struct.pack("<I", 601) + bytes(601)), 2, None),
+        (lying(0, b"iXML" + struct.pack("<I", 3) + b"abc"), 1, None),  # without the padding
         (lying(2000), 1, "less sound than came"),
         (lying(1999), 1, "less sound than came"),
         (lying(2000) + wav(), 2, "less sound than came"),
@@ -236,6 +241,13 @@ def test_all_wavs_of_a_pipe_are_heard_to_their_ends(data, n_wavs, told, size):
     found, notices = pieces(data, range(size, len(data), size))
     assert found == [RAW] * n_wavs
     assert [told in notice for notice in notices] == [True] if told else notices == []
+
+
+def test_samples_that_look_like_a_chunk_are_heard():
+    samples = CUE + RAW + CUE[:8] + RAW
+    for size in (7, 10**9):
+        data = lying(0xFFFFFFFF, samples=samples)
+        assert pieces(data, range(size, len(data), size)) == ([samples], [])
 
 
 def test_wavs_of_a_pipe_may_differ_in_rate_and_channels(pipe):

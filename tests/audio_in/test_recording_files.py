@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from livecap.audio_in.file_parts import find_parts
+from livecap.audio_in.mpeg_prints import without_mpeg_prints
 from livecap.audio_in.recording import Recording
 from livecap.audio_in.replay import Replay
 from livecap.errors import AudioError
@@ -251,6 +252,18 @@ CONTAINERS = {
     "x.ac3": [], "x.mov": [], "fast.m4a": ["-movflags", "faststart"],
     "pieces.m4a": ["-movflags", "frag_keyframe+empty_moov", "-frag_duration", "300000"],
 }  # fmt: skip
+
+
+def test_a_damaged_mp3_is_one_line_and_other_prints_stay(heard, capfd):
+    data = bytearray(encoded("MP3", None))
+    data[len(data) // 2 : len(data) // 2 + 400] = bytes(range(200)) * 2
+    samples, [notice] = heard(bytes(data), "damaged.mp3")
+    assert 0 < len(samples) < len(SOUND)
+    assert notice.startswith("damaged.mp3 is cut short or damaged: it ends at 0:0")
+    assert capfd.readouterr().err == ""
+    with without_mpeg_prints():
+        os.write(2, b"Note: Trying to resync...\nterminate called\n")
+    assert capfd.readouterr().err == "terminate called\n"
 
 
 @needs_ffmpeg

@@ -239,14 +239,15 @@ def test_a_run_with_another_aligner_is_another_run(
 def test_a_broken_recording_is_one_line_and_the_others_go_on(
     transcribe: Transcribe, clip: Path, tmp_path: Path
 ) -> None:
-    broken, empty = tmp_path / "broken.wav", tmp_path / "empty.mp3"
+    broken, empty, none = (tmp_path / name for name in ("broken.wav", "empty.mp3", "none.wav"))
     broken.write_bytes(b"RIFF\0\0\0\0WAVEnothing")
     empty.touch()
-    out = transcribe(broken, tmp_path / "missing.wav", empty, clip, "--no-progress")
+    soundfile.write(none, np.zeros(0, np.float32), 16_000)
+    out = transcribe(broken, tmp_path / "missing.wav", empty, none, clip, "--no-progress")
     assert out.status == 1 and out.stdout == "clip.txt\n"
     lines = out.stderr.splitlines()
-    assert len(lines) == 4 and lines[-1] == "livecap: 1 of 3 recordings transcribed, 2 failed."
-    tried = (("transcribe", "missing.wav"), ("read", "broken.wav"), ("read", "empty.mp3"))
+    assert len(lines) == 5 and lines[-1] == "livecap: 1 of 4 recordings transcribed, 3 failed."
+    tried = (("transcribe", "missing.wav"), ("read", "broken.wav"), ("read", "empty.mp3"), ("transcribe", "none.wav"))
     for line, (verb, name) in zip(lines, tried, strict=False):
         assert line.startswith(f"livecap: Cannot {verb} {tmp_path / name}: "), line
     assert sorted(os.listdir()) == [LEDGER, "clip.txt"]
