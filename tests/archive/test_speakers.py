@@ -178,6 +178,8 @@ def test_the_speaker_who_covers_most_of_a_word_gets_it():
 def test_several_turns_of_one_speaker_count_together():
     voices = [Voice(0, 30, 0), Voice(30, 70, 1), Voice(70, 100, 0)]
     assert speakers_of([(0, 100)], voices) == [0]
+    twice = [Voice(0, 50, 0), Voice(0, 60, 0), Voice(60, 130, 1)]
+    assert speakers_of([(0, 130)], twice) == [1]
 
 
 def test_the_speaker_of_the_word_before_goes_on_where_turns_overlap():

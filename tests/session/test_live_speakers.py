@@ -14,6 +14,7 @@ from livecap.session import live_speakers
 from livecap.session.live_speakers import LiveSpeakers
 from livecap.speakers.diariser import VoiceDiariser
 from livecap.speakers.known import Known
+from livecap.speakers.networks import EMBEDDING_SIZE, n_frames
 from livecap.transcript import Jumped, SpeakerNamed, SpeakersHeard, TranscriptUpdate
 from tests.session.scripted import ScriptedSource, make_session
 from tests.speakers.scripted import LevelDiariser
@@ -171,6 +172,45 @@ def test_labels_are_settled_while_the_session_goes_on_and_old_sound_is_forgotten
     settled = [number for number, _, is_settled in facts if is_settled]
     assert settled == list(range(6)) and [fact[2] for fact in facts].index(True) < 6
     assert talk.at - stretch.start_sample <= 12 * SECOND
+
+
+class Crowd(LevelDiariser):
+    """Always one person in a window, and in each piece the voice of one of five, not twice the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._random = np.random.default_rng(0)
+        self.networks = self
+
+    def segment(self, windows: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(windows), n_frames(windows.shape[1]), 7), np.float32)
+        found[..., 1] = 1
+        return found
+
+    def embed(self, samples: np.ndarray) -> np.ndarray:
+        vector = 0.04 * self._random.standard_normal(EMBEDDING_SIZE).astype(np.float32)
+        vector[self._random.integers(5)] += 1
+        return vector / np.linalg.norm(vector)  # type: ignore[no-any-return]
+
+
+def test_half_an_hour_of_talk_has_constant_memory_and_five_people_stay_five(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_speakers, "WHOLE_SAMPLES", 40 * SECOND)
+    monkeypatch.setattr(live_speakers, "MOST_KEPT_SAMPLES", 160 * SECOND)
+    monkeypatch.setattr(live_speakers, "OPEN_SAMPLES", 30 * SECOND)
+    talk = Talk(Crowd, live=False)
+
+    def told(fact: Any) -> None:
+        for stretch in talk.speakers._stretches.copy().values():  # noqa: SLF001
+            assert stretch.hearing is not None and len(stretch.hearing._parts) <= 7  # noqa: SLF001
+            assert len(stretch.closed) <= 4 and stretch.sound.end_sample - stretch.start_sample <= 181 * SECOND
+        talk.facts.append(fact)
+
+    talk.speakers._publish = told  # noqa: SLF001
+    for number in range(90):
+        talk.said(number, (0.1, 20))
+    facts = talk.close()
+    assert sorted(number for number, voices, settled in facts if settled and voices) == list(range(90))
+    assert talk.speakers._n_speakers == 5  # noqa: SLF001
 
 
 def test_a_recording_waits_for_its_labels_and_none_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

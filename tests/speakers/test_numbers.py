@@ -51,6 +51,15 @@ def test_a_voice_that_was_forgotten_is_known_again():
     assert numbers.numbers.known(PRIYA) == 1 and numbers.numbers.known(ANN) is None
 
 
+def test_what_was_learned_counts_by_its_length():
+    numbers = Numbers()
+    numbers.of((0, TOM, 8, -1))
+    numbers.numbers.learn(np.array([0, -1]), np.stack([TOM, ANN]), np.array([8, 9], np.float32))
+    hoarse = (0.3 * TOM + PRIYA) / np.float32(np.sqrt(1.09))
+    numbers.of((0, hoarse, 1, 0))
+    assert numbers.numbers.known(TOM) == 0 and numbers.numbers.known(hoarse) is numbers.numbers.known(ANN) is None
+
+
 def test_too_little_of_a_voice_is_nobody_new_and_is_not_learned():
     numbers = Numbers()
     assert numbers.of((0, TOM, 0.5, -1)) == ([0], [True])  # somebody has to be the first
