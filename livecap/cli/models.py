@@ -155,7 +155,8 @@ def _removable(name: str) -> tuple[str, Path]:
 
 
 def _check(name: str, as_json: bool) -> int:
-    folder = resolve(name) if name == TINY or os.path.isdir(os.path.expanduser(name)) else folder_of(name)
+    is_local = name == TINY or name.startswith((".", "/", "~")) or os.path.isdir(name)
+    folder = resolve(name) if is_local else folder_of(name)
     if folder is None:
         raise ModelError(f"{name} is not on this machine. `livecap models download {name}` brings it.")
     found = damages(folder, again=True)
@@ -172,7 +173,8 @@ def _check(name: str, as_json: bool) -> int:
     for line in lines:
         warn(f"{repository_of(name)}: {line}.")
     if found:
-        say(f"`livecap models download {name}` brings what is damaged in {folder} again.")
+        brings = "Copy" if is_local else f"`livecap models download {name}` brings"
+        say(f"{brings} what is damaged in {folder} again.")
         return 1
     how = f"{n_compared} compared with their published digests" if n_compared else "no published digests are known"
     say(f"{repository_of(name)} is whole: {len(files)} files in {folder}, {how}.")

@@ -129,6 +129,15 @@ def test_a_model_that_is_not_there_cannot_be_checked(cache: Path, models: Models
     assert status == 1 and "`livecap models download 1.7b` brings it" in err
 
 
+def test_a_folder_that_is_checked_is_not_to_be_downloaded(tmp_path: Path, models: Models) -> None:
+    nowhere = tmp_path / "nowhere"
+    status, out, err = models("check", str(nowhere))
+    assert status == 1 and not out and f"No model at {nowhere}: it does not exist." in err
+    status, out, err = models("check", str(tmp_path))
+    assert status == 1 and "has no weights" in err
+    assert out == f"Copy what is damaged in {tmp_path} again.\n"
+
+
 def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, monkeypatch, capsys) -> None:
     snapshot, other = put_in_cache(cache, SMALL), put_in_cache(cache, OTHER)
     status, _, err = models("remove", "0.6b")
