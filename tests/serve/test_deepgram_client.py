@@ -242,11 +242,18 @@ async def results_of(*updates):
 
 
 async def test_stable_and_partial_words_share_the_time_of_the_utterance():
-    found, _ = await results_of(update("", " one", end=1), update("one two", " three four", end=4))
+    updates = [
+        update("", " one", end=1),
+        update("one two", " three four", end=4),
+        update("one two three", " four", end=6),
+    ]
+    found, _ = await results_of(*updates)
     assert found == [
         ("one", False, [("one", 0.0, 1.0)]),
         ("one two", True, [("one", 0.0, 1.0), ("two", 1.0, 2.0)]),
         ("three four", False, [("three", 2.0, 3.0), ("four", 3.0, 4.0)]),
+        ("three", True, [("three", 2.0, 4.0)]),
+        ("four", False, [("four", 4.0, 6.0)]),
     ]
 
 
