@@ -79,7 +79,6 @@ class ScriptDetector:
         self._now = 0
         self._n_told = 0
         self._ended_at = 0
-        self.is_certain = True
         self.last_voiced_sample: int | None = None
         self.speaking = False
 

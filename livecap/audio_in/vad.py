@@ -15,7 +15,6 @@ nothing.
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -109,8 +108,6 @@ class _Judge(Protocol):
     start_window: int
     late_samples: int
     """How long after the end of a voice frames are still voiced, at least."""
-    is_certain: bool
-    """The last answer of `agrees` rests on more than one frame."""
 
     def agrees(self) -> bool:
         """Whether the voiced frames just before are speech. Asked before speech starts, and now and then within it."""
@@ -134,7 +131,6 @@ class _Silero:
     """No frame of steady noise is further above its own floor."""
     asleep_frames = 156
     """The network sleeps after 5 s in which no frame was above `asleep_db`. Waking costs it some accuracy."""
-    is_certain = True
     warm_up_frames = 8
     """When it wakes, it hears this many frames of what came before."""
 
@@ -163,12 +159,9 @@ class _WebRtc:
     frame_samples = SAMPLE_RATE // 50  # 10 ms frames give seven times as many false alarms
     start_frames, start_window = 3, 5
     late_samples = 0
-    is_certain = False
     margin_db = 6.0
     agreed_score = 0.7
     """Higher than the score of a voiced frame: typing and music alone reach 0.5 now and then."""
-    next_score = 0.5
-    """The frame before or after has at least this in speech. A stroke of a key is shorter than two frames."""
     n_unheard = 32
     """The network hears at most this many frames that came before it was asked. They warm it up."""
 
@@ -177,7 +170,6 @@ class _WebRtc:
         self._network = SileroNetwork()
         self._unheard: deque[NDArray[np.float32]] = deque(maxlen=self.n_unheard)  # by the network
         self._rest = np.zeros(0, np.float32)  # of them, less than a frame of the network
-        self._score = 0.0  # of the network's last frame
 
     def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
         # For every frame, since webrtcvad adapts to the noise with each.
@@ -190,18 +182,13 @@ class _WebRtc:
     def agrees(self) -> bool:
         if len(self._unheard) == self.n_unheard:  # the network missed some sound: it begins anew
             self._network.reset()
-            self._rest, self._score = np.zeros(0, np.float32), 0.0
+            self._rest = np.zeros(0, np.float32)
         sound = np.concatenate([self._rest, *self._unheard])
         self._unheard.clear()
         n = len(sound) // FRAME_SAMPLES
         self._rest = sound[n * FRAME_SAMPLES :]
-        parts = sound[: n * FRAME_SAMPLES].reshape(n, FRAME_SAMPLES)
-        scores = [self._score, *(self._network.score(part) for part in parts)]
-        self._score = scores[-1]
-        self.is_certain = any(
-            max(pair) > self.agreed_score and min(pair) > self.next_score for pair in pairwise(scores)
-        )
-        return max(scores[1:], default=0.0) > self.agreed_score
+        scores = [self._network.score(part) for part in sound[: n * FRAME_SAMPLES].reshape(n, FRAME_SAMPLES)]
+        return max(scores, default=0.0) > self.agreed_score
 
 
 _JUDGES: dict[Vad, type[_Judge]] = {Vad.SILERO: _Silero, Vad.WEBRTC: _WebRtc}
@@ -214,8 +201,6 @@ class SpeechDetector:
         self.config = config = config or DetectorConfig()
         self.speaking = False
         """True from `SpeechStarted` to `SpeechEnded`."""
-        self.is_certain = True
-        """False while only one frame speaks for the last stretch of speech, as in the noise of a single key."""
         self.last_voiced_sample: int | None = None
         """The end of the last voiced frame that belonged to speech; None before any."""
         self._judge = _JUDGES[config.vad]()
@@ -321,14 +306,11 @@ class SpeechDetector:
                 self._seeming = None
             elif self._judge.agrees():
                 self.speaking, self.last_voiced_sample, self._n_reported = True, end, 0
-                self._agreed_at, self.is_certain = self._frame_start, self._judge.is_certain
+                self._agreed_at = self._frame_start
                 first_voiced = max(first_voiced, self._frame_start - _n_samples(MOST_LATE_SECONDS))
                 return SpeechStarted(max(self._ended_at, first_voiced - _n_samples(config.pre_roll_seconds)))
         if self.speaking:
             assert self.last_voiced_sample is not None
-            if not self.is_certain:
-                self._judge.agrees()
-                self.is_certain = self._judge.is_certain
             quiet_samples = self._frame_start - self.last_voiced_sample
             if quiet_samples >= _n_samples(config.pause_seconds):
                 self.speaking, self._seeming = False, None

@@ -100,15 +100,12 @@ class Hypothesis:
         end_sample: int,
         complete: bool = True,
         at_pause: bool = False,
-        doubted: bool = False,
     ) -> bool:
         """Believe `tokens` after the prefix, with sound up to `end_sample`, and move the frontier.
 
         Args:
             complete: the model ended its text; False if the token budget did.
             at_pause: there is silence at `end_sample`.
-            doubted: it is not certain that somebody speaks, so text becomes stable and is shown only if the model is
-                sure of it.
 
         Returns:
             True for a runaway: more text than can have been said. It is cut where it repeats itself or exceeds the
@@ -134,15 +131,12 @@ class Hypothesis:
         self._note_milestone(end_sample)
         if at_pause and not runaway:
             self._pauses.append((len(self._tokens), end_sample))
-        held = doubted and self._is_doubtful()
-        if not runaway and not held:
+        if not runaway:
             stable = self._config.commit.stable(
                 self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
             )
             self.frontier = self._cut_before(stable, self.frontier)
         self._show(before, end_sample, at_pause, first)
-        if held:
-            self._shown = []
         assert self.frontier >= before, "stable text shrank"
         return runaway
 
@@ -178,25 +172,17 @@ class Hypothesis:
         margins = [token.margin for token in self._tokens[self.utterance_start :] if token.since_sample > sample]
         return sum(margins) / len(margins) if margins else 0.0
 
-    def _is_doubtful(self) -> bool:
-        """The model is not sure enough of the utterance's text, where it is not certain that somebody spoke."""
-        return self.margin_since(self._begin_sample) < self._config.commit.doubted_margin
-
     @property
     def stable_margins(self) -> list[float]:
         """The margin of each of `stable_ids`, the lowest of all steps that had it."""
         return [token.margin for token in self._tokens[self.utterance_start : self.frontier]]
 
-    def believe_all(self, voiced_samples: int, doubted: bool = False) -> None:
+    def believe_all(self, voiced_samples: int) -> None:
         """Make all tokens stable: the utterance has ended, with this much voiced sound in it.
 
         Text that was probably invented, in sound with hardly any voice, is forgotten instead.
-
-        Args:
-            doubted: as in `revise`.
         """
-        believable = self._config.commit.is_believable(self._tokens[self.frontier :], voiced_samples)
-        if not self.stable_ids and (not believable or (doubted and self._is_doubtful())):
+        if not self.stable_ids and not self._config.commit.is_believable(self._tokens[self.frontier :], voiced_samples):
             del self._tokens[self.frontier :]
         self.frontier = len(self._tokens)
         self._shown, self._n_kept = [], 0

@@ -93,8 +93,7 @@ class PromptWindow:
             hypothesis.forget_partial()  # in another language, text becomes stable only when two steps have repeated it
         self.header = decoded.header
         at_pause = at_end and not self._loud.voice_share(end_sample - samples_in(PAUSE_SECONDS), end_sample)
-        doubted = not self.detector.is_certain
-        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_pause, doubted)
+        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_pause)
         self._n_runaways = self._n_runaways + 1 if runaway else 0
         self.statistics += StepStatistics(
             1, n_drafted, decoded.n_accepted, decoded.n_passes, int(runaway), seconds=decoded.seconds

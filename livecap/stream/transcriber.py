@@ -375,8 +375,7 @@ class StreamingTranscriber:
         self._decoded_until = max(self._decoded_until, self._window.end_sample)
         if self._utterance.is_sure:
             spans = self._detector.voiced_spans(self._utterance.start_sample, end)
-            voiced_samples = sum(high - low for low, high in spans)
-            self._window.hypothesis.believe_all(voiced_samples, doubted=not self._detector.is_certain)
+            self._window.hypothesis.believe_all(sum(high - low for low, high in spans))
             yield self._close_utterance(end)
         else:  # nobody spoke, and nothing was shown
             self._n_utterances -= 1

@@ -317,15 +317,6 @@ def test_no_noise_by_itself_is_speech(config, noise, db):
     assert speech_mask(events, len(sound)).mean() <= 0.02
 
 
-def test_a_stroke_of_a_key_is_no_certain_speech():
-    """The network takes one frame of this typing for speech."""
-    typing = noises.KINDS["typing"](17 * SAMPLE_RATE, np.random.default_rng(11)) * np.float32(10 ** (-35 / 20))
-    detector = SpeechDetector(DetectorConfig(Vad.WEBRTC))
-    assert detect(np.clip(typing, -1, 1), detector) and not detector.is_certain
-    detect(join(silence(1), spoken(1, -24)), detector, start_sample=len(typing))
-    assert detector.is_certain
-
-
 def test_speech_ends_where_only_music_goes_on(config):
     music = noises.KINDS["music"](12 * SAMPLE_RATE, np.random.default_rng(4)) * np.float32(10 ** (-30 / 20))
     events = detect(join(white(1, -60), spoken(3, -24), np.clip(music, -1, 1)), SpeechDetector(config))

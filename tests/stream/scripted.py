@@ -51,13 +51,11 @@ class ScriptedTokenizer:
 class ScriptedDetector:
     """Reports what a detector with a pause after 0.2 s and an end after 0.7 s would report about the words."""
 
-    def __init__(self, words: Sequence[Word], ends: bool = True, is_certain: bool = True) -> None:
+    def __init__(self, words: Sequence[Word], ends: bool = True) -> None:
         """
         Args:
             ends: False for speech that never ends, as with music or many voices.
-            is_certain: see `SpeechDetector.is_certain`.
         """
-        self.is_certain = is_certain
         self._words = list(words)
         self._all = list(words)
         self._ends = ends
@@ -114,9 +112,8 @@ class ScriptedDetector:
 class ScriptedRecogniser:
     """Recogniser that returns every word that lies completely in its sound. Its last tokens may be wrong."""
 
-    def __init__(self, words: Sequence[Word], unstable: int = 0, seed: int = 0, margin: float = 9.0) -> None:
+    def __init__(self, words: Sequence[Word], unstable: int = 0, seed: int = 0) -> None:
         self._words = list(words)
-        self._margin = margin
         self._unstable = unstable
         self._random = random.Random(seed)
         self._n_wrong = 0
@@ -158,5 +155,4 @@ class ScriptedRecogniser:
             n = min(self._random.randint(0, self._unstable), len(ids))
             self._n_wrong += n
             ids = ids[: len(ids) - n] + [5000 + self._n_wrong - i for i in range(n)]
-        said = [GeneratedToken(token, self._margin) for token in ids[:max_tokens]]
-        return Decoded(said, HEADER, len(ids) <= max_tokens)
+        return Decoded([GeneratedToken(token, 9.0) for token in ids[:max_tokens]], HEADER, len(ids) <= max_tokens)

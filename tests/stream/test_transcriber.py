@@ -319,17 +319,6 @@ def test_utterances_that_were_cut_without_a_pause_are_settled_together_as_one() 
     assert [(r.start_sample, r.end_sample) for r in results] == [(u.start_sample, u.end_sample) for u in closed]
 
 
-@pytest.mark.parametrize("margin, is_certain, counts", [(1.5, True, True), (1.5, False, False), (9.0, False, True)])
-def test_text_of_uncertain_speech_counts_only_if_the_model_is_sure_of_it(
-    margin: float, is_certain: bool, counts: bool
-) -> None:
-    words = speech([1, 0.1, 0.1, 0.1, 0.1])
-    recogniser, detector = ScriptedRecogniser(words, margin=margin), ScriptedDetector(words, is_certain=is_certain)
-    updates, _ = run(words, recogniser, make_detector=lambda: detector)
-    assert any(update.stable + update.partial for update in updates) == counts
-    assert [update.stable for update in updates if update.final] == [all_words(words) if counts else ""]
-
-
 class Begun(ScriptedRecogniser):
     """Keeps where its prompts began."""
 
