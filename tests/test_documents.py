@@ -16,6 +16,7 @@ REMARK = re.compile(r"\s{3,}\S.*|\s+#.*")
 
 def commands(text: str) -> list[list[str]]:
     """The arguments of each `livecap` command in a code block, without remarks and without a pipe that follows."""
+    text = re.sub(r" \\\n +", " ", text)  # a command may go on in the next line
     lines = re.findall(r"^ {4}(?:.*\| )?(livecap(?: .*)?)$", text, re.MULTILINE)
     found = [shlex.split(REMARK.sub("", line).partition(" | ")[0].replace("[SESSION]", "SESSION")) for line in lines]
     return [words[1:] for words in found if words[:1] == ["livecap"]]
