@@ -5,8 +5,9 @@ import math
 
 from livecap.cli.arguments import add_setting, value_of
 from livecap.errors import SettingsError
+from livecap.serve.rate import MOST_A_MINUTE
 from livecap.settings.fields import Settings
-from livecap.settings.values import ADDRESS, PATH, Number, host_of
+from livecap.settings.values import ADDRESS, ORIGIN, PATH, Number, host_of
 
 
 def add_arguments(serve: argparse.ArgumentParser) -> None:
@@ -37,6 +38,14 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
     add(
         "--unload-after", metavar="MINUTES", type=value_of(Number(0.1, 1e6)), default=math.inf,
         help="free the memory of the model when nobody used it for so long; the next client waits until it is loaded",
+    )  # fmt: skip
+    add(
+        "--max-rate", metavar="N", default=MOST_A_MINUTE, type=value_of(Number(1, 1e9)),
+        help=f"most requests and connections of one client in a minute (default: {MOST_A_MINUTE})",
+    )  # fmt: skip
+    add(
+        "--allow-origin", metavar="ORIGIN", type=value_of(ORIGIN), action="append", default=[],
+        help="web pages of ORIGIN, such as https://app.example.com, may use the server; may be given several times",
     )  # fmt: skip
     for name in ("model", "dtype", "vad"):
         add_setting(serve, name)

@@ -19,5 +19,6 @@ def run_server(options: argparse.Namespace, settings: Settings, host: str) -> in
         serve(
             engine_settings(settings), host, options.port, key, options.max_upload << 20, warn, stop, wyoming,
             folders=options.files, unload_seconds=60 * options.unload_after,
+            most_a_minute=options.max_rate, origins=options.allow_origin,
         )  # fmt: skip
     return 0

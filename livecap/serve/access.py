@@ -6,6 +6,7 @@ import ipaddress
 import os
 import secrets
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -64,11 +65,15 @@ class OwnHosts:
 
     A web page of a stranger can make the user's browser send requests here, under the stranger's name if that name
     resolves to this computer (DNS rebinding). So the Host must be an address, `localhost` or this computer's name, and
-    an Origin must be the page itself.
+    an Origin must be the page itself, or one that the user allows.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, origins: Collection[str] = ()) -> None:
+        """
+        Args:
+            origins: whose pages may ask, as browsers write them, such as `https://app.example.com`.
+        """
+        self._app, self._origins = app, origins
         name = socket.gethostname().lower()
         self._names = {"localhost", name, f"{name.removesuffix('.local')}.local"}
 
@@ -78,11 +83,8 @@ class OwnHosts:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._is_ours(host) and (origin is None or origin in (f"http://{host}", f"https://{host}")):
+        if self._is_ours(host) and origin in (None, f"http://{host}", f"https://{host}", *self._origins):
             await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
         else:
             await PlainTextResponse("This address or page may not use livecap.\n", 403)(scope, receive, send)
 

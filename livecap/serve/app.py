@@ -1,12 +1,14 @@
 """The application of `livecap serve`: all interfaces over one worker, health and metrics."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -19,10 +21,19 @@ from livecap.serve.jobs import Jobs
 from livecap.serve.live import endpoint
 from livecap.serve.metrics import MEDIA_TYPE, Counted, Requests, metrics_text
 from livecap.serve.openai_rest import Transcriptions
+from livecap.serve.rate import Rate
 from livecap.serve.realtime import realtime
 from livecap.serve.requests import Guard, Refused
 from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Worker
+
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST", "DELETE"),
+    "allow_headers": ("*",),  # clients of OpenAI in a browser send many of their own
+    "allow_private_network": True,
+    "expose_headers": ("Location", "Retry-After"),
+}
+"""What the pages of an origin that is allowed may do."""
 
 
 def make_app(
@@ -32,6 +43,8 @@ def make_app(
     most_bytes: int,
     report: Callable[[str], None],
     folders: Sequence[Path] = (),
+    rate: Rate | None = None,
+    origins: Collection[str] = (),
 ) -> Starlette:
     """
     Args:
@@ -41,6 +54,8 @@ def make_app(
         most_bytes: of one request.
         report: gets a sentence about each fault of the server; a client is not told what it was.
         folders: absolute, without links; recordings below them may be named instead of uploaded.
+        rate: counts the requests of each client; None counts with the usual limit.
+        origins: web pages that may ask, besides those of this server.
     """
     rest = Transcriptions(worker, uploads, folders)
     jobs = Jobs(rest)
@@ -84,7 +99,12 @@ def make_app(
             Route("/health", health),
             Route("/metrics", metrics),
         ],
-        middleware=[Middleware(Counted, requests), Middleware(OwnHosts), Middleware(Guard, key, most_bytes)],
+        middleware=[
+            Middleware(Counted, requests),
+            Middleware(OwnHosts, origins),
+            *([Middleware(CORSMiddleware, origins, **CORS)] if origins else []),
+            Middleware(Guard, key, most_bytes, rate or Rate()),
+        ],
         exception_handlers={
             Refused: on_refused,
             ClientDisconnect: on_left,

@@ -63,11 +63,12 @@ class Counted:
 
         async def sent(message: Message) -> None:
             nonlocal begun, outcome
-            if message["type"] == "http.response.start":
+            kind = message["type"].removeprefix("websocket.")  # which may be refused by a response
+            if kind == "http.response.start":
                 begun = outcome_of(message["status"])
-            elif message["type"] == "http.response.body" and not message.get("more_body"):
+            elif kind == "http.response.body" and not message.get("more_body"):
                 outcome = begun
-            elif message["type"] == "websocket.close":
+            elif kind == "close":
                 outcome = _of_code(message.get("code", 1000))
             await send(message)
 

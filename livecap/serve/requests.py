@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from livecap.errors import AudioError, LivecapError, SettingsError
+from livecap.serve.rate import Rate
 from livecap.serve.worker import BadRequest, Busy, Stopping
 
 MOST_TEXT = 20_000
@@ -22,6 +23,7 @@ class Refused(BadRequest):
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.status, self.param, self.code = status, param, code
+        self.headers: dict[str, str] = {}
 
     @property
     def body(self) -> dict[str, Any]:
@@ -31,31 +33,46 @@ class Refused(BadRequest):
 
     @property
     def response(self) -> JSONResponse:
-        return JSONResponse(self.body, self.status)
+        return JSONResponse(self.body, self.status, self.headers)
+
+
+class TooMany(Refused):
+    """A client sends too many requests."""
+
+    def __init__(self, seconds: float) -> None:
+        """
+        Args:
+            seconds: after which it may ask again.
+        """
+        wait = math.ceil(seconds)
+        super().__init__(429, f"Too many requests. Try again in {wait} s.", code="rate_limit_exceeded")
+        self.headers["Retry-After"] = str(wait)
 
 
 class Guard:
-    """Middleware: the key, and the most bytes of a request."""
+    """Middleware: the key, the rate of requests, and the most bytes of one."""
 
-    def __init__(self, app: ASGIApp, key: str | None, most_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, key: str | None, most_bytes: int, rate: Rate) -> None:
         """
         Args:
             key: None serves without one.
+            rate: of everybody who has the key, and of each address without it.
         """
-        self._app, self._key, self._most_bytes = app, key, most_bytes
+        self._app, self._key, self._most_bytes, self._rate = app, key, most_bytes, rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if self._key is not None and not self._has_key(connection):
-            await _refuse(
-                Refused(401, "A key is needed: Authorization: Bearer KEY.", code="invalid_api_key"),
-                scope,
-                receive,
-                send,
-            )
+        has_key = self._key is not None and self._has_key(connection)
+        address = connection.client.host if connection.client else ""
+        if wait := self._rate.wait("the key" if has_key else address):
+            await TooMany(wait).response(scope, receive, send)
+            return
+        if self._key is not None and not has_key:
+            no_key = Refused(401, "A key is needed: Authorization: Bearer KEY.", code="invalid_api_key")
+            await no_key.response(scope, receive, send)
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
@@ -63,7 +80,7 @@ class Guard:
         length = connection.headers.get("content-length", "0")
         too_large = Refused(413, f"A request may have at most {self._most_bytes >> 20} MiB.", code="too_large")
         if not length.isdigit() or int(length) > self._most_bytes:
-            await _refuse(too_large, scope, receive, send)
+            await too_large.response(scope, receive, send)
             return
         n_bytes = 0
 
@@ -86,14 +103,6 @@ class Guard:
 
 
 OPEN_PATHS = ("/health",)
-
-
-async def _refuse(refused: Refused, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await refused.response(scope, receive, send)
-    else:
-        await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": str(refused)})
 
 
 def number(name: str, text: str, least: float, most: float) -> float:

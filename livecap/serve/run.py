@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -20,6 +20,7 @@ from livecap.files import read_regular
 from livecap.serve.access import listening_socket
 from livecap.serve.app import make_app
 from livecap.serve.http import config_of
+from livecap.serve.rate import MOST_A_MINUTE, Rate
 from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Worker
 from livecap.serve.wyoming import Wyoming
@@ -47,6 +48,8 @@ def serve(
     wyoming: tuple[str, int] | None = None,
     folders: Sequence[Path] = (),
     unload_seconds: float = math.inf,
+    most_a_minute: float = MOST_A_MINUTE,
+    origins: Collection[str] = (),
 ) -> None:
     """Serve until `stop` is set; what is running is finished, the rest is refused.
 
@@ -57,6 +60,8 @@ def serve(
         wyoming: host and port for the Wyoming protocol; None does not serve it.
         folders: recordings below them may be named instead of uploaded.
         unload_seconds: the model is released when it was not used for so long.
+        most_a_minute: requests and connections of one client.
+        origins: web pages that may ask, such as `https://app.example.com`.
 
     Raises:
         LivecapError: an address in use, no such model, no such folder.
@@ -69,8 +74,9 @@ def serve(
         worker = Worker(settings, say)
         worker.start()
         try:
-            app = make_app(worker, folder, key, most_bytes, say, roots)
-            wyoming_server = Wyoming(worker, say, app.state.requests.count_wyoming)
+            rate = Rate(most_a_minute)
+            app = make_app(worker, folder, key, most_bytes, say, roots, rate, origins)
+            wyoming_server = Wyoming(worker, say, app.state.requests.count_wyoming, rate)
             server = Servers(config_of(app, MOST_MESSAGE_BYTES, LAST_SECONDS), wyoming_server, app.state.stop)
             say(f"Serving {settings.model_name} at http://{_shown(host, listener)}/v1")
             if wyoming and wyoming_listener:

@@ -23,6 +23,8 @@ from livecap.errors import SettingsError
 from livecap.serve.access import OwnHosts, Token, listening_socket
 from livecap.serve.captions import Captions
 from livecap.serve.http import config_of
+from livecap.serve.rate import Rate
+from livecap.serve.requests import Guard
 from livecap.text.safety import json_text
 
 PAGE = {
@@ -114,7 +116,9 @@ def make_app(captions: Captions, token: Token) -> Starlette:
 
     pages = [Route(f"/captions{suffix}", page) for suffix in PAGE]
     routes: list[BaseRoute] = [*pages, Route("/", home), WebSocketRoute("/captions/messages", messages)]
-    return Starlette(routes=routes, middleware=[Middleware(OwnHosts)])
+    return Starlette(
+        routes=routes, middleware=[Middleware(OwnHosts), Middleware(Guard, None, MOST_MESSAGE_BYTES, Rate())]
+    )
 
 
 async def _serve(client: WebSocket, captions: Captions) -> None:

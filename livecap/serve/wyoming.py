@@ -15,7 +15,8 @@ from typing import Any
 from livecap.errors import LivecapError, one_line
 from livecap.serve.live import SEND_SECONDS, SILENT_SECONDS, Ear, LiveSound, StableText, Told, converse
 from livecap.serve.metrics import FAILED, LEFT, OK, STOPPED, outcome_of
-from livecap.serve.requests import Refused, context_of, json_object, refused
+from livecap.serve.rate import Rate
+from livecap.serve.requests import Refused, TooMany, context_of, json_object, refused
 from livecap.serve.served_stream import Asked
 from livecap.serve.stopping import TELL_SECONDS
 from livecap.serve.worker import Stopping, Worker
@@ -46,15 +47,20 @@ class Wyoming:
     """The server, on the event loop that opens it."""
 
     def __init__(
-        self, worker: Worker, report: Callable[[str], None], count: Callable[[str], None] = lambda outcome: None
+        self,
+        worker: Worker,
+        report: Callable[[str], None],
+        count: Callable[[str], None] = lambda outcome: None,
+        rate: Rate | None = None,
     ) -> None:
         """
         Args:
             report: gets a sentence about each fault of the server.
             count: gets the outcome of each connection, as `Requests` names them.
+            rate: counts the connections of each address; None counts with the usual limit.
         """
         self._worker = worker
-        self._report, self._count = report, count
+        self._report, self._count, self._rate = report, count, rate or Rate()
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._server: asyncio.Server | None = None
 
@@ -82,6 +88,8 @@ class Wyoming:
         outcome = FAILED
         connection = self._connections[task] = _Connection(reader, writer, self._worker)
         try:
+            if wait := self._rate.wait((writer.get_extra_info("peername") or [""])[0]):
+                raise TooMany(wait)
             if len(self._connections) > MOST_CLIENTS:
                 raise Refused(429, f"{MOST_CLIENTS} clients are connected. Try again later.", code="busy")
             await connection.run()

@@ -141,6 +141,18 @@ class _Url(_Text):
         return text
 
 
+class _Origin(_Text):
+    expected = "the origin of a web page, such as https://app.example.com, without a path"
+    _WRITTEN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+
+    def checked(self, value: object) -> str:
+        """The origin as browsers write it: in lower case, without the usual port."""
+        text = super().checked(value).lower().removesuffix("/")
+        if not self._WRITTEN.fullmatch(text):
+            raise ValueError
+        return text.removesuffix({"http": ":80", "https": ":443"}.get(text.partition(":")[0], "/"))
+
+
 def address_of(text: str) -> tuple[str, int]:
     """Host and port of "8765" (this computer only), "0.0.0.0:8765" or "[::1]:8765".
 
@@ -166,7 +178,7 @@ def host_of(text: str) -> str:
 
 
 TEXT, PATH, SWITCH, KEY_TABLE, MOMENT = _Text(), _Path(), _Switch(), _KeyTable(), _Moment()
-ADDRESS, COMMAND, DURATION, URL = _Address(), _Command(), _Duration(), _Url()
+ADDRESS, COMMAND, DURATION, ORIGIN, URL = _Address(), _Command(), _Duration(), _Origin(), _Url()
 
 
 @dataclass(frozen=True)
