@@ -4,7 +4,6 @@ import dataclasses
 import io
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -364,9 +363,13 @@ def test_a_network_that_slept_wakes_with_the_first_word():
     assert starts[1] == pytest.approx(starts[0], abs=0.07)
 
 
-@pytest.mark.parametrize("sound, most_ms", [(white(60, -75), 3), (white(60, -40), 3), (spoken(4, -24), 10)])
-def test_a_second_of_sound_takes_little_of_the_processor(config, sound, most_ms):
-    detector = SpeechDetector(config)
-    started = time.process_time()
-    detect(np.resize(sound, 60 * SAMPLE_RATE), detector)
-    assert (time.process_time() - started) / 60 < most_ms / 1000
+@pytest.mark.parametrize("db", [-75, -40])
+def test_the_network_is_seldom_asked_in_quiet_and_in_steady_noise(config, db, monkeypatch):
+    """It takes nearly all of the detector's time, which `benchmarks.detection` measures."""
+    asked, score = [], SileroNetwork.score
+    monkeypatch.setattr(SileroNetwork, "score", lambda network, frame: asked.append(1) or score(network, frame))
+    detect(white(60, db), SpeechDetector(config))
+    assert len(asked) <= 0.15 * 60 * SAMPLE_RATE / NETWORK_FRAME_SAMPLES
+    asked.clear()
+    detect(np.resize(spoken(4, -24), 8 * SAMPLE_RATE), SpeechDetector(config))
+    assert asked

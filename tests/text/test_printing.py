@@ -19,6 +19,7 @@ PACKAGE = Path(livecap.__file__).parent
 DOOR = "text/printing.py"
 OTHERS = {
     "audio_in/device/native_prints.py": "it moves the standard streams",
+    "audio_in/mpeg_prints.py": "it gives back what was printed while it kept standard error",
     "audio_in/device/enumeration.py": "a child process answers its parent in ASCII",
 }
 """Files that print in another way, and why."""
