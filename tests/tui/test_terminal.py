@@ -102,7 +102,7 @@ def test_keys_are_typed_and_native_prints_stay_off_the_screen(terminal, tmp_path
 def test_every_part_of_the_screen_is_reached_by_keys(terminal, tmp_path):
     terminal.wait_for("the words of the session")
     terminal.type("/")
-    terminal.wait_for("Search")
+    terminal.wait_for("Go to results")
     terminal.type("words")
     terminal.wait_for("1 match")
     terminal.type("Enter")
