@@ -121,7 +121,7 @@ class VoiceDiariser:
         if not len(known):
             return pieces, np.zeros(len(pieces), np.int64)
         kept = [pieces[i] for i in known.tolist()]
-        seconds = np.array([piece.length for piece in kept], np.float32) / np.float32(FRAMES_PER_SECOND)
+        seconds = seconds_of(kept)
         means = self._speakers(voices[known], seconds, self._alike(kept, voices[known]), at_least, at_most)
         return kept, self._assigned(kept, voices[known] @ means.T, seconds)
 
@@ -209,6 +209,11 @@ def _nearest(pieces: Sequence[Piece], some: Sequence[int], to: Piece) -> int:
     return min(
         some[max(0, after - 1) : after + 1], key=lambda i: max(pieces[i].start - to.end, to.start - pieces[i].end)
     )
+
+
+def seconds_of(pieces: Sequence[Piece]) -> NDArray[np.float32]:
+    """[n] how long each piece is."""
+    return np.array([piece.length for piece in pieces], np.float32) / np.float32(FRAMES_PER_SECOND)
 
 
 def spoken(active: Activity, chains: Chains, pieces: Sequence[Piece], who: Numbers) -> Activity:

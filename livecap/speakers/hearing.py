@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.speakers.clustering import Vectors
-from livecap.speakers.diariser import FRAMES_PER_SECOND, VoiceDiariser, as_turns, spoken
+from livecap.speakers.diariser import FRAMES_PER_SECOND, VoiceDiariser, as_turns, seconds_of, spoken
 from livecap.speakers.networks import FRAME_HOP
 from livecap.speakers.numbers import SpeakerNumbers
 from livecap.speakers.pieces import Piece
@@ -100,8 +100,7 @@ class Hearing:
         voices = np.concatenate([part.voices for part in parts])
         groups = np.unique(self._diariser.grouped(pieces, voices)[1], return_inverse=True)[1]
         before = np.concatenate([part.numbers for part in parts])
-        seconds = np.array([piece.length for piece in pieces], np.float32) / np.float32(FRAMES_PER_SECOND)
-        numbers, is_sure = self._numbers.of_groups(groups, voices, seconds, before)
+        numbers, is_sure = self._numbers.of_groups(groups, voices, seconds_of(pieces), before)
         kept = np.where(is_sure, numbers, -1)[groups]
         for part, some in zip(parts, np.split(kept, np.cumsum([len(part.pieces) for part in parts])[:-1]), strict=True):
             part.numbers = some
@@ -125,8 +124,7 @@ class Hearing:
         """Forget parts that end before this. What they tell of voices is kept."""
         while self._parts and self._parts[0].end <= frame_of(before_sample):
             part = self._parts.pop(0)
-            seconds = np.array([piece.length for piece in part.pieces], np.float32) / np.float32(FRAMES_PER_SECOND)
-            self._numbers.learn(part.numbers, part.voices, seconds)
+            self._numbers.learn(part.numbers, part.voices, seconds_of(part.pieces))
 
     def _listen(
         self, start_sample: int, sound: NDArray[np.float32], first: int, begin: int, end: int
