@@ -23,6 +23,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from benchmarks.batches import decode, pieces_of
+from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
@@ -34,14 +36,19 @@ from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolv
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
 from livecap.model.facts import launches_of
 from livecap.model.generate import as_tokens, best_rows
-from livecap.model.network import Network
+from livecap.model.network import Network, Rows
 from livecap.model.qwen3_asr import Qwen3ASR
+from livecap.model.rows import embed_sounds, generate_rows
+from livecap.model.sampling import Sampling
+from livecap.model.text.prompt import Prompt
 from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
 
 FUSED = ("rms_norm", "layer_norm", "rope", "scaled_dot_product_attention")
+BATCHES = (1, 8)
+"""Pieces of recordings that are decoded together."""
 KINDS = ("encoder", "prefill", "guesses", "token")
 """Stages of a decode on a GPU; the processor computes the mel. `encoder` includes convolutions, `prefill` the check of
 a draft; `guesses` is a round of them, `token` a pass of one."""
@@ -143,6 +150,34 @@ class CountedNetwork:
         return self._network.logits(hidden, rows)
 
 
+class CountedRows:
+    """`Rows` whose passes are counted."""
+
+    def __init__(self, rows: Rows, counts: Counts) -> None:
+        self._rows, self._counts = rows, counts
+        self.keep = rows.keep
+        counts.calls["token"] += 1  # a GPU computes each pass ahead; the last one of a batch is in vain
+
+    def __call__(self, embeddings: mx.array) -> mx.array:
+        self._counts.call("token", embeddings.shape[0])
+        return self._rows(embeddings)
+
+
+class CountedPieces(CountedNetwork):
+    """The same for a network that decodes pieces of recordings."""
+
+    def encode_sounds(self, sounds: Sequence[mx.array]) -> list[mx.array]:
+        self._counts.call("encoder", sum(sound.shape[0] for sound in sounds))
+        return self._network.encode_sounds(sounds)
+
+    def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
+        self._counts.call("prefill", embeddings.shape[1])
+        return self._network(embeddings, cache, n_last)
+
+    def rows(self, caches: Sequence[PromptCache]) -> CountedRows:
+        return CountedRows(self._network.rows(caches), self._counts)
+
+
 class CountedRecogniser(ModelRecogniser):
     """A recogniser whose calls are counted, and its decodes with the tokens that they added."""
 
@@ -224,6 +259,49 @@ def stream_counts(loaded: LoadedModel, recordings: Sequence[Reference], mode: st
     return counts
 
 
+def piece_launches(loaded: LoadedModel, n_rows: int, seconds: float = 10.0) -> dict[str, float]:
+    """Launches for the encoder's part of a batch of pieces, for each prompt, and for a token of all pieces together."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (n_rows, round(seconds * 16_000))).astype(np.float32)
+
+    def counted(work: Callable[[], Any]) -> tuple[int, Any]:
+        counts = Counts()
+        with launches_counted(counts):
+            result = work()
+        return counts.launches.total(), result
+
+    encoder, embeddings = counted(partial(embed_sounds, loaded.model, list(noise)))
+    prompts = [
+        Prompt.build(loaded.tokenizer, [("piece", i) for i in range(len(each))], each, "", "English")
+        for each in embeddings
+    ]
+    few, many = (
+        counted(partial(generate_rows, loaded.model, prompts, [n] * n_rows, Sampling(), lookahead=True))[0]
+        for n in (3, 9)
+    )
+    token = (many - few) / 6
+    return {"encoder": encoder, "prefill": (few - 3 * token) / n_rows, "token": token}
+
+
+def piece_counts(loaded: LoadedModel, recordings: Sequence[Reference], batch: int) -> Counts:
+    """What the text of these recordings takes with `batch` pieces decoded together."""
+    counts = Counts()
+    counted = replace(loaded, model=cast(Network, CountedPieces(loaded.model, counts)))
+    with Engine(counted, EngineSettings("tiny")) as engine:
+        decode(engine, [piece for _, piece in pieces_of(recordings)], batch)
+    return counts
+
+
+def piece_figures(launches: dict[str, float], counts: Counts, seconds: float) -> dict[str, Any]:
+    """Launches of a stage for each call, and calls and launches for each second of sound."""
+    a_second = {kind: counts.calls[kind] / seconds for kind in launches}
+    return {
+        "launches_a_call": {kind: round(n) for kind, n in launches.items()},
+        "a_second": {kind: round(n, 3) for kind, n in a_second.items()},
+        "launches_a_second": {kind: round(a_second[kind] * n) for kind, n in launches.items()},
+        "launches": round(sum(a_second[kind] * n for kind, n in launches.items())),
+    }
+
+
 def figures_of(step: dict[str, Any], counts: Counts, seconds: float) -> dict[str, Any]:
     """Launches, waits, passes and positions of a stream, for each second of its sound."""
     calls = counts.calls
@@ -266,7 +344,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LivecapError as error:
         print(f"launches: {error}", file=sys.stderr)
         return 1
-    step = step_counts(deep_model())
+    deep = deep_model()
+    step = step_counts(deep)
     figures: dict[str, Any] = {"mlx": version("mlx"), "recordings": [path.name for path in paths], "step": step}
     megabytes = {str(dtype).rpartition(".")[2]: draft_bytes(dtype) / 1e6 for dtype in (mx.float32, mx.bfloat16)}
     figures["draft_of_80"] = {"megabytes": {name: round(each, 1) for name, each in megabytes.items()}}
@@ -275,7 +354,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mode: figures_of(step, stream_counts(tiny, recordings, mode), seconds)
         for mode in options.mode or ("2", "default")
     }
-    for name, values in [*step.items(), *figures["draft_of_80"].items(), *figures["streams"].items()]:
+    figures["batches_of_pieces"] = {
+        str(n): piece_figures(piece_launches(deep, n), piece_counts(tiny, recordings, n), seconds) for n in BATCHES
+    }
+    parts = [step, figures["draft_of_80"], figures["streams"], figures["batches_of_pieces"]]
+    for name, values in [item for part in parts for item in part.items()]:
         print(f"{name}: {values}")
     if options.out:
         store_figures(options.out, figures)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.launches import deep_model, draft_bytes, step_counts
+from benchmarks.launches import deep_model, draft_bytes, piece_launches, step_counts
 from livecap.model.backend import mx
 from livecap.model.facts import launches_of
 
@@ -17,6 +17,12 @@ def test_a_step_stays_within_its_budget_of_launches_and_waits() -> None:
     assert {kind: max(n, LAUNCHES[kind]) for kind, n in step["launches_a_call"].items()} == LAUNCHES
     assert step["waits_a_call"] == WAITS
     assert min(step["launches_a_call"].values()) > 200, "the launches are counted"
+
+
+def test_a_token_of_three_pieces_takes_the_launches_of_one() -> None:
+    network = deep_model()
+    alone, together = (piece_launches(network, n, seconds=2.0) for n in (1, 3))
+    assert alone["token"] == together["token"] and 200 < alone["token"] <= 470
 
 
 @pytest.mark.parametrize(("n_parts", "launches"), [(1, 3), (3, 5)])
