@@ -34,7 +34,7 @@ from livecap.transcribe.drafts import Draft
 from livecap.transcribe.result import LENGTH, REPETITION, STOP, Segment, Timings, one_segment
 from livecap.transcript import SAMPLE_RATE, Word
 
-UNSURE_MARGIN = 3.5
+UNSURE_MARGIN = 4.0
 """Below this mean lead of the logits over the second best, a text is probably wrong in places."""
 
 

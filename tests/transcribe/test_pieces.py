@@ -85,7 +85,7 @@ def test_a_forced_language_is_reported_and_not_generated(reference: Reference, p
 @pytest.mark.parametrize(
     ("text", "margin", "halves", "of_halves", "kept"),
     [
-        ("one two three", 3.6, (), 0, "one two three"),  # sure
+        ("one two three", 4.1, (), 0, "one two three"),  # sure
         ("one two three", 2.0, ("four", "five six"), 3.0, "four five six"),
         ("one two three", 2.0, ("four", "five six"), 1.0, "one two three"),
         ("one two three", 2.0, ("four", ""), 3.0, "four"),
