@@ -2,24 +2,26 @@
 
 An open utterance of two seconds gets a first impression if a known voice is alike. Each utterance is heard once, at its
 end, with the sound before it, and divided where the speaker changes. Every four minutes and at the end, the voices of
-the last minutes are compared as a whole, and utterances get their settled speakers; nothing is heard again. A thread of
-its own, so that text never waits for a label.
+the last minutes are compared as a whole, and utterances get their settled speakers; nothing is heard again. Labels of
+an utterance change at most once: those that did so at its end are settled as they were then. A thread of its own, so
+that text never waits for a label.
 """
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.archive.speakers import speakers_of
 from livecap.audio_in.source import AudioBlock, OnNotice
 from livecap.errors import one_line
 from livecap.session.labelling import voices_of
 from livecap.speakers.diariser import VoiceDiariser
-from livecap.speakers.hearing import CONTEXT_SAMPLES, Hearing
+from livecap.speakers.hearing import CONTEXT_SAMPLES, EarlyVoice, Hearing
 from livecap.speakers.known import Known, known_as
 from livecap.speakers.numbers import SpeakerNumbers
 from livecap.stream.recent_sound import RecentSound
@@ -37,6 +39,19 @@ MOST_WAITING = 20
 """With more utterances waiting, open ones get no first impression: the computer is too slow."""
 
 
+GRID_SAMPLES = SAMPLE_RATE // 10
+"""Two labellings of an utterance are compared at places so far apart."""
+
+
+@dataclass(eq=False)
+class _Told:
+    """What was published about the voices of an utterance."""
+
+    voices: tuple[Voice, ...] = ()
+    has_changed: bool = False
+    """Some sound got another speaker than it had."""
+
+
 @dataclass(eq=False)
 class _Stretch:
     """Sound of one track without a jump, from a little before the last closed utterance on."""
@@ -49,8 +64,12 @@ class _Stretch:
     """The thread was asked to settle what lies before this."""
     closed: list[TranscriptUpdate] = field(default_factory=list)
     """The last updates of the utterances that are not settled."""
+    told: dict[int, _Told] = field(default_factory=dict)
+    """What was published about each utterance that is not settled; belongs to the thread."""
     hearing: Hearing | None = None
     """What was heard of it; belongs to the thread."""
+    early: tuple[int, EarlyVoice] | None = None
+    """The last open utterance that was heard, and its voice; belongs to the thread."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +183,13 @@ class LiveSpeakers:
         """Publish the first impression of an open utterance: the known speaker whose voice is alike, if any."""
         if self._is_live and self._work.qsize() >= MOST_WAITING:
             return
-        _, sound = self._between(stretch, update.end_sample - EARLY_SAMPLES, update.end_sample)
-        speaker = self._numbers_of(stretch.track).known(diariser.embed(sound))
+        start, sound = self._between(stretch, update.end_sample - EARLY_SAMPLES, update.end_sample)
+        voice = diariser.embed(sound)
+        stretch.early = update.utterance, EarlyVoice(start, start + len(sound), voice)
+        speaker = self._numbers_of(stretch.track).known(voice)
         if speaker is not None:
-            self._tell(update, (Voice(update.start_sample, update.end_sample, speaker),), settled=False)
+            voices = (Voice(update.start_sample, update.end_sample, speaker),)
+            self._tell(stretch, update, voices, settled=False)
 
     def _label(self, diariser: VoiceDiariser, stretch: _Stretch, update: TranscriptUpdate) -> None:
         """Hear an utterance at its end, and publish its parts."""
@@ -176,10 +198,11 @@ class LiveSpeakers:
             return  # it was forgotten
         if stretch.hearing is None:
             stretch.hearing = Hearing(diariser, self._numbers_of(stretch.track))
-        stretch.hearing.hear(start, sound, update.start_sample)
+        number, early = stretch.early or (-1, None)
+        stretch.hearing.hear(start, sound, update.start_sample, early if number == update.utterance else None)
         turns = stretch.hearing.turns(update.start_sample, update.end_sample)
         voices = voices_of([(update.start_sample, update.end_sample)], turns)[0]
-        self._tell(update, voices, settled=False)
+        self._tell(stretch, update, voices, settled=False)
         stretch.closed.append(update)
         self._forget(stretch, update.end_sample - CONTEXT_SAMPLES)
 
@@ -190,8 +213,9 @@ class LiveSpeakers:
             turns = stretch.hearing.turns(closed[0].start_sample, closed[-1].end_sample)
             spans = [(update.start_sample, update.end_sample) for update in closed]
             for update, voices in zip(closed, voices_of(spans, turns), strict=True):
-                self._tell(update, voices, settled=True)
-            end = closed[-1].end_sample
+                self._tell(stretch, update, voices, settled=True)
+            end, last = closed[-1].end_sample, closed[-1].utterance
+            stretch.told = {number: told for number, told in stretch.told.items() if number > last}
             stretch.hearing.forget(end if until is None else end - WHOLE_SAMPLES)
         if until is not None:
             self._forget(stretch, until - OPEN_SAMPLES - CONTEXT_SAMPLES)
@@ -224,5 +248,19 @@ class LiveSpeakers:
             end = max(start, min(end, stretch.sound.end_sample))
             return start, stretch.sound.between(start, end)
 
-    def _tell(self, update: TranscriptUpdate, voices: tuple[Voice, ...], *, settled: bool) -> None:
+    def _tell(self, stretch: _Stretch, update: TranscriptUpdate, voices: tuple[Voice, ...], *, settled: bool) -> None:
+        """Publish who speaks in an utterance. If its labels have changed already, publish what was told before."""
+        told = stretch.told.setdefault(update.utterance, _Told())
+        if is_change(told.voices, voices):
+            voices = told.voices if told.has_changed else voices
+            told.has_changed = True
+        told.voices = voices
         self._publish(SpeakersHeard(update.track, update.utterance, voices, settled))
+
+
+def is_change(before: Sequence[Voice], after: Sequence[Voice]) -> bool:
+    """True if some sound that had a speaker gets another one, or none."""
+    end = max((voice.end_sample for voice in before), default=0)
+    places = range(before[0].start_sample if before else 0, end, GRID_SAMPLES)
+    spans = [(at, at + 1) for at in places]
+    return speakers_of(spans, before) != speakers_of(spans, after)

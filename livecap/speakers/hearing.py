@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from livecap.speakers.clustering import Vectors
 from livecap.speakers.diariser import FRAMES_PER_SECOND, VoiceDiariser, as_turns, seconds_of, spoken
-from livecap.speakers.networks import FRAME_HOP
+from livecap.speakers.networks import EMBEDDING_SIZE, FRAME_HOP
 from livecap.speakers.numbers import SpeakerNumbers
-from livecap.speakers.pieces import Piece
+from livecap.speakers.pieces import Piece, with_one
 from livecap.speakers.turns import Turn
 from livecap.speakers.windows import (
     MOST_LOCAL,
@@ -35,6 +35,16 @@ CONTEXT_FRAMES = round(1.5 * FRAMES_PER_SECOND)
 """So much of what was said before, or of the neighbouring window, a window has at least."""
 CONTEXT_SAMPLES = WINDOW_SAMPLES
 """Sound before a part that is of use when it is heard."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EarlyVoice:
+    """The voice in a stretch of a part, found before the part had ended."""
+
+    start_sample: int
+    end_sample: int
+    vector: NDArray[np.float32]
+    """[192]"""
 
 
 @dataclass(eq=False)
@@ -67,13 +77,16 @@ class Hearing:
         """The last window: its first frame, who speaks in it, and the chain of each of the three."""
         self._n_chains = 0
 
-    def hear(self, start_sample: int, sound: NDArray[np.float32], first_sample: int) -> None:
+    def hear(
+        self, start_sample: int, sound: NDArray[np.float32], first_sample: int, early: EarlyVoice | None = None
+    ) -> None:
         """Hear a part that follows the last one.
 
         Args:
             start_sample: where `sound` begins.
             sound: the part, up to its end, and the 10 s before it as far as there are.
             first_sample: where the part begins. What was heard already is not heard again.
+            early: what is known of it. Where one person speaks alone in that stretch, its voice is not found again.
         """
         first = -(-start_sample // FRAME_HOP)
         begin, end = max(first, frame_of(first_sample)), frame_of(start_sample + len(sound))
@@ -86,7 +99,17 @@ class Hearing:
             Piece(piece.start + begin, piece.end + begin, piece.chain)
             for piece in self._diariser.pieces(active, chains)
         ]
-        voices = self._diariser.voices(sound, pieces, start_sample)
+        one = None
+        if early is not None:
+            start, stop = frame_of(early.start_sample), frame_of(early.end_sample)
+            if (active[max(0, start - begin) : max(0, stop - begin)].sum(axis=1) <= 1).all():
+                shortest = round(self._diariser.config.clear_seconds * FRAMES_PER_SECOND)
+                pieces, one = with_one(pieces, start, stop, shortest)
+        voices = np.zeros((len(pieces), EMBEDDING_SIZE), np.float32)
+        unknown = [i for i in range(len(pieces)) if i != one]
+        voices[unknown] = self._diariser.voices(sound, [pieces[i] for i in unknown], start_sample)
+        if early is not None and one is not None:
+            voices[one] = early.vector
         known = np.flatnonzero(voices.any(axis=1))
         pieces = [pieces[i] for i in known.tolist()]
         self._parts.append(_Part(begin, end, active, chains, pieces, voices[known], np.full(len(pieces), -1, np.int64)))

@@ -6,6 +6,9 @@ import numpy as np
 
 from livecap.speakers.windows import MOST_LOCAL, Activity, Chains
 
+_LEAST_SHARE = 0.6
+"""Of a stretch: with less speech in it, its voice is not taken for that of the pieces in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -56,6 +59,26 @@ def stretches(active: Activity, chains: Chains) -> list[Piece]:
         spans = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
         found += [Piece(start, end, int(who[start])) for start, end in spans if who[start] >= 0]
     return sorted(found, key=lambda piece: (piece.start, piece.end))
+
+
+def with_one(pieces: list[Piece], start: int, end: int, shortest: int) -> tuple[list[Piece], int | None]:
+    """The pieces, of which those in [start, end) are joined, and which one that is. Where there is a pause or another
+    chain between them, or too little of them, they stay as they were, and it is None.
+
+    Args:
+        shortest: what reaches out by less than this, in frames, stays with it.
+    """
+    inside = [i for i, piece in enumerate(pieces) if piece.start < end and piece.end > start]
+    length = sum(min(pieces[i].end, end) - max(pieces[i].start, start) for i in inside)
+    is_one = all(pieces[i].end == pieces[i + 1].start and pieces[i].chain == pieces[i + 1].chain for i in inside[:-1])
+    if not inside or not is_one or length < _LEAST_SHARE * (end - start):
+        return pieces, None
+    first, last = pieces[inside[0]], pieces[inside[-1]]
+    begin = start if start - first.start >= shortest else first.start
+    stop = end if last.end - end >= shortest else last.end
+    edges = [(first.start, begin), (begin, stop), (stop, last.end)]
+    parts = [Piece(a, b, first.chain) for a, b in edges if a < b]
+    return [*pieces[: inside[0]], *parts, *pieces[inside[-1] + 1 :]], inside[0] + (begin > first.start)
 
 
 def _divided(piece: Piece, longest: int) -> list[Piece]:

@@ -13,8 +13,11 @@ from livecap.audio_in.source import AudioBlock
 from livecap.session import live_speakers
 from livecap.session.live_speakers import LiveSpeakers
 from livecap.speakers.diariser import VoiceDiariser
+from livecap.speakers.hearing import Hearing
 from livecap.speakers.known import Known
 from livecap.speakers.networks import EMBEDDING_SIZE, n_frames
+from livecap.speakers.numbers import SpeakerNumbers
+from livecap.speakers.turns import Turn
 from livecap.transcript import Jumped, SpeakerNamed, SpeakersHeard, TranscriptUpdate
 from tests.session.scripted import ScriptedSource, make_session
 from tests.speakers.scripted import LevelDiariser
@@ -96,6 +99,56 @@ def test_an_open_utterance_of_a_known_voice_is_labelled_before_its_end_and_again
         (1, [(4, 6, 0)], False),
         (1, [(4, 6, 0), (6, 8, 1)], False),
     ]
+
+
+class Counting(LevelDiariser):
+    """Counts the sound whose voice is found."""
+
+    n_embedded = 0
+
+    def embed(self, samples: np.ndarray) -> np.ndarray:
+        self.n_embedded += len(samples)
+        return super().embed(samples)
+
+
+@pytest.mark.parametrize(
+    ("voices", "seconds"),
+    [([(TOM, 5.0)], 4.5), ([(TOM, 1.6), (PRIYA, 3.4)], 7.0), ([(TOM, 0.8), (0.0, 0.4), (TOM, 3.8)], 6.6)],
+    ids=["one voice", "two voices", "a pause"],
+)
+def test_the_voice_of_a_first_impression_is_not_found_again_if_it_is_one(
+    voices: list[tuple[float, float]], seconds: float
+) -> None:
+    diariser = Counting()
+    talk = Talk(lambda: diariser)
+    talk.hear(*voices)
+    talk.update(0, 0, 2, final=False)
+    talk.update(0, 0, 5)
+    numbers = [number for _, _, number in talk.close()[-1][1]]
+    assert numbers == ([0, 1] if (PRIYA, 3.4) in voices else [0])
+    assert abs(diariser.n_embedded / SECOND - seconds) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("ended", "settled", "expected"),
+    [
+        ([(0, 4, 1)], [(0, 4, 2)], [(0, 4, 1)]),
+        ([(0, 2, 0), (2, 4, 1)], [(0, 2, 2), (2, 4, 1)], [(0, 2, 2), (2, 4, 1)]),
+        ([(0, 2, 1), (2, 4, 0)], [], [(0, 2, 1), (2, 4, 0)]),
+    ],
+    ids=["changed at its end", "divided at its end", "nobody"],
+)
+def test_a_label_changes_at_most_once(
+    monkeypatch: pytest.MonkeyPatch, ended: list[Any], settled: list[Any], expected: list[Any]
+) -> None:
+    found = [[Turn(start * SECOND, end * SECOND, who) for start, end, who in turns] for turns in (ended, settled)]
+    monkeypatch.setattr(SpeakerNumbers, "known", lambda *_: 0)
+    monkeypatch.setattr(Hearing, "turns", lambda *_: found.pop(0))
+    talk = Talk()
+    talk.hear((TOM, 4))
+    talk.update(0, 0, 2, final=False)
+    talk.update(0, 0, 4)
+    assert [voices for _, voices, _ in talk.close()] == [[(0, 2, 0)], ended, expected]
 
 
 def test_a_short_word_in_the_first_utterance_belongs_to_its_speaker() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.speakers.networks import FRAME_HOP
-from livecap.speakers.pieces import Piece, solo_pieces, stretches
+from livecap.speakers.pieces import Piece, solo_pieces, stretches, with_one
 from livecap.speakers.windows import FIRST_EDGE, STEP_FRAMES, WINDOW_FRAMES, joined, sample_of
 
 ORDERS = [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)]
@@ -50,6 +50,21 @@ def test_a_pause_or_another_person_ends_a_piece_and_a_short_pause_does_not():
     active = course("aa.aa...aabbAbb.aa")
     found = solo_pieces(active, numbered(active), pause=2, longest=100)
     assert found == [Piece(0, 5, 0), Piece(8, 10, 0), Piece(10, 12, 1), Piece(13, 15, 1), Piece(16, 18, 0)]
+
+
+def test_pieces_in_a_stretch_are_joined_and_what_reaches_out_by_little_stays_with_them():
+    pieces = [Piece(0, 4, 0), Piece(10, 14, 1), Piece(14, 18, 1), Piece(20, 24, 0)]
+    assert with_one(pieces, 10, 17, 2) == ([pieces[0], Piece(10, 18, 1), pieces[3]], 1)
+    assert with_one(pieces, 12, 16, 2) == (
+        [pieces[0], Piece(10, 12, 1), Piece(12, 16, 1), Piece(16, 18, 1), pieces[3]],
+        2,
+    )
+
+
+def test_pieces_with_a_pause_or_another_person_between_them_stay_as_they_are():
+    pieces = [Piece(0, 4, 0), Piece(5, 9, 0), Piece(9, 12, 1), Piece(20, 21, 0)]
+    for start, end in ((0, 9), (5, 12), (19, 24), (30, 40), (30, 30)):
+        assert with_one(pieces, start, end, 2) == (pieces, None)
 
 
 def test_a_long_piece_is_divided_evenly():
