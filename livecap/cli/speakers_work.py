@@ -25,11 +25,13 @@ def work(folder: Path, options: argparse.Namespace, counts: Counts, as_json: boo
     """Do what was asked, then list the speakers."""
     session = RecordedSession(folder)
     sounds, known = kept_sounds(session), session.voices
-    spoken = (utterance for utterance in session.whole_utterances() if utterance.track in sounds)
-    is_labelled = all(known.is_settled(utterance.track, utterance.utterance) for utterance in spoken)
+    spoken = list(session.whole_utterances())
+    heard = [utterance for utterance in spoken if utterance.track in sounds]
+    is_labelled = all(known.is_settled(utterance.track, utterance.utterance) for utterance in heard)
     is_asked = counts.are_known or options.again or options.track is not None
     edits = options.name or options.merge or options.split
-    if is_asked or not known.numbers() and not (is_labelled and sounds) or not is_labelled and not edits:
+    is_known = known.numbers() or (is_labelled and (heard or not spoken))
+    if is_asked or not is_known or not is_labelled and not edits:
         session = _label(folder, counts, options.track)
     for letter in options.split:
         session = _split(folder, session, letter)

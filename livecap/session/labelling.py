@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.archive.amend import Said, amend, finished
-from livecap.archive.folder import saved_sounds
+from livecap.archive.folder import AUDIO, SINGLE, saved_sounds
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.speakers import Speakers
 from livecap.audio_in.recording import Recording
@@ -233,11 +233,22 @@ def _sounds(session: RecordedSession, track: str | None) -> dict[str, Path]:
     kept = kept_sounds(session)
     sounds = {each: kept[each] for each in tracks if each in kept}
     if not sounds:
-        raise LogError(
-            f"The sound of the session {session.name} was not kept, so its voices cannot be heard again. livecap "
-            "--save-audio keeps the sound of devices; a recording must still be where it was."
-        )
+        raise LogError(f"The voices of the session {session.name} cannot be heard again: {_why_silent(session)}")
     return sounds
+
+
+def _why_silent(session: RecordedSession) -> str:
+    """Why there is no sound of a session, and what can be done."""
+    started, replayed = session.started, session.started.settings.get("replay")
+    if started.live:
+        return "its sound was not kept. Next time, start it with --save-audio."
+    if isinstance(replayed, str):
+        return f"its recording {replayed} is not there any more, or was changed since. Put it back, with its date."
+    place = session.folder / AUDIO / f"{SINGLE}.flac"
+    return (
+        f"its log does not say where its recording {started.source} was, as in older versions. "
+        f"Copy it to {place} (or .wav)."
+    )
 
 
 def kept_sounds(session: RecordedSession) -> dict[str, Path]:

@@ -132,6 +132,14 @@ def test_a_session_without_sound_says_that_it_has_none(livecap: Livecap, logs: P
     folder = write(logs, said(TEXTS))
     status, _, err = livecap("speakers", folder.name)
     assert status == 1 and "was not kept" in err and "--save-audio" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_sound_of_a_track_without_text_is_no_sound_of_what_was_said(livecap: Livecap, logs: Path) -> None:
+    (sound,) = logs.glob("*/audio/sound.wav")
+    sound.rename(sound.with_name("them.wav"))
+    status, out, err = livecap("speakers", "last")
+    assert status == 1 and out == "" and "was not kept" in err
 
 
 def test_plain_lines_wait_a_moment_for_their_speaker() -> None:

@@ -133,8 +133,15 @@ def test_a_replayed_recording_is_heard_again_where_it_still_is(tmp_path: Path) -
     folder = write(tmp_path, said(TEXTS), started)
     assert len(labelled(label(folder, ScriptedDiariser([TURNS])))) == 4
     os.utime(recording)  # now
-    with pytest.raises(LogError, match="a recording must still be where it was"):
+    with pytest.raises(LogError, match=f"its recording {recording} is not there any more, or was changed"):
         label(folder, ScriptedDiariser([]))
+
+
+def test_a_recording_of_which_the_log_does_not_say_where_it_was_can_be_put_beside_it(tmp_path: Path) -> None:
+    folder = write(tmp_path, said(TEXTS), header(live=False))
+    with pytest.raises(LogError, match=f"recording Mic was.*Copy it to {folder / 'audio' / 'sound.flac'}"):
+        label(folder, ScriptedDiariser([]))
+    assert len(labelled(label(with_sound(folder), ScriptedDiariser([TURNS])))) == 4
 
 
 def test_a_session_that_was_cut_off_is_recovered_first(tmp_path: Path) -> None:
