@@ -13,6 +13,7 @@ nothing.
 """
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -112,11 +113,12 @@ class _Judge(Protocol):
     def agrees(self) -> bool:
         """Whether the voiced frames just before are speech. Asked before speech starts, and now and then within it."""
 
-    def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
-        """
+    def voiced(self, frames: NDArray[np.float32], above_floor_db: Sequence[float]) -> Iterator[bool]:
+        """Whether each frame is voiced, in order. The judge hears a frame when its answer is taken.
+
         Args:
-            frame: [frame_samples] float32, with the gain applied.
-            above_floor_db: its level before the gain, above the noise floor.
+            frames: [n, frame_samples] float32, with the gain applied.
+            above_floor_db: the level of each before the gain, above the noise floor.
         """
 
 
@@ -139,7 +141,11 @@ class _Silero:
         self._missed: deque[NDArray[np.float32]] = deque(maxlen=self.warm_up_frames)
         self._n_quiet = 0
 
-    def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
+    def voiced(self, frames: NDArray[np.float32], above_floor_db: Sequence[float]) -> Iterator[bool]:
+        for frame, level_db in zip(frames, above_floor_db, strict=True):
+            yield self._is_voiced(frame, level_db)
+
+    def _is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
         self._n_quiet = self._n_quiet + 1 if above_floor_db <= self.asleep_db else 0
         if self._n_quiet > self.asleep_frames:
             self._missed.append(frame)
@@ -171,13 +177,13 @@ class _WebRtc:
         self._unheard: deque[NDArray[np.float32]] = deque(maxlen=self.n_unheard)  # by the network
         self._rest = np.zeros(0, np.float32)  # of them, less than a frame of the network
 
-    def is_voiced(self, frame: NDArray[np.float32], above_floor_db: float) -> bool:
-        # For every frame, since webrtcvad adapts to the noise with each.
-        self._unheard.append(frame)
-        like_a_voice: bool = self._vad.is_speech(
-            np.clip(frame * 32767, -32768, 32767).astype("<i2").tobytes(), SAMPLE_RATE
-        )
-        return like_a_voice and above_floor_db > self.margin_db
+    def voiced(self, frames: NDArray[np.float32], above_floor_db: Sequence[float]) -> Iterator[bool]:
+        as_int16 = np.clip(frames * 32767, -32768, 32767).astype("<i2")
+        for frame, sound, level_db in zip(frames, as_int16, above_floor_db, strict=True):
+            # For every frame, since webrtcvad adapts to the noise with each.
+            self._unheard.append(frame)
+            like_a_voice: bool = self._vad.is_speech(sound.tobytes(), SAMPLE_RATE)
+            yield like_a_voice and level_db > self.margin_db
 
     def agrees(self) -> bool:
         if len(self._unheard) == self.n_unheard:  # the network missed some sound: it begins anew
@@ -277,13 +283,17 @@ class SpeechDetector:
         self._waiting = sound[n_frames * self.frame_samples :].copy()
         frames = sound[: n_frames * self.frame_samples].reshape(n_frames, self.frame_samples)
         events: list[SpeechEvent] = []
-        for frame, level_db in zip(frames, speech_band_levels_db(frames), strict=True):
+        gains: list[float] = []
+        above_floor_db: list[float] = []
+        for level_db in speech_band_levels_db(frames):
             floor_db, loudest_db = self._levels.add(level_db)
-            gain_db = min(max(self.config.target_db - loudest_db, 0.0), self.config.most_gain_db)
-            lifted = frame * np.float32(10 ** (gain_db / 20))
-            self._voiced.append(self._judge.is_voiced(lifted, level_db - floor_db))
+            gains.append(10 ** (min(max(self.config.target_db - loudest_db, 0.0), self.config.most_gain_db) / 20))
+            above_floor_db.append(level_db - floor_db)
+        lifted = frames * np.array(gains, np.float32)[:, None]
+        for voiced in self._judge.voiced(lifted, above_floor_db):
+            self._voiced.append(voiced)
             self._frame_start += self.frame_samples
-            self._window.append(self._voiced[-1])
+            self._window.append(voiced)
             if event := self._event():
                 events.append(event)
         return events
