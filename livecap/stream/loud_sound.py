@@ -30,6 +30,7 @@ LEAST_LOUD_SAMPLES = SAMPLE_RATE // 5
 """A group with less loud sound than this is no word but a click."""
 
 _WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
+_SCALE = 2 / FRAME_SAMPLES / float((_WINDOW**2).sum())
 _BINS = slice(200 // 50, 4000 // 50 + 1)
 
 Span = tuple[int, int]
@@ -59,7 +60,7 @@ class LoudSound:
         self._waiting = sound[n * FRAME_SAMPLES :]
         self._end_sample += n * FRAME_SAMPLES
         spectrum = np.fft.rfft(sound[: n * FRAME_SAMPLES].reshape(n, FRAME_SAMPLES) * _WINDOW, axis=1)[:, _BINS]
-        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1) * (2 / FRAME_SAMPLES / float((_WINDOW**2).sum()))
+        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1) * _SCALE
         levels = 10 * np.log10(np.maximum(power, 1e-20)).astype(np.float32)
         self._levels = np.concatenate([self._levels, levels])[-MEMORY_FRAMES:]
 
@@ -75,6 +76,8 @@ class LoudSound:
 
     def spans(self, start_sample: int, end_sample: int) -> list[Span]:
         """The loud stretches of [start_sample, end_sample), in order."""
+        if not (self._heard(start_sample, end_sample)[0] >= LOWEST_FLOOR_DB + MARGIN_DB).any():
+            return []  # wherever the floor is: mostly there is silence, and the floor takes ten times as long
         floor_db, peak_db = self._floor_and_peak()
         return self._above(max(floor_db + MARGIN_DB, peak_db - MOST_BELOW_PEAK_DB), start_sample, end_sample)
 
@@ -93,12 +96,17 @@ class LoudSound:
         lowest = float(known.min(initial=np.inf))
         return max(lowest, LOWEST_FLOOR_DB), float(known.max(initial=LOWEST_FLOOR_DB))
 
-    def _above(self, least_db: float, start_sample: int, end_sample: int) -> list[Span]:
+    def _heard(self, start_sample: int, end_sample: int) -> tuple[NDArray[np.float32], int]:
+        """The remembered levels of the frames that overlap the samples, and where the first frame starts."""
         oldest = self._end_sample - len(self._levels) * FRAME_SAMPLES
         first = max(0, (start_sample - oldest) // FRAME_SAMPLES)
         last = max(first, -(-(end_sample - oldest) // FRAME_SAMPLES))
-        loud = np.concatenate([[False], self._levels[first:last] >= least_db, [False]])
-        edges = np.flatnonzero(loud[1:] != loud[:-1]) * FRAME_SAMPLES + oldest + first * FRAME_SAMPLES
+        return self._levels[first:last], oldest + first * FRAME_SAMPLES
+
+    def _above(self, least_db: float, start_sample: int, end_sample: int) -> list[Span]:
+        levels, first_sample = self._heard(start_sample, end_sample)
+        loud = np.concatenate([[False], levels >= least_db, [False]])
+        edges = np.flatnonzero(loud[1:] != loud[:-1]) * FRAME_SAMPLES + first_sample
         return [
             (max(int(a), start_sample), min(int(b), end_sample)) for a, b in zip(edges[::2], edges[1::2], strict=True)
         ]

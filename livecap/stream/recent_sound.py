@@ -1,5 +1,9 @@
 """RecentSound: the samples that later steps may still need."""
 
+from bisect import bisect_right
+from itertools import islice
+from operator import itemgetter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +27,10 @@ class RecentSound:
         """The samples [end_sample - start_sample] float32. They must not have been released by `forget`."""
         assert self._start_sample <= start_sample <= end_sample <= self.end_sample, "this sound is not here"
         out = np.zeros(end_sample - start_sample, np.float32)
-        for piece_start, samples in self._pieces:
+        first = max(0, bisect_right(self._pieces, start_sample, key=itemgetter(0)) - 1)
+        for piece_start, samples in islice(self._pieces, first, None):
+            if piece_start >= end_sample:
+                break
             low, high = max(start_sample, piece_start), min(end_sample, piece_start + len(samples))
             if low < high:
                 out[low - start_sample : high - start_sample] = samples[low - piece_start : high - piece_start]
