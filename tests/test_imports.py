@@ -1,6 +1,7 @@
 """Who may import whom (docs/decisions/0001-layout.md), and where heavy libraries may be imported."""
 
 import ast
+import json
 import subprocess
 import sys
 from functools import cache
@@ -117,6 +118,7 @@ def place(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def module_file(name: str) -> Path | None:
     """The file of livecap that a dotted name refers to, or None."""
     path = ROOT.joinpath(*name.split("."))
@@ -258,26 +260,35 @@ def test_archive_and_export_need_no_heavy_library(path):
     assert packages(reached(path, late)) & {"mlx", "numpy", "textual", "tokenizers"} == set()
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join
-)
-def test_help_answers_without_heavy_libraries(arguments):
-    script = (
-        "import sys\n"
-        "from livecap.__main__ import main\n"
-        f"sys.argv = ['livecap', *{arguments!r}]\n"
-        "try:\n"
-        "    main()\n"
-        "except SystemExit as leaving:\n"
-        "    assert not leaving.code, leaving.code\n"
-        "print('loaded', *sorted({name.split('.')[0] for name in sys.modules}))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+HELPS = [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)]
+RUN_HELPS = """
+import json, os, sys
+
+for arguments in json.loads(sys.argv[1]):
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0, arguments
+        continue
+    from livecap.__main__ import main
+    sys.argv = ["livecap", *arguments]
+    try:
+        main()
+    except SystemExit as leaving:
+        assert not leaving.code, leaving.code
+    print("loaded", *sorted({name.split(".")[0] for name in sys.modules}), flush=True)
+    os._exit(0)
+"""
+
+
+def test_help_answers_without_heavy_libraries():
+    """Each answer in a process of its own, forked from one that has loaded nothing of livecap."""
+    command = [sys.executable, "-c", RUN_HELPS, json.dumps(HELPS)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    loaded = set(done.stdout.splitlines()[-1].split())
+    loaded = [set(line.split()) for line in done.stdout.splitlines() if line.startswith("loaded ")]
     heavy = {"mlx", "numpy", "textual", "rich", "tokenizers", "huggingface_hub", "sounddevice", "soundfile", "asyncio"}
-    assert "livecap" in loaded
-    assert loaded & heavy == set()
+    assert len(loaded) == len(HELPS) and all("livecap" in names for names in loaded)
+    assert [(arguments, names & heavy) for arguments, names in zip(HELPS, loaded, strict=True) if names & heavy] == []
 
 
 def test_the_guard_sees_late_and_nested_imports(tmp_path):

@@ -1,5 +1,8 @@
 """A voice is heard whatever channel it is in, and whatever the others do to it; ordinary stereo stays the mean."""
 
+import os
+from functools import cache
+
 import numpy as np
 import pytest
 import soundfile
@@ -14,6 +17,7 @@ from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.sounds import fan_and_hum, pink, silence, voice, white
 from tests.audio_in.waiting import blocks
 
+PROVE = bool(os.environ.get("LIVECAP_PROVE"))
 SECONDS = 5
 VOICE = voice(SECONDS, -23, seed=3)
 OTHER = voice(SECONDS, -23, seed=4)
@@ -40,8 +44,8 @@ def turned(sound, angle):
     return np.fft.irfft(np.fft.rfft(sound) * np.exp(1j * angle), len(sound)).astype(np.float32)
 
 
-@pytest.mark.parametrize("level", [1.0, 0.1, 0.01])
-@pytest.mark.parametrize("other", [-1.0, -0.98, -0.9, -0.7, -0.5, -0.3])
+@pytest.mark.parametrize("level", [1.0, 0.1, 0.01] if PROVE else [1.0, 0.01])
+@pytest.mark.parametrize("other", [-1.0, -0.98, -0.9, -0.7, -0.5, -0.3] if PROVE else [-1.0, -0.9, -0.3])
 @pytest.mark.parametrize("noise_db", [None, -45])
 def test_opposite_phase_does_not_cancel_the_voice(level, other, noise_db):
     noises = [white(SECONDS, noise_db, i) * level if noise_db else ZEROS for i in range(2)]
@@ -121,16 +125,23 @@ def test_ordinary_stereo_is_the_mean_bit_for_bit(channels, learn):
     assert np.array_equal(mixed(*sound.T, learn=learn)[first:], sound.mean(axis=1, dtype=np.float32)[first:])
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, len(VOICE)), max_size=20), st.sampled_from(["phase", "noise", "both"]))
-def test_the_mix_does_not_depend_on_the_cuts(cuts, kind):
+@cache
+def uncut(kind):
+    """Channels that disturb each other, and their mix without cuts."""
     late = np.where(np.arange(len(VOICE)) < 2 * SAMPLE_RATE, VOICE, -VOICE)
     channels = {
         "phase": (VOICE, late),
         "noise": (VOICE, white(SECONDS, -23)),
         "both": (VOICE, late, pink(SECONDS, -20)),
-    }
-    assert np.array_equal(mixed(*channels[kind], cuts=cuts, learn=False), mixed(*channels[kind], learn=False))
+    }[kind]
+    return channels, mixed(*channels, learn=False)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, len(VOICE)), max_size=20), st.sampled_from(["phase", "noise", "both"]))
+def test_the_mix_does_not_depend_on_the_cuts(cuts, kind):
+    channels, whole = uncut(kind)
+    assert np.array_equal(mixed(*channels, cuts=cuts, learn=False), whole)
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100, 48_000, 192_000])

@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+from functools import cache
 
 import numpy as np
 import pytest
@@ -254,6 +255,13 @@ CONTAINERS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def contained(tmp_path_factory):
+    """The bytes of the sound in a container; each is made once."""
+    folder = tmp_path_factory.mktemp("containers")
+    return cache(lambda made: ffmpeg(folder, made, *CONTAINERS[made]).read_bytes())
+
+
 def test_a_damaged_mp3_is_one_line_and_other_prints_stay(heard, capfd):
     data = bytearray(encoded("MP3", None))
     data[len(data) // 2 : len(data) // 2 + 400] = bytes(range(200)) * 2
@@ -268,8 +276,8 @@ def test_a_damaged_mp3_is_one_line_and_other_prints_stay(heard, capfd):
 
 @needs_ffmpeg
 @pytest.mark.parametrize("made", CONTAINERS)
-def test_containers_are_heard_under_any_name(heard, tmp_path, made):
-    data = ffmpeg(tmp_path, made, *CONTAINERS[made]).read_bytes()
+def test_containers_are_heard_under_any_name(heard, contained, made):
+    data = contained(made)
     for name in (made, "a.wav", "noname"):
         samples, notices = heard(data, name)
         assert len(samples) == pytest.approx(len(SOUND), abs=0.3 * SAMPLE_RATE) and notices == [], name
@@ -278,8 +286,8 @@ def test_containers_are_heard_under_any_name(heard, tmp_path, made):
 @needs_ffmpeg
 @pytest.mark.parametrize("share", [0.4, 0.85])
 @pytest.mark.parametrize("made", sorted(set(CONTAINERS) - {"x.m4a", "x.mov"}))
-def test_a_container_that_ends_early_is_told_once(heard, tmp_path, made, share):
-    data = ffmpeg(tmp_path, made, *CONTAINERS[made]).read_bytes()
+def test_a_container_that_ends_early_is_told_once(heard, contained, made, share):
+    data = contained(made)
     samples, notices = heard(data[: int(len(data) * share)], made)
     assert len(samples) < 0.95 * len(SOUND) and len(notices) == 1
     assert "cut short" in notices[0] and "\n" not in notices[0]

@@ -18,19 +18,19 @@ N_RUNS = 50 if os.environ.get("LIVECAP_PROVE") else 1
 """For each kind of damage. An abort came in half of the runs, when the thread that had loaded the model ended."""
 
 RUNS = """
-import os, sys
+import json, os, sys
 from livecap.cli import main, run, output
 from livecap.session import live
 from livecap.model.checkpoint import load
 
-def status():
-    child = os.fork()
-    if not child:
-        sys.exit(main.run(sys.argv[2:]))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-print(*(status() for _ in range(int(sys.argv[1]))))
+for arguments in json.loads(sys.argv[2]):
+    for _ in range(int(sys.argv[1])):
+        child = os.fork()
+        if not child:
+            sys.exit(main.run(arguments))
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=sys.stderr, flush=True)
 """
+"""Each session in a process of its own, forked from one that has loaded the program."""
 
 
 def cut(folder: Path) -> None:
@@ -85,29 +85,38 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 BEFORE_SESSION = {"config not JSON", "layers without end", "a FIFO as configuration", "a nested configuration"}
 
 
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, list[str]]]:
+    """For each damage the folder of its sessions, and what they said, with the status of each after its lines."""
+    folder = tmp_path_factory.mktemp("models")
+    flags = ["--replay", str(demo_recording()), "--pace", "max", "--context", "Priya", "--plain"]
+    runs = []
+    for number, damage in enumerate(DAMAGES.values()):
+        model = folder / f"model{number}"
+        shutil.copytree(TINY, model)
+        damage(model)
+        runs.append([*flags, "--log-dir", str(folder / f"s{number}"), "--model", str(model)])
+    command = [sys.executable, "-c", RUNS, str(N_RUNS), json.dumps(runs)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, cwd=ROOT)
+    assert (done.stdout, done.returncode) == ("", 0), done.stderr
+    lines = iter(done.stderr.splitlines())
+    said: list[list[str]] = []
+    for _ in DAMAGES:
+        said.append([])
+        while sum(line.lstrip("-").isdecimal() for line in said[-1]) < N_RUNS:
+            said[-1].append(next(lines))
+    return {damage: (folder / f"s{number}", said[number]) for number, damage in enumerate(DAMAGES)}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a process that has used Metal cannot be forked")
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_bad_model_ends_every_session_with_one_line_and_status_1(tmp_path: Path, damage: str) -> None:
-    model = tmp_path / "model"
-    shutil.copytree(TINY, model)
-    DAMAGES[damage](model)
-    flags = [
-        "--replay",
-        demo_recording(),
-        "--pace",
-        "max",
-        "--context",
-        "Priya",
-        "--plain",
-        "--log-dir",
-        tmp_path / "s",
-    ]
-    command = [sys.executable, "-c", RUNS, N_RUNS, *flags, "--model", model]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=400, cwd=ROOT)
-    assert done.stdout.split() == ["1"] * N_RUNS, done.stderr
-    lines = done.stderr.splitlines()
-    assert len(lines) == N_RUNS and set(lines) == {lines[0]} and lines[0].startswith("livecap: ")
-    logs = list(tmp_path.glob("s/*/session.jsonl"))
+def test_a_bad_model_ends_every_session_with_one_line_and_status_1(
+    ended: dict[str, tuple[Path, list[str]]], damage: str
+) -> None:
+    sessions, lines = ended[damage]
+    assert lines[1::2] == ["1"] * N_RUNS, lines
+    assert len(lines) == 2 * N_RUNS and set(lines[::2]) == {lines[0]} and lines[0].startswith("livecap: ")
+    logs = list(sessions.glob("*/session.jsonl"))
     assert len(logs) == (0 if damage in BEFORE_SESSION else N_RUNS), "what is seen before the session needs no log"
     for log in logs:
         last = json.loads(log.read_text().splitlines()[-1])
