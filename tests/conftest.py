@@ -44,7 +44,7 @@ no_network = str(Path(__file__).parent / "no_network")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [no_network, os.environ.get("PYTHONPATH")]))
 runpy.run_path(os.path.join(no_network, "sitecustomize.py"))
 
-settings.register_profile("quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("prove", max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("quick"), derandomize=True)
 settings.load_profile("prove" if os.environ.get("LIVECAP_PROVE") else "ci" if os.environ.get("CI") else "quick")

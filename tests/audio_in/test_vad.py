@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -34,6 +35,8 @@ FRAME_SAMPLES = SAMPLE_RATE // 50
 """What the tests count in: 20 ms."""
 
 NOISES = [white, pink, fan_and_hum]
+PROVE = bool(os.environ.get("LIVECAP_PROVE"))
+MORE_SPEECH_IN_NOISE = [(20, -24), (10, -24), (10, -44)]
 HARD_NOISES = ["rumble", "typing", "music"]
 
 
@@ -134,8 +137,7 @@ def test_speech_is_found_at_any_level(config, espeak, db):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("snr_db", [20, 10, 5])
-@pytest.mark.parametrize("db", [-24, -44])
+@pytest.mark.parametrize(("snr_db", "db"), [(20, -44), (5, -24), (5, -44)] + MORE_SPEECH_IN_NOISE * PROVE)
 def test_speech_is_found_in_noise(config, espeak, noise, snr_db, db):
     noisy = espeak * np.float32(10 ** ((db + 24) / 20))
     noisy = noisy + noise(len(espeak) / SAMPLE_RATE, db - snr_db)
@@ -147,7 +149,7 @@ def test_speech_is_found_in_noise(config, espeak, noise, snr_db, db):
 
 
 @pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("db", [-70, -60, -50, -40, -30, -20])
+@pytest.mark.parametrize("db", [-70, -60, -50, -40, -30, -20] if PROVE else [-70, -45, -20])
 def test_steady_noise_is_not_speech(config, noise, db):
     events = detect(noise(20, db), SpeechDetector(config))
     mask = speech_mask(events, 20 * SAMPLE_RATE)

@@ -204,7 +204,7 @@ def test_a_cache_belongs_to_the_network_that_made_it() -> None:
             prefill(model, other.new_cache(), PROMPT)
 
 
-@settings(max_examples=300 if PROVE else 40)
+@settings(max_examples=300 if PROVE else 15)
 @given(st.integers(0, 5), st.lists(st.integers(0, 37), max_size=12), st.integers(0, 12), st.integers(1, 14), st.data())
 def test_a_draft_changes_the_passes_and_never_the_text(
     seed: int, noise: list[int], n_true: int, budget: int, data: st.DataObject

@@ -18,7 +18,7 @@ from livecap.transcribe import decoding, recordings
 from livecap.transcribe.cutter import MOST_SAMPLES, Cutter, Piece
 from livecap.transcribe.decoding import DecodingOptions, PieceDecoder
 from livecap.transcribe.recordings import Options, transcribe_samples
-from livecap.transcribe.result import LENGTH, REPETITION, STOP, Segment
+from livecap.transcribe.result import LENGTH, REPETITION, STOP, Segment, Transcription
 from livecap.transcribe.units import BATCHES_AHEAD, Here, Result, Unit
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
@@ -54,9 +54,16 @@ def test_a_piece_has_the_text_that_the_recogniser_gives_it_alone(engine: Engine,
         assert (segment.language, segment.finish_reason) == ("English", STOP)
 
 
+@pytest.fixture(scope="module")
+def alone(engine: Engine, reference: Reference) -> Transcription:
+    """The recording, decoded piece by piece."""
+    return transcribe_samples(engine, reference.samples, Options(batch=1))
+
+
 @pytest.mark.parametrize("batch", [2, 3, 8])
-def test_batches_change_nothing_but_the_time(engine: Engine, reference: Reference, batch: int) -> None:
-    alone = transcribe_samples(engine, reference.samples, Options(batch=1))
+def test_batches_change_nothing_but_the_time(
+    engine: Engine, reference: Reference, alone: Transcription, batch: int
+) -> None:
     together = transcribe_samples(engine, reference.samples, Options(batch=batch))
     assert together.text == alone.text
     assert [s.text for s in together.segments] == [s.text for s in alone.segments]
