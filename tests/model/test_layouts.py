@@ -67,8 +67,9 @@ def test_a_layout_with_the_same_numbers_says_the_same(tmp_path: Path, layout: st
     expected, said = of_tiny(by_numpy)
     assert text == said
     assert farthest(logits, expected) < (0.1 if "float16" in layout else 1e-4)
-    assert load(folder).config.eos_token_ids == load("tiny").config.eos_token_ids
-    assert load(folder).config.notices == ()
+    config = load(folder).config
+    assert config.eos_token_ids == read_config(layouts.TINY).eos_token_ids
+    assert config.notices == ()
 
 
 @pytest.mark.parametrize("layout", layouts.PACKED)

@@ -33,6 +33,8 @@ PRINTERS = {"print", "pprint", "input", "breakpoint"}
 ASKED_OF_STREAMS = {"isatty", "fileno", "flush"}
 TAKE_A_STREAM = {"draws", "JsonOutput", "PlainOutput"}
 """What gets a standard stream and prints on it through the door only."""
+OPENERS = ("os.write", "os.writev", "os.fdopen", "open")
+LEAVERS = ("sys.exit", "SystemExit", "exit", "quit")
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
@@ -46,9 +48,17 @@ def prints(path: Path) -> list[int]:
     return sorted({node.lineno for node in (*taken, *found)})
 
 
+def dotted(node: ast.expr) -> str:
+    """A name with dots, such as sys.stdout; "" for any other expression."""
+    if isinstance(node, ast.Attribute):
+        base = dotted(node.value)
+        return base and f"{base}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 def _prints(node: ast.expr, parents: dict[ast.AST, ast.AST]) -> bool:
     parent = parents[node]
-    name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+    name = dotted(node)
     if isinstance(node, ast.Name):
         return node.id in PRINTERS
     if isinstance(node, ast.Attribute) and name in STREAMS:
@@ -56,22 +66,22 @@ def _prints(node: ast.expr, parents: dict[ast.AST, ast.AST]) -> bool:
             isinstance(parent, ast.keyword) and parent.arg == "file"
             or isinstance(parent, ast.Attribute) and parent.attr in ASKED_OF_STREAMS
             or isinstance(parent, ast.Compare)
-            or isinstance(parent, ast.Call) and ast.unparse(parent.func) in TAKE_A_STREAM
+            or isinstance(parent, ast.Call) and dotted(parent.func) in TAKE_A_STREAM
         )  # fmt: skip
     if isinstance(node, ast.Attribute) and name.startswith(("logger.", "logging.")) and node.attr in LEVELS:
         return not (isinstance(parent, ast.Call) and parent.func is node)
     if not isinstance(node, ast.Call):
         return False
-    called, arguments = ast.unparse(node.func), [ast.unparse(argument) for argument in node.args]
-    first = arguments[0] if arguments else ""
-    if called in ("os.write", "os.writev", "os.fdopen", "open"):
+    called = dotted(node.func)
+    first = ast.unparse(node.args[0]) if node.args and called in (*OPENERS, *LEAVERS) else ""
+    if called in OPENERS:
         terminals = ("1", "2", "'/dev/tty'", "'/dev/stdout'", "'/dev/stderr'")
         return first in terminals or "fileno" in first or first in ("STDOUT", "STDERR")
-    if called in ("sys.exit", "SystemExit", "exit", "quit"):
+    if called in LEAVERS:
         return bool(node.args) and isinstance(node.args[0], ast.JoinedStr | ast.Constant) and not first.isdecimal()
     if called.startswith(("logger.", "logging.")) and called.rpartition(".")[2] in LEVELS:
         texts = [argument for argument in node.args if not isinstance(argument, ast.Constant)]
-        return not all(isinstance(text, ast.Call) and ast.unparse(text.func) == "printable" for text in texts)
+        return not all(isinstance(text, ast.Call) and dotted(text.func) == "printable" for text in texts)
     printers = ("warnings.warn", "logging.basicConfig", "logging.StreamHandler", "Console", "faulthandler.enable")
     return called in printers or called.startswith(("traceback.print", "pprint.", "rich.print"))
 
