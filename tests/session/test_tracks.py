@@ -202,41 +202,46 @@ def test_sound_that_waits_for_a_recorded_step_does_not_lag() -> None:
     assert lags == {(3, 0): 0, (7, 0): 0, (9, 8): 0, (14, 8): 0} | late
 
 
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine.load(EngineSettings("tiny", settle=False)) as engine:
+        yield engine
+
+
 @pytest.mark.parametrize("then", ["change", "end", "pause", "seek", "finish"])
 @pytest.mark.parametrize("after_seconds", [0, 2, 5])
-def test_a_change_may_follow_another_before_any_new_sound(then: str, after_seconds: int) -> None:
+def test_a_change_may_follow_another_before_any_new_sound(engine: Engine, then: str, after_seconds: int) -> None:
     """The second one closes the utterance of a transcriber that has heard nothing yet."""
     source = Replay(RECORDING, pace=None)
-    with Engine.load(EngineSettings("tiny", settle=False)) as engine:
-        track = track_of(TrackSource("", source))
-        track.start(engine.transcriber)
-        told: list[object] = []
+    track = track_of(TrackSource("", source))
+    track.start(engine.transcriber)
+    told: list[object] = []
 
-        def hear(until: float) -> None:
-            while track.end_sample < until * SECOND:
-                block = source.take()
-                assert block is not None
-                told.extend(track.hear(block))
+    def hear(until: float) -> None:
+        while track.end_sample < until * SECOND:
+            block = source.take()
+            assert block is not None
+            told.extend(track.hear(block))
 
-        hear(after_seconds)
-        told.extend(track.end_utterance())
+    hear(after_seconds)
+    told.extend(track.end_utterance())
+    track.renew_transcriber()
+    told.extend(track.end_utterance())
+    if then == "change":
         track.renew_transcriber()
         told.extend(track.end_utterance())
-        if then == "change":
-            track.renew_transcriber()
-            told.extend(track.end_utterance())
-        elif then == "pause":
-            told.extend(track.hear(AudioBlock(track.end_sample, np.zeros(0, np.float32))))
-        elif then == "seek":
-            told.append(track.seek(SECOND))
-            told.extend(track.end_utterance())
-        if then != "finish":
-            assert track.account().balanced
-            hear(after_seconds + 3)
+    elif then == "pause":
+        told.extend(track.hear(AudioBlock(track.end_sample, np.zeros(0, np.float32))))
+    elif then == "seek":
+        told.append(track.seek(SECOND))
         told.extend(track.end_utterance())
+    if then != "finish":
         assert track.account().balanced
-        assert not [item for item in told if isinstance(item, Notice)]
-        track.close()
+        hear(after_seconds + 3)
+    told.extend(track.end_utterance())
+    assert track.account().balanced
+    assert not [item for item in told if isinstance(item, Notice)]
+    track.close()
     source.close()
 
 
