@@ -22,7 +22,7 @@ CUT_TOLERANCE = 0.02
 """How many seconds of a word's end may be cut off while the word still counts as spoken."""
 NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.45, 0.2, 0.3, 0.45, 0.06
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
-KIND_SHARES = {"": 0.5, "hibari": 0.3, "kokoro": 0.2}
+KIND_SHARES = {"": 0.4, "hibari": 0.25, "kokoro": 0.35}
 """How often a shard's kind is heard, by the word in its name; "" is espeak-ng and flite."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation corresponds to a pause: text that ends sooner after its last word has none."""
