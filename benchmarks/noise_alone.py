@@ -4,9 +4,6 @@ python -m benchmarks.noise_alone --minutes 60 --out docs/benchmarks/noise_alone.
 
 The noise has -35 dBFS, as loud as a voice at some distance. Music has no singing, and babble has words, so it is left
 out. Committed words are those of the live text and of the settled text.
-
-A noise is heard in parts of ten minutes. `--out` has what was heard after each of them, and the same command goes on
-there.
 """
 
 import argparse

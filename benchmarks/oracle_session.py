@@ -86,7 +86,6 @@ def run_oracle(
     block_seconds: float = 0.1,
     noises: Sequence[SpokenWord] = (),
     missed: Sequence[SpokenWord] = (),
-    is_certain: bool = True,
     seed: int = 0,
     tail_seconds: float = 2.0,
     pauses: Collection[int] = (),
@@ -97,7 +96,6 @@ def run_oracle(
         block_seconds: the length of the arriving blocks.
         noises: times at which the detector reports speech though nobody says a word.
         missed: words in which the detector hears nobody. The sound is loud in all words then, and quiet elsewhere.
-        is_certain: False for a detector that never hears more than a moment of speech.
         tail_seconds: how long the sound goes on after the last word.
         pauses: samples at which listening pauses for a moment.
     """
@@ -111,7 +109,7 @@ def run_oracle(
         oracle,
         tokenizer,
         config,
-        make_detector=lambda: ScriptDetector(voiced, is_certain=is_certain),  # type: ignore[arg-type,return-value]
+        make_detector=lambda: ScriptDetector(voiced),  # type: ignore[arg-type,return-value]
         on_notice=session.notices.append,
         now=clock,
     )

@@ -64,14 +64,7 @@ def speak(n_words: int, seed: int, style: ScriptStyle | None = None, start_secon
 class ScriptDetector:
     """What `SpeechDetector` would report if exactly the words were voiced. The sound is ignored."""
 
-    def __init__(
-        self, words: Sequence[SpokenWord], config: DetectorConfig | None = None, is_certain: bool = True
-    ) -> None:
-        """
-        Args:
-            is_certain: False for a detector that never hears more than a moment of speech.
-        """
-        self._is_certain = is_certain
+    def __init__(self, words: Sequence[SpokenWord], config: DetectorConfig | None = None) -> None:
         config = config or DetectorConfig()
         self._starts = [word.start_sample for word in words]
         self._ends = [word.end_sample for word in words]
@@ -88,11 +81,6 @@ class ScriptDetector:
         self._ended_at = 0
         self.last_voiced_sample: int | None = None
         self.speaking = False
-
-    @property
-    def last_certain_sample(self) -> int | None:
-        """See `SpeechDetector`."""
-        return self.last_voiced_sample if self._is_certain else None
 
     def accept(self, block: AudioBlock) -> list[SpeechEvent]:
         """The events up to the end of the block, in order."""

@@ -46,9 +46,6 @@ DOUBT_SECONDS = 0.2
 """How long after its last voiced frame the judge may still agree that speech has started."""
 MOST_LATE_SECONDS = 0.5
 """How far back the first voiced frame may lie when the judge agrees."""
-CERTAIN_FRAMES, CERTAIN_SCORE = 5, 0.5
-"""In speech, so many frames of the network in a row (160 ms) have at least this mean score. The stroke of a key has one
-frame above 0.7, and the mean of five was at most 0.46 in the 11 starts of an hour of typing."""
 END_SECONDS = {Vad.SILERO: 0.5, Vad.WEBRTC: 0.7}
 """The pause that ends speech. Shorter ones make text stable sooner; without the network they cost words."""
 
@@ -112,8 +109,6 @@ class _Judge(Protocol):
     start_window: int
     late_samples: int
     """How long after the end of a voice frames are still voiced, at least."""
-    network: "_Network"
-    """Hears what may be speech: all sound, or what came before `agrees`."""
 
     def agrees(self) -> bool:
         """Whether the voiced frames just before are speech. Asked before speech starts, and now and then within it."""
@@ -125,24 +120,6 @@ class _Judge(Protocol):
             frames: [n, frame_samples] float32, with the gain applied.
             above_floor_db: the level of each before the gain, above the noise floor.
         """
-
-
-class _Network(SileroNetwork):
-    """The network, which notes when it has heard more than the stroke of a key."""
-
-    def __init__(self) -> None:
-        self.is_certain = False
-        """`CERTAIN_FRAMES` in a row sounded like speech since this was last set to False."""
-        super().__init__()
-
-    def reset(self) -> None:
-        super().reset()
-        self._scores: deque[float] = deque(maxlen=CERTAIN_FRAMES)
-
-    def score(self, frame: NDArray[np.float32]) -> float:
-        self._scores.append(super().score(frame))
-        self.is_certain = self.is_certain or sum(self._scores) >= CERTAIN_FRAMES * CERTAIN_SCORE
-        return self._scores[-1]
 
 
 class _Silero:
@@ -160,7 +137,7 @@ class _Silero:
     """When it wakes, it hears this many frames of what came before."""
 
     def __init__(self) -> None:
-        self.network = _Network()
+        self._network = SileroNetwork()
         self._missed: deque[NDArray[np.float32]] = deque(maxlen=self.warm_up_frames)
         self._n_quiet = 0
 
@@ -174,11 +151,11 @@ class _Silero:
             self._missed.append(frame)
             return False
         if self._missed:
-            self.network.reset()
+            self._network.reset()
             for missed in self._missed:
-                self.network.score(missed)
+                self._network.score(missed)
             self._missed.clear()
-        return self.network.score(frame) > self.voiced_score
+        return self._network.score(frame) > self.voiced_score
 
     def agrees(self) -> bool:
         return True
@@ -196,7 +173,7 @@ class _WebRtc:
 
     def __init__(self) -> None:
         self._vad = webrtcvad.Vad(2)  # mode 3 misses quiet speech, 1 takes noise for speech
-        self.network = _Network()
+        self._network = SileroNetwork()
         self._unheard: deque[NDArray[np.float32]] = deque(maxlen=self.n_unheard)  # by the network
         self._rest = np.zeros(0, np.float32)  # of them, less than a frame of the network
 
@@ -210,13 +187,13 @@ class _WebRtc:
 
     def agrees(self) -> bool:
         if len(self._unheard) == self.n_unheard:  # the network missed some sound: it begins anew
-            self.network.reset()
+            self._network.reset()
             self._rest = np.zeros(0, np.float32)
         sound = np.concatenate([self._rest, *self._unheard])
         self._unheard.clear()
         n = len(sound) // FRAME_SAMPLES
         self._rest = sound[n * FRAME_SAMPLES :]
-        scores = [self.network.score(part) for part in sound[: n * FRAME_SAMPLES].reshape(n, FRAME_SAMPLES)]
+        scores = [self._network.score(part) for part in sound[: n * FRAME_SAMPLES].reshape(n, FRAME_SAMPLES)]
         return max(scores, default=0.0) > self.agreed_score
 
 
@@ -232,8 +209,6 @@ class SpeechDetector:
         """True from `SpeechStarted` to `SpeechEnded`."""
         self.last_voiced_sample: int | None = None
         """The end of the last voiced frame that belonged to speech; None before any."""
-        self.last_certain_sample: int | None = None
-        """As `last_voiced_sample`, for speech that has sounded like speech for longer than the stroke of a key."""
         self._judge = _JUDGES[config.vad]()
         self.frame_samples = self._judge.frame_samples
         """The grid: frames begin at multiples of this."""
@@ -321,7 +296,6 @@ class SpeechDetector:
             self._window.append(voiced)
             if event := self._event():
                 events.append(event)
-            self._note_certainty()
         return events
 
     def _event(self) -> SpeechEvent | None:
@@ -359,16 +333,6 @@ class SpeechDetector:
                     self._n_reported += 1
                     return SpeechPaused(self._frame_start, quiet_samples)
         return None
-
-    def _note_certainty(self) -> None:
-        network = self._judge.network
-        if not self.speaking:
-            network.is_certain = network.is_certain and self._seeming is not None
-            return
-        if not network.is_certain and self._judge.agrees():
-            self._agreed_at = self._frame_start
-        if network.is_certain:
-            self.last_certain_sample = self.last_voiced_sample
 
     def _still_agrees(self) -> bool:
         """Whether the judge has agreed lately that voiced frames are speech; it is asked again after a while."""

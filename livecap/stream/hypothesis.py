@@ -100,15 +100,12 @@ class Hypothesis:
         end_sample: int,
         complete: bool = True,
         at_pause: bool = False,
-        doubted: bool = False,
     ) -> bool:
         """Believe `tokens` after the prefix, with sound up to `end_sample`, and move the frontier.
 
         Args:
             complete: the model ended its text; False if the token budget did.
             at_pause: there is silence at `end_sample`.
-            doubted: the detector is not certain that somebody speaks: nothing becomes stable or is shown unless the
-                model is sure.
 
         Returns:
             True for a runaway: more text than can have been said. It is cut where it repeats itself or exceeds the
@@ -134,15 +131,12 @@ class Hypothesis:
         self._note_milestone(end_sample)
         if at_pause and not runaway:
             self._pauses.append((len(self._tokens), end_sample))
-        held = doubted and not self.is_sure_since(self._begin_sample)
-        if not runaway and not held:
+        if not runaway:
             stable = self._config.commit.stable(
                 self._tokens, self.frontier, self._begin_sample, end_sample, self._starts_word
             )
             self.frontier = self._cut_before(stable, self.frontier)
         self._show(before, end_sample, at_pause, first)
-        if held:
-            self._shown = []
         assert self.frontier >= before, "stable text shrank"
         return runaway
 
@@ -173,11 +167,10 @@ class Hypothesis:
         """Believe the `tokens` of an earlier step again, after the frontier: what was added to them is not speech."""
         self._tokens[self.frontier :] = tokens[self.frontier :]
 
-    def is_sure_since(self, sample: int) -> bool:
-        """True if the model is so sure of the text that sound after `sample` brought to the utterance that it counts
-        although the detector may be wrong. False without text."""
+    def margin_since(self, sample: int) -> float:
+        """The mean margin of the utterance's tokens that sound after `sample` brought; 0 without any."""
         margins = [token.margin for token in self._tokens[self.utterance_start :] if token.since_sample > sample]
-        return sum(margins) >= max(len(margins), 1) * self._config.commit.doubted_margin
+        return sum(margins) / len(margins) if margins else 0.0
 
     @property
     def stable_margins(self) -> list[float]:

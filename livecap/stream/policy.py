@@ -57,8 +57,7 @@ class CommitPolicy:
     believed_margin: float = 1.0
     """Text of short sound is believed if one of its tokens has at least this margin."""
     doubted_margin: float = 3.0
-    """Text of sound in which the detector finds no speech, or only a moment of it, counts if its tokens have at least
-    this margin on average."""
+    """Text of sound in which the detector finds no speech counts if its tokens have at least this margin on average."""
     hold_display: bool = True
     """Hold back new uncertain text and the last word until a second step repeats them. False shows every token."""
     kept_steps: int = 2

@@ -77,12 +77,11 @@ class PromptWindow:
         self._hypothesis = Hypothesis(self._config, sample, self._text.starts_word, self._text.is_whole)
         self.header = ()
 
-    def decode(self, end_sample: int, at_end: bool, doubted: bool = False) -> Decoded:
+    def decode(self, end_sample: int, at_end: bool) -> Decoded:
         """Decode all sound up to `end_sample` with one pass of the model, and update the hypothesis.
 
         Args:
             at_end: speech may end there, so silence is added after it.
-            doubted: see `Hypothesis.revise`.
         """
         recogniser, hypothesis = self._recogniser, self.hypothesis
         recogniser.append(self._sound.between(recogniser.end_sample, end_sample))
@@ -94,7 +93,7 @@ class PromptWindow:
             hypothesis.forget_partial()  # in another language, text becomes stable only when two steps have repeated it
         self.header = decoded.header
         at_pause = at_end and not self._loud.voice_share(end_sample - samples_in(PAUSE_SECONDS), end_sample)
-        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_pause, doubted)
+        runaway = hypothesis.revise(decoded.tokens, end_sample, decoded.complete, at_pause)
         self._n_runaways = self._n_runaways + 1 if runaway else 0
         self.statistics += StepStatistics(
             1, n_drafted, decoded.n_accepted, decoded.n_passes, int(runaway), seconds=decoded.seconds

@@ -8,7 +8,7 @@ The end of speech has two stages. After 0.2 s of silence the sound so far is dec
 last words are shown. After 0.7 s (0.5 s with `--vad silero`) the utterance is closed with that text.
 
 The detector may be wrong: sound counts as silence only where its level agrees. Loud sound in which the detector finds
-no speech, or only a moment of it, is decoded too, and its text counts where the model is sure of it.
+no speech is decoded too, and its text counts where the model is sure of it.
 """
 
 import time
@@ -57,8 +57,8 @@ class _Utterance:
     """Some text was shown, stable or not."""
     doubtful_from: int | None = None
     """Where sound began that only its level marks as speech; None if the detector finds speech."""
-    is_sure: bool = False
-    """The detector is certain of speech in it, or the model was sure of some text."""
+    is_sure: bool = True
+    """The detector heard it, or the model was sure of some text in it."""
     split: _Split | None = None
     """Where to split it once more text is stable."""
 
@@ -317,7 +317,9 @@ class StreamingTranscriber:
 
     def _begin_doubtful(self, start: int) -> None:
         start = self._before(start)
-        self._begin_utterance(start, doubtful_from=start)
+        self._begin_utterance(start)
+        assert self._utterance is not None
+        self._utterance.doubtful_from, self._utterance.is_sure = start, False
 
     def _before(self, sample: int) -> int:
         return max(sample - samples_in(self._config.utterance.end_margin_seconds), self._decided_until)
@@ -343,7 +345,7 @@ class StreamingTranscriber:
 
     # ---- utterances
 
-    def _begin_utterance(self, sample: int, doubtful_from: int | None = None) -> None:
+    def _begin_utterance(self, sample: int) -> None:
         """Start an utterance: in the open prompt if that is near and not full, otherwise in a new one."""
         config, window = self._config.prompt, self._window
         if (
@@ -355,11 +357,14 @@ class StreamingTranscriber:
             self._forget_sound(sample)
         else:
             window.hypothesis.begin_utterance(sample)
-        self._open_utterance(sample, True, doubtful_from)
+        self._open_utterance(sample)
 
-    def _open_utterance(self, sample: int, at_pause: bool, doubtful_from: int | None, is_sure: bool = False) -> None:
+    def _open_utterance(self, sample: int, at_pause: bool = True) -> None:
+        before = self._utterance
         self._end_is_decoded = False
-        self._utterance = _Utterance(self._n_utterances, sample, at_pause, doubtful_from=doubtful_from, is_sure=is_sure)
+        self._utterance = _Utterance(self._n_utterances, sample, at_pause)
+        if before is not None:
+            self._utterance.doubtful_from = before.doubtful_from
         self._n_utterances += 1
 
     def _end_utterance(self) -> Iterator[TranscriptUpdate]:
@@ -368,12 +373,11 @@ class StreamingTranscriber:
             return
         end = self._decided_until = self._before_unfinished_word()
         self._decoded_until = max(self._decoded_until, self._window.end_sample)
-        if self._is_sure():
+        if self._utterance.is_sure:
             spans = self._detector.voiced_spans(self._utterance.start_sample, end)
             self._window.hypothesis.believe_all(sum(high - low for low, high in spans))
             yield self._close_utterance(end)
         else:  # nobody spoke, and nothing was shown
-            self._window.hypothesis.forget_partial()
             self._n_utterances -= 1
             if self._settling:
                 self._settling.end_group()
@@ -403,7 +407,7 @@ class StreamingTranscriber:
             utterance.split = None
         elif behind or length >= samples_in(self._config.utterance.latest_split_seconds):
             yield self._close_utterance(split.sample, split.at_pause, split.n_ids)
-            self._open_utterance(split.sample, split.at_pause, utterance.doubtful_from, utterance.is_sure)
+            self._open_utterance(split.sample, split.at_pause)
 
     def _note_split(self) -> None:
         """Note where the stable text ends as the place to split an utterance that has become long.
@@ -528,19 +532,21 @@ class StreamingTranscriber:
 
     def _restart(self) -> Iterator[TranscriptUpdate]:
         """Close the utterance, and begin a new prompt and a new utterance here."""
-        here, doubted = self._window.end_sample, self._utterance and self._utterance.doubtful_from is not None
+        here, doubtful_from = self._window.end_sample, self._utterance and self._utterance.doubtful_from
         yield from self._end_utterance()
         self._window.begin(here)
-        self._open_utterance(here, True, here if doubted else None)
+        self._open_utterance(here)
+        if self._utterance is not None and doubtful_from is not None:
+            self._utterance.doubtful_from = here
 
     def _decode(self, end_sample: int, at_end: bool) -> Iterator[TranscriptUpdate]:
         """Decode the sound of the prompt with one pass of the model."""
-        start, before, doubted = self._now(), self._window.hypothesis.tokens, not self._is_sure()
-        decoded = self._window.decode(end_sample, at_end, doubted)
+        start, before = self._now(), self._window.hypothesis.tokens
+        decoded = self._window.decode(end_sample, at_end)
         if self._utterance is not None and self._utterance.at_pause and self._window.splits_word():
             # The text before the pause misleads the model: decode the utterance without it.
             self._window.begin(self._utterance.start_sample)
-            decoded = self._window.decode(end_sample, at_end, doubted)
+            decoded = self._window.decode(end_sample, at_end)
         self._chunk_length.note_cost(self._now() - start)
         if self._forced_language is None and self._window.hypothesis.prefix:
             # Some of its text is stable. Before that the language is a guess, and may change in the next step.
@@ -551,25 +557,14 @@ class StreamingTranscriber:
         self._decoded_until = max(self._decoded_until, end_sample)
         utterance, hypothesis = self._utterance, self._window.hypothesis
         if utterance is not None and utterance.doubtful_from is not None:
-            if not hypothesis.is_sure_since(utterance.doubtful_from):
+            if hypothesis.margin_since(utterance.doubtful_from) < self._config.commit.doubted_margin:
                 hypothesis.restore(before)
                 yield from self._end_utterance()
                 return
             utterance.doubtful_from, utterance.is_sure = end_sample, True
-        elif not self._is_sure():
-            return
         yield from self._split_utterance()
         yield self._update()
         self._note_split()
-
-    def _is_sure(self) -> bool:
-        """See `_Utterance.is_sure`; detector or model may have become sure just now."""
-        utterance = self._utterance
-        assert utterance is not None
-        if utterance.doubtful_from is None and not utterance.is_sure:
-            certain = (self._detector.last_certain_sample or 0) > utterance.start_sample
-            utterance.is_sure = certain or self._window.hypothesis.is_sure_since(utterance.start_sample)
-        return utterance.is_sure
 
     def _named_language(self, header: tuple[int, ...]) -> str | None:
         return header_language(self._tokenizer.decode(list(header)).partition(ASR_TEXT)[0]) or None

@@ -51,24 +51,17 @@ class ScriptedTokenizer:
 class ScriptedDetector:
     """Reports what a detector with a pause after 0.2 s and an end after 0.7 s would report about the words."""
 
-    def __init__(self, words: Sequence[Word], ends: bool = True, is_certain: bool = True) -> None:
+    def __init__(self, words: Sequence[Word], ends: bool = True) -> None:
         """
         Args:
             ends: False for speech that never ends, as with music or many voices.
-            is_certain: False for speech as short as the stroke of a key.
         """
-        self._is_certain = is_certain
         self._words = list(words)
         self._all = list(words)
         self._ends = ends
         self._paused = False
         self.last_voiced_sample: int | None = None
         self.speaking = False
-
-    @property
-    def last_certain_sample(self) -> int | None:
-        """See `SpeechDetector`."""
-        return self.last_voiced_sample if self._is_certain else None
 
     def accept(self, block: AudioBlock) -> list[SpeechEvent]:
         """See `SpeechDetector.accept`."""
@@ -119,9 +112,8 @@ class ScriptedDetector:
 class ScriptedRecogniser:
     """Recogniser that returns every word that lies completely in its sound. Its last tokens may be wrong."""
 
-    def __init__(self, words: Sequence[Word], unstable: int = 0, seed: int = 0, margin: float = 9.0) -> None:
+    def __init__(self, words: Sequence[Word], unstable: int = 0, seed: int = 0) -> None:
         self._words = list(words)
-        self._margin = margin
         self._unstable = unstable
         self._random = random.Random(seed)
         self._n_wrong = 0
@@ -163,5 +155,4 @@ class ScriptedRecogniser:
             n = min(self._random.randint(0, self._unstable), len(ids))
             self._n_wrong += n
             ids = ids[: len(ids) - n] + [5000 + self._n_wrong - i for i in range(n)]
-        said = [GeneratedToken(token, self._margin) for token in ids[:max_tokens]]
-        return Decoded(said, HEADER, len(ids) <= max_tokens)
+        return Decoded([GeneratedToken(token, 9.0) for token in ids[:max_tokens]], HEADER, len(ids) <= max_tokens)

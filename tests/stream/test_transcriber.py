@@ -319,36 +319,6 @@ def test_utterances_that_were_cut_without_a_pause_are_settled_together_as_one() 
     assert [(r.start_sample, r.end_sample) for r in results] == [(u.start_sample, u.end_sample) for u in closed]
 
 
-@pytest.mark.parametrize("margin, is_certain, counts", [(1.5, True, True), (1.5, False, False), (9.0, False, True)])
-def test_text_of_uncertain_speech_counts_only_if_the_model_is_sure_of_it(
-    margin: float, is_certain: bool, counts: bool
-) -> None:
-    words = speech([1, 0.1, 0.1, 0.1, 0.1])
-    recogniser, detector = ScriptedRecogniser(words, margin=margin), ScriptedDetector(words, is_certain=is_certain)
-    updates, _ = run(words, recogniser, make_detector=lambda: detector)
-    assert any(update.stable + update.partial for update in updates) == counts
-    assert [update.stable for update in updates if update.final] == [all_words(words)] * counts
-
-
-@pytest.mark.parametrize(
-    "pause_seconds, text", [(0.4, "w0 w1 w2 w3 w4 w5"), (1.0, "w0 w1 w2 w3 w4 w5"), (5.0, "w3 w4 w5")]
-)
-def test_words_that_were_held_back_appear_if_the_detector_is_certain_soon(pause_seconds: float, text: str) -> None:
-    """As long as their sound is in the prompt. Later they are forgotten, and the next utterance takes their number."""
-    words = speech([1, 0.1, 0.1, pause_seconds, 0.1, 0.1])
-
-    class BecomesCertain(ScriptedDetector):
-        @property
-        def last_certain_sample(self) -> int | None:
-            heard = self.last_voiced_sample
-            return heard if heard is not None and heard >= words[-1].end else None
-
-    recogniser = ScriptedRecogniser(words, margin=1.5)
-    updates, _ = run(words, recogniser, make_detector=lambda: BecomesCertain(words), block_seconds=(0.1,))
-    assert [(update.utterance, update.stable) for update in updates if update.final] == [(0, text)]
-    assert all(update.end_sample >= words[-1].end for update in updates)
-
-
 class Begun(ScriptedRecogniser):
     """Keeps where its prompts began."""
 
