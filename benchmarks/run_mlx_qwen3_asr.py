@@ -38,7 +38,7 @@ def main() -> None:
     load_model = importlib.import_module("mlx_qwen3_asr.load_models").load_model
     encoder_class = importlib.import_module("mlx_qwen3_asr.encoder").AudioEncoder
     model_class = importlib.import_module("mlx_qwen3_asr.model").Qwen3ASRModel
-    model = load_model(checkpoint, dtype=mx.float32)
+    model, _ = load_model(checkpoint, dtype=mx.float32)
     if positions_path != "-":
         model.audio_tower.embed_positions._pe = mx.array(np.load(positions_path))
     samples = np.load(sound_path)
