@@ -1,8 +1,12 @@
 """LivecapApp: what all screens share: theme, keys, command palette, help, clipboard, and leaving."""
 
 import gc
+import os
+import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,6 +86,17 @@ class LivecapApp(App[Any]):
     def on_mount(self) -> None:
         self._is_up = True
         self.set_interval(TIDY_SECONDS, Tidying())
+        if sys.__stdin__ is not None and sys.__stdin__.isatty():
+            self._terminal_watch = self.set_interval(
+                WATCH_SECONDS, partial(self._notice_closed_terminal, sys.__stdin__.fileno())
+            )
+
+    def _notice_closed_terminal(self, descriptor: int) -> None:
+        """Do what SIGHUP does once the terminal is closed. The kernel sends it to the leader of the terminal's session
+        alone, which may be another program, such as `make`; then Textual would try to read keys for ever."""
+        if not os.isatty(descriptor):
+            self._terminal_watch.stop()
+            signal.raise_signal(signal.SIGHUP)
 
     def _watch_theme(self, theme_name: str) -> None:
         super()._watch_theme(theme_name)
@@ -166,6 +181,7 @@ class LivecapApp(App[Any]):
             self.exit("finished")
 
 
+WATCH_SECONDS = 0.5
 TIDY_SECONDS = 20.0
 THOROUGH_EVERY = 45
 """Calls of `Tidying` per full collection: one in a quarter of an hour."""

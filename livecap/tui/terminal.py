@@ -90,10 +90,14 @@ def _tell_fault(app: LivecapApp, path: Path) -> None:
 def _signals(request_quit: Callable[[], None]) -> Iterator[None]:
     """Let SIGTERM and a closed window (SIGHUP) end the session as `q` does; one stop may come as several signals."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
-    last = -ONE_STOP_SECONDS
+    last, is_hung_up = -ONE_STOP_SECONDS, False
 
     def on_signal(number: int, frame: object) -> None:
-        nonlocal last
+        nonlocal last, is_hung_up
+        if number == signal.SIGHUP:
+            if is_hung_up:
+                return  # a window closes once; the kernel and LivecapApp may both notice it
+            is_hung_up = True
         if time.monotonic() - last >= ONE_STOP_SECONDS:
             last = time.monotonic()
             request_quit()

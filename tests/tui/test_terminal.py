@@ -66,10 +66,14 @@ def terminal(tmp_path):
     """A scripted session in a real terminal; its native prints and its result go to files."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
-    player = f"env -u COLUMNS -u LINES {sys.executable} -m tests.tui.play_in_terminal {tmp_path}"
-    terminal = Terminal(f"cd {ROOT} && {player}; sleep {WAIT_SECONDS}")
+    terminal = Terminal(f"{playing(tmp_path)}; sleep {WAIT_SECONDS}")
     yield terminal
     terminal.end()
+
+
+def playing(tmp_path):
+    """The command of a scripted session."""
+    return f"cd {ROOT} && env -u COLUMNS -u LINES {sys.executable} -m tests.tui.play_in_terminal {tmp_path}"
 
 
 def test_the_screen_is_loaded_without_numpy_mlx_and_the_archive():
@@ -163,6 +167,15 @@ def test_closing_the_window_ends_the_session_properly(terminal, tmp_path):
     terminal.wait_for("the words of the session")
     terminal.close_window()
     assert ended(tmp_path).split()[1:] == ["start", "stop"]
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+def test_closing_the_window_ends_a_session_whose_parent_keeps_the_signal(tmp_path):
+    """As `make` does: the kernel sends SIGHUP to the leader of the terminal's session alone."""
+    terminal = Terminal(f"trap : HUP; {playing(tmp_path)}; true")
+    terminal.wait_for("the words of the session")
+    terminal.close_window()
+    assert ended(tmp_path) == "finished start stop"
 
 
 def test_descriptors_are_redirected_to_a_file_and_back(tmp_path, capfd):
