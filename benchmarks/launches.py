@@ -3,8 +3,9 @@
     python -m benchmarks.launches --out docs/benchmarks/launches.json
 
 MLX describes a graph before it computes it. The graph is read here before it is computed, on a network with as many
-layers as the released 0.6B and tiny widths, so the counts are those of the 0.6B. How often a stream runs each kind of
-pass is counted with the embedded model, whose arithmetic on a processor runs the same passes.
+layers as the released 0.6B and tiny widths, so the counts are those of the 0.6B. How often a stream, or the
+transcription of recordings with 1 and 8 pieces at once, runs each kind of pass is counted with the embedded model,
+whose arithmetic on a processor runs the same passes.
 
 `launches` is an estimate for Metal: a view costs none, a concatenation one for each part, a fused function (RMSNorm,
 RoPE, attention, ...) one, and every other operation one. Copies that a kernel makes of a strided input are not seen.
