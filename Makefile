@@ -2,7 +2,8 @@
 
 PYTHON := .venv/bin/python
 JOBS = $(shell getconf _NPROCESSORS_ONLN)
-PYTEST = $(PYTHON) -m pytest --durations=10 --numprocesses $(JOBS) --dist worksteal
+# One process more than there are cores: many tests wait for a server, a terminal or a device.
+PYTEST = $(PYTHON) -m pytest --durations=10 --numprocesses $(shell expr $(JOBS) + 1) --dist worksteal
 
 .DEFAULT_GOAL := help
 
