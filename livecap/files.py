@@ -3,10 +3,14 @@
 import errno
 import os
 import stat
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
+
+MOST_NAME_BYTES = 255
+"""The longest name of a file on the usual file systems."""
 
 
 def make_folder(path: Path) -> None:
@@ -68,6 +72,17 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
     return bytes(data)
 
 
+def hidden_beside(path: Path, ending: str) -> Path:
+    """`.NAME` and the ending, in the folder of `path`. A NAME with which that would be too long for a disk is shortened
+    to its beginning and its checksum."""
+    name = os.fsencode(path.name)
+    room = MOST_NAME_BYTES - 1 - len(ending)
+    if len(name) <= room:
+        return path.with_name(f".{path.name}{ending}")
+    beginning = name[: room - 9].decode("utf-8", "ignore")
+    return path.with_name(f".{beginning}-{zlib.crc32(name):08x}{ending}")
+
+
 def replace_file(path: Path, pieces: Iterable[str], durable: bool = True, errors: str = "replace") -> None:
     """Give a file new text, in UTF-8, with mode 0600. A link at `path` is replaced, not followed.
 
@@ -82,7 +97,7 @@ def replace_file(path: Path, pieces: Iterable[str], durable: bool = True, errors
     Raises:
         OSError: `path` is unchanged, and nothing is left beside it. The same holds for an exception from `pieces`.
     """
-    new = path.with_name(f".{path.name}.{os.urandom(4).hex()}.new")
+    new = hidden_beside(path, f".{os.urandom(4).hex()}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "w", encoding="utf-8", errors=errors, newline="") as file:

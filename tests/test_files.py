@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livecap.files import make_folder, open_regular, read_regular, replace_file
+from livecap.files import hidden_beside, make_folder, open_regular, read_regular, replace_file
 
 
 def test_the_new_text_is_private_whatever_the_old_one_was(tmp_path: Path) -> None:
@@ -33,6 +33,17 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     path.symlink_to(outside)
     replace_file(path, ["new"])
     assert outside.read_text() == "stays" and not path.is_symlink() and path.read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "🎤" * 63])
+def test_the_longest_names_of_a_disk_can_be_replaced(tmp_path: Path, name: str) -> None:
+    replace_file(tmp_path / name, ["new"])
+    assert os.listdir(tmp_path) == [name]
+    hidden = hidden_beside(tmp_path / name, ".livecap-part")
+    hidden.touch()
+    assert hidden.name.startswith(f".{name[:40]}") and hidden.name.endswith(".livecap-part")
+    assert hidden != hidden_beside(tmp_path / f"{name[:-1]}y", ".livecap-part")
+    assert hidden_beside(tmp_path / "talk", ".new").name == ".talk.new"
 
 
 @pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -32,6 +33,9 @@ class Parser(argparse.ArgumentParser):
             known = [flag for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
             near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.75)
             message += f". Did you mean {near[0]}?" if near else ""
+        name = message.removeprefix("unrecognized arguments: ")
+        if name != message and os.path.lexists(name):
+            message += f". For the file of that name, write ./{name}"
         end = "" if message.endswith("?") else "."
         say(f"{self.prog}: {message}{end} See `{self.prog} --help`.", file=sys.stderr)
         self.exit(2)

@@ -26,7 +26,7 @@ from livecap.speakers.remembered import RememberedVoices
 from livecap.text.printing import say, send
 from livecap.this_machine import peak_resident_bytes
 from livecap.transcribe.decoding import DecodingOptions
-from livecap.transcribe.found import Found, in_folder
+from livecap.transcribe.found import Found, Looks, in_folder, named_apart
 from livecap.transcribe.jobs import Done, Outputs, Transcriber
 from livecap.transcribe.recordings import Options, Progress
 from livecap.transcribe.speakers import SpeakerLabels
@@ -39,7 +39,6 @@ STAGES = {
     "encoder": "encoder_seconds",
     "decoder": "prefill_and_generate_seconds",
 }
-Size = tuple[tuple[int, int], ...]
 
 
 class Work:
@@ -60,6 +59,8 @@ class Work:
         self.prepare(options, settings)
         self._terms = ContextFile(settings)
         self.n_done = self._n_failed = self._n_skipped = 0
+        self._renews = False
+        """The recording has changed since it was transcribed, so that its texts are replaced."""
 
     def run(self, recordings: Sequence[Found]) -> int:
         """Transcribe all; returns the exit status."""
@@ -108,21 +109,24 @@ class Work:
 
     def watch(self, recordings: Sequence[Found], folder: Path) -> int:
         """Transcribe these, then what is in the folder and what appears there, until the user stops it."""
-        seen: dict[Path, Size] = {}
-        growing: dict[Path, Size] = {}
+        seen: dict[Path, Looks] = {}
+        growing: dict[Path, Looks] = {}
+        names: dict[Path, str] = {}
         try:
             for found in recordings:
                 if not self.stop.is_set():
                     self.transcribe_one(found)
             while not self.stop.is_set():
-                for found in in_folder(folder):
-                    size = _size_of(found)
-                    if size is None or seen.get(found.path) == size:
+                for found in named_apart(list(in_folder(folder))):
+                    found = replace(found, name=names.setdefault(found.path, found.name))
+                    looks = _looks_of(found)
+                    if looks is None or seen.get(found.path) == looks:
                         continue
-                    if growing.get(found.path) != size:  # not complete, or too new to know
-                        growing[found.path] = size
+                    if growing.get(found.path) != looks:  # not complete, or too new to know
+                        growing[found.path] = looks
                     elif not self.stop.is_set():
-                        seen[found.path] = size
+                        self._renews = found.path in seen
+                        seen[found.path] = looks
                         self.line.add(found.n_bytes)
                         self.transcribe_one(found)
                 self.stop.wait(WATCH_SECONDS)
@@ -157,7 +161,7 @@ class Work:
     def _one(self, found: Found) -> Done | None:
         """What became of a recording; None if it was printed."""
         if self.outputs is not None:
-            return self.transcriber.write(found, self.outputs, self._tell)
+            return self.transcriber.write(found, replace(self.outputs, renew=self._renews), self._tell)
         document = self.transcriber.document(found, self._tell)
         self.line.clear()
         for notice in document.damages:
@@ -205,12 +209,10 @@ class Work:
             )
 
 
-def _size_of(found: Found) -> Size | None:
+def _looks_of(found: Found) -> Looks | None:
     """Bytes and time of a recording's files; None where it has gone or is still being recorded."""
     try:
-        if found.is_session and is_being_written(found.path):
-            return None
-        return tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in found.files.values())
+        return None if found.is_session and is_being_written(found.path) else found.looks
     except OSError:
         return None
 

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from glob import glob, has_magic
+from glob import escape, glob, has_magic
 from pathlib import Path
 
 from livecap.archive.folder import EVENTS, saved_sounds
@@ -15,6 +15,8 @@ SUFFIXES = frozenset(
     ".webm .mkv .mka .wma .amr .3gp .avi .mts .mpg .mpeg .ac3 .wv .ape .tta .qta".split()
 )
 """Suffixes by which recordings are found in a folder. A file that is named itself may have any."""
+
+Looks = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,15 @@ class Found:
     def files(self) -> dict[str, Path]:
         """Track to its sound file; the track of a recording is ""."""
         return saved_sounds(self.path) if self.is_session else {"": self.path}
+
+    @property
+    def looks(self) -> Looks:
+        """Bytes and time of change of each file.
+
+        Raises:
+            OSError: one cannot be looked at.
+        """
+        return tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in self.files.values())
 
     @property
     def n_bytes(self) -> int:
@@ -54,7 +65,7 @@ def find(arguments: Iterable[str]) -> tuple[list[Found], list[LivecapError]]:
                 found.setdefault(os.path.realpath(each.path), each)
         except LivecapError as error:
             errors.append(error)
-    return _named_apart(list(found.values())), errors
+    return named_apart(list(found.values())), errors
 
 
 def in_folder(folder: Path) -> Iterator[Found]:
@@ -94,7 +105,7 @@ def _of(argument: str) -> Iterator[Found]:
         yield from recordings
         return
     if has_magic(argument) and not os.path.lexists(path):
-        matches = sorted(glob(str(path), recursive=True))
+        matches = sorted(_matches(str(path)))
         recordings = [each for match in matches for each in _matched(Path(match))]
         if not recordings:
             raise AudioError(f"Cannot transcribe {argument}: no recording has a name like that.")
@@ -109,6 +120,23 @@ def _of(argument: str) -> Iterator[Found]:
     yield Found(path, path.stem or path.name)
 
 
+def _matches(pattern: str) -> Iterator[str]:
+    """The paths that a pattern means. `**` is a folder and all below it; as in a folder, links are not followed there
+    and hidden folders are left out."""
+    parts = pattern.split(os.sep)
+    if "**" not in parts:
+        yield from glob(pattern)
+        return
+    at = parts.index("**")
+    for top in glob(os.sep.join([*parts[:at], ""]) or "."):
+        if parts[at:] == ["**"]:
+            yield top
+            continue
+        for place, folders, _ in os.walk(top):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            yield from _matches(os.path.join(escape(place), *parts[at + 1 :]))
+
+
 def _matched(path: Path) -> Iterator[Found]:
     """What a pattern means by a path: in a folder, only recordings."""
     if path.is_dir():
@@ -121,7 +149,8 @@ def _is_session(folder: Path) -> bool:
     return (folder / EVENTS).is_file()
 
 
-def _named_apart(found: list[Found]) -> list[Found]:
+def named_apart(found: list[Found]) -> list[Found]:
+    """The same recordings with names of outputs that are different, as `find` says."""
     for longer in (lambda each: each.name + each.path.suffix, lambda each: f"{each.path.parent.name}-{each.name}"):
         n_of = Counter(each.name.casefold() for each in found)
         found = [replace(each, name=longer(each)) if n_of[each.name.casefold()] > 1 else each for each in found]

@@ -1,7 +1,8 @@
 """Transcribes recordings into files: skips what is finished, goes on where a run was stopped, overwrites nothing."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +15,12 @@ from livecap.engine import Engine, EngineSettings
 from livecap.errors import AudioError, LogError
 from livecap.export.cues import USUAL_LIMITS, CueLimits
 from livecap.export.formats import FileExists, export_pieces
-from livecap.files import make_folder, replace_file
+from livecap.files import hidden_beside, make_folder, replace_file
 from livecap.model.checkpoint.load import resolve
 from livecap.speakers.counts import Counts
 from livecap.transcribe.document import TranscribedDocument
 from livecap.transcribe.drafts import KnownText, written_before
-from livecap.transcribe.found import Found
+from livecap.transcribe.found import Found, Looks
 from livecap.transcribe.ledger import PART, Ledger, Part, key_of, key_with
 from livecap.transcribe.recordings import Hooks, Options, Progress, transcribe_file
 from livecap.transcribe.result import Transcription
@@ -43,6 +44,8 @@ class Outputs:
     """Of subtitles."""
     word_times: bool = False
     """Give each word its own times, in the formats that have a place for them."""
+    renew: bool = False
+    """Replace those that livecap wrote for an earlier state of the recording and that nobody has changed since."""
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -99,16 +102,20 @@ class Transcriber:
         """
         paths = [outputs.folder / f"{found.name}.{each}" for each in outputs.formats]
         folder, names = paths[0].parent, [path.name for path in paths]
-        key = self._key(found)
+        looks, key = self._looks(found), self._key(found)
         written = key_with(key, outputs.layout | self._labelling)
         ledger = Ledger(folder)
         states = [ledger.state(written, name) for name in names]
         if outputs.resume and all(states) and not (outputs.overwrite and "changed" in states):
             return Done(tuple(paths), "changed" if "changed" in states else "finished")
-        exist = [path for path, state in zip(paths, states, strict=True) if _exists(path) and state != "finished"]
-        if exist and not outputs.overwrite:
+        may_replace = {
+            path: outputs.overwrite or state == "finished" or (outputs.renew and ledger.has_written(path.name))
+            for path, state in zip(paths, states, strict=True)
+        }
+        exist = [path for path in paths if _exists(path) and not may_replace[path]]
+        if exist:
             raise FileExists(f"{exist[0]} exists already. Choose another folder with -o, or add --overwrite.")
-        part = Part(folder / f".{Path(found.name).name}{PART}", key)
+        part = Part(hidden_beside(folder / Path(found.name).name, PART), key)
         is_finished = False
         try:
             said = _said(found, paths[0].with_name(f"{Path(found.name).name}.json"))
@@ -117,9 +124,13 @@ class Transcriber:
                 name: list(export_pieces(document, each, outputs.limits, outputs.word_times))
                 for name, each in zip(names, outputs.formats, strict=True)
             }
+            if self._looks(found) != looks and self._key(found) != key:
+                raise AudioError(
+                    f"Cannot transcribe {found.path}: it changed meanwhile. Try again when it is complete."
+                )
             ledger.add(written, {name: _digest(pieces) for name, pieces in texts.items()})
-            for path, state in zip(paths, states, strict=True):
-                _write(path, texts[path.name], outputs.overwrite or state == "finished")
+            for path in paths:
+                _write(path, texts[path.name], may_replace[path])
             is_finished = True
         finally:
             part.close(is_finished)
@@ -156,12 +167,12 @@ class Transcriber:
             self._engine.close()
 
     def _key(self, found: Found) -> str:
-        try:
+        with _readable(found):
             return key_of(found.files, self._deciding)
-        except FileNotFoundError:
-            raise AudioError(f"Cannot transcribe {found.path}: no such file.") from None
-        except OSError as error:
-            raise AudioError(f"Cannot transcribe {found.path}: {error.strerror or error}.") from None
+
+    def _looks(self, found: Found) -> Looks:
+        with _readable(found):
+            return found.looks
 
     def _document(
         self,
@@ -200,6 +211,17 @@ class Transcriber:
             self._settings.language,
             self._deciding,
         )
+
+
+@contextmanager
+def _readable(found: Found) -> Iterator[None]:
+    """What the system says about the files of a recording, in a sentence."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise AudioError(f"Cannot transcribe {found.path}: no such file.") from None
+    except OSError as error:
+        raise AudioError(f"Cannot transcribe {found.path}: {error.strerror or error}.") from None
 
 
 def _deciding(settings: EngineSettings, options: Options) -> dict[str, Any]:

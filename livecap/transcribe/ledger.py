@@ -75,6 +75,11 @@ class Ledger:
             return ""
         return "finished" if found == digest else "changed"
 
+    def has_written(self, name: str) -> bool:
+        """Whether this output, as it is now, was written by livecap for any key."""
+        digest = digest_of(self._folder / name)
+        return digest is not None and any(outputs.get(name) == digest for outputs in self._outputs.values())
+
     def add(self, key: str, outputs: Mapping[str, str]) -> None:
         """Note that these outputs, name to digest, are about to be written.
 

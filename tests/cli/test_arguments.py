@@ -157,3 +157,15 @@ def test_wrong_usage_is_one_line_and_status_2(
         parse(arguments)
     err = capsys.readouterr().err
     assert left.value.code == 2 and err.count("\n") == 1 and err.startswith(said)
+
+
+def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-talk.wav").touch()
+    with pytest.raises(SystemExit):
+        parse(["transcribe", "-talk.wav"])
+    said = "unrecognized arguments: -talk.wav. For the file of that name, write ./-talk.wav. See"
+    assert said in capsys.readouterr().err
+    assert parse(["transcribe", "./-talk.wav"])[0].files == ["./-talk.wav"]

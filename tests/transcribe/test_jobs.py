@@ -21,7 +21,8 @@ from livecap.cli.main import run
 from livecap.export.formats import FORMATS
 from livecap.model.draft_trial import DraftTrial
 from livecap.transcribe import jobs
-from livecap.transcribe.ledger import LEDGER, PART
+from livecap.transcribe.found import find
+from livecap.transcribe.ledger import LEDGER, PART, Ledger
 from livecap.transcribe.units import Stopped
 from livecap.transcript import AudioGap, SessionEnded, UtteranceEnded
 from tests.archive.facts import header, write
@@ -176,6 +177,33 @@ def test_an_output_that_a_person_changed_is_left_as_it_is(transcribe: Transcribe
     assert Path("clip.txt").read_text().lower().startswith("dear")
 
 
+def test_a_recording_that_changes_while_it_is_read_has_no_text_yet(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Path("talk.wav")
+    talk.write_bytes(clip.read_bytes()[:200_000])
+    real = jobs.transcribe_file
+
+    def grows(*arguments: object, **named: object) -> object:
+        found = real(*arguments, **named)  # type: ignore[arg-type]
+        talk.write_bytes(clip.read_bytes())
+        return found
+
+    monkeypatch.setattr(jobs, "transcribe_file", grows)
+    out = transcribe(talk, "--no-progress")
+    assert out.status == 1 and not Path("talk.txt").exists()
+    assert out.stderr == "livecap: Cannot transcribe talk.wav: it changed meanwhile. Try again when it is complete.\n"
+    assert transcribe(talk).status == 0, "the same bytes again, at another time"
+    assert "your letter" in Path("talk.txt").read_text()
+
+
+def test_a_text_that_a_person_changed_is_told_from_one_that_livecap_wrote(transcribe: Transcribe, clip: Path) -> None:
+    assert transcribe(clip).status == 0
+    assert Ledger(Path()).has_written("clip.txt") and not Ledger(Path()).has_written("other.txt")
+    Path("clip.txt").write_text("My own words.")
+    assert not Ledger(Path()).has_written("clip.txt")
+
+
 def test_a_file_of_someone_else_is_not_overwritten(transcribe: Transcribe, clip: Path) -> None:
     Path("clip.txt").write_text("mine")
     out = transcribe(clip)
@@ -321,6 +349,26 @@ def test_folders_and_patterns_find_recordings(transcribe: Transcribe, clip: Path
     assert out.status == 1 and out.stderr.count("\n") == 1 and "no recording has a name like that" in out.stderr
 
 
+def test_a_pattern_finds_recordings_in_all_folders_and_follows_no_links(tmp_path: Path) -> None:
+    """Two links to their own folder would be 2^40 folders to look at."""
+    talks, elsewhere = tmp_path / "talks [1]", tmp_path / "elsewhere"
+    for folder in (talks / "day" / "late", talks / ".hidden", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "a.wav").touch()
+    (talks / "b.wav").touch()
+    (talks / "day" / "notes.pdf").touch()
+    (talks / "link").symlink_to(elsewhere)
+    (talks / "loop").symlink_to(".")
+    for pattern, names in (
+        ("talks*/**/*.wav", {"b.wav", "day/late/a.wav"}),
+        ("talks*/**", {"b.wav", "day/late/a.wav"}),
+        ("talks*/**/late/**/?.wav", {"day/late/a.wav"}),
+        ("talks*/*/?.wav", {"loop/b.wav", "link/a.wav"}),
+    ):
+        found, errors = find([str(tmp_path / pattern)])
+        assert {str(each.path.relative_to(talks)) for each in found} == names and not errors, pattern
+
+
 def test_the_same_recording_twice_is_transcribed_once(transcribe: Transcribe, clip: Path) -> None:
     assert transcribe(clip, clip.parent / "." / clip.name).stdout == "clip.txt\n"
 
@@ -447,7 +495,7 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(clip: Path, t
 
 
 def test_a_watched_folder_is_transcribed_as_recordings_are_complete(clip: Path, tmp_path: Path) -> None:
-    """In a process of its own: one that is there, one that grows, one that is broken; then Ctrl-C."""
+    """In a process of its own: one that is there, one that grows, a broken one, one of the same name; then Ctrl-C."""
     inbox, out = tmp_path / "inbox", tmp_path / "out"
     inbox.mkdir()
     samples, rate = soundfile.read(clip)
@@ -470,10 +518,16 @@ def test_a_watched_folder_is_transcribed_as_recordings_are_complete(clip: Path, 
             file.flush()
             time.sleep(0.3)
     wait_for(out / "second.txt")
+    soundfile.write(inbox / "first.flac", samples[: 2 * rate], rate)
+    (inbox / "first.wav").write_bytes(data)  # what was there was not all of it
+    soundfile.write(inbox / "third.wav", samples[:rate], rate)
+    wait_for(out / "third.txt")
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and said.count("Cannot read") == 1, said
-    assert "your letter" in (out / "second.txt").read_text() and not (out / "broken.txt").exists()
+    assert process.returncode == 130 and said.count("Cannot read") == 1 and "exists already" not in said, said
+    assert (out / "first.flac.txt").exists() and not (out / "broken.txt").exists()
+    for name in ("first.txt", "second.txt"):
+        assert "your letter" in (out / name).read_text()
 
 
 def test_a_profile_says_where_time_and_memory_went(transcribe: Transcribe, clip: Path) -> None:
