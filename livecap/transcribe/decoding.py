@@ -95,21 +95,34 @@ class PieceDecoder:
         """
         if not pieces:
             return []
-        chosen = [[each] for each in self._written(pieces, list(drafts) or [None] * len(pieces))]
-        unsure = [i for i, [each] in enumerate(chosen) if self._is_unsure(each)]
-        halves = [half for i in unsure for half in halves_of(pieces[i])]
-        again: list[_Written] = []
-        for at in range(0, len(halves), len(pieces)):
-            some = halves[at : at + len(pieces)]
-            again += self._written(some, [None] * len(some))
-        for i, *two in zip(unsure, again[::2], again[1::2], strict=True):
-            if _margin(two) > (0 if self._runs_away(chosen[i][0]) else _margin(chosen[i])):
-                chosen[i] = two
+        chosen = self._chosen(pieces, list(drafts) or [None] * len(pieces))
         began = self._now()
         segments = [one_segment([each for part in parts if (each := self._segment(part))]) for parts in chosen]
         self.timings += Timings(prefill_and_generate_seconds=self._now() - began, n_pieces=len(pieces))
         mx.clear_cache()
         return segments
+
+    def _chosen(
+        self, pieces: Sequence[Piece], known: list[Draft | None], *, are_halves: bool = False
+    ) -> "list[list[_Written]]":
+        """What is kept of each piece: what the model wrote for it, or for its parts, in order, where that is better.
+
+        Args:
+            known: a draft of each text, or None.
+            are_halves: of pieces; only a text that repeats itself is then decoded again.
+        """
+        chosen = [[each] for each in self._written(pieces, known)]
+        unsure = [i for i, [each] in enumerate(chosen) if self._is_unsure(each, are_halves)]
+        halves = [half for i in unsure for half in halves_of(pieces[i])]
+        again: list[list[_Written]] = []
+        for at in range(0, len(halves), len(pieces)):
+            some = halves[at : at + len(pieces)]
+            again += self._chosen(some, [None] * len(some), are_halves=True)
+        for i, first, second in zip(unsure, again[::2], again[1::2], strict=True):
+            parts = [*first, *second]
+            if _margin(parts) > (0 if self._runs_away(chosen[i][0]) else _margin(chosen[i])):
+                chosen[i] = parts
+        return chosen
 
     def _written(self, pieces: Sequence[Piece], known: list[Draft | None]) -> "list[_Written]":
         """What the model writes for each piece, all in the same passes.
@@ -142,13 +155,13 @@ class PieceDecoder:
         split = [self._writer.split(text.tokens) for text in texts]
         return [_Written(*each) for each in zip(pieces, prompts, texts, *zip(*split, strict=True), strict=True)]
 
-    def _is_unsure(self, written: "_Written") -> bool:
+    def _is_unsure(self, written: "_Written", is_half: bool) -> bool:
         """Whether the halves of the piece may have a better text."""
         piece, options = written.piece, self._options
         if piece.is_doubtful or len(piece.samples) < LEAST_SAMPLES or not written.tokens:
             return False
         is_usual = options.sampling.is_greedy and options.max_tokens is None
-        return is_usual and (self._runs_away(written) or _margin([written]) < UNSURE_MARGIN)
+        return is_usual and (self._runs_away(written) or (not is_half and _margin([written]) < UNSURE_MARGIN))
 
     def _runs_away(self, written: "_Written") -> bool:
         """Whether the text repeats itself, of which a model is always sure, or does not end."""

@@ -98,6 +98,8 @@ def test_a_forced_language_is_reported_and_not_generated(reference: Reference, p
         ("one two three", 2.0, ("four", ""), 3.0, "four"),
         ("no no no no no and", 9.0, ("no no no", "and"), 1.0, "no no no and"),  # a loop is always sure of itself
         ("no no no no no and", 9.0, ("", ""), 1.0, "no no no no no and"),
+        ("no no no no no and", 9.0, ("no no no no no", "no no", "no", "and"), 1.0, "no no no and"),  # halves of a half
+        ("no no no no no and", 9.0, ("no no no no no", "", "", "or"), 1.0, "no no no no no or"),
         ("no no no no and", 9.0, (), 0, "no no no no and"),  # people say that
     ],
 )
