@@ -518,7 +518,7 @@ def _counts(speakers: Speakers) -> Counts | None:
 
 
 def _sampling(temperature: float, top_k: int, top_p: float, repetition_penalty: float, seed: int) -> Sampling:
-    if temperature < 0 or top_k < 0 or not 0 < top_p <= 1 or repetition_penalty <= 0 or seed < 0:
+    if not (temperature >= 0 and top_k >= 0 and 0 < top_p <= 1 and repetition_penalty > 0 and seed >= 0):  # NaN neither
         raise SettingsError(
             "temperature, top_k and seed are at least 0, top_p is above 0 and at most 1, repetition_penalty is above 0."
         )

@@ -190,6 +190,7 @@ def test_language_and_context_of_one_call_do_not_stay(engine: livecap.Engine, sa
     "wrong",
     [
         {"temperature": -1},
+        {"temperature": float("nan")},
         {"top_p": 0},
         {"top_k": -1},
         {"repetition_penalty": 0},
