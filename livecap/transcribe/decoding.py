@@ -111,30 +111,51 @@ class PieceDecoder:
             known: a draft of each text, or None.
             are_halves: of pieces; only a text that repeats itself is then decoded again.
         """
-        chosen = [[each] for each in self._written(pieces, known)]
+        chosen = [[each] for each in self._written(pieces, known, are_halves)]
         unsure = [i for i, [each] in enumerate(chosen) if self._is_unsure(each, are_halves)]
         halves = [half for i in unsure for half in halves_of(pieces[i])]
+        drafts: list[Draft | None] = [None] * len(halves)
+        if len(pieces) == 1 and halves:  # several share their passes, which is quicker than a draft for each
+            drafts = self._halved(chosen[0][0], halves[1].start_sample)
         again: list[list[_Written]] = []
         for at in range(0, len(halves), len(pieces)):
-            some = halves[at : at + len(pieces)]
-            again += self._chosen(some, [None] * len(some), are_halves=True)
+            some = slice(at, at + len(pieces))
+            again += self._chosen(halves[some], drafts[some], are_halves=True)
         for i, first, second in zip(unsure, again[::2], again[1::2], strict=True):
             parts = [*first, *second]
             if _margin(parts) > (0 if self._runs_away(chosen[i][0]) else _margin(chosen[i])):
                 chosen[i] = parts
         return chosen
 
-    def _written(self, pieces: Sequence[Piece], known: list[Draft | None]) -> "list[_Written]":
+    def _halved(self, written: "_Written", cut: int) -> list[Draft | None]:
+        """Drafts of the halves of a piece: what it said before and behind the cut, by the length of its words."""
+        if not written.header and not self._settings.language:
+            return [None, None]
+        piece, ids = written.piece, [token.id for token in written.tokens]
+        words = self._text.words(ids)
+        placed = place_words(
+            [word for word, _ in words],
+            [piece.end_sample] * len(words),
+            (piece.start_sample, piece.end_sample),
+            piece.voiced,
+        )
+        ends = [0, *(end for (_, end), word in zip(words, placed, strict=True) if word.end_sample <= cut)]
+        return [Draft(written.header, self._text.decode(half, [])[0]) for half in (ids[: ends[-1]], ids[ends[-1] :])]
+
+    def _written(
+        self, pieces: Sequence[Piece], known: list[Draft | None], are_halves: bool = False
+    ) -> "list[_Written]":
         """What the model writes for each piece, all in the same passes.
 
         Args:
             known: a draft of each text, or None.
+            are_halves: of pieces; drafts are then from the model itself, and no other ones are made.
         """
         now = self._now
         began = now()
-        is_choice = self._options.sampling.is_greedy and (self._drafter is not None or any(known))
-        uses_drafts = is_choice and self._trial.wants_drafts()
-        if uses_drafts and self._drafter is not None:
+        is_choice = not are_halves and self._options.sampling.is_greedy and (self._drafter is not None or any(known))
+        uses_drafts = any(known) if are_halves else is_choice and self._trial.wants_drafts()
+        if is_choice and uses_drafts and self._drafter is not None:
             lacking = [i for i, draft in enumerate(known) if draft is None]
             for i, draft in zip(lacking, self._drafted([pieces[i] for i in lacking]), strict=True):
                 known[i] = draft

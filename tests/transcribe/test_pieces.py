@@ -131,6 +131,31 @@ def test_a_piece_with_an_unsure_text_is_decoded_again_in_halves(
     assert segment.margin == pytest.approx(of_halves if kept != text else margin)
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_halves_of_a_single_piece_are_drafted_from_its_text(
+    engine: Engine, pieces: list[Piece], monkeypatch: pytest.MonkeyPatch, n: int
+) -> None:
+    """Several pieces share their passes, so a draft for each would cost time."""
+    given: list[str] = []
+    real = decoding.generate_rows
+
+    def watched(*arguments: object, **named: object) -> list[RowText]:
+        given.extend(engine.tokenizer.decode(ids) for ids in named["drafts"])  # type: ignore[attr-defined]
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    first, *_ = PieceDecoder(engine).decode(pieces[:1])
+    assert first is not None
+    monkeypatch.setattr(decoding, "generate_rows", watched)
+    monkeypatch.setattr(decoding, "UNSURE_MARGIN", 99.0)
+    PieceDecoder(engine, DecodingOptions(word_times=False)).decode(pieces[:n])
+    if n > 1:
+        assert not given
+        return
+    halves = [draft.removeprefix("language English").removeprefix("<asr_text>").strip() for draft in given]
+    assert len(halves) == 2 and all(len(half.split()) > 3 for half in halves)
+    assert " ".join(halves) == first.text
+
+
 def test_pieces_that_are_decoded_again_have_the_same_text_in_every_batch(
     engine: Engine, pieces: list[Piece], monkeypatch: pytest.MonkeyPatch
 ) -> None:
