@@ -2,6 +2,7 @@
 
     PYTHON run_mlx_qwen3_asr.py CHECKPOINT POSITIONS.npy SOUND.npy CHUNK_SECONDS     prints one JSON object
 
+CHUNK_SECONDS is 0 for the whole sound as a file; its first second is then transcribed before the measurement.
 PYTHON is another environment, which has mlx-qwen3-asr and not livecap: this file imports nothing of livecap.
 """
 
@@ -35,6 +36,7 @@ def main() -> None:
     mx = importlib.import_module("mlx.core")
     np = importlib.import_module("numpy")
     streaming = importlib.import_module("mlx_qwen3_asr.streaming")
+    recordings = importlib.import_module("mlx_qwen3_asr.transcribe")
     load_model = importlib.import_module("mlx_qwen3_asr.load_models").load_model
     encoder_class = importlib.import_module("mlx_qwen3_asr.encoder").AudioEncoder
     model_class = importlib.import_module("mlx_qwen3_asr.model").Qwen3ASRModel
@@ -42,6 +44,9 @@ def main() -> None:
     if positions_path != "-":
         model.audio_tower.embed_positions._pe = mx.array(np.load(positions_path))
     samples = np.load(sound_path)
+    n = round(float(chunk_seconds) * 16_000)
+    if n == 0:
+        recordings.transcribe((samples[:16_000], 16_000), model=model, dtype=mx.float32)
 
     seconds: dict[str, float] = defaultdict(float)
     calls: dict[str, int] = defaultdict(int)
@@ -59,23 +64,28 @@ def main() -> None:
 
         setattr(owner, name, watched)
 
-    timed(streaming, "compute_features", "mel")
+    timed(streaming if n else recordings, "compute_features", "mel")
     timed(encoder_class, "_apply_conv_stem", "conv")
-    timed(encoder_class, "encode_frames", "conv and encoder")
+    timed(encoder_class, "encode_frames" if n else "__call__", "conv and encoder")
     timed(model_class, "prefill", "prefill")
     timed(model_class, "step", "generate")
 
-    state = streaming.init_streaming(model=checkpoint, chunk_size_sec=float(chunk_seconds), dtype=mx.float32)
     step_seconds = []
-    cpu_began = time.process_time()
-    n = round(float(chunk_seconds) * 16_000)
-    for start in range(0, len(samples), n):
+
+    def step(function: Any, *arguments: Any, **named: Any) -> Any:
         began = time.perf_counter()
-        state = streaming.feed_audio(samples[start : start + n], state, model=model)
+        result = function(*arguments, **named)
         step_seconds.append(time.perf_counter() - began)
-    began = time.perf_counter()
-    state = streaming.finish_streaming(state, model=model)
-    step_seconds.append(time.perf_counter() - began)
+        return result
+
+    cpu_began = time.process_time()
+    if n == 0:
+        said = step(recordings.transcribe, (samples, 16_000), model=model, dtype=mx.float32)
+    else:
+        said = streaming.init_streaming(model=checkpoint, chunk_size_sec=float(chunk_seconds), dtype=mx.float32)
+        for start in range(0, len(samples), n):
+            said = step(streaming.feed_audio, samples[start : start + n], said, model=model)
+        said = step(streaming.finish_streaming, said, model=model)
     seconds["encoder"] = seconds.pop("conv and encoder", 0.0) - seconds["conv"]
     compute = sum(step_seconds)
     seconds["host"] = compute - sum(seconds.values())
@@ -84,7 +94,7 @@ def main() -> None:
         "mlx": importlib.metadata.version("mlx"),
         "blas": blas,
         "dtype": str(model.model.embed_tokens.weight.dtype).rsplit(".", 1)[-1],
-        "text": state.text,
+        "text": said.text,
         "compute_seconds": compute,
         "cpu_seconds": round(time.process_time() - cpu_began, 2),
         "step_seconds": step_seconds,

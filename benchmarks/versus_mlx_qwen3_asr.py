@@ -4,8 +4,9 @@
     python -m benchmarks.versus_mlx_qwen3_asr --python other/bin/python --checkpoint DIR RECORDING... --geometry 0.6b
 
 Each program runs in its own process. Both compute in float32 on the CPU, with 2 s chunks. (The default of
-mlx-qwen3-asr, float16, is slow there; comparing with it would not be fair.) Exit status 1 where a bound of --most is
-missed.
+mlx-qwen3-asr, float16, is slow there; comparing with it would not be fair.) With --batch, both transcribe one file,
+which is all recordings with a second of silence after each; livecap decodes so many pieces of it together. Exit status
+1 where a bound of --most is missed.
 """
 
 import argparse
@@ -14,24 +15,33 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.costs import beginning, measure_costs
+from benchmarks.batches import OPTIONS, references_of
+from benchmarks.costs import measure_costs, memory_mb, period_of, repeated
 from benchmarks.grown_checkpoint import load_grown, write_grown
 from benchmarks.grown_weights import positions
+from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError, SettingsError
 from livecap.eval.bounds import Bound, missed
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
-from livecap.eval.reference import Reference, read_reference
+from livecap.eval.reference import Reference
 from livecap.eval.wer import word_error_rate
-from livecap.model.checkpoint.load import load, read_config, resolve
+from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolve
+from livecap.transcribe.recordings import Options, transcribe_samples
+from livecap.transcript import SAMPLE_RATE
 
 RUNNER = Path(__file__).with_name("run_mlx_qwen3_asr.py")
+BATCH = "batch"
+"""Begins the name of a measurement of files, which ends in the number of pieces."""
 OURS = "ours"
 """The first argument of the process that measures livecap."""
 
@@ -41,7 +51,48 @@ def compare(
 ) -> dict[str, Any]:
     """Run both programs on one sound: the figures of each, and the ratios of livecap to the other."""
     ours = _ours(reference, checkpoint, model, geometry, mode)
-    theirs = _theirs(reference, checkpoint, model, geometry, python, mode)
+    return _row(reference, ours, _theirs(reference, checkpoint, model, geometry, python, chunk_of(mode)))
+
+
+def compare_files(
+    reference: Reference,
+    checkpoint: Path,
+    model: str,
+    geometry: str | None,
+    python: Path,
+    batches: Sequence[int],
+    kept: Path | None,
+) -> Iterator[dict[str, Any]]:
+    """The same for one sound as a file: a row for each number of pieces that livecap decodes together.
+
+    Args:
+        kept: a file that keeps the figures of the other program, and from which they are taken where it exists.
+    """
+    theirs = (
+        json.loads(kept.read_text())
+        if kept and kept.exists()
+        else _theirs(reference, checkpoint, model, geometry, python, 0)
+    )
+    if kept and not kept.exists():
+        store_figures(kept, theirs)
+    for batch in batches:
+        ours = _ours(reference, checkpoint, model, geometry, f"{BATCH} {batch}")
+        yield _row(replace(reference, name=f"{BATCH} {batch}"), ours, theirs)
+
+
+def chunk_of(mode: str) -> float:
+    """The fixed chunk of a mode in seconds.
+
+    Raises:
+        SettingsError: the mode has none.
+    """
+    chunk = parse_mode(mode).config.chunk.chunk_seconds
+    if chunk is None:
+        raise SettingsError(f"Mode {mode!r} has no fixed chunk, which mlx-qwen3-asr needs: give a chunk such as 2.")
+    return chunk
+
+
+def _row(reference: Reference, ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     return {
         "recording": reference.name,
         "sound_seconds": round(reference.seconds, 1),
@@ -76,11 +127,8 @@ def _ours(reference: Reference, checkpoint: Path, model: str, geometry: str | No
 
 
 def _theirs(
-    reference: Reference, checkpoint: Path, model: str, geometry: str | None, python: Path, mode: str
+    reference: Reference, checkpoint: Path, model: str, geometry: str | None, python: Path, chunk: float
 ) -> dict[str, Any]:
-    chunk = parse_mode(mode).config.chunk.chunk_seconds
-    if chunk is None:
-        raise SettingsError(f"Mode {mode!r} has no fixed chunk, which mlx-qwen3-asr needs: give a chunk such as 2.")
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
         sound, table = Path(folder) / "sound.npy", Path(folder) / "positions.npy"
         np.save(sound, reference.samples)
@@ -104,18 +152,49 @@ def _figures(reference: Reference, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _measure_ours(checkpoint: str, model: str, geometry: str, sound: str, mode: str) -> dict[str, Any]:
-    """The measurement of livecap, in its own process."""
+    """The measurement of livecap, in its own process; `mode` is one of livecap eval, or `batch N` for a file."""
     loaded = load(checkpoint) if geometry == "-" else load_grown(Path(checkpoint), model)
-    reference = Reference("sound", np.load(sound), "", ())
+    mlx = machine()["mlx"]
+    samples = np.load(sound)
+    kind, _, batch = mode.partition(" ")
+    measured = _measure_file(loaded, samples, int(batch)) if kind == BATCH else _measure_live(loaded, samples, mode)
+    return {
+        "package": "livecap",
+        "mlx": mlx["mlx_version"],
+        "blas": mlx["blas"],
+        "dtype": str(loaded.dtype).rsplit(".", 1)[-1],
+    } | measured
+
+
+def _measure_file(loaded: LoadedModel, samples: NDArray[np.float32], batch: int) -> dict[str, Any]:
+    with Engine(loaded, EngineSettings("grown")) as engine:
+        options = Options(batch, OPTIONS)
+        transcribe_samples(engine, samples[:SAMPLE_RATE], options)  # the first decode loads code and fills caches
+        began, cpu_began = time.perf_counter(), time.process_time()
+        done = transcribe_samples(engine, samples, options)
+        seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
+    stages = {
+        "host": done.timings.read_seconds,
+        "encoder": done.timings.encoder_seconds,
+        "generate": done.timings.prefill_and_generate_seconds,
+    }
+    return {
+        "text": done.text,
+        "compute_seconds": seconds,
+        "cpu_seconds": round(cpu_seconds, 2),
+        "step_seconds": [seconds],
+        "stages": stages,
+        "pieces": done.timings.n_pieces,
+        "mlx_peak_mb": memory_mb()["mlx_peak"],
+    }
+
+
+def _measure_live(loaded: LoadedModel, samples: NDArray[np.float32], mode: str) -> dict[str, Any]:
     cpu_began = time.process_time()
-    run = measure_costs(loaded, reference, parse_mode(mode))
+    run = measure_costs(loaded, Reference("sound", samples, "", ()), parse_mode(mode))
     cpu_seconds = round(time.process_time() - cpu_began, 2)
     moments = run.timeline.moments
     return {
-        "package": "livecap",
-        "mlx": machine()["mlx"]["mlx_version"],
-        "blas": machine()["mlx"]["blas"],
-        "dtype": str(loaded.dtype).rsplit(".", 1)[-1],
         "text": " ".join(m.update.stable for m in moments if m.update.final and m.update.stable),
         "compute_seconds": run.timeline.compute_seconds,
         "cpu_seconds": cpu_seconds,
@@ -164,6 +243,19 @@ def main() -> int:
     parser.add_argument("--geometry", help="0.6b or 1.7b: the checkpoint is --model, grown into that shape")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--mode", default="2", help="a mode of livecap eval; both programs use its chunk (default: 2)")
+    parser.add_argument(
+        "--batch",
+        type=int,
+        action="append",
+        metavar="N",
+        help="compare the transcription of a file, in batches of so many pieces; repeatable",
+    )
+    parser.add_argument(
+        "--kept",
+        type=Path,
+        metavar="FILE",
+        help="with --batch, a file for the figures of the other program: another run takes them from there",
+    )
     parser.add_argument("--seconds", type=float, help="use only the first seconds of each recording")
     parser.add_argument(
         "--most",
@@ -185,16 +277,20 @@ def _compare_all(options: argparse.Namespace) -> int:
     if options.geometry:
         write_grown(options.checkpoint, options.geometry, options.model)
     most = dict(text.split("=", 1) for text in options.most)
-    rows, complaints = [], []
-    for path in options.recordings:
-        reference = read_reference(path)
-        reference = beginning(reference, options.seconds) if options.seconds else reference
-        row = compare(reference, options.checkpoint, options.model, options.geometry, options.python, options.mode)
+    references, rows, complaints = references_of(options), [], []
+    common = (options.checkpoint, options.model, options.geometry, options.python)
+    found = (
+        compare_files(repeated(references, period_of(references)), *common, options.batch, options.kept)
+        if options.batch
+        else (compare(reference, *common, options.mode) for reference in references)
+    )
+    for row in found:
         rows.append(row)
         print(_line(row), flush=True)
-        if reference.name in most:
-            complaints += missed(row, [Bound("ratio", True, float(most[reference.name]))])
-    result = {"machine": machine(), "model": options.model, "geometry": options.geometry, "mode": options.mode}
+        if row["recording"] in most:
+            complaints += missed(row, [Bound("ratio", True, float(most[row["recording"]]))])
+    mode = None if options.batch else options.mode
+    result = {"machine": machine(), "model": options.model, "geometry": options.geometry, "mode": mode}
     if options.out:
         store_figures(options.out, result | {"recordings": rows})
     for complaint in complaints:
