@@ -210,6 +210,11 @@ OTHERS: dict[str, tuple[dict | None, list[str], str]] = {
         ["adapter_config.json", "adapter_model.safetensors"],
         "is a LoRA adapter",
     ),
+    "LoRA of MLX": (
+        None,
+        ["adapter_config.json", "adapters.safetensors", "0000100_adapters.safetensors"],
+        "is a LoRA adapter: .* mlx_lm.fuse",
+    ),
     "GPTQ": (packed_by("gptq"), ["model.safetensors"], "is packed by GPTQ, which MLX cannot read"),
     "bitsandbytes": (packed_by("bitsandbytes"), ["model.safetensors"], "is packed by bitsandbytes"),
     "compressed-tensors": (packed_by("compressed-tensors"), ["model.safetensors"], "by compressed-tensors"),
@@ -242,10 +247,11 @@ def test_a_single_file_of_another_format_is_named(tmp_path: Path) -> None:
         resolve(str(path))
 
 
-def test_an_adapter_beside_whole_weights_does_no_harm(tmp_path: Path) -> None:
-    folder = layouts.write(tmp_path / "model", layouts.official())
+@pytest.mark.parametrize("beside", ["adapter_model.safetensors", "adapters.safetensors", "._weights.safetensors"])
+def test_an_adapter_or_a_note_of_macos_beside_whole_weights_does_no_harm(tmp_path: Path, beside: str) -> None:
+    folder = layouts.write(tmp_path / "model", layouts.official(), name="weights.safetensors")
     (folder / "adapter_config.json").write_text("{}")
-    mx.save_safetensors(str(folder / "adapter_model.safetensors"), {"x": mx.ones(2)})
+    (folder / beside).write_bytes(bytes(4096))
     assert load(folder).config == load("tiny").config
 
 
@@ -253,6 +259,15 @@ def test_several_weight_files_need_an_index(tmp_path: Path) -> None:
     folder = layouts.write(tmp_path / "model", layouts.official(), name="a.safetensors")
     shutil.copy(folder / "a.safetensors", folder / "b.safetensors")
     with pytest.raises(ModelError, match="has 2 weight files and no model.safetensors.index.json"):
+        load(folder)
+
+
+def test_an_array_in_two_files_is_named(tmp_path: Path) -> None:
+    folder = layouts.sharded(tmp_path / "model")
+    first, second = sorted(folder.glob("*.safetensors"))
+    name = min(mx.load(str(first)))
+    mx.save_safetensors(str(second), dict(mx.load(str(second))) | {name: mx.ones(2)})
+    with pytest.raises(ModelError, match=rf"has {name} in two files, one of them {second.name}"):
         load(folder)
 
 

@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 
 from livecap.errors import brief
 from livecap.model.checkpoint.catalogue import ALIGNER
+from livecap.model.checkpoint.weight_files import is_adapter, is_weights
 
 CHOOSE = "Choose a Qwen3-ASR model: `livecap models` lists them."
 UNPACKED = "Choose the model it was made from, or one that MLX packed: `livecap models` lists them."
@@ -61,11 +62,11 @@ def complaint(root: Mapping[str, object] | None, names: Collection[str], aligner
         names: the files and folders at the top of the folder or repository.
         aligner: a forced aligner is wanted; otherwise a recogniser.
     """
-    has_weights = any(fnmatch(name, "*.safetensors") and not name.startswith("adapter_") for name in names)
-    if not has_weights and any(name.startswith("adapter_") for name in names):
+    has_weights = any(map(is_weights, names))
+    if not has_weights and any(map(is_adapter, names)):
         return (
             "is a LoRA adapter: changes to a model, not a model. Merge it into its base model (in PEFT: "
-            "merge_and_unload, then save_pretrained) and give that folder."
+            "merge_and_unload, then save_pretrained; in mlx-lm: mlx_lm.fuse) and give that folder."
         )
     form = None if has_weights else other_format(names)
     if root is None:

@@ -20,6 +20,9 @@ MAX_HEADER_BYTES = 8 << 20
 MAX_AXES = 8
 MAX_NAME_BYTES = 255
 """Length of a file name."""
+LFS_POINTER = b"version "
+"""The first bytes of the text that Git leaves in the place of a large file until Git LFS has brought it."""
+MOST_LFS_BYTES = 1024
 BYTES_OF_TYPE = {
     "BOOL": 1,
     "U8": 1,
@@ -35,6 +38,16 @@ BYTES_OF_TYPE = {
     "I64": 8,
 }
 """Element types that MLX can read."""
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a file of this name belongs to a LoRA adapter, as PEFT or MLX writes them."""
+    return name.startswith("adapter_") or name.endswith("adapters.safetensors")
+
+
+def is_weights(name: str) -> bool:
+    """Whether a file of this name may hold a model's weights. macOS writes `._NAME` beside files on other disks."""
+    return name.endswith(".safetensors") and not name.startswith(".") and not is_adapter(name)
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -71,7 +84,7 @@ def weight_names(where: str, names: Collection[str], index: Mapping[str, object]
         return listed
     if SINGLE_FILE in names:
         return [SINGLE_FILE]
-    singles = sorted(name for name in names if name.endswith(".safetensors") and not name.startswith("adapter_"))
+    singles = sorted(filter(is_weights, names))
     if len(singles) > 1:
         raise ModelError(f"{where} has {len(singles)} weight files and no {INDEX_FILE}, which lists them. {AGAIN}")
     if not singles:
@@ -99,6 +112,11 @@ def check_file(path: Path) -> int:
             size = os.fstat(file.fileno()).st_size
             prefix = file.read(8)
             n_header = int.from_bytes(prefix, "little")
+            if prefix == LFS_POINTER and size < MOST_LFS_BYTES:
+                raise ModelError(
+                    f"{path} only names the weights, for Git LFS. Run `git lfs pull` in its folder, or give "
+                    f"the name of the repository instead."
+                )
             if len(prefix) < 8 or not 2 <= n_header <= size - 8:
                 raise ModelError(f"{path} is cut off or not a safetensors file: {size} bytes. {AGAIN}")
             if n_header > MAX_HEADER_BYTES:

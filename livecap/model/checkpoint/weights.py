@@ -31,10 +31,12 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
         if n_arrays > MAX_ARRAYS:
             raise ModelError(f"{folder} has {n_arrays:,} arrays of weights; at most {MAX_ARRAYS:,} are read.")
         try:
-            arrays = mx.load(str(path), format="safetensors")
+            arrays = cast(dict[str, mx.array], mx.load(str(path), format="safetensors"))
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(f"{path} cannot be read: {error}. {AGAIN}") from error
-        weights.update(cast(dict[str, mx.array], arrays))
+        if twice := weights.keys() & arrays.keys():
+            raise ModelError(f"{folder} has {shown(min(twice))} in two files, one of them {path.name}. {AGAIN}")
+        weights.update(arrays)
     return weights
 
 
