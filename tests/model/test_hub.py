@@ -346,6 +346,17 @@ def test_a_disk_that_is_full_in_the_middle_is_one_line(server: HubServer, cache:
     assert hub.fetch(REPOSITORY).name == COMMIT
 
 
+@pytest.mark.parametrize("file", ["hub", "hub/models--someone--small-asr/blobs"])
+def test_a_cache_that_cannot_be_written_is_one_line(server: HubServer, tmp_path: Path, file: str) -> None:
+    """A file stands where a folder is needed: that stops root, too."""
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("")
+    with pytest.raises(
+        ModelError, match=f"kept in the cache: .*{file.split('/')[-1]}.* set HF_HOME to another"
+    ):
+        hub.fetch(REPOSITORY)
+
+
 def test_an_invalid_name_is_reported() -> None:
     with pytest.raises(ModelError, match="is not a valid repository name"):
         hub.fetch("with space/x")

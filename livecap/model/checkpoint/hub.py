@@ -214,6 +214,11 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
             f"The disk of {constants.HF_HUB_CACHE} is full, so {repository} is incomplete. What was downloaded "
             "is kept: free some space and try again."
         )
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{repository} cannot be kept in the cache: {error.filename} ({error.strerror}). Let your user write "
+            "there, or set HF_HOME to another folder for models."
+        )
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     if broken:
         path, what = broken[0].path, broken[0].what
