@@ -351,9 +351,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(server: HubServer, tmp_path:
     """A file stands where a folder is needed: that stops root, too."""
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text("")
-    with pytest.raises(
-        ModelError, match=f"kept in the cache: .*{file.split('/')[-1]}.* set HF_HOME to another"
-    ):
+    with pytest.raises(ModelError, match=f"kept in the cache: .*{file.split('/')[-1]}.* set HF_HOME to another"):
         hub.fetch(REPOSITORY)
 
 
