@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from glob import escape, glob, has_magic
 from pathlib import Path
@@ -68,9 +68,13 @@ def find(arguments: Iterable[str]) -> tuple[list[Found], list[LivecapError]]:
     return named_apart(list(found.values())), errors
 
 
-def in_folder(folder: Path) -> Iterator[Found]:
-    """The recordings and sessions in a folder and below it, in order; hidden ones are left out."""
-    for place, folders, files in os.walk(folder):
+def in_folder(folder: Path, on_error: Callable[[OSError], None] | None = None) -> Iterator[Found]:
+    """The recordings and sessions in a folder and below it, in order; hidden ones are left out.
+
+    Args:
+        on_error: gets what is wrong with each folder that cannot be read.
+    """
+    for place, folders, files in os.walk(folder, onerror=on_error):
         here = Path(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in [name for name in folders if _is_session(here / name)]:
@@ -79,7 +83,7 @@ def in_folder(folder: Path) -> Iterator[Found]:
                 yield Found(here / name, str((here / name).relative_to(folder)), is_session=True)
         for name in sorted(files):
             path = here / name
-            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and path.is_file():
+            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and os.path.isfile(path):
                 yield Found(path, str(path.relative_to(folder).with_suffix("")))
 
 
@@ -90,7 +94,7 @@ def _of(argument: str) -> Iterator[Found]:
             f"yt-dlp -x {argument} or curl -LO {argument}, and give the file."
         )
     path = Path(os.path.expanduser(argument))
-    if path.is_dir():
+    if os.path.isdir(path):
         if _is_session(path):
             if not saved_sounds(path):
                 raise AudioError(
@@ -99,10 +103,13 @@ def _of(argument: str) -> Iterator[Found]:
                 )
             yield Found(path, path.resolve().name, is_session=True)
             return
-        recordings = list(in_folder(path))
+        closed: list[OSError] = []
+        recordings = list(in_folder(path, closed.append))
+        yield from recordings
+        if closed:
+            raise AudioError(f"Cannot look for recordings in {closed[0].filename}: {closed[0].strerror}.")
         if not recordings:
             raise AudioError(f"Cannot transcribe {argument}: there is no recording in this folder.")
-        yield from recordings
         return
     if has_magic(argument) and not os.path.lexists(path):
         matches = sorted(_matches(str(path)))
@@ -139,14 +146,14 @@ def _matches(pattern: str) -> Iterator[str]:
 
 def _matched(path: Path) -> Iterator[Found]:
     """What a pattern means by a path: in a folder, only recordings."""
-    if path.is_dir():
+    if os.path.isdir(path):
         yield from [Found(path, path.name, is_session=True)] if _is_session(path) else in_folder(path)
     elif path.suffix.lower() in SUFFIXES or not path.suffix:
         yield Found(path, path.stem)
 
 
 def _is_session(folder: Path) -> bool:
-    return (folder / EVENTS).is_file()
+    return os.path.isfile(folder / EVENTS)
 
 
 def named_apart(found: list[Found]) -> list[Found]:

@@ -369,6 +369,27 @@ def test_a_pattern_finds_recordings_in_all_folders_and_follows_no_links(tmp_path
         assert {str(each.path.relative_to(talks)) for each in found} == names and not errors, pattern
 
 
+def test_a_folder_that_cannot_be_read_is_said_and_the_others_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("closed", "open"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").touch()
+    real = os.scandir
+
+    def scandir(path: str | Path) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found, errors = find([str(tmp_path), "x" * 300])
+    assert [each.path for each in found] == [tmp_path / "open" / "a.wav", Path("x" * 300)]
+    assert [str(error) for error in errors] == [
+        f"Cannot look for recordings in {tmp_path / 'closed'}: Permission denied."
+    ]
+
+
 def test_the_same_recording_twice_is_transcribed_once(transcribe: Transcribe, clip: Path) -> None:
     assert transcribe(clip, clip.parent / "." / clip.name).stdout == "clip.txt\n"
 
