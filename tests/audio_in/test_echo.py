@@ -65,6 +65,18 @@ def test_a_delay_that_changes_is_found_again() -> None:
     assert len(heard.notices) == 1, "told once"
 
 
+def test_a_microphone_that_was_muted_hears_no_echo_afterwards_either() -> None:
+    them = np.tile(THEM, 4)
+    start, end = 8 * SECOND, 46 * SECOND  # longer than an echo is remembered that is gone
+    there = echo(them, 150, 10)
+    there[start:end] = 0
+    noise = hiss(len(them))
+    noise[start:end] = 0
+    heard = pair(noise + there, them).run(len(them))
+    assert not heard.sound[start + SECOND : end - SECOND].any()
+    assert quieter(heard.sound, there, (46, 48)) > 20 and quieter(heard.sound, there, (48, 55)) > 20
+
+
 def test_when_the_echo_is_gone_sound_is_passed_on_as_it_is_again() -> None:
     them, me = np.tile(THEM, 5), np.tile(ME, 5)
     n = 12 * SECOND

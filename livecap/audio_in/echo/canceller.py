@@ -41,7 +41,7 @@ WORSE_FRAMES = 4
 """The path is learned from the start again when the output was louder than the input in so many frames: something
 moved, or a device was switched."""
 SILENT = 1e-4
-"""Peak of played sound below which there is no echo: -80 dB."""
+"""Peak below which a sound is none, -80 dB: nothing is played, or the microphone is muted."""
 
 Frame = NDArray[np.float32]
 Spectrum = NDArray[np.complex64]
@@ -101,7 +101,7 @@ class EchoCanceller:
         self._quiet_frames = self._quiet_frames + 1 if is_quiet else 0
         self._played[1:] = self._played[:-1]
         self._played[0] = np.fft.rfft(played) * np.exp(self._turn * np.float32(shift)) if not is_quiet else 0
-        if self._quiet_frames > PARTS:
+        if self._quiet_frames > PARTS or float(np.abs(near).max()) < SILENT:  # a muted microphone teaches nothing
             rest, echo = near, np.zeros(FRAME, np.float32)
             window: tuple[Spectrum, Frame, Frame] | None = None
         else:

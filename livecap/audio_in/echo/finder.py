@@ -10,6 +10,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.audio_in.echo.canceller import SILENT
 from livecap.transcript import SAMPLE_RATE
 
 EARLIEST = -SAMPLE_RATE // 2
@@ -76,8 +77,8 @@ class EchoFinder:
             played: [REACH] of what was played; it begins LATEST before the microphone's window.
         """
         self.measured = None
-        if _rms(played) < PLAYED_SILENT:
-            return False
+        if _rms(played) < PLAYED_SILENT or float(np.abs(near).max()) < SILENT:
+            return False  # nothing is played, or the microphone is muted: the echo may still be there
         if _rms(near) < NEAR_SILENT:
             return self._miss()
         correlation = self._correlation(near, played)
