@@ -23,8 +23,8 @@ from livecap.shipped import demo_recording
 from livecap.transcribe.files import transcribe
 from tests.model.parity import encoded, official_mel
 
-AUDIO = AudioConfig(128, 512, 5, 8, 1024, 512, 48)
-TEXT = TextConfig(4000, 512, 768, 4, 8, 4, 128)
+AUDIO = AudioConfig(128, 512, 7, 8, 1024, 512, 48)
+TEXT = TextConfig(4000, 512, 768, 5, 8, 4, 128)
 FIRST_ADDED_ID = 3000
 
 

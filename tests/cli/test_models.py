@@ -18,6 +18,7 @@ from livecap.model.checkpoint.catalogue import RELEASES
 from livecap.settings.sources import load_settings
 from livecap.shipped import demo_recording
 from livecap.tui.screens.model_screen import is_same_model
+from livecap.tui.units import size
 from tests.model.hub_server import COMMIT, HubServer, put_in_cache, serving
 
 ROOT = Path(__file__).parents[2]
@@ -140,14 +141,15 @@ def test_a_folder_that_is_checked_is_not_to_be_downloaded(tmp_path: Path, models
 
 def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, monkeypatch, capsys) -> None:
     snapshot, other = put_in_cache(cache, SMALL), put_in_cache(cache, OTHER)
+    disk = size(sum(path.stat().st_size for path in snapshot.iterdir()))
     status, _, err = models("remove", "0.6b")
     assert status == 1 and "Add --yes" in err and snapshot.exists()
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     status, out, _ = models("remove", "0.6b")  # the answer is the end of the input
-    assert status == 1 and f"Delete {SMALL} (9.1 MB) from the cache, which other programs use too?" in out
+    assert status == 1 and f"Delete {SMALL} ({disk}) from the cache, which other programs use too?" in out
     assert snapshot.exists()
     status, out, _ = models("remove", "0.6b", "--yes")
-    assert status == 0 and out == f"Deleted {SMALL}, 9.1 MB.\n"
+    assert status == 0 and out == f"Deleted {SMALL}, {disk}.\n"
     assert not list(cache.glob("*0.6B*")) and (other / "model.safetensors").exists()
 
 

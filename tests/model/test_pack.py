@@ -17,6 +17,7 @@ from livecap.model.checkpoint.weights import read_weights
 from livecap.model.chip import Chip
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.shipped import demo_recording
+from livecap.tui.units import size
 from tests.model import layouts
 
 TABLE = "model.embed_tokens"
@@ -133,8 +134,9 @@ def test_the_command_reports_size_memory_and_errors(tmp_path: Path, capsys: pyte
         shutil.copy(recording.with_suffix(suffix), tmp_path / f"talk{suffix}")
     assert run(["quantize", "tiny", str(tmp_path / "talk.flac"), "--bits", "4", "-o", str(tmp_path / "out")]) == 0
     out, err = capsys.readouterr()
-    assert "tiny is packed in " in out and "on disk: 9.1 MB before, " in out
-    assert "weights in memory on a GPU: 9.1 MB before, " in out and "word errors on " in out and "% after" in out
+    before = f"{size((layouts.TINY / 'model.safetensors').stat().st_size)} before, "
+    assert "tiny is packed in " in out and f"on disk: {before}" in out
+    assert f"weights in memory on a GPU: {before}" in out and "word errors on " in out and "% after" in out
     assert "4 bit is published to be far worse outside English" in err
     assert "so it has 8 bit; --embedding-bits changes that" in err
     assert run(["quantize", "tiny", "-o", str(tmp_path / "b"), "--json"]) == 0
