@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from training.network import AUDIO, TEXT, TrainedModel
+from training.network import AUDIO, TEXT, TrainedModel, exported
 from training.vocabulary import ADDED, SIZE, copy_vocabulary, load_vocabulary
 
 LANGUAGES = """Chinese English Cantonese Arabic German French Spanish Portuguese Indonesian Italian Korean Russian
@@ -25,7 +25,8 @@ def export(work: Path, folder: Path, others: list[tuple[Path, float]]) -> None:
 
     Args:
         others: folders of exported weights to average with, each with its share; the checkpoint has the rest. Weights
-            that training started from make the average better in noise and in the voices they knew.
+            that training started from make the average better in noise and in the voices they knew. Their networks may
+            have fewer layers.
     """
     vocabulary = load_vocabulary(work / "vocabulary")
     network = TrainedModel(vocabulary.get_vocab_size())
@@ -35,8 +36,8 @@ def export(work: Path, folder: Path, others: list[tuple[Path, float]]) -> None:
     share = 1 - sum(share for _, share in others)
     weights = {f"thinker.{name}": value * share for name, value in network.thinker.state_dict().items()}
     for other, share in others:
-        for name, value in load_file(other / "model.safetensors").items():
-            weights[name] += value.float() * share
+        for name, value in exported(other, network).items():
+            weights[f"thinker.{name}"] += value * share
     rounded = {name: value.to(torch.bfloat16).contiguous() for name, value in weights.items()}
     save_file(rounded, folder / "model.safetensors", metadata={"format": "pt"})
     copy_vocabulary(work / "vocabulary", folder)

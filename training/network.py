@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 AUDIO = {
-    "d_model": 224, "encoder_layers": 4, "encoder_attention_heads": 7, "encoder_ffn_dim": 768,
+    "d_model": 224, "encoder_layers": 6, "encoder_attention_heads": 7, "encoder_ffn_dim": 768,
     "downsample_hidden_size": 32, "output_dim": 256, "num_mel_bins": 128, "n_window": 50, "n_window_infer": 800,
 }  # fmt: skip
 TEXT = {
-    "hidden_size": 256, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
+    "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
     "intermediate_size": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
 }  # fmt: skip
 CTC_SLOTS = 4
@@ -254,3 +256,33 @@ def mel_filters() -> np.ndarray:
     falling = (edges[None, 2:] - bins[:, None]) / np.diff(edges)[None, 1:]
     out: np.ndarray = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[None]
     return out.astype(np.float32)
+
+
+def exported(folder: Path, network: TrainedModel) -> dict[str, Tensor]:
+    """The weights that `export.py` wrote, in float32, for a network that may be deeper.
+
+    Its additional layers are spread over the depth and add nothing at first, since their last matrices are zero: the
+    deeper network begins by saying what the exported one says.
+    """
+    weights = {
+        name.removeprefix("thinker."): value.float() for name, value in load_file(folder / "model.safetensors").items()
+    }
+    wanted = network.thinker.state_dict()
+    for stack, last_matrices in (
+        ("audio_tower.layers.", ("self_attn.out_proj", "fc2")),
+        ("model.layers.", ("self_attn.o_proj", "mlp.down_proj")),
+    ):
+        n_old, n_new = (
+            1 + max(int(name[len(stack) :].split(".")[0]) for name in names if name.startswith(stack))
+            for names in (weights, wanted)
+        )
+        places = [int((i + 1) * n_new / n_old) - 1 for i in range(n_old)]
+        old = {name: weights.pop(name) for name in list(weights) if name.startswith(stack)}
+        for name, value in old.items():
+            number, _, rest = name[len(stack) :].partition(".")
+            weights[f"{stack}{places[int(number)]}.{rest}"] = value
+        for name in wanted:
+            if name.startswith(stack) and name not in weights:
+                is_last = any(f".{part}." in name for part in last_matrices)
+                weights[name] = torch.zeros_like(wanted[name]) if is_last else wanted[name].clone()
+    return weights

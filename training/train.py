@@ -13,13 +13,12 @@ from queue import Full
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
 from training.muon import BFLOAT16, Muon
-from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, log_mel, mel_filters, n_tokens
+from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, exported, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
 from training.vocabulary import copy_vocabulary, load_vocabulary, train_vocabulary
@@ -160,36 +159,6 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
         zero_infinity=True,
     )
     return losses.sum() / max(1, sum(len(row) for row in labels))
-
-
-def exported(folder: Path, network: TrainedModel) -> dict[str, Tensor]:
-    """The weights that `export.py` wrote, in float32, for a network that may be deeper.
-
-    Its additional layers are spread over the depth and add nothing at first, since their last matrices are zero: the
-    deeper network begins by saying what the exported one says.
-    """
-    weights = {
-        name.removeprefix("thinker."): value.float() for name, value in load_file(folder / "model.safetensors").items()
-    }
-    wanted = network.thinker.state_dict()
-    for stack, last_matrices in (
-        ("audio_tower.layers.", ("self_attn.out_proj", "fc2")),
-        ("model.layers.", ("self_attn.o_proj", "mlp.down_proj")),
-    ):
-        n_old, n_new = (
-            1 + max(int(name[len(stack) :].split(".")[0]) for name in names if name.startswith(stack))
-            for names in (weights, wanted)
-        )
-        places = [int((i + 1) * n_new / n_old) - 1 for i in range(n_old)]
-        old = {name: weights.pop(name) for name in list(weights) if name.startswith(stack)}
-        for name, value in old.items():
-            number, _, rest = name[len(stack) :].partition(".")
-            weights[f"{stack}{places[int(number)]}.{rest}"] = value
-        for name in wanted:
-            if name.startswith(stack) and name not in weights:
-                is_last = any(f".{part}." in name for part in last_matrices)
-                weights[name] = torch.zeros_like(wanted[name]) if is_last else wanted[name].clone()
-    return weights
 
 
 @torch.no_grad()
