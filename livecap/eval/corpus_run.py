@@ -228,9 +228,10 @@ def _summary(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     texts = dict.fromkeys(text for row in rows for text in row["counts"])
     spent = dict.fromkeys(mode for row in rows for mode in row["compute_seconds"])
     sound = sum(row["sound_seconds"] for row in rows)
+    units = sorted({"characters" if row["language"] in BY_CHARACTER else "words" for row in rows})
     return {
         "language": name or "not named",
-        "unit": "characters" if name in BY_CHARACTER else "words",
+        "unit": " and ".join(units),
         "recordings": len(rows),
         "speakers": len({(row["language"], row["speaker"]) for row in rows}),
         "sound_seconds": round(sound, 1),
@@ -271,11 +272,12 @@ def corpus_table(result: Mapping[str, Any]) -> str:
     rows = [*result["languages"]] + ([result["all"]] if len(result["languages"]) > 1 else [])
     texts = list(result["all"]["error_rate"])
     width = max(12, *(len(row["language"]) for row in rows))
-    head = f"{'language':{width}}  {'recordings':>10}  {'speakers':>8}  {'minutes':>7}  {'unit':10}"
+    unit = max(len(row["unit"]) for row in rows)
+    head = f"{'language':{width}}  {'recordings':>10}  {'speakers':>8}  {'minutes':>7}  {'unit':{unit}}"
     lines = [head + "".join(f"  {text:>22}" for text in texts)]
     for row in rows:
         line = f"{row['language']:{width}}  {row['recordings']:>10}  {row['speakers']:>8}"
-        line += f"  {row['sound_seconds'] / 60:>7.1f}  {row['unit']:10}"
+        line += f"  {row['sound_seconds'] / 60:>7.1f}  {row['unit']:{unit}}"
         for text in texts:
             rate = row["error_rate"][text]
             interval = f"{rate['rate']:.2%} ({rate['low']:.1%}-{rate['high']:.1%})"

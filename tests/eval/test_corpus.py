@@ -238,6 +238,22 @@ def test_samples_and_modes_of_a_manifest(tmp_path: Path, capsys) -> None:
     assert list(figures["all"]["error_rate"]) == ["1 s stable", "1 s final"]
 
 
+def test_a_rate_over_languages_names_all_that_it_counts(
+    tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(plan: object, item: corpus_run.Item) -> dict:
+        row = {"recording": item.name, "language": item.language, "speaker": item.speaker, "sound_seconds": 1.0}
+        return row | {"counts": {"offline": [4, 1]}, "compute_seconds": {"offline": 0.1}}
+
+    monkeypatch.setattr(corpus_run, "_measure", measured)
+    soundfile.write(tmp_path / "a.wav", sound(1), 16_000)
+    entries = [{"sound": "a.wav", "text": text, "language": code} for text, code in (("x y", "en"), ("我们", "zh"))]
+    assert run(["eval", str(manifest(tmp_path, *entries)), "--results", str(tmp_path / "r.jsonl")]) == 0
+    units = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert " characters  " in units["Chinese"] and " words  " in units["English"]
+    assert re.search(r" characters and words +25\.00% \(", units["all"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
