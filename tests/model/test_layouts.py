@@ -83,7 +83,7 @@ def test_a_packed_layout_says_the_same_packed_and_unpacked(tmp_path: Path, layou
     assert farthest(by_mlx[0], by_numpy[0]) < 2e-3
     assert by_mlx[1] == by_numpy[1]
     if "8" in layout.split(",")[0] and "fp8" not in layout:
-        assert by_numpy[1] == of_tiny(True)[1]
+        assert farthest(by_numpy[0], of_tiny(True)[0]) < 0.15  # 6 bit: 0.2, 4 bit: 0.9
 
 
 @pytest.mark.parametrize("layout", ["8 bit", "mixed widths", "mxfp4", "moona3k 4 bit"])
