@@ -3,6 +3,7 @@
 The Hub is a server on this machine.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -352,6 +353,15 @@ def test_a_cache_that_cannot_be_written_is_one_line(server: HubServer, tmp_path:
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_text("")
     with pytest.raises(ModelError, match=f"kept in the cache: .*{file.split('/')[-1]}.* set HF_HOME to another"):
+        hub.fetch(REPOSITORY)
+
+
+def test_a_file_outside_the_cache_is_not_blamed_on_it(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object, **named: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/elsewhere/certificates.pem")
+
+    monkeypatch.setattr(hub, "snapshot_download", fails)
+    with pytest.raises(ModelError, match=r"cannot be downloaded \(.*/elsewhere/certificates.pem"):
         hub.fetch(REPOSITORY)
 
 

@@ -214,7 +214,7 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
             f"The disk of {constants.HF_HUB_CACHE} is full, so {repository} is incomplete. What was downloaded "
             "is kept: free some space and try again."
         )
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and _is_of_the_cache(error.filename):
         return (
             f"{repository} cannot be kept in the cache: {error.filename} ({error.strerror}). Let your user write "
             "there, or set HF_HOME to another folder for models."
@@ -249,3 +249,11 @@ def _bar(progress: Progress | None) -> type[tqdm]:
                 progress(int(self.n), int(self.total or 0))
 
     return Silent
+
+
+def _is_of_the_cache(name: object) -> bool:
+    """Whether a file that an error names is in the cache, or a folder above it."""
+    if not isinstance(name, str):
+        return False
+    path, cache = Path(name), Path(constants.HF_HUB_CACHE)
+    return path.is_relative_to(cache) or cache.is_relative_to(path)
