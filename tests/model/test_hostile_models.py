@@ -303,7 +303,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     "Git LFS": (
         written("model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:79d6\nsize 1876091704\n"),
-        "FOLDER/model.safetensors only names the weights, for Git LFS. Run `git lfs pull`",
+        "FOLDER/model.safetensors is a pointer of Git LFS, not the weights. Run `git lfs pull`",
     ),
     "header 2^63": (written("model.safetensors", struct.pack("<Q", 1 << 63) + bytes(100)), "is cut off or not"),
     "header 2^64-1": (written("model.safetensors", b"\xff" * 100), "is cut off or not"),

@@ -114,8 +114,8 @@ def check_file(path: Path) -> int:
             n_header = int.from_bytes(prefix, "little")
             if prefix == LFS_POINTER and size < MOST_LFS_BYTES:
                 raise ModelError(
-                    f"{path} only names the weights, for Git LFS. Run `git lfs pull` in its folder, or give "
-                    f"the name of the repository instead."
+                    f"{path} is a pointer of Git LFS, not the weights. Run `git lfs pull` in its folder, or give "
+                    "the name of the repository instead."
                 )
             if len(prefix) < 8 or not 2 <= n_header <= size - 8:
                 raise ModelError(f"{path} is cut off or not a safetensors file: {size} bytes. {AGAIN}")
