@@ -59,8 +59,6 @@ class Work:
         self.prepare(options, settings)
         self._terms = ContextFile(settings)
         self.n_done = self._n_failed = self._n_skipped = 0
-        self._renews = False
-        """The recording has changed since it was transcribed, so that its texts are replaced."""
 
     def run(self, recordings: Sequence[Found]) -> int:
         """Transcribe all; returns the exit status."""
@@ -125,24 +123,28 @@ class Work:
                     if growing.get(found.path) != looks:  # not complete, or too new to know
                         growing[found.path] = looks
                     elif not self.stop.is_set():
-                        self._renews = found.path in seen
+                        has_changed = found.path in seen
                         seen[found.path] = looks
                         self.line.add(found.n_bytes)
-                        self.transcribe_one(found)
+                        self.transcribe_one(found, renew=has_changed)
                 self.stop.wait(WATCH_SECONDS)
         finally:
             self.line.clear()
             self.transcriber.close()
         return int(bool(self._n_failed))
 
-    def transcribe_one(self, found: Found) -> None:
-        """Transcribe one recording and say what became of it."""
+    def transcribe_one(self, found: Found, renew: bool = False) -> None:
+        """Transcribe one recording and say what became of it.
+
+        Args:
+            renew: as in Outputs.
+        """
         if self.rereads_context and (context := self._terms.changed()) is not None:
             self.transcriber.change_context(context)
         with self.lock:
             self.line.begin(found.path.name)
         try:
-            done = self._one(found)
+            done = self._one(found, renew)
         except ModelError:
             raise
         except (LivecapError, OSError) as error:
@@ -158,10 +160,10 @@ class Work:
             self._n_skipped += done is not None and done.document is None
             self._report(done)
 
-    def _one(self, found: Found) -> Done | None:
+    def _one(self, found: Found, renew: bool) -> Done | None:
         """What became of a recording; None if it was printed."""
         if self.outputs is not None:
-            return self.transcriber.write(found, replace(self.outputs, renew=self._renews), self._tell)
+            return self.transcriber.write(found, replace(self.outputs, renew=renew), self._tell)
         document = self.transcriber.document(found, self._tell)
         self.line.clear()
         for notice in document.damages:
