@@ -1,5 +1,6 @@
 """livecap and another program on one file: what is asked of each, and what is taken from an earlier run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,13 @@ def test_a_file_is_compared_in_each_batch_and_the_other_program_runs_once(
     assert asked[3:] == [("ours", "batch 1"), ("ours", "batch 8")]
 
 
-def test_the_measured_text_of_a_file_is_that_of_the_recording(tmp_path: Path) -> None:
-    np.save(tmp_path / "sound.npy", read_reference(RECORDING).samples[: 5 * 16_000])
-    found = versus._measure_ours(str(resolve("tiny")), "tiny", "-", str(tmp_path / "sound.npy"), "batch 2")
+def test_the_measured_text_of_a_file_is_that_of_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = tmp_path / "sound.npy"
+    np.save(sound, read_reference(RECORDING).samples[: 5 * 16_000])
+    monkeypatch.setattr("sys.argv", ["versus", versus.OURS, str(resolve("tiny")), "tiny", "-", str(sound), "batch 2"])
+    assert versus.main() == 0
+    found = json.loads(capsys.readouterr().out)
     assert "thank you for your letter" in found["text"] and found["pieces"] == 1
     assert found["compute_seconds"] > 0 and set(found["stages"]) == {"host", "encoder", "generate"}
