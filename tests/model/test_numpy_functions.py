@@ -89,4 +89,5 @@ def test_attention_is_that_of_mlx(n: int, n_past: int, n_group: int, causal: boo
 
     mask = "causal" if causal else None
     theirs = mx.fast.scaled_dot_product_attention(heads(q), heads(k), heads(v), scale=D**-0.5, mask=mask)
-    np.testing.assert_allclose(heads(ours), theirs, atol=1e-5)
+    # Scores reach 100, whose rounding alone makes 1e-5 of difference; 25,000 cases had 2e-5 at most.
+    np.testing.assert_allclose(heads(ours), theirs, atol=1e-4)
