@@ -112,7 +112,8 @@ class ServedStream:
             then: called on the worker's thread once they are heard and the step that was due is made.
 
         Returns:
-            What `then` returns. CancelledError if the sound is dropped, LivecapError if the stream fails before.
+            What `then` returns. CancelledError if the sound is dropped or the stream is over, LivecapError if the
+            stream has failed or fails before.
         """
         pieces = [_Item(samples[at : at + TURN_SAMPLES]) for at in range(0, max(len(samples), 1), TURN_SAMPLES)]
         return self._append(pieces, then)
@@ -154,7 +155,9 @@ class ServedStream:
         if then is not None:
             last.then = then
         with self._lock:
-            if self._ends:
+            if self._ends and self.failure is not None:
+                last.done.set_exception(self.failure)
+            elif self._ends:
                 last.done.cancel()
             else:
                 n_samples = sum(len(item.samples) for item in items if item.samples is not None)
