@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from livecap.engine import Engine, EngineSettings, Load, Recognises
-from livecap.eval.figures import figures, streaming_gap
+from livecap.eval.figures import figures, seam_ratios, streaming_gap
 from livecap.eval.measurement import Measurement, measure, total
 from livecap.eval.modes import Mode, parse_mode
 from livecap.eval.provenance import machine
@@ -110,8 +110,9 @@ def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measurement]) -> 
     columns = []
     for mode in modes:
         mine = [part for part in parts if part.mode == mode.name]
-        gaps = {name: gap for name in ("stable", "final") if (gap := streaming_gap(mine, name)) is not None}
-        columns.append(figures(total(mine)) | {"wer_gap": gaps, "settings": repr(mode.config)})
+        columns.append(
+            figures(total(mine)) | {"seams": seam_ratios(mine), "wer_gap": _gaps(mine), "settings": repr(mode.config)}
+        )
     return {
         "machine": machine(),
         "model": plan.model,
@@ -119,5 +120,9 @@ def _result(plan: Plan, modes: Sequence[Mode], parts: Sequence[Measurement]) -> 
         "remote": plan.remote or None,
         "step_cost_seconds": plan.step_cost,
         "all": columns,
-        "recordings": [figures(part) for part in parts],
+        "recordings": [figures(part) | {"wer_gap": _gaps([part])} for part in parts],
     }
+
+
+def _gaps(parts: Sequence[Measurement]) -> dict[str, dict[str, float]]:
+    return {name: gap for name in ("stable", "final") if (gap := streaming_gap(parts, name)) is not None}

@@ -13,8 +13,8 @@ and "aware" (computation-aware: a step takes its time, and the next one begins w
   WER, CER final     the same for the text that is exported: after settling, where settling ran
   seams              the number of seams (a new prompt in unbroken speech); the WER of words that begin within 2 s of
                      a seam; and three ratios: that WER to the WER elsewhere; to the WER elsewhere in the same
-                     recording; and the second ratio for the offline text, which has no seams. A live ratio above
-                     the offline ratio is the effect of seams
+                     recording; and the second ratio for the offline text, which has no seams; the last two with
+                     95% intervals. A live ratio above the offline ratio is the effect of seams
   first partial      from the onset of speech after a pause of 1 s or more to the first text of its utterance
   partial latency    how far the newest correct word on screen is behind the speech: at each display, and just before
                      the next one; silence does not count

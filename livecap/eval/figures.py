@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from livecap.eval.seam_errors import SeamErrors
 
 PERCENTILES = (50, 95, 99)
 RESAMPLES = 2000
+PIECE_WORDS = 20
+"""Errors come in groups: neighbours are drawn together."""
+
+T = TypeVar("T")
 
 
 def figures(measurement: Measurement) -> dict[str, Any]:
@@ -73,26 +77,42 @@ def percentiles(values: Sequence[float]) -> dict[str, float] | None:
 
 
 def streaming_gap(parts: Sequence[Measurement], name: str, seed: int = 1) -> dict[str, float] | None:
-    """WER of the `stable` or `final` text minus offline WER, with a 95% interval from resampled recordings.
+    """WER of the `stable` or `final` text minus offline WER, with a 95% interval from resampled recordings; from
+    resampled pieces of `PIECE_WORDS` words if there is one recording.
 
     None where offline was not measured.
     """
     if any("offline" not in part.errors for part in parts):
         return None
+    counts = [
+        (part.errors[name].n_words, part.errors[name].word_errors - part.errors["offline"].word_errors)
+        for part in parts
+    ]
+    if len(parts) == 1 and parts[0].errors_by_word.get(name):
+        by_word = parts[0].errors_by_word
+        more = [here - there for here, there in zip(by_word[name], by_word["offline"], strict=True)]
+        pieces = [more[at : at + PIECE_WORDS] for at in range(0, len(more), PIECE_WORDS)]
+        counts = [(len(piece), sum(piece)) for piece in pieces]
 
-    def gap(chosen: Sequence[Measurement]) -> float:
-        words = sum(part.errors[name].n_words for part in chosen)
-        more = sum(part.errors[name].word_errors - part.errors["offline"].word_errors for part in chosen)
-        return more / max(words, 1)
+    def gap(chosen: Sequence[tuple[int, int]]) -> float:
+        return sum(more for _, more in chosen) / max(sum(words for words, _ in chosen), 1)
 
-    low, high = bootstrap(parts, gap, seed)
-    return {"gap": round(gap(parts), 4), "low": round(low, 4), "high": round(high, 4)}
+    low, high = bootstrap(counts, gap, seed)
+    return {"gap": round(gap(counts), 4), "low": round(low, 4), "high": round(high, 4)}
 
 
-def bootstrap(
-    parts: Sequence[Measurement], figure: Callable[[Sequence[Measurement]], float], seed: int = 1
-) -> tuple[float, float]:
-    """The 95% interval of a figure over recordings drawn with replacement; of no width with a single recording."""
+def seam_ratios(parts: Sequence[Measurement], seed: int = 1) -> dict[str, Any]:
+    """`seams` of these recordings, with the 95% intervals of both `ratio_within` from resampled recordings."""
+
+    def of(errors: Sequence[SeamErrors]) -> dict[str, Any]:
+        low, high = bootstrap(errors, lambda chosen: sum(chosen, SeamErrors()).ratio_within or 0.0, seed)
+        return _seams(sum(errors, SeamErrors())) | {"low": _rounded(low), "high": _rounded(high)}
+
+    return of([part.seams for part in parts]) | {"offline": of([part.seams_offline for part in parts])}
+
+
+def bootstrap(parts: Sequence[T], figure: Callable[[Sequence[T]], float], seed: int = 1) -> tuple[float, float]:
+    """The 95% interval of a figure over parts drawn with replacement; of no width with a single part."""
     chance = random.Random(seed)
     values = sorted(figure(chance.choices(parts, k=len(parts))) for _ in range(RESAMPLES))
     return values[round(0.025 * (RESAMPLES - 1))], values[round(0.975 * (RESAMPLES - 1))]

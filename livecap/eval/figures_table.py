@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+TEXTS = ("offline", "stable", "final")
 LATENCIES = {
     "first_partial": "first partial",
     "partial": "partial latency",
@@ -25,7 +26,7 @@ def table(columns: Sequence[Mapping[str, Any]]) -> str:
         rows.append((name, values))
 
     for rate in ("wer", "cer"):
-        for text in ("offline", "stable", "final"):
+        for text in TEXTS:
             row(f"{rate.upper()} {text}", [_percent(column[rate].get(text)) for column in columns])
     for text in ("stable", "final"):
         row(f"WER {text} - offline", [_gap(column.get("wer_gap", {}).get(text)) for column in columns])
@@ -54,11 +55,11 @@ def table(columns: Sequence[Mapping[str, Any]]) -> str:
 
 def recordings_table(parts: Sequence[Mapping[str, Any]]) -> str:
     """A table with a line for each recording in each mode."""
-    rows = [("recording", ["mode", "words", "offline", "stable", "final", "commit p50, p95", "RTF"])]
+    rows = [("recording", ["mode", "words", *TEXTS, "stable - offline", "commit p50, p95", "RTF"])]
     for part in parts:
         commit = part["latency_seconds"].get("commit", {}).get("unaware")
         latency = f"{commit['p50']:.2f}, {commit['p95']:.2f}" if commit else "-"
-        errors = [_percent(part["wer"].get(text)) for text in ("offline", "stable", "final")]
+        errors = [*(_percent(part["wer"].get(text)) for text in TEXTS), _gap(part.get("wer_gap", {}).get("stable"))]
         rows.append((part["recording"], [part["mode"], str(part["words"]), *errors, latency, f"{part['rtf']:.3f}"]))
     return _aligned(rows)
 
@@ -84,9 +85,13 @@ def _gap(value: Mapping[str, float] | None) -> str:
 
 
 def _seams(value: Mapping[str, Any]) -> str:
-    ratios = value["ratio"], value["ratio_within"], value["offline"]["ratio_within"]
-    shown = " / ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+    shown = " / ".join([_ratio(value["ratio"]), *(_ratio(v["ratio_within"], v) for v in (value, value["offline"]))])
     return f"{value['n']}, {value['wer_near']:.2%}, {shown}"
+
+
+def _ratio(ratio: float | None, interval: Mapping[str, Any] | None = None) -> str:
+    shown = "-" if ratio is None else f"{ratio:.2f}"
+    return shown + (" ({low:.2f}..{high:.2f})".format(**interval) if interval and "low" in interval else "")
 
 
 def _after(value: Mapping[str, Any] | None, clock: str) -> str:

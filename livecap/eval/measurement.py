@@ -12,7 +12,7 @@ from livecap.eval.reference import Reference
 from livecap.eval.seam_errors import SeamErrors, seam_errors
 from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
-from livecap.eval.wer import ErrorCounts, count_errors
+from livecap.eval.wer import ErrorCounts, count_errors, errors_by_word
 from livecap.stream.statistics import StepStatistics
 
 
@@ -33,6 +33,8 @@ class Measurement:
     settle_seconds: float = 0.0
     """Compute time of all settling passes."""
     stable_text: str = ""
+    errors_by_word: dict[str, list[int]] = field(default_factory=dict)
+    """As `errors`, at each word of the reference; empty without an offline text, and for several recordings."""
     seams: SeamErrors = field(default_factory=SeamErrors)
     seams_offline: SeamErrors = field(default_factory=SeamErrors)
     """Errors of the same words in the offline text, which has no seams there: how hard they are anyway."""
@@ -57,6 +59,9 @@ def measure(
     measurement = assess(reference, timeline, mode.name, decodes, offline_errors)
     measurement.seams = seam_errors(reference, measurement.stable_text, decodes.seams)
     if offline is not None:
+        spoken, (_, settled) = [word.text for word in reference.words], texts_of(timeline)
+        texts = {"offline": offline, "stable": measurement.stable_text, "final": settled}
+        measurement.errors_by_word = {name: errors_by_word(spoken, text) for name, text in texts.items()}
         measurement.seams_offline = seam_errors(reference, offline, decodes.seams)
     return measurement
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from livecap.eval.alignment import align
 from livecap.eval.reference import Reference
-from livecap.eval.wer import normalise
+from livecap.eval.wer import errors_by_word
 from livecap.stream.statistics import Counts
 from livecap.transcript import SAMPLE_RATE
 
@@ -47,19 +46,14 @@ class SeamErrors(Counts):
 
 
 def seam_errors(reference: Reference, text: str, seams: Sequence[int]) -> SeamErrors:
-    """The errors of `text`, each at the spoken word it belongs to; an inserted word belongs to the word before it.
+    """The errors of `text`, as `errors_by_word`, near seams and elsewhere.
 
     Args:
         seams: samples at which a new prompt began in unbroken speech.
     """
     if not reference.words:
         return SeamErrors()
-    expected, heard = [word.text for word in reference.words], normalise(text)
-    errors = [0] * len(expected)
-    at = 0
-    for i, j in align(expected, heard):
-        at = at if i is None else i
-        errors[at] += i is None or j is None or expected[i] != heard[j]
+    errors = errors_by_word([word.text for word in reference.words], text)
     reach = round(NEAR_SECONDS * SAMPLE_RATE)
     near = [any(abs(word.start_sample - seam) <= reach for seam in seams) for word in reference.words]
     near_errors = sum(n for n, is_near in zip(errors, near, strict=True) if is_near)

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from livecap.eval.alignment import edit_distance
+from livecap.eval.alignment import align, edit_distance
 from livecap.stream.statistics import Counts
 
 
@@ -52,6 +53,15 @@ def count_errors(reference: str, heard: str) -> ErrorCounts:
     expected, said = normalise(reference), normalise(heard)
     letters, said_letters = " ".join(expected), " ".join(said)
     return ErrorCounts(len(expected), edit_distance(expected, said), len(letters), edit_distance(letters, said_letters))
+
+
+def errors_by_word(expected: Sequence[str], heard: str) -> list[int]:
+    """The word errors of a text at each expected word; an inserted word belongs to the word before it."""
+    said, errors, at = normalise(heard), [0] * len(expected), 0
+    for i, j in align(expected, said) if expected else ():
+        at = at if i is None else i
+        errors[at] += i is None or j is None or expected[i] != said[j]
+    return errors
 
 
 def word_error_rate(reference: str, heard: str) -> float:

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.eval.alignment import align, edit_distance, matches
+from livecap.eval.figures import figures, streaming_gap
+from livecap.eval.figures_table import recordings_table
 from livecap.eval.measurement import Measurement, assess
 from livecap.eval.reference import Reference, SpokenWord
 from livecap.eval.stability import revisions
 from livecap.eval.timeline import Moment, Timeline
+from livecap.eval.wer import count_errors, errors_by_word
 from livecap.stream.statistics import StepStatistics
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 
@@ -152,3 +155,20 @@ def test_a_change_of_stable_text_is_a_revision(rows: list[tuple[float, str, str]
 def test_an_update_of_a_closed_utterance_is_a_revision() -> None:
     moments = session((1.0, "one", "")).moments
     assert revisions([*moments, *moments]) == 1
+
+
+def test_the_difference_from_offline_of_one_recording_has_an_interval_from_its_pieces() -> None:
+    reference = said(" ".join("ab" * 40))
+    live = reference.text.split()
+    live[0] = live[45] = "x"  # two of the four pieces of 20 words have an error
+    one = measured(reference, session((50.0, " ".join(live), "")))
+    one.errors["offline"] = count_errors(reference.text, reference.text)
+    one.errors_by_word = {
+        name: errors_by_word(reference.text.split(), text)
+        for name, text in {"stable": " ".join(live), "offline": reference.text}.items()
+    }
+    gap = streaming_gap([one], "stable")
+    assert gap == {"gap": 0.025, "low": 0.0, "high": 0.05}
+    line = recordings_table([figures(one) | {"wer_gap": {"stable": gap}}]).splitlines()[1]
+    assert "+2.50 (+0.00..+5.00)" in line
+    assert streaming_gap([one, one], "stable") == {"gap": 0.025, "low": 0.025, "high": 0.025}

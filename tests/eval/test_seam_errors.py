@@ -2,8 +2,11 @@
 
 import pytest
 
+from livecap.eval.figures import figures, seam_ratios
+from livecap.eval.figures_table import table
+from livecap.eval.measurement import total
 from livecap.eval.seam_errors import SeamErrors, seam_errors
-from tests.eval.test_figures import said
+from tests.eval.test_figures import measured, said, session
 
 TEXT = "a b c d e f g h i j k l m n o p q r s t"
 """A word every half second, starting at 1 s."""
@@ -33,3 +36,16 @@ def test_a_hard_recording_that_rolls_often_does_not_raise_the_ratio_within() -> 
     both = hard + easy
     assert both.ratio is not None and both.ratio > 1.5
     assert both.ratio_within == pytest.approx(1 / 9 / (2 / 11))
+
+
+def test_the_ratios_of_several_recordings_have_intervals() -> None:
+    text, seam = TEXT.replace("g", "x").replace("r", "x"), 16_000 * 5
+    parts = []
+    for heard in (text, TEXT.replace("r", "x")):
+        part = measured(said(TEXT), session((12.0, heard, "")))
+        part.seams = seam_errors(said(TEXT), heard, [seam])
+        parts.append(part)
+    seams = seam_ratios(parts)
+    assert seams["n"] == 2 and seams["ratio_within"] == pytest.approx(11 / 18, abs=0.001)
+    assert (seams["low"], seams["high"]) == (0.0, pytest.approx(11 / 9, abs=0.001))  # one recording twice
+    assert "0.61 (0.00..1.22)" in table([figures(total(parts)) | {"seams": seams}])
