@@ -3,7 +3,7 @@
 import csv
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from livecap.errors import SettingsError
@@ -13,6 +13,8 @@ from livecap.settings.fields import Settings
 MOST_BYTES = 1_000_000
 POLL_SECONDS = 1.0
 """How often the file is looked at while a session runs."""
+LIVE_PATIENCE = 1
+"""Looks at which the file of a session may be missing without a word: an editor may delete it before it writes it."""
 
 
 def context_of(settings: Settings) -> str:
@@ -44,29 +46,43 @@ def read_terms(path: Path) -> list[str]:
 
 
 class ContextFile:
-    """Tells when the terms have changed."""
+    """Tells when the terms have changed, and says once when the file cannot be read any more."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, tell: Callable[[str], None], patience: int = 0) -> None:
+        """
+        Args:
+            tell: gets what is to be said to the user.
+            patience: looks in a row at which the file may be unreadable without a word.
+        """
+        self._settings, self._tell, self._patience = settings, tell, patience
         self._context = context_of(settings)
+        self._n_failed = 0
+        """Looks in a row at which the file could not be read."""
 
     def changed(self) -> str | None:
-        """The new terms; None if they are the same, or the file cannot be read just now."""
-        with suppress(SettingsError):
+        """The new terms; None if they are the same, or the file cannot be read: then the terms stay as they were."""
+        try:
             context = context_of(self._settings)
-            if context != self._context:
-                self._context = context
-                return context
-        return None
+        except SettingsError as error:
+            self._n_failed += 1
+            if self._n_failed == self._patience + 1:
+                self._tell(f"{error} The words of before are expected until it can be read.")
+            return None
+        self._n_failed = 0
+        if context == self._context:
+            return None
+        self._context = context
+        return context
 
 
 @contextmanager
-def followed(settings: Settings, change: Callable[[str], None]) -> Iterator[None]:
-    """Within this block, `change` is called with the new terms when the file changes, on a thread of its own."""
+def followed(settings: Settings, change: Callable[[str], None], tell: Callable[[str], None]) -> Iterator[None]:
+    """Within this block, `change` is called with the new terms when the file changes, and `tell` once with a sentence
+    when it cannot be read any more; both on a thread of its own."""
     if settings.context_file is None:
         yield
         return
-    file, ended = ContextFile(settings), threading.Event()
+    file, ended = ContextFile(settings, tell, LIVE_PATIENCE), threading.Event()
 
     def look() -> None:
         while not ended.wait(POLL_SECONDS):

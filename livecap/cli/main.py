@@ -115,7 +115,10 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Run | None]:
     command = importlib.import_module(module)
     deeper = Parser(prog=f"livecap {name}", description=f"{about[0].upper()}{about[1:]}.")
     command.add_arguments(deeper)
-    deeper.parse_args(options.arguments, options)
+    rest = options.arguments
+    if arguments[: len(arguments) - len(rest)][-1] == "--":
+        rest = ["--", *rest]  # argparse removes it where it follows the command
+    deeper.parse_args(rest, options)
     chosen: Run = command.run
     return options, chosen
 

@@ -49,7 +49,7 @@ def run_session(settings: Settings) -> int:
 
     awake = kept_awake() if is_live(settings) else nullcontext()
     with signals_stop(session.stop, partial(_leave, session), lambda: session.is_over), awake:
-        with attached(session, settings, warn), followed(settings, partial(_expect, session)):
+        with attached(session, settings, warn), followed(settings, partial(_expect, session), session.notice):
             return _run(session, settings)
 
 

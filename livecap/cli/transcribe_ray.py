@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from livecap.cli.speakers import counts_of
-from livecap.cli.terminal import warn
 from livecap.cli.transcribe_progress import ProgressLine, ProgressOfAll
 from livecap.cli.transcribe_work import Work, prepared
 from livecap.errors import SettingsError
@@ -50,7 +49,8 @@ class SpreadWork(Work):
             raise SettingsError("--ray does not label speakers: leave out --speakers, or transcribe without --ray.")
         recognition, decoding, self.outputs = prepared(options, settings)
         weights = weights_digest(resolve(recognition.model))
-        self._pool = RayPool(options.ray, recognition, weights, self._say if options.verbose else lambda message: None)
+        say = self.warn_above if options.verbose else lambda message: None
+        self._pool = RayPool(options.ray, recognition, weights, say)
         self.transcriber = self.transcriber_of(recognition, decoding, lambda: Elsewhere(self._pool, recognition))
 
     def work(self, recordings: Sequence[Found]) -> None:
@@ -76,8 +76,3 @@ class SpreadWork(Work):
         if isinstance(error, NotDecoded):
             return f"Cannot transcribe {found.path}: {error}"
         return super().sentence(error, found)
-
-    def _say(self, message: str) -> None:
-        with self.lock:
-            self.line.clear()
-            warn(message)

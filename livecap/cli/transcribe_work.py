@@ -57,7 +57,7 @@ class Work:
         is_shown = not (options.no_progress or options.quiet)
         self.line = self.line_of([each.n_bytes for each in recordings], is_shown)
         self.prepare(options, settings)
-        self._terms = ContextFile(settings)
+        self._terms = ContextFile(settings, self.warn_above)
         self.n_done = self._n_failed = self._n_skipped = 0
 
     def run(self, recordings: Sequence[Found]) -> int:
@@ -103,6 +103,12 @@ class Work:
     def _on_notice(self, message: str) -> None:
         if not self._options.quiet and message not in self._shown:
             self._shown.append(message)
+            warn(message)
+
+    def warn_above(self, message: str) -> None:
+        """Say something above the line that shows progress."""
+        with self.lock:
+            self.line.clear()
             warn(message)
 
     def watch(self, recordings: Sequence[Found], folder: Path) -> int:
@@ -190,7 +196,8 @@ class Work:
             self.line.skip()
             if not self._options.quiet:
                 changed = " and has been changed since" if done.state == "changed" else ""
-                warn(f"{done.paths[0]} is finished{changed}; --overwrite transcribes it again.")
+                again = "--overwrite without --resume" if self._options.resume else "--overwrite"
+                warn(f"{done.paths[0]} is finished{changed}; {again} transcribes it again.")
             return
         for notice in done.document.damages:
             warn(notice)

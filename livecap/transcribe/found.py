@@ -129,7 +129,10 @@ def _of(argument: str) -> Iterator[Found]:
 
 def _matches(pattern: str) -> Iterator[str]:
     """The paths that a pattern means. `**` is a folder and all below it; as in a folder, links are not followed there
-    and hidden folders are left out."""
+    and hidden folders are left out.
+
+    The standard library has no such `**`: that of `glob` follows links, also in circles; that of `Path.glob` enters
+    hidden folders, and takes no absolute pattern."""
     parts = pattern.split(os.sep)
     if "**" not in parts:
         yield from glob(pattern)

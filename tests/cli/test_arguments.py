@@ -169,3 +169,6 @@ def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
     said = "unrecognized arguments: -talk.wav. For the file of that name, write ./-talk.wav. See"
     assert said in capsys.readouterr().err
     assert parse(["transcribe", "./-talk.wav"])[0].files == ["./-talk.wav"]
+    assert parse(["transcribe", "--", "-talk.wav"])[0].files == ["-talk.wav"]
+    assert parse(["--plain", "transcribe", "-f", "srt", "--", "-talk.wav"])[0].files == ["-talk.wav"]
+    assert parse(["transcribe", "--"])[0].files == []

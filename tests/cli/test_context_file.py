@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -48,12 +49,22 @@ def test_terms_follow_those_of_the_option(tmp_path: Path) -> None:
     path.write_text("Jan\n")
     settings = replace(Settings(), context="Priya", context_file=path)
     assert context_of(settings) == "Priya, Jan" and context_of(Settings()) == ""
-    file = ContextFile(settings)
+    said: list[str] = []
+    file = ContextFile(settings, said.append, patience=1)
     assert file.changed() is None
     path.write_text("Jan\nMaria\n")
     assert file.changed() == "Priya, Jan, Maria" and file.changed() is None
     path.unlink()
-    assert file.changed() is None, "an editor may replace a file by deleting it first"
+    assert file.changed() is None and not said, "an editor may replace a file by deleting it first"
+    for _ in range(3):
+        assert file.changed() is None
+    assert len(said) == 1 and said[0].startswith(f"Cannot read --context-file {path}: No such file or directory. ")
+    path.write_text("Jan\nMaria\n")
+    assert file.changed() is None
+    path.unlink()
+    file.changed()
+    file.changed()
+    assert len(said) == 2, "it is gone a second time"
 
 
 def test_a_changed_file_is_told_while_a_session_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +76,12 @@ def test_a_changed_file_is_told_while_a_session_runs(tmp_path: Path, monkeypatch
         told.append(context)
         came.set()
 
-    with followed(replace(Settings(), context_file=path), change):
+    said: Queue[str] = Queue()
+    with followed(replace(Settings(), context_file=path), change, said.put):
         path.write_text("Jan\nMaria\n")
         assert came.wait(20)
-    assert told[-1] == "Jan, Maria"
-    with followed(Settings(), change):
+        path.unlink()
+        assert "terms.txt: No such file" in said.get(timeout=20)
+    assert told[-1] == "Jan, Maria" and said.empty()
+    with followed(Settings(), change, said.put):
         pass

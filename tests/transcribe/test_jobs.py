@@ -143,8 +143,10 @@ def test_a_second_run_skips_what_is_finished_and_does_the_rest(
     assert (
         "clip.txt is finished" in out.stderr and "1 of 2 recordings transcribed, 1 were finished before" in out.stderr
     )
+    assert "; --overwrite transcribes it again" in out.stderr
     assert transcribe(clip, "--overwrite").stdout == "clip.txt\n" and len(seen) == 3
-    assert transcribe(clip, "--overwrite", "--resume").stdout == "" and len(seen) == 3
+    out = transcribe(clip, "--overwrite", "--resume")
+    assert out.stdout == "" and "; --overwrite without --resume transcribes it again" in out.stderr and len(seen) == 3
 
 
 def test_other_options_or_other_sound_are_not_finished(
