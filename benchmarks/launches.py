@@ -5,7 +5,8 @@
 MLX describes a graph before it computes it. The graph is read here before it is computed, on a network with as many
 layers as the released 0.6B and tiny widths, so the counts are those of the 0.6B. How often a stream, or the
 transcription of recordings with 1 and 8 pieces at once, runs each kind of pass is counted with the embedded model,
-whose arithmetic on a processor runs the same passes.
+whose arithmetic on a processor runs the same passes. The stream is counted over the oracle, too, whose text has the
+faults of published models; there each new token counts as a pass, since the oracle guesses none.
 
 `launches` is an estimate for Metal: a view costs none, a concatenation one for each part, a fused function (RMSNorm,
 RoPE, attention, ...) one, and every other operation one. Copies that a kernel makes of a strided input are not seen.
@@ -14,7 +15,7 @@ RoPE, attention, ...) one, and every other operation one. Copies that a kernel m
 import argparse
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -25,18 +26,24 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks.batches import decode, pieces_of
+from benchmarks.oracle import Oracle
+from benchmarks.oracle_session import run_oracle
+from benchmarks.scripted_speech import ScriptStyle, speak
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
+from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
+from livecap.eval.wer import ErrorCounts, count_errors
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolve
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
 from livecap.model.facts import launches_of
 from livecap.model.generate import as_tokens, best_rows
+from livecap.model.mel import HOP_LENGTH, PAD_SAMPLES
 from livecap.model.network import Network, Rows
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.rows import embed_sounds, generate_rows
@@ -46,6 +53,7 @@ from livecap.model.text.tokenizer import Tokenizer
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import Decoded, ModelRecogniser
 from livecap.stream.transcriber import StreamingTranscriber
+from livecap.transcript import SAMPLE_RATE
 
 FUSED = ("rms_norm", "layer_norm", "rope", "scaled_dot_product_attention")
 BATCHES = (1, 8)
@@ -53,6 +61,8 @@ BATCHES = (1, 8)
 KINDS = ("encoder", "prefill", "guesses", "token")
 """Stages of a decode on a GPU; the processor computes the mel. `encoder` includes convolutions, `prefill` the check of
 a draft; `guesses` is a round of them, `token` a pass of one."""
+ORACLE_WORDS, ORACLE_SEEDS = 500, range(4)
+ORACLE_STYLE = ScriptStyle(pause_chance=0.1)
 
 
 class Counts:
@@ -67,6 +77,8 @@ class Counts:
         self.sizes: Counter[str] = Counter()
         """Frames, conv tokens or positions."""
         self.shapes: dict[str, set[tuple[int, ...]]] = defaultdict(set)
+        self.live, self.settled = ErrorCounts(), ErrorCounts()
+        """Errors of the text that was counted."""
 
     def call(self, kind: str, *shape: int) -> None:
         """Count a call, whose work begins here."""
@@ -195,6 +207,51 @@ class CountedRecogniser(ModelRecogniser):
         return decoded
 
 
+class CountedOracle(Oracle):
+    """An oracle that counts the positions which a network would compute: those of each prompt that its cache lacks."""
+
+    def __init__(self, *arguments: Any, counts: Counts, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._counts = counts
+        self._audio = read_config(resolve("tiny")).audio
+        self._cached: list[Hashable] = []
+
+    def decode(
+        self,
+        header: Sequence[int],
+        prefix: Sequence[int],
+        draft: Sequence[int],
+        max_tokens: int,
+        pad_samples: int = 0,
+    ) -> Decoded:
+        """See `Oracle`."""
+        decoded = super().decode(header, prefix, draft, max_tokens, pad_samples)
+        names = self._sound(pad_samples)
+        audio = Prompt.build(self._tokenizer, names, mx.zeros((len(names), 1)))
+        keys = [*audio.keys, *header, *prefix, *draft]
+        n_last = 1 + len(draft) + (0 if prefix else len(header))
+        n_same = next((i for i, (a, b) in enumerate(zip(keys, self._cached, strict=False)) if a != b), len(keys))
+        n = len(keys) - min(n_same, len(self._cached), len(keys) - n_last)
+        self._cached = [*audio.keys, *decoded.header, *prefix, *decoded.ids]
+        self._counts.call("encoder", len(names) % self._audio.window_tokens)
+        self._counts.call("prefill", n, n_last)
+        for _ in range(decoded.n_passes):
+            self._counts.call("token", 1, 1)
+        self._counts.call("decode", len(decoded.ids))
+        return decoded
+
+    def _sound(self, pad_samples: int) -> list[Hashable]:
+        """A name for each embedding of the prompt's sound; those of whole windows stay the same."""
+        sizes = self._audio
+        window = sizes.window_blocks * sizes.conv_frames * HOP_LENGTH
+        heard = self.end_sample - self.start_sample
+        n_final = max(0, heard - PAD_SAMPLES) // window
+        blocks, frames = divmod((heard + pad_samples - n_final * window) // HOP_LENGTH, sizes.conv_frames)
+        rest = (self.end_sample, pad_samples)
+        final: list[Hashable] = [(self.start_sample, i) for i in range(n_final * sizes.window_tokens)]
+        return final + [(rest, i) for i in range(blocks * sizes.conv_tokens + -(-frames // 8))]
+
+
 def deep_model(dtype: mx.Dtype = mx.bfloat16) -> LoadedModel:
     """A network of random numbers with the layers of the released 0.6B, and tiny widths and vocabulary."""
     folder = resolve("tiny")
@@ -256,8 +313,24 @@ def stream_counts(loaded: LoadedModel, recordings: Sequence[Reference], mode: st
     chosen = parse_mode(mode, 0.2)
     for recording in recordings:
         recogniser = CountedRecogniser(loaded, chosen.config, counts)
-        play(StreamingTranscriber(recogniser, loaded.tokenizer, chosen.config), recording.samples, 0.2)
+        timeline = play(StreamingTranscriber(recogniser, loaded.tokenizer, chosen.config), recording.samples, 0.2)
+        live, settled = texts_of(timeline)
+        counts.live += count_errors(recording.text, live)
+        counts.settled += count_errors(recording.text, settled)
     return counts
+
+
+def oracle_counts(tokenizer: Tokenizer, mode: str, seeds: Sequence[int] = ORACLE_SEEDS) -> tuple[Counts, float]:
+    """What the live text of scripted speech takes, and the seconds of that speech."""
+    counts, seconds = Counts(), 0.0
+    for seed in seeds:
+        words = speak(ORACLE_WORDS, seed, ORACLE_STYLE)
+        session = run_oracle(
+            words, tokenizer, parse_mode(mode, 0.2).config, seed=seed, make=partial(CountedOracle, counts=counts)
+        )
+        counts.live += count_errors(" ".join(word.text for word in words), session.text)
+        seconds += words[-1].end_sample / SAMPLE_RATE
+    return counts, seconds
 
 
 def piece_launches(loaded: LoadedModel, n_rows: int, seconds: float = 10.0) -> dict[str, float]:
@@ -311,6 +384,11 @@ def figures_of(step: dict[str, Any], counts: Counts, seconds: float) -> dict[str
     return {
         "sound_seconds": round(seconds, 1),
         "decodes": n_decodes,
+        "wer": {
+            name: round(each.wer, 4)
+            for name, each in (("live", counts.live), ("settled", counts.settled))
+            if each.n_words
+        },
         "a_second": {
             **{kind: round(calls[kind] / seconds, 3) for kind in ("decode", *KINDS)},
             "positions_prefilled": round(counts.sizes["prefill"] / seconds, 1),
@@ -355,10 +433,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mode: figures_of(step, stream_counts(tiny, recordings, mode), seconds)
         for mode in options.mode or ("2", "default")
     }
+    figures["oracle"] = {
+        mode: figures_of(step, *oracle_counts(tiny.tokenizer, mode)) for mode in options.mode or ("2", "default")
+    }
     figures["batches_of_pieces"] = {
         str(n): piece_figures(piece_launches(deep, n), piece_counts(tiny, recordings, n), seconds) for n in BATCHES
     }
-    parts = [step, figures["draft_of_80"], figures["streams"], figures["batches_of_pieces"]]
+    parts = [step, figures["draft_of_80"], figures["streams"], figures["oracle"], figures["batches_of_pieces"]]
     for name, values in [item for part in parts for item in part.items()]:
         print(f"{name}: {values}")
     if options.out:

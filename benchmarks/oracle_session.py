@@ -1,6 +1,6 @@
 """The real stream over the oracle, without sound: fast enough for millions of steps, with every word counted."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -89,6 +89,7 @@ def run_oracle(
     seed: int = 0,
     tail_seconds: float = 2.0,
     pauses: Collection[int] = (),
+    make: Callable[..., Oracle] = Oracle,
 ) -> OracleSession:
     """Run a whole script through the stream.
 
@@ -98,12 +99,13 @@ def run_oracle(
         missed: words in which the detector hears nobody. The sound is loud in all words then, and quiet elsewhere.
         tail_seconds: how long the sound goes on after the last word.
         pauses: samples at which listening pauses for a moment.
+        make: makes the oracle, from the arguments of `Oracle`.
     """
     config = config or StreamConfig()
     clock = Clock()
     unheard = set(missed)
     voiced = sorted([*(word for word in words if word not in unheard), *noises], key=lambda word: word.start_sample)
-    oracle = Oracle(words, tokenizer, faults, seed=seed, spend=clock.spend)
+    oracle = make(words, tokenizer, faults, seed=seed, spend=clock.spend)
     session = OracleSession()
     transcriber = StreamingTranscriber(
         oracle,
