@@ -77,8 +77,8 @@ class Counts:
         self.sizes: Counter[str] = Counter()
         """Frames, conv tokens or positions."""
         self.shapes: dict[str, set[tuple[int, ...]]] = defaultdict(set)
-        self.live, self.settled = ErrorCounts(), ErrorCounts()
-        """Errors of the text that was counted."""
+        self.errors = ErrorCounts()
+        """Errors of the live text whose work is counted."""
 
     def call(self, kind: str, *shape: int) -> None:
         """Count a call, whose work begins here."""
@@ -314,9 +314,7 @@ def stream_counts(loaded: LoadedModel, recordings: Sequence[Reference], mode: st
     for recording in recordings:
         recogniser = CountedRecogniser(loaded, chosen.config, counts)
         timeline = play(StreamingTranscriber(recogniser, loaded.tokenizer, chosen.config), recording.samples, 0.2)
-        live, settled = texts_of(timeline)
-        counts.live += count_errors(recording.text, live)
-        counts.settled += count_errors(recording.text, settled)
+        counts.errors += count_errors(recording.text, texts_of(timeline)[0])
     return counts
 
 
@@ -328,7 +326,7 @@ def oracle_counts(tokenizer: Tokenizer, mode: str, seeds: Sequence[int] = ORACLE
         session = run_oracle(
             words, tokenizer, parse_mode(mode, 0.2).config, seed=seed, make=partial(CountedOracle, counts=counts)
         )
-        counts.live += count_errors(" ".join(word.text for word in words), session.text)
+        counts.errors += count_errors(" ".join(word.text for word in words), session.text)
         seconds += words[-1].end_sample / SAMPLE_RATE
     return counts, seconds
 
@@ -384,11 +382,7 @@ def figures_of(step: dict[str, Any], counts: Counts, seconds: float) -> dict[str
     return {
         "sound_seconds": round(seconds, 1),
         "decodes": n_decodes,
-        "wer": {
-            name: round(each.wer, 4)
-            for name, each in (("live", counts.live), ("settled", counts.settled))
-            if each.n_words
-        },
+        "wer": round(counts.errors.wer, 4),
         "a_second": {
             **{kind: round(calls[kind] / seconds, 3) for kind in ("decode", *KINDS)},
             "positions_prefilled": round(counts.sizes["prefill"] / seconds, 1),
