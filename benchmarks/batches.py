@@ -1,10 +1,12 @@
-"""Pieces decoded together against one by one: time by stage, at the size of the embedded model or a released one.
+"""Pieces decoded together against one by one: time, at the size of the embedded model or a released one.
 
     python -m benchmarks.batches recordings/*.flac --out docs/benchmarks/batches.json
     python -m benchmarks.batches recordings/continuous.flac --geometry 0.6b --keep DIR --seconds 60
 
-The batches are timed alternately in one run, since the speed of a shared machine changes. Every text is compared with
-the text of its piece alone, and the error rate of the recordings is stored with the figures.
+The batches are timed alternately in one run, since the speed of a shared machine changes: by the clock, and in seconds
+of processor time, which other programs hardly change, with the shares of the encoder, of reading prompts, and of the
+passes that write tokens. Every text is compared with the text of its piece alone, and the error rate of the recordings
+is stored with the figures.
 """
 
 import argparse
@@ -12,12 +14,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.costs import beginning
 from benchmarks.grown_checkpoint import GEOMETRIES, load_sized
+from benchmarks.stages import Stages
 from livecap.audio_in.vad import SpeechDetector
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
@@ -25,6 +29,10 @@ from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.wer import ErrorCounts, count_errors
+from livecap.model.backend import mx
+from livecap.model.cache import PromptCache
+from livecap.model.checkpoint.load import LoadedModel
+from livecap.model.network import Network, Rows
 from livecap.text.scripts import joined
 from livecap.transcribe.cutter import Cutter, Piece
 from livecap.transcribe.decoding import DecodingOptions, PieceDecoder
@@ -64,33 +72,76 @@ def errors_of(references: Sequence[Reference], pieces: Sequence[tuple[int, Piece
     return round(sum(counts_of(references, pieces, texts), ErrorCounts()).wer, 4)
 
 
+class _Passes:
+    """A `Network` that adds up the processor time of its decoder, computing each result at once: "prompts" for several
+    positions of one text, "tokens" for one more position of one or of several texts, and for all logits."""
+
+    def __init__(self, network: Network, stages: Stages) -> None:
+        self._network, self._stages = network, stages
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    def __call__(self, embeddings: mx.array, cache: PromptCache, n_last: int | None = None) -> mx.array:
+        n = embeddings.shape[1]
+        stage = "prompts" if n > 1 else "tokens"
+        return self._stages.timed(stage, n, (n,), lambda: self._network(embeddings, cache, n_last))
+
+    def logits(self, hidden: mx.array, rows: slice = slice(None)) -> mx.array:
+        return self._stages.timed("tokens", 0, hidden.shape, lambda: self._network.logits(hidden, rows))
+
+    def rows(self, caches: Sequence[PromptCache]) -> Rows:
+        return _PassesOfRows(self._network.rows(caches), self._stages)
+
+
+class _PassesOfRows:
+    """`Rows` whose passes are counted as "tokens"."""
+
+    def __init__(self, rows: Rows, stages: Stages) -> None:
+        self._rows, self._stages = rows, stages
+        self.keep = rows.keep
+
+    def __call__(self, embeddings: mx.array) -> mx.array:
+        return self._stages.timed("tokens", len(embeddings), embeddings.shape, lambda: self._rows(embeddings))
+
+
 def decode(engine: Engine, pieces: Sequence[Piece], batch: int) -> tuple[dict[str, float], list[Segment | None]]:
-    """Seconds of each stage, and the segments, of all pieces in batches of this size."""
-    decoder = PieceDecoder(engine, OPTIONS)
+    """What all pieces take in batches of this size, and their segments.
+
+    Returns:
+        Seconds by the "clock", in "processor" time, and those of the "encoder", which are processor time too.
+    """
+    decoder = PieceDecoder(engine, OPTIONS, time.process_time)
     segments: list[Segment | None] = []
-    began = time.perf_counter()
+    began, processor_began = time.perf_counter(), time.process_time()
     for at in range(0, len(pieces), batch):
         segments += decoder.decode(pieces[at : at + batch])
     seconds = {
-        "all": time.perf_counter() - began,
+        "clock": time.perf_counter() - began,
+        "processor": time.process_time() - processor_began,
         "encoder": decoder.timings.encoder_seconds,
-        "decoder": decoder.timings.prefill_and_generate_seconds,
     }
     return seconds, segments
 
 
-def measure(engine: Engine, references: Sequence[Reference], batches: Sequence[int], rounds: int) -> dict[str, Any]:
+def measure(
+    loaded: LoadedModel, name: str, references: Sequence[Reference], batches: Sequence[int], rounds: int
+) -> dict[str, Any]:
     """Seconds of compute per second of sound for each batch size, their ratio to one by one, and the error rate."""
     numbered = pieces_of(references)
     pieces = [piece for _, piece in numbered]
-    decode(engine, pieces[:1], 1)  # the first decode loads code and fills caches
     seconds: dict[int, list[dict[str, float]]] = {batch: [] for batch in batches}
     texts: dict[int, list[str]] = {}
-    for _ in range(rounds):
-        for batch in batches:
-            spent, segments = decode(engine, pieces, batch)
-            seconds[batch].append(spent)
-            texts[batch] = [segment.text if segment else "" for segment in segments]
+    passes = Stages(clock=time.process_time)
+    watched = replace(loaded, model=cast(Network, _Passes(loaded.model, passes)))
+    with Engine(watched, EngineSettings(name)) as engine:
+        decode(engine, pieces[:1], 1)  # the first decode loads code and fills caches
+        for _ in range(rounds):
+            for batch in batches:
+                passes.stage_seconds.clear()
+                spent, segments = decode(engine, pieces, batch)
+                seconds[batch].append(spent | passes.stage_seconds)
+                texts[batch] = [segment.text if segment else "" for segment in segments]
     sound_seconds = sum(len(piece.samples) for piece in pieces) / 16_000
     figures: dict[str, Any] = {"pieces": len(pieces), "sound_seconds": round(sound_seconds, 1), "batches": {}}
     for batch in batches:
@@ -140,8 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         references = references_of(options)
         with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
             loaded = load_sized(options.model, options.geometry, options.keep or Path(folder))
-            with Engine(loaded, EngineSettings(options.model)) as engine:
-                figures = measure(engine, references, batches, options.rounds)
+            figures = measure(loaded, options.model, references, batches, options.rounds)
     except LivecapError as error:
         print(f"batches: {error}", file=sys.stderr)
         return 1

@@ -61,13 +61,15 @@ class Stages:
     decodes: list[Decode] = field(default_factory=list)
     in_prompt: bool = False
     """Whether the prompt is being prefilled: from the start of a decode to its first logits."""
+    clock: Callable[[], float] = time.perf_counter
+    """Of `timed`, in seconds."""
 
     def timed(self, stage: str, size: int, shape: tuple[int, ...], work: Callable[[], mx.array]) -> mx.array:
         """The result of `work`, computed completely and timed as a call of `stage`."""
-        start = time.perf_counter()
+        start = self.clock()
         result = work()
         mx.eval(result)
-        self.add(stage, start, time.perf_counter() - start, size, shape)
+        self.add(stage, start, self.clock() - start, size, shape)
         return result
 
     def add(self, stage: str, start: float, seconds: float, size: int, shape: tuple[int, ...]) -> None:

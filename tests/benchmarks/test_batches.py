@@ -1,0 +1,22 @@
+"""Batches: what is measured of each size."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.batches import measure
+from livecap.eval.reference import read_reference
+from livecap.model.checkpoint.load import load
+
+RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
+
+
+def test_each_size_has_its_time_by_both_clocks_and_by_stage() -> None:
+    reference = read_reference(RECORDING)
+    short = replace(reference, samples=reference.samples[: 3 * 16_000])
+    found = measure(load("tiny"), "tiny", [short, short], [1, 2], 1)
+    assert found["pieces"] == 2 and list(found["batches"]) == ["1", "2"]
+    for size in found["batches"].values():
+        spent = size["per_second_of_sound"]
+        assert set(spent) == {"clock", "processor", "encoder", "prompts", "tokens"} and min(spent.values()) > 0
+        assert spent["encoder"] + spent["prompts"] + spent["tokens"] <= spent["processor"] + 3e-4  # of rounding
+        assert size["texts_that_differ"] == 0
