@@ -34,7 +34,7 @@ from livecap.errors import LivecapError
 from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
-from livecap.eval.reference import Reference, read_reference
+from livecap.eval.reference import Reference, SpokenWord, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import ErrorCounts, count_errors
 from livecap.model.backend import mx
@@ -210,9 +210,9 @@ class CountedRecogniser(ModelRecogniser):
 class CountedOracle(Oracle):
     """An oracle that counts the positions which a network would compute: those of each prompt that its cache lacks."""
 
-    def __init__(self, *arguments: Any, counts: Counts, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._counts = counts
+    def __init__(self, words: Sequence[SpokenWord], tokenizer: Tokenizer, *rest: Any, counts: Counts, **named: Any):
+        super().__init__(words, tokenizer, *rest, **named)
+        self._counts, self._own_tokenizer = counts, tokenizer
         self._audio = read_config(resolve("tiny")).audio
         self._cached: list[Hashable] = []
 
@@ -227,7 +227,7 @@ class CountedOracle(Oracle):
         """See `Oracle`."""
         decoded = super().decode(header, prefix, draft, max_tokens, pad_samples)
         names = self._sound(pad_samples)
-        audio = Prompt.build(self._tokenizer, names, mx.zeros((len(names), 1)))
+        audio = Prompt.build(self._own_tokenizer, names, mx.zeros((len(names), 1)))
         keys = [*audio.keys, *header, *prefix, *draft]
         n_last = 1 + len(draft) + (0 if prefix else len(header))
         n_same = next((i for i, (a, b) in enumerate(zip(keys, self._cached, strict=False)) if a != b), len(keys))
