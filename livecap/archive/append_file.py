@@ -133,7 +133,8 @@ class AppendFile:
             self._find_cut()
 
     def find_overwritten(self) -> None:
-        """Write the end of the file again in its place if another program put other bytes there.
+        """Write the end of the file again in its place if another program put other bytes there; queue it again where
+        it was cut off.
 
         Raises:
             OSError: the file cannot be read, or not be written at its path.
@@ -147,8 +148,12 @@ class AppendFile:
                 recent = b"".join(self._recent)
             recent = recent[max(0, len(recent) - self._n_ours) :]
             start = self._size - len(recent)
-            if self._disk.read(self._descriptor, len(recent), start) == recent:
+            found = self._disk.read(self._descriptor, len(recent), start)
+            if found == recent:
                 self._compared_at = changed_at if is_old else 0
+                return
+            if len(found) < len(recent):  # cut off since the last `find_cut`
+                self._find_cut()
                 return
             self._disk.overwrite(self._descriptor, self.path, recent, start)
             self.n_overwritten += 1

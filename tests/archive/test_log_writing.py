@@ -6,10 +6,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from livecap.archive.append_file import AppendFile
+from livecap.archive.disk import Disk
 from livecap.archive.folder import EVENTS, TRANSCRIPT, is_being_written
 from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
@@ -263,14 +266,20 @@ def test_whatever_happens_to_the_transcript_no_fact_waits_for_it(replaced: str, 
     path, facts = log.folder / TRANSCRIPT, [*said(["Good morning.", "And good night."])]
     for fact in facts[:3]:
         log.append(fact, 1.0)
-    path.unlink()
+    (tmp_path / "victim").write_text("mine")
+    copy, link = tmp_path / "copy", tmp_path / "link"
+    copy.write_text("an editor's copy")
+    link.symlink_to(tmp_path / "victim")
     if replaced == "by a copy":
-        path.write_text("an editor's copy")
-    elif replaced == "by a folder":
-        path.mkdir()
+        copy.replace(path)
     elif replaced == "by a link":
-        (tmp_path / "victim").write_text("mine")
-        path.symlink_to(tmp_path / "victim")
+        link.replace(path)
+    else:
+        path.unlink()
+    while replaced == "by a folder" and not path.is_dir():  # the log makes its file again
+        path.unlink(missing_ok=True)
+        with suppress(FileExistsError):
+            path.mkdir()
     for fact in (*facts[3:], SessionEnded(9, "stopped")):
         log.append(fact, 2.0)
     if replaced == "by a folder":
@@ -280,7 +289,7 @@ def test_whatever_happens_to_the_transcript_no_fact_waits_for_it(replaced: str, 
         log.close()
         assert "Good morning." in path.read_text() and "And good night." in path.read_text()
     assert events_of(log.folder) == ([*facts, SessionEnded(9, "stopped")], [])
-    assert not troubles.reports and replaced != "by a link" or (tmp_path / "victim").read_text() == "mine"
+    assert not troubles.reports and (tmp_path / "victim").read_text() == "mine"
 
 
 @pytest.mark.parametrize("left", [0, 1, 200, -100, -1])
@@ -298,6 +307,23 @@ def test_a_log_that_another_program_shortens_is_written_again(left: int, again: 
     log.close()
     assert events_of(log.folder) == ([*gaps(0, 20), SessionEnded(20, "stopped")], [])
     assert (log.folder / TRANSCRIPT).read_text().count("sound lost") == 20
+
+
+def test_a_file_that_is_cut_while_it_is_compared_counts_as_cut(tmp_path: Path) -> None:
+    class ComparedLate(Disk):
+        def read(self, descriptor: int, n_bytes: int, offset: int) -> bytes:
+            os.truncate(tmp_path / "file", 3)
+            return super().read(descriptor, n_bytes, offset)
+
+    file = AppendFile(ComparedLate(), tmp_path / "file")
+    file.add(b"first\nsecond\n")
+    file.write()
+    file.find_cut()
+    file.find_overwritten()
+    assert (file.n_cuts, file.n_overwritten) == (1, 0)
+    file.write()
+    file.close()
+    assert (tmp_path / "file").read_bytes() == b"first\nsecond\n"
 
 
 @pytest.mark.parametrize("place", [0, 100, 700, -60, -1])

@@ -13,7 +13,9 @@ from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.waiting import WITHIN_SECONDS, eventually
 
-CONFIG = CaptureConfig(poll_seconds=0.001, retry_seconds=0.0, ring_seconds=1.0, open_seconds=20.0, close_seconds=20.0)
+CONFIG = CaptureConfig(
+    poll_seconds=0.001, retry_seconds=0.0, ring_seconds=1.0, open_seconds=20.0, close_seconds=20.0, aside_seconds=20.0
+)
 MIC = InputDevice(3, "Yeti", "Core Audio", 1, SAMPLE_RATE, True)
 OTHER = InputDevice(4, "MacBook Pro Microphone", "Core Audio", 1, SAMPLE_RATE, False)
 

@@ -76,10 +76,25 @@ def test_sleep_is_a_gap_of_its_length(ear):
     assert one.notices == ["The computer was asleep; nothing was captured meanwhile."]
 
 
+def test_a_computer_that_sleeps_while_its_device_is_looked_after_was_asleep(ear):
+    one = ear()
+    one.open()
+    one.hear(SOUND)
+    one.stream.keep_capture_thread()
+    one.portaudio.sleeps(8 * 3600)
+    one.stream.is_active = False
+    one.stream.may_answer.set()
+    one.reopened(2)
+    one.hear(SOUND)
+    assert account(one) == (640, 8 * 3600 * SAMPLE_RATE)
+    assert one.notices == ["The computer was asleep; nothing was captured meanwhile."]
+
+
 def test_a_device_that_is_there_is_opened_again_without_waiting(ear):
     """After sleep, and where another input became the default: soon after it was opened, too."""
     one = ear(query=None, config=replace(CONFIG, retry_seconds=0.5))
     one.open()
+    one.passes()  # the default input was asked for once; the next time is 2 s later
     one.portaudio.sleeps(1.1)
     one.reopened(2)  # time stands still
     one.portaudio.default_name = OTHER.name

@@ -129,8 +129,11 @@ def tokenizer_json(**parts: Any) -> Change:
 
 
 def header(entries: dict[str, Any], data: bytes = bytes(64)) -> Change:
-    text = json.dumps(entries).encode()
-    return written("model.safetensors", struct.pack("<Q", len(text)) + text + data)
+    def change(folder: Path) -> None:
+        text = json.dumps(entries).encode()
+        written("model.safetensors", struct.pack("<Q", len(text)) + text + data)(folder)
+
+    return change
 
 
 def tensor(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) -> dict[str, Any]:
@@ -138,8 +141,11 @@ def tensor(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) -
 
 
 def index(names: list[str]) -> Change:
-    weight_map = {f"w{n}": name for n, name in enumerate(names)}
-    return written("model.safetensors.index.json", json.dumps({"weight_map": weight_map}))
+    def change(folder: Path) -> None:
+        weight_map = {f"w{n}": name for n, name in enumerate(names)}
+        written("model.safetensors.index.json", json.dumps({"weight_map": weight_map}))(folder)
+
+    return change
 
 
 def rewritten(edit: Callable[[dict[str, mx.array]], object]) -> Change:

@@ -145,8 +145,7 @@ class Microphone(LiveSource):
             if self._opener.due:
                 self._reopen()
         elif slept_since is not None:
-            self._lose(capture, since=slept_since, at_once=True)
-            self._notices.tell("The computer was asleep; nothing was captured meanwhile.")
+            self._lose_asleep(capture, slept_since)
         elif self._opener.enumeration.wanted:
             self._step_aside()
         else:
@@ -159,13 +158,16 @@ class Microphone(LiveSource):
         Args:
             round_seconds: time since the last check; long if this process did not run.
         """
-        if capture.is_lost(self._config) and round_seconds > self._config.stall_seconds:
+        is_lost = capture.is_lost(self._config)
+        if is_lost and (slept_since := self._sleep.slept_since()) is not None:  # it slept since this round began
+            self._lose_asleep(capture, slept_since)
+        elif is_lost and round_seconds > self._config.stall_seconds:
             self._lose(capture, at_once=True)
             self._notices.tell(
                 f"livecap did not run for {round_seconds:.0f} s: it was stopped, or the machine was too busy. Sound of "
                 "that time may be missing."
             )
-        elif capture.is_lost(self._config):
+        elif is_lost:
             self._lose(capture)
         elif (counted_rate := capture.changed_rate()) is not None:
             self._notices.tell(
@@ -244,6 +246,11 @@ class Microphone(LiveSource):
         else:
             self._notices.gone(capture.device.name)
         self.attention.set()
+
+    def _lose_asleep(self, capture: Capture, since: float) -> None:
+        """The computer was asleep, which ends a stream."""
+        self._lose(capture, since=since, at_once=True)
+        self._notices.tell("The computer was asleep; nothing was captured meanwhile.")
 
     def _let_go(self, lost: bool, since: float | None = None) -> None:
         """Take what is left, then close the device, if one is open; in this order, since closing may hang.
