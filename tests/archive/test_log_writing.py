@@ -184,26 +184,48 @@ def test_what_a_full_disk_did_not_take_is_saved_elsewhere(tmp_path: Path, monkey
     assert rescued.stat().st_mode & 0o777 == 0o600 and rescued.parent.stat().st_mode & 0o777 == 0o700
 
 
+def removed(folder: Path) -> None:
+    """The log may make its files again while the folder is removed."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def put(make: Callable[[Path], object], place: Path) -> None:
+    """Remove a folder and make something in its place, again if the log was there first."""
+    while True:
+        removed(place)
+        with suppress(OSError):
+            make(place)
+            return
+
+
+def make_file(place: Path) -> None:
+    with place.open("x") as file:
+        file.write("mine")
+
+
+def make_log(place: Path) -> None:
+    """Another folder with a log, there with its file or not at all."""
+    aside = place.with_name(place.name + " aside")
+    aside.mkdir(exist_ok=True, parents=True)
+    (aside / EVENTS).write_text("mine")
+    aside.rename(place)
+
+
 def replaced_by_a_file(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.write_text("mine")
+    put(make_file, folder)
 
 
 def replaced_by_a_link(folder: Path) -> None:
-    shutil.rmtree(folder)
     (folder.parent.parent / "victim").mkdir()
-    folder.symlink_to(folder.parent.parent / "victim")
+    put(lambda place: place.symlink_to(folder.parent.parent / "victim"), folder)
 
 
 def replaced_by_another_log(folder: Path) -> None:
-    shutil.rmtree(folder)
-    folder.mkdir()
-    (folder / EVENTS).write_text("mine")
+    put(make_log, folder)
 
 
 def parent_replaced_by_a_file(folder: Path) -> None:
-    shutil.rmtree(folder.parent)
-    folder.parent.write_text("mine")
+    put(make_file, folder.parent)
 
 
 def log_renamed(folder: Path) -> None:
@@ -211,8 +233,9 @@ def log_renamed(folder: Path) -> None:
 
 
 def log_renamed_and_replaced(folder: Path) -> None:
-    log_renamed(folder)
-    (folder / EVENTS).write_text("mine")
+    (folder / "old").hardlink_to(folder / EVENTS)
+    (folder / "mine").write_text("mine")
+    (folder / "mine").replace(folder / EVENTS)
 
 
 def folder_renamed(folder: Path) -> None:
@@ -221,13 +244,11 @@ def folder_renamed(folder: Path) -> None:
 
 def folder_renamed_and_replaced(folder: Path) -> None:
     folder_renamed(folder)
-    replaced = folder.parent / folder.name
-    replaced.mkdir()
-    (replaced / EVENTS).write_text("mine")
+    make_log(folder)
 
 
 REPLACEMENTS = [
-    shutil.rmtree, replaced_by_a_file, replaced_by_a_link, replaced_by_another_log, parent_replaced_by_a_file,
+    removed, replaced_by_a_file, replaced_by_a_link, replaced_by_another_log, parent_replaced_by_a_file,
     log_renamed, log_renamed_and_replaced, folder_renamed, folder_renamed_and_replaced,
 ]  # fmt: skip
 
