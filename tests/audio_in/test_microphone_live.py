@@ -30,6 +30,8 @@ pytestmark = [
 ]
 
 PROVE = bool(os.environ.get("LIVECAP_PROVE"))
+HEARS_SILENCE = CaptureConfig(zeros_seconds=600.0)
+"""A virtual microphone delivers zeros until the player runs, which takes long on a busy machine."""
 
 
 @pytest.fixture
@@ -62,13 +64,13 @@ def listen(mic):
         default_input_name=portaudio.default_input_name,
     )
 
-    def open_microphone(name, portaudio=native, **options):
+    def open_microphone(name, portaudio=native, config=HEARS_SILENCE, **options):
         notices = []
 
         def on_notice(message, severity="warning"):
             notices.append(message)
 
-        opened.append(Microphone(name, on_notice=on_notice, portaudio=portaudio, **options))
+        opened.append(Microphone(name, on_notice=on_notice, portaudio=portaudio, config=config, **options))
         return opened[-1], notices
 
     yield open_microphone
