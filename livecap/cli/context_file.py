@@ -66,7 +66,7 @@ class ContextFile:
         except SettingsError as error:
             self._n_failed += 1
             if self._n_failed == self._patience + 1:
-                self._tell(f"{error} The words of before are expected until it can be read.")
+                self._tell(f"{error} The previous terms stay in use until it can be read again.")
             return None
         self._n_failed = 0
         if context == self._context:
