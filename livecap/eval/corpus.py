@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livecap.errors import AudioError, SettingsError
+from livecap.eval.wer import normalise
 from livecap.text.languages import parse_language
 
 SOUND_KEYS = ("sound", "audio", "audio_filepath", "audio_path", "path", "file")
@@ -101,6 +102,7 @@ def _librispeech(folder: Path) -> Iterator[Item]:
                 continue
             if name not in sounds:
                 raise AudioError(f"Cannot measure {listing}: line {number} names {name}, which is not beside it.")
+            _check_text(text, f"Cannot measure {listing}: line {number}")
             yield Item(name, sounds[name], text, "English", name.partition("-")[0])
 
 
@@ -118,6 +120,7 @@ def _manifest(path: Path) -> Iterator[Item]:
         sound, text = _first(entry, SOUND_KEYS), _first(entry, TEXT_KEYS)
         if not isinstance(sound, str) or not isinstance(text, str):
             raise AudioError(f'{where} has no recording and text: {{"sound": "a.wav", "text": "..."}} is needed.')
+        _check_text(text, where)
         file = path.parent / os.path.expanduser(sound)
         if not file.is_file():
             raise AudioError(f"{where} names {sound}, which is not there.")
@@ -128,6 +131,12 @@ def _manifest(path: Path) -> Iterator[Item]:
         language = _language(_first(entry, LANGUAGE_KEYS), where)
         name = f"{file.stem}@{start:g}" if start else file.stem
         yield Item(name, file, text, language, str(speaker or file.stem), float(start), seconds)
+
+
+def _check_text(text: str, where: str) -> None:
+    """Raise AudioError for a text without words, of which there is no error rate."""
+    if not normalise(text):
+        raise AudioError(f"{where} has a text without words. Correct the line, or remove it.")
 
 
 def _is_time(value: object) -> bool:

@@ -109,6 +109,7 @@ def test_any_rate_and_format_is_heard(tmp_path: Path, suffix: str, rate: int, ch
         (["[1]"], "line 1 is not a JSON object"),
         ([{"text": "x"}], "line 1 has no recording and text"),
         ([{"sound": "a.wav"}], "line 1 has no recording and text"),
+        ([{"sound": "a.wav", "text": "x"}, {"sound": "a.wav", "text": " - "}], "line 2 has a text without words"),
         ([{"sound": "missing.wav", "text": "x"}], "names missing.wav, which is not there"),
         ([{"sound": "a.wav", "text": "x", "language": "Klingon"}], 'line 1: No language named "Klingon"'),
         ([{"sound": "a.wav", "text": "x", "offset": "late"}], "that is no number of seconds"),
@@ -127,6 +128,10 @@ def test_a_folder_without_texts_is_one_line(tmp_path: Path) -> None:
         read_corpus(tmp_path)
     (tmp_path / "1-2.trans.txt").write_text("1-2-0000 HELLO\n")
     with pytest.raises(AudioError, match="names 1-2-0000, which is not beside it"):
+        read_corpus(tmp_path)
+    soundfile.write(tmp_path / "1-2-0000.flac", sound(1), 16_000)
+    (tmp_path / "1-2.trans.txt").write_text("1-2-0000\n")
+    with pytest.raises(AudioError, match="line 1 has a text without words. Correct the line, or remove it"):
         read_corpus(tmp_path)
 
 
