@@ -19,7 +19,6 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -34,6 +33,7 @@ from livecap.errors import LivecapError
 from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_mode
 from livecap.eval.output import store_figures
+from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, SpokenWord, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import ErrorCounts, count_errors
@@ -419,7 +419,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     deep = deep_model()
     step = step_counts(deep)
-    figures: dict[str, Any] = {"mlx": version("mlx"), "recordings": [path.name for path in paths], "step": step}
+    figures: dict[str, Any] = {"machine": machine(), "recordings": [path.name for path in paths], "step": step}
     megabytes = {str(dtype).rpartition(".")[2]: draft_bytes(dtype) / 1e6 for dtype in (mx.float32, mx.bfloat16)}
     figures["draft_of_80"] = {"megabytes": {name: round(each, 1) for name, each in megabytes.items()}}
     seconds = sum(recording.seconds for recording in recordings)
