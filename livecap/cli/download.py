@@ -38,6 +38,11 @@ def download(name: str, aligner: bool = False) -> Path:
     progress = _Progress(name)
     try:
         return resolve(name, progress=progress, tell=warn, aligner=aligner)
+    except KeyboardInterrupt:
+        if progress.began:
+            progress.end()
+            warn("Stopped. What has arrived is kept; the same command continues the download.")
+        raise
     finally:
         progress.end()
 
@@ -48,24 +53,33 @@ class _Progress:
     def __init__(self, name: str) -> None:
         self._name = name
         self._started = self._shown = 0.0
+        self._before = 0
+        """Bytes that were there at the start: an earlier download was stopped."""
         self._drawing = draws(sys.stderr)
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
         if not self._started:
-            self._started = now
+            self._started, self._before = now, done
         if now - self._shown < (0.1 if self._drawing else SECONDS_BETWEEN_LINES):
             return
         self._shown = now
-        rate = done / max(now - self._started, 1e-3)
         of = f" of {total / 1e6:,.0f}" if total else ""
-        line = f"Downloading {self._name}: {done / 1e6:,.0f}{of} MB, {rate / 1e6:.1f} MB/s"
+        line = f"Downloading {self._name}: {done / 1e6:,.0f}{of} MB"
+        if now > self._started:
+            line += f", {(done - self._before) / (now - self._started) / 1e6:.1f} MB/s"
         if self._drawing:
             say(Style.REDRAW, line, end="", file=sys.stderr, flush=True)
         else:
             say(line, file=sys.stderr, flush=True)
 
+    @property
+    def began(self) -> bool:
+        """Whether bytes of the model were asked for."""
+        return self._started > 0
+
     def end(self) -> None:
         """Move to a new line after the last one that was drawn."""
         if self._drawing and self._shown:
             say(file=sys.stderr)
+            self._shown = 0.0

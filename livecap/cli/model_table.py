@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from livecap.model.checkpoint.cached import PART, cached_models, damages, is_here, repository_folder, snapshots
+from livecap.model.checkpoint.cached import cached_models, damages, is_here, repository_folder, snapshots, unfinished
 from livecap.model.checkpoint.catalogue import ALIGNER, RELEASES, TINY, TINY_BYTES, fits, recommended
 from livecap.tui.choices import ModelChoice
 
@@ -58,7 +58,7 @@ def _row(choice: ModelChoice) -> ModelRow:
     trouble = ""
     snapshot = next(snapshots(choice.name), None)
     if not choice.is_here and n_bytes:
-        is_partial = snapshot is None or any(path.name.endswith(PART) for path in blobs)
+        is_partial = snapshot is None or unfinished(choice.name)
         found = [] if is_partial or snapshot is None else damages(snapshot, deep=False)
         trouble = f"{found[0].path.name} {found[0].what}" if found else "the download is not finished"
     return ModelRow(choice, snapshot or (folder if n_bytes else None), n_bytes, trouble)

@@ -21,9 +21,13 @@ from livecap.model.checkpoint.cached import (
     digest_expected,
     folder_of,
     repository_folder,
+    unfinished,
 )
 from livecap.model.checkpoint.catalogue import TINY, repository_of
 from livecap.model.checkpoint.find import read_config, resolve
+from livecap.model.checkpoint.finite import not_finite
+from livecap.model.checkpoint.kinds import CHOOSE
+from livecap.model.checkpoint.weight_files import shown, weight_files
 from livecap.settings.fields import Settings
 from livecap.text.printing import say, say_json
 from livecap.this_machine import memory_bytes
@@ -155,7 +159,8 @@ def _removable(name: str) -> tuple[str, Path]:
 
 
 def _check(name: str, as_json: bool) -> int:
-    is_local = name == TINY or name.startswith((".", "/", "~")) or os.path.isdir(name)
+    repository = repository_of(name)
+    is_local = name == TINY or name.startswith((".", "/", "~")) or os.path.isdir(name) or "/" not in repository
     folder = resolve(name) if is_local else folder_of(name)
     if folder is None:
         raise ModelError(f"{name} is not on this machine. `livecap models download {name}` brings it.")
@@ -163,21 +168,30 @@ def _check(name: str, as_json: bool) -> int:
     files = sorted(path for path in folder.iterdir() if path.is_file())
     n_compared = sum(digest_expected(path) is not None for path in files)
     lines = [f"{damage.path.name} {damage.what}" for damage in found]
+    advice = f"{'Copy' if is_local else f'`livecap models download {name}` brings'} what is damaged in {folder} again."
+    if found and not is_local and unfinished(repository):
+        lines, advice = ["the download is not finished"], f"`livecap models download {name}` continues it."
+    elif not found:
+        lines = [
+            f"{path.name} holds numbers that are not finite, in {shown(array)}"
+            for path in weight_files(folder)
+            if (array := not_finite(path))
+        ]
+        advice = f"It cannot recognise speech. {CHOOSE}"
     if not found:
         read_config(folder, _is_aligner(name))
     if as_json:
         n_bytes = sum(path.stat().st_size for path in files)
-        values = {"model": repository_of(name), "folder": str(folder), "files": len(files), "bytes": n_bytes}
+        values = {"model": repository, "folder": str(folder), "files": len(files), "bytes": n_bytes}
         say_json(values | {"compared": n_compared, "damages": lines}, indent=2)
-        return int(bool(found))
+        return int(bool(lines))
     for line in lines:
-        warn(f"{repository_of(name)}: {line}.")
-    if found:
-        brings = "Copy" if is_local else f"`livecap models download {name}` brings"
-        say(f"{brings} what is damaged in {folder} again.")
+        warn(f"{repository}: {line}.")
+    if lines:
+        say(advice)
         return 1
     how = f"{n_compared} compared with their published digests" if n_compared else "no published digests are known"
-    say(f"{repository_of(name)} is whole: {len(files)} files in {folder}, {how}.")
+    say(f"{repository} is whole: {len(files)} files in {folder}, {how}.")
     return 0
 
 

@@ -55,7 +55,7 @@ def read_json(path: Path, required: bool = True) -> dict[str, object]:
 
 
 def parse_json(data: bytes) -> object:
-    """The value of a JSON text in UTF-8.
+    """The value of a JSON text in UTF-8, with or without a byte order mark.
 
     Raises:
         ValueError: its message says what the text is, such as "not JSON" or "nested too deeply".
@@ -63,7 +63,7 @@ def parse_json(data: bytes) -> object:
     if sum(data.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
         raise ValueError(f"too large, with more than {MOST_VALUES:,} values")
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = json.loads(data.decode("utf-8-sig"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"not JSON ({error})") from error
     except RecursionError:

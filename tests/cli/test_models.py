@@ -4,21 +4,26 @@ import fcntl
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from livecap.cli.download import download
 from livecap.cli.main import run
 from livecap.cli.model_table import model_table
 from livecap.cli.this_computer import ThisComputer
-from livecap.model.checkpoint.catalogue import RELEASES
+from livecap.model.backend import mx
+from livecap.model.checkpoint.catalogue import RELEASES, TINY_BYTES
 from livecap.settings.sources import load_settings
 from livecap.shipped import demo_recording
 from livecap.tui.screens.model_screen import is_same_model
 from livecap.tui.units import size
+from tests.model import layouts
 from tests.model.hub_server import COMMIT, HubServer, put_in_cache, serving
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +96,7 @@ def test_the_list_says_what_is_wrong_with_a_cached_model(cache: Path, models: Mo
 def test_a_model_is_downloaded_with_progress_and_named(server: HubServer, models: Models) -> None:
     status, out, err = models("download", OTHER)
     assert status == 0 and out.startswith(f"{OTHER} is in ") and out.rstrip().endswith(f"{COMMIT}.")
-    assert f"Downloading {OTHER}: " in err and "MB/s" in err
+    assert f"Downloading {OTHER}: " in err and " of 12 MB" in err
     status, out, err = models("download", OTHER, "--json")
     assert json.loads(out)["folder"].endswith(COMMIT) and err == ""  # nothing is downloaded twice
 
@@ -102,6 +107,68 @@ def test_a_download_that_broke_goes_on_at_the_next_call(server: HubServer, model
     assert "the download is not finished" in models()[1]
     assert models("download", OTHER)[0] == 0
     assert server.weights_served()[-1][0] > 2_000_000
+
+
+def test_a_check_of_an_unfinished_download_says_so(server: HubServer, models: Models) -> None:
+    server.breaks_after = [3_000_000] + [0] * 9
+    models("download", OTHER)
+    status, out, err = models("check", OTHER)
+    assert status == 1 and err == f"livecap: {OTHER}: the download is not finished.\n"
+    assert out == f"`livecap models download {OTHER}` continues it.\n"
+    assert json.loads(models("check", OTHER, "--json")[1])["damages"] == ["the download is not finished"]
+
+
+def test_the_rate_of_a_download_leaves_out_what_was_there(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = iter([100.0, 102.0, 110.0])
+    monkeypatch.setattr("livecap.cli.download.time.monotonic", lambda: next(seconds))
+
+    def resolves(name: str, progress: Callable[[int, int], None], **options: object) -> Path:
+        for done in (6_000_000, 7_000_000, 9_000_000):
+            progress(done, 12_000_000)
+        return Path("model")
+
+    monkeypatch.setattr("livecap.cli.download.resolve", resolves)
+    download("m")
+    assert capsys.readouterr().err.splitlines() == [
+        "Downloading m: 6 of 12 MB",
+        "Downloading m: 9 of 12 MB, 0.3 MB/s",
+    ]
+
+
+@pytest.mark.parametrize("n_bytes", [0, 3_000_000])
+def test_a_download_that_the_user_stops_says_that_it_can_continue(
+    monkeypatch, capsys: pytest.CaptureFixture[str], n_bytes: int
+) -> None:
+    def resolves(name: str, progress: Callable[[int, int], None], **options: object) -> Path:
+        if n_bytes:
+            progress(n_bytes, 12_000_000)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("livecap.cli.download.resolve", resolves)
+    assert run(["models", "download", OTHER]) == 130
+    said = "livecap: Stopped. What has arrived is kept; the same command continues the download."
+    shown = [f"Downloading {OTHER}: 3 of 12 MB", said] if n_bytes else []
+    assert capsys.readouterr().err.splitlines() == shown
+
+
+@pytest.mark.parametrize(("kind", "value"), [(mx.bfloat16, "nan"), (mx.float16, "-inf"), (mx.float32, "inf")])
+def test_a_check_finds_a_number_that_is_not_finite(tmp_path: Path, models: Models, kind: mx.Dtype, value: str) -> None:
+    shutil.copytree(layouts.TINY, tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    arrays = {name: array.astype(kind) for name, array in cast(dict[str, mx.array], mx.load(str(file))).items()}
+    name = "thinker.model.layers.1.mlp.up_proj.weight"
+    mx.save_safetensors(str(file), arrays)
+    assert models("check", str(tmp_path / "model"))[0] == 0
+    array = arrays[name]
+    array[-1, -1] = float(value)
+    mx.save_safetensors(str(file), arrays)
+    status, out, err = models("check", str(tmp_path / "model"))
+    assert status == 1 and err.endswith(f": model.safetensors holds numbers that are not finite, in {name}.\n")
+    assert out.startswith("It cannot recognise speech. Choose a Qwen3-ASR model")
+
+
+def test_the_size_of_the_embedded_model_is_true() -> None:
+    assert sum(path.stat().st_size for path in layouts.TINY.iterdir()) == pytest.approx(TINY_BYTES, rel=0.02)
 
 
 def test_a_check_compares_all_and_a_download_mends(server: HubServer, models: Models) -> None:
@@ -128,6 +195,8 @@ def server_blobs(server: HubServer, models: Models) -> list[Path]:
 def test_a_model_that_is_not_there_cannot_be_checked(cache: Path, models: Models) -> None:
     status, _, err = models("check", "1.7b")
     assert status == 1 and "`livecap models download 1.7b` brings it" in err
+    status, _, err = models("check", "nothing-of-this-name")
+    assert status == 1 and "No model named nothing-of-this-name. Known: tiny, 0.6b" in err
 
 
 def test_a_folder_that_is_checked_is_not_to_be_downloaded(tmp_path: Path, models: Models) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from livecap.errors import ModelError
 from livecap.model.checkpoint.cached import cached_models, hub_cache, is_here
-from livecap.model.checkpoint.catalogue import RELEASES, SHORT_NAMES, fits, recommended
+from livecap.model.checkpoint.catalogue import RELEASES, SHORT_NAMES, fits, recommended, repository_of
 from livecap.model.checkpoint.hub import fetch
 from tests.model.hub_server import put_in_cache
 
@@ -25,6 +25,39 @@ def test_a_model_is_known_to_be_here_without_loading_it(tmp_path: Path, monkeypa
     assert not is_here("Qwen/Qwen3-ASR-0.6B")
     weights.unlink()
     assert not is_here("Qwen/Qwen3-ASR-0.6B")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "https://huggingface.co/Someone/Model-1.0",
+        "http://huggingface.co/Someone/Model-1.0/",
+        "huggingface.co/Someone/Model-1.0/tree/main",
+        " https://huggingface.co/Someone/Model-1.0/blob/main/config.json?download=true ",
+        "https://hf.co/Someone/Model-1.0?library=mlx#files",
+        "https://mirror.example/hub/Someone/Model-1.0/tree/main/",
+    ],
+)
+def test_the_page_of_a_model_is_its_name(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example/hub/")
+    assert repository_of(page) == "Someone/Model-1.0"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://huggingface.co/Someone/Model/tree/v2",
+        "https://huggingface.co/datasets/Someone/Model",
+        "https://huggingface.co/Someone",
+        "https://github.com/Someone/Model",
+        "Someone/huggingface.co",
+        "Someone/Model",
+    ],
+)
+def test_no_other_name_is_taken_for_a_page(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page of another revision least of all: the newest one would be loaded in its place."""
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    assert repository_of(name) == name
 
 
 def test_the_weights_of_every_release_are_named_as_the_hub_names_them() -> None:

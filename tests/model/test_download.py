@@ -74,7 +74,7 @@ def test_a_broken_connection_is_resumed(server):
 
 def test_a_connection_that_stays_broken_is_one_line_and_loses_no_data(server, tmp_path):
     server.breaks_after = [1_000_000] + [0] * large_files.TRIES
-    with pytest.raises(ModelError, match="cannot be downloaded .*Check the network"):
+    with pytest.raises(ModelError, match="is not complete in the cache, and the rest .*start the download again: what"):
         hub.fetch(REPOSITORY)
     n_here = parts(tmp_path)[0].stat().st_size
     assert 1_000_000 - RECEIVED <= n_here <= 1_000_000
@@ -95,7 +95,7 @@ def test_a_damaged_download_is_deleted(server, tmp_path):
         hub.fetch(REPOSITORY, progress=stop_at(1_000_000))
     [part] = parts(tmp_path)
     part.write_bytes(b"\0" * part.stat().st_size)
-    with pytest.raises(ModelError, match="the download was damaged"):
+    with pytest.raises(ModelError, match="^The download was damaged"):
         hub.fetch(REPOSITORY)
     assert not parts(tmp_path)
     assert (hub.fetch(REPOSITORY) / "model.safetensors").read_bytes() == weights(server)
@@ -120,7 +120,7 @@ def test_two_processes_do_not_write_the_same_file(server):
 
 
 def test_a_missing_model_is_reported(server):
-    with pytest.raises(ModelError, match="There is no model someone/else on the Hugging Face Hub"):
+    with pytest.raises(ModelError, match=f"There is no model someone/else on {server.url}, or"):
         hub.fetch("someone/else")
 
 

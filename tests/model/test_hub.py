@@ -103,7 +103,7 @@ def damage_bytes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_cut, damage_bytes])
-@pytest.mark.parametrize("name", ["model.safetensors", "vocab.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "vocab.json", "config.json"])
 def test_a_damaged_file_is_found_at_the_start_and_brought_again(
     server: HubServer, cache: Path, damage, name: str
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_hub_that_announces_another_content_is_refused(official: HubServer) ->
 def test_a_mirror_that_sends_another_content_is_refused(official: HubServer) -> None:
     official.lists_sizes = official.links_large_files = False
     official.files["model.safetensors"] = official.files["model.safetensors"][:-8] + bytes(8)
-    with pytest.raises(ModelError, match="the download was damaged and has been deleted"):
+    with pytest.raises(ModelError, match="^The download was damaged and has been deleted. Try again; "):
         hub.fetch(OFFICIAL)
 
 
@@ -311,8 +311,32 @@ def test_a_gated_model_is_named(server: HubServer) -> None:
 
 def test_a_private_or_missing_model_is_named(server: HubServer) -> None:
     server.refuses = {}
-    with pytest.raises(ModelError, match=f"There is no model {REPOSITORY} on the Hugging Face Hub"):
+    with pytest.raises(ModelError, match=f"There is no model {REPOSITORY} on {server.url}, or you have no access"):
         hub.fetch(REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(403, "Check your access to it"), (429, "Try again later"), (503, "Try again later"), (520, "Try again later")],
+)
+def test_a_hub_that_refuses_for_another_reason_is_not_the_network(
+    server: HubServer, monkeypatch: pytest.MonkeyPatch, status: int, advice: str
+) -> None:
+    monkeypatch.setattr(server, "answer", lambda request, body: server._refused(request, status, {}))
+    with pytest.raises(ModelError, match=rf"\({server.url} answers with status {status}\)\. {advice}, or use the"):
+        hub.fetch(REPOSITORY)
+
+
+def test_a_damaged_config_is_found_where_the_cache_has_no_digests(server: HubServer, cache: Path) -> None:
+    """As on a disk without links: the files stand in the snapshot, under their own names."""
+    snapshot = put_in_cache(cache, REPOSITORY)
+    for path in list(snapshot.iterdir()):
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+    (snapshot / "config.json").write_text("{")
+    assert not is_here(REPOSITORY) and [damage.path.name for damage in damages(snapshot)] == ["config.json"]
+    assert hub.fetch(REPOSITORY) == snapshot and damages(snapshot) == []
 
 
 def test_an_unknown_revision_is_named(server: HubServer) -> None:
@@ -322,7 +346,8 @@ def test_an_unknown_revision_is_named(server: HubServer) -> None:
 
 def test_offline_mode_is_one_line(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ModelError, match="is not in the cache and cannot be downloaded .*offline") as raised:
+    says = "is not in the cache and cannot be downloaded .*HF_HUB_OFFLINE.* is set.*Unset it, or use the built-in model"
+    with pytest.raises(ModelError, match=says) as raised:
         hub.fetch(REPOSITORY)
     assert "\n" not in str(raised.value) and server.asked == []
 
@@ -361,7 +386,7 @@ def test_a_file_outside_the_cache_is_not_blamed_on_it(server: HubServer, monkeyp
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "/elsewhere/certificates.pem")
 
     monkeypatch.setattr(hub, "snapshot_download", fails)
-    with pytest.raises(ModelError, match=r"cannot be downloaded \(.*/elsewhere/certificates.pem"):
+    with pytest.raises(ModelError, match=r"cannot be downloaded \(http://.*/elsewhere/certificates.pem"):
         hub.fetch(REPOSITORY)
 
 

@@ -13,7 +13,7 @@ import pytest
 from livecap.errors import ModelError
 from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint import find as finding
-from livecap.model.checkpoint.load import load, load_model, resolve
+from livecap.model.checkpoint.load import load, load_model, read_config, resolve
 from livecap.model.generate import prefill
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.model.qwen3_asr import Qwen3ASR, sanitize
@@ -75,6 +75,22 @@ def test_a_sharded_checkpoint_is_the_same_model(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": files}))
     model = load_model(folder, dtype=mx.float32)
     assert farthest(last_logits(load_model(SOURCE, dtype=mx.float32)), last_logits(model)) == 0
+
+
+def test_a_whole_file_beside_an_index_of_missing_files_is_the_model(folder: Path) -> None:
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    model = load_model(folder, dtype=mx.float32)
+    assert farthest(last_logits(load_model(SOURCE, dtype=mx.float32)), last_logits(model)) == 0
+    (folder / "model.safetensors").rename(folder / "other.safetensors")
+    with pytest.raises(ModelError, match="lacks model-00001-of-00002.safetensors: 0 of 2"):
+        load_model(folder)
+
+
+def test_a_byte_order_mark_is_no_damage(folder: Path) -> None:
+    for name in ("config.json", "generation_config.json"):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    assert read_config(folder) == read_config(SOURCE)
 
 
 def test_the_communitys_plain_layout_is_the_same_model(folder: Path) -> None:

@@ -98,6 +98,12 @@ def repository_folder(repository: str) -> Path | None:
     return cache / f"models--{repository.replace('/', '--')}" if cache else None
 
 
+def unfinished(repository: str) -> bool:
+    """Whether a download of a repository was begun and not finished."""
+    folder = repository_folder(repository)
+    return folder is not None and any((folder / "blobs").glob(f"*{PART}"))
+
+
 def snapshots(repository: str, revision: str | None = None) -> Iterator[Path]:
     """The snapshots of a repository in the cache: the known commit's, `main`'s, and then any other's, newest first.
 
@@ -142,9 +148,10 @@ def damages(folder: Path, deep: bool = True, again: bool = False) -> list[Damage
     if not any(needed <= names for needed in TOKENIZERS):
         return [Damage(folder, "has no complete tokenizer")]
     found: list[Damage] = []
-    for path in weights:
+    config = [folder / "config.json"] if "config.json" in names else []
+    for path in [*weights, *config]:
         try:
-            check_file(path)
+            read_json(path) if path in config else check_file(path)
         except ModelError as error:
             found.append(Damage(path, _what(str(error), path)))
     if deep:

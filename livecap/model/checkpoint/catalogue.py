@@ -5,6 +5,7 @@ this file must stay light: no NumPy, no MLX, no Hub client.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ MAIN = "main"
 """The revision of a repository that is downloaded if no commit is known."""
 TINY = "tiny"
 """The small demo model inside the package."""
-TINY_BYTES = 9_000_000
+TINY_BYTES = 12_500_000
 """Size of the tiny model on the disk."""
 BESIDE_BYTES = 600_000_000
 """Memory besides the weights: MLX's buffers, the caches of a full prompt, Python. An estimate."""
@@ -133,13 +134,19 @@ SHORT_NAMES = {
     for short in (repository.rpartition("-")[2].lower(), repository.rpartition("/")[2].lower())
 }
 """`0.6b` and `qwen3-asr-0.6b` to the repository; compared in lower case."""
+HUBS = ("https://huggingface.co", "http://huggingface.co", "huggingface.co", "https://hf.co", "hf.co")
+"""The Hub, as the address of a model's page begins."""
 SPARE = 0.75
 """The share of the memory that a model may take; the rest is for other programs."""
 
 
 def repository_of(name: str) -> str:
-    """The repository that a short name stands for; any other name as it is."""
-    return SHORT_NAMES.get(name.lower(), name)
+    """The repository that a short name or its page on the Hub stands for; any other name as it is."""
+    hubs = "|".join(map(re.escape, [*HUBS, *filter(None, [os.environ.get("HF_ENDPOINT", "").rstrip("/")])]))
+    page = re.fullmatch(
+        rf"(?:{hubs})/([^/?#]+/[^/?#]+?)/?(?:/(?:tree|blob|resolve)/main(?:/.*)?)?(?:[?#].*)?", name.strip()
+    )
+    return page[1] if page else SHORT_NAMES.get(name.lower(), name)
 
 
 def revision_of(repository: str) -> str:

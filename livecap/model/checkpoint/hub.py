@@ -10,6 +10,7 @@ import glob
 import logging
 import os
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import cast
 
@@ -28,7 +29,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 from huggingface_hub.utils.tqdm import tqdm  # noqa: E402
 
 from livecap.errors import ModelError  # noqa: E402
-from livecap.model.checkpoint.cached import TOKENIZERS, Damage, damages, hub_cache, snapshots  # noqa: E402
+from livecap.model.checkpoint.cached import TOKENIZERS, Damage, damages, hub_cache, snapshots, unfinished  # noqa: E402
 from livecap.model.checkpoint.catalogue import (  # noqa: E402
     DIGESTS,
     MAIN,
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 MODEL_INSTEAD = ", or use the built-in model: --model tiny"
 ALIGNER_INSTEAD = ", or give the folder of one: --aligner DIR"
+OFFICIAL = "https://huggingface.co"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FREE_LICENCES = {"apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "unlicense"}
 """Licences of which nothing is told before a download."""
@@ -115,6 +117,10 @@ def _downloaded(
     commit = info.sha or revision
     announced = {each.rfilename: each for each in info.siblings or [] if "/" not in each.rfilename}
     tops = {each.rfilename.partition("/")[0] for each in info.siblings or []}
+
+    for damage in broken:
+        if damage.path.suffix == ".json":
+            _remove(damage)
 
     def read(name: str) -> dict[str, object] | None:
         found = name in announced
@@ -204,7 +210,7 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
         return f"The Hub refuses the access token (HF_TOKEN, or that of `hf auth login`): {repository} was not loaded."
     if isinstance(error, RepositoryNotFoundError) or status == UNAUTHORISED:
         return (
-            f"There is no model {repository} on the Hugging Face Hub, or you have no access to it. "
+            f"There is no model {repository} on {_hub()}, or you have no access to it. "
             f"Check the name{ALIGNER_INSTEAD if aligner else MODEL_INSTEAD}"
         )
     if isinstance(error, RevisionNotFoundError):
@@ -219,18 +225,36 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
             f"{repository} cannot be kept in the cache: {error.filename} ({error.strerror}). Let your user write "
             "there, or set HF_HOME to another folder for models."
         )
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    advice = "Check the network"
+    if constants.HF_HUB_OFFLINE:
+        reason, advice = "offline mode: HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set", "Unset it"
+    elif status is not None:
+        reason = f"{_hub()} answers with status {status}"
+        advice = "Check your access to it" if status == HTTPStatus.FORBIDDEN else "Try again later"
+    elif constants.ENDPOINT != OFFICIAL:
+        reason = f"{constants.ENDPOINT}: {reason}"
+    if unfinished(repository):
+        return (
+            f"{repository} is not complete in the cache, and the rest cannot be downloaded ({reason}). {advice} and "
+            "start the download again: what has arrived is kept."
+        )
     if broken:
         path, what = broken[0].path, broken[0].what
         folder = path if path.is_dir() else path.parent
         return (
             f"{repository} in the cache is not whole ({path.name} {what}) and cannot be downloaded again ({reason}). "
-            f"Check the network, or delete {folder} and choose another model."
+            f"{advice}, or delete {folder} and choose another model."
         )
     return (
         f"{repository} is not in the cache and cannot be downloaded ({reason}). "
-        f"Check the network{ALIGNER_INSTEAD if aligner else MODEL_INSTEAD}"
+        f"{advice}{ALIGNER_INSTEAD if aligner else MODEL_INSTEAD}"
     )
+
+
+def _hub() -> str:
+    """Where models come from, in words."""
+    return "the Hugging Face Hub" if constants.ENDPOINT == OFFICIAL else constants.ENDPOINT
 
 
 def _bar(progress: Progress | None) -> type[tqdm]:

@@ -152,7 +152,10 @@ def _download(file: _File, on_bytes: Callable[[int], None]) -> None:
         os.fsync(part.fileno())
         if file.sha256 and not digest(file.part).startswith(file.sha256):
             file.part.unlink()
-            raise OSError("the download was damaged and has been deleted: try again")
+            raise ModelError(
+                "The download was damaged and has been deleted. Try again; if it is damaged again, the Hub or the "
+                "network is at fault."
+            )
         file.part.rename(file.blob)
 
 

@@ -63,6 +63,8 @@ def weight_files(folder: Path) -> list[Path]:
 def weight_names(where: str, names: Collection[str], index: Mapping[str, object] | None) -> list[str]:
     """The names of a checkpoint's safetensors files: those in its index, or the single one, whatever its name.
 
+    An index that names a missing file does not count where `SINGLE_FILE` is there.
+
     Args:
         where: the folder or repository, for messages.
         names: its files.
@@ -78,6 +80,8 @@ def weight_names(where: str, names: Collection[str], index: Mapping[str, object]
         listed = sorted({_file_name(where, name) for name in weight_map.values()})
         here = set(names)
         missing = [name for name in listed if name not in here]
+        if missing and SINGLE_FILE in here.difference(listed):
+            return [SINGLE_FILE]  # the index is that of another copy
         if missing:
             n_found = len(listed) - len(missing)
             raise ModelError(f"{where} lacks {missing[0]}: {n_found} of {len(listed)} weight files are there. {AGAIN}")
