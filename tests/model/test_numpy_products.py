@@ -11,9 +11,13 @@ from livecap.model.numpy.products import (
     COLUMNS,
     DEPTH,
     MOST_MULTIPLICATIONS,
+    MOST_ON_ONE_THREAD,
+    SINGLE_COLUMNS,
     Numbers,
     Scratch,
     block_rows,
+    has_small_kernels,
+    most_columns,
     own,
     product,
 )
@@ -23,13 +27,13 @@ def random(seed: int, *shape: int) -> Numbers:
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-MOST_COLUMNS_HERE = products.most_columns
-
-
-@pytest.fixture(autouse=True, params=[products.FEW_COLUMNS, products.MOST_COLUMNS])
-def most_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "most_columns", lambda: request.param)
+@pytest.fixture(autouse=True, params=[False, True])
+def small_kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the processor has kernels for small matrices."""
+    monkeypatch.setattr(products, "has_small_kernels", lambda: request.param)
     monkeypatch.setattr(products, "FEWEST_NUMBERS", 0)
+    found: bool = request.param
+    return found
 
 
 def multiplied(weight: Numbers, x: Numbers) -> Numbers:
@@ -59,7 +63,30 @@ def test_work_divided_among_cores_is_the_same(n_columns: int, n_rows: int, monke
 
 @given(st.integers(1, COLUMNS), st.integers(1, DEPTH))
 def test_blocks_count_as_small(n_columns: int, n_inner: int) -> None:
-    assert 8 <= block_rows(n_columns, n_inner) <= MOST_MULTIPLICATIONS // (n_columns * n_inner)
+    n_columns = min(n_columns, most_columns())
+    most = MOST_MULTIPLICATIONS if products.has_small_kernels() else MOST_ON_ONE_THREAD
+    assert 8 <= block_rows(n_columns, n_inner) <= most // (n_columns * n_inner)
+
+
+@pytest.mark.parametrize("n_columns", [1, 5, 6, 7])
+@pytest.mark.parametrize(("n_rows", "n_inner"), [(64, 1024), (513, 768), (300, 2049), (7, 1024)])
+def test_a_few_columns_have_no_product_that_blas_divides(
+    small_kernels: bool, n_columns: int, n_rows: int, n_inner: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+    matmul = np.matmul
+
+    def watched(a: Numbers, b: Numbers, **named: Numbers) -> Numbers:
+        asked.append((a.shape[-2:], b.shape[-2:]))
+        return matmul(a, b, **named)
+
+    monkeypatch.setattr(products.np, "matmul", watched)
+    weight, x = random(0, n_rows, n_inner), random(1, n_inner, n_columns)
+    np.testing.assert_allclose(multiplied(weight, x), weight @ x, atol=2e-3)
+    if not small_kernels and n_columns > 1:
+        assert all(m * k * n <= MOST_ON_ONE_THREAD for (m, k), (_, n) in asked)
+        alone = [m * k for (m, k), (_, n) in asked if n == 1]
+        assert bool(alone) == (n_columns <= SINGLE_COLUMNS and n_rows > 8) and max(alone, default=0) < 9216
 
 
 @pytest.mark.parametrize(
@@ -76,7 +103,8 @@ def test_small_products_of_many_columns_need_kernels_for_them(
     config: dict[str, dict[str, list[str]]], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(np, "show_config", lambda mode: config)
-    assert MOST_COLUMNS_HERE.__wrapped__() == most
+    monkeypatch.setattr(products, "has_small_kernels", has_small_kernels.__wrapped__)
+    assert most_columns() == most
 
 
 def test_weights_are_stacked() -> None:

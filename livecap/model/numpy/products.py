@@ -4,6 +4,7 @@ One column, a single token, is a matrix-vector product and costs one reading of 
 first copies the weights into another order. For a few columns that takes several times as long as reading them, and for
 a prompt of a hundred still a tenth of the time. But BLAS does not copy matrices that it counts as small. So the weights
 are divided into blocks that count as small, in pieces that fit into the cache, and the work is divided among the cores.
+Where BLAS has no such products, a few columns are multiplied one by one by a block of weights that stays in the cache.
 """
 
 from functools import cache
@@ -29,6 +30,14 @@ MOST_COLUMNS = 160
 """For more columns than this, copying the weights costs next to nothing."""
 FEW_COLUMNS = 16
 """Replaces `MOST_COLUMNS` on processors without AVX-512, for which OpenBLAS has no kernels for small matrices."""
+MOST_ON_ONE_THREAD = 1 << 18
+"""Replaces `MOST_MULTIPLICATIONS` there: OpenBLAS divides a larger product among its own threads, which wait for one
+another where several of ours ask for products (its `SMP_THRESHOLD_MIN * GEMM_MULTITHREAD_THRESHOLD`)."""
+SINGLE_COLUMNS = 6
+"""Up to so many columns are multiplied one by one on those processors."""
+MOST_OF_VECTOR = 8192
+"""Numbers in the block of weights that is multiplied by one column: in the first-level cache, and too few for
+OpenBLAS to divide the product among its own threads (at 9216)."""
 FEWEST_SHARED = 1 << 20
 """Multiplications that are worth another core."""
 
@@ -59,19 +68,29 @@ def product(weight: Numbers, x: Numbers, out: Numbers) -> Numbers:
     return out
 
 
-@cache
 def most_columns() -> int:
     """The most columns that are multiplied by blocks of weights on this processor."""
+    return MOST_COLUMNS if has_small_kernels() else FEW_COLUMNS
+
+
+@cache
+def has_small_kernels() -> bool:
+    """Whether OpenBLAS has kernels for small matrices for this processor."""
     found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])  # NumPy omits empty entries
-    return MOST_COLUMNS if {"AVX512_SKX", "X86_V4"} & set(found) else FEW_COLUMNS
+    return bool({"AVX512_SKX", "X86_V4"} & set(found))
 
 
 def _multiply_in_blocks(weight: Numbers, x: Numbers, out: Numbers) -> None:
     """Multiply parts of matrices without copying them."""
     (n_rows, n_inner), n_columns = weight.shape, x.shape[1]
-    block = block_rows(n_columns, n_inner)
+    is_single = n_columns <= SINGLE_COLUMNS and not has_small_kernels()
+    block = 1 << (MOST_OF_VECTOR // n_inner).bit_length() - 1 if is_single else block_rows(n_columns, n_inner)
     whole = n_rows - n_rows % block
-    if whole:
+    if whole and is_single:
+        vectors = np.ascontiguousarray(x.T)[:, :, None]
+        found = np.matmul(weight[:whole].reshape(-1, 1, block, n_inner), vectors)  # block by block, then by column
+        out[:whole].reshape(-1, block, n_columns)[:] = found[..., 0].swapaxes(1, 2)
+    elif whole:
         np.matmul(weight[:whole].reshape(-1, block, n_inner), x, out=out[:whole].reshape(-1, block, n_columns))
     if whole < n_rows:
         np.matmul(weight[whole:], x, out=out[whole:])
@@ -79,7 +98,8 @@ def _multiply_in_blocks(weight: Numbers, x: Numbers, out: Numbers) -> None:
 
 def block_rows(n_columns: int, n_inner: int) -> int:
     """Rows of the weights in one block, a power of two. At most COLUMNS columns and an inner dimension of DEPTH."""
-    most = min(MOST_MULTIPLICATIONS // (n_columns * n_inner), MOST_BLOCK_ROWS)
+    multiplications = MOST_MULTIPLICATIONS if has_small_kernels() else MOST_ON_ONE_THREAD
+    most = min(multiplications // (n_columns * n_inner), MOST_BLOCK_ROWS)
     return 1 << most.bit_length() - 1
 
 
