@@ -1,9 +1,13 @@
-"""Batches: what is measured of each size."""
+"""Batches: what is measured of each size; and errors of sound that begins later."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from benchmarks import moved
 from benchmarks.batches import measure
+from livecap.engine import Engine, EngineSettings
 from livecap.eval.reference import read_reference
 from livecap.model.checkpoint.load import load
 
@@ -20,3 +24,14 @@ def test_each_size_has_its_time_by_both_clocks_and_by_stage() -> None:
         assert set(spent) == {"clock", "processor", "encoder", "prompts", "tokens"} and min(spent.values()) > 0
         assert spent["encoder"] + spent["prompts"] + spent["tokens"] <= spent["processor"] + 3e-4  # of rounding
         assert size["texts_that_differ"] == 0
+
+
+def test_errors_are_counted_wherever_the_sound_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    reference = read_reference(RECORDING)
+    short = replace(reference, samples=reference.samples[: 3 * 16_000], text="thank you for your letter")
+    with Engine.load(EngineSettings("tiny")) as engine:
+        wrong = moved.errors_of_each(engine, short, with_live=True)
+        assert set(wrong) == {"files", "offline", "live"} and max(wrong.values()) <= 3, "two words stand before these"
+        monkeypatch.setattr(moved, "errors_of_each", lambda _, later, __: {"files": len(later.samples)})
+        found = moved.measure(engine, [short], [0, 500], with_live=False)
+    assert found == {"dictation": {"words": 5, "files": [48_000, 56_000]}}
