@@ -4,6 +4,7 @@ import fcntl
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -311,6 +312,30 @@ def test_the_variables_of_the_hubs_client_are_obeyed(server: HubServer, tmp_path
     done = livecap(*replay)
     assert done.returncode == 1 and "is not in the cache and cannot be downloaded" in done.stderr
     assert done.stderr.count("\n") == 1 and len(server.asked) == n_asked
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "soon", "cannot read its settings .*'soon'.*HF_HUB_DOWNLOAD_TIMEOUT"),
+        ("HF_HOME", os.devnull, "cannot be kept in the cache: /dev/null.*set HF_HOME to another folder"),
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "no connection can be set up .*SOCKS.*: ALL_PROXY. A proxy is"),
+        ("HF_TOKEN", "hf_schlüssel", "^livecap: The access token .HF_TOKEN.* Copy it again"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    """The client reads them when it is imported, or when it opens its first connection."""
+    for name in [name for name in os.environ if re.match("(?i)hf_|ssl_|.*_proxy", name)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    command = [sys.executable, "-m", "livecap", "models", "download", OTHER]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and re.search(says, done.stderr)
+    assert done.stdout == "" and done.stderr.count("\n") == 1
 
 
 def test_a_machine_for_which_all_are_too_large_is_told(cache: Path, models: Models, monkeypatch) -> None:

@@ -82,8 +82,13 @@ def resolve(
     if repository.count("/") != 1 or not all(repository.split("/")):
         short = ", ".join(sorted(SHORT_NAMES))
         raise ModelError(f"No model named {name}. Known: {TINY}, {short}; or give a folder or a repository.")
-    from livecap.model.checkpoint.hub import fetch  # late: slow to import, and `tiny` does not need it
-
+    try:
+        from livecap.model.checkpoint.hub import fetch  # late: slow to import, and `tiny` does not need it
+    except ValueError as error:  # the client reads its variables when it is imported
+        names = ", ".join(sorted(name for name in os.environ if name.startswith("HF_")))
+        raise ModelError(
+            f"The Hub's client cannot read its settings ({error}). Correct one of these variables: {names}."
+        ) from error
     return fetch(repository, progress=progress, tell=tell, aligner=aligner)
 
 

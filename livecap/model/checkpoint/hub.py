@@ -9,6 +9,7 @@ import errno
 import glob
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import cast
 
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read by the client when it is imported
 
+import huggingface_hub.constants  # noqa: E402, F401  # first: what it cannot read ends here, and nothing is printed
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download  # noqa: E402
 from huggingface_hub.errors import (  # noqa: E402
     GatedRepoError,
@@ -25,7 +27,7 @@ from huggingface_hub.errors import (  # noqa: E402
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import ModelInfo, RepoSibling  # noqa: E402
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # noqa: E402
+from huggingface_hub.utils import get_session, validate_repo_id  # type: ignore[attr-defined]  # noqa: E402
 from huggingface_hub.utils.tqdm import tqdm  # noqa: E402
 
 from livecap.errors import ModelError  # noqa: E402
@@ -97,6 +99,10 @@ def fetch(
         broken += found
     try:
         return _downloaded(repository, revision, broken, progress, tell or _log, aligner)
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            "The access token (HF_TOKEN, or that of `hf auth login`) has a character that no token has. Copy it again."
+        ) from error
     except TRANSPORT_ERRORS as error:
         raise ModelError(_failure(repository, revision, broken, error, aligner)) from error
 
@@ -113,6 +119,14 @@ def _downloaded(
     tell: Tell,
     aligner: bool,
 ) -> Path:
+    try:
+        get_session()
+    except Exception as error:  # an address that cannot be read, a kind of proxy, a file: errors of several libraries
+        names = ", ".join(sorted(name for name in os.environ if re.fullmatch("(?i)ssl_cert_.*|[a-z]+_proxy", name)))
+        raise ModelError(
+            f"{repository} cannot be downloaded: no connection can be set up ({_first_line(error)}). Correct or unset "
+            f"these variables: {names}. A proxy is an http:// address."
+        ) from error
     info, revision = _announced(repository, revision, tell)
     commit = info.sha or revision
     announced = {each.rfilename: each for each in info.siblings or [] if "/" not in each.rfilename}
@@ -225,7 +239,7 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
             f"{repository} cannot be kept in the cache: {error.filename} ({error.strerror}). Let your user write "
             "there, or set HF_HOME to another folder for models."
         )
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    reason = _first_line(error)
     advice = "Check the network"
     if constants.HF_HUB_OFFLINE:
         reason, advice = "offline mode: HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set", "Unset it"
@@ -252,6 +266,11 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
     )
 
 
+def _first_line(error: Exception) -> str:
+    """What an error says, without a full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+
+
 def _hub() -> str:
     """Where models come from, in words."""
     return "the Hugging Face Hub" if constants.ENDPOINT == OFFICIAL else constants.ENDPOINT
@@ -276,8 +295,8 @@ def _bar(progress: Progress | None) -> type[tqdm]:
 
 
 def _is_of_the_cache(name: object) -> bool:
-    """Whether a file that an error names is in the cache, or a folder above it."""
+    """Whether a file that an error names is in the cache or beside it, or a folder above it."""
     if not isinstance(name, str):
         return False
-    path, cache = Path(name), Path(constants.HF_HUB_CACHE)
-    return path.is_relative_to(cache) or cache.is_relative_to(path)
+    path, places = Path(name), [Path(constants.HF_HUB_CACHE), Path(constants.HF_HOME)]
+    return any(path.is_relative_to(place) or place.is_relative_to(path) for place in places)
