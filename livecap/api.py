@@ -86,15 +86,15 @@ def load(
             come from the model's attention, and `align` takes the released aligner.
         draft_model: a smaller model that drafts the text of files and arrays, which `model` checks: the same text
             (in half precision except at ties), sooner where that pays. Not used where tokens are drawn.
-        dtype: the type of numbers to compute in: `float32`, `float16`, `bfloat16`, or `auto` for the fastest here.
+        dtype: the data type to compute in: `float32`, `float16`, `bfloat16`, or `auto` for the fastest here.
         on_notice: gets sentences about the model that the user should know.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
-        SettingsError: there is no such language or type of numbers.
+        SettingsError: there is no such language or data type.
     """
     if dtype not in ("auto", *DTYPES):
-        raise SettingsError(f"There is no type of numbers {dtype!r}. Choose one of: auto, {', '.join(DTYPES)}.")
+        raise SettingsError(f"There is no data type {dtype!r}. Choose one of: auto, {', '.join(DTYPES)}.")
     base = EngineSettings(model, aligner=aligner, draft_model=draft_model, dtype=dtype)
     settings = _settings(base, language, context)
     thread = ModelThread()
@@ -352,7 +352,7 @@ class Engine:
             speakers: how many speak; None leaves speakers unlabelled.
         """
         if any(number is not None and number < 1 for number in (batch, decoding.max_tokens)):
-            raise SettingsError("batch and max_tokens are at least 1.")
+            raise SettingsError("batch and max_tokens must be at least 1.")
         if speakers is not None:
             decoding = replace(decoding, word_times=True)
         settings = _settings(self._base, language, context)
@@ -497,10 +497,10 @@ class Stream:
 
 def _settings(base: EngineSettings, language: str | None, context: str | None) -> EngineSettings:
     if language is not None and not isinstance(language, str):
-        raise SettingsError(f"language is a name or an ISO code, not {type(language).__name__}.")
+        raise SettingsError(f"language must be a name or an ISO code, not {type(language).__name__}.")
     full_name = parse_language(language) if language else base.language
     if context is not None and not isinstance(context, str):
-        raise SettingsError(f"context is a text of names and words to expect, not {type(context).__name__}.")
+        raise SettingsError(f"context must be a text of names and words to expect, not {type(context).__name__}.")
     return replace(base, language=full_name, context=base.context if context is None else context)
 
 
@@ -514,13 +514,13 @@ def _counts(speakers: Speakers) -> Counts | None:
         return Counts(exactly=speakers)
     if isinstance(speakers, tuple) and len(speakers) == 2 and all(isinstance(n, int | None) for n in speakers):
         return Counts(at_least=speakers[0], at_most=speakers[1])
-    raise SettingsError("speakers is True, a number, or a pair of the least and the most number.")
+    raise SettingsError("speakers must be True, a number, or a pair of the smallest and the largest number.")
 
 
 def _sampling(temperature: float, top_k: int, top_p: float, repetition_penalty: float, seed: int) -> Sampling:
     if not (temperature >= 0 and top_k >= 0 and 0 < top_p <= 1 and repetition_penalty > 0 and seed >= 0):  # NaN neither
         raise SettingsError(
-            "temperature, top_k and seed are at least 0, top_p is above 0 and at most 1, repetition_penalty is above 0."
+            "temperature, top_k and seed must be at least 0, top_p above 0 and at most 1, repetition_penalty above 0."
         )
     return Sampling(temperature, top_k, top_p, repetition_penalty, seed)
 

@@ -62,7 +62,7 @@ class EngineSettings:
     (in half precision except at ties)."""
 
     dtype: str = "auto"
-    """The type of numbers to compute in: `float32`, `float16` or `bfloat16`; `auto` for the fastest on this chip."""
+    """The data type to compute in: `float32`, `float16` or `bfloat16`; `auto` for the fastest on this chip."""
     remote: str = ""
     """The server that recognises instead of a model on this machine, for people; "" without one."""
 

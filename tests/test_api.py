@@ -267,7 +267,7 @@ def test_updates_are_returned_and_told(engine: livecap.Engine, samples: NDArray[
 def test_the_type_of_numbers_can_be_chosen() -> None:
     with livecap.load("tiny", dtype="float16") as engine:
         assert engine.info.dtype == "float16"
-    with pytest.raises(livecap.SettingsError, match="no type of numbers 'fp8'.*float16"):
+    with pytest.raises(livecap.SettingsError, match="no data type 'fp8'.*float16"):
         livecap.load("tiny", dtype="fp8")
 
 

@@ -58,7 +58,7 @@ class Disk:
         other = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not os.path.samestat(os.fstat(other), os.fstat(descriptor)):
-                raise OSError(errno.ESTALE, "another file has its place", str(path))
+                raise OSError(errno.ESTALE, "another file has taken its place", str(path))
             while data:
                 n_written = os.pwrite(other, data, offset)
                 data, offset = data[n_written:], offset + n_written

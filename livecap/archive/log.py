@@ -334,7 +334,7 @@ class SessionLog:
             with suppress(OSError, LogError):
                 self._copy_to(parent or Path(mkdtemp(prefix=RESCUE_PREFIX)), Disk() if parent is None else self._disk)
                 return
-        raise OSError("another file has its place, and no other folder can be written")
+        raise OSError("another file has taken its place, and no other folder can be written")
 
     def _copy_to(self, parent: Path, disk: Disk) -> None:
         folder = _new_folder(disk, parent, self.folder.name)
@@ -439,4 +439,4 @@ def _saved_elsewhere(session: str, facts: bytes) -> str:
     except OSError:
         say_lines(facts.decode(), file=sys.stderr)
         return "The missing facts were printed to standard error instead."
-    return f"The facts that memory has are in {folder / EVENTS}."
+    return f"The facts that were still in memory are in {folder / EVENTS}."

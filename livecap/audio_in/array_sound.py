@@ -17,7 +17,7 @@ class ArraySound:
             AudioError: sound has no such rate.
         """
         if rate not in RATES:
-            raise AudioError(f"Sound has {RATES.start} to {RATES.stop - 1} samples per second, not {rate}.")
+            raise AudioError(f"The sample rate must be from {RATES.start} to {RATES.stop - 1} Hz, not {rate}.")
         self._rate = rate
         self._resampler: Resampler | None = None
 
@@ -34,7 +34,9 @@ class ArraySound:
             or not np.issubdtype(array.dtype, np.number)
             or np.issubdtype(array.dtype, np.complexfloating)
         ):
-            raise AudioError(f"Sound is an array [n] or [n, n_channels] of numbers, not {array.dtype} {array.shape}.")
+            raise AudioError(
+                f"Sound must be an array [n] or [n, n_channels] of numbers, not {array.dtype} {array.shape}."
+            )
         if np.issubdtype(array.dtype, np.integer):
             array = array / -float(np.iinfo(array.dtype).min or -1)
         samples = array.astype(np.float32)

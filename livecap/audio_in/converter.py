@@ -50,7 +50,7 @@ def not_audio(path: Path) -> str:
     """What to say about a file in which no sound was found."""
     return (
         f"Cannot read {path}: it is not audio, or in a format that livecap does not read. "
-        "It reads WAV, FLAC, OGG, MP3 and AIFF, and what ffmpeg reads where ffmpeg is installed."
+        "It reads WAV, FLAC, OGG, MP3 and AIFF, and, if ffmpeg is installed, what ffmpeg reads."
     )
 
 
@@ -132,7 +132,9 @@ def _trouble(path: Path, said: str, track: Path) -> str | None:
     info = soundfile.info(track)
     end = f"{int(info.duration // 60)}:{info.duration % 60:06.3f}"
     if faults := FAULT.findall(said):
-        return f"{path.name} is damaged or cut short: what can be read of it is heard, up to {end}. ffmpeg: {faults[0]}"
+        return (
+            f"{path.name} is damaged or cut short: the part that can be read is heard, up to {end}. ffmpeg: {faults[0]}"
+        )
     with path.open("rb") as file:
         if promised_bytes(file.fileno(), n_bytes := path.stat().st_size) > n_bytes:
             return f"{path.name} is cut short: it ends at {end}."

@@ -163,7 +163,7 @@ class PcmStream:
             self._is_over = True
             return
         if n_bytes:
-            self.notices.append("The header on standard input gives less sound than came; all of it is heard.")
+            self.notices.append("The header on standard input declares less sound than there is; all of it is heard.")
         self._left, self._is_behind = None, False
 
     def _end(self) -> None:
@@ -171,7 +171,9 @@ class PcmStream:
             return
         if self._left is not None and self._left >= self._format.frame_bytes:
             seconds = self._left / self._format.frame_bytes / self._format.rate
-            self.notices.append(f"Standard input ended early: by its header, {seconds:.1f} s of sound are missing.")
+            self.notices.append(
+                f"Standard input ended early: according to its header, {seconds:.1f} s of sound are missing."
+            )
         elif self._waiting and self._left is None:
             n = len(self._waiting)
             self.notices.append(f"Standard input ended in the middle of a sample; the last {n} bytes were ignored.")

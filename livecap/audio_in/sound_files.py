@@ -100,7 +100,7 @@ def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
         os.close(descriptor)
     if sounds:
         if any(part.understated for part in parts):
-            notices.append(f"The header of {path.name} gives less sound than there is in the file; all of it is heard.")
+            notices.append(f"The header of {path.name} declares less sound than the file has; all of it is heard.")
         return sounds, notices
     kind = format_of(head)
     if kind in ("text", "MIDI", "a compressed archive", "an image or a document"):
@@ -119,10 +119,10 @@ def _open(path: Path) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if str(path) == "-":
-            raise AudioError("Cannot read -: sound from standard input is heard with --stdin.") from None
+            raise AudioError("Cannot read -: use --stdin for sound on standard input.") from None
         if address := re.match(r"([a-z]+):/+(.*)", str(path)):  # a Path keeps one slash
             raise AudioError(
-                f"Cannot read {address[1]}://{address[2]}: livecap opens no addresses. Download it first, "
+                f"Cannot read {address[1]}://{address[2]}: livecap does not open web addresses. Download it first, "
                 "for example with yt-dlp -x or curl -LO, and give the file."
             ) from None
         raise AudioError(f"Cannot read {path}: no such file.") from None
@@ -133,9 +133,9 @@ def _open(path: Path) -> int:
     is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     os.close(descriptor)
     if is_pipe:
-        raise AudioError(f"Cannot read {path}: it is a pipe. Sound from a pipe is heard with --stdin < {path}")
+        raise AudioError(f"Cannot read {path}: it is a pipe. For a pipe use --stdin < {path}")
     raise AudioError(
-        f"Cannot read {path}: it is not a regular file. Sound from another program is heard with | livecap --stdin"
+        f"Cannot read {path}: it is not a regular file. Pipe the sound of another program into livecap --stdin"
     )
 
 

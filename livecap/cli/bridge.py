@@ -17,11 +17,11 @@ def add_arguments(bridge: argparse.ArgumentParser) -> None:
     add("--print-capabilities", action="store_true", help="print what the bridge can do as JSON, and exit")
     add(
         "--max-new-tokens", metavar="N", type=value_of(Number(0, 1 << 20, whole=True)), default=0,
-        help="most tokens of a piece of at most 16 s (default: 0, as many as it needs)",
+        help="at most N tokens per piece of at most 16 s (default: 0, as many as it needs)",
     )  # fmt: skip
-    add("--cache-dir", metavar="DIR", type=value_of(PATH), help="folder of downloaded models, as HF_HUB_CACHE")
+    add("--cache-dir", metavar="DIR", type=value_of(PATH), help="folder of downloaded models, like HF_HUB_CACHE")
     add("--local-files-only", action="store_true", help="do not download a model that is not on this computer")
-    add("--no-cache", action="store_true", help="compute everything at each step, which is slow; the text is the same")
+    add("--no-cache", action="store_true", help="compute everything again at each step: slower, with the same text")
     add("--no-trust-remote-code", action="store_true", help="has no effect: livecap never runs the code of a model")
 
 

@@ -20,13 +20,13 @@ ACTIONS = {
     "pause": "stop listening; the clock stops",
     "resume": "listen again",
     "mark": "mark this moment",
-    "mute": "replace the sound by silence; the clock keeps running",
+    "mute": "replace the sound with silence; the clock keeps running",
     "unmute": "hear again",
     "title": "give the session a title",
-    "rename": "name a speaker (--speakers); B= takes the name away",
+    "rename": "name a speaker (--speakers); B= removes the name",
     "stop": "end the session properly",
     "captions": "print the link of the captions page (--serve)",
-    "copy": "copy the text to the clipboard, or print it where there is none",
+    "copy": "copy the text to the clipboard, or print it if there is no clipboard",
 }
 
 
@@ -95,7 +95,7 @@ def _socket_of(name: str) -> Path:
     if not sockets:
         raise LogError("No session is running. Start one with livecap --mic.")
     if not found:
-        raise LogError(f"No running session is named {name!r}; there is {names}.")
+        raise LogError(f"No running session is named {name!r}; running: {names}.")
     if len(found) > 1:
         raise LogError(f"{len(found)} sessions are running: {names}. Choose one with --session NAME.")
     return found[0]

@@ -13,7 +13,7 @@ def add_arguments(demo: argparse.ArgumentParser) -> None:
     """The options of `livecap demo`; they may also precede it."""
     add_output(demo)
     add_setting(demo, "pace")
-    add_setting(demo, "model", help="another model than tiny")
+    add_setting(demo, "model", help="model to use instead of tiny")
     add_log_dir(demo)
 
 

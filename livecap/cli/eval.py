@@ -17,7 +17,7 @@ settings of the stream, such as "agree:chunk_seconds=1;commit.rule=agreement".
 
 RECORDING may also be a data set, of any rate and format: a folder in LibriSpeech's layout, or a manifest with a JSON
 object a line, such as {"sound": "a.wav", "text": "what is said", "language": "de", "speaker": "17"}. Then error rates
-are printed by language, with 95% intervals; a run that was stopped goes on where it was.
+are printed by language, with 95% intervals; a stopped run continues where it stopped.
 
 """
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("recordings", nargs="+", type=value_of(PATH), metavar="RECORDING")
     add_setting(parser, "model", help="model to measure (default: tiny)")
     add_setting(parser, "dtype")
-    add_setting(parser, "remote", help="measure what this server recognises, live and offline, with its answer times")
+    add_setting(parser, "remote", help="measure the text of this server, live and offline, and its response times")
     add_setting(parser, "remote_model")
     add(
         "--chunk",
@@ -58,11 +58,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='fail unless a figure is in bounds, such as "committed_revisions <= 0"',
     )  # fmt: skip
     amount = value_of(Number(1, 1e9, whole=True))
-    add("--samples", metavar="N", type=amount, help="of a data set: only N recordings, evenly over speakers")
-    add("--seed", metavar="N", type=value_of(Number(0, 1e9, whole=True)), default=1, help="another choice of them")
-    add("--tell-language", action="store_true", help="of a data set: tell the model the language of each recording")
-    add("--results", metavar="FILE", type=value_of(PATH), help="of a data set: where finished recordings are kept, to "
-        "go on after a stop (default: a file in livecap's folder for its state)")  # fmt: skip
+    add("--samples", metavar="N", type=amount, help="data sets: measure only N recordings, evenly over speakers")
+    add(
+        "--seed",
+        metavar="N",
+        type=value_of(Number(0, 1e9, whole=True)),
+        default=1,
+        help="data sets: seed of that choice",
+    )
+    add("--tell-language", action="store_true", help="data sets: tell the model the language of each recording")
+    add("--results", metavar="FILE", type=value_of(PATH), help="data sets: file of finished recordings, so that "
+        "a stopped run can continue (default: a file in livecap's folder for its state)")  # fmt: skip
     add("--goals", action="store_true", help="fail unless the stream reaches the goals of the project")
 
 

@@ -38,7 +38,7 @@ def add_outputs(parser: argparse.ArgumentParser, more: Iterable[str] = ()) -> No
         "--max-line", metavar="N", type=value_of(Number(20, 200, whole=True)), default=USUAL_LIMITS.max_cells,
         help=f"width of a line of subtitles, 20 to 200 (default: {USUAL_LIMITS.max_cells})",
     )  # fmt: skip
-    add("--max-words", metavar="N", type=value_of(Number(1, 1000, whole=True)), help="most words in one subtitle")
+    add("--max-words", metavar="N", type=value_of(Number(1, 1000, whole=True)), help="at most N words in one subtitle")
     add(
         "--max-gap", metavar="SECONDS", type=value_of(Number(0.05, 60, "seconds")),
         help="a longer silence ends a subtitle",

@@ -40,7 +40,7 @@ def add_arguments(models: argparse.ArgumentParser) -> None:
     """The options and actions of `livecap models`."""
     actions = models.add_subparsers(dest="action", metavar="[ACTION]", title="actions")
     listing = actions.add_parser(
-        "list", help="list them: size, memory, what is downloaded, what this machine should take"
+        "list", help="list them: size, memory, which are downloaded, which one suits this machine"
     )
     fetch = actions.add_parser("download", help="download a model, or the rest of it")
     fetch.add_argument("name", metavar="MODEL", help=MODEL)
@@ -82,10 +82,10 @@ def _list(chosen: str, as_json: bool) -> int:
         )
         say(f"{mark} {model.name:{width}}  {disk:>6}  {needs:14}  {state:10}  {model.about}".rstrip())
     say()
-    best = f"* is what this machine ({size(memory)} of memory) should take."
+    best = f"* suits this machine ({size(memory)} of memory)."
     if not any(row.choice.recommended for row in rows):
-        best = f"This machine has {size(memory)} of memory, which is too little for all but tiny."
-    say(f"{best} `livecap models download NAME` brings a model.")
+        best = f"This machine has {size(memory)} of memory, which is too little for any model but tiny."
+    say(f"{best} `livecap models download NAME` downloads a model.")
     if chosen not in [row.choice.name for row in rows if row.choice.recommended]:
         say(f"The settings choose {chosen}; `livecap config set model NAME` changes that.")
     return 0
@@ -139,7 +139,7 @@ def _removable(name: str) -> tuple[str, Path]:
     """
     repository = repository_of(name)
     if repository == TINY:
-        raise ModelError("The model tiny is a part of livecap and stays.")
+        raise ModelError("The model tiny is part of livecap and cannot be removed.")
     if Path(name).is_dir():
         raise ModelError(f"{name} is a folder outside the cache. Delete it yourself if it is no longer needed.")
     folder = repository_folder(repository)
@@ -163,12 +163,13 @@ def _check(name: str, as_json: bool) -> int:
     is_local = name == TINY or name.startswith((".", "/", "~")) or os.path.isdir(name) or "/" not in repository
     folder = resolve(name) if is_local else folder_of(name)
     if folder is None:
-        raise ModelError(f"{name} is not on this machine. `livecap models download {name}` brings it.")
+        raise ModelError(f"{name} is not on this machine. `livecap models download {name}` downloads it.")
     found = damages(folder, again=True)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     n_compared = sum(digest_expected(path) is not None for path in files)
     lines = [f"{damage.path.name} {damage.what}" for damage in found]
-    advice = f"{'Copy' if is_local else f'`livecap models download {name}` brings'} what is damaged in {folder} again."
+    how = "Copy" if is_local else f"`livecap models download {name}` downloads"
+    advice = f"{how} the damaged files in {folder} again."
     if found and not is_local and unfinished(repository):
         lines, advice = ["the download is not finished"], f"`livecap models download {name}` continues it."
     elif not found:

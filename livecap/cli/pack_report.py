@@ -44,15 +44,17 @@ def _notices(options: argparse.Namespace, embedding_bits: int, n_left: int, tied
     """What the user should know of this packing."""
     notices = []
     if options.bits < FEWEST_SAFE_BITS:
-        notices.append("4 bit is published to be far worse outside English: measure your languages before you use it.")
+        notices.append(
+            "Published results with 4 bit are far worse outside English: measure your languages before you use it."
+        )
     if tied and embedding_bits < FEWEST_EMBEDDING_BITS:
         notices.append(
-            f"The embedding table is the output head too; {embedding_bits} bit is published to destroy 0.6B."
+            f"The embedding table is the output head too; {embedding_bits} bit destroys the 0.6B, as published."
         )
     elif tied and embedding_bits > options.bits:
         notices.append("The embedding table is the output head too, so it has 8 bit; --embedding-bits changes that.")
     if n_left:
-        notices.append(f"{n_left} matrices stayed as they were: no size of groups divides their width.")
+        notices.append(f"{n_left} matrices stayed as they were: no group size divides their width.")
     return notices
 
 

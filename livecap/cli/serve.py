@@ -29,7 +29,7 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--max-upload", metavar="MIB", default=512, type=value_of(Number(1, 1 << 20, whole=True)),
-        help="most MiB of one recording (default: 512)",
+        help="size of the largest recording, in MiB (default: 512)",
     )  # fmt: skip
     add(
         "--files", metavar="DIR", type=value_of(PATH), action="append", default=[],
@@ -37,11 +37,11 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--unload-after", metavar="MINUTES", type=value_of(Number(0.1, 1e6)), default=math.inf,
-        help="free the memory of the model when nobody used it for so long; the next client waits until it is loaded",
+        help="free the memory of the model after MINUTES without a client; the next one waits until it is loaded",
     )  # fmt: skip
     add(
         "--max-rate", metavar="N", default=MOST_A_MINUTE, type=value_of(Number(1, 1e9)),
-        help=f"most requests and connections of one client in a minute (default: {MOST_A_MINUTE})",
+        help=f"at most N requests and connections per client and minute (default: {MOST_A_MINUTE})",
     )  # fmt: skip
     add(
         "--allow-origin", metavar="ORIGIN", type=value_of(ORIGIN), action="append", default=[],

@@ -35,15 +35,15 @@ def add_arguments(speakers: argparse.ArgumentParser) -> None:
     add("--again", action="store_true", help="label again a session that is labelled already")
     add(
         "--name", metavar="A=NAME", action="append", default=[], type=_pair,
-        help="name a speaker, by letter or old name; A= takes the name away; repeat for others",
+        help="name a speaker, by letter or old name; A= removes the name; repeat for others",
     )  # fmt: skip
     add(
         "--merge", metavar="A=B", action="append", default=[], type=_pair,
-        help="A is in truth B; A=A parts them again; repeat for others",
+        help="A is B; A=A separates them again; repeat for others",
     )  # fmt: skip
     add(
         "--split", metavar="A", action="append", default=[],
-        help="A is in truth two people, or was merged by mistake; repeat for others",
+        help="A is two people, or was merged by mistake; repeat for others",
     )  # fmt: skip
     add_json(speakers)
     add_log_dir(speakers)

@@ -17,8 +17,8 @@ ABOUT = """\
 Transcribe recordings into text files.
 
 FILE is a recording or a video, a folder of them, a pattern such as "talks/*.m4a", or the folder of a session that was
-recorded with --save-audio. Each becomes NAME.txt in the current folder, or in the folder and the formats that -o and -f
-say. A second run skips what is finished and goes on where the first was stopped.
+recorded with --save-audio. Each becomes NAME.txt in the current folder; -o names another folder, -f other formats.
+A second run skips finished recordings and continues where the first one stopped.
 
 """
 EXAMPLES = """\
@@ -28,7 +28,7 @@ examples:
   livecap transcribe talk.m4a --stdout                print the text alone
   livecap transcribe meeting.m4a --speakers -f md     who said what
   livecap transcribe talks/ -o text --ray auto        on all machines of a Ray cluster
-  livecap transcribe --watch inbox/ -o text           what appears in a folder, until Ctrl-C
+  livecap transcribe --watch inbox/ -o text           new recordings in a folder, until Ctrl-C
 """
 STOPPED = 130
 """Exit status after Ctrl-C."""
@@ -41,16 +41,18 @@ def add_arguments(transcribe: argparse.ArgumentParser) -> None:
     add = transcribe.add_argument
     add("files", nargs="*", metavar="FILE", help="recording, folder or pattern")
     add_outputs(transcribe)
-    add("--resume", action=argparse.BooleanOptionalAction, help="skip what is finished (default: unless --overwrite)")
+    add(
+        "--resume", action=argparse.BooleanOptionalAction, help="skip finished recordings (default without --overwrite)"
+    )
     for name in ("model", "dtype", "language", "context", "context_file", "vad"):
         add_setting(transcribe, name)
-    about = "forced aligner for the times of words, downloaded if necessary (default: where it was downloaded), or off"
+    about = "forced aligner for the times of words, downloaded if necessary (default: used if it is downloaded), or off"
     add_setting(transcribe, "aligner", about)
     add_setting(transcribe, "speakers", help="label who speaks: A, B …")
     add_counts(transcribe)
     add(
         "--watch", metavar="DIR", type=value_of(PATH),
-        help="transcribe the recordings in a folder, and what appears there, until Ctrl-C",
+        help="transcribe the recordings in a folder, and new ones when they appear, until Ctrl-C",
     )  # fmt: skip
     add(
         "--batch",
@@ -60,7 +62,7 @@ def add_arguments(transcribe: argparse.ArgumentParser) -> None:
     )
     add(
         "--draft-model", metavar="NAME",
-        help="smaller model that drafts the text, such as 0.6b for 1.7b: the same text, sooner where that pays",
+        help="smaller model that drafts the text, such as 0.6b for 1.7b; the text is the same and may come sooner",
     )  # fmt: skip
     add(
         "--ray", metavar="ADDRESS",
@@ -71,9 +73,9 @@ def add_arguments(transcribe: argparse.ArgumentParser) -> None:
         ("--temperature", "T", Number(0, 2), "draw tokens at random; 0 takes the best (default)"),
         ("--top-k", "N", Number(0, 1_000_000, whole=True), "draw from the N best tokens only"),
         ("--top-p", "P", Number(0, 1, above=True), "draw from the best tokens that add up to this probability"),
-        ("--repetition-penalty", "X", Number(0.1, 10), "make tokens that were said less likely (default: 1, off)"),
-        ("--seed", "N", Number(0, 2**63, whole=True), "of what is drawn (default: 0)"),
-        ("--max-tokens", "N", Number(1, 100_000, whole=True), "most tokens of a piece (default: by its length)"),
+        ("--repetition-penalty", "X", Number(0.1, 10), "make repeated tokens less likely (default: 1, off)"),
+        ("--seed", "N", Number(0, 2**63, whole=True), "seed of the random draws (default: 0)"),
+        ("--max-tokens", "N", Number(1, 100_000, whole=True), "at most N tokens per piece (default: by its length)"),
     ):
         decoding.add_argument(flag, metavar=metavar, type=value_of(kind), help=about)
     decoding.add_argument(
@@ -95,7 +97,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if not options.files and watched is None:
         raise SettingsError("Nothing to transcribe. Give a recording, a folder, or --watch DIR.")
     if watched is not None and (prints or not watched.is_dir()):
-        what = "cannot be printed; use -o DIR" if prints else f"needs a folder, and {watched} is none"
+        what = "cannot be printed; use -o DIR" if prints else f"needs a folder, and {watched} is not one"
         raise SettingsError(f"What --watch finds {what}." if prints else f"--watch {what}.")
     counts_of(options)  # raises before anything is loaded
     if options.ray is not None and (prints or watched is not None):

@@ -202,7 +202,7 @@ class Work:
         for notice in done.document.damages:
             warn(notice)
         if done.document.details["truncated"]:
-            warn(f"{done.paths[0]}: some text was cut off at the most tokens; see --max-tokens.")
+            warn(f"{done.paths[0]}: some text was cut off at the limit of tokens; see --max-tokens.")
         if self._options.profile:
             warn(_profile(done.document.details["timings"]))
         if self._options.quiet:

@@ -58,7 +58,7 @@ def _name(text: str) -> str:
 
 def _add(path: Path, name: str, voice: NDArray[np.float32] | None, source: str) -> None:
     if voice is None:
-        raise AudioError(f"There is too little speech of {source} to know the voice again.")
+        raise AudioError(f"There is too little speech of {source} to recognise the voice later.")
     RememberedVoices(path).add(name, voice, date.today().isoformat())
     say(f"The voice of {name} is remembered in {path}.")
     warn(f"It is biometric data of {name}. `livecap voices forget` deletes it.")

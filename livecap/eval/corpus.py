@@ -126,7 +126,7 @@ def _manifest(path: Path) -> Iterator[Item]:
             raise AudioError(f"{where} names {sound}, which is not there.")
         start, seconds = entry.get("offset", 0.0), entry.get("duration") if "offset" in entry else None
         if not _is_time(start) or not (seconds is None or _is_time(seconds)):
-            raise AudioError(f"{where} has an offset or a duration that is no number of seconds.")
+            raise AudioError(f"{where} has an offset or a duration that is not a number of seconds.")
         speaker = _first(entry, SPEAKER_KEYS)
         language = _language(_first(entry, LANGUAGE_KEYS), where)
         name = f"{file.stem}@{start:g}" if start else file.stem

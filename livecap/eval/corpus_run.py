@@ -61,7 +61,7 @@ class CorpusPlan:
     jobs: int = 1
     """Processes; each takes one recording at a time."""
     dtype: str = "auto"
-    """The type of numbers to compute in, as in `EngineSettings`."""
+    """The data type to compute in, as in `EngineSettings`."""
 
 
 def measure_corpus(

@@ -36,7 +36,7 @@ class Plan:
     keep_words: bool = False
     """Keep every word with its times, for a plot."""
     dtype: str = "auto"
-    """The type of numbers to compute in, as in `EngineSettings`."""
+    """The data type to compute in, as in `EngineSettings`."""
     remote: str = ""
     """Host of the server that recognises, with `load`; "" is the model on this machine."""
     load: Load = Engine.load

@@ -70,7 +70,7 @@ def to_omnisteval(session: RecordedSession) -> Iterator[str]:
     for _, event in reader.events():
         clock.note(event)
         if isinstance(event, Jumped):
-            raise LogError(f"The session {session.name} was rewound or skipped: how late its text was cannot be said.")
+            raise LogError(f"The session {session.name} was rewound or skipped: how late its text came is unknown.")
         if isinstance(event, TextCommitted):
             written = clock.started + timedelta(seconds=reader.wall_seconds)
             late = written - clock.wall(event.end_sample, event.track)

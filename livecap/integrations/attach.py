@@ -139,7 +139,7 @@ def _served(session: LiveSession, address: str) -> "CaptionsServer":
 
 
 def _no_captions(request: Mapping[str, object]) -> dict[str, str]:
-    raise SettingsError("This session shows no captions page. Start it with --serve 8765.")
+    raise SettingsError("This session has no captions page. Start it with --serve 8765.")
 
 
 def _captions_link(server: "CaptionsServer", request: Mapping[str, object]) -> dict[str, str]:

@@ -50,11 +50,11 @@ class SessionTimer:
 
     def _why_over(self) -> str:
         if self._most_seconds is not None and self._session.wall_seconds >= self._most_seconds:
-            return f"The session ends after {_time(self._most_seconds)}, as --for asked."
+            return f"The session ends after {_time(self._most_seconds)}, as set by --for."
         decoded = max(track.decoded_samples for track in self._session.status.tracks)
         if self._silent_seconds is not None and self.silent_seconds(decoded) >= self._silent_seconds:
             return (
-                f"The session ends after {_time(self._silent_seconds)} without speech, as --stop-after-silence asked."
+                f"The session ends after {_time(self._silent_seconds)} without speech, as set by --stop-after-silence."
             )
         return ""
 

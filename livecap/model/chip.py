@@ -1,4 +1,4 @@
-"""The GPU of this computer, and what follows from it: the type of numbers, guesses in a round, memory limits.
+"""The GPU of this computer, and what follows from it: the data type, guesses in a round, memory limits.
 
 Nothing here was measured on a Mac: the numbers follow from MLX's source and from what others publish.
 """

@@ -1,4 +1,4 @@
-"""What a loaded model is and what it asks of the GPU, for a report: chip, type of numbers, layout, packing."""
+"""What a loaded model is and what it asks of the GPU, for a report: chip, data type, layout, packing."""
 
 import io
 import re
@@ -36,7 +36,7 @@ def chip_facts() -> dict[str, Any]:
 
 
 def model_facts(loaded: LoadedModel) -> dict[str, Any]:
-    """What a model is: the layout of its files, its packing, the type of numbers, and what computes it.
+    """What a model is: the layout of its files, its packing, the data type, and what computes it.
 
     `launches_a_token` is an estimate for Metal (`launches_of`); only on a GPU.
     """

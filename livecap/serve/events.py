@@ -86,7 +86,7 @@ class _Connection(LiveSocket):
                     self.sound.finish(self._ear)
                     return False
                 case kind:
-                    raise Refused(400, f"There is no request {kind!r:.60}; there are flush and finish.")
+                    raise Refused(400, f"There is no request {kind!r:.60}. Send flush or finish.")
         except LivecapError as error:
             await self._event(Notice(str(error), self.sound.n_samples, "error"))
         return True

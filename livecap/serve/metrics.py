@@ -104,10 +104,15 @@ def _lines(worker: Worker, requests: Requests) -> Iterator[str]:
     waiting = [stream.waiting_seconds for stream in worker.streams]
     yield from _family("livecap_streams", "gauge", "Live streams that are open.", [("", len(waiting))])
     yield from _family(
-        "livecap_streams_waiting_seconds", "gauge", "Sound of all live streams that waits.", [("", sum(waiting))]
+        "livecap_streams_waiting_seconds",
+        "gauge",
+        "Seconds of waiting sound, of all live streams.",
+        [("", sum(waiting))],
     )
     most = max(waiting, default=0.0)
-    yield from _family("livecap_stream_waiting_seconds_max", "gauge", "Of the stream that waits most.", [("", most)])
+    yield from _family(
+        "livecap_stream_waiting_seconds_max", "gauge", "Seconds of waiting sound, of the latest stream.", [("", most)]
+    )
     lags = totals.lags
     bounds = zip([*map(str, LAG_BOUNDS), "+Inf"], lags, strict=True)
     yield from _family(
@@ -124,11 +129,9 @@ def _lines(worker: Worker, requests: Requests) -> Iterator[str]:
         "livecap_recordings_waiting", "gauge", "Recordings that wait or are transcribed.", [("", worker.n_waiting)]
     )
     yield from _family("livecap_sound_seconds_total", "counter", "Sound that was transcribed.", _by_kind(sound))
-    yield from _family("livecap_busy_seconds_total", "counter", "Time that it took.", _by_kind(busy))
+    yield from _family("livecap_busy_seconds_total", "counter", "Seconds that this took.", _by_kind(busy))
     factors = {kind: busy[kind] / sound[kind] for kind in sound if sound[kind]}
-    yield from _family(
-        "livecap_real_time_factor", "gauge", "That time over the length of the sound.", _by_kind(factors)
-    )
+    yield from _family("livecap_real_time_factor", "gauge", "Compute seconds per second of sound.", _by_kind(factors))
     yield from _family(
         "livecap_requests_total", "counter", "Requests and connections that are over.", requests.samples()
     )
@@ -136,7 +139,7 @@ def _lines(worker: Worker, requests: Requests) -> Iterator[str]:
         "livecap_model_loaded", "gauge", "1 while the model is in memory.", [("", int(worker.engine is not None))]
     )
     yield from _family("livecap_memory_bytes", "gauge", "Resident memory of the server.", [("", resident_bytes())])
-    yield from _family("livecap_memory_peak_bytes", "gauge", "The most so far.", [("", peak_resident_bytes())])
+    yield from _family("livecap_memory_peak_bytes", "gauge", "Peak of that memory.", [("", peak_resident_bytes())])
     pools = [(f'{{pool="{name}"}}', size) for name, size in worker.memory.items()]
     yield from _family("livecap_model_memory_bytes", "gauge", "Memory that MLX holds, by pool.", pools)
 

@@ -156,7 +156,7 @@ def _root(folder: Path) -> Path:
     except (OSError, RuntimeError) as error:
         raise SettingsError(f"Cannot serve files of {folder}: {getattr(error, 'strerror', None) or error}.") from None
     if not root.is_dir():
-        raise SettingsError(f"Cannot serve files of {folder}: it is no folder.")
+        raise SettingsError(f"Cannot serve files of {folder}: it is not a folder.")
     return root
 
 

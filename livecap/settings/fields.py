@@ -129,12 +129,12 @@ class Settings:
     remote_key_file: Path | None = _setting(None, "file with the key for that server; or LIVECAP_REMOTE_KEY", PATH)
     dtype: DtypeName = _setting(
         "auto",
-        "type of numbers to compute in: auto (float32 on a processor, float16 on M1 and M2, else that of the model), "
+        "data type to compute in: auto (float32 on a processor, float16 on M1 and M2, else that of the model), "
         "float32, float16 or bfloat16",
         Choice(get_args(DtypeName)),
         "--dtype TYPE",
         "text",
-        help="type of numbers to compute in: auto, float32, float16 or bfloat16 (default: auto, the fastest here)",
+        help="data type to compute in: auto, float32, float16 or bfloat16 (default: auto, the fastest here)",
     )
     language: str | None = _setting(
         None, "language that is spoken, such as English or en (default: detected)", TEXT, "--language NAME", "text"
@@ -148,14 +148,14 @@ class Settings:
     )  # fmt: skip
     vad: VadName = _setting(
         "webrtc",
-        "what finds speech in the sound: webrtc, or silero (a network, less misled by typing, music and rumble)",
+        "speech detector: webrtc, or silero (a network that typing, music and rumble mislead less)",
         Choice(get_args(VadName)),
         "--vad NAME",
         "text",
     )
     echo: EchoName = _setting(
         "auto",
-        "the other track's sound from loudspeakers in the microphone, in a session with both: auto removes it where it "
+        "echo of the other track that the microphone picks up from loudspeakers: auto removes it where it "
         "is heard, off leaves it",
         Choice(get_args(EchoName)),
         "--echo WHEN",
@@ -170,7 +170,7 @@ class Settings:
     )
     step_cost_seconds: float | None = _setting(
         None,
-        "cost of a step to assume where the chunk follows it (default: measured)",
+        "cost of a step to assume for --chunk auto (default: measured)",
         Number(0, 60, "seconds", above=True),
         "--step-cost SECONDS",
         "text",
@@ -187,15 +187,15 @@ class Settings:
     )
     aligner: str = _setting(
         DEFAULT_ALIGNER,
-        "forced aligner for the times of words, where it was downloaded: a folder, a repository, or off",
+        "forced aligner for the times of words, used if it is downloaded: a folder, a repository, or off",
         TEXT,
         "--aligner NAME",
         "text",
-        help="forced aligner for the times of words, where it was downloaded, or off",
+        help="forced aligner for the times of words, used if it is downloaded, or off",
     )
     speakers: bool = _setting(
         False,
-        "label who speaks on a track with several voices: A, B and so on, at first provisional",
+        "label the speakers of a track with several voices: A, B and so on; labels are provisional at first",
         SWITCH,
         "--speakers",
         "text",
@@ -218,7 +218,7 @@ class Settings:
     )
     caption_file: Path | None = _setting(
         None,
-        "text file with the last lines of what is said (screen.caption_lines), for OBS and others",
+        "text file that holds the last lines of the text (screen.caption_lines), for OBS and other programs",
         PATH,
         "--caption-file FILE",
         "programs",
@@ -247,7 +247,7 @@ class Settings:
         None, "command that gets the finished session as JSON", COMMAND, "--on-end COMMAND", "programs"
     )
     hook_seconds: float = _setting(
-        60.0, "time that one run of a command may take", Number(0, 86_400, "seconds", above=True)
+        60.0, "seconds that one run of a command may take", Number(0, 86_400, "seconds", above=True)
     )
     hook_shell: bool = _setting(False, "run these commands with /bin/sh, for pipes and variables", SWITCH)
     output: Output = _setting("screen", "where the text goes", Choice(get_args(Output)), stored=False)

@@ -90,7 +90,7 @@ def in_folder(folder: Path, on_error: Callable[[OSError], None] | None = None) -
 def _of(argument: str) -> Iterator[Found]:
     if "://" in argument and not os.path.lexists(argument):
         raise AudioError(
-            f"Cannot transcribe {argument}: livecap opens no addresses. Download it first, for example with "
+            f"Cannot transcribe {argument}: livecap does not open web addresses. Download it first, for example with "
             f"yt-dlp -x {argument} or curl -LO {argument}, and give the file."
         )
     path = Path(os.path.expanduser(argument))

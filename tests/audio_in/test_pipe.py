@@ -223,14 +223,14 @@ def lying(n_bytes, after=b"", before=b"", samples=RAW):
         (lying(0xFFFFFFFF, CUE + LIST), 1, None),
         (lying(0xFFFFFFFF, CUE + CUE) + lying(0, b"bext" + struct.pack("<I", 601) + bytes(601)), 2, None),
         (lying(0, b"iXML" + struct.pack("<I", 3) + b"abc"), 1, None),  # without the padding
-        (lying(2000), 1, "less sound than came"),
-        (lying(1999), 1, "less sound than came"),
-        (lying(2000) + wav(), 2, "less sound than came"),
+        (lying(2000), 1, "less sound than there is"),
+        (lying(1999), 1, "less sound than there is"),
+        (lying(2000) + wav(), 2, "less sound than there is"),
         (lying(0), 1, None),
         (lying(len(RAW), b"TAG" + bytes(125)), 1, None),
         (lying(len(RAW), before=b"id3 " + struct.pack("<I", 300_000) + b"U" * 300_000), 1, None),
         (lying(len(RAW), before=b"id3 " + struct.pack("<I", 301) + b"U" * 301), 1, None),
-        (lying(len(RAW) * 2), 1, "ended early: by its header, 1.0 s"),
+        (lying(len(RAW) * 2), 1, "ended early: according to its header, 1.0 s"),
         (RAW, 1, None),
     ],
 )

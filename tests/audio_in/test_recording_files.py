@@ -70,7 +70,7 @@ def test_a_recorder_that_was_killed_leaves_a_length_of_0(heard, riff, before):
 @pytest.mark.parametrize("data", [2, 3200, 64_000, len(PCM) - 1000])
 def test_sound_behind_what_the_header_says_is_heard(heard, data):
     samples, notices = heard(wav(data + 36, data))
-    assert is_sound(samples) and len(notices) == 1 and "less sound than there is" in notices[0]
+    assert is_sound(samples) and len(notices) == 1 and "less sound than the file has" in notices[0]
 
 
 def test_a_length_that_wrapped_at_4_gib_is_not_believed(tmp_path):

@@ -337,7 +337,9 @@ def test_what_cannot_be_played_is_one_clear_line(tmp_path, wav):
 
 
 def test_an_address_is_refused_as_it_was_given(tmp_path):
-    with pytest.raises(AudioError, match=r"^Cannot read https://host/a.wav: livecap opens no addresses\. Download"):
+    with pytest.raises(
+        AudioError, match=r"^Cannot read https://host/a.wav: livecap does not open web addresses\. Download"
+    ):
         Replay(Path("https://host/a.wav"))
 
 

@@ -195,7 +195,7 @@ def server_blobs(server: HubServer, models: Models) -> list[Path]:
 
 def test_a_model_that_is_not_there_cannot_be_checked(cache: Path, models: Models) -> None:
     status, _, err = models("check", "1.7b")
-    assert status == 1 and "`livecap models download 1.7b` brings it" in err
+    assert status == 1 and "`livecap models download 1.7b` downloads it" in err
     status, _, err = models("check", "nothing-of-this-name")
     assert status == 1 and "No model named nothing-of-this-name. Known: tiny, 0.6b" in err
 
@@ -206,7 +206,7 @@ def test_a_folder_that_is_checked_is_not_to_be_downloaded(tmp_path: Path, models
     assert status == 1 and not out and f"No model at {nowhere}: it does not exist." in err
     status, out, err = models("check", str(tmp_path))
     assert status == 1 and "has no weights" in err
-    assert out == f"Copy what is damaged in {tmp_path} again.\n"
+    assert out == f"Copy the damaged files in {tmp_path} again.\n"
 
 
 def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, monkeypatch, capsys) -> None:
@@ -226,7 +226,7 @@ def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, m
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("tiny", "is a part of livecap and stays"),
+        ("tiny", "is part of livecap and cannot be removed"),
         ("bert/not-speech", "is not a Qwen3-ASR model, so livecap leaves it"),
         ("Qwen/Qwen3-ASR-1.7B", "is not in the cache"),
         ("../hub", "is not in the cache"),
@@ -340,4 +340,4 @@ def test_a_variable_that_cannot_be_used_is_one_line(
 
 def test_a_machine_for_which_all_are_too_large_is_told(cache: Path, models: Models, monkeypatch) -> None:
     monkeypatch.setattr("livecap.cli.models.memory_bytes", lambda: 1 << 30)
-    assert "1.1 GB of memory, which is too little for all but tiny" in models()[1]
+    assert "1.1 GB of memory, which is too little for any model but tiny" in models()[1]

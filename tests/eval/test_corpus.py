@@ -112,7 +112,7 @@ def test_any_rate_and_format_is_heard(tmp_path: Path, suffix: str, rate: int, ch
         ([{"sound": "a.wav", "text": "x"}, {"sound": "a.wav", "text": " - "}], "line 2 has a text without words"),
         ([{"sound": "missing.wav", "text": "x"}], "names missing.wav, which is not there"),
         ([{"sound": "a.wav", "text": "x", "language": "Klingon"}], 'line 1: No language named "Klingon"'),
-        ([{"sound": "a.wav", "text": "x", "offset": "late"}], "that is no number of seconds"),
+        ([{"sound": "a.wav", "text": "x", "offset": "late"}], "that is not a number of seconds"),
         ([], "it names no recordings"),
     ],
 )

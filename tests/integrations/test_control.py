@@ -208,7 +208,7 @@ def test_a_session_without_a_captions_page_says_how_to_get_one(tmp_path, sockets
         assert livecap(["ctl", "captions"]) == 1
         running.session.stop()
         assert running.session.wait(20)
-    assert capsys.readouterr().err == "livecap: This session shows no captions page. Start it with --serve 8765.\n"
+    assert capsys.readouterr().err == "livecap: This session has no captions page. Start it with --serve 8765.\n"
 
 
 def test_a_session_whose_start_fails_is_not_left_behind(tmp_path):
@@ -223,7 +223,7 @@ def test_a_session_ends_after_its_time(tmp_path):
     with attached(running.session, Settings(for_seconds=0.2), print):
         running.session.start()
         assert running.session.wait(20)
-    assert [n.message for n in running.all(Notice)] == ["The session ends after 0.2 s, as --for asked."]
+    assert [n.message for n in running.all(Notice)] == ["The session ends after 0.2 s, as set by --for."]
     assert running.all(SessionEnded)[0].reason == "stopped"
 
 
@@ -249,7 +249,7 @@ def test_a_session_ends_after_silence_but_not_while_people_speak(tmp_path):
     assert session.wait(20)
     timer.close()
     assert [notice.message for notice in running.all(Notice)] == [
-        "The session ends after 4 s without speech, as --stop-after-silence asked."
+        "The session ends after 4 s without speech, as set by --stop-after-silence."
     ]
 
 

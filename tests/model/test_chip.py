@@ -1,4 +1,4 @@
-"""What the GPU decides: the type of numbers, guesses in a round, memory limits. Descriptions are those of real Macs."""
+"""What the GPU decides: the data type, guesses in a round, memory limits. Descriptions are those of real Macs."""
 
 import shutil
 from pathlib import Path

@@ -116,7 +116,7 @@ def test_transformers_layout_can_be_packed(tmp_path: Path) -> None:
 
 def test_what_is_packed_or_in_the_way_is_refused(tmp_path: Path) -> None:
     folder = pack(layouts.TINY, tmp_path / "out", Packing(8)).folder
-    with pytest.raises(ModelError, match="is packed already. Pack the model it was made from"):
+    with pytest.raises(ModelError, match="is packed already. Pack the model that it was made from"):
         pack(folder, tmp_path / "again", Packing(4))
     with pytest.raises(ModelError, match="out exists and is not an empty folder"):
         pack(layouts.TINY, folder, Packing(4))
@@ -137,7 +137,7 @@ def test_the_command_reports_size_memory_and_errors(tmp_path: Path, capsys: pyte
     before = f"{size((layouts.TINY / 'model.safetensors').stat().st_size)} before, "
     assert "tiny is packed in " in out and f"on disk: {before}" in out
     assert f"weights in memory on a GPU: {before}" in out and "word errors on " in out and "% after" in out
-    assert "4 bit is published to be far worse outside English" in err
+    assert "results with 4 bit are far worse outside English" in err
     assert "so it has 8 bit; --embedding-bits changes that" in err
     assert run(["quantize", "tiny", "-o", str(tmp_path / "b"), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)

@@ -160,7 +160,9 @@ def test_without_the_option_no_path_is_read(place, tmp_path):
     assert answer.status_code == 400 and "send the recording in a form" in answer.json()["error"]["message"]
 
 
-@pytest.mark.parametrize(("name", "why"), [("no/such", "No such file or directory"), ("talk.wav", "it is no folder")])
+@pytest.mark.parametrize(
+    ("name", "why"), [("no/such", "No such file or directory"), ("talk.wav", "it is not a folder")]
+)
 def test_what_is_no_folder_is_refused_at_the_start(place, capsys, name, why):
     path = place / "shared" / name
     assert run(["serve", "--model", "tiny", "--port", "0", "--files", str(path)]) == 1

@@ -490,7 +490,7 @@ def test_most_tokens_cut_the_text_and_say_so(transcribe: Transcribe, clip: Path)
     out = transcribe(clip, "-f", "json", "--max-tokens", "5", "--no-progress")
     document = json.loads(Path("clip.json").read_text())
     assert (document["finish_reason"], document["truncated"]) == ("length", True)
-    assert document["timings"]["n_tokens"] <= 5 + 16 and "cut off at the most tokens" in out.stderr
+    assert document["timings"]["n_tokens"] <= 5 + 16 and "cut off at the limit of tokens" in out.stderr
 
 
 def test_lines_of_progress_come_where_there_is_no_terminal(transcribe: Transcribe, clip: Path) -> None:

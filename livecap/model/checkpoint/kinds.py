@@ -85,7 +85,7 @@ def _complaint_of_config(root: Mapping[str, object], aligner: bool) -> str | Non
             None if aligner else f"is a forced aligner, not a recogniser: it finds the times of known words. {CHOOSE}"
         )
     if "omni" in said:
-        return f"is a Qwen Omni model ({kind}), which answers to sound. livecap cannot run it. {CHOOSE}"
+        return f"is a Qwen Omni model ({kind}), which answers speech. livecap cannot run it. {CHOOSE}"
     if "whisper" in said or "n_audio_ctx" in root:
         return f"is a Whisper model. livecap cannot run it. {CHOOSE}"
     if not is_qwen3_asr(root) and not _has_sound(root):

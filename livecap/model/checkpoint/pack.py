@@ -72,7 +72,7 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
     tied = config.text.tie_word_embeddings
     weights = sanitize(read_weights(source), tied)
     if any(name.endswith(".scales") for name in weights):
-        raise ModelError(f"{source} is packed already. Pack the model it was made from: packing twice loses twice.")
+        raise ModelError(f"{source} is packed already. Pack the model that it was made from: packing twice loses more.")
     dtype = main_dtype(weights)
     dtype = mx.bfloat16 if dtype == mx.float32 else dtype
     embedding_bits = how.embedding_bits or (max(how.bits, FEWEST_EMBEDDING_BITS) if tied else how.bits)
