@@ -138,24 +138,13 @@ class PromptWindow:
         if pauses:
             # The latest pause that leaves some text after it, or else the first one.
             n_tokens, sample = next((p for p in reversed(pauses) if p[1] <= latest), pauses[0])
-            self._cut(self._middle_of_silence(sample), n_tokens)
+            self._cut(self.middle_of_silence(sample), n_tokens)
             return True
         if not bound:
             return True
         return self._cut_somewhere(min(earliest, latest), latest)
 
-    def short_pause_near(self, sample: int) -> tuple[int, int] | None:
-        """The longest pause within half a second of `sample`, if it is long enough to separate words."""
-        around, least = SAMPLE_RATE // 2, samples_in(self._config.prompt.roll_pause_seconds)
-        low, high = max(sample - around, self.start_sample), min(sample + around, self.end_sample)
-        pause = self.detector.longest_pause(low, high) if low < high else None
-        return pause if pause and pause[1] - pause[0] >= least and self._loud.voice_share(*pause) < 0.5 else None
-
-    def close(self) -> None:
-        """Release the recogniser. Decode thread only."""
-        self._recogniser.close()
-
-    def _middle_of_silence(self, sample: int) -> int:
+    def middle_of_silence(self, sample: int) -> int:
         """The middle between the last voiced sound before `sample` and the first after it."""
         around = max(sample - SAMPLE_RATE, self.start_sample), sample + SAMPLE_RATE
         spans = [*self.detector.voiced_spans(*around), *self._loud.spans(*around)]
@@ -163,10 +152,17 @@ class PromptWindow:
         behind = min((start for start, end in spans if end > sample), default=sample)
         return min((before + behind) // 2 if before <= behind else sample, self.end_sample)
 
+    def close(self) -> None:
+        """Release the recogniser. Decode thread only."""
+        self._recogniser.close()
+
     def _middle_of_pause(self, sample: int) -> int:
-        """The middle of a pause near `sample`, or `sample` itself."""
-        pause = self.short_pause_near(sample)
-        return (pause[0] + pause[1]) // 2 if pause else sample
+        """The middle of the longest pause near `sample`, or `sample` itself if none separates words."""
+        around, least = SAMPLE_RATE // 2, samples_in(self._config.prompt.roll_pause_seconds)
+        low, high = max(sample - around, self.start_sample), min(sample + around, self.end_sample)
+        pause = self.detector.longest_pause(low, high) if low < high else None
+        separates = pause and pause[1] - pause[0] >= least and self._loud.voice_share(*pause) < 0.5
+        return (pause[0] + pause[1]) // 2 if pause and separates else sample
 
     def _cut_somewhere(self, earliest: int, latest: int) -> bool:
         """Roll although no step ended in a pause: the cut may be off by a word. False if too much would remain."""

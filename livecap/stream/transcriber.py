@@ -53,6 +53,8 @@ class _Utterance:
     """It begins at a pause, however short."""
     shown: str = ""
     """Stable text so far; the next update must begin with it."""
+    n_shown: int = 0
+    """The number of its ids."""
     is_shown: bool = False
     """Some text was shown, stable or not."""
     doubtful_from: int | None = None
@@ -394,42 +396,39 @@ class StreamingTranscriber:
         return end
 
     def _split_utterance(self) -> Iterator[TranscriptUpdate]:
-        """Close a long utterance where `_note_split` found a place, once a word behind the place is stable too.
+        """Close a long utterance at a pause that a step ended in, since only there it is certain which words were said
+        before; one that is too long, where `_note_split` found a place.
 
-        What is behind then cannot become punctuation, or the rest of a word, of the text before.
+        A word behind the place must be stable: it cannot become punctuation, or the rest of a word, of the text before.
         """
-        utterance, hypothesis = self._utterance, self._window.hypothesis
-        if utterance is None or utterance.split is None:
+        utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config.utterance
+        if utterance is None:
             return
-        split, behind = utterance.split, hypothesis.stable_ids[utterance.split.n_ids :]
+        ids, first, split = hypothesis.stable_ids, hypothesis.utterance_start, utterance.split
+        earliest = utterance.start_sample + samples_in(config.split_seconds)
+        for n, sample in hypothesis.stable_pauses():
+            if sample >= earliest and max(utterance.n_shown, 1) <= n - first < len(ids):
+                split = _Split(n - first, self._window.middle_of_silence(sample), at_pause=True)
+        if split is None:
+            return
+        behind = ids[split.n_ids :]
         length = self._window.end_sample - utterance.start_sample
         if behind and not self._text.starts_word(behind[0]):
             utterance.split = None
-        elif behind or length >= samples_in(self._config.utterance.latest_split_seconds):
+        elif behind or length >= samples_in(config.latest_split_seconds):
             yield self._close_utterance(split.sample, split.at_pause, split.n_ids)
             self._open_utterance(split.sample, split.at_pause)
 
     def _note_split(self) -> None:
-        """Note where the stable text ends as the place to split an utterance that has become long.
-
-        Once it is long enough, that is a place at a short pause; at the limit, any.
-        """
-        utterance, hypothesis, config = self._utterance, self._window.hypothesis, self._config.utterance
+        """Note where the stable text ends as the place to split an utterance that is too long."""
+        utterance, hypothesis, n_ids = self._utterance, self._window.hypothesis, len(self._window.hypothesis.stable_ids)
         assert utterance is not None
-        length, n_ids = self._window.end_sample - utterance.start_sample, len(hypothesis.stable_ids)
-        if length < samples_in(config.split_seconds) or not n_ids:
+        length = self._window.end_sample - utterance.start_sample
+        if length < samples_in(self._config.utterance.max_utterance_seconds) or not n_ids:
             return
-        if utterance.split is not None and utterance.split.n_ids == n_ids:
-            return
-        near = max(hypothesis.sample_at_frontier(), utterance.start_sample)
-        pause = self._window.short_pause_near(near)
-        if pause is not None and self._last_voiced_sample < pause[1]:
-            pause = None  # the partial text was spoken before the pause
-        if pause is None and length < samples_in(config.max_utterance_seconds):
-            utterance.split = None
-            return
-        sample = max((pause[0] + pause[1]) // 2 if pause else near, utterance.start_sample)
-        utterance.split = _Split(n_ids, sample, at_pause=pause is not None)
+        if utterance.split is None or utterance.split.n_ids != n_ids:
+            sample = max(hypothesis.sample_at_frontier(), utterance.start_sample)
+            utterance.split = _Split(n_ids, sample, at_pause=False)
 
     def _close_utterance(self, end_sample: int, at_pause: bool = True, n_ids: int | None = None) -> TranscriptUpdate:
         """The last update of the open utterance, with all its words.
@@ -575,7 +574,7 @@ class StreamingTranscriber:
         partial_ids = [] if final else hypothesis.shown_ids
         stable, partial = self._text.decode(hypothesis.stable_ids[:n_ids], partial_ids, hypothesis.joints)
         assert stable.startswith(utterance.shown), "stable text changed"
-        utterance.shown = stable
+        utterance.shown, utterance.n_shown = stable, len(hypothesis.stable_ids)
         utterance.is_shown = utterance.is_shown or bool(stable or partial)
         return TranscriptUpdate(
             track=self._track,

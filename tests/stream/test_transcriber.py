@@ -319,6 +319,18 @@ def test_utterances_that_were_cut_without_a_pause_are_settled_together_as_one() 
     assert [(r.start_sample, r.end_sample) for r in results] == [(u.start_sample, u.end_sample) for u in closed]
 
 
+@pytest.mark.parametrize("chunk_seconds", [None, 2.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_long_speech_is_cut_between_the_words_beside_a_short_pause(chunk_seconds: float | None, seed: int) -> None:
+    choice = random.Random(seed)
+    words = speech([choice.choices([choice.uniform(0, 0.1), choice.uniform(0.25, 0.4)], [5, 1])[0] for _ in range(120)])
+    updates, _ = run(words, None, [0.1], config=StreamConfig(ChunkConfig(chunk_seconds)))
+    first, second = [update for update in updates if update.final][:2]
+    spoken = {f"w{word.token - 100}": word for word in words}
+    assert 20 * SECOND <= first.end_sample < 30 * SECOND
+    assert spoken[first.stable.split()[-1]].end <= first.end_sample <= spoken[second.stable.split()[0]].start
+
+
 class Begun(ScriptedRecogniser):
     """Keeps where its prompts began."""
 
