@@ -24,7 +24,7 @@ _seconds: dict[str, float] = defaultdict(float)
 _failed: list[str] = []
 _fixtures: dict[str, list[str]] = {}
 _fixture_seconds: dict[str, float] = defaultdict(float)
-"""Of fixtures that several tests share: each of these tests may be the one that has to wait for it."""
+"""Time of fixtures that several tests share: each of these tests may have to wait for it."""
 _notes = Path(os.environ["MUTATIONS_MEASURED"]) if "MUTATIONS_MEASURED" in os.environ else None
 """Gets a file for each test, and for each fixture that several tests share: the functions that it ran."""
 

@@ -100,7 +100,7 @@ class Player:
 
 @asynccontextmanager
 async def idle(url: str, n: int) -> AsyncIterator[None]:
-    """So many connections that say nothing; at the end each must still answer."""
+    """Open `n` connections that say nothing; at the end each must still answer."""
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(connect(url)) for _ in range(n)]
         yield

@@ -62,7 +62,7 @@ class Stages:
     in_prompt: bool = False
     """Whether the prompt is being prefilled: from the start of a decode to its first logits."""
     clock: Callable[[], float] = time.perf_counter
-    """Of `timed`, in seconds."""
+    """The clock of `timed`, in seconds."""
 
     def timed(self, stage: str, size: int, shape: tuple[int, ...], work: Callable[[], mx.array]) -> mx.array:
         """The result of `work`, computed completely and timed as a call of `stage`."""

@@ -68,6 +68,15 @@ def test_source_files_are_not_too_long():
     assert long == {}
 
 
+def test_docstrings_stand_alone():
+    """A docstring names its subject: `Of the decoder.` says something only beside the line above it."""
+    sources = tracked("*.py")
+    assert sources
+    opening = re.compile(r'^ *"""(?:Of|So much|So many) .*', re.MULTILINE)
+    found = [(path.name, text) for path in sources for text in opening.findall(path.read_text(encoding="utf-8"))]
+    assert found == []
+
+
 def count_lines(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 

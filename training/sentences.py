@@ -219,7 +219,7 @@ def _filled(template: str, choice: random.Random) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The sentences of a file, one a line."""
+    """The sentences of a file, one per line."""
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 

@@ -42,7 +42,7 @@ class AppendFile:
         self._n_recent = 0
         """Bytes in `_recent`."""
         self._n_ours = 0
-        """So many bytes at the end of the file are known: they are the end of `_recent`, if that has as many."""
+        """Number of bytes at the end of the file that are known: the end of `_recent`, if that has as many."""
         self._is_given_up = False
         self.n_cuts = 0
         """How often the file was found shortened."""

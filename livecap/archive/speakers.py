@@ -38,7 +38,7 @@ class _Heard:
     """The last `SpeakersHeard` of an utterance."""
 
     offset: int
-    """Where it is in the log."""
+    """Its position in the log."""
     numbers: frozenset[int]
     most: int | None
     """Who speaks most in it; None if no voice was heard."""

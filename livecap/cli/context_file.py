@@ -1,4 +1,4 @@
-"""`--context-file`: names and terms to expect, one a line; read again when the file changes. Imports nothing slow."""
+"""`--context-file`: names and terms to expect, one per line; read again when the file changes. Imports nothing slow."""
 
 import csv
 import threading
@@ -28,7 +28,7 @@ def context_of(settings: Settings) -> str:
 
 
 def read_terms(path: Path) -> list[str]:
-    """The terms in a file: one a line; in a .csv the cells of each row. Lines that begin with # are remarks.
+    """The terms in a file: one per line; in a .csv the cells of each row. Lines that begin with # are remarks.
 
     Raises:
         SettingsError: it cannot be read, or is not text.

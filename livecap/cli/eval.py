@@ -16,7 +16,7 @@ shipped recordings; docs/measuring.md explains how to make more. MODE is `defaul
 settings of the stream, such as "agree:chunk_seconds=1;commit.rule=agreement".
 
 RECORDING may also be a data set, of any rate and format: a folder in LibriSpeech's layout, or a manifest with a JSON
-object a line, such as {"sound": "a.wav", "text": "what is said", "language": "de", "speaker": "17"}. Then error rates
+object per line, such as {"sound": "a.wav", "text": "what is said", "language": "de", "speaker": "17"}. Then error rates
 are printed by language, with 95% intervals; a stopped run continues where it stopped.
 
 """

@@ -197,7 +197,7 @@ def _check(name: str, as_json: bool) -> int:
 
 
 def _is_aligner(name: str) -> bool:
-    """Whether a name is that of a forced aligner, which is no recogniser."""
+    """Whether a name is that of a forced aligner, which is not a recogniser."""
     return "aligner" in name.lower()
 
 

@@ -22,7 +22,7 @@ class AfterSpeech(Counts):
 
     latencies: Latencies = Latencies()
     errors: ErrorCounts = ErrorCounts()
-    """Of the text of each stretch that has a latency."""
+    """Errors in the text of the stretches that have a latency."""
 
 
 def after_speech(timeline: Timeline, reference: Reference) -> dict[str, AfterSpeech]:

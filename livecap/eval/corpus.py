@@ -114,7 +114,7 @@ def _manifest(path: Path) -> Iterator[Item]:
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):
-            raise AudioError(f"{where} is not JSON. A manifest has one JSON object a line.") from None
+            raise AudioError(f"{where} is not JSON. A manifest has one JSON object per line.") from None
         if not isinstance(entry, dict):
             raise AudioError(f"{where} is not a JSON object.")
         sound, text = _first(entry, SOUND_KEYS), _first(entry, TEXT_KEYS)

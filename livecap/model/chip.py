@@ -23,10 +23,10 @@ class Chip:
     """The device that MLX computes on."""
 
     generation: int | None = None
-    """Of Apple's GPUs: 13 in the M1, 14 in the M2, 15 in the M3, 16 in the M4. None for any other device."""
+    """Generation of Apple's GPUs: 13 in the M1, 14 in the M2, 15 in the M3, 16 in the M4. None for any other device."""
     on_cpu: bool = False
     memory_bytes: int = UNKNOWN_MEMORY
-    """Of the whole Mac."""
+    """Memory of the whole Mac."""
     wired_bytes: int = 0
     """What Metal recommends as the most memory that stays resident; 0 where there is no Metal."""
 

@@ -37,7 +37,7 @@ PREFILL_SLICE = 512
 """Positions in one decoder pass. Bounds the memory of attention scores."""
 
 _TwoLargest = tuple[mx.array, mx.array, mx.array, mx.array]
-"""Of each row of a matrix [n, m]: places of the largest number and of the second, and these numbers; [n, 1] each."""
+"""For each row of a matrix [n, m]: places of the largest and second largest number, and these numbers; [n, 1] each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _two_best(model: Network, hidden: mx.array) -> _TwoLargest:
 
 
 def _two_largest(x: mx.array) -> _TwoLargest:
-    """Of equal numbers the first one is the larger. What is not a number, anywhere in a row, is one of the two."""
+    """Find the two largest numbers of each row. The first of equal ones is the larger. A NaN is one of the two."""
     best = mx.argmax(x, axis=-1, keepdims=True)
     others = mx.put_along_axis(x, best, mx.array(-mx.inf, x.dtype), axis=-1)
     second = mx.argmax(others, axis=-1, keepdims=True)

@@ -63,8 +63,8 @@ class Attention(nn.Module):
         nn.join(self, ["q_proj", "k_proj", "v_proj"], "qkv_proj")
 
     def _heads(self, x: mx.array, offset: int | mx.array) -> tuple[mx.array, mx.array]:
-        """Of x [B, L, hidden] at positions [offset, offset + L): queries and keys [B, n_heads + n_kv_heads, L, D],
-        normalised, their pairs (x[i], x[i + D/2]) turned by theta**(-2i/D); and values [B, n_kv_heads, L, D].
+        """Heads of x [B, L, hidden] at positions [offset, offset + L): queries and keys [B, n_heads + n_kv_heads, L, D]
+        (normalised, their pairs (x[i], x[i + D/2]) turned by theta**(-2i/D)), and values [B, n_kv_heads, L, D].
 
         The norm reads values too, whose result is not used: their rows lie between those of the keys, and leaving them
         out would cost a copy.

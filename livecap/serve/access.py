@@ -61,7 +61,7 @@ class Token:
 
 
 class OwnHosts:
-    """Middleware that refuses requests under a foreign name and from the pages of others.
+    """Middleware that refuses requests with another host name and requests from other web pages.
 
     A web page of a stranger can make the user's browser send requests here, under the stranger's name if that name
     resolves to this computer (DNS rebinding). So the Host must be an address, `localhost` or this computer's name, and

@@ -57,7 +57,7 @@ class _Connection(LiveSocket):
         self._sent_until = 0
         """Where the last final result ends, in samples."""
         self._last_word_end = 0
-        """Of the words that were sent as final, in samples."""
+        """End of the last word that was sent as final, in samples."""
         self._is_finalizing = False
         """The results that come now are those of `Finalize`."""
         stream, endpointing = worker.settings.stream, query.get("endpointing", "")

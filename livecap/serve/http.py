@@ -1,4 +1,4 @@
-"""How uvicorn serves our applications: quiet, bounded, and without a word about itself."""
+"""How uvicorn serves our applications: quiet, bounded, and without a header that names the server."""
 
 import logging
 

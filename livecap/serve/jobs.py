@@ -37,7 +37,7 @@ class _Kept:
     finished: float | None = None
     """Moment by the clock of `Jobs`; None while it waits or runs."""
     is_told: bool = False
-    """A client has seen what came of it."""
+    """A client has seen its result."""
 
 
 class Jobs:
@@ -100,7 +100,7 @@ class Jobs:
 
     @property
     def all_are_told(self) -> bool:
-        """False while a client has not seen what came of its job."""
+        """False while a client has not seen the result of its job."""
         return all(kept.is_told for kept in self._jobs.values())
 
     def _found(self, request: Request) -> tuple[str, _Kept]:

@@ -42,7 +42,7 @@ PIECE_BYTES = 1 << 16
 GOING_AWAY = 1001
 """The code with which a server that stops closes a WebSocket."""
 MOST_REASON_BYTES = 123
-"""Of the reason for which a WebSocket is closed (RFC 6455)."""
+"""Longest reason with which a WebSocket may be closed (RFC 6455)."""
 
 
 def _mu_law() -> NDArray[np.float32]:

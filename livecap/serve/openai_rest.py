@@ -41,7 +41,7 @@ from livecap.transcript import SAMPLE_RATE, Word
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
 MOST_FIELD_BYTES = 8 << 20
-"""Of a field of a form: a sample of a speaker takes more than the usual megabyte."""
+"""Limit of one form field: a sample of a speaker takes more than the usual megabyte."""
 MOST_JSON_BYTES = 2 * MOST_FIELD_BYTES
 
 

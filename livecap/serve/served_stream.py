@@ -51,7 +51,7 @@ class Asked:
     settle: bool = False
     """Hear each closed utterance of a stream a second time."""
     stream: StreamConfig | None = None
-    """Of a stream; None is that of the server."""
+    """Configuration of a stream; None is that of the server."""
 
 
 @dataclass(eq=False)

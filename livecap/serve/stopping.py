@@ -1,4 +1,4 @@
-"""GracefulStop: how `livecap serve` ends: what runs is finished, and everybody else is told."""
+"""GracefulStop: ends `livecap serve`: work in progress is finished, and all other clients are told."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

@@ -143,7 +143,7 @@ class Settings:
         "", "names and terms to expect, the most important first; a long list is cut", TEXT, "--context TEXT", "text"
     )
     context_file: Path | None = _setting(
-        None, "file of names and terms to expect, one a line; read again when it changes", PATH,
+        None, "file of names and terms to expect, one per line; read again when it changes", PATH,
         "--context-file FILE", "text",
     )  # fmt: skip
     vad: VadName = _setting(

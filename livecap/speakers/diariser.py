@@ -43,7 +43,7 @@ class DiariserConfig:
     usual_likeness: float = 0.65
     """The likeness of neighbouring pieces where there are none to compare."""
     usual_pairs: int = 4
-    """So many pairs of neighbours count as much as `usual_likeness`."""
+    """Number of pairs of neighbours that weigh as much as `usual_likeness`."""
     pause_seconds: float = 0.1
     """A longer pause ends a piece: the speaker may change in it."""
     piece_seconds: float = 2.5

@@ -32,7 +32,7 @@ from livecap.speakers.windows import (
 )
 
 CONTEXT_FRAMES = round(1.5 * FRAMES_PER_SECOND)
-"""So much of what was said before, or of the neighbouring window, a window has at least."""
+"""Least part of a window that comes from before the utterance, or from the neighbouring window."""
 CONTEXT_SAMPLES = WINDOW_SAMPLES
 """Sound before a part that is of use when it is heard."""
 

@@ -24,13 +24,11 @@ FRAME_HOP = 270
 """Samples from one frame of `segment` to the next: strides of 10, 3, 3 and 3."""
 FRAME_MIDDLE = 495
 """The sample in the middle of what the first frame depends on (991 samples)."""
-N_CLASSES = 7
-"""Nobody; one of three people; two of them."""
 EMBEDDING_SIZE = 192
 FEWEST_FRAMES = 10
 """`embed` needs this many frames of `log_mel`, 115 ms."""
 EPSILON = 1e-5
-"""Of all normalisations in both networks."""
+"""Epsilon of all normalisations in both networks."""
 CONTEXT_FRAMES = 100
 """Frames, after the stride of 2, whose mean CAM++ looks at together."""
 BLOCKS = ((12, 1), (24, 2), (16, 2))

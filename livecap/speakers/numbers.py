@@ -9,7 +9,7 @@ from livecap.speakers.clustering import Items, Numbers, Vectors, centroids, unit
 from livecap.speakers.known import ALIKE
 
 NEW_SECONDS = 1.5
-"""So much of a voice is needed to take it for that of a new speaker."""
+"""Least speech of a voice before it counts as a new speaker."""
 MOST_SPEAKERS = 200
 """Voices remembered in a session. With more, the one that was heard least is forgotten."""
 
@@ -17,7 +17,7 @@ Seconds = NDArray[np.float32]
 
 
 class SpeakerNumbers:
-    """Of one track. Used from one thread."""
+    """The numbers of one track. Used from one thread."""
 
     def __init__(
         self, next_number: Callable[[], int], on_new: Callable[[int, NDArray[np.float32]], None] = lambda n, v: None

@@ -24,7 +24,7 @@ _ROWS_AT_ONCE = 256
 """Rows of SincNet that are multiplied together: they stay in the cache, and so do their products."""
 _HIDDEN = 128
 _FEWEST_TOGETHER = 4
-"""So many windows go through an LSTM together; fewer are faster one by one, as products of a matrix and a vector."""
+"""Fewest windows that go through an LSTM together; fewer are faster one by one, as matrix-vector products."""
 _CACHED = 96 << 10
 """About so many numbers of a convolution are computed before they are added up, so that they are still in the cache."""
 

@@ -7,7 +7,7 @@ import numpy as np
 from livecap.speakers.windows import MOST_LOCAL, Activity, Chains
 
 _LEAST_SHARE = 0.6
-"""Of a stretch: with less speech in it, its voice is not taken for that of the pieces in it."""
+"""Least share of speech in a stretch; with less, its voice is not used for the pieces in it."""
 
 
 @dataclass(frozen=True, slots=True)

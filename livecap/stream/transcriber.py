@@ -118,7 +118,7 @@ class StreamingTranscriber:
         self.language = language
 
     def share(self, n_streams: int) -> None:
-        """So many streams speak, with this one, and are decoded in turn on this thread: steps become longer."""
+        """Lengthen steps, since `n_streams` streams speak, with this one, and are decoded in turn on this thread."""
         self._chunk_length.n_sharing = n_streams
 
     # ---- sound in, text out

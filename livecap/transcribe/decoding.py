@@ -63,7 +63,7 @@ class _Written:
     header: str
     """What names the language."""
     tokens: list[GeneratedToken]
-    """Of the text, without the header."""
+    """Tokens of the text, without the header."""
 
 
 class PieceDecoder:

@@ -25,7 +25,7 @@ class Found:
 
     path: Path
     name: str
-    """Of its outputs, without suffix: relative to the folder that was given."""
+    """Name of its outputs, without suffix: relative to the folder that was given."""
     is_session: bool = False
 
     @property

@@ -41,7 +41,7 @@ class Outputs:
     resume: bool = True
     """Skip recordings that are finished, and go on with those that a run left unfinished."""
     limits: CueLimits = USUAL_LIMITS
-    """Of subtitles."""
+    """Limits of subtitles."""
     word_times: bool = False
     """Give each word its own times, in the formats that have a place for them."""
     renew: bool = False

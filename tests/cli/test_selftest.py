@@ -19,7 +19,7 @@ from livecap.shipped import demo_recording
 
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Of a sentence of the shipped recording, in float16."""
+    """The report on a sentence of the shipped recording, in float16."""
     samples, rate = soundfile.read(demo_recording(), frames=5 * 16_000)
     soundfile.write(path := tmp_path / "sentence.wav", samples, rate)
     monkeypatch.setattr(selftests, "demo_recording", lambda: path)

@@ -23,7 +23,7 @@ PARTS = 5
 """Length of the learned path, in frames."""
 BANDS = 24
 VOICE_BANDS = 18
-"""Of the bands, those below 4.4 kHz: they tell whether anything but echo is there."""
+"""Number of bands below 4.4 kHz: they show whether there is anything but echo."""
 PATH_VARIANCE = 0.3 * 0.4 ** np.arange(PARTS)
 """What is known of the path before it is learned: its energy falls with time."""
 PERSISTENCE = 0.999**2

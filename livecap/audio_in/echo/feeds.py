@@ -36,7 +36,7 @@ TRAINING = 4 * SAMPLE_RATE
 WAIT = SAMPLE_RATE
 """Sound of the microphone waits at most this long for what was played at the same time."""
 MEASURED = 60
-"""So many measures of a delay count."""
+"""Number of measures of a delay that count."""
 DRIFT_SAMPLES, DRIFT_MEASURES = 4 * SAMPLE_RATE, 5
 """A drift is known after this time and from so many measures."""
 HEARD = 3e-3

@@ -36,13 +36,13 @@ class Packing:
     """How a checkpoint is packed."""
 
     bits: int = 8
-    """Of the decoder."""
+    """Bits of the decoder's weights."""
     group_size: int = 64
     """Weights that share a scale and an offset; a matrix whose width it does not divide gets smaller groups."""
     encoder_bits: int | None = None
-    """Of the audio encoder; None leaves it in half precision, as the community does."""
+    """Bits of the audio encoder's weights; None leaves it in half precision, as the community does."""
     embedding_bits: int | None = None
-    """Of the embedding table; None takes `bits`, but at least 8 where the table is the head too."""
+    """Bits of the embedding table; None takes `bits`, but at least 8 where the table is the head too."""
 
 
 @dataclass(frozen=True, slots=True)

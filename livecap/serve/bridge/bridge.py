@@ -100,7 +100,7 @@ class Bridge:
         self._load_failure: ModelError | None = None
         self._load_failed_at = 0.0
         self._load_seconds = 0.0
-        """Of the answer that comes next."""
+        """Time of loading, for the next answer."""
         self._streams: dict[str, BridgeStream] = {}
         self._queue: list[_Queued] = []
         self._jobs: dict[Job[Any], str | int | None] = {}

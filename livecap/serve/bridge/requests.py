@@ -1,4 +1,4 @@
-"""Requests of the bridge: one JSON object a line, and an error with a code for everything else (docs/bridge.md)."""
+"""Requests of the bridge: one JSON object per line, and an error with a code for everything else (docs/bridge.md)."""
 
 import base64
 import binascii

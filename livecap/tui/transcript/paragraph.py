@@ -44,7 +44,7 @@ class Paragraph:
     partial: str = ""
     kind: Kind = "speech"
     number: int | None = None
-    """Of its speaker, as far as it is known."""
+    """Number of its speaker; None as long as it is unknown."""
     speaker: str = ""
     """Name or letter of its speaker, if the track has several."""
     is_provisional: bool = False
