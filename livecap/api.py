@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What is loaded."""
+    """What the engine has loaded: model, data type, packing, languages."""
 
     model: str
     """The name that was given to `load`."""
@@ -123,7 +123,7 @@ class Engine:
 
     @property
     def info(self) -> EngineInfo:
-        """What is loaded."""
+        """What the engine has loaded: model, data type, packing, languages."""
         loaded = self._engine.loaded
         name = self._base.model_name
         packing = name.rpartition(" ")[2].replace("-", " ") if name.endswith("-bit") and " " in name else ""

@@ -43,7 +43,7 @@ class Aligner:
         """Load an aligner: a folder, or a repository, which is downloaded if necessary.
 
         Raises:
-            ModelError: there is no such model, or it is damaged or no aligner.
+            ModelError: there is no such model, or it is damaged, or it is not an aligner.
         """
         loaded = load(name, aligner=True)
         for notice in loaded.notices:
@@ -53,7 +53,7 @@ class Aligner:
     def words(self, samples: NDArray[np.float32], text: str, language: str) -> tuple[Word, ...]:
         """The words of `text` with their punctuation, each with the samples of `samples` in which it was said.
 
-        A word is what stands between spaces; of a script without spaces, it is what the aligner places at once.
+        A word is the text between two spaces; in a script without spaces, it is what the aligner places at once.
 
         Args:
             samples: [n] float32 at 16 kHz, at most 300 s.

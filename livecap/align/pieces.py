@@ -22,7 +22,7 @@ MOST_SAMPLES = MOST_SECONDS * SAMPLE_RATE
 LEAST_SHARE = 2 / 3
 """A piece is cut at the longest pause in the last third of what fits."""
 FEWEST_TIED = 2
-"""Fewer words in a row are no tie: a single word may stand anywhere."""
+"""Fewest words in a row that tie text to sound: a single word may occur anywhere."""
 
 Span = tuple[int, int]
 """[start, end) in samples."""

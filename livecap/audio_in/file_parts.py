@@ -146,7 +146,7 @@ class _Chunk(NamedTuple):
     name: bytes
     size_at: int
     start: int
-    """Where its content begins."""
+    """Start of its content, in bytes."""
     n_bytes: int
 
 

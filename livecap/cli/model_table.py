@@ -14,7 +14,7 @@ class ModelRow:
 
     choice: ModelChoice
     folder: Path | None
-    """Where it is; None if nothing of it is in the cache."""
+    """Folder of the model; None if nothing of it is in the cache."""
     cached_bytes: int
     """Size of what is in the cache, unfinished downloads too."""
     trouble: str

@@ -63,7 +63,7 @@ def _said(session: RecordedSession, options: argparse.Namespace) -> list[Speaker
 
 @dataclass(slots=True)
 class _Speech:
-    """What one speaker said."""
+    """The speech of one speaker."""
 
     track: str
     seconds: float = 0.0

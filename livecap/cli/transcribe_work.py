@@ -140,7 +140,7 @@ class Work:
         return int(bool(self._n_failed))
 
     def transcribe_one(self, found: Found, renew: bool = False) -> None:
-        """Transcribe one recording and say what became of it.
+        """Transcribe one recording and report the result.
 
         Args:
             renew: as in Outputs.
@@ -167,7 +167,7 @@ class Work:
             self._report(done)
 
     def _one(self, found: Found, renew: bool) -> Done | None:
-        """What became of a recording; None if it was printed."""
+        """The result of a recording; None if it was printed."""
         if self.outputs is not None:
             return self.transcriber.write(found, replace(self.outputs, renew=renew), self._tell)
         document = self.transcriber.document(found, self._tell)

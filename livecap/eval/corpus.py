@@ -134,7 +134,7 @@ def _manifest(path: Path) -> Iterator[Item]:
 
 
 def _check_text(text: str, where: str) -> None:
-    """Raise AudioError for a text without words, of which there is no error rate."""
+    """Raise AudioError for a text without words: it has no error rate."""
     if not normalise(text):
         raise AudioError(f"{where} has a text without words. Correct the line, or remove it.")
 

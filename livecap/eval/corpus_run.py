@@ -48,7 +48,7 @@ Counts = dict[str, list[int]]
 
 @dataclass(frozen=True)
 class CorpusPlan:
-    """What is measured."""
+    """What is to be measured, and how."""
 
     model: str
     modes: tuple[str, ...]

@@ -22,7 +22,7 @@ from livecap.transcribe.files import transcribe
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured."""
+    """What is to be measured, and how."""
 
     model: str
     modes: tuple[str, ...]

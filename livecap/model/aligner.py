@@ -61,6 +61,6 @@ def best_segments(network: Network, prompt: Prompt) -> NDArray[np.int64]:
 
 
 def aligner_config(network: Network) -> AlignerConfig:
-    """What an aligner has besides. The network must be one."""
+    """The configuration that only an aligner has. The network must be one."""
     assert network.config.aligner is not None, "a recogniser has no segments of time"
     return network.config.aligner

@@ -19,7 +19,7 @@ RELEASED_EOS_IDS = (151643, 151645)
 
 _EXPECTED: dict[type, str] = {bool: "true or false", int: "a positive whole number", float: "a positive number"}
 _MOST = {"encoder_layers": 1000, "num_hidden_layers": 1000, "vocab_size": 1 << 24}
-"""The largest numbers that are read. What is larger is no model of today, and costs time before the weights tell."""
+"""The largest values that are accepted. No present model is larger, and checking the weights would take long."""
 _MOST_OF_OTHERS = 1 << 18
 _FLOATS = (1e-30, 1e30)
 """The smallest and largest number with a fraction: float32 can hold these."""

@@ -118,7 +118,7 @@ def ear_of(query: QueryParams, usual: str = "") -> Ear:
 
 
 class Mark(Enum):
-    """What is told of a stream between its updates."""
+    """Points in a stream that are reported between its updates."""
 
     FLUSH = "flush"
     """The updates from here to `FLUSHED` are those of `end_utterance`."""
@@ -191,7 +191,7 @@ class LiveSound:
             await asyncio.sleep(ROOM_SECONDS)
 
     def end_utterance(self, ear: Ear | None = None) -> None:
-        """Decode everything up to here and make its text stable; `Mark.FLUSHED` is told then.
+        """Decode everything up to here and make its text stable; then `Mark.FLUSHED` is reported.
 
         Args:
             ear: what it still holds back is decoded, too.
@@ -205,7 +205,7 @@ class LiveSound:
         self._stream.end_utterance(partial(self._put, Mark.FLUSHED))
 
     def change(self, asked: Asked, ear: Ear | None = None) -> None:
-        """Recognise what follows in another way; `Mark.CHANGED` is told then.
+        """Recognise what follows in another way; then `Mark.CHANGED` is reported.
 
         Args:
             ear: what it still holds back is decoded before.
@@ -217,7 +217,7 @@ class LiveSound:
         self._stream.change(asked, partial(self._put, Mark.CHANGED))
 
     def clear(self, ear: Ear) -> None:
-        """Forget the sound since the last request, and what the ear still holds back; `Mark.CLEARED` is told then."""
+        """Drop the sound since the last request and what the ear still holds back; then report `Mark.CLEARED`."""
         if self._stream is None:
             self.told.put_nowait(Mark.CLEARED)
             return

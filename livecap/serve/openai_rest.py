@@ -274,7 +274,7 @@ async def _json_fields(request: Request) -> FormData:
     """The fields of a JSON object as those of a form: a list is a field that is given several times.
 
     Raises:
-        Refused: it is no object, or too large.
+        Refused: it is not an object, or it is too large.
     """
     data = bytearray()
     async for piece in request.stream():

@@ -200,7 +200,7 @@ class _Connection(LiveSocket):
             await self._close_item()
 
     async def _close_item(self) -> None:
-        """Commit the utterance whose text was told last, and complete it."""
+        """Commit the utterance whose text was sent last, and complete it."""
         item, self._items[0] = self._items[0], _Item()
         await self._committed(item)
         await self._completed(item)

@@ -22,7 +22,7 @@ from livecap.transcribe.decoding import DecodingOptions
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, UtteranceSettled
 
 MOST_WAITING_SECONDS = 20.0
-"""Sound of one stream that may wait; then its client is no longer read."""
+"""Most sound of one stream that may wait; beyond it, its client is not read."""
 MOST_WAITING_ITEMS = 4096
 """Pieces of sound and requests of one stream that may wait, however short."""
 TURN_SAMPLES = SAMPLE_RATE
@@ -32,7 +32,7 @@ SPEAKING_SECONDS = 5.0
 LEAD_SECONDS = 0.5
 """Sound that a client may send earlier than it can be said; beyond that, its stream does not count as live."""
 REQUEST_SAMPLES = SAMPLE_RATE // 8
-"""What is no sound counts as much as this in a turn."""
+"""A request that is not sound counts as this much sound in a turn."""
 BLOCK_SAMPLES = SAMPLE_RATE // 20
 """Sound is heard in blocks of this length, so that the text does not depend on how a client cuts it."""
 

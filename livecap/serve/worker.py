@@ -298,7 +298,7 @@ class Worker:
         return True
 
     def _load_again(self) -> None:
-        """Load the model that was unloaded. If that fails, who waits for it is told; the next turn tries again."""
+        """Load the model that was unloaded. If that fails, waiting clients are told; the next turn tries again."""
         try:
             self._load_engine()
         except BaseException as error:

@@ -104,7 +104,7 @@ class LiveSpeakers:
         self._has_failed = False
         self._is_live = True
         self._sound_lock = threading.Condition()
-        """Guards the sound of the stretches, and is notified when some of it is forgotten."""
+        """Guards the sound of the stretches; notified when some of it is dropped."""
         self._thread = threading.Thread(target=self._run, name="speakers", daemon=True)
 
     def start(self, publish: Callable[[SessionEvent], None], notice: OnNotice, live: bool = True) -> None:
@@ -249,7 +249,7 @@ class LiveSpeakers:
             return start, stretch.sound.between(start, end)
 
     def _tell(self, stretch: _Stretch, update: TranscriptUpdate, voices: tuple[Voice, ...], *, settled: bool) -> None:
-        """Publish who speaks in an utterance. If its labels have changed already, publish what was told before."""
+        """Publish who speaks in an utterance. If its labels have changed already, publish the previous ones."""
         told = stretch.told.setdefault(update.utterance, _Told())
         if is_change(told.voices, voices):
             voices = told.voices if told.has_changed else voices

@@ -24,7 +24,7 @@ class Facts:
         """(track, utterance) of open utterances to the number of characters committed so far."""
 
     def of(self, update: TranscriptUpdate) -> Iterator[SessionEvent | TranscriptUpdate]:
-        """The update with its facts, in the order in which they are told."""
+        """The update with its facts, in the order of publication."""
         utterance, stable = (update.track, update.utterance), update.stable
         n_known = self._committed.get(utterance, 0)
         if len(stable) > n_known:

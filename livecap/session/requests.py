@@ -17,8 +17,8 @@ from livecap.transcript import SAMPLE_RATE, Marked, SpeakerNamed
 
 
 class Requests:
-    """Any thread may call what stands first. What needs a transcriber waits for the decode thread, which carries it out
-    between two blocks of sound."""
+    """What the user asks of a running session. Any thread may call these methods; the last ones belong to the decode
+    thread. A request that needs a transcriber waits for that thread, which carries it out between two blocks."""
 
     def __init__(
         self,

@@ -31,7 +31,7 @@ class TrackStatus:
     arrived_samples: int
     """How much sound has arrived, at 16 kHz: the track's clock."""
     decoded_samples: int
-    """How much of it is decoded, silent, or waits for a step that is not due yet."""
+    """Samples of it that are decoded, silent, or wait for a step that is not due yet."""
     level: float
     """Peak of the last 100 ms, 0..1."""
     speaking: bool

@@ -29,7 +29,7 @@ MARGIN_FRAMES = (WINDOW_FRAMES - STEP_FRAMES) // 2
 FIRST_EDGE = FRAME_MIDDLE - FRAME_HOP // 2
 """The sample at which the first frame of a window begins."""
 MOST_LOCAL = 3
-"""People that are told apart in one window."""
+"""Most people that the network tells apart in one window."""
 SPEAKER_SETS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1]], dtype=bool)
 """Who speaks in each class of the segmentation [7, 3]."""
 _WINDOWS_AT_ONCE = 16

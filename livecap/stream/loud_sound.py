@@ -27,7 +27,7 @@ LOWEST_FLOOR_DB = -75.0
 GROUP_SAMPLES = SAMPLE_RATE // 2
 """Loud sounds with less time between them belong together."""
 LEAST_LOUD_SAMPLES = SAMPLE_RATE // 5
-"""A group with less loud sound than this is no word but a click."""
+"""A group with less loud sound than this is a click, not a word."""
 
 _WINDOW = np.hanning(FRAME_SAMPLES).astype(np.float32)
 _SCALE = 2 / FRAME_SAMPLES / float((_WINDOW**2).sum())

@@ -36,7 +36,7 @@ class Decoded:
     n_passes: int = 0
     """Sequential decoder passes after the prefill."""
     seconds: StageSeconds = StageSeconds()
-    """Where the time went."""
+    """Time by stage."""
 
     @property
     def ids(self) -> list[int]:

@@ -61,7 +61,7 @@ class _Written:
     prompt: Prompt
     text: RowText
     header: str
-    """What names the language."""
+    """The header of the answer, which names the language."""
     tokens: list[GeneratedToken]
     """Tokens of the text, without the header."""
 

@@ -34,7 +34,7 @@ class SpeakerLabels:
 
     @property
     def diariser(self) -> Diariser:
-        """What tells voices apart."""
+        """The diariser that tells voices apart."""
         if self._diariser is None:
             self._diariser = self._load()
         return self._diariser

@@ -54,7 +54,7 @@ def _sources() -> list[dict[str, Any]]:
 
 
 def _answer(*question: str) -> str:
-    """What `pactl` prints; "" where there is no server, or no `pactl`."""
+    """The output of `pactl`; "" without a sound server or without `pactl`."""
     pactl = shutil.which("pactl")
     if sys.platform != "linux" or pactl is None:
         return ""

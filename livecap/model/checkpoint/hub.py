@@ -52,7 +52,7 @@ ALIGNER_INSTEAD = ", or give the folder of one: --aligner DIR"
 OFFICIAL = "https://huggingface.co"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 FREE_LICENCES = {"apache-2.0", "mit", "bsd", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "unlicense"}
-"""Licences of which nothing is told before a download."""
+"""Licences that need no notice before a download."""
 TRANSPORT_ERRORS = cast(tuple[type[Exception], ...], HfHubHTTPError.__bases__)
 """Errors of a download: OSError, and the base error of the HTTP library that the client uses."""
 UNAUTHORISED = 401

@@ -47,7 +47,7 @@ class Packing:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written."""
+    """The result of packing: what was written and left."""
 
     folder: Path
     source_bytes: int

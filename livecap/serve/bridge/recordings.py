@@ -84,7 +84,7 @@ def recording_item(engine: Engine, said: Transcription) -> Record:
 
 
 def transcript_fields(engine: Engine, said: Transcription, has_words: bool) -> Record:
-    """What `transcript` says besides.
+    """Further fields of `transcript`.
 
     Args:
         has_words: the times of words were asked for.

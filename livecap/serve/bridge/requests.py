@@ -53,7 +53,7 @@ class Request:
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
         self.id: str | int | None = None
-        """What the answer repeats."""
+        """The id of the request, which the answer repeats."""
         self.on_answered: Callable[[], None] = lambda: None
         """Called once the answer was sent."""
         kind, given = fields.get("type"), fields.get("id")

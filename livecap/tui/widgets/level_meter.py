@@ -20,7 +20,7 @@ FALL_DB_PER_SECOND = 30.0
 CLIP_DB = -0.1
 CLIP_SHOWN_SECONDS = 2.0
 SILENCE_SECONDS = 2.0
-"""Exact zeros for this long are no signal: real sound is never exactly 0."""
+"""Exact zeros for this long mean that there is no signal: real sound is never exactly 0."""
 MAX_BAR_WIDTH = 40
 
 BARS = " ▁▂▃▄▅▆▇█"
