@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import moved
+from benchmarks import moved, products
 from benchmarks.batches import measure
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.reference import read_reference
@@ -35,3 +35,12 @@ def test_errors_are_counted_wherever_the_sound_begins(monkeypatch: pytest.Monkey
         monkeypatch.setattr(moved, "errors_of_each", lambda _, later, __: {"files": len(later.samples)})
         found = moved.measure(engine, [short], [0, 500], with_live=False)
     assert found == {"dictation": {"words": 5, "files": [48_000, 56_000]}}
+
+
+def test_products_are_compared_with_one_column() -> None:
+    found = products.measure((1, 8), 1, [(64, 32)])
+    assert list(found["of_one_by_one"]) == ["1", "8"] and found["of_one_by_one"]["1"] == 1
+    assert {name: list(spent) for name, spent in found["milliseconds"].items()} == {
+        "livecap": ["1", "8"],
+        "plain": ["1", "8"],
+    }
