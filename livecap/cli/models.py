@@ -30,8 +30,8 @@ from livecap.model.checkpoint.kinds import CHOOSE
 from livecap.model.checkpoint.weight_files import shown, weight_files
 from livecap.settings.fields import Settings
 from livecap.text.printing import say, say_json
+from livecap.text.units import size
 from livecap.this_machine import memory_bytes
-from livecap.tui.units import size
 
 MODEL = "a repository or a short name such as 0.6b"
 

@@ -8,7 +8,7 @@ from livecap.cli.terminal import warn
 from livecap.settings.fields import Settings
 from livecap.settings.values import PATH
 from livecap.text.printing import say, say_json
-from livecap.tui.units import size
+from livecap.text.units import size
 
 ABOUT = """\
 Write a copy of MODEL whose matrices are packed, in the layout that the MLX community uses.

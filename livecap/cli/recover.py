@@ -11,11 +11,11 @@ from livecap.archive.archive import Archive
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.rescued import rescued
 from livecap.cli.arguments import add_log_dir, add_setting, sessions_folder
-from livecap.cli.sessions import length
 from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.text.printing import say
+from livecap.text.units import length_of_time
 from livecap.transcript import Notice
 
 QUESTION = """\
@@ -140,10 +140,10 @@ def about(folder: Path) -> str:
     if (source := rescued(folder)) is not None:
         return f"The disk of the session {folder.name} failed while it ran. Its text is in {source}"
     waiting = _recovery().seconds_to_decode(session)
-    sound = f", {length(waiting)} of sound not transcribed" if waiting >= 1 else ""
+    sound = f", {length_of_time(waiting)} of sound not transcribed" if waiting >= 1 else ""
     said = f": “{shorten(session.first_words, 60, placeholder=' …')}”" if session.first_words else ""
     name = f"“{session.title}” ({session.name})" if session.title else session.name
-    return f"The session {name} was cut off after {length(session.seconds)}{sound}{said}"
+    return f"The session {name} was cut off after {length_of_time(session.seconds)}{sound}{said}"
 
 
 def _keep(folder: Path) -> None:

@@ -12,6 +12,7 @@ from livecap.errors import LogError, SettingsError
 from livecap.settings.fields import Settings
 from livecap.text.printing import say, say_json
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time, size
 
 
 def add_arguments(sessions: argparse.ArgumentParser) -> None:
@@ -61,11 +62,12 @@ def _list(archive: Archive, as_json: bool) -> int:
     for summary in summaries:
         said = summary.title or summary.first_words or "(no speech)"
         end = "" if summary.ended else "  [recording now]" if summary.running else "  [no end]"
-        say(f"{summary.name}  {length(summary.seconds):>9}  {size(summary.n_bytes):>8}  {printable(said)[:80]}{end}")
+        seconds, n_bytes = length_of_time(summary.seconds), size(summary.n_bytes)
+        say(f"{summary.name}  {seconds:>11}  {n_bytes:>8}  {printable(said)[:80]}{end}")
     total = sum(summary.seconds for summary in summaries)
     n = len(summaries)
     say()
-    say(f"{n} session{'s' if n != 1 else ''}, {length(total)}, in {archive.parent}")
+    say(f"{n} session{'s' if n != 1 else ''}, {length_of_time(total)}, in {archive.parent}")
     return status
 
 
@@ -92,18 +94,3 @@ def _delete(archive: Archive, wanted: list[str], sure: bool) -> int:
             warn(str(error))
             status = 1
     return status
-
-
-def length(seconds: float) -> str:
-    """40 s, 12 min, 1 h 05."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02}"
-
-
-def size(n_bytes: int) -> str:
-    """12 kB, 3.4 MB."""
-    if n_bytes < 1_000_000:
-        return f"{max(n_bytes, 0) / 1000:.0f} kB"
-    return f"{n_bytes / 1e6:.1f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:.1f} GB"

@@ -9,7 +9,6 @@ from typing import Any
 from livecap.archive.amend import amend
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.speakers import name_of
-from livecap.cli.sessions import length
 from livecap.cli.terminal import warn
 from livecap.session.labelling import kept_sounds, label, split_speaker
 from livecap.settings.sources import known_voices_path
@@ -18,6 +17,7 @@ from livecap.speakers.diariser import load_diariser
 from livecap.speakers.remembered import RememberedVoices
 from livecap.text.printing import say, say_json
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time
 from livecap.transcript import SAMPLE_RATE, SpeakerNamed, SpeakersMerged, speaker_letter
 
 
@@ -93,7 +93,7 @@ def _report(session: RecordedSession, as_json: bool) -> None:
         track = f"{row['track']:8}  " if several else ""
         named = row["label"] if row["name"] else ""
         words = shorten(row["first_words"], 60, placeholder=" …")
-        say(f"{row['speaker']:2}  {named:{width}}  {track}{length(row['seconds']):>9}  {words}")
+        say(f"{row['speaker']:2}  {named:{width}}  {track}{length_of_time(row['seconds']):>11}  {words}")
     if len(rows) > 1 and not any(row["name"] for row in rows):
         warn(f"Name them with: livecap speakers {session.name} --name {rows[0]['speaker']}=NAME")
 

@@ -22,8 +22,8 @@ from livecap.model.backend import mx
 from livecap.model.checkpoint.catalogue import RELEASES, TINY_BYTES
 from livecap.settings.sources import load_settings
 from livecap.shipped import demo_recording
+from livecap.text.units import size
 from livecap.tui.screens.model_screen import is_same_model
-from livecap.tui.units import size
 from tests.model import layouts
 from tests.model.hub_server import COMMIT, HubServer, put_in_cache, serving
 

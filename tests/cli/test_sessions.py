@@ -19,7 +19,6 @@ from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.cli.main import run
 from livecap.cli.search import moment
-from livecap.cli.sessions import length, size
 from livecap.errors import SettingsError
 from livecap.transcript import UtteranceSettled
 from tests.archive.facts import SECOND, header, said, write
@@ -264,11 +263,6 @@ def test_dates_are_local_time() -> None:
     for text in ("", "soon", "99999999999y", "2026-13-01"):
         with pytest.raises(SettingsError):
             moment(text, NOW)
-
-
-def test_lengths_and_sizes_read_well() -> None:
-    assert [length(seconds) for seconds in (40, 720, 3900)] == ["40 s", "12 min", "1 h 05"]
-    assert [size(n) for n in (900, 12_345, 3_400_000, 2.5e9)] == ["1 kB", "12 kB", "3.4 MB", "2.5 GB"]
 
 
 def test_a_session_that_is_being_recorded_is_marked_and_not_asked_about(

@@ -17,7 +17,7 @@ from livecap.model.checkpoint.weights import read_weights
 from livecap.model.chip import Chip
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.shipped import demo_recording
-from livecap.tui.units import size
+from livecap.text.units import size
 from tests.model import layouts
 
 TABLE = "model.embed_tokens"

@@ -8,11 +8,11 @@ from dataclasses import replace
 from textual.screen import Screen
 
 from livecap.cli.this_computer import ThisComputer
+from livecap.text.units import size
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.device_screen import DeviceScreen
 from livecap.tui.screens.first_screen import FirstScreen
 from livecap.tui.screens.model_screen import ModelScreen
-from livecap.tui.units import size
 from livecap.tui.widgets.choose_list import ChooseList
 from tests.model.hub_server import serving
 from tests.tui.machine import ScriptedMachine

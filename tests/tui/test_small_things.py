@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.tui import clipboard
-from livecap.tui.units import length_of_time, matches, size
 from livecap.tui.widgets.level_meter import BARS, height
 from livecap.tui.widgets.plots import EIGHTHS, SHADE, bar, columns, nice_top
 
@@ -68,15 +67,3 @@ def test_a_clipboard_program_that_fails_returns_false(monkeypatch):
 
     monkeypatch.setattr("subprocess.run", hangs)
     assert clipboard.copy("text") is False
-
-
-def test_durations_sizes_and_counts():
-    assert [length_of_time(seconds) for seconds in (4, 61, 3_900)] == ["4 s", "1 min", "1 h 5 min"]
-    assert [size(n) for n in (12, 8_100, 812_000, 1_876_091_704, 28e9)] == [
-        "12 B",
-        "8.1 kB",
-        "812 kB",
-        "1.9 GB",
-        "28 GB",
-    ]
-    assert [matches(n) for n in (0, 1, 5)] == ["no matches", "1 match", "5 matches"]

@@ -15,10 +15,10 @@ from textual.widgets import Static
 
 from livecap.session.status import SessionStatus
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time, size
 from livecap.transcript import SAMPLE_RATE
 from livecap.tui.app import LivecapApp
 from livecap.tui.session_history import SessionHistory
-from livecap.tui.units import length_of_time, size
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.plots import (
     Axis,

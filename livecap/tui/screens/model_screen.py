@@ -11,9 +11,9 @@ from textual.widgets import OptionList, ProgressBar, Static
 
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time, size
 from livecap.tui.choices import Machine, ModelChoice
 from livecap.tui.screens.question_screen import QuestionScreen
-from livecap.tui.units import length_of_time, size
 from livecap.tui.widgets.choose_list import NOW, ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 

@@ -10,11 +10,11 @@ from textual.screen import Screen
 from livecap.archive.clock import SessionClock
 from livecap.archive.speakers import Speakers, name_of
 from livecap.text.safety import printable
+from livecap.text.units import matches
 from livecap.transcript import speaker_letter
 from livecap.tui.app import LivecapApp
 from livecap.tui.transcript.times import Times, next_times
 from livecap.tui.transcript.transcript_view import TranscriptView
-from livecap.tui.units import matches
 from livecap.tui.widgets.ask_line import SAVE_HINT, AskLine
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.notice_line import NoticeLine

@@ -13,6 +13,7 @@ from livecap.archive.search import Hit
 from livecap.archive.speakers import Speakers
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time
 from livecap.transcript import SpeakerNamed, UtteranceEnded, UtteranceSettled
 from livecap.tui.choices import Machine, Playing
 from livecap.tui.keys import PAST
@@ -20,7 +21,6 @@ from livecap.tui.screens.reading_screen import ReadingScreen
 from livecap.tui.transcript.paragraph import Ended, Paragraph
 from livecap.tui.transcript.remarks import Remarks
 from livecap.tui.transcript.transcript_view import TranscriptView
-from livecap.tui.units import length_of_time
 from livecap.tui.widgets.ask_line import AskLine
 
 

@@ -16,10 +16,10 @@ from livecap.archive.index import SessionSummary
 from livecap.archive.search import Hit, Query
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time, matches, size
 from livecap.tui.choices import Machine
 from livecap.tui.keys import SESSIONS
 from livecap.tui.screens.question_screen import QuestionScreen
-from livecap.tui.units import length_of_time, matches, size
 from livecap.tui.widgets.ask_line import AskLine
 from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints

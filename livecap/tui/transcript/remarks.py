@@ -4,9 +4,9 @@ from datetime import datetime
 
 from livecap.archive.clock import elapsed
 from livecap.text.safety import printable
+from livecap.text.units import length_of_time
 from livecap.transcript import AudioGap, Jumped, Marked, Paused, Resumed, SessionEvent
 from livecap.tui.transcript.paragraph import Paragraph
-from livecap.tui.units import length_of_time
 
 
 class Remarks:

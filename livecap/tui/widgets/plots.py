@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from livecap.session.measures import CommittedWord, StepCost
+from livecap.text.units import length_of_time
 from livecap.tui.session_history import KEPT_SECONDS, Moment
-from livecap.tui.units import length_of_time
 
 AXIS_WIDTH = 8
 HEIGHT = 4
