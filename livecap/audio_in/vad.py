@@ -186,7 +186,7 @@ class _WebRtc:
             yield like_a_voice and level_db > self.margin_db
 
     def agrees(self) -> bool:
-        if len(self._unheard) == self.n_unheard:  # the network missed some sound: it begins anew
+        if len(self._unheard) == self.n_unheard:  # the network missed some sound: it starts again
             self._network.reset()
             self._rest = np.zeros(0, np.float32)
         sound = np.concatenate([self._rest, *self._unheard])

@@ -384,7 +384,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self.ask_line.ask("context", "Names and terms to expect:", context, hint=self.save_hint)
 
     def _choose(self, name: str, value: str | None, current: str | None, track: str = "") -> None:
-        """Change a setting to what the user chose: None is no choice, "" the usual value. The current value changes
+        """Change a setting to what the user chose: None is "not chosen", "" the default. The current value changes
         nothing."""
         if value not in (None, current):
             self._make_change(name, value or None, track)
