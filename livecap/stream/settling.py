@@ -33,9 +33,9 @@ MOST_WAITING = 12
 """The most closed utterances that may wait, of at most 36 s each."""
 LEAST_PIECE_SAMPLES, MOST_PIECE_SAMPLES = 8 * SAMPLE_RATE, 28 * SAMPLE_RATE
 """The length of the pieces of a group that does not fit into one prompt."""
-LEAST_GAIN = 0.4
-"""Words replace live ones if their mean margin, with the word on either side, is higher by more than this. Measured:
-0.35 to 0.6 give about the same errors."""
+LEAST_GAIN = 0.8
+"""Words replace live ones if their mean margin is higher by more than this, alone and with the word on either side. A
+word that both passes have gains as much on average, since the margin of a live word is the lowest of several steps."""
 LONE_MARGIN = 1.25
 """The mean margin at which the model is sure of words that only one of the two texts has."""
 MOST_RATIO, SPARE_LETTERS = 2, 4
@@ -332,24 +332,28 @@ def _surer_words(live: Sequence[_SaidWord], again: Sequence[_SaidWord]) -> list[
         if kind == "equal":
             for old, new in zip(live[a:b], again[c:d], strict=True):
                 words.append(replace(old, start=new.start, stop=new.stop) if new.is_edge else new)
-        elif _margin(again[max(0, c - 1) : d + 1]) <= _margin(live[max(0, a - 1) : b + 1]) + LEAST_GAIN:
-            words += live[a:b]
         else:
-            words += again[c:d] if _may_replace(live[a:b], again[c:d]) else live[a:b]
+            is_surer = _margin(again[max(0, c - 1) : d + 1]) > _margin(live[max(0, a - 1) : b + 1]) + LEAST_GAIN
+            takes = is_surer and _may_replace(live[a:b], again[c:d], [*live[max(0, a - 1) : a], *live[b : b + 1]])
+            words += again[c:d] if takes else live[a:b]
     return words
 
 
-def _may_replace(live: Sequence[_SaidWord], again: Sequence[_SaidWord]) -> bool:
-    """Whether the second pass, which is surer around these words, has lost or invented none.
+def _may_replace(live: Sequence[_SaidWord], again: Sequence[_SaidWord], beside: Sequence[_SaidWord]) -> bool:
+    """Whether the second pass, which is surer around these words, is surer of them too and has lost or invented none.
 
     Missing words have no margin. So their neighbours, of which the model is sure, do not tell whether a word was said.
+    A model that repeats a word is sure of it each time, so how often it was said is left to live text.
+
+    Args:
+        beside: the live words before and after them.
     """
     n_live, n_again = (sum(len(word.key) for word in words) for words in (live, again))
     if not again or n_live > MOST_RATIO * n_again + SPARE_LETTERS:
         return _margin(live) < LONE_MARGIN
     if not live:
-        return _margin(again) >= LONE_MARGIN
-    return n_again <= MOST_RATIO * n_live + SPARE_LETTERS
+        return _margin(again) >= LONE_MARGIN and not any(all(word.key == near.key for word in again) for near in beside)
+    return n_again <= MOST_RATIO * n_live + SPARE_LETTERS and _margin(again) > _margin(live) + LEAST_GAIN
 
 
 def _differences(one: Sequence[_SaidWord], other: Sequence[_SaidWord]) -> Sequence[tuple[str, int, int, int, int]]:

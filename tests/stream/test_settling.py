@@ -88,6 +88,10 @@ def settled_ids(
     [
         ([(0, 9), (7, 9), (2, 9)], [0, 7, 2]),
         ([(0, 5), (7, 4), (2, 5)], [0, 1, 2]),  # no surer of another word
+        ([(0, 9), (7, 5.5), (2, 9)], [0, 1, 2]),  # surer of its neighbours only
+        ([(0, 5), (7, 6.1), (2, 5)], [0, 1, 2]),  # no surer with its neighbours
+        ([(0, 9), (1, 9), (1, 9), (1, 9), (2, 9)], [0, 1, 2]),  # a word that is repeated
+        ([(0, 9), (0, 9), (1, 9), (2, 9)], [0, 1, 2]),  # the first one
         ([(0, 5), (2, 5)], [0, 1, 2]),  # no surer that there is none
         ([(0, 9), (2, 9)], [0, 1, 2]),  # live, the model was sure of the word that is missing
         ([(0, 5), (1, 5), (7, 1), (2, 5)], [0, 1, 2]),  # an additional word

@@ -493,7 +493,7 @@ def test_no_utterance_begins_with_the_punctuation_of_the_one_before() -> None:
 @pytest.mark.parametrize(
     ("ids", "margin", "text"),
     [
-        ([190], 9.75, "w90"),  # live text has a margin of 9
+        ([190], 10.0, "w90"),  # live text has a margin of 9
         ([190], 8.5, "w0 w1 w2"),
         ([98, 190], 20.0, "w0 w1 w2"),
         ([], 9.5, "w0 w1 w2"),
