@@ -117,8 +117,8 @@ class Settings:
     )
     remote: str | None = _setting(
         None,
-        "server that transcribes live sessions instead of this computer, such as https://host/v1: the sound of speech "
-        "goes there",
+        "server that transcribes live sessions instead of this computer, such as https://host/v1; it receives the "
+        "sound of speech",
         URL,
         "--remote URL",
         "text",
@@ -155,8 +155,8 @@ class Settings:
     )
     echo: EchoName = _setting(
         "auto",
-        "echo of the other track that the microphone picks up from loudspeakers: auto removes it where it "
-        "is heard, off leaves it",
+        "echo of the other track that the microphone picks up from loudspeakers: auto removes it when it "
+        "is found, off keeps it",
         Choice(get_args(EchoName)),
         "--echo WHEN",
         "text",
