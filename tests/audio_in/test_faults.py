@@ -239,11 +239,14 @@ def test_an_input_that_made_way_for_another_is_opened_again_without_waiting(ear)
     macbook = ear(query="MacBook", config=replace(for_ever, retry_seconds=0.5), **options)
     yeti.open()
     macbook.open()
+    macbook.hear(SOUND)  # so the old list may do, and nothing is listed again
     portaudio.streams[1].die()
     macbook.waits(lambda: len(portaudio.streams) == 3 and macbook.source.is_open)
+    assert portaudio.n_reinitialised == 0
     portaudio.plugged = [replace(MIC, index=9), OTHER]  # which the old list cannot open
     portaudio.streams[0].die()
-    eventually(lambda: portaudio.n_reinitialised == 1)  # time stands still
+    eventually(lambda: len(portaudio.streams) == 5)  # time stands still
+    assert portaudio.n_reinitialised == 1
     eventually(lambda: macbook.source.is_open and yeti.source.is_open)
 
 
