@@ -43,7 +43,7 @@ from livecap.model.checkpoint.load import LoadedModel, load, read_config, resolv
 from livecap.model.config import AudioConfig, ModelConfig, TextConfig
 from livecap.model.facts import launches_of
 from livecap.model.generate import as_tokens, best_rows
-from livecap.model.mel import HOP_LENGTH, PAD_SAMPLES
+from livecap.model.mel import HOP_LENGTH, PAD_SAMPLES, n_mel_frames
 from livecap.model.network import Network, Rows
 from livecap.model.qwen3_asr import Qwen3ASR
 from livecap.model.rows import embed_sounds, generate_rows
@@ -246,10 +246,9 @@ class CountedOracle(Oracle):
         window = sizes.window_blocks * sizes.conv_frames * HOP_LENGTH
         heard = self.end_sample - self.start_sample
         n_final = max(0, heard - PAD_SAMPLES) // window
-        blocks, frames = divmod((heard + pad_samples - n_final * window) // HOP_LENGTH, sizes.conv_frames)
-        rest = (self.end_sample, pad_samples)
+        n_rest = sizes.n_embeddings(n_mel_frames(heard + pad_samples - n_final * window))
         final: list[Hashable] = [(self.start_sample, i) for i in range(n_final * sizes.window_tokens)]
-        return final + [(rest, i) for i in range(blocks * sizes.conv_tokens + -(-frames // 8))]
+        return final + [(self.end_sample, pad_samples, i) for i in range(n_rest)]
 
 
 def deep_model(dtype: mx.Dtype = mx.bfloat16) -> LoadedModel:
