@@ -23,6 +23,7 @@ from livecap.archive.folder import EVENTS, MAX_TITLE, TITLE, has_end, is_being_w
 from livecap.archive.index import INDEX, Index, SessionSummary, erase, with_index
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
+from livecap.archive.rescued import remove_rescued, rescued
 from livecap.archive.search import Hit, Query
 from livecap.errors import LogError
 from livecap.files import replace_file
@@ -187,6 +188,8 @@ class Archive:
             contents = to_delete(folder)
             if (folder.parent / INDEX).is_file():
                 self._forget(folder)
+            if (rest := rescued(folder)) is not None:  # the disk failed while it ran
+                remove_rescued(rest)
             return delete(folder, contents)
         except OSError as error:
             raise LogError(f"Cannot delete {folder}: {error.strerror or error}.") from None

@@ -27,7 +27,8 @@ class SessionClock:
         self.shift_seconds = 0.0
         """How far the computer's clock was moved since the start, by the newest anchor."""
         self._anchors: dict[str, list[tuple[int, datetime]]] = {}
-        """Track to its anchors (sample, wall time), both ascending. Tracks without anchors use those of ""."""
+        """Track to its anchors (sample, wall time), both ascending. Tracks without anchors use those of "". Marks and
+        notices have the track "" also in a session with several tracks, and use those of the first one."""
 
     @classmethod
     def from_started(cls, started: SessionStarted) -> "SessionClock":
@@ -68,6 +69,8 @@ class SessionClock:
     def wall(self, sample: int, track: str = "") -> datetime:
         """When a sample was heard. For a recording: as if it had been played in real time from `started`."""
         anchors = self._anchors.get(track) or self._anchors.get("") or []
+        if not anchors and not track:
+            anchors = next(iter(self._anchors.values()), [])
         i = bisect_right(anchors, sample, key=lambda anchor: anchor[0])
         anchor_sample, anchor_wall = anchors[i - 1] if i else (0, self.started)
         wall = anchor_wall + timedelta(seconds=(sample - anchor_sample) / SAMPLE_RATE)

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from livecap.errors import LogError
@@ -26,13 +27,21 @@ END_BYTES = 16 << 10
 """Bytes at the end of a log in which `session_ended` is looked for."""
 
 
+LOCK_SECONDS = 0.5
+"""How long to try to lock a log: whoever asks whether it is being written holds it for an instant."""
+
+
 def lock(descriptor: int) -> bool:
     """Lock a log until this process ends; False if another process, or another log of this one, holds the lock."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.001)
 
 
 def is_being_written(folder: Path) -> bool:

@@ -92,8 +92,9 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
         conditions.append("u.track = :label")
         values["label"] = query.label
     if query.speaker is not None:
-        conditions.append("u.speaker = :speaker COLLATE NOCASE")
-        values["speaker"] = query.speaker
+        db.create_function("folded", 1, str.casefold, deterministic=True)  # NOCASE knows ASCII only
+        conditions.append("folded(u.speaker) = :speaker")
+        values["speaker"] = query.speaker.casefold()
     if query.language is not None:
         conditions.append("u.language = :language COLLATE NOCASE")
         values["language"] = query.language

@@ -4,6 +4,7 @@ import csv
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from livecap.errors import SettingsError
@@ -41,7 +42,10 @@ def read_terms(path: Path) -> list[str]:
         raise SettingsError(f"Cannot read --context-file {path}: it is not text in UTF-8.") from None
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     rows = csv.reader(lines) if path.suffix.lower() == ".csv" else ([line] for line in lines)
-    terms = (" ".join(cell.split()) for row in rows for cell in row)
+    try:
+        terms = [" ".join(cell.split()) for row in rows for cell in row]
+    except csv.Error as error:  # such as a quote that is never closed
+        raise SettingsError(f"Cannot read --context-file {path}: it is not a table ({error}).") from None
     return list(dict.fromkeys(term for term in terms if term))
 
 
@@ -58,6 +62,17 @@ class ContextFile:
         self._context = context_of(settings)
         self._n_failed = 0
         """Looks in a row at which the file could not be read."""
+
+    def typed(self, context: str) -> str:
+        """All terms where these now take the place of `--context`; those of the file stay.
+
+        Raises:
+            SettingsError: the file cannot be read.
+        """
+        settings = replace(self._settings, context=context)
+        self._context = context_of(settings)
+        self._settings = settings
+        return self._context
 
     def changed(self) -> str | None:
         """The new terms; None if they are the same, or the file cannot be read: then the terms stay as they were."""
@@ -76,11 +91,13 @@ class ContextFile:
 
 
 @contextmanager
-def followed(settings: Settings, change: Callable[[str], None], tell: Callable[[str], None]) -> Iterator[None]:
-    """Within this block, `change` is called with the new terms when the file changes, and `tell` once with a sentence
-    when it cannot be read any more; both on a thread of its own."""
+def followed(
+    settings: Settings, change: Callable[[str], None], tell: Callable[[str], None]
+) -> Iterator[ContextFile | None]:
+    """The file, if there is one. Within this block, `change` is called with the new terms when it changes, and `tell`
+    once with a sentence when it cannot be read any more; both on a thread of its own."""
     if settings.context_file is None:
-        yield
+        yield None
         return
     file, ended = ContextFile(settings, tell, LIVE_PATIENCE), threading.Event()
 
@@ -92,7 +109,7 @@ def followed(settings: Settings, change: Callable[[str], None], tell: Callable[[
     thread = threading.Thread(target=look, name="context file", daemon=True)
     thread.start()
     try:
-        yield
+        yield file
     finally:
         ended.set()
         thread.join()

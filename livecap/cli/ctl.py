@@ -90,7 +90,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 def _socket_of(name: str) -> Path:
     """The socket of the session with this name, or of the only one that runs."""
     sockets = running_sockets()
-    found = [path for path in sockets if path.stem.partition("-")[2].startswith(name)]
+    found = [path for path in sockets if path.stem.partition("-")[2] == name]
+    found = found or [path for path in sockets if path.stem.partition("-")[2].startswith(name)]
     names = ", ".join(path.stem.partition("-")[2] for path in sockets)
     if not sockets:
         raise LogError("No session is running. Start one with livecap --mic.")

@@ -19,4 +19,6 @@ def add_arguments(demo: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run a session on the recording; returns the exit status."""
-    return run_session(replace(settings, replay=demo_recording(), model=getattr(options, "model", "tiny")))
+    remote = settings.remote if "remote" in options else None  # not where only the settings name a server
+    model = getattr(options, "model", "tiny")
+    return run_session(replace(settings, replay=demo_recording(), model=model, remote=remote))

@@ -83,4 +83,4 @@ def _formats(more: Iterable[str], text: str) -> list[str]:
     for name in names:
         if name not in (*FORMATS, *more):
             raise argparse.ArgumentTypeError(f"must be some of {','.join((*FORMATS, *more))}, or all, not {name!r}")
-    return names
+    return list(dict.fromkeys(names))

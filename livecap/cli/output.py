@@ -70,7 +70,7 @@ class PlainOutput:
                 self._print_known()
             case AudioGap():
                 self._print(self._err, item.start_sample, _label(item.track) + item.remark, item.track)
-            case Notice(severity="warning"):
+            case Notice(severity="warning" | "error"):
                 self._print(self._err, item.sample, item.message)
             case Paused() | Resumed() | ClockAnchored():
                 assert self._clock is not None

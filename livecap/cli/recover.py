@@ -24,6 +24,8 @@ QUESTION = """\
   d      delete it
   enter  ask again next time
 """
+CHOSEN = ("model", "language", "context")
+"""Options that count instead of what the session was recorded with."""
 FOR_ALL = """\
   a      recover this one and the {n} others
   n      not now: ask about all {all} next time
@@ -47,24 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     archive = Archive(sessions_folder(settings))
-    names = [archive.folder_of(name).name for name in options.session] or archive.cut_off()
-    if not names:
+    folders = [archive.folder_of(name) for name in options.session]
+    folders = folders or [archive.parent / name for name in archive.cut_off()]
+    if not folders:
         say(f"No session in {archive.parent} was cut off.")
         return 0
     status = 0
-    for name in names:
-        folder = archive.folder_of(name)
+    for folder in folders:
         try:
+            if options.list or options.delete:
+                _recovery().cut_off(folder)  # fails for a session that has an end
             if options.list:
                 say(about(folder))
             elif not options.delete and _took_back(folder):
                 continue
             elif options.delete:
-                say(f"Deleted {name}.{archive.delete(name).stays}")
+                say(f"Deleted {folder.name}.{archive.delete(str(folder)).stays}")
             elif options.keep:
                 _keep(folder)
             else:
-                _decode(folder, settings, getattr(options, "model", None))
+                _decode(folder, settings, **{name: getattr(options, name, None) for name in CHOSEN})
         except LivecapError as error:
             warn(str(error))
             status = 1
@@ -89,7 +93,7 @@ def offer(settings: Settings, n_newest: int) -> None:
             if answer != "a":
                 answer = _answer(about(folder), len(names))
             if answer in ("r", "a"):
-                _decode(folder, settings, None)
+                _decode(folder, settings)
             elif answer == "k":
                 _keep(folder)
             elif answer == "d":
@@ -151,7 +155,10 @@ def _keep(folder: Path) -> None:
     say(f"Kept {folder / 'transcript.md'} as it is.")
 
 
-def _decode(folder: Path, settings: Settings, model: str | None) -> None:
+def _decode(
+    folder: Path, settings: Settings, model: str | None = None, language: str | None = None, context: str | None = None
+) -> None:
+    """Recover a session as it was heard, except for what is given here."""
     from livecap.cli.recognition import session_recognition
 
     chosen = _recovery().cut_off(folder).started.settings  # fails before a model is downloaded
@@ -159,8 +166,8 @@ def _decode(folder: Path, settings: Settings, model: str | None) -> None:
     settings = replace(
         settings,
         model=model,
-        language=settings.language or _text(chosen.get("language")) or None,
-        context=settings.context or _text(chosen.get("context")),
+        language=language or _text(chosen.get("language", settings.language)) or None,
+        context=context or _text(chosen.get("context", settings.context)),
     )
     recognition, load_engine = session_recognition(settings, live=False)
     say(f"Recovering {folder.name} with {recognition.description} ...", flush=True)

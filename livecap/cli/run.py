@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -18,7 +18,7 @@ from livecap.archive.folder import all_have_ends, check_parent
 from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
-from livecap.cli.context_file import followed
+from livecap.cli.context_file import ContextFile, followed
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
 from livecap.cli.terminal import signals_stop, silence_model_log, warn
 from livecap.errors import ModelError, SettingsError
@@ -49,8 +49,11 @@ def run_session(settings: Settings) -> int:
 
     awake = kept_awake() if is_live(settings) else nullcontext()
     with signals_stop(session.stop, partial(_leave, session), lambda: session.is_over), awake:
-        with attached(session, settings, warn), followed(settings, partial(_expect, session), session.notice):
-            return _run(session, settings)
+        with (
+            attached(session, settings, warn),
+            followed(settings, partial(_expect, session), session.notice) as terms,
+        ):
+            return _run(session, settings, partial(change_session, session, terms=terms))
 
 
 def _expect(session: "LiveSession", context: str) -> None:
@@ -181,18 +184,23 @@ def as_logged(settings: Settings) -> dict[str, object]:
     return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in values.items()}
 
 
-def change_session(session: "LiveSession", changes: Mapping[str, Any], track: str = "") -> None:
+def change_session(
+    session: "LiveSession", changes: Mapping[str, Any], track: str = "", terms: ContextFile | None = None
+) -> None:
     """Change a running session as the user asked on the screen. May take as long as a device needs to answer.
 
     Args:
         changes: new values of `device`, `model`, `language` or `context`; None stands for the default.
         track: label of the track whose device changes.
+        terms: the session's `--context-file`, whose terms stay.
 
     Raises:
         LivecapError: a value is not possible; nothing changes.
     """
     from livecap.cli.recognition import engine_changes
 
+    if "context" in changes and terms is not None:
+        changes = {**changes, "context": terms.typed(changes["context"] or "")}
     if "model" in changes and (server := session.status.remote):
         raise SettingsError(f"{server} transcribes this session; its model is chosen with --remote-model.")
     recognition = engine_changes({name: value for name, value in changes.items() if name != "device"})
@@ -202,10 +210,10 @@ def change_session(session: "LiveSession", changes: Mapping[str, Any], track: st
         session.requests.change_recognition(recognition)
 
 
-def _run(session: "LiveSession", settings: Settings) -> int:
+def _run(session: "LiveSession", settings: Settings, change: Callable[..., None]) -> int:
     native_log = session.log_folder / NATIVE_LOG
     if settings.output in ("screen", "inline"):
-        return _on_screen(session, settings, native_log)
+        return _on_screen(session, settings, native_log, change)
     own_streams = sys.stdout is sys.__stdout__  # not those of a program that calls `run`
     with native_prints_to(native_log, for_screen=False) if is_live(settings) or own_streams else nullcontext():
         return _print_lines(session, settings)
@@ -231,7 +239,7 @@ def _print_lines(session: "LiveSession", settings: Settings) -> int:
     return _exit_status(session) or int(bool(troubles))
 
 
-def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> int:
+def _on_screen(session: "LiveSession", settings: Settings, native_log: Path, change: Callable[..., None]) -> int:
     from livecap.cli.this_computer import ThisComputer
     from livecap.tui.terminal import run_app
 
@@ -246,7 +254,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path) -> 
             settings,
             remember=machine.remember,
             machine=machine,
-            change=partial(change_session, session),
+            change=change,
             inline=settings.output == "inline",
         )
         if result == "abandoned":

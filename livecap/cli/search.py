@@ -39,7 +39,10 @@ def add_arguments(search: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Print what was found; returns the exit status, 1 if nothing was found."""
-    archive = Archive(sessions_folder(settings))
+    archive, only = Archive(sessions_folder(settings)), None
+    if options.session:
+        folder = archive.folder_of(options.session)
+        archive, only = Archive(folder.parent), folder.name  # a path may be in another folder
     now = datetime.now().astimezone()
     query = Query(
         " ".join(options.query),
@@ -50,7 +53,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         language=parse_language(options.spoken)
         if options.spoken
         else None,  # not the language of the settings, which is for new sessions
-        session=archive.folder_of(options.session).name if options.session else None,
+        session=only,
         limit=options.limit,
     )
     hits = archive.search(query)

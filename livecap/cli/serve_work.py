@@ -14,10 +14,11 @@ def run_server(options: argparse.Namespace, settings: Settings, host: str) -> in
     """Serve at an address; returns the exit status."""
     key = key_for(host, options.api_key_file)  # before a model is downloaded
     wyoming = address_of(options.wyoming) if options.wyoming else None
+    recognition = engine_settings(settings)  # may download: Ctrl-C ends that at once
     stop = threading.Event()
     with signals_stop(stop.set):
         serve(
-            engine_settings(settings), host, options.port, key, options.max_upload << 20, warn, stop, wyoming,
+            recognition, host, options.port, key, options.max_upload << 20, warn, stop, wyoming,
             folders=options.files, unload_seconds=60 * options.unload_after,
             most_a_minute=options.max_rate, origins=options.allow_origin,
         )  # fmt: skip

@@ -73,7 +73,7 @@ def _list(archive: Archive, as_json: bool) -> int:
 
 def _delete(archive: Archive, wanted: list[str], sure: bool) -> int:
     folders, status = [], 0
-    for folder in map(archive.folder_of, wanted):
+    for folder in dict.fromkeys(map(archive.folder_of, wanted)):
         try:
             archive.check_not_running(folder)
             folders.append(folder)

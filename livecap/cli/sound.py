@@ -53,10 +53,12 @@ def labels_of(settings: Settings, n_tracks: int) -> tuple[str, ...]:
             or "/" in label
             or not label.isprintable()
             or label.startswith(".")
+            or label.casefold() == "sound"  # the file of a track without a label
             or len(label) > 40
         ):
             raise SettingsError(
-                f"{label!r} cannot be a label. Use one or two short words, without / and without a leading dot."
+                f"{label!r} cannot be a label. Use one or two short words other than sound, without / and without a "
+                "leading dot."
             )
     return labels
 

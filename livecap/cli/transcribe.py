@@ -114,8 +114,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     module, name = ("transcribe_work", "Work") if options.ray is None else ("transcribe_ray", "SpreadWork")
     make = getattr(import_module(f"livecap.cli.{module}"), name)  # loads the model's code
     stop = threading.Event()
+    work = make(options, settings, stop, recordings)  # may download: Ctrl-C ends that at once
     with signals_stop(stop.set):
-        work = make(options, settings, stop, recordings)
         status = work.run(recordings) if watched is None else work.watch(recordings, watched)
     if watched is not None:
         return STOPPED

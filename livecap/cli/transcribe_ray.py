@@ -46,7 +46,7 @@ class SpreadWork(Work):
 
     def prepare(self, options: argparse.Namespace, settings: Settings) -> None:
         if settings.speakers or counts_of(options).are_known:
-            raise SettingsError("--ray does not label speakers: leave out --speakers, or transcribe without --ray.")
+            raise SettingsError("--ray does not label speakers: leave out --speakers (in the settings too), or --ray.")
         recognition, decoding, self.outputs = prepared(options, settings)
         weights = weights_digest(resolve(recognition.model))
         say = self.warn_above if options.verbose else lambda message: None

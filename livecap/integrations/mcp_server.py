@@ -103,7 +103,10 @@ def make_server(parent: Path) -> "MCPServer[None]":
         recorded = _asked(lambda: RecordedSession(_folder_of(archive, session)))
         since, running = since_seconds * SAMPLE_RATE, recorded.is_running
         entries = [(sample, entry) for sample, entry in _entries(recorded) if sample >= since]
-        next_sample = max((sample + 1 for sample, _ in entries[:limit]), default=since)
+        n = len(entries[:limit])
+        while 0 < n < len(entries) and entries[n][0] == entries[n - 1][0]:
+            n += 1  # `next_since_seconds` would pass over what begins at the same moment
+        next_sample = max((sample + 1 for sample, _ in entries[:n]), default=since)
         if running:  # words may still be added, also to what another track said before
             next_sample = max(since, min(next_sample, recorded.n_samples - AGAIN_SECONDS * SAMPLE_RATE))
         return {
@@ -112,8 +115,8 @@ def make_server(parent: Path) -> "MCPServer[None]":
             "started": recorded.clock.started.isoformat(timespec="seconds"),
             "seconds": round(recorded.seconds, 1),
             "running": running,
-            "entries": [entry for _, entry in entries[:limit]],
-            "more": len(entries) > limit,
+            "entries": [entry for _, entry in entries[:n]],
+            "more": len(entries) > n,
             "next_since_seconds": round(next_sample / SAMPLE_RATE, 5),
         }
 

@@ -55,6 +55,8 @@ class NotesFile:
         self._notice = notice
         self._wait_for_end = wait_for_end
         self._path: Path | None = None
+        self._keeps_name = False
+        """The user has renamed the note."""
         self._has_begun = False
         """The session has a fact."""
         self._is_new = False
@@ -93,7 +95,7 @@ class NotesFile:
             self._is_new = False
             began = time.monotonic()
             try:
-                self._path = write_note(self._folder, RecordedSession(self._session), self._path)
+                self.write()
             except (OSError, LogError) as error:
                 if not told:
                     why = getattr(error, "strerror", None) or str(error).rstrip(".")
@@ -103,8 +105,15 @@ class NotesFile:
             if is_end:
                 return
 
+    def write(self) -> None:
+        """Write the note as the session is now. Raises as `write_note`."""
+        before, session = self._path, RecordedSession(self._session)
+        self._path = write_note(self._folder, session, before, self._keeps_name)
+        if before not in (None, self._path):
+            self._keeps_name = not _is_named(self._path, _name(session))
 
-def write_note(folder: Path, session: RecordedSession, known: Path | None = None) -> Path:
+
+def write_note(folder: Path, session: RecordedSession, known: Path | None = None, keeps_name: bool = False) -> Path:
     """Write the note of a session; returns its path.
 
     A note of this session that has the line is replaced above it; one without the line is left alone, and a new one is
@@ -112,6 +121,7 @@ def write_note(folder: Path, session: RecordedSession, known: Path | None = None
 
     Args:
         known: where the note was the last time.
+        keeps_name: the user has named it, so that a title of the session does not rename it.
 
     Raises:
         OSError: the note cannot be read or written.
@@ -121,7 +131,7 @@ def write_note(folder: Path, session: RecordedSession, known: Path | None = None
     wanted = _name(session)
     if path is None:
         path = _free(folder, wanted)
-    elif known is not None and path == known and not _is_named(path, wanted) and session.title:
+    elif path == known and not keeps_name and not _is_named(path, wanted) and session.title:
         free = _free(folder, wanted)  # the session got a title
         os.rename(path, free)
         path = free

@@ -18,7 +18,7 @@ from livecap.archive.log import SessionLog
 from livecap.archive.search import Query
 from livecap.archive.search_terms import fts_query, pairs, searchable, snippet
 from livecap.errors import LogError
-from livecap.transcript import Marked, UtteranceEnded, UtteranceSettled
+from livecap.transcript import Marked, SpeakerNamed, SpeakersHeard, UtteranceEnded, UtteranceSettled, Voice
 from tests.archive.facts import SECOND, header, said, write
 from tests.archive.when import STARTED
 
@@ -328,3 +328,10 @@ def test_marks_and_labels_are_in_the_transcript(tmp_path: Path) -> None:
     folder = write(tmp_path, [*said(["Good morning."], "me"), mark])
     text = (folder / TRANSCRIPT).read_text()
     assert "[10:02:03] me: Good morning.\n" in text and "[10:02:05] ★ ask [31mfinance\n" in text
+
+
+def test_a_speaker_is_found_in_any_case_of_any_script(tmp_path: Path) -> None:
+    voices = (Voice(0, SECOND, 0),)
+    write(tmp_path, [*said(["The budget."]), SpeakersHeard("", 0, voices, True), SpeakerNamed(0, "Émile")])
+    for name in ("Émile", "émile", "ÉMILE"):
+        assert len(Archive(tmp_path).search(Query("budget", speaker=name))) == 1

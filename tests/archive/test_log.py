@@ -1,8 +1,10 @@
 """What a session writes to disk."""
 
+import fcntl
 import json
 import os
 import stat
+import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import get_args
@@ -11,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.archive.folder import check_parent
+from livecap.archive.disk import Disk
+from livecap.archive.folder import check_parent, is_being_written
 from livecap.archive.line import DamagedLine, decode_line
 from livecap.archive.log import SessionLog
 from livecap.errors import LogError
@@ -132,3 +135,19 @@ def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
     log = SessionLog(tmp_path, STARTED)
     log.close()
     assert not list(target.iterdir())
+
+
+def test_who_asks_whether_a_session_is_written_does_not_keep_it_from_being_locked(tmp_path: Path) -> None:
+    class Watched(Disk):
+        """Somebody looks at the log in the moment in which it is made."""
+
+        def create(self, path: Path) -> int:
+            descriptor = super().create(path)
+            reader = path.open("rb")
+            fcntl.flock(reader, fcntl.LOCK_SH)
+            threading.Timer(0.02, reader.close).start()
+            return descriptor
+
+    log = SessionLog(tmp_path, STARTED, Watched())
+    assert is_being_written(log.folder)
+    log.close()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,11 +203,15 @@ with signals_stop(lambda: os.write(1, b"stopping\\n")):
 
 @pytest.mark.parametrize("pause", [0.0, 0.001, 0.01, 0.1])
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_two_signals_in_short_order_are_one_stop(pause: float, second: signal.Signals) -> None:
+def test_two_signals_in_short_order_are_one_stop(
+    pause: float, second: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stops: list[float] = []
+    now = 100.0
+    monkeypatch.setattr("livecap.cli.terminal.time", SimpleNamespace(monotonic=lambda: now))
     with signals_stop(lambda: stops.append(pause), leave=lambda: stops.append(-1)):
         signal.raise_signal(signal.SIGINT)
-        time.sleep(pause)
+        now += pause
         signal.raise_signal(second)
     signal.raise_signal(second)  # the session is over, and the process ends
     assert stops == [pause]

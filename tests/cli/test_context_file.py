@@ -9,6 +9,7 @@ import pytest
 
 from livecap.cli.context_file import ContextFile, context_of, followed, read_terms
 from livecap.errors import SettingsError
+from livecap.files import replace_file
 from livecap.settings.fields import Settings
 
 
@@ -29,6 +30,13 @@ def test_terms_are_lines_or_cells(tmp_path: Path, name: str, text: str, terms: l
     path = tmp_path / name
     path.write_text(text, encoding="utf-8", newline="")
     assert read_terms(path) == terms
+
+
+def test_a_quote_that_is_never_closed_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "terms.csv"
+    path.write_text('"name\n' + "aa\n" * 70_000)
+    with pytest.raises(SettingsError, match=r"Cannot read --context-file .*terms\.csv: it is not a table"):
+        read_terms(path)
 
 
 @pytest.mark.parametrize("made", ["missing", "folder", "binary", "huge"])
@@ -54,6 +62,11 @@ def test_terms_follow_those_of_the_option(tmp_path: Path) -> None:
     assert file.changed() is None
     path.write_text("Jan\nMaria\n")
     assert file.changed() == "Priya, Jan, Maria" and file.changed() is None
+    assert file.typed("Olu") == "Olu, Jan, Maria" and file.changed() is None
+    path.write_text("Jan\n")
+    assert file.changed() == "Olu, Jan", "what was typed stays when the file changes"
+    path.write_text("Jan\nMaria\n")
+    file.changed()
     path.unlink()
     assert file.changed() is None and not said, "an editor may replace a file by deleting it first"
     for _ in range(3):
@@ -78,7 +91,7 @@ def test_a_changed_file_is_told_while_a_session_runs(tmp_path: Path, monkeypatch
 
     said: Queue[str] = Queue()
     with followed(replace(Settings(), context_file=path), change, said.put):
-        path.write_text("Jan\nMaria\n")
+        replace_file(path, ["Jan\nMaria\n"])  # in one step: a look between two would see an empty file
         assert came.wait(20)
         path.unlink()
         assert "terms.txt: No such file" in said.get(timeout=20)

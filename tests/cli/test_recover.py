@@ -172,3 +172,26 @@ def test_what_may_not_be_the_rest_of_the_session_is_left_alone(
     assert rescued(failed) is None
     offer(Settings(log_dir=failed.parent), 100)
     assert len(asked) == 1 and not RecordedSession(failed).ended
+
+
+def test_a_session_is_recovered_in_its_own_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Settings] = []
+
+    def recognition(settings: Settings, live: bool) -> None:
+        asked.append(settings)
+        raise LogError("enough")
+
+    monkeypatch.setattr("livecap.cli.recognition.session_recognition", recognition)
+    settings = {"model": "tiny", "language": "English", "context": ""}
+    write(tmp_path, said([LONG]), header(settings=settings), end=False)
+    monkeypatch.setenv("LIVECAP_LANGUAGE", "German")
+    for more, language in (([], "English"), (["--language", "French"], "French")):
+        assert run([*more, "recover", "--log-dir", str(tmp_path)]) == 1
+        assert asked.pop().language == language
+
+
+def test_deleting_a_session_whose_disk_failed_leaves_no_word_in_the_temporary_folder(failed: Path) -> None:
+    source = rescued(failed)
+    assert source is not None
+    Archive(failed.parent).delete(failed.name)
+    assert not source.exists() and not failed.exists()

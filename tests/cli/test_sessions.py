@@ -295,3 +295,29 @@ def test_json_escapes_what_a_terminal_acts_on(livecap: Livecap, logs: Path, argu
     out = livecap(*arguments, *(["--json"] if arguments[0] != "export" else []))
     assert out.returncode == 0 and r"\u009b2J" in out.stdout and r"\u202e\u2067\u200f" in out.stdout
     assert not set(out.stdout) & set("\x1b\x07\x7f\x9b\u202e\u2067\u200f\u2028\ud800")
+
+
+@pytest.mark.parametrize("action", [["--delete"], ["--keep"], ["--list"]])
+def test_a_path_names_that_session_and_not_one_of_the_same_name(
+    livecap: Livecap, logs: Path, tmp_path: Path, action: list[str]
+) -> None:
+    copy = write(tmp_path / "copy", said(["Good morning."]), end=False)
+    assert (logs / copy.name).is_dir()
+    out = livecap("recover", *action, copy)
+    assert out.returncode == 0 and (logs / copy.name).is_dir()
+    assert copy.exists() != (action == ["--delete"])
+    assert "Good morning." in out.stdout if action == ["--list"] else not RecordedSession(logs / copy.name).was_cut_off
+
+
+@pytest.mark.parametrize("action", ["--delete", "--list", "--keep"])
+def test_a_session_that_has_an_end_is_not_taken_for_one_that_was_cut_off(
+    livecap: Livecap, logs: Path, action: str
+) -> None:
+    out = livecap("recover", action, "last")
+    assert out.returncode == 1 and "has an end; there is nothing to recover" in out.stderr
+    assert len(livecap("sessions").stdout.splitlines()) == 4
+
+
+def test_a_search_in_a_session_that_a_path_names(livecap: Livecap, tmp_path: Path) -> None:
+    folder = write(tmp_path / "copy", said(["The harbour."]))
+    assert "harbour" in livecap("search", "harbour", "--session", folder).stdout

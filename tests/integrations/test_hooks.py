@@ -95,10 +95,10 @@ def test_a_command_that_takes_too_long_is_killed_with_what_it_started(tmp_path):
     told = Told()
     os.mkfifo(tmp_path / "held")
     reader = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
-    one = hook(tmp_path, "sh -c 'exec 3> held; echo started >&3; sleep 60 & sleep 60'", seconds=2.0, notice=told)
+    one = hook(tmp_path, "sh -c 'exec 3> held; echo started >&3; sleep 60 & sleep 60'", seconds=4.0, notice=told)
     one.run(lambda: {})
     one.close()
-    assert told == ["on_line: sh failed: it took longer than 2 s."]
+    assert told == ["on_line: sh failed: it took longer than 4 s."]
     assert os.read(reader, 100) == b"started\n"
 
     def is_closed():

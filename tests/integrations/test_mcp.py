@@ -151,3 +151,10 @@ def test_without_the_package_one_line_says_what_to_install(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "livecap.integrations.mcp_server")
     assert livecap(["mcp"]) == 1
     assert 'pip install "livecap[mcp]"' in capsys.readouterr().err
+
+
+async def test_what_begins_at_the_same_moment_is_not_passed_over(tmp_path):
+    recorded(tmp_path, line(0, "one", "me"), line(0, "two", "them"), SessionEnded(20 * SECOND, "stopped")).close()
+    first = await asked(tmp_path, "read_transcript", limit=1)
+    rest = await asked(tmp_path, "read_transcript", since_seconds=first["next_since_seconds"])
+    assert [entry["text"] for entry in first["entries"] + rest["entries"]] == ["one", "two"]

@@ -143,3 +143,14 @@ def test_a_folder_that_is_gone_at_the_end_is_one_notice(log, notes):
     note(STARTED_EVENT)
     note.close()
     assert told == [(f"Cannot write the note in {notes / 'gone'}: No such file or directory.", "warning")]
+
+
+def test_a_note_that_the_user_renamed_keeps_its_name_at_every_write(log, notes):
+    Archive(log.folder.parent).rename(log.folder.name, "Budget")
+    note = NotesFile(notes, log.folder, print, log.close)
+    note.write()
+    (notes / "2026-03-01 Budget.md").rename(notes / "My meeting.md")
+    for _ in range(3):
+        note.write()
+    assert [entry.name for entry in notes.iterdir()] == ["My meeting.md"]
+    note.close()

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -146,3 +146,10 @@ def test_a_day_with_a_fast_sound_card_stays_within_80_ms_of_the_wall() -> None:
         shown = clock.wall(sample)
         worst = max(worst, abs((shown - datetime.fromisoformat(wall.now())).total_seconds()))
     assert worst < 0.08
+
+
+def test_marks_of_a_session_with_two_tracks_are_at_the_time_of_the_speech_around_them():
+    clock = SessionClock(True, datetime(2026, 3, 1, 10, tzinfo=UTC))
+    for track in ("me", "them"):
+        clock.anchor(track, 60 * 16_000, datetime(2026, 3, 1, 10, 11, tzinfo=UTC))  # after a pause of ten minutes
+    assert clock.at(70 * 16_000, "") == clock.at(70 * 16_000, "me") == "10:11:10"

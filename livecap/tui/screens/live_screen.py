@@ -325,6 +325,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self.tell(f"The session ended before this mark was saved, so it is not in the log. {text}".strip(), "error")
         elif message.purpose == "note":
             self._request(lambda: self._session.requests.mark(text, *self._marked))
+        elif message.purpose == "speaker" and self._session.status.state in OVER:
+            self.tell("The session ended before this name was saved. Press s to name the speaker in it.", "error")
         elif message.purpose == "speaker":
             self._request(lambda: self._session.requests.name_speaker(*self.named(message.text)))
         elif message.purpose == "context":
@@ -461,7 +463,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         from livecap.tui.screens.question_screen import QuestionScreen
 
         seconds = self._session.status.lag_seconds
-        question = f"{seconds:.0f} s of audio is not transcribed yet and will be lost. Leave anyway?"
+        later = " livecap recover transcribes it later." if self._session.status.live else ""
+        question = f"{seconds:.0f} s of sound is not transcribed yet.{later} Leave anyway?"
         self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
 
 
