@@ -100,12 +100,13 @@ def test_no_sound_in_a_block_changes_nothing(model: livecap.Model, samples: NDAr
     assert model.stream().finish() == ""
 
 
-@pytest.mark.parametrize("kind", ["16 bit", "stereo", "other rate", "float64"])
+@pytest.mark.parametrize("kind", ["16 bit", "unsigned", "stereo", "other rate", "float64"])
 def test_arrays_of_every_kind_give_the_same_text(model: livecap.Model, samples: NDArray[np.float32], kind: str) -> None:
     sound, rate = samples[: 6 * 16_000], 16_000
     expected = model.transcribe(sound).text
     given: dict[str, tuple[NDArray[Any], int]] = {
         "16 bit": ((sound * 32767).astype(np.int16), rate),
+        "unsigned": ((sound * 32767 + 32768).astype(np.uint16), rate),
         "stereo": (np.stack([sound, sound], axis=1), rate),
         "other rate": (np.repeat(sound, 3), 3 * rate),
         "float64": (sound.astype(np.float64), rate),
@@ -117,7 +118,9 @@ def test_arrays_of_every_kind_give_the_same_text(model: livecap.Model, samples: 
 
 
 @pytest.mark.parametrize(
-    "sound", [np.zeros((2, 3, 4)), np.array(["a"]), np.array([np.nan, 0.0]), np.array([1 + 2j])], ids=range(4)
+    "sound",
+    [np.zeros((2, 3, 4)), np.array(["a"]), np.array([np.nan, 0.0]), np.array([1 + 2j]), np.zeros((9, 0))],
+    ids=range(5),
 )
 def test_what_is_not_sound_is_refused_in_a_sentence(model: livecap.Model, sound: NDArray[Any]) -> None:
     with pytest.raises(livecap.LivecapError, match="array"):

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livecap.audio_in.resample import Resampler
-from livecap.audio_in.sound_files import RATES
+from livecap.audio_in.sound_files import MOST_CHANNELS, RATES
 from livecap.errors import AudioError
 
 
@@ -16,9 +16,9 @@ class ArraySound:
         Raises:
             AudioError: sound has no such rate.
         """
-        if rate not in RATES:
+        if rate not in RATES or int(rate) != rate:
             raise AudioError(f"The sample rate must be from {RATES.start} to {RATES.stop - 1} Hz, not {rate}.")
-        self._rate = rate
+        self._rate = int(rate)
         self._resampler: Resampler | None = None
 
     def hear_all(self, sound: ArrayLike) -> NDArray[np.float32]:
@@ -33,12 +33,15 @@ class ArraySound:
             array.ndim != 2
             or not np.issubdtype(array.dtype, np.number)
             or np.issubdtype(array.dtype, np.complexfloating)
+            or not 0 < array.shape[1] <= MOST_CHANNELS
         ):
             raise AudioError(
                 f"Sound must be an array [n] or [n, n_channels] of numbers, not {array.dtype} {array.shape}."
             )
         if np.issubdtype(array.dtype, np.integer):
-            array = array / -float(np.iinfo(array.dtype).min or -1)
+            least, most = np.iinfo(array.dtype).min, np.iinfo(array.dtype).max
+            middle = (int(most) + 1) // 2 if least == 0 else 0  # unsigned samples are silent there
+            array = (array - float(middle)) / float(middle or -int(least))
         samples = array.astype(np.float32)
         if not np.isfinite(samples).all():
             raise AudioError("The array holds samples that are not finite numbers.")

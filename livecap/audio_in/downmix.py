@@ -140,14 +140,17 @@ class Downmix:
         powers = np.diagonal(products, axis1=1, axis2=2)  # [n_blocks, n_channels]
         noise, recent = _least(powers), powers[-RECENT_BLOCKS:]
         loud = np.sort(recent, axis=0)[-max(1, len(recent) // 10)]  # power of the loudest tenth
-        voice = np.where(loud > ACTIVE * noise + LEAST_POWER, loud, 0.0).max()
         recent_noise = _least(recent)
         loudest = (recent[1:] + recent[:-1]).max(axis=0, initial=0.0) / 2
         is_steady = loudest < (STEADY if len(recent) >= RECENT_BLOCKS // 2 else STEADY_AT_ONCE) * recent_noise
+        has_voice = (loud > ACTIVE * noise + LEAST_POWER) & ~is_steady  # so that one channel stays
+        voice = np.where(has_voice, loud, 0.0).max()
         if voice and len(recent) >= PHASE_BLOCKS:
             self._left_out |= is_steady & (recent_noise > HARM * voice)
         self._left_out &= is_steady
-        kept = np.flatnonzero(~self._left_out & (loud > LEAST_POWER))
+        latest_power = recent[-PHASE_BLOCKS:].max(axis=0)
+        is_dead = (latest_power <= LEAST_POWER) & (latest_power > loud / 10).any()  # while another one has sound
+        kept = np.flatnonzero(~self._left_out & (loud > LEAST_POWER) & ~is_dead)
         if len(kept) < 2:
             self._alone = None
             return

@@ -83,7 +83,10 @@ class PartFile(io.RawIOBase):
         data = self._part.header[self._at : self._at + n]
         while len(data) < n:
             offset = self._part.start + self._at + len(data) - len(self._part.header)
-            more = os.pread(self._descriptor, n - len(data), offset)
+            try:
+                more = os.pread(self._descriptor, n - len(data), offset)
+            except OSError:  # its disk left; libsndfile would print a traceback
+                more = b""
             if not more:
                 break  # the file became shorter
             data += more

@@ -92,10 +92,13 @@ class Pipe(LiveSource):
                         self._hear(resampler.flush())
                     form, resampler = piece_format, Resampler(piece_format.rate, piece_format.n_channels)
                 samples = form.samples(piece)
-                if not np.isfinite(samples).all():
-                    raise AudioError(f"A sample from {self.name} is not a number (NaN or infinite).")
+                bad = np.flatnonzero(~np.isfinite(samples).all(axis=1))
+                samples = samples[: bad[0]] if len(bad) else samples
                 n_heard += len(samples)
                 self._hear(resampler.process(samples))
+                if len(bad):
+                    self._hear(resampler.flush())
+                    raise AudioError(f"A sample from {self.name} is not a number (NaN or infinite).")
             while stream.notices:
                 self._on_notice(stream.notices.pop(0))
             self._wait_for_reader(began)

@@ -52,11 +52,16 @@ class PlainOutput:
         self._heard: dict[tuple[str, int], SpeakersHeard] = {}
         """What was heard in those that wait."""
         self._clock: SessionClock | None = None
+        self._error: Notice | None = None
+        """Printed with the next event, unless the session fails by it: then the command prints it."""
 
     def __call__(self, item: SessionEvent | TranscriptUpdate) -> None:
+        if isinstance(item, TranscriptUpdate):
+            return
+        if self._error is not None and not (isinstance(item, SessionEnded) and item.reason.startswith("failed")):
+            self._print(self._err, self._error.sample, self._error.message)
+        self._error = None
         match item:
-            case TranscriptUpdate():
-                return
             case SessionStarted():
                 self._clock = SessionClock.from_started(item)
                 self._most_waiting = MOST_WAITING if item.live else sys.maxsize
@@ -70,7 +75,9 @@ class PlainOutput:
                 self._print_known()
             case AudioGap():
                 self._print(self._err, item.start_sample, _label(item.track) + item.remark, item.track)
-            case Notice(severity="warning" | "error"):
+            case Notice(severity="error"):
+                self._error = item
+            case Notice(severity="warning"):
                 self._print(self._err, item.sample, item.message)
             case Paused() | Resumed() | ClockAnchored():
                 assert self._clock is not None

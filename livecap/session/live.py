@@ -302,7 +302,13 @@ class LiveSession:
             self._carry_out_requests()
             busy = False
             for track in self._listening:
-                block = track.take()
+                try:
+                    block = track.take()
+                except AudioError:  # what came before is decoded all the same
+                    for each in self._listening:
+                        self._publish(each.end_utterance())
+                    self._settle_all()
+                    raise
                 if block is not None:
                     busy = True
                     self._publish(track.hear(block))

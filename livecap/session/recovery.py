@@ -21,8 +21,9 @@ from livecap.archive.recorded import RecordedSession, joined
 from livecap.archive.rescued import bring_back, rescued
 from livecap.archive.transcript_file import finish_transcript
 from livecap.audio_in.replay import Replay
+from livecap.audio_in.wav_header import HEADER_BYTES
 from livecap.engine import Engine, EngineSettings, Load
-from livecap.errors import LivecapError, LogError
+from livecap.errors import AudioError, LivecapError, LogError, SettingsError
 from livecap.session.echo import without_echo
 from livecap.session.measures import StepCosts
 from livecap.session.publish import Listener, Publisher
@@ -312,7 +313,11 @@ def _open_sound(path: Path, end: TrackEnd) -> Replay | None:
     """The sound that is not transcribed yet; None if there is none that can be read."""
     try:
         return Replay(path, pace=None, start_seconds=end.decode_from / SAMPLE_RATE, gaps=end.gaps)
-    except LivecapError:  # no more sound, or less than a second of it
+    except SettingsError:  # no more sound
+        return None
+    except AudioError:
+        if path.exists() and path.stat().st_size > HEADER_BYTES:
+            raise  # it may be read later, so it must not be deleted
         return None
 
 

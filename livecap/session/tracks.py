@@ -111,6 +111,10 @@ class TrackRequests:
         """The next gap, if it is short, is caused by a change of the input."""
         self._switches = True
 
+    def forget_switch(self) -> None:
+        """Listening paused: that change of the input leaves no gap."""
+        self._switches = False
+
     def explains_gap(self, n_samples: int) -> bool:
         """True once for the gap that a change of the input causes."""
         switches, self._switches = self._switches, False
@@ -190,6 +194,7 @@ class Track:
 
     def resume(self) -> None:
         self._paused = False
+        self.requests.forget_switch()
         self.source.resume()
 
     @property

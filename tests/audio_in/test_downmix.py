@@ -172,3 +172,24 @@ def test_a_device_in_opposite_phase_is_heard_and_not_called_silent(ear):
     source.close()
     heard = np.concatenate([block.samples for block in blocks(source)])
     assert heard.std() > 0.6 * VOICE.std()
+
+
+def test_a_fan_that_starts_in_all_channels_leaves_one_to_hear():
+    on = np.arange(8 * SAMPLE_RATE) > 2 * SAMPLE_RATE
+    heard = mixed(*(white(8, -60, i) + on * white(8, -26, i + 9) for i in (0, 1)), learn=False)
+    assert np.isfinite(heard).all()
+    assert heard[4 * SAMPLE_RATE :].std() > 0.6 * white(8, -26).std()
+
+
+def test_a_held_vowel_in_one_of_six_channels_is_heard_to_its_end():
+    vowel = np.concatenate([np.zeros(SAMPLE_RATE), np.tile(voice(1, -23)[4000:4160], 200), VOICE]).astype(np.float32)
+    heard = mixed(*(vowel if i == 3 else np.zeros_like(vowel) for i in range(6)))
+    held = slice(2 * SAMPLE_RATE, 3 * SAMPLE_RATE)
+    assert heard[held].std() > 0.6 * vowel[held].std()
+
+
+def test_when_the_channel_that_is_heard_alone_goes_dead_the_other_is_heard():
+    """Both held one voice in opposite phase."""
+    heard = mixed(np.concatenate([VOICE, ZEROS]), np.concatenate([-0.5 * VOICE, OTHER]))
+    later = slice(len(VOICE) + SAMPLE_RATE // 5, len(VOICE) + 2 * SAMPLE_RATE)
+    assert heard[later].std() > 0.3 * OTHER[SAMPLE_RATE // 5 : 2 * SAMPLE_RATE].std()

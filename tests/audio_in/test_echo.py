@@ -188,3 +188,49 @@ def test_an_error_of_what_is_played_belongs_to_its_track() -> None:
     assert not heard.played.ended
     with pytest.raises(AudioError, match="gone"):
         heard.played.take()
+
+
+@pytest.mark.parametrize("delay_ms", [0, 20])
+def test_the_same_microphone_heard_twice_is_no_echo(delay_ms: int) -> None:
+    heard = pair(ME, np.roll(ME, -delay_ms * 16)).run(N)
+    assert np.array_equal(heard.sound, ME) and not heard.notices
+
+
+@pytest.mark.parametrize("quieter_db", [6, 20])
+def test_an_echo_that_a_good_loudspeaker_plays_is_removed(quieter_db: int) -> None:
+    """A quieter copy, without what a small loudspeaker and a room do to it."""
+    there = (np.roll(THEM, 100 * 16) * 10 ** (-quieter_db / 20)).astype(np.float32)
+    heard = pair(FREE + there, THEM).run(N)
+    assert quieter(heard.sound, there, (6, SECONDS - 1)) > 20
+
+
+def test_a_voice_that_the_remote_side_sends_back_is_no_echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Device, "started_wall", property(lambda device: 100.0))
+    heard = pair(ME, FREE + echo(ME, 400, -1)).run(N)
+    assert np.array_equal(heard.sound, ME) and not heard.notices
+
+
+def test_after_a_pause_the_echo_is_found_again() -> None:
+    """The devices do not go on at the same moment: the microphone lacks 0.3 s."""
+    at, lacks = 7 * SECOND, 3 * SECOND // 10
+    there = echo(THEM, 150, 8)
+    near = np.concatenate([(FREE + there)[:at], (FREE + there)[at + lacks :]])
+    microphone, player = Device("Room Mic", near, pauses=(at,)), Device("BlackHole", THEM, pauses=(at,))
+    heard = Pair(microphone, player).run(N)
+    assert quieter(heard.sound[at:], np.concatenate([there[at + lacks :]]), (2, 6)) > 20
+
+
+def test_what_waits_for_the_played_sound_is_passed_on_before_an_error() -> None:
+    from livecap.errors import AudioError
+
+    class Breaks(Device):
+        def take(self) -> AudioBlock | None:
+            block = super().take()
+            if block is None and self.arrived_samples >= 6 * SECOND:
+                raise AudioError("gone")
+            return block
+
+    heard = Pair(Breaks("Room Mic", FREE + echo(THEM, 150, 8)), Device("BlackHole", THEM))
+    with pytest.raises(AudioError, match="gone"):
+        heard.run(8 * SECOND)
+    assert len(heard.sound) >= 6 * SECOND

@@ -99,3 +99,24 @@ def test_lost_input_is_told_once(notices: DeviceNotices, told: list[str]) -> Non
     notices.flagged("Yeti")
     notices.flagged("Yeti")
     assert len(told) == 1 and "was lost" in told[0]
+
+
+def test_a_device_that_stepped_aside_and_cannot_be_opened_again_is_gone(
+    notices: DeviceNotices, told: list[str]
+) -> None:
+    notices.expect_loss()
+    for _ in range(3):
+        notices.gone("Yeti")
+    assert len(told) == 1 and "is gone" in told[0]
+
+
+def test_silence_of_the_input_before_is_not_that_of_the_chosen_one(notices: DeviceNotices, told: list[str]) -> None:
+    for _ in range(4):
+        notices.hear(ZEROS, LOOPBACK)
+    notices.switching()
+    notices.opened()
+    notices.hear(SOUND, MIC)
+    assert len(told) == 1 and "digital silence" in told[0]
+    for _ in range(4):
+        notices.hear(ZEROS, MIC)
+    assert len(told) == 2

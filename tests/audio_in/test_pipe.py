@@ -152,6 +152,17 @@ def test_what_is_no_sound_is_one_clear_line(pipe, data, message):
         heard(source)
 
 
+def test_sound_before_a_sample_that_is_no_number_is_heard(pipe):
+    source, file = pipe()
+    sound = np.full(20_000, 0.25, "<f4")
+    sound[-1] = np.nan
+    threading.Thread(target=lambda: (file.write(wav(sound, subtype="FLOAT")), file.close())).start()
+    told = []
+    with pytest.raises(AudioError, match="not a number"):
+        told.extend(block.end_sample for block in blocks(source))
+    assert source.arrived_samples == 19_999
+
+
 def test_half_a_sample_at_the_end_is_reported(pipe):
     notices = []
     source, file = pipe(on_notice=notices.append)

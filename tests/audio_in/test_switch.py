@@ -101,3 +101,16 @@ def test_muted_sound_is_kept_as_silence_of_its_length(ear):
     source.close()
     [block] = list(blocks(source))
     assert not block.samples[:320].any() and block.samples[320:].all()
+
+
+def test_an_input_chosen_in_a_pause_that_cannot_be_opened_leaves_the_one_there_was(ear):
+    source = ear.open()
+    ear.hear(np.full(320, 0.1))
+    source.pause()
+    source.switch_to("MacBook")
+    eventually(lambda: source.name == OTHER.name)
+    ear.portaudio.faults = [AudioError("It is busy.")]
+    source.resume()
+    ear.reopened(2)
+    assert ear.stream.device == MIC and source.name == "Yeti"
+    eventually(lambda: "It is busy. The session goes on as before." in ear.notices)

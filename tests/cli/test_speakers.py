@@ -13,7 +13,7 @@ import soundfile
 from livecap.cli import speakers_work
 from livecap.cli.main import run
 from livecap.cli.output import PlainOutput
-from livecap.transcript import SessionEnded, SessionStarted, SpeakersHeard, UtteranceEnded, Voice
+from livecap.transcript import Notice, SessionEnded, SessionStarted, SpeakersHeard, UtteranceEnded, Voice
 from tests.archive.facts import SECOND, header, said, write
 from tests.speakers.scripted import ScriptedDiariser
 
@@ -157,3 +157,12 @@ def test_plain_lines_wait_a_moment_for_their_speaker() -> None:
     plain(ended[2])
     plain(SessionEnded(14 * SECOND, "stopped"))
     assert out.getvalue() == f"[0:00:00] {TEXTS[0]}\n[0:00:05] B: {TEXTS[1]}\n[0:00:10] {TEXTS[2]}\n"
+
+
+@pytest.mark.parametrize(("reason", "printed"), [("stopped", True), ("failed: it left", False)])
+def test_a_serious_notice_is_printed_unless_the_session_fails_by_it(reason: str, printed: bool) -> None:
+    err = io.StringIO()
+    plain = PlainOutput(io.StringIO(), err, lambda trouble: None)
+    for event in (header(live=False), Notice("Sound was lost.", SECOND, "error"), SessionEnded(2 * SECOND, reason)):
+        plain(event)
+    assert err.getvalue() == ("[0:00:01] Sound was lost.\n" if printed else "")

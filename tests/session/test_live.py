@@ -129,6 +129,15 @@ def test_an_error_keeps_the_text_and_is_reported_in_one_line(tmp_path: Path, fau
     assert logged(session.log_folder)[-1] == told[-1]
 
 
+def test_what_was_said_before_a_source_failed_is_kept(tmp_path: Path) -> None:
+    session, told = make_session(tmp_path, ScriptedSource([0, SECOND], error=AudioError("It left.")))
+    session.start(told.append)
+    assert session.wait(20)
+    assert session.status.state is State.FAILED and session.status.error == "It left."
+    ended = [event for event in told if isinstance(event, UtteranceEnded)]
+    assert " ".join(event.text for event in ended) == "w0 w1"
+
+
 def test_an_error_after_the_sound_fails_the_session(tmp_path: Path) -> None:
     class Unclosable(ScriptedTranscriber):
         def close(self) -> None:

@@ -11,7 +11,7 @@ from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.engine import EngineSettings
-from livecap.errors import LogError, ModelError
+from livecap.errors import AudioError, LogError, ModelError
 from livecap.session.recovery import CUT_OFF, RECOVERED, is_empty, keep, recover, seconds_to_decode
 from livecap.transcript import (
     Marked,
@@ -189,3 +189,17 @@ def test_a_session_in_which_nothing_was_heard_is_empty(tmp_path: Path) -> None:
     (folder / "audio").mkdir()
     soundfile.write(folder / "audio" / "sound.wav", np.zeros(5 * SECOND, "int16"), SECOND)
     assert not is_empty(folder), "sound that could be transcribed"
+
+
+@pytest.mark.parametrize("error", [AudioError("Input/output error"), AudioError("Too many open files")])
+def test_sound_that_cannot_be_read_now_is_not_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: AudioError
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    folder = cut_off(tmp_path, 12)
+    monkeypatch.setattr("livecap.session.recovery.Replay", fail)
+    with pytest.raises(AudioError, match=str(error)):
+        recover(folder, EngineSettings("tiny"))
+    assert (folder / "audio" / "sound.wav").is_file() and not RecordedSession(folder).ended

@@ -60,7 +60,10 @@ class Intake:
         assert capture.heard_from is not None, "set before the ring buffer is written to"
         sound = np.frombuffer(data, np.float32).reshape(-1, capture.n_channels)
         if self._source.arrived_samples == 0:
-            self.started_wall = time.time() - (self._now() - capture.heard_from)
+            began = capture.heard_from if self.lost_at is None else self.lost_at
+            self.started_wall = time.time() - (self._now() - began)
+        if not np.isfinite(sound).all():
+            sound = np.nan_to_num(sound)  # a driver that fails must not silence the other channels
         n_lost = start - self._expected
         self._expected = start + len(sound)
         if self.lost_at is not None:
@@ -107,8 +110,8 @@ class Intake:
         expected = self._n_in * SAMPLE_RATE / self._resampler.rate_in
         if abs(self._n_out - expected) > RESAMPLED_TOLERANCE:
             self._notices.tell(
-                f'Samples of "{self._capture.device.name}" do not add up: {expected:.0f} captured, {self._n_out} kept. '
-                "This is a fault of livecap.",
+                f'Of {expected / SAMPLE_RATE:.2f} s of sound from "{self._capture.device.name}", '
+                f"{self._n_out / SAMPLE_RATE:.2f} s were kept. This is a fault of livecap; please report it.",
                 "error",
             )
 

@@ -83,6 +83,9 @@ class Microphone(LiveSource):
         self._early = early
         self._capture: Capture | None = None
         self._wanted: tuple[str | int | None, InputDevice] | None = None  # to switch to; set by any thread
+        self._before_pause: tuple[str | int | None, InputDevice | None] | None = (
+            None  # if switched to another while paused
+        )
         self.start()
         with self.changed:
             answered = self.changed.wait_for(lambda: self.is_open or self.drained, self._config.open_seconds)
@@ -198,10 +201,19 @@ class Microphone(LiveSource):
         was = self.name
         try:
             self._begin(self._opener.again())
-        except AudioError:
+        except AudioError as error:
             self._intake.lose(self._now())
-            self._notices.gone(was)
+            if self._before_pause is None:
+                self._notices.gone(was)
+                return
+            (self._opener.query, self._opener.device), self._before_pause = self._before_pause, None
+            if self._opener.device is not None:
+                self.name = self._opener.device.name
+            self._opener.retry_at_once()
+            self._notices.not_switched()
+            self._notices.tell(f"{error} The session goes on as before.", "error")
         else:
+            self._before_pause = None
             if self.name != was:
                 self._notices.tell(f'Now listening to "{self.name}", the default input.')
 
@@ -212,6 +224,7 @@ class Microphone(LiveSource):
         old_query, self._opener.query = self._opener.query, query
         self._notices.switching()
         if self._intake.lost_at is None:  # paused: opened when listening goes on
+            self._before_pause = self._before_pause or (old_query, self._opener.device)
             self._opener.device, self.name = device, device.name
             return
         try:

@@ -26,7 +26,7 @@ class DeviceNotices:
         """"away" while the device is gone, "silent" while it delivers only zeros, None where all is well."""
         self._zeros_seconds = zeros_seconds
         self._zeros = ZerosWatch(zeros_seconds)
-        self._told_gone = self._told_failing = self._told_silent = self._told_flags = False
+        self._told_gone = self._told_failing = self._told_silent = self._told_flags = self._expects_loss = False
 
     def opened(self) -> None:
         """The device was opened: silence before that does not count."""
@@ -34,12 +34,14 @@ class DeviceNotices:
 
     def expect_loss(self) -> None:
         """The next loss needs no notice: it is short, or was explained already."""
-        self._told_gone = True
+        self._expects_loss = True
 
     def gone(self, name: str) -> None:
         """The device left, or cannot be opened again. One notice until it is `back`."""
         self.trouble = "away"
-        if not self._told_gone:
+        if self._expects_loss:
+            self._expects_loss = False  # if it cannot be opened again, that is worth a notice
+        elif not self._told_gone:
             self._told_gone = True
             self.tell(f'"{name}" is gone. Waiting for it; nothing is captured until it is back.')
 
@@ -52,13 +54,14 @@ class DeviceNotices:
 
     def back(self, name: str, gap_seconds: float) -> None:
         """There is sound again, after a gap."""
+        self._expects_loss = False
         was_away, self._told_gone, self.trouble = self.trouble == "away", False, None
         if was_away and not self._told_failing:
             self.tell(f'"{name}" is back; {gap_seconds:.1f} s were lost.', "info")
 
     def switching(self) -> None:
         """Another input was chosen: the gap until it delivers sound needs no notice."""
-        self.trouble, self._told_gone = None, True
+        self.trouble, self._told_gone, self._told_silent = None, True, False
 
     def not_switched(self) -> None:
         """The other input could not be opened: a loss of the old one is worth a notice."""

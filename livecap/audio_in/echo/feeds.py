@@ -151,6 +151,7 @@ class EchoFree:
         self._played = played
         self._on_notice = on_notice
         self._is_told = False
+        self._error: AudioError | None = None
         self._finder = EchoFinder()
         self._canceller = EchoCanceller()
         self._history = History(max(TRAINING, 2 * REACH))
@@ -188,7 +189,7 @@ class EchoFree:
     @property
     def ended(self) -> bool:
         """See `AudioSource`."""
-        return self.source.ended and not self._blocks and not self._out
+        return self.source.ended and not self._blocks and not self._out and self._error is None
 
     def seek(self, sample: int) -> int:
         """See `AudioSource`. Sound that waits here is skipped."""
@@ -200,12 +201,21 @@ class EchoFree:
     def take(self) -> AudioBlock | None:
         """See `AudioSource`."""
         if not self._out:
-            block = self.source.take()
-            if block is not None:
-                self._accept(block)
-            else:
-                self._advance(to_end=self.source.ended)
+            self._take()
+        if not self._out and self._error is not None:
+            error, self._error = self._error, None
+            raise error
         return self._out.popleft() if self._out else None
+
+    def _take(self) -> None:
+        try:
+            block = None if self._error is not None else self.source.take()
+        except AudioError as error:  # what waits here comes first
+            block, self._error = None, error
+        if block is not None:
+            self._accept(block)
+        else:
+            self._advance(to_end=self.source.ended or self._error is not None)
 
     def _accept(self, block: AudioBlock) -> None:
         n_lost = block.start_sample - self._history.end_sample
@@ -217,8 +227,10 @@ class EchoFree:
             self._history.append(AudioBlock(block.start_sample, block.samples[:0]))
             self._passed = block.start_sample
             self._begin_frames()
-        if not len(block.samples):
+        if not len(block.samples):  # the devices do not go on at the same moment
             self._out.append(block)
+            self._restart(block.start_sample)
+            self._finder.earliest = EARLIEST
             return
         self._history.append(block)
         self._blocks.append(block)
@@ -254,7 +266,12 @@ class EchoFree:
         if self._offset is None:
             began, played_began = self.source.started_wall, self._played.source.started_wall
             known = began is not None and played_began is not None
-            self._offset = round((began - played_began) * SAMPLE_RATE) if known else 0  # type: ignore[operator]
+            offset = round((began - played_began) * SAMPLE_RATE) if known else 0  # type: ignore[operator]
+            if not (self.source.arrived_samples and self._played.source.arrived_samples):
+                return sample + offset  # a device says for certain when it began once it has delivered sound
+            self._offset = offset
+            if known:
+                self._finder.earliest = -SAMPLE_RATE // 5  # the latencies of two devices differ
         return sample + self._offset
 
     def _must_wait(self, sample: int) -> bool:

@@ -40,6 +40,9 @@ MEASURES = 10.0
 """One that measures the delay again."""
 LOST_WINDOWS = 30
 """Windows in a row without support after which there is no echo any more."""
+SAME_SOUND, SAME_GAIN = 0.9, 0.7
+"""Sounds that are more alike than the first number, and nearly as loud (-3 dB), come from one microphone: a room and a
+loudspeaker change a sound more."""
 NEAR_SILENT, PLAYED_SILENT = 3e-4, 1e-3
 """Root mean squares below which nothing can be heard: -70 dB and -60 dB."""
 
@@ -52,6 +55,8 @@ class EchoFinder:
     def __init__(self) -> None:
         bins = np.arange(REACH // 2 + 1) * (SAMPLE_RATE / REACH)
         self._inside = ((bins >= LOW_HZ) & (bins <= HIGH_HZ)).astype(np.float32)
+        self.earliest = EARLIEST
+        """No echo comes before this, in samples: the remote side may send this voice back later, which is none."""
         self._n_kept = REACH // 4 + 1  # bins up to 4 kHz: correlations at 8 kHz are sharp enough
         self.forget()
 
@@ -87,7 +92,10 @@ class EchoFinder:
             return False
         if found is None or (self.lag is not None and abs(found - self.lag) <= SAME_LAG):
             return self._miss()
-        if _gain(near, played, found) > 1:  # the other device is a microphone, too, and hears this voice more quietly
+        gain = _gain(near, played, found)
+        if gain > 1:  # the other device is a microphone, too, and hears this voice more quietly
+            return False
+        if gain > SAME_GAIN and _likeness(near, played, found) > SAME_SOUND:  # the same microphone, heard twice
             return False
         self.lag, self._n_missing = found, 0
         self._sum, self._n_summed = correlation, 1
@@ -132,6 +140,7 @@ class EchoFinder:
         correlation = np.fft.irfft(product[: self._n_kept], REACH // 2)
         # A delay of LATEST is at place 0, shorter ones before it, from the end.
         by_lag = np.concatenate([correlation[-(LATEST - EARLIEST) // 2 :], correlation[:1]])
+        by_lag[: (self.earliest - EARLIEST) // 2] = 0
         scaled: Sound = (by_lag / (np.sqrt(np.mean(by_lag**2)) + 1e-12)).astype(np.float32)
         return scaled
 
@@ -151,6 +160,12 @@ def _gain(near: Sound, played: Sound, lag: float) -> float:
     start = LATEST - round(lag)
     echoed = played[start : start + WINDOW]
     return abs(float(near @ echoed)) / (float(echoed @ echoed) + 1e-9)
+
+
+def _likeness(near: Sound, played: Sound, lag: float) -> float:
+    """The correlation coefficient of both sounds at this delay."""
+    echoed = played[LATEST - round(lag) :][:WINDOW]
+    return abs(float(near @ echoed)) / (float(np.sqrt((near @ near) * (echoed @ echoed))) + 1e-9)
 
 
 def _rms(sound: Sound) -> float:
