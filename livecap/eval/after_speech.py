@@ -13,6 +13,7 @@ from livecap.eval.reference import Reference
 from livecap.eval.timeline import Moment, Timeline
 from livecap.eval.wer import ErrorCounts, count_errors, normalise
 from livecap.stream.statistics import Counts
+from livecap.text.scripts import joined
 from livecap.transcript import SAMPLE_RATE
 
 
@@ -57,7 +58,7 @@ def _after(moments: Sequence[Moment], reference: Reference, final: bool) -> Afte
         utterances = sorted({m.update.utterance for m in begun_in(moments, start, end)})
         before = [texts[u] for u in utterances if u < moment.update.utterance]
         spoken = " ".join(word.text for word in reference.words if start <= word.start_sample < end)
-        errors += count_errors(spoken, " ".join([*before, moment.update.text]))
+        errors += count_errors(spoken, joined([*before, moment.update.text]))
     between = Latencies.between(found)
     missed = len(stretches) - len(found)
     return AfterSpeech(Latencies(between.unaware, between.aware, missed), errors)

@@ -7,7 +7,7 @@ from typing import Any
 
 from livecap.errors import SettingsError
 
-_BOUND = re.compile(r"\s*([\w.]+)\s*(<=|>=)\s*(-?[0-9.]+)\s*")
+_BOUND = re.compile(r"\s*([\w.][\w. ]*?)\s*(<=|>=)\s*(-?[0-9.]+)\s*")
 
 GOALS = (
     "committed_revisions <= 0",
@@ -89,4 +89,6 @@ def _value(figures: Mapping[str, Any], path: str) -> float | None:
             known = ", ".join(value) if isinstance(value, Mapping) else "none"
             raise SettingsError(f"There is no figure {path}: {key} is not among {known}.")
         value = value[key]
+    if value is not None and not isinstance(value, int | float):
+        raise SettingsError(f"{path} is not a number: a bound needs one.")
     return None if value is None else float(value)

@@ -93,10 +93,17 @@ def _in_turn(chance: random.Random, lists: list[list[Item]]) -> list[Item]:
     return [each[place] for place in range(longest) for each in lists if place < len(each)]
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise AudioError(f"Cannot measure {path}: it is not text in UTF-8.") from None
+
+
 def _librispeech(folder: Path) -> Iterator[Item]:
     for listing in sorted(folder.rglob("*.trans.txt")):
         sounds = {path.stem: path for path in listing.parent.iterdir() if path.suffix.lower() in SOUNDS}
-        for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(_lines(listing), 1):
             name, _, text = line.strip().partition(" ")
             if not name:
                 continue
@@ -107,7 +114,7 @@ def _librispeech(folder: Path) -> Iterator[Item]:
 
 
 def _manifest(path: Path) -> Iterator[Item]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         where = f"Cannot measure {path}: line {number}"
@@ -151,8 +158,8 @@ def _language(given: object, where: str) -> str:
     """The full name of a language, from a name, a code, or a locale such as `cmn_hans_cn` and `pt-BR`."""
     if given is None:
         return UNKNOWN
-    code = str(given).replace("_", "-").partition("-")[0].lower()
+    locale = str(given).replace("_", "-")  # with its region: zh-HK is Cantonese
     try:
-        return parse_language(CODES.get(code, code) if len(code) <= 3 else str(given))
+        return parse_language(CODES.get(locale.partition("-")[0].lower(), locale))
     except SettingsError as error:
         raise AudioError(f"{where}: {error}") from None

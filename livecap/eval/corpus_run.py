@@ -27,7 +27,7 @@ from livecap.eval.alignment import edit_distance
 from livecap.eval.corpus import Item
 from livecap.eval.evaluation import engine_of
 from livecap.eval.measurement import texts_of
-from livecap.eval.modes import parse_mode
+from livecap.eval.modes import parse_modes
 from livecap.eval.provenance import machine
 from livecap.eval.timeline import play
 from livecap.eval.wer import ErrorCounts, count_errors, normalise
@@ -76,8 +76,7 @@ def measure_corpus(
     Raises:
         LivecapError: a recording, mode or model is missing or invalid, or the file cannot be written.
     """
-    for text in plan.modes:
-        parse_mode(text, plan.step_cost)
+    parse_modes(plan.modes, plan.step_cost)
     conditions = machine()
     done = _read_results(results)
     keys = [_key(plan, item, conditions) for item in items]
@@ -89,6 +88,8 @@ def measure_corpus(
         try:
             make_folder(results.parent)
             with results.open("a", encoding="utf-8") as file, _measured(plan, [item for _, item in missing]) as found:
+                if results.stat().st_size and not results.read_bytes().endswith(b"\n"):
+                    file.write("\n")  # a run was killed while it wrote a line
                 for (key, item), values in zip(missing, found, strict=True):
                     done[key] = values
                     file.write(json_text({"key": key} | values) + "\n")
@@ -133,8 +134,7 @@ def _measure(plan: CorpusPlan, item: Item) -> dict[str, Any]:
         began = perf_counter()
         texts[OFFLINE] = transcribe(engine, samples)
         seconds[OFFLINE] = perf_counter() - began
-    for text in plan.modes:
-        mode = parse_mode(text, plan.step_cost)
+    for mode in parse_modes(plan.modes, plan.step_cost):
         engine.change(replace(settings, stream=mode.config))
         timeline = play(engine.transcriber(), samples, plan.step_cost)
         texts[f"{mode.name} stable"], texts[f"{mode.name} final"] = texts_of(timeline)

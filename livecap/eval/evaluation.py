@@ -13,7 +13,7 @@ from typing import Any
 from livecap.engine import Engine, EngineSettings, Load, Recognises
 from livecap.eval.figures import figures, seam_ratios, streaming_gap
 from livecap.eval.measurement import Measurement, measure, total
-from livecap.eval.modes import Mode, parse_mode
+from livecap.eval.modes import Mode, parse_modes
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.text.printing import say
@@ -54,7 +54,7 @@ def evaluate(
     Raises:
         LivecapError: a recording, mode or model is missing or invalid.
     """
-    modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
+    modes = parse_modes(plan.modes, plan.step_cost)
     for path in paths:
         read_reference(path)
     parts: list[Measurement] = []
@@ -98,7 +98,7 @@ def _tell(message: str) -> None:
 def _measure_with(engine: Recognises, plan: Plan, settings: EngineSettings, reference: Reference) -> list[Measurement]:
     engine.change(settings)
     offline = transcribe(engine, reference.samples) if plan.offline else None
-    modes = [parse_mode(text, plan.step_cost) for text in plan.modes]
+    modes = parse_modes(plan.modes, plan.step_cost)
     measurements = [measure(engine, reference, mode, offline, plan.step_cost) for mode in modes]
     if not plan.keep_words:
         for measurement in measurements:

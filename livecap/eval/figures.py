@@ -102,11 +102,15 @@ def streaming_gap(parts: Sequence[Measurement], name: str, seed: int = 1) -> dic
 
 
 def seam_ratios(parts: Sequence[Measurement], seed: int = 1) -> dict[str, Any]:
-    """`seams` of these recordings, with the 95% intervals of both `ratio_within` from resampled recordings."""
+    """`seams` of these recordings. Where there are several, both `ratio_within` have 95% intervals, from resampled
+    recordings."""
 
     def of(errors: Sequence[SeamErrors]) -> dict[str, Any]:
+        seams = _seams(sum(errors, SeamErrors()))
+        if seams["ratio_within"] is None or len(errors) < 2:
+            return seams
         low, high = bootstrap(errors, lambda chosen: sum(chosen, SeamErrors()).ratio_within or 0.0, seed)
-        return _seams(sum(errors, SeamErrors())) | {"low": _rounded(low), "high": _rounded(high)}
+        return seams | {"low": _rounded(low), "high": _rounded(high)}
 
     return of([part.seams for part in parts]) | {"offline": of([part.seams_offline for part in parts])}
 

@@ -14,6 +14,7 @@ from livecap.eval.stability import Stability, stability
 from livecap.eval.timeline import Timeline, play
 from livecap.eval.wer import ErrorCounts, count_errors, errors_by_word
 from livecap.stream.statistics import StepStatistics
+from livecap.text.scripts import joined
 
 
 @dataclass
@@ -70,7 +71,7 @@ def texts_of(timeline: Timeline) -> tuple[str, str]:
     """(the text as committed live, the text as exported: settled where the second pass ran)."""
     texts = final_texts(timeline.moments)
     settled = texts | {item.utterance: item.text for item in timeline.settled}
-    return " ".join(texts[u] for u in sorted(texts)), " ".join(settled[u] for u in sorted(settled))
+    return joined(texts[u] for u in sorted(texts)), joined(settled[u] for u in sorted(settled))
 
 
 def assess(

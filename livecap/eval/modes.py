@@ -1,6 +1,7 @@
 """Modes of the stream: a name and a configuration, read from one command-line argument."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from types import NoneType
@@ -32,7 +33,7 @@ class Mode:
 
 
 def parse_mode(text: str, step_cost: float | None = None) -> Mode:
-    """Read `default`, a chunk in seconds such as `0.5`, or `NAME:setting=value;setting=value`.
+    """Read `default` or `auto`, a chunk in seconds such as `0.5`, or `NAME:setting=value;setting=value`.
 
     A setting is a field of one of `StreamConfig`'s groups, with or without the group: `commit.rule=agreement`.
 
@@ -44,7 +45,7 @@ def parse_mode(text: str, step_cost: float | None = None) -> Mode:
     """
     config = StreamConfig(ChunkConfig(step_cost_seconds=step_cost))
     name, colon, rest = text.partition(":")
-    if not colon and name != "default":
+    if not colon and name not in ("default", "auto"):
         return Mode(f"{name} s", replace(config, chunk=replace(config.chunk, chunk_seconds=_chunk(name))))
     for assignment in filter(None, rest.split(";")):
         setting, equals, value = assignment.partition("=")
@@ -52,6 +53,21 @@ def parse_mode(text: str, step_cost: float | None = None) -> Mode:
             raise SettingsError(f"Mode {text!r}: invalid {assignment!r}, give SETTING=VALUE.")
         config = _set(config, setting.strip(), value.strip(), text)
     return Mode(name, config)
+
+
+def parse_modes(texts: Iterable[str], step_cost: float | None = None) -> list[Mode]:
+    """As `parse_mode`, for several modes that are compared.
+
+    Raises:
+        SettingsError: as `parse_mode`, or two modes have the same name.
+    """
+    modes: list[Mode] = []
+    for text in texts:
+        mode = parse_mode(text, step_cost)
+        if any(mode.name == other.name for other in modes):
+            raise SettingsError(f"Two modes are named {mode.name!r}. Give each another name, as in NAME:SETTING=VALUE.")
+        modes.append(mode)
+    return modes
 
 
 def _chunk(text: str) -> float:
@@ -95,7 +111,10 @@ def _typed(kind: Any, name: str, value: str, mode: str) -> Any:
             return {"true": True, "false": False}[value.lower()]
         if not issubclass(wanted, Enum | int | float | str):
             raise ValueError
-        return wanted(value)
+        number = wanted(value)
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError
+        return number
     except (ValueError, KeyError):
         allowed = ", ".join(str(e.value) for e in wanted) if issubclass(wanted, Enum) else _KINDS.get(wanted, "plain")
         raise SettingsError(f"Mode {mode!r}: {name} cannot be {value!r}. Allowed: {allowed}.") from None

@@ -74,7 +74,10 @@ def read_reference(path: Path) -> Reference:
         raise AudioError(f"Cannot measure {path}: put its text beside it, as {text_path.name}.")
     words_path = path.with_suffix(".words.json")
     words = _read_words(words_path) if words_path.is_file() else ()
-    return Reference(path.stem, samples, text_path.read_text(encoding="utf-8"), words)
+    try:
+        return Reference(path.stem, samples, text_path.read_text(encoding="utf-8"), words)
+    except UnicodeDecodeError:
+        raise AudioError(f"Cannot measure {path}: {text_path.name} is not text in UTF-8.") from None
 
 
 def _read_words(path: Path) -> tuple[SpokenWord, ...]:

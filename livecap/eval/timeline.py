@@ -72,15 +72,21 @@ def play(
         nonlocal free_at
         begin_seconds = max(free_at, heard_seconds)
         timeline.lag_seconds.append(begin_seconds - heard_seconds)
-        began = now()
+        began, n_decodes = now(), transcriber.statistics.n_steps
+
+        def spent_seconds() -> float:
+            if step_cost is None:
+                return now() - began
+            return step_cost if transcriber.statistics.n_steps > n_decodes else 0.0  # an end may be known already
+
         for item in items:
-            spent = now() - began if step_cost is None else step_cost
+            spent = spent_seconds()
             if isinstance(item, TranscriptUpdate):
                 n = len(timeline.step_seconds)
                 timeline.moments.append(Moment(item, heard_seconds, begin_seconds + spent, n))
-        measured = now() - began
-        timeline.step_seconds.append(measured)
-        free_at = begin_seconds + (measured if step_cost is None else step_cost)
+        spent = spent_seconds()
+        timeline.step_seconds.append(spent if step_cost is None else now() - began)
+        free_at = begin_seconds + spent
 
     def settle() -> None:
         began = now()

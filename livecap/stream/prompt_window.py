@@ -87,7 +87,7 @@ class PromptWindow:
         recogniser.append(self._sound.between(recogniser.end_sample, end_sample))
         draft = hypothesis.partial_ids
         pad_samples = samples_in(self._config.utterance.pad_seconds) if at_end else 0
-        n_drafted = len(draft) + (len(self.header) if draft and not hypothesis.prefix else 0)
+        n_drafted = len(draft) + (0 if hypothesis.prefix else len(self.header))
         decoded = recogniser.decode(self.header, hypothesis.prefix, draft, self._budget(), pad_samples)
         if decoded.header != self.header:
             hypothesis.forget_partial()  # in another language, text becomes stable only when two steps have repeated it

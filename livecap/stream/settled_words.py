@@ -14,7 +14,7 @@ Align = Callable[[NDArray[np.float32], str, str | None], tuple[Word, ...]]
 
 
 def settled_words(
-    settled: Settled, text: str, ends: Sequence[tuple[str, int]], align: Align | None
+    settled: Settled, text: str, ends: Sequence[tuple[str, int]], align: Align | None, language: str | None
 ) -> tuple[Word, ...]:
     """The words of a settled utterance with their times: by the aligner, else by the recogniser's attention, else those
     of the live words.
@@ -23,10 +23,11 @@ def settled_words(
         text: of the whole utterance.
         ends: each word, and the number of ids up to its end.
         align: the forced aligner, if one is loaded.
+        language: of the text.
     """
     utterance, texts = settled.utterance, [word for word, _ in ends]
     start = utterance.start_sample
-    if align and (words := align(settled.sound, text, utterance.language)):
+    if align and (words := align(settled.sound, text, language)):
         return tuple(word.moved(start) for word in words)
     if settled.starts is None:
         return carry_over(texts, utterance.words, (start, utterance.end_sample), utterance.voiced)

@@ -73,6 +73,8 @@ class Settled:
     """Its text."""
     joints: tuple[int, ...]
     """As in `ClosedUtterance`."""
+    header: tuple[int, ...]
+    """`language X<asr_text>` of its text."""
     starts: NDArray[np.int64] | None
     """[len(ids) + 1]: where each token starts, and what follows the text. None where the recogniser cannot tell."""
     sound: NDArray[np.float32]
@@ -139,9 +141,10 @@ class Settling:
             group = self._groups.popleft()
             heard = self._decode(group, sound, text)
             live = [_live_words(utterance, text) for utterance in group]
-            shares = self._shares(live, heard, text) or live
+            shares, in_other_language = self._shares(live, heard, text)
             for utterance, words in zip(group, shares, strict=True):
-                self._results.append(self._settled(utterance, words, sound, text))
+                header = self._header if in_other_language else utterance.header
+                self._results.append(self._settled(utterance, words, header, sound, text))
         return self._results.popleft()
 
     def close(self) -> None:
@@ -193,27 +196,36 @@ class Settling:
 
     def _shares(
         self, live: Sequence[Sequence["_SaidWord"]], heard: "_Heard | None", text: TokenText
-    ) -> "list[list[_SaidWord]] | None":
-        """The words of each utterance; None if one of them would not begin with a word, so that the live text stays.
+    ) -> "tuple[Sequence[Sequence[_SaidWord]], bool]":
+        """The words of each utterance, and whether they are in another language than live. Where one of them would not
+        begin with a word, the live text stays.
 
         Args:
             live: the live words of each utterance.
         """
         if heard is None or not heard.words:
-            return None
+            return live, False
         before, again = [word for words in live for word in words], heard.words
         if not before:
             words = again if _margin(again) >= self._config.commit.doubted_margin else []
         elif heard.same_language:
             words = _surer_words(before, again)
         else:
-            words = again if _margin(again) > _margin(before) else before
+            is_surer = _margin(again) > _margin(before) + LEAST_GAIN and _may_replace(before, again, [])
+            words = again if is_surer else before
         cuts = _shared_out([len(words) for words in live], before, words)
         shares = [list(words[a:b]) for a, b in pairwise(cuts)]
-        return shares if all(text.begins_with_word(_ids(share)) for share in shares) else None
+        if not all(text.begins_with_word(_ids(share)) for share in shares):
+            return live, False
+        return shares, not heard.same_language and words is again
 
     def _settled(
-        self, utterance: ClosedUtterance, words: Sequence["_SaidWord"], sound: RecentSound, text: TokenText
+        self,
+        utterance: ClosedUtterance,
+        words: Sequence["_SaidWord"],
+        header: tuple[int, ...],
+        sound: RecentSound,
+        text: TokenText,
     ) -> Settled:
         """The utterance with these words as its text, which the next one of the same prompt follows."""
         ids, begin = _ids(words), utterance.start_sample
@@ -229,7 +241,7 @@ class Settling:
             for place, word in zip(places, words, strict=False)
             if place and not text.starts_word(word.ids[0])  # it began a prompt
         ]
-        return Settled(utterance, tuple(ids), tuple(joints), starts, sound.between(begin, utterance.end_sample))
+        return Settled(utterance, tuple(ids), tuple(joints), header, starts, sound.between(begin, utterance.end_sample))
 
     def _joins(self, group: Sequence[ClosedUtterance]) -> bool:
         """True if the group continues the open prompt."""

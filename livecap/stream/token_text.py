@@ -1,10 +1,14 @@
 """TokenText: where token ids may be cut, and their text. The only file of the stream that deals with characters."""
 
+import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
 from livecap.text.scripts import is_spaceless
+
+OPENING = " \"'„‚…¿¡#"
+"""Characters that may stand before a word, beside brackets, opening quotation marks, dashes and signs of currencies."""
 
 
 class Decodes(Protocol):
@@ -47,8 +51,9 @@ class TokenText:
 
     def begins_with_word(self, ids: Sequence[int]) -> bool:
         """False for text that begins with punctuation, which belongs to the text before it."""
-        text = self._tokenizer.decode(ids).lstrip(" \"'([{“‘«¿¡")
-        return text[:1].isalnum()
+        text = self._tokenizer.decode(ids)
+        first = next((c for c in text if not (c in OPENING or unicodedata.category(c) in ("Ps", "Pi", "Pd", "Sc"))), "")
+        return first.isalnum()
 
     def is_whole(self, ids: Sequence[int]) -> bool:
         """False if the ids end inside a character."""

@@ -159,7 +159,7 @@ class StreamingTranscriber:
                 yield from self._start_speech(event.sample)
             elif isinstance(event, SpeechEnded):
                 yield from self._end_speech(event.sample)
-            elif self._matters(event) and self._last_voiced_sample <= event.sample:
+            elif self._matters(event) and (self._last_voiced_sample <= event.sample or self._may_roll_at(event)):
                 yield from self._hear_the_end(event.sample)
         if self._is_due(due_samples):
             yield from self._decode_until(self._sound.end_sample)
@@ -193,14 +193,17 @@ class StreamingTranscriber:
         settled = self._settling.settle(self._sound, self._text)
         utterance, ids, joints = settled.utterance, settled.ids, settled.joints
         text, _ = self._text.decode(ids, [], joints)
+        language = utterance.language
+        if self._forced_language is None and settled.header != utterance.header:
+            language = self._named_language(settled.header) or language
         return UtteranceSettled(
             track=self._track,
             utterance=utterance.index,
             text=text,
             start_sample=utterance.start_sample,
             end_sample=utterance.end_sample,
-            language=utterance.language,
-            words=settled_words(settled, text, self._text.words(ids, joints), self._align),
+            language=language,
+            words=settled_words(settled, text, self._text.words(ids, joints), self._align, language),
         )
 
     def go_on_from(self, other: "StreamingTranscriber", sample: int | None = None) -> None:
@@ -369,8 +372,12 @@ class StreamingTranscriber:
             self._utterance.doubtful_from = before.doubtful_from
         self._n_utterances += 1
 
-    def _end_utterance(self) -> Iterator[TranscriptUpdate]:
-        """Close the utterance: speech ended, and all believed text becomes stable."""
+    def _end_utterance(self, at_pause: bool = True) -> Iterator[TranscriptUpdate]:
+        """Close the utterance: speech ended, and all believed text becomes stable.
+
+        Args:
+            at_pause: False if speech goes on.
+        """
         if self._utterance is None:
             return
         end = self._decided_until = self._before_unfinished_word()
@@ -378,7 +385,7 @@ class StreamingTranscriber:
         if self._utterance.is_sure:
             spans = self._detector.voiced_spans(self._utterance.start_sample, end)
             self._window.hypothesis.believe_all(sum(high - low for low, high in spans))
-            yield self._close_utterance(end)
+            yield self._close_utterance(end, at_pause)
         else:  # nobody spoke, and nothing was shown
             self._n_utterances -= 1
             if self._settling:
@@ -440,6 +447,8 @@ class StreamingTranscriber:
         utterance, hypothesis = self._utterance, self._window.hypothesis
         assert utterance is not None
         ids, within = hypothesis.stable_ids[:n_ids], (utterance.start_sample, end_sample)
+        if self._forced_language is None and ids:
+            self.language = self._named_language(self._window.header) or self.language
         voiced = tuple(self._detector.voiced_spans(*within) or self._loud.spans(*within))
         texts = self._text.words(ids, hypothesis.joints)
         heard_by = [hypothesis.heard_by(n) for _, n in texts]
@@ -482,6 +491,10 @@ class StreamingTranscriber:
             breath = event.quiet_samples >= samples_in(self._config.utterance.breath_seconds)
             return breath or (self._utterance is not None and self._window.wants_pause(event.quiet_samples))
         return isinstance(event, SpeechEnded)
+
+    def _may_roll_at(self, event: SpeechPaused) -> bool:
+        """True if the prompt will soon roll, and this pause lies in sound that came late, with speech behind it."""
+        return event.sample > self._window.end_sample and self._window.wants_pause(event.quiet_samples)
 
     def _is_due(self, chunk_samples: int) -> bool:
         """True if that much new sound has arrived since the last decode, with voice in it."""
@@ -532,9 +545,9 @@ class StreamingTranscriber:
     def _restart(self) -> Iterator[TranscriptUpdate]:
         """Close the utterance, and begin a new prompt and a new utterance here."""
         here, doubtful_from = self._window.end_sample, self._utterance and self._utterance.doubtful_from
-        yield from self._end_utterance()
+        yield from self._end_utterance(at_pause=False)
         self._window.begin(here)
-        self._open_utterance(here)
+        self._open_utterance(here, at_pause=False)
         if self._utterance is not None and doubtful_from is not None:
             self._utterance.doubtful_from = here
 
@@ -544,7 +557,9 @@ class StreamingTranscriber:
         decoded = self._window.decode(end_sample, at_end)
         if self._utterance is not None and self._utterance.at_pause and self._window.splits_word():
             # The text before the pause misleads the model: decode the utterance without it.
+            before = before[self._window.hypothesis.utterance_start :]
             self._window.begin(self._utterance.start_sample)
+            self._window.hypothesis.restore(before)
             decoded = self._window.decode(end_sample, at_end)
         self._chunk_length.note_cost(self._now() - start)
         if self._forced_language is None and self._window.hypothesis.prefix:
@@ -555,7 +570,7 @@ class StreamingTranscriber:
             self._on_notice(f"The model reached its token limit at {at:.0f} s; the rest is decoded in the next step.")
         self._decoded_until = max(self._decoded_until, end_sample)
         utterance, hypothesis = self._utterance, self._window.hypothesis
-        if utterance is not None and utterance.doubtful_from is not None:
+        if utterance is not None and utterance.doubtful_from is not None and end_sample > utterance.doubtful_from:
             if hypothesis.margin_since(utterance.doubtful_from) < self._config.commit.doubted_margin:
                 hypothesis.restore(before)
                 yield from self._end_utterance()

@@ -15,6 +15,7 @@ from livecap.eval.modes import parse_mode
 from livecap.eval.reference import SpokenWord
 from livecap.model.checkpoint.load import resolve
 from livecap.model.text.tokenizer import Tokenizer
+from livecap.stream.config import ChunkConfig, StreamConfig
 from livecap.transcript import SAMPLE_RATE
 
 TOKENIZER = Tokenizer.from_folder(resolve("tiny"))
@@ -88,3 +89,13 @@ def test_no_word_is_lost_where_listening_pauses_right_after_speech_that_the_dete
     session = run_oracle(words, TOKENIZER, config, Faults(), missed=missed, pauses=pauses)
     counted = count_words(words, session.text)
     assert (counted.lost, counted.invented, session.n_revisions) == ([], [], 0)
+
+
+@pytest.mark.parametrize("seed", [3, 5])
+def test_no_word_is_lost_where_sound_comes_late_and_words_are_repeated(seed: int) -> None:
+    """Speech without long pauses in blocks of 2 s: prompts roll at the short pauses in them."""
+    style = ScriptStyle(pause_chance=0, pause_seconds=(0.3, 2.5), repeat_chance=0.2, word_seconds=(0.15, 0.5))
+    words = speak(200, seed, style)
+    session = run_oracle(words, TOKENIZER, StreamConfig(ChunkConfig(None, 1.0)), Faults(), block_seconds=2.0)
+    counted = count_words(words, session.text)
+    assert (counted.lost, counted.invented) == ([], []) and session.n_rolls

@@ -276,3 +276,20 @@ def test_recordings_and_data_sets_do_not_mix(libri: Path, capsys) -> None:
     assert "measure recordings and data sets one after the other" in capsys.readouterr().err
     assert run(["eval", str(libri), "--plot", "x.svg"]) == 1
     assert "are for recordings with word times" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "language"),
+    [("zh-HK", "Cantonese"), ("zh_hk", "Cantonese"), ("zh-TW", "Chinese"), ("cmn_hans_cn", "Chinese"),
+     ("pt-BR", "Portuguese"), ("in", "Indonesian"), ("English", "English")],
+)  # fmt: skip
+def test_a_locale_is_its_language(tmp_path: Path, code: str, language: str) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.float32), 16_000)
+    (tmp_path / "list.jsonl").write_text(json.dumps({"sound": "a.wav", "text": "x", "language": code}) + "\n")
+    assert [item.language for item in read_corpus(tmp_path / "list.jsonl")] == [language]
+
+
+def test_a_list_that_is_not_utf8_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "list.jsonl").write_bytes('{"sound": "a.wav", "text": "café"}\n'.encode("latin-1"))
+    with pytest.raises(AudioError, match="not text in UTF-8"):
+        read_corpus(tmp_path / "list.jsonl")

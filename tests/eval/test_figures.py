@@ -1,5 +1,7 @@
 """Figures of `livecap eval`, on small sessions whose figures can be counted by hand."""
 
+from dataclasses import replace
+
 import jiwer
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.eval.alignment import align, edit_distance, matches
-from livecap.eval.figures import figures, streaming_gap
+from livecap.eval.figures import figures, seam_ratios, streaming_gap
 from livecap.eval.figures_table import recordings_table
-from livecap.eval.measurement import Measurement, assess
+from livecap.eval.measurement import Measurement, assess, texts_of
 from livecap.eval.reference import Reference, SpokenWord
+from livecap.eval.seam_errors import SeamErrors
 from livecap.eval.stability import revisions
 from livecap.eval.timeline import Moment, Timeline
 from livecap.eval.wer import count_errors, errors_by_word
@@ -172,3 +175,16 @@ def test_the_difference_from_offline_of_one_recording_has_an_interval_from_its_p
     line = recordings_table([figures(one) | {"wer_gap": {"stable": gap}}]).splitlines()[1]
     assert "+2.50 (+0.00..+5.00)" in line
     assert streaming_gap([one, one], "stable") == {"gap": 0.025, "low": 0.025, "high": 0.025}
+
+
+def test_text_in_a_script_without_spaces_is_joined_without_them() -> None:
+    pieces = ["今天我们去", "公园散步"]
+    moments = [
+        Moment(TranscriptUpdate("", i, text, "", 0, 1, "Chinese", True), 1, 1, i) for i, text in enumerate(pieces)
+    ]
+    assert texts_of(Timeline(moments)) == ("今天我们去公园散步",) * 2
+
+
+def test_without_seams_or_with_one_recording_there_is_no_interval() -> None:
+    for seams in (SeamErrors(), SeamErrors(1, 10, 2, 10, 1)):
+        assert "low" not in seam_ratios([replace(measured(said("a b c"), session((3.0, "a b c", ""))), seams=seams)])

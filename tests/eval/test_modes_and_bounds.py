@@ -6,7 +6,7 @@ import pytest
 
 from livecap.errors import SettingsError
 from livecap.eval.bounds import GOALS_OF_MODES, goals, missed, parse_bound
-from livecap.eval.modes import parse_mode
+from livecap.eval.modes import parse_mode, parse_modes
 from livecap.stream.config import StreamConfig
 from livecap.stream.policy import Rule
 
@@ -98,3 +98,22 @@ def test_every_mode_has_the_common_goals_and_some_have_more(mode: str) -> None:
 
 def test_the_modes_with_goals_of_their_own_exist() -> None:
     assert {parse_mode(text).name for text in ("default", "0.5", "2")} == set(GOALS_OF_MODES)
+
+
+def test_modes_that_are_compared_have_different_names() -> None:
+    with pytest.raises(SettingsError, match="Two modes are named 'mine'"):
+        parse_modes(["mine:chunk_seconds=1", "mine:chunk_seconds=4"])
+    assert [mode.name for mode in parse_modes(["default", "auto", "0.5"])] == ["default", "auto", "0.5 s"]
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_setting_that_is_no_number_is_one_sentence(value: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be"):
+        parse_mode(f"mine:chunk_seconds={value}")
+
+
+def test_a_bound_names_a_number() -> None:
+    figures = {"mode": "default", "error_rate": {"default stable": {"rate": 0.1}}}
+    assert missed(figures, [parse_bound("error_rate.default stable.rate <= 0.2")]) == []
+    with pytest.raises(SettingsError, match="mode is not a number"):
+        missed(figures, [parse_bound("mode <= 1")])

@@ -131,6 +131,14 @@ def test_text_in_another_language_is_taken_whole_or_not_at_all(margin: float, te
     assert settled_ids(["w0", "w1", "w2"], tokens, header=(4, 5)) == text
 
 
+@pytest.mark.parametrize("heard", [[(50, 5.2)], [(50 + n % 2, 5.2) for n in range(40)], [(50, 9.0)]])
+def test_text_in_another_language_neither_drops_sure_words_nor_says_more_than_the_sound_holds(
+    heard: list[tuple[int, float]],
+) -> None:
+    tokens = [GeneratedToken(100 + n, margin) for n, margin in heard]
+    assert settled_ids([f"w{n}" for n in range(12)], tokens, header=(4, 5)) == list(range(12))
+
+
 @pytest.mark.parametrize(("margin", "text"), [(2.0, []), (4.0, [7, 8])])
 def test_sound_without_live_text_gets_words_only_where_the_model_is_sure(margin: float, text: list[int]) -> None:
     assert settled_ids([], [GeneratedToken(107, margin), GeneratedToken(108, margin)]) == text

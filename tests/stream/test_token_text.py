@@ -1,5 +1,7 @@
 """The texts of two prompts of one utterance are joined as people write them."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from livecap.model.checkpoint.load import resolve
@@ -35,3 +37,28 @@ def test_a_word_ends_where_a_prompt_begins(tokenizer: Tokenizer) -> None:
     before, behind = tokenizer.encode("an affair."), tokenizer.encode("The team")
     words = [word for word, _ in TokenText(tokenizer).words([*before, *behind], [len(before)])]
     assert words == ["an", "affair.", "The", "team"]
+
+
+class Letters:
+    """A token is a character."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(map(chr, ids))
+
+    decode_whole_characters = decode
+
+    def ends_whole(self, ids: Sequence[int]) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["„Guten Tag", "「こんにちは", "$5 million", "– Hallo", "«Bonjour", "¿Qué", "#1", "…und", "‚ja", "£20"],
+)
+def test_what_may_stand_before_a_word_does_not_belong_to_the_text_before(text: str) -> None:
+    assert TokenText(Letters()).begins_with_word([ord(c) for c in text])
+
+
+@pytest.mark.parametrize("text", [". It's", ", and", "! Yes", "?", "", "…"])
+def test_what_closes_a_sentence_belongs_to_the_text_before(text: str) -> None:
+    assert not TokenText(Letters()).begins_with_word([ord(c) for c in text])

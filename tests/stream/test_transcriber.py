@@ -19,6 +19,7 @@ from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import TranscriptUpdate, UtteranceSettled
 from tests.stream.scripted import (
+    HEADER,
     SECOND,
     ScriptedDetector,
     ScriptedRecogniser,
@@ -509,3 +510,116 @@ def test_settled_text_replaces_live_text_only_if_the_model_is_surer_of_it_and_it
     live.accept(AudioBlock(0, np.zeros(4 * SECOND, np.float32)))
     list(live.flush())
     assert live.settle().text == text
+
+
+def loud_at(words: Sequence[Word], n_samples: int) -> np.ndarray:
+    """[n_samples] of quiet noise, louder where the words are."""
+    sound = (np.random.default_rng(0).standard_normal(n_samples) * 0.001).astype(np.float32)
+    for word in words:
+        sound[word.start : word.end] *= 30
+    return sound
+
+
+def heard(transcriber: StreamingTranscriber, sound: np.ndarray, block: int) -> list[TranscriptUpdate]:
+    """All updates for this sound, to the end."""
+    updates: list[TranscriptUpdate] = []
+    for at in range(0, len(sound), block):
+        transcriber.accept(AudioBlock(at, sound[at : at + block]))
+        if transcriber.ready:
+            updates += transcriber.step()
+    return [*updates, *transcriber.flush()]
+
+
+class NeedsContext(ScriptedRecogniser):
+    """Recognises a word once 0.3 s follow it."""
+
+    def decode(self, header: Any, prefix: Sequence[int], draft: Any, budget: int, pad_samples: int = 0) -> Decoded:
+        until = self.end_sample + pad_samples - 3 * SECOND // 10
+        ids = [w.token for w in self._words if self.start_sample <= w.start and w.end <= min(until, self.end_sample)]
+        return Decoded([GeneratedToken(n, 9.0) for n in ids if not prefix or n > prefix[-1]], HEADER, True)
+
+
+@pytest.mark.parametrize("first", [0.7, 0.8, 0.9])
+def test_the_last_word_that_the_detector_missed_is_heard_where_listening_ends_with_a_step(first: float) -> None:
+    words = [word for word in speech([first, *[0.1] * 8], word_seconds=0.3) if word.end <= 4 * SECOND]
+    config = StreamConfig(ChunkConfig(None, 1.0))
+    deaf = StreamingTranscriber(
+        NeedsContext(words), ScriptedTokenizer(), config, make_detector=lambda: ScriptedDetector([])
+    )
+    assert final_text(heard(deaf, loud_at(words, 4 * SECOND), 2 * SECOND)) == all_words(words)
+
+
+class MisledByMusic(ScriptedRecogniser):
+    """Unsure of music after 4 s, and misled by w2 before it, so that it writes the rest of a word first."""
+
+    def decode(self, header: Any, prefix: Sequence[int], draft: Any, budget: int, pad_samples: int = 0) -> Decoded:
+        ids = [w.token for w in self._words if self.start_sample <= w.start and w.end <= self.end_sample]
+        tokens = [GeneratedToken(n, 9.0) for n in ids if not prefix or n > prefix[-1]]
+        if self.end_sample > 4 * SECOND:
+            rest = [GeneratedToken(99, 0.5)] if prefix and prefix[-1] == 102 else []
+            tokens = [*rest, *tokens, *(GeneratedToken(190 + i, 0.5) for i in range(4))]
+        return Decoded(tokens, HEADER, True)
+
+
+def test_text_that_is_given_up_leaves_none_of_the_utterance_before_in_its_place() -> None:
+    words = speech([0.3, 0.1, 0.1, 1.2])
+    sound = loud_at(words, 9 * SECOND)
+    sound[words[-1].end : 7 * SECOND] *= 20  # music
+    transcriber = StreamingTranscriber(
+        MisledByMusic(words),
+        WithHalfAWord(),
+        StreamConfig(ChunkConfig(None, 0.05)),
+        make_detector=lambda: ScriptedDetector(words),
+    )
+    finals = [update.stable for update in heard(transcriber, sound, 800) if update.final]
+    assert finals == ["w0 w1 w2", "w3"]
+
+
+GERMAN = (4, 2, 3)
+
+
+class TwoLanguages(ScriptedTokenizer):
+    def decode(self, ids: Sequence[int]) -> str:
+        names = {HEADER: "language English<asr_text>", GERMAN: "language German<asr_text>"}
+        return names.get(tuple(ids)) or super().decode(ids)
+
+
+class GermanLater(ScriptedRecogniser):
+    """What begins after 10 s is German."""
+
+    def decode(self, header: Any, prefix: Sequence[int], *rest: Any) -> Decoded:
+        named = tuple(header) if prefix else GERMAN if self.start_sample > 10 * SECOND else HEADER
+        return replace(super().decode(HEADER, prefix, *rest), header=named)
+
+
+def test_an_utterance_of_one_word_has_its_own_language() -> None:
+    words = [Word(100 + i, start * SECOND, start * SECOND + 6400) for i, start in enumerate((1, 20, 30))]
+    transcriber = StreamingTranscriber(
+        GermanLater(words),
+        TwoLanguages(),
+        StreamConfig(ChunkConfig(None, 0.05)),
+        make_detector=lambda: ScriptedDetector(words),
+    )
+    updates = heard(transcriber, loud_at(words, 33 * SECOND), 800)
+    assert [update.language for update in updates if update.final] == ["English", "German", "German"]
+
+
+def test_text_that_the_second_pass_takes_in_another_language_has_that_language() -> None:
+    class Again(ScriptedRecogniser):
+        def decode(self, *arguments: Any) -> Decoded:
+            said = [GeneratedToken(190 + n, 10.5) for n in range(10)]
+            return Decoded(said, GERMAN, True)
+
+    words = speech([0.3, *[0.1] * 9])
+    config, aligned = StreamConfig(ChunkConfig(None, 0.05)), []
+    transcriber = StreamingTranscriber(
+        ScriptedRecogniser(words),
+        TwoLanguages(),
+        config,
+        settling=Settling(Again(words), config),
+        align=lambda sound, text, language: (aligned.append(language), ())[1],
+        make_detector=lambda: ScriptedDetector(words),
+    )
+    heard(transcriber, loud_at(words, words[-1].end + SECOND), 800)
+    settled = transcriber.settle()
+    assert settled.text.startswith("w90") and settled.language == "German" and aligned == ["German"]
