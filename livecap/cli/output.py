@@ -10,6 +10,7 @@ from livecap.archive.speakers import Speakers
 from livecap.text.printing import say
 from livecap.transcript import (
     AudioGap,
+    CaptureReport,
     ClockAnchored,
     Notice,
     Paused,
@@ -53,15 +54,16 @@ class PlainOutput:
         """What was heard in those that wait."""
         self._clock: SessionClock | None = None
         self._error: Notice | None = None
-        """Printed with the next event, unless the session fails by it: then the command prints it."""
+        """Printed with the next event or update, unless the session fails by it: then the command prints it."""
 
     def __call__(self, item: SessionEvent | TranscriptUpdate) -> None:
-        if isinstance(item, TranscriptUpdate):
-            return
-        if self._error is not None and not (isinstance(item, SessionEnded) and item.reason.startswith("failed")):
+        fails = isinstance(item, SessionEnded) and item.reason.startswith("failed")
+        if self._error is not None and not (fails or isinstance(item, CaptureReport)):
             self._print(self._err, self._error.sample, self._error.message)
-        self._error = None
+            self._error = None
         match item:
+            case TranscriptUpdate():
+                return
             case SessionStarted():
                 self._clock = SessionClock.from_started(item)
                 self._most_waiting = MOST_WAITING if item.live else sys.maxsize

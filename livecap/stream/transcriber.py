@@ -193,9 +193,8 @@ class StreamingTranscriber:
         settled = self._settling.settle(self._sound, self._text)
         utterance, ids, joints = settled.utterance, settled.ids, settled.joints
         text, _ = self._text.decode(ids, [], joints)
-        language = utterance.language
-        if self._forced_language is None and settled.header != utterance.header:
-            language = self._named_language(settled.header) or language
+        is_same = settled.header == utterance.header
+        language = utterance.language if is_same else self._named_language(settled.header) or utterance.language
         return UtteranceSettled(
             track=self._track,
             utterance=utterance.index,
@@ -373,11 +372,7 @@ class StreamingTranscriber:
         self._n_utterances += 1
 
     def _end_utterance(self, at_pause: bool = True) -> Iterator[TranscriptUpdate]:
-        """Close the utterance: speech ended, and all believed text becomes stable.
-
-        Args:
-            at_pause: False if speech goes on.
-        """
+        """Close the utterance: speech ended, unless it does not end `at_pause`. All believed text becomes stable."""
         if self._utterance is None:
             return
         end = self._decided_until = self._before_unfinished_word()
@@ -494,7 +489,9 @@ class StreamingTranscriber:
 
     def _may_roll_at(self, event: SpeechPaused) -> bool:
         """True if the prompt will soon roll, and this pause lies in sound that came late, with speech behind it."""
-        return event.sample > self._window.end_sample and self._window.wants_pause(event.quiet_samples)
+        is_late = self._sound.end_sample - event.sample > samples_in(self._config.utterance.breath_seconds)
+        is_new = event.sample > self._window.end_sample
+        return is_late and is_new and self._window.wants_pause(event.quiet_samples)
 
     def _is_due(self, chunk_samples: int) -> bool:
         """True if that much new sound has arrived since the last decode, with voice in it."""

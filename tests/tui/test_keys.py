@@ -455,7 +455,7 @@ async def test_while_finishing_the_footer_says_that_q_quits_now(show):
         await screen.shows("q Quit now")
         session.becomes(arrived_samples=16_000 * 9)
         await screen.press("q")
-        await screen.shows("9 s of audio is not transcribed yet")
+        await screen.shows("9 s of sound is not transcribed yet")
 
 
 async def test_captions_say_how_to_leave(show):
@@ -518,7 +518,7 @@ async def test_leaving_early_asks_only_if_sound_would_be_lost(show):
     async with show(session) as screen:
         session.becomes(arrived_samples=16_000 * 9)
         await screen.press("q", "q")
-        await screen.shows("9 s of audio is not transcribed yet", "y yes")
+        await screen.shows("9 s of sound is not transcribed yet", "y yes")
         await screen.press("n")
         assert screen.app.is_running and session.calls == ["start", "stop"]
         await screen.press("q")

@@ -143,7 +143,10 @@ def other_screens(folder):
         "model": (ModelScreen(machine, now), "1.9 GB"),
         "language": (language_screen(machine.languages()), "Japanese"),
         "export": (ExportScreen(folder), "subtitles"),
-        "question": (QuestionScreen("9 s of audio is not transcribed yet and will be lost. Leave anyway?"), "y yes"),
+        "question": (
+            QuestionScreen("9 s of sound is not transcribed yet. livecap recover transcribes it later. Leave anyway?"),
+            "y yes",
+        ),
         "help": (HelpScreen(screen), "the clock stops"),
         "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: 73_000_000), "lag"),
     }
