@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -23,7 +24,7 @@ from livecap.align.pieces import align as align_text
 from livecap.align.units import check_language
 from livecap.audio_in.array_sound import ArraySound
 from livecap.audio_in.source import AudioBlock
-from livecap.engine import DTYPES, EngineSettings
+from livecap.engine import DTYPES, EngineSettings, packed_bits
 from livecap.engine import Engine as LoadedEngine
 from livecap.errors import AudioError, LivecapError, ModelError, SettingsError
 from livecap.model.sampling import Sampling
@@ -98,10 +99,17 @@ def load(
     base = EngineSettings(model, aligner=aligner, draft_model=draft_model, dtype=dtype)
     settings = _settings(base, language, context)
     thread = ModelThread()
+    loading = thread.submit(lambda: LoadedEngine.load(settings, on_notice))
     try:
-        return Engine(thread, thread.run(lambda: LoadedEngine.load(settings, on_notice)))
+        return Engine(thread, loading.result())
     except BaseException:
-        thread.stop()
+
+        def release() -> None:
+            if loading.exception() is None:
+                loading.result().close()
+
+        # Nobody waits for what was interrupted, such as a long download: it is released when it has ended.
+        thread.stop(0 if not loading.done() else None, last=release)
         raise
 
 
@@ -125,8 +133,8 @@ class Engine:
     def info(self) -> EngineInfo:
         """What the engine has loaded: model, data type, packing, languages."""
         loaded = self._engine.loaded
-        name = self._base.model_name
-        packing = name.rpartition(" ")[2].replace("-", " ") if name.endswith("-bit") and " " in name else ""
+        bits = packed_bits(str(loaded.path))
+        packing = "" if bits is None else f"{bits} bit"
         return EngineInfo(str(self._base.model), loaded.path, str(loaded.dtype).rpartition(".")[2], packing, LANGUAGES)
 
     def transcribe(
@@ -259,10 +267,10 @@ class Engine:
                 samples = np.concatenate([np.zeros(0, np.float32), *blocks])
             finally:
                 opened.close()
-            self._engine.change(_settings(self._base, name, None))
-            return align_text(
-                self._engine.aligner(), samples, text, name, lambda heard: heard_words(self._engine, heard)
-            )
+            with self._using(_settings(self._base, name, None)):
+                return align_text(
+                    self._engine.aligner(), samples, text, name, lambda heard: heard_words(self._engine, heard)
+                )
 
         return self._run(find)
 
@@ -291,8 +299,8 @@ class Engine:
         settings = _settings(self._base, language, context)
 
         def make() -> StreamingTranscriber:
-            self._engine.change(settings)
-            return self._engine.transcriber()
+            with self._using(settings):
+                return self._engine.transcriber()
 
         return Stream(self._run(make), rate, self._run, on_update)
 
@@ -309,8 +317,7 @@ class Engine:
         """Release the model. A second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
-            self._thread.run(self._engine.close)
-            self._thread.stop()
+            self._thread.stop(last=self._engine.close)
 
     def __enter__(self) -> "Engine":
         return self
@@ -322,6 +329,16 @@ class Engine:
         if self._is_closed:
             raise ModelError("This engine is closed. Load the model again.")
         return self._thread.run(call)
+
+    @contextmanager
+    def _using(self, settings: EngineSettings) -> Iterator[None]:
+        """Settings of one call. Those of the call whose callback makes it come back afterwards."""
+        before = self._engine.settings
+        self._engine.change(settings)
+        try:
+            yield
+        finally:
+            self._engine.change(before)
 
     def _transcribe_until(
         self, stopped: threading.Event, sound: Sound, rate: int, options: dict[str, Any]
@@ -363,14 +380,14 @@ class Engine:
 
         def work() -> None:
             try:
-                self._engine.change(settings)
-                found = transcribe_many(self._engine, opened.blocks(), options, hooks, opened.durations)
-                for number, result in found:
-                    if speakers is not None:
-                        with opened.take(number) as sound:
-                            if isinstance(result, Transcription):
-                                result = self._labels.of_sound(result, sound, speakers)
-                    results.put((number, opened.with_notices(number, result)))
+                with self._using(settings):
+                    found = transcribe_many(self._engine, opened.blocks(), options, hooks, opened.durations)
+                    for number, result in found:
+                        if speakers is not None:
+                            with opened.take(number) as sound:
+                                if isinstance(result, Transcription):
+                                    result = self._labels.of_sound(result, sound, speakers)
+                        results.put((number, opened.with_notices(number, result)))
             finally:
                 opened.close()
                 results.put(None)
@@ -382,6 +399,7 @@ class Engine:
             if self._is_closed:
                 raise ModelError("This engine is closed. Load the model again.")
             done = self._thread.submit(work)
+            done.add_done_callback(lambda _: results.put(None))  # also where the engine is closed just now
         try:
             while (result := results.get()) is not None:
                 yield result

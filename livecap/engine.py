@@ -71,7 +71,7 @@ class EngineSettings:
         """The model's name for people, such as `Qwen3-ASR-0.6B 8-bit`: the last part of its path or repository, and
         how its weights are packed where its configuration is on this machine and says so."""
         name = str(self.model).rstrip("/").rpartition("/")[2] or str(self.model)
-        bits = _packed_bits(str(self.model))
+        bits = packed_bits(str(self.model))
         return name if bits is None or "bit" in name.lower() else f"{name} {bits}-bit"
 
     @property
@@ -130,6 +130,8 @@ class Engine:
         self._loaded = loaded
         self._on_notice = on_notice
         self._aligner = _aligner_of(settings, on_notice)
+        self._asked_aligner: Aligner | None = None
+        """The one that `aligner` has loaded where the settings name none. It gives no times to recognised words."""
         self._draft = None if settings.draft_model is None else _load(settings.draft_model, settings.dtype, on_notice)
         self._draft_trial = DraftTrial()
         self._followed: LoadedModel | None = None
@@ -176,7 +178,7 @@ class Engine:
             self._draft_trial = DraftTrial()
         self._context = _fitting_context(loaded, settings)
         if settings.aligner != self.settings.aligner:
-            self._aligner = _aligner_of(settings, on_notice)
+            self._aligner, self._asked_aligner = _aligner_of(settings, on_notice), None
         self._loaded, self._draft, self.settings = loaded, draft, settings
         if self._context != before:
             self._report_context(on_notice)
@@ -228,11 +230,13 @@ class Engine:
         Raises:
             ModelError: it is not on this machine and cannot be downloaded, or it is damaged.
         """
-        if self._aligner is None:
+        if self._aligner is not None:
+            return self._aligner
+        if self._asked_aligner is None:
             name = self.settings.aligner or ALIGNER
             with _damage_reported(name):
-                self._aligner = Aligner.load(name, self._on_notice)
-        return self._aligner
+                self._asked_aligner = Aligner.load(name, self._on_notice)
+        return self._asked_aligner
 
     def align(self, samples: NDArray[np.float32], text: str, language: str | None) -> tuple[Word, ...]:
         """The words of an utterance, placed by the forced aligner; empty where none is loaded or it does not know the
@@ -382,7 +386,8 @@ def _damage_reported(model: str | Path) -> Iterator[None]:
         raise ModelError(message) from error
 
 
-def _packed_bits(model: str) -> int | None:
+def packed_bits(model: str) -> int | None:
+    """Bits of most weights of a packed model; None where it is not packed, or has no config.json on this machine."""
     folder = folder_of(model)
     try:
         packing = read_json(folder / "config.json").get("quantization") if folder else None

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from livecap.errors import ModelError
+
 T = TypeVar("T")
 END_SECONDS = 5.0
 """How long the end of the program waits for a model that was not closed."""
@@ -20,6 +22,9 @@ class ModelThread:
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        """Held while a call is added, so that none comes after the last one."""
+        self._is_stopped = False
         self.at_exit: Callable[[], None] = lambda: None
         """Called on the thread when the program ends and the model was not closed."""
         self._thread = threading.Thread(target=self._work, name="livecap-model", daemon=True)
@@ -31,9 +36,13 @@ class ModelThread:
         return threading.current_thread() is self._thread
 
     def submit(self, call: Callable[[], T]) -> "Future[T]":
-        """Run a call after those before it."""
+        """Run a call after those before it. After `stop` it is not run, and the future has a ModelError."""
         future: Future[T] = Future()
-        self._calls.put((call, future))
+        with self._lock:
+            if not self._is_stopped:
+                self._calls.put((call, future))
+                return future
+        future.set_exception(ModelError("This engine is closed. Load the model again."))
         return future
 
     def run(self, call: Callable[[], T]) -> T:
@@ -47,14 +56,19 @@ class ModelThread:
             future.cancel()
             raise
 
-    def stop(self, seconds: float | None = None) -> None:
+    def stop(self, seconds: float | None = None, last: Callable[[], object] = lambda: None) -> None:
         """End the thread after the calls before this one, and wait for it.
 
         Args:
             seconds: wait no longer than this; a call that still runs then does not keep the program from ending.
+            last: called on the thread before it ends.
         """
         atexit.unregister(self._end)
-        self._calls.put(None)
+        with self._lock:
+            if not self._is_stopped:
+                self._is_stopped = True
+                self._calls.put((last, Future()))
+                self._calls.put(None)
         if not self.is_here():
             self._thread.join(seconds)
 

@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -299,6 +303,76 @@ def test_a_callback_may_use_the_engine_and_its_error_reaches_the_caller(
     assert engine.transcribe(samples).text
 
 
+def test_a_callback_with_another_language_does_not_change_the_rest(
+    engine: livecap.Engine, samples: NDArray[np.float32]
+) -> None:
+    def other(progress: livecap.Progress) -> None:
+        engine.transcribe(samples[:8000], language="German", word_times=False)
+
+    sounds = [samples[:32_000]] * 6  # more than the batches that are cut ahead
+    found = engine.transcribe_many(sounds, language="English", batch=1, word_times=False, on_progress=other)
+    assert {each.language for each in found if isinstance(each, livecap.Transcription)} == {"English"}
+
+
+@pytest.mark.parametrize("language", [None, "English"])
+def test_a_text_with_just_the_most_tokens_is_not_cut_off(
+    engine: livecap.Engine, samples: NDArray[np.float32], language: str | None
+) -> None:
+    whole = engine.transcribe(samples[:48_000], language=language)
+    [segment] = whole.segments
+    for fewer, reason in ((0, "stop"), (1, "length")):
+        found = engine.transcribe(samples[:48_000], language=language, max_tokens=segment.n_tokens - fewer)
+        assert (found.finish_reason, found.truncated) == (reason, reason == "length")
+        assert (found.text == whole.text) == (reason == "stop")
+
+
+def test_progress_knows_the_length_of_a_sound_behind_one_that_cannot_be_read(
+    engine: livecap.Engine, samples: NDArray[np.float32]
+) -> None:
+    told: list[tuple[int, float | None]] = []
+    sounds = [np.array(["no sound"]), samples[:16_000], samples[:48_000]]
+    list(
+        engine.transcribe_many(
+            sounds, return_errors=True, on_progress=lambda each: told.append((each.number, each.duration_seconds))
+        )
+    )
+    assert set(told) == {(1, 1.0), (2, 3.0)}
+
+
+def test_an_interrupt_does_not_wait_for_a_model_that_is_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    go, released = threading.Event(), threading.Event()
+
+    class Slow:
+        settings = None
+
+        @staticmethod
+        def load(settings: object, on_notice: object) -> "Slow":
+            os.kill(os.getpid(), signal.SIGINT)
+            go.wait(60)
+            return Slow()
+
+        def close(self) -> None:
+            assert threading.current_thread().name == "livecap-model"
+            released.set()
+
+    monkeypatch.setattr("livecap.api.LoadedEngine", Slow)
+    with pytest.raises(KeyboardInterrupt):
+        livecap.load("tiny")
+    assert not go.is_set() and not released.is_set()
+    go.set()
+    assert released.wait(60)
+
+
+def test_the_packing_of_a_model_is_said_also_where_its_name_says_it(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny-8bit"
+    shutil.copytree(ROOT / "livecap" / "tiny", folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    packed = config | {"quantization": {"bits": 8, "group_size": 64}}
+    (folder / "config.json").write_text(json.dumps(packed), encoding="utf-8")
+    with livecap.load(folder) as engine:
+        assert engine.info.packing == "8 bit"
+
+
 async def test_a_cancelled_transcription_stops_and_the_engine_goes_on(
     engine: livecap.Engine, samples: NDArray[np.float32]
 ) -> None:
@@ -323,7 +397,9 @@ def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "''\n", "")
 
 
-async def test_a_known_text_is_aligned(engine: livecap.Engine, samples: NDArray[np.float32], tmp_path: Path) -> None:
+async def test_a_known_text_is_aligned(
+    engine: livecap.Engine, samples: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     soundfile.write(tmp_path / "talk.wav", np.repeat(samples, 3), 48_000)
     with livecap.load("tiny", aligner=ALIGNER) as other:
         words = other.align(samples, "Dear Maria, - thank you.", language="en")
@@ -335,6 +411,11 @@ async def test_a_known_text_is_aligned(engine: livecap.Engine, samples: NDArray[
         assert {word.quality for word in said.words} == {"aligned"}
         assert all(0 <= word.start_sample <= word.end_sample <= len(samples) for word in said.words)
         assert {word.quality for word in other.transcribe(samples, word_times=False).words} == {"step"}
+    with livecap.load("tiny") as other:  # without an aligner for recognised words, also after one was needed
+        monkeypatch.setattr("livecap.engine.ALIGNER", ALIGNER)
+        before = other.transcribe(samples)
+        assert len(other.align(samples, "Dear Maria", language="en")) == 2
+        assert other.transcribe(samples) == before and {word.quality for word in before.words} == {"attention"}
     with pytest.raises(livecap.LivecapError, match="Say which language"):
         engine.align(samples, "Dear Maria")
     with pytest.raises(livecap.LivecapError, match="does not know Thai"):

@@ -23,7 +23,7 @@ ALLOWED = {
     "version": set(),
     "steady_clock": set(),
     "this_machine": set(),
-    "model_thread": set(),
+    "model_thread": {"errors"},
     "text": {"errors"},
     "settings": EVERYBODY | {"files"},
     "shipped": EVERYBODY,

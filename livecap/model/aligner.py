@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from livecap.errors import ModelError
 from livecap.model.backend import mx, number
 from livecap.model.config import AlignerConfig
-from livecap.model.generate import PREFILL_SLICE
+from livecap.model.generate import NOT_FINITE, PREFILL_SLICE
 from livecap.model.mel import clamp_and_scale, log_mel_slice, n_mel_frames
 from livecap.model.network import Network, convolve_mel, encode_windows
 from livecap.model.text.prompt import Prompt
@@ -46,7 +47,11 @@ def aligner_prompt(network: Network, tokenizer: Tokenizer, audio_embeddings: mx.
 
 
 def best_segments(network: Network, prompt: Prompt) -> NDArray[np.int64]:
-    """The most likely segment at each `<timestamp>` of the prompt, in order."""
+    """The most likely segment at each `<timestamp>` of the prompt, in order.
+
+    Raises:
+        ModelError: the network computed numbers that are not finite.
+    """
     timestamp, cache = aligner_config(network).timestamp_token_id, network.new_cache()
     found: list[NDArray[np.int64]] = []
     for start in range(0, len(prompt.keys), PREFILL_SLICE):
@@ -55,7 +60,10 @@ def best_segments(network: Network, prompt: Prompt) -> NDArray[np.int64]:
         cache.keys.extend(keys)
         at = [i for i, key in enumerate(keys) if key == timestamp]
         if at:
-            found.append(np.array(mx.argmax(network.logits(hidden[0, mx.array(at)]), axis=-1), dtype=np.int64))
+            logits = network.logits(hidden[0, mx.array(at)])
+            if not mx.isfinite(logits).all().item():
+                raise ModelError(NOT_FINITE)
+            found.append(np.array(mx.argmax(logits, axis=-1), dtype=np.int64))
         mx.eval(cache.arrays())  # waits; otherwise the next slice would make the graph and its memory larger
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 

@@ -338,4 +338,6 @@ class _Writer:
         most = self._options.max_tokens
         if most is None:
             most = self._stream.loops.token_budget(len(piece.samples))
+        elif self._language is not None:
+            return most + 1  # the end of a text that has just so many tokens
         return most + (HEADER_TOKENS if self._language is None else 0)

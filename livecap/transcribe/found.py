@@ -1,6 +1,7 @@
 """Finds recordings: files, folders, patterns and recorded sessions. Imports nothing slow."""
 
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -88,6 +89,8 @@ def in_folder(folder: Path, on_error: Callable[[OSError], None] | None = None) -
 
 
 def _of(argument: str) -> Iterator[Found]:
+    if not argument:  # a variable of the shell without a value; a path made of it is the current folder
+        raise AudioError("Cannot transcribe '': this is not the name of a file. A dot is the current folder.")
     if "://" in argument and not os.path.lexists(argument):
         raise AudioError(
             f"Cannot transcribe {argument}: livecap does not open web addresses. Download it first, for example with "
@@ -162,11 +165,16 @@ def _is_session(folder: Path) -> bool:
 def named_apart(found: list[Found]) -> list[Found]:
     """The same recordings with names of outputs that are different, as `find` says."""
     for longer in (lambda each: each.name + each.path.suffix, lambda each: f"{each.path.parent.name}-{each.name}"):
-        n_of = Counter(each.name.casefold() for each in found)
-        found = [replace(each, name=longer(each)) if n_of[each.name.casefold()] > 1 else each for each in found]
+        n_of = Counter(_on_disk(each.name) for each in found)
+        found = [replace(each, name=longer(each)) if n_of[_on_disk(each.name)] > 1 else each for each in found]
     used: dict[str, int] = {}
     named = []
     for each in found:
-        n = used[each.name.casefold()] = used.get(each.name.casefold(), 0) + 1
+        n = used[_on_disk(each.name)] = used.get(_on_disk(each.name), 0) + 1
         named.append(each if n == 1 else replace(each, name=f"{each.name}-{n}"))
     return named
+
+
+def _on_disk(name: str) -> str:
+    """The same for names that a Mac's disk takes for one: it knows neither case nor the two forms of an accent."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -118,6 +118,9 @@ class Transcriber:
         part = Part(hidden_beside(folder / Path(found.name).name, PART), key)
         is_finished = False
         try:
+            if outputs.resume and all(Ledger(folder).state(written, name) == "finished" for name in names):
+                is_finished = True  # another livecap has finished it just now, while its lock was waited for
+                return Done(tuple(paths), "finished")
             said = _said(found, paths[0].with_name(f"{Path(found.name).name}.json"))
             document = self._document(found, on_progress, part if outputs.resume else None, said)
             texts = {

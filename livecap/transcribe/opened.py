@@ -52,8 +52,8 @@ class OpenedSounds:
         return self._kept.pop(number)
 
     def _blocks_of(self, number: int, sound: Any, rate: int) -> Iterator[NDArray[np.float32]]:
+        self.durations.append(None)  # one for each sound, also for one that cannot be read
         if isinstance(sound, str | Path):
-            self.durations.append(None)
             recording = self._recording = Recording(Path(sound))
             self.durations[-1] = recording.duration_seconds
             self._notices[number] = recording.notices
@@ -63,7 +63,7 @@ class OpenedSounds:
                 raise AudioError(f"Cannot read {sound}: there is not a single sample in it.")
         else:
             samples = ArraySound(rate).hear_all(sound)
-            self.durations.append(len(samples) / SAMPLE_RATE)
+            self.durations[-1] = len(samples) / SAMPLE_RATE
             yield from blocks_of_samples(samples)
 
     def with_notices(self, number: int, result: Transcription | LivecapError) -> Transcription | LivecapError:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,7 +173,7 @@ class RayPool:
             except Exception as error:  # otherwise every unit would wait for a thread that has ended
                 self._fail(NotDecoded(f"Units cannot be handed out any more: {_reason(error)}"))
         for actor in [*self._workers, *(actor for actor, job in self._refs.values() if job is None)]:
-            ray.kill(actor)
+            _kill(actor)
 
     def _slots(self) -> int:
         return int(ray.cluster_resources().get(RESOURCE, 0))
@@ -262,7 +263,7 @@ class RayPool:
                 self._end(jobs.pop(), self._failure)
         for actor, job in self._refs.values():
             if job is None:
-                ray.kill(actor)
+                _kill(actor)
         self._refs.clear()
 
     def _end(self, job: _Job, found: "list[Result] | LivecapError") -> None:
@@ -310,6 +311,12 @@ def _results(result: "Future[list[Result]]", is_stopped: Callable[[], bool]) -> 
         else:
             yield from found
             return
+
+
+def _kill(actor: Any) -> None:
+    """End an actor, unless its cluster has gone: an error would end the pool's thread, and all would wait for it."""
+    with suppress(Exception):
+        ray.kill(actor)
 
 
 def _reach(address: str) -> None:

@@ -141,3 +141,11 @@ def test_an_aligner_and_a_recogniser_are_not_taken_for_each_other() -> None:
 def test_the_small_set_is_a_copy_of_the_full_one() -> None:
     mine, full = (arrays(folder / "aligner" / "c_11s.npz") for folder in (DATA, FULL_SET))
     assert mine.keys() <= full.keys() and all(np.array_equal(mine[key], full[key]) for key in mine)
+
+
+def test_numbers_that_are_not_finite_are_an_error_and_no_times() -> None:
+    model = network()
+    embeddings = mx.full((3, model.config.text.hidden_size), float("nan"))
+    prompt = prompt_of_ids([5, AUDIO, AUDIO, AUDIO, 6, TIMESTAMP, TIMESTAMP], embeddings, AUDIO)
+    with pytest.raises(ModelError, match="not finite"):
+        best_segments(model, prompt)

@@ -72,6 +72,29 @@ def test_a_broken_connection_is_resumed(server):
     assert (folder / "model.safetensors").read_bytes() == weights(server)
 
 
+def test_answers_that_end_early_without_an_error_are_not_asked_for_without_end(server, tmp_path, monkeypatch):
+    calls = []
+
+    def receive(file, part, on_bytes):
+        calls.append(file.n_here)
+        part.truncate(0)  # as a server without ranges
+        part.write(b"x" * 1000)
+        part.flush()
+
+    monkeypatch.setattr(large_files, "_receive", receive)
+    with pytest.raises(ModelError, match="is not complete in the cache, .*the answers of the server end too early"):
+        hub.fetch(REPOSITORY)
+    assert calls == [0] + [1000] * large_files.TRIES
+
+
+def test_a_file_that_another_process_has_just_finished_is_taken(tmp_path):
+    blob = tmp_path / "etag"
+    blob.write_bytes(b"whole")
+    file = large_files._File("http://nowhere", 5, "etag", "0" * 64, blob)
+    large_files._download(file, lambda n: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["etag"]
+
+
 def test_a_connection_that_stays_broken_is_one_line_and_loses_no_data(server, tmp_path):
     server.breaks_after = [1_000_000] + [0] * large_files.TRIES
     with pytest.raises(ModelError, match="is not complete in the cache, and the rest .*start the download again: what"):

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from livecap.errors import ModelError
 from livecap.model.backend import mx
 from livecap.model.mel import clamp_and_scale, log_mel_slice, n_mel_frames
 from livecap.model.network import Network, convolve_mel, encode_windows
@@ -84,3 +85,12 @@ def test_sounds_have_the_embeddings_of_each_sound_alone(seconds: list[float]) ->
         expected = np.array(encode_windows(model, convolve_mel(model, mel)))
         assert embeddings.shape == expected.shape
         np.testing.assert_allclose(np.array(embeddings), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.0), Sampling(repetition_penalty=1.2)])
+def test_numbers_that_are_not_finite_are_an_error_however_tokens_are_chosen(sampling: Sampling) -> None:
+    model = small_model()
+    [prompt] = prompts(model, 3, 1)
+    broken = Prompt(prompt.keys, prompt.audio_embeddings * mx.array(np.nan))
+    with pytest.raises(ModelError, match="not finite"):
+        generate_rows(model, [broken], [5], sampling)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -333,6 +334,25 @@ def test_a_run_that_is_killed_after_the_texts_were_written_is_finished(
     seen = decodes(monkeypatch)
     assert transcribe(clip, "-f", "txt").stdout == "" and seen == []
     assert transcribe(clip, "-f", "txt,srt").status == 0 and Path("clip.srt").exists()
+
+
+def test_a_recording_that_another_livecap_finishes_just_now_is_not_transcribed_again(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert transcribe(clip, "-o", "other").status == 0
+
+    class Late(jobs.Part):
+        """Its lock was waited for until the other process was done."""
+
+        def __init__(self, path: Path, key: str) -> None:
+            super().__init__(path, key)
+            shutil.copytree("other", ".", dirs_exist_ok=True)
+
+    monkeypatch.setattr(jobs, "Part", Late)
+    seen = decodes(monkeypatch)
+    out = transcribe(clip)
+    assert (out.status, seen) == (0, []) and "clip.txt is finished" in out.stderr
+    assert sorted(os.listdir()) == [LEDGER, "clip.txt", "other"]
 
 
 def test_folders_and_patterns_find_recordings(transcribe: Transcribe, clip: Path, tmp_path: Path) -> None:

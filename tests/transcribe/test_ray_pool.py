@@ -99,6 +99,19 @@ def submit(cluster: Cluster, unit: Unit) -> Any:
     return cluster.pool.submit(unit, SETTINGS, DecodingOptions(), lambda: False)
 
 
+def test_a_cluster_that_goes_while_a_model_is_loaded_ends_the_units(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: Any, **options: Any) -> Any:
+        raise RayError("no head")
+
+    for name in ("wait", "kill"):
+        monkeypatch.setattr(sys.modules["ray"], name, gone)
+    for _ in range(2):
+        with pytest.raises(Exception, match="cannot be reached any more"):
+            submit(cluster, Unit([[]], [[]])).result(10)
+
+
 def test_units_come_back_each_once(cluster: Cluster) -> None:
     units = [Unit([[]], [[]]) for _ in range(5)]
     results = [submit(cluster, unit) for unit in units]

@@ -137,17 +137,23 @@ def _download(file: _File, on_bytes: Callable[[int], None]) -> None:
             fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ModelError("Another livecap is already downloading this model: wait until it has finished.") from None
+        if file.blob.exists():  # another livecap has just finished it
+            file.part.unlink(missing_ok=True)
+            return
         tries_left = TRIES
         while (before := file.n_here) < file.size:
             on_bytes(before)
+            failure: Exception = OSError("the answers of the server end too early")
             try:
                 _receive(file, part, on_bytes)
             except HfHubHTTPError:  # the server answers, and refuses
                 raise
-            except TransportError:
+            except TransportError as error:
+                failure = error
+            if file.n_here < file.size:
                 tries_left = TRIES if file.n_here > before else tries_left - 1
                 if not tries_left:
-                    raise
+                    raise failure
                 time.sleep(WAIT_SECONDS)
         os.fsync(part.fileno())
         if file.sha256 and not digest(file.part).startswith(file.sha256):

@@ -1,0 +1,48 @@
+"""Which recordings are meant, what their outputs are called, and which weights transcribed them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from livecap.transcribe.found import find
+from livecap.transcribe.weights import weights_digest
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "talk.wav").touch()
+    monkeypatch.chdir(tmp_path)
+    found, errors = find([""])
+    assert not found and [str(error) for error in errors] == [
+        "Cannot transcribe '': this is not the name of a file. A dot is the current folder."
+    ]
+    assert [each.name for each in find(["."])[0]] == ["talk"]
+
+
+def test_names_that_are_one_on_the_disk_of_a_mac_are_told_apart(tmp_path: Path) -> None:
+    names = ["one/Caf\u00e9.wav", "two/cafe\u0301.wav"]
+    for name in names:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    found, _ = find([str(tmp_path / name) for name in names])
+    assert [each.name for each in found] == ["one-Caf\u00e9.wav", "two-cafe\u0301.wav"]
+
+
+def test_other_weights_have_another_digest_however_many_arrays_there_are(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "lost.json").symlink_to(tmp_path / "nowhere")
+    for n_arrays in (3, 900):  # the list of 900 arrays is longer than what is read at the beginning
+        entries = {
+            f"thinker.model.layers.{n}.self_attn.q_proj.weight": {
+                "dtype": "F32", "shape": [256], "data_offsets": [1024 * n, 1024 * n + 1024],
+            }
+            for n in range(n_arrays)
+        }  # fmt: skip
+        header = json.dumps(entries).encode()
+        digests = set()
+        for value in (b"\0", b"\1"):
+            content = len(header).to_bytes(8, "little") + header + value * 1024 * n_arrays
+            (folder / "model.safetensors").write_bytes(content)
+            digests.add(weights_digest(folder))
+        assert len(digests) == 2
