@@ -237,9 +237,10 @@ def _row(start_sample: int, end_sample: int, label: str, text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula: an apostrophe goes before what could be one."""
+    """A cell that a spreadsheet takes for no formula nor, with a quotation mark at its start, for one that goes on
+    in the next line: an apostrophe goes before what could be one."""
     text = printable(text)
-    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
+    return f"'{text}" if text.lstrip().startswith((*FORMULA, '"')) else text
 
 
 def _word_records(utterance: Utterance) -> Iterator[dict[str, Any]]:

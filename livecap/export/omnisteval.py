@@ -18,7 +18,7 @@ from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError
 from livecap.text.safety import json_text
-from livecap.text.scripts import is_spaceless
+from livecap.text.scripts import are_apart, is_spaceless
 from livecap.transcript import SAMPLE_RATE, Jumped, SessionStarted, TextCommitted
 
 SAMPLES_A_MILLISECOND = SAMPLE_RATE / 1000
@@ -38,7 +38,7 @@ class _Stable:
         text = event.text
         if event.utterance != self.utterance:
             text = text.lstrip()
-            if self.text and text and not (is_spaceless(self.text[-1]) or is_spaceless(text[0])):
+            if self.text and text and are_apart(self.text[-1], text[0]):
                 text = f" {text}"
             self.utterance = event.utterance
         delay = event.end_sample / SAMPLES_A_MILLISECOND

@@ -28,6 +28,8 @@ MOST_NAMES = 4
 """Speakers with a sample."""
 LEAST_SECONDS, MOST_SECONDS = 2, 10
 """Length of a sample."""
+LONGEST_SECONDS = MOST_SECONDS + 0.5
+"""A sample may be so long, since files are rarely cut exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class SpeakersOfUploads:
             try:
                 recording = Recording(Path(file.name))
                 try:
-                    sample = np.concatenate([np.zeros(0, np.float32), *recording.blocks(BLOCK_SAMPLES)])
+                    sample = _beginning(recording)
                 finally:
                     recording.close()
             except AudioError:
@@ -106,10 +108,21 @@ class SpeakersOfUploads:
                     "known_speaker_references",
                 ) from None
         seconds = len(sample) / SAMPLE_RATE
-        if not LEAST_SECONDS <= seconds <= MOST_SECONDS + 0.5:
-            what = f"{seconds:.1f} s long; {LEAST_SECONDS} to {MOST_SECONDS} s are needed"
+        if not LEAST_SECONDS <= seconds <= LONGEST_SECONDS:
+            length = f"{seconds:.1f} s" if seconds <= LONGEST_SECONDS else f"more than {MOST_SECONDS} s"
+            what = f"{length} long; {LEAST_SECONDS} to {MOST_SECONDS} s are needed"
             raise Refused(400, f"The sample of {speaker.name[:60]!r} is {what}.", "known_speaker_references")
         return self._labels.diariser.embed(sample)
+
+
+def _beginning(recording: Recording) -> NDArray[np.float32]:
+    """A sample, or so much of it that it is too long: a small file can hold days of silence."""
+    pieces = [np.zeros(0, np.float32)]
+    for piece in recording.blocks(SAMPLE_RATE):
+        pieces.append(piece)
+        if sum(map(len, pieces)) > LONGEST_SECONDS * SAMPLE_RATE:
+            break
+    return np.concatenate(pieces)
 
 
 def diarized(said: Transcription, usage: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Jobs: recordings that are transcribed while no client waits, at /transcribe and /jobs/ID."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -8,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from livecap.errors import LivecapError
 from livecap.serve.openai_rest import Transcriptions, Wanted
-from livecap.serve.requests import Refused, refused
+from livecap.serve.requests import JSONAnswer, Refused, refused
 from livecap.serve.worker import Job, Stopping
 from livecap.transcribe.recordings import Progress
 from livecap.transcribe.result import Transcription
@@ -77,7 +78,7 @@ class Jobs:
         self._forget()
         name = secrets.token_urlsafe(16)
         self._jobs[name] = kept
-        return JSONResponse(self._state(name, kept), 202, {"Location": f"/jobs/{name}"})
+        return JSONAnswer(await asyncio.to_thread(self._state, name, kept), 202, {"Location": f"/jobs/{name}"})
 
     async def show(self, request: Request) -> Response:
         """GET /jobs/ID."""
@@ -85,7 +86,7 @@ class Jobs:
             name, kept = self._found(request)
         except Refused as error:
             return error.response
-        return JSONResponse(self._state(name, kept))
+        return JSONAnswer(await asyncio.to_thread(self._state, name, kept))  # subtitles of hours take seconds
 
     async def remove(self, request: Request) -> Response:
         """DELETE /jobs/ID: stops it after the piece that is being decoded, and forgets it."""

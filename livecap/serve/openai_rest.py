@@ -20,13 +20,13 @@ from typing import Any
 import python_multipart  # noqa: F401 - Starlette reads forms with it, and says only at the first one that it is missing
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from livecap.errors import LivecapError
 from livecap.export.formats import export_pieces
 from livecap.model.sampling import Sampling
 from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads, diarized, diarized_segments, known_speakers
-from livecap.serve.requests import Refused, context_of, json_object, number, refused
+from livecap.serve.requests import JSONAnswer, Refused, context_of, json_object, number, refused
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Job, Stopping, Worker, into
 from livecap.speakers.diariser import load_diariser
@@ -90,7 +90,7 @@ class Transcriptions:
 
     async def models(self, request: Request) -> Response:
         """GET /v1/models."""
-        return JSONResponse({"object": "list", "data": [self._model]})
+        return JSONAnswer({"object": "list", "data": [self._model]})
 
     async def model(self, request: Request) -> Response:
         """GET and DELETE /v1/models/NAME. Deleting releases the memory of the model until it is needed again."""
@@ -98,7 +98,7 @@ class Transcriptions:
         if name not in (self._model["id"], str(self._worker.settings.model)):
             return Refused(404, f"There is no model {name[:60]!r} here.", "model", "model_not_found").response
         if request.method != "DELETE":
-            return JSONResponse(self._model)
+            return JSONAnswer(self._model)
         try:
             is_unloaded = not self._worker.is_used and await asyncio.wrap_future(self._worker.unload())
         except Stopping as error:
@@ -107,7 +107,7 @@ class Transcriptions:
             n_streams, n_files = self._worker.n_streams, self._worker.n_waiting
             users = f"{n_streams} stream{'s' * (n_streams != 1)} and {n_files} recording{'s' * (n_files != 1)}"
             return Refused(409, f"{users} use the model. Try again later.", "model", "model_in_use").response
-        return JSONResponse({"id": self._model["id"], "object": "model", "deleted": True})
+        return JSONAnswer({"id": self._model["id"], "object": "model", "deleted": True})
 
     @property
     def _model(self) -> dict[str, Any]:
@@ -131,8 +131,8 @@ class Transcriptions:
             transcription = await _finished(request, self.begin(recording, wanted))
         except LivecapError as error:
             return refused(error).response
-        content = self.content(transcription, wanted)
-        return PlainTextResponse(content) if isinstance(content, str) else JSONResponse(content)
+        content = await asyncio.to_thread(self.content, transcription, wanted)  # subtitles of hours take seconds
+        return PlainTextResponse(content) if isinstance(content, str) else JSONAnswer(content)
 
     async def received(self, request: Request) -> tuple[Wanted, Received]:
         """What a request asks for, in a form or a JSON object, and its recording.

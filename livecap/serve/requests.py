@@ -12,9 +12,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from livecap.errors import AudioError, LivecapError, SettingsError
 from livecap.serve.rate import Rate
 from livecap.serve.worker import BadRequest, Busy, Stopping
+from livecap.text.safety import encodable, json_text
 
 MOST_TEXT = 20_000
 """Characters of the names and terms that a client expects."""
+
+
+class JSONAnswer(JSONResponse):
+    """JSON with any text in it, also half a surrogate pair that the client sent."""
+
+    def render(self, content: Any) -> bytes:
+        return json_text(content).encode()
 
 
 class Refused(BadRequest):
@@ -33,7 +41,7 @@ class Refused(BadRequest):
 
     @property
     def response(self) -> JSONResponse:
-        return JSONResponse(self.body, self.status, self.headers)
+        return JSONAnswer(self.body, self.status, self.headers)
 
 
 class TooMany(Refused):
@@ -149,7 +157,7 @@ def json_object(text: str | bytes) -> dict[str, Any]:
 
 def context_of(*terms: str) -> str:
     """Names and terms to expect, as the model takes them."""
-    return ", ".join(filter(None, terms))[:MOST_TEXT]
+    return encodable(", ".join(filter(None, terms))[:MOST_TEXT])
 
 
 def refused(error: LivecapError) -> Refused:

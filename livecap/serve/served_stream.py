@@ -306,6 +306,8 @@ class ServedStream:
                 item.done.cancel()
             elif item.done.set_running_or_notify_cancel():
                 item.done.set_exception(self.failure)
-        if self._transcriber is not None:
-            self._transcriber.close()
-        self._on_update(None)
+        try:
+            if self._transcriber is not None:
+                self._transcriber.close()
+        finally:
+            self._on_update(None)

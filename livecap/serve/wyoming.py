@@ -228,7 +228,11 @@ class _Connection:
         body = json_text({name: value for name, value in data.items() if value is not None}).encode()
         head = json.dumps({"type": kind, "version": VERSION, "data_length": len(body)})
         self._writer.write(head.encode() + b"\n" + body)
-        await asyncio.wait_for(self._writer.drain(), SEND_SECONDS)
+        try:
+            await asyncio.wait_for(self._writer.drain(), SEND_SECONDS)
+        except TimeoutError:
+            self._writer.transport.abort()  # to close it would wait until the client has read the rest
+            raise
 
 
 def _whole(value: object, most: int) -> int | None:
@@ -246,8 +250,10 @@ def _length(head: dict[str, Any], name: str, most: int) -> int:
 def _asked(data: dict[str, Any]) -> Asked:
     """What a client asks with `transcribe`."""
     language = data.get("language")
-    terms = [*(data.get("transcript_names") or []), *(data.get("transcript_terms") or [])]
-    if not isinstance(language, str | None) or not all(isinstance(term, str) for term in terms):
+    given = [data.get(name) or [] for name in ("transcript_names", "transcript_terms")]
+    terms = [term for some in given if isinstance(some, list) for term in some]
+    good = all(isinstance(some, list) for some in given) and all(isinstance(term, str) for term in terms)
+    if not isinstance(language, str | None) or not good:
         raise Refused(400, "The language must be text, and names and terms lists of texts.", code="transcribe")
     return Asked(parse_language(language) if language else None, context_of(*terms))
 

@@ -38,6 +38,11 @@ def printable(text: str) -> str:
     return text.translate(_TABLE)
 
 
+def encodable(text: str) -> str:
+    """`text` with a question mark for each half of a surrogate pair, which JSON can hold and UTF-8 cannot."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 _ESCAPED = re.compile(
     "[\x7f-\x9f\xad\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )

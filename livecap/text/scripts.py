@@ -3,6 +3,7 @@
 A pattern uses these constants inside a character class: `[{SPACELESS}]`.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -29,6 +30,7 @@ OPENING = "「『（〔［｛〈《【“‘"
 CLOSING = "、。，．：；？！）〕］｝〉》】」』”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
 """Punctuation and small kana that stay with the character before them."""
 
+_TOUCHING = re.compile(f"[{SPACELESS}{EAST_ASIAN}]")
 _RANGES = tuple((SPACELESS[i], SPACELESS[i + 2]) for i in range(0, len(SPACELESS), 3))
 
 
@@ -37,11 +39,17 @@ def is_spaceless(character: str) -> bool:
     return any(first <= character <= last for first, last in _RANGES)
 
 
+def are_apart(before: str, after: str) -> bool:
+    """True if a space stands between two characters where one piece of text ends and the next begins: not beside a
+    script without spaces, nor beside its punctuation."""
+    return not (_TOUCHING.match(before) or _TOUCHING.match(after))
+
+
 def joined(pieces: Iterable[str]) -> str:
     """Pieces of text one after the other, with a space between two unless their script has none."""
     text = ""
     for piece in filter(None, map(str.strip, pieces)):
-        between = " " if text and not (is_spaceless(text[-1]) or is_spaceless(piece[0])) else ""
+        between = " " if text and are_apart(text[-1], piece[0]) else ""
         text += between + piece
     return text
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from livecap.archive.speakers import speakers_of, split
@@ -95,9 +96,9 @@ def labelled(text: Transcription, turns: list[Turn], names: Mapping[int, str], f
     spoken = list(dict.fromkeys(number for _, number in parts))
     if len(spoken) < 2 and not names:
         return text
-    letters = {
-        number: speaker_letter(first + place) for place, number in enumerate(n for n in spoken if n not in names)
-    }
+    taken = set(names.values())  # a name may be a letter
+    free = (letter for letter in map(speaker_letter, count(first)) if letter not in taken)
+    letters = dict(zip((number for number in spoken if number not in names), free, strict=False))
     labels = {**letters, **names}
     return replace(text, segments=tuple(replace(segment, speaker=labels[number]) for segment, number in parts))
 

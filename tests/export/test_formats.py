@@ -171,9 +171,10 @@ def test_an_export_is_named_after_the_title(session: RecordedSession, tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "text", ["=HYPERLINK(1)", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", " =1", "＝1", "\x1b=1", "\t=1"]
+    "text",
+    ["=HYPERLINK(1)", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", " =1", "＝1", "\x1b=1", "\t=1", '"Well,', ' "Well,'],
 )
-def test_a_table_holds_no_formula(tmp_path: Path, text: str) -> None:
+def test_a_table_holds_no_formula_and_no_open_quotation(tmp_path: Path, text: str) -> None:
     session = RecordedSession(write(tmp_path / "sessions", said([f"{text} said"], track=text)))
     _, row = text_of(session, "tsv").splitlines()
     cells = row.split("\t")

@@ -376,6 +376,14 @@ def test_each_script_has_its_direction(page, browser, text, direction):
     assert browser.run("getComputedStyle(document.querySelector('#lines > p')).direction") == direction
 
 
+def test_the_name_of_a_speaker_does_not_decide_the_direction(page, browser):
+    page.begin("s", "me", "them")
+    browser.open(page.server.link)
+    page.captions(update(0, "مرحبا", track="them"))
+    browser.until(TEXT, "them: مرحبا")
+    assert browser.run("getComputedStyle(document.querySelector('#lines > p')).direction") == "rtl"
+
+
 def test_the_look_comes_from_the_address_and_from_the_menu(page, browser):
     link, key = page.server.link.split("#")
     browser.open(f"{link}?size=80&lines=2&at=top&clear=1&partial=0&color=%23ff0000&fade=nonsense#{key}")

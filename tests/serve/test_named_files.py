@@ -1,16 +1,22 @@
 """`livecap serve --files DIR`: a client names a recording below the folder, and learns nothing of other files."""
 
+import asyncio
+import io
 import json
 import os
 
+import numpy as np
 import pytest
+import soundfile
 from starlette.testclient import TestClient
 
+from livecap.audio_in.recording import Recording
 from livecap.cli.main import run
 from livecap.serve import worker as worker_module
 from livecap.serve.app import make_app
 from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads
-from livecap.serve.openai_rest import MOST_JSON_BYTES
+from livecap.serve.openai_rest import MOST_JSON_BYTES, Transcriptions
+from livecap.serve.requests import Refused
 from livecap.transcribe.result import Transcription
 from tests.audio_in.waiting import eventually
 from tests.serve.scripted import scripted_worker
@@ -131,6 +137,38 @@ def test_a_job_reads_the_recording_and_leaves_it(client, place):
 def test_an_object_without_a_path_is_refused(client, content, status):
     answer = client.post(PATHS[0], content=content, headers={"Content-Type": "application/json; charset=utf-8"})
     assert answer.status_code == status and set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_half_a_surrogate_pair_is_refused_like_other_text(client, path):
+    content = json.dumps({"path": "talk.wav", "language": "\ud800"})
+    answer = client.post(path, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400 and answer.json()["error"]["param"] == "language"
+
+
+def test_subtitles_are_made_beside_the_loop_that_serves_live_clients(client, monkeypatch):
+    def content(rest, said, wanted):
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        return "made"
+
+    monkeypatch.setattr(Transcriptions, "content", content)
+    assert ask(client, "talk.wav", response_format="srt").text == "made"
+    job = client.post("/transcribe", json={"path": "talk.wav", "response_format": "srt"}).headers["location"]
+    eventually(lambda: client.get(job).json()["status"] == "done")
+    assert client.get(job).json()["result"] == "made"
+
+
+def test_a_long_sample_of_a_speaker_is_refused_before_all_of_it_is_read(place, monkeypatch):
+    read = []
+    monkeypatch.setattr(Recording, "close", lambda recording: read.append(recording.read_samples))
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(16_000 * 120, np.int16), 16_000, format="FLAC")
+    speakers = SpeakersOfUploads(lambda: None, place / "uploads")
+    labels = speakers.label(Transcription("", 1.0), place / "no", [KnownSpeaker("Ada", file.getvalue())])
+    with pytest.raises(Refused, match="'Ada' is more than 10 s long; 2 to 10 s are needed"):
+        labels.result(20)
+    assert read[0] < 16_000 * 20
 
 
 def test_a_large_object_is_refused_before_it_is_read(client):

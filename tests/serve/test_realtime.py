@@ -51,6 +51,13 @@ def texts(said, kind):
     return [event.get("delta", event.get("transcript")) for event in said if event["type"].endswith(kind)]
 
 
+def test_half_a_surrogate_pair_among_the_names_to_expect_hurts_no_text(scripted):
+    given = update(turn_detection=None, transcription={"prompt": "Priya \ud800"})
+    said = heard(scripted, given, append(loud(2, RATE)), append(SILENCE), COMMIT, until=("completed", 1))
+    assert texts(said, "completed") == ["w1 w2"]
+    assert scripted.engine.asked[-1].context == "Priya ?"
+
+
 def test_with_server_vad_each_utterance_is_an_item(scripted):
     sound = np.concatenate([loud(2, RATE), SILENCE, SILENCE, loud(1, RATE), SILENCE, SILENCE])
     said = heard(scripted, append(sound), append(SILENCE), until=("completed", 2))

@@ -106,6 +106,20 @@ def test_a_panic_in_one_recording_or_stream_is_reported_and_the_others_go_on(wor
     ]
 
 
+def test_a_client_is_told_the_end_of_a_stream_that_cannot_be_closed(worker, monkeypatch):
+    class Stays(Hears):
+        def close(self):
+            raise Panic("in a library")
+
+    monkeypatch.setattr(FakeEngine, "transcriber", lambda engine: Stays())
+    ended = threading.Event()
+    stream = worker.stream(Asked(), lambda update: ended.set())
+    stream.feed(np.zeros(16, np.float32)).result(20)
+    stream.finish()
+    assert ended.wait(20)
+    eventually(lambda: worker.said == ["A stream could not be closed: Panic: in a library."])
+
+
 def test_each_recording_is_decoded_with_its_own_language(worker, gate, monkeypatch):
     gate.set()
     heard = []

@@ -110,6 +110,8 @@ async def test_no_sound_is_an_empty_text(events):
         ([AudioStart("16000", 2, 1)], "Sound must have"),
         ([Transcribe(language="klingon")], "No language named"),
         ([Transcribe(transcript_names=[7])], "names and terms lists of texts"),
+        ([Transcribe(transcript_names="Ada")], "names and terms lists of texts"),
+        ([Transcribe(transcript_terms=5)], "names and terms lists of texts"),
     ],
 )
 async def test_what_cannot_be_done_is_an_error_and_ends_the_connection(events, sentence):
@@ -181,6 +183,20 @@ async def test_a_client_that_does_not_read_does_not_hold_up_the_end(monkeypatch)
         while not server._connections:
             await asyncio.sleep(0.01)
         await asyncio.wait_for(server.close(60), 30)
+
+
+async def test_a_client_that_does_not_read_is_cut_off(monkeypatch):
+    monkeypatch.setattr("livecap.serve.wyoming.SEND_SECONDS", 0.1)
+    async with served() as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.transport.pause_reading()
+        ping = json.dumps({"type": "ping", "data": {"text": "x" * 60_000}}).encode() + b"\n"
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(20):
+                while not writer.transport.is_closing():
+                    writer.write(ping)
+                    await writer.drain()
+        assert writer.transport.is_closing()
 
 
 async def test_while_an_http_request_is_finished_wyoming_clients_are_told_and_cut_off():

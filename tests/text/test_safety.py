@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.text.safety import printable
+from livecap.text.safety import encodable, printable
 
 any_text = st.text(st.characters(exclude_categories=()))  # also surrogates, which `text` leaves out
 OVERRIDES = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
@@ -22,6 +22,13 @@ def test_no_control_character_and_no_bidi_override_gets_through(text):
 @given(any_text)
 def test_what_gets_through_can_be_written(text):
     printable(text).encode("utf-8")
+
+
+@given(any_text)
+def test_encodable_text_has_only_half_surrogate_pairs_replaced(text):
+    expected = ["?" if 0xD800 <= ord(character) < 0xE000 else character for character in text]
+    assert encodable(text) == "".join(expected)
+    encodable(text).encode()
 
 
 @given(any_text, any_text)

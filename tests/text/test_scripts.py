@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from livecap.archive.search_terms import pairs, searchable
-from livecap.text.scripts import EAST_ASIAN, SPACELESS, cells, is_spaceless
+from livecap.text.scripts import EAST_ASIAN, SPACELESS, cells, is_spaceless, joined
 
 SPACELESS_TEXT = {
     "Chinese": "我們今天先討論預算〇々",
@@ -52,6 +52,21 @@ def test_rows_may_break_in_east_asian_text_but_not_inside_a_thai_word() -> None:
     assert all(pattern.fullmatch(SPACELESS_TEXT[name]) for name in ("Chinese", "rare Han", "half-width kana"))
     assert pattern.fullmatch("、。「」ＡＢＣㄅ㎏")
     assert not any(pattern.search(text) for text in (SPACELESS_TEXT["Thai"], *SPACED_TEXT.values()))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "whole"),
+    [
+        (["你好。", "再见。"], "你好。再见。"),
+        (["你好。", "「再见」"], "你好。「再见」"),
+        (["はい！", "（笑）", "どうも。"], "はい！（笑）どうも。"),
+        (["Yes.", "“No.”"], "Yes. “No.”"),
+        (["안녕.", "네."], "안녕. 네."),
+        (["Да —", "нет."], "Да — нет."),
+    ],
+)
+def test_pieces_are_joined_with_a_space_where_their_script_has_one(pieces: list[str], whole: str) -> None:
+    assert joined(pieces) == whole
 
 
 def test_text_is_indexed_as_version_3_of_the_index_has_it() -> None:

@@ -58,6 +58,8 @@ def test_letters_follow_the_order_of_the_text_and_names_take_none() -> None:
 
 def test_one_voice_alone_has_no_label_unless_it_is_known() -> None:
     assert labelled(TEXT, turns((0, 10, 0)), {}) == TEXT
+    text = labelled(TEXT, turns((0, 3, 7), (4, 8, 3), (9, 10, 5)), {3: "A"})  # a name that is a letter
+    assert list(dict.fromkeys(speaker for speaker, _ in said(text))) == ["B", "A", "C"]
     assert {speaker for speaker, _ in said(labelled(TEXT, turns((0, 10, 0)), {0: "Priya"}))} == {"Priya"}
     assert labelled(TEXT, [], {}) == TEXT
 

@@ -36,6 +36,7 @@ from livecap.serve.served_stream import Asked
 from livecap.serve.worker import MOST_WAITING, Job, Worker
 from livecap.stream.config import LoopConfig
 from livecap.text.languages import parse_language
+from livecap.text.safety import encodable
 from livecap.transcribe.decoding import DecodingOptions
 from livecap.transcribe.recordings import Hooks, Options, Progress
 from livecap.transcribe.result import Timings
@@ -434,7 +435,7 @@ class Bridge:
         if most is not None and most >= PIECE_TOKENS:  # no piece has more, except text that runs away
             most = None
         decoding = DecodingOptions(max_tokens=most, word_times=request.flag("words"))
-        return Asked(full_name, request.text("context", self._settings.context), decoding)
+        return Asked(full_name, encodable(request.text("context", self._settings.context)), decoding)
 
     def _mode(self, request: Request) -> str:
         mode = request.choice("decoder_mode", ("sequential", "batched"))

@@ -98,6 +98,7 @@ function show(line) {
     for (const kind of ["speaker", "stable", "partial"]) {
       const span = document.createElement("span");
       span.className = kind;
+      if (kind === "speaker") span.dir = "auto"; // so that the name does not decide the direction of the text
       paragraph.append(span);
     }
     shown.set(line.id, paragraph);
