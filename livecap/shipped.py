@@ -7,7 +7,7 @@ import livecap
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
-DEMO = "dictation"
+DEMO = "letter"
 """Name of the recording that `livecap demo` and `livecap doctor --selftest` play."""
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WHEEL_MB = 28.0
-RECORDING = "livecap/recordings/dictation"
+RECORDING = "livecap/recordings/letter"
 HEAVY = {"mlx", "numpy", "textual", "tokenizers"}
 """Packages that `import livecap` must not load."""
 
