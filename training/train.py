@@ -1,4 +1,7 @@
-"""Training of `tiny` until a deadline; resumes where it stopped. See README.md."""
+"""Training of `tiny` until a deadline; resumes where it stopped. See README.md.
+
+Several processes train one network: each computes the gradients of its own batch, and all take the step of their mean.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ import argparse
 import json
 import math
 import multiprocessing as mp
+import os
 import random
 import time
 from pathlib import Path
 from queue import Full
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
@@ -167,12 +172,28 @@ def average_into(average: dict[str, Tensor], network: TrainedModel, decay: float
         average[name].lerp_(value, 1 - decay)
 
 
+def share_gradients(parameters: list[nn.Parameter], also: list[float]) -> list[float]:
+    """Replace each gradient, and each number of `also`, by its mean over the processes."""
+    if dist.get_world_size() == 1:
+        return also
+    flat = torch.cat([*(p.grad.flatten() for p in parameters if p.grad is not None), torch.tensor(also)])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    at = 0
+    for p in parameters:
+        if p.grad is not None:
+            p.grad.copy_(flat[at : at + p.numel()].view_as(p))
+            at += p.numel()
+    return flat[at:].tolist()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
     parser.add_argument("--work", type=Path, default=Path("training/.work"))
     parser.add_argument("--minutes", type=float, default=120, help="on the clock, with earlier runs and pauses")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="processes that train, each with a batch of its own")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each process")
     parser.add_argument(
         "--start-from", type=Path, help="exported folder whose weights to start from where there is no checkpoint"
     )
@@ -183,18 +204,40 @@ def main() -> None:
         help="factor of the learning rates; below 1 for trained weights",
     )
     options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    meeting = options.work / "processes"
+    meeting.unlink(missing_ok=True)
+    spawn = mp.get_context("spawn")
+    others = [spawn.Process(target=train, args=(rank, meeting, options)) for rank in range(1, options.processes)]
+    for process in others:
+        process.start()
+    train(0, meeting, options)
+    for process in others:
+        process.join()
+
+
+def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
+    """One of the processes that train. All have the same weights; the first one tells the time, reports and saves.
+
+    Args:
+        meeting: a file by which the processes find each other.
+    """
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    random.seed(1)
+    random.seed(1 + rank)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if os.path.exists("/sys/class/net/lo") else "lo0")
+    dist.init_process_group("gloo", f"file://{meeting.absolute()}", rank=rank, world_size=options.processes)
     folder, checkpoint = options.work / "vocabulary", options.work / "checkpoint.pt"
-    if options.start_from and not checkpoint.exists():
+    if rank == 0 and options.start_from and not checkpoint.exists():
         copy_vocabulary(options.start_from, folder)
-    elif not (folder / "tokenizer_config.json").exists():
+    elif rank == 0 and not (folder / "tokenizer_config.json").exists():
         train_vocabulary(options.corpus, folder)
+    dist.barrier()
     vocabulary = load_vocabulary(folder)
     prompts = Prompts(vocabulary)
     network = TrainedModel(vocabulary.get_vocab_size())
-    print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
+    if rank == 0:
+        print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
     between = [p for name, p in network.thinker.named_parameters() if p.ndim == 2 and "embed_tokens" not in name]
     others = [p for p in network.parameters() if all(p is not q for q in between)]
     muon = Muon(between, PEAK_MATRIX_RATE, weight_decay=0.02)
@@ -222,11 +265,15 @@ def main() -> None:
     longest, augment, batch_sound = mp.Value("d", DEAF_SECONDS), mp.Value("b", 0), mp.Value("d", DEAF_BATCH_SECONDS)
     queue: mp.Queue = mp.Queue(maxsize=6)
     feeder = mp.Process(
-        target=feed, args=(queue, options.work / "shards", step + 17, longest, augment, batch_sound), daemon=True
+        target=feed, args=(queue, options.work / "shards", step + 17 + 1_000_003 * rank, longest, augment, batch_sound),
+        daemon=True,
     )
     feeder.start()
     if options.start_from and not checkpoint.exists():
-        fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
+        if rank == 0:
+            fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
+        for p in network.parameters():
+            dist.broadcast(p.data, 0)
         average = {name: value.clone() for name, value in network.state_dict().items()}
 
     total = options.minutes * 60
@@ -252,16 +299,21 @@ def main() -> None:
         network.zero_grad()
         total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)
         total_loss.backward()
+        now = time.time()
+        news = [float(loss.detach()), float(ctc.detach()), float(token_ctc.detach())]
+        *news, heard, lasted = share_gradients(
+            list(network.parameters()),
+            [*news, sum(len(e.wave) for e in batch) / 16_000, (now - last) * (rank == 0)],
+        )
+        last = now
+        spent += lasted * options.processes
+        sound += heard * options.processes
         muon.step()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         adam.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))
         step += 1
-        sound += sum(len(e.wave) for e in batch) / 16_000
-        news = (float(loss.detach()), float(ctc.detach()), float(token_ctc.detach()), 1)
-        sums = [a + b for a, b in zip(sums, news, strict=True)]
-        now = time.time()
-        spent, last = spent + now - last, now
+        sums = [a + b for a, b in zip(sums, [*news, 1], strict=True)]
         if step % 50 == 0:
             loss_now, ctc_now, token_ctc_now = (s / sums[3] for s in sums[:3])
             line = {
@@ -269,11 +321,12 @@ def main() -> None:
                 "token_ctc": round(token_ctc_now, 3), "hours": round(sound / 3600, 2), "rate": round(rate, 6),
                 "x": round(sound / spent), "longest": longest.value,
             }  # fmt: skip
-            print(json.dumps(line), flush=True)
+            if rank == 0:
+                print(json.dumps(line), flush=True)
             if loss_now < LISTENS_BELOW:
                 listens_since = min(listens_since, spent)
             sums = [0.0, 0.0, 0.0, 0]
-        if spent - saved > 240 or spent >= total:
+        if rank == 0 and (spent - saved > 240 or spent >= total):
             saved = spent
             state = {
                 "network": network.state_dict(),
@@ -288,7 +341,7 @@ def main() -> None:
             checkpoint.with_suffix(".part").rename(checkpoint)
             progress = {"training_minutes": round(spent / 60, 1), "steps": step, "hours_heard": round(sound / 3600, 1)}
             (options.work / "progress.json").write_text(json.dumps(progress) + "\n")
-        if spent - tested > 480 or spent >= total:
+        if rank == 0 and (spent - tested > 480 or spent >= total):
             tested = spent
             twin = TrainedModel(vocabulary.get_vocab_size())
             twin.load_state_dict(average)
@@ -297,6 +350,7 @@ def main() -> None:
                 json.dumps({"minutes": round(spent / 60, 1), "wer": round(rate_of_errors, 4), "heard": heard[:2]}),
                 flush=True,
             )
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
