@@ -16,8 +16,9 @@ MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Coefficients of the odd polynomial that moves every singular value towards 1."""
 ROUNDS = 5
-BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-"""Whether the processor multiplies in bfloat16; where it does not, bfloat16 takes many times as long as float32."""
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+BFLOAT16 = DEVICE.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+"""Whether the device multiplies in bfloat16; a processor that does not takes many times as long as in float32."""
 
 
 def orthogonal(stack: Tensor) -> Tensor:

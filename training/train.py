@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
-from training.muon import BFLOAT16, Muon
+from training.muon import BFLOAT16, DEVICE, Muon
 from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, exported, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
@@ -90,12 +90,12 @@ def forward(
     for i, (before, rest) in enumerate(rows):
         a = len(before)
         b = a + counts[i]
-        x[i, :a] = table(torch.tensor(before))
+        x[i, :a] = table(torch.tensor(before, device=DEVICE))
         x[i, a:b] = embeddings[i, : counts[i]]
-        x[i, b : b + len(rest)] = table(torch.tensor(rest))
+        x[i, b : b + len(rest)] = table(torch.tensor(rest, device=DEVICE))
     hidden = network.thinker.model(x)
     picked = torch.cat([hidden[i, start - 1 : start - 1 + len(answer)] for i, (start, answer) in enumerate(spans)])
-    targets = torch.tensor([t for _, answer in spans for t in answer])
+    targets = torch.tensor([t for _, answer in spans for t in answer], device=DEVICE)
     loss = F.cross_entropy(network.thinker.logits(picked).float(), targets, label_smoothing=0.05)
 
     return loss, *head_losses(network, prompts, batch, embeddings, features, counts)
@@ -109,8 +109,8 @@ def encoded(
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
         row[: len(example.wave)] = torch.from_numpy(example.wave)
-    with torch.autocast("cpu", enabled=False):
-        mel, frames = log_mel(waves, samples, filters, window)
+    with torch.autocast(DEVICE.type, enabled=False):
+        mel, frames = log_mel(waves.to(DEVICE), samples, filters, window)
     embeddings, features = network.thinker.audio_tower(mel, frames)
     return embeddings, features, [n_tokens(f) for f in frames]
 
@@ -156,7 +156,7 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
     """The CTC loss per label; rows with more labels than positions are ignored."""
     losses = F.ctc_loss(
         log_probabilities.transpose(0, 1),
-        torch.tensor([label for row in labels for label in row], dtype=torch.long),
+        torch.tensor([label for row in labels for label in row], dtype=torch.long, device=DEVICE),
         torch.tensor(lengths),
         torch.tensor([len(row) for row in labels]),
         blank=blank,
@@ -194,6 +194,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120, help="on the clock, with earlier runs and pauses")
     parser.add_argument("--processes", type=int, default=1, help="processes that train, each with a batch of its own")
     parser.add_argument("--threads", type=int, default=2, help="threads of each process")
+    parser.add_argument("--feeders", type=int, default=1, help="processes that make examples for each that trains")
+    parser.add_argument("--batch-seconds", type=float, default=BATCH_SECONDS, help="sound in a batch")
     parser.add_argument(
         "--start-from", type=Path, help="exported folder whose weights to start from where there is no checkpoint"
     )
@@ -235,7 +237,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
     dist.barrier()
     vocabulary = load_vocabulary(folder)
     prompts = Prompts(vocabulary)
-    network = TrainedModel(vocabulary.get_vocab_size())
+    network = TrainedModel(vocabulary.get_vocab_size()).to(DEVICE)
     if rank == 0:
         print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
     between = [p for name, p in network.thinker.named_parameters() if p.ndim == 2 and "embed_tokens" not in name]
@@ -252,7 +254,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step, spent, sound, listens_since = 0, 0.0, 0.0, 0.0 if options.start_from else math.inf
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
         network.load_state_dict(state["network"])
         muon.load_state_dict(state["muon"])
         adam.load_state_dict(state["adam"])
@@ -260,15 +262,14 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state.get("listens_since", math.inf)
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
-    filters, window = torch.tensor(mel_filters()), torch.hann_window(400)
+    filters, window = torch.tensor(mel_filters(), device=DEVICE), torch.hann_window(400, device=DEVICE)
 
     longest, augment, batch_sound = mp.Value("d", DEAF_SECONDS), mp.Value("b", 0), mp.Value("d", DEAF_BATCH_SECONDS)
     queue: mp.Queue = mp.Queue(maxsize=6)
-    feeder = mp.Process(
-        target=feed, args=(queue, options.work / "shards", step + 17 + 1_000_003 * rank, longest, augment, batch_sound),
-        daemon=True,
-    )
-    feeder.start()
+    for number in range(rank * options.feeders, (rank + 1) * options.feeders):
+        seed = step + 17 + 1_000_003 * number
+        shared = (queue, options.work / "shards", seed, longest, augment, batch_sound)
+        mp.Process(target=feed, args=shared, daemon=True).start()
     if options.start_from and not checkpoint.exists():
         if rank == 0:
             fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
@@ -285,7 +286,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         if part > 0:
             longest.value = next(most for until, most in lengths if part <= until)
             augment.value = int(part > PLAIN_PART)
-            batch_sound.value = BATCH_SECONDS
+            batch_sound.value = options.batch_seconds
             falling = max(0.0, (part - STEADY_PART) / (1 - STEADY_PART))
             rate *= 0.5 * (1 + math.cos(math.pi * falling)) + 0.004
         for group in adam.param_groups:
@@ -294,7 +295,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
             group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
         weight = 1.0 if part < CTC_PART else 0.3
         batch = queue.get()
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=BFLOAT16):
             loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
         network.zero_grad()
         total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)
@@ -343,7 +344,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
             (options.work / "progress.json").write_text(json.dumps(progress) + "\n")
         if rank == 0 and (spent - tested > 480 or spent >= total):
             tested = spent
-            twin = TrainedModel(vocabulary.get_vocab_size())
+            twin = TrainedModel(vocabulary.get_vocab_size()).to(DEVICE)
             twin.load_state_dict(average)
             rate_of_errors, heard = word_errors(twin.thinker, vocabulary, held_out)
             print(
