@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import soxr
 from scipy.fft import irfft, rfft
 from scipy.signal import fftconvolve
@@ -20,7 +22,7 @@ from training.voices import RATE, Spoken
 
 CUT_TOLERANCE = 0.02
 """How many seconds of a word's end may be cut off while the word still counts as spoken."""
-NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.45, 0.2, 0.3, 0.45, 0.06
+NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0.3, 0.45, 0.06
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
 KIND_SHARES = {"": 0.4, "hibari": 0.25, "kokoro": 0.35}
 """How often a shard's kind is heard, by the word in its name; "" is espeak-ng and flite."""
@@ -150,7 +152,7 @@ def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Genera
 
 
 def _through_a_channel(wave: np.ndarray, choice: random.Random) -> np.ndarray:
-    """What a microphone and a line do: a tilted or dented spectrum, a narrow band, 8 bits of a telephone."""
+    """What a microphone and a line do: a tilted or dented spectrum, a narrow band, 8 bits of a telephone, Opus."""
     spectrum = rfft(wave)
     frequency = np.linspace(0, RATE / 2, len(spectrum), dtype=np.float32)
     gain_db = choice.uniform(-6, 6) * np.log2(np.maximum(frequency, 100) / 1000) / 2
@@ -167,6 +169,24 @@ def _through_a_channel(wave: np.ndarray, choice: random.Random) -> np.ndarray:
         peak = float(np.abs(out).max()) or 1.0
         small = np.log1p(255 * np.abs(out) / peak) / np.log(256)
         out = np.sign(out) * np.expm1(np.round(small * 127) / 127 * np.log(256)) / 255 * peak
+    elif kind > 0.8:
+        out = _through_opus(out, choice.uniform(0.9, 1.0))
+    return out
+
+
+def _through_opus(wave: np.ndarray, compression: float) -> np.ndarray:
+    """The sound as a call transmits it, of the same length.
+
+    Args:
+        compression: of libsndfile, 0..1. 1 is 7 kbit/s, 0.9 is 30 kbit/s.
+    """
+    peak = float(np.abs(wave).max()) or 1.0
+    file = io.BytesIO()
+    soundfile.write(file, wave / peak, RATE, format="OGG", subtype="OPUS", compression_level=compression)
+    file.seek(0)
+    heard, _ = soundfile.read(file, dtype="float32")
+    out = np.zeros_like(wave)
+    out[: len(heard)] = heard[: len(wave)] * peak
     return out
 
 

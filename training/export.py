@@ -30,7 +30,7 @@ def export(work: Path, folder: Path, others: list[tuple[Path, float]]) -> None:
     """
     vocabulary = load_vocabulary(work / "vocabulary")
     network = TrainedModel(vocabulary.get_vocab_size())
-    state = torch.load(work / "checkpoint.pt", weights_only=True)
+    state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
     network.load_state_dict(state["average"])
     folder.mkdir(parents=True, exist_ok=True)
     share = 1 - sum(share for _, share in others)

@@ -25,10 +25,12 @@ def transcribe(network: Thinker, vocabulary: object, waves: list[np.ndarray], mo
     batch = torch.zeros(len(padded), max(samples))
     for row, wave in zip(batch, padded, strict=True):
         row[: len(wave)] = torch.from_numpy(wave)
-    mel, frames = log_mel(batch, samples, torch.tensor(mel_filters()), torch.hann_window(400))
-    embeddings, _ = network.audio_tower(mel, frames)
     table = network.model.embed_tokens
-    before, after = table(torch.tensor(prompts.before())), table(torch.tensor(prompts.after))
+    device = table.weight.device
+    filters, window = torch.tensor(mel_filters(), device=device), torch.hann_window(400, device=device)
+    mel, frames = log_mel(batch.to(device), samples, filters, window)
+    embeddings, _ = network.audio_tower(mel, frames)
+    before, after = (table(torch.tensor(ids, device=device)) for ids in (prompts.before(), prompts.after))
     sequences: list[Tensor] = [
         torch.cat([before, embeddings[i, : n_tokens(frames[i])], after]) for i in range(len(padded))
     ]
@@ -49,7 +51,7 @@ def transcribe(network: Thinker, vocabulary: object, waves: list[np.ndarray], mo
                 open_rows.remove(i)
                 continue
             said[i].append(token)
-            sequences[i] = torch.cat([sequences[i], table(torch.tensor([token]))])
+            sequences[i] = torch.cat([sequences[i], table(torch.tensor([token], device=device))])
     texts = [vocabulary.decode(ids, skip_special_tokens=False) for ids in said]  # type: ignore[attr-defined]
     return [text.partition("<asr_text>")[2] for text in texts]
 

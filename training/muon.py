@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import defaultdict
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Coefficients of the odd polynomial that moves every singular value towards 1."""
 ROUNDS = 5
-BFLOAT16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-"""Whether the processor multiplies in bfloat16; where it does not, bfloat16 takes many times as long as float32."""
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+BFLOAT16 = DEVICE.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+"""Whether the device multiplies in bfloat16; a processor that does not takes many times as long as in float32."""
 
 
 def orthogonal(stack: Tensor) -> Tensor:
@@ -34,7 +36,10 @@ def orthogonal(stack: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """The optimiser, for two-dimensional parameters only. Matrices of equal shape are updated together."""
+    """The optimiser, for two-dimensional parameters only. Matrices of equal shape are updated together.
+
+    Where several processes train, each of them computes the updates of some matrices for all.
+    """
 
     def __init__(self, parameters: list[nn.Parameter], rate: float, weight_decay: float) -> None:
         super().__init__(parameters, {"lr": rate, "weight_decay": weight_decay})
@@ -42,17 +47,35 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
-            for p in group["params"]:
-                if p.grad is not None:
-                    alike[p.shape].append(p)
-            for shape, parameters in alike.items():
-                updates = []
-                for p in parameters:
-                    momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
-                    momentum.lerp_(p.grad, 1 - MOMENTUM)
-                    updates.append(p.grad.lerp(momentum, MOMENTUM))
-                stretch = max(1.0, shape[0] / shape[1]) ** 0.5
-                for p, update in zip(parameters, orthogonal(torch.stack(updates)), strict=True):
-                    p.mul_(1 - group["lr"] * group["weight_decay"])
-                    p.add_(update, alpha=-group["lr"] * stretch)
+            parameters = [p for p in group["params"] if p.grad is not None]
+            updates = []
+            for p in parameters:
+                momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
+                momentum.lerp_(p.grad, 1 - MOMENTUM)
+                updates.append(p.grad.lerp(momentum, MOMENTUM))
+            for p, update in zip(parameters, shared_orthogonal(updates), strict=True):
+                stretch = max(1.0, p.shape[0] / p.shape[1]) ** 0.5
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(update, alpha=-group["lr"] * stretch)
+
+
+def shared_orthogonal(matrices: list[Tensor]) -> list[Tensor]:
+    """`orthogonal` of each matrix, which are the same in every process; each process computes a part of them."""
+    rank, n_processes = dist.get_rank(), dist.get_world_size()
+    alike: dict[torch.Size, list[int]] = defaultdict(list)
+    for i, matrix in enumerate(matrices):
+        alike[matrix.shape].append(i)
+    found = [torch.zeros_like(matrix) for matrix in matrices]
+    n_before = 0
+    for indices in alike.values():
+        own = [i for place, i in enumerate(indices, n_before) if place % n_processes == rank]
+        n_before += len(indices)
+        if own:
+            for i, update in zip(own, orthogonal(torch.stack([matrices[i] for i in own])), strict=True):
+                found[i] = update
+    if n_processes == 1:
+        return found
+    flat = torch.cat([matrix.flatten() for matrix in found])
+    dist.all_reduce(flat)
+    pieces = flat.split([matrix.numel() for matrix in found])
+    return [piece.view_as(matrix) for piece, matrix in zip(pieces, found, strict=True)]

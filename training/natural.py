@@ -42,6 +42,8 @@ HIBARI_FRAMES, KOKORO_FRAMES = "/Clip_output_0", "/encoder/Clip_output_0"
 PUNCTUATION = '.,!?;:—…"“”()'
 OWN_VOICE_SHARE = 0.15
 """The share of hibari's training speech in its own voice; the rest is in voices made from it (`altered`)."""
+MIXED_SHARE = 0.6
+"""The share of Kokoro's training speech in a voice between two training voices; the rest is in a voice of its own."""
 MOST_PHONEMES = 400
 """Kokoro's prompt holds 510; longer sentences are cut at a clause by hibari's rules."""
 
@@ -77,7 +79,8 @@ class NaturalVoices:
         The times are those by which the voice itself laid out its phonemes, exact to a frame of 25 ms (hibari: 12.5).
 
         Args:
-            voice: `hibari` or a name of `kokoro_voices`.
+            voice: `hibari`, a name of `kokoro_voices`, or a voice between two of them: `af_bella*0.4+bm_george*0.6`,
+                with the accent of the first.
             speed: 1.0 is the voice's own pace, 2.0 twice as fast.
             seed: of hibari's noise component and of its altered voice; Kokoro has none.
             alter: speak in a voice made from hibari's (`altered`); only with `hibari`.
@@ -152,7 +155,10 @@ class NaturalVoices:
         return importlib.import_module(name)
 
     def _style(self, voice: str) -> np.ndarray:
-        """[510, 256] float32: a row for each count of tokens."""
+        """[510, 256] float32: a row for each count of tokens. The mean of two voices is a voice, too."""
+        if "+" in voice:
+            parts = [part.split("*") for part in voice.split("+")]
+            return np.sum([self._style(name) * np.float32(share) for name, share in parts], axis=0)
         if voice not in self._styles:
             path = fetched("kokoro-js", self._work) / "package" / "voices" / f"{voice}.bin"
             self._styles[voice] = np.fromfile(path, np.float32).reshape(-1, 256)
@@ -257,7 +263,8 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
     """Write shards of speech until there are `hours` of it; what is there already is kept.
 
     Args:
-        kind: `hibari`, or `kokoro` for all its training voices at random; its shards are short, since it is slow.
+        kind: `hibari`, or `kokoro` for its training voices and voices between them at random; its shards are short,
+            since it is slow.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = [voice for voice in voices.training_voices if (voice == HIBARI) == (kind == HIBARI)]
@@ -274,6 +281,9 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
         seconds = 0.0
         while seconds < shard_seconds:
             text, voice = next(sentences), choice.choice(names)
+            if voice != HIBARI and choice.random() < MIXED_SHARE:
+                share = choice.uniform(0.2, 0.8)
+                voice = f"{voice}*{share:.2f}+{choice.choice(names)}*{1 - share:.2f}"
             alter = voice == HIBARI and choice.random() > OWN_VOICE_SHARE
             spoken = voices.spoken(text, voice, choice.uniform(0.8, 1.3), choice.randrange(2**31), alter)
             if spoken is not None:

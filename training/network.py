@@ -90,7 +90,7 @@ class AudioTower(nn.Module):
         B, _, T = mel.shape
         n_chunks = T // 100
         chunks = mel.view(B, 128, n_chunks, 100).permute(0, 2, 1, 3).reshape(-1, 1, 128, 100)
-        used = torch.tensor([c * 100 < frames[b] for b in range(B) for c in range(n_chunks)])
+        used = torch.tensor([c * 100 < frames[b] for b in range(B) for c in range(n_chunks)], device=mel.device)
         x = chunks[used].to(memory_format=torch.channels_last)
         x = F.gelu(self.conv2d1(x))
         x = F.gelu(self.conv2d2(x))
@@ -105,8 +105,8 @@ class AudioTower(nn.Module):
         if pad:
             tokens = F.pad(tokens, (0, 0, 0, pad * 13))
         x = tokens.reshape(B * n_windows, span * 13, -1)
-        counts = torch.tensor([n_tokens(f) for f in frames])
-        place = torch.arange(n_windows * span * 13).view(n_windows, -1)
+        counts = torch.tensor([n_tokens(f) for f in frames], device=mel.device)
+        place = torch.arange(n_windows * span * 13, device=mel.device).view(n_windows, -1)
         valid = (place[None] < counts[:, None, None]).view(B * n_windows, -1)
         valid[:, 0] = True
         mask = None if bool(valid.all()) else valid[:, None, None, :]
@@ -146,7 +146,7 @@ class Attention(nn.Module):
         repeat = self.n_q // self.n_kv
         k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
         # Written out, because at these lengths it is twice as fast on a CPU as PyTorch's causal kernel, in both passes.
-        future = torch.ones(L, L, dtype=torch.bool).triu(1)
+        future = torch.ones(L, L, dtype=torch.bool, device=x.device).triu(1)
         out = (q @ k.mT * self.d**-0.5).masked_fill(future, -1e4).softmax(-1).to(v.dtype) @ v
         return self.o_proj(out.transpose(1, 2).reshape(B, L, -1))
 
@@ -190,7 +190,7 @@ class TextModel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         frequency = self.theta ** (-torch.arange(0, self.d, 2, dtype=torch.float64) / self.d)
         angles = (torch.arange(x.shape[1], dtype=torch.float64)[:, None] * frequency[None]).repeat(1, 2)
-        rope = (angles.cos().float(), angles.sin().float())
+        rope = (angles.cos().float().to(x.device), angles.sin().float().to(x.device))
         for layer in self.layers:
             x = layer(x, rope)
         return self.norm(x)
@@ -235,7 +235,7 @@ def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) 
     mel = torch.log10(torch.clamp(torch.matmul(filters.T, power), min=1e-10))
     T = -(-max(frames) // 100) * 100
     mel = F.pad(mel, (0, max(0, T - mel.shape[-1])))[..., :T]
-    keep = torch.arange(T)[None] < torch.tensor(frames)[:, None]
+    keep = (torch.arange(T)[None] < torch.tensor(frames)[:, None]).to(mel.device)
     loudest = mel.masked_fill(~keep[:, None], -20.0).amax((1, 2), keepdim=True)
     mel = (torch.maximum(mel, loudest - 8) + 4) / 4
     return mel * keep[:, None], frames

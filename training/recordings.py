@@ -256,10 +256,20 @@ def meeting(studio: Studio) -> Track:
 
 
 def note(studio: Studio) -> Track:
-    """One natural voice with a pause after each phrase."""
+    """A note in a natural voice."""
+    return _dictated(studio, NOTE, 0.7)
+
+
+def letter(studio: Studio) -> Track:
+    """The text of the dictation in a natural voice."""
+    return _dictated(studio, DICTATION, 0.8)
+
+
+def _dictated(studio: Studio, script: list[tuple[str, float]], begin: float) -> Track:
+    """One natural voice with a pause after each phrase, from `begin` seconds on."""
     track = Track()
-    track.silence(0.7)
-    for text, pause in NOTE:
+    track.silence(begin)
+    for text, pause in script:
         track.say(studio.natural(text, HIBARI, 0.95))
         track.silence(pause)
     return track
@@ -285,7 +295,7 @@ RECORDINGS = {
     "meeting": (meeting, QUIET_DB),
 }
 """These share the studio's random numbers, so each needs the ones before it."""
-NATURAL = {"note": (note, QUIET_DB), "planning": (planning, QUIET_DB)}
+NATURAL = {"note": (note, QUIET_DB), "planning": (planning, QUIET_DB), "letter": (letter, QUIET_DB)}
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Training of `tiny` until a deadline; resumes where it stopped. See README.md."""
+"""Training of `tiny` until a deadline; resumes where it stopped. See README.md.
+
+Several processes train one network: each computes the gradients of its own batch, and all take the step of their mean.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,20 @@ import argparse
 import json
 import math
 import multiprocessing as mp
+import os
 import random
 import time
 from pathlib import Path
 from queue import Full
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
-from training.muon import BFLOAT16, Muon
+from training.muon import BFLOAT16, DEVICE, Muon
 from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, exported, log_mel, mel_filters, n_tokens
 from training.prompts import Prompts
 from training.synth import read_shard
@@ -85,12 +90,12 @@ def forward(
     for i, (before, rest) in enumerate(rows):
         a = len(before)
         b = a + counts[i]
-        x[i, :a] = table(torch.tensor(before))
+        x[i, :a] = table(torch.tensor(before, device=DEVICE))
         x[i, a:b] = embeddings[i, : counts[i]]
-        x[i, b : b + len(rest)] = table(torch.tensor(rest))
+        x[i, b : b + len(rest)] = table(torch.tensor(rest, device=DEVICE))
     hidden = network.thinker.model(x)
     picked = torch.cat([hidden[i, start - 1 : start - 1 + len(answer)] for i, (start, answer) in enumerate(spans)])
-    targets = torch.tensor([t for _, answer in spans for t in answer])
+    targets = torch.tensor([t for _, answer in spans for t in answer], device=DEVICE)
     loss = F.cross_entropy(network.thinker.logits(picked).float(), targets, label_smoothing=0.05)
 
     return loss, *head_losses(network, prompts, batch, embeddings, features, counts)
@@ -104,8 +109,8 @@ def encoded(
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
         row[: len(example.wave)] = torch.from_numpy(example.wave)
-    with torch.autocast("cpu", enabled=False):
-        mel, frames = log_mel(waves, samples, filters, window)
+    with torch.autocast(DEVICE.type, enabled=False):
+        mel, frames = log_mel(waves.to(DEVICE), samples, filters, window)
     embeddings, features = network.thinker.audio_tower(mel, frames)
     return embeddings, features, [n_tokens(f) for f in frames]
 
@@ -151,7 +156,7 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
     """The CTC loss per label; rows with more labels than positions are ignored."""
     losses = F.ctc_loss(
         log_probabilities.transpose(0, 1),
-        torch.tensor([label for row in labels for label in row], dtype=torch.long),
+        torch.tensor([label for row in labels for label in row], dtype=torch.long, device=DEVICE),
         torch.tensor(lengths),
         torch.tensor([len(row) for row in labels]),
         blank=blank,
@@ -167,12 +172,30 @@ def average_into(average: dict[str, Tensor], network: TrainedModel, decay: float
         average[name].lerp_(value, 1 - decay)
 
 
+def share_gradients(parameters: list[nn.Parameter], also: list[float]) -> list[float]:
+    """Replace each gradient, and each number of `also`, by its mean over the processes."""
+    if dist.get_world_size() == 1:
+        return also
+    flat = torch.cat([*(p.grad.flatten() for p in parameters if p.grad is not None), torch.tensor(also)])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    at = 0
+    for p in parameters:
+        if p.grad is not None:
+            p.grad.copy_(flat[at : at + p.numel()].view_as(p))
+            at += p.numel()
+    return flat[at:].tolist()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
     parser.add_argument("--work", type=Path, default=Path("training/.work"))
     parser.add_argument("--minutes", type=float, default=120, help="on the clock, with earlier runs and pauses")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=1, help="processes that train, each with a batch of its own")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each process")
+    parser.add_argument("--feeders", type=int, default=1, help="processes that make examples for each that trains")
+    parser.add_argument("--batch-seconds", type=float, default=BATCH_SECONDS, help="sound in a batch")
     parser.add_argument(
         "--start-from", type=Path, help="exported folder whose weights to start from where there is no checkpoint"
     )
@@ -183,18 +206,40 @@ def main() -> None:
         help="factor of the learning rates; below 1 for trained weights",
     )
     options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    meeting = options.work / "processes"
+    meeting.unlink(missing_ok=True)
+    spawn = mp.get_context("spawn")
+    others = [spawn.Process(target=train, args=(rank, meeting, options)) for rank in range(1, options.processes)]
+    for process in others:
+        process.start()
+    train(0, meeting, options)
+    for process in others:
+        process.join()
+
+
+def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
+    """One of the processes that train. All have the same weights; the first one tells the time, reports and saves.
+
+    Args:
+        meeting: a file by which the processes find each other.
+    """
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    random.seed(1)
+    random.seed(1 + rank)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if os.path.exists("/sys/class/net/lo") else "lo0")
+    dist.init_process_group("gloo", f"file://{meeting.absolute()}", rank=rank, world_size=options.processes)
     folder, checkpoint = options.work / "vocabulary", options.work / "checkpoint.pt"
-    if options.start_from and not checkpoint.exists():
+    if rank == 0 and options.start_from and not checkpoint.exists():
         copy_vocabulary(options.start_from, folder)
-    elif not (folder / "tokenizer_config.json").exists():
+    elif rank == 0 and not (folder / "tokenizer_config.json").exists():
         train_vocabulary(options.corpus, folder)
+    dist.barrier()
     vocabulary = load_vocabulary(folder)
     prompts = Prompts(vocabulary)
-    network = TrainedModel(vocabulary.get_vocab_size())
-    print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
+    network = TrainedModel(vocabulary.get_vocab_size()).to(DEVICE)
+    if rank == 0:
+        print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
     between = [p for name, p in network.thinker.named_parameters() if p.ndim == 2 and "embed_tokens" not in name]
     others = [p for p in network.parameters() if all(p is not q for q in between)]
     muon = Muon(between, PEAK_MATRIX_RATE, weight_decay=0.02)
@@ -209,7 +254,7 @@ def main() -> None:
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step, spent, sound, listens_since = 0, 0.0, 0.0, 0.0 if options.start_from else math.inf
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
         network.load_state_dict(state["network"])
         muon.load_state_dict(state["muon"])
         adam.load_state_dict(state["adam"])
@@ -217,16 +262,19 @@ def main() -> None:
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state.get("listens_since", math.inf)
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
-    filters, window = torch.tensor(mel_filters()), torch.hann_window(400)
+    filters, window = torch.tensor(mel_filters(), device=DEVICE), torch.hann_window(400, device=DEVICE)
 
     longest, augment, batch_sound = mp.Value("d", DEAF_SECONDS), mp.Value("b", 0), mp.Value("d", DEAF_BATCH_SECONDS)
     queue: mp.Queue = mp.Queue(maxsize=6)
-    feeder = mp.Process(
-        target=feed, args=(queue, options.work / "shards", step + 17, longest, augment, batch_sound), daemon=True
-    )
-    feeder.start()
+    for number in range(rank * options.feeders, (rank + 1) * options.feeders):
+        seed = step + 17 + 1_000_003 * number
+        shared = (queue, options.work / "shards", seed, longest, augment, batch_sound)
+        mp.Process(target=feed, args=shared, daemon=True).start()
     if options.start_from and not checkpoint.exists():
-        fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
+        if rank == 0:
+            fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
+        for p in network.parameters():
+            dist.broadcast(p.data, 0)
         average = {name: value.clone() for name, value in network.state_dict().items()}
 
     total = options.minutes * 60
@@ -238,7 +286,7 @@ def main() -> None:
         if part > 0:
             longest.value = next(most for until, most in lengths if part <= until)
             augment.value = int(part > PLAIN_PART)
-            batch_sound.value = BATCH_SECONDS
+            batch_sound.value = options.batch_seconds
             falling = max(0.0, (part - STEADY_PART) / (1 - STEADY_PART))
             rate *= 0.5 * (1 + math.cos(math.pi * falling)) + 0.004
         for group in adam.param_groups:
@@ -247,21 +295,26 @@ def main() -> None:
             group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
         weight = 1.0 if part < CTC_PART else 0.3
         batch = queue.get()
-        with torch.autocast("cpu", torch.bfloat16, enabled=BFLOAT16):
+        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=BFLOAT16):
             loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
         network.zero_grad()
         total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)
         total_loss.backward()
+        now = time.time()
+        news = [float(loss.detach()), float(ctc.detach()), float(token_ctc.detach())]
+        *news, heard, lasted = share_gradients(
+            list(network.parameters()),
+            [*news, sum(len(e.wave) for e in batch) / 16_000, (now - last) * (rank == 0)],
+        )
+        last = now
+        spent += lasted * options.processes
+        sound += heard * options.processes
         muon.step()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         adam.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))
         step += 1
-        sound += sum(len(e.wave) for e in batch) / 16_000
-        news = (float(loss.detach()), float(ctc.detach()), float(token_ctc.detach()), 1)
-        sums = [a + b for a, b in zip(sums, news, strict=True)]
-        now = time.time()
-        spent, last = spent + now - last, now
+        sums = [a + b for a, b in zip(sums, [*news, 1], strict=True)]
         if step % 50 == 0:
             loss_now, ctc_now, token_ctc_now = (s / sums[3] for s in sums[:3])
             line = {
@@ -269,11 +322,12 @@ def main() -> None:
                 "token_ctc": round(token_ctc_now, 3), "hours": round(sound / 3600, 2), "rate": round(rate, 6),
                 "x": round(sound / spent), "longest": longest.value,
             }  # fmt: skip
-            print(json.dumps(line), flush=True)
+            if rank == 0:
+                print(json.dumps(line), flush=True)
             if loss_now < LISTENS_BELOW:
                 listens_since = min(listens_since, spent)
             sums = [0.0, 0.0, 0.0, 0]
-        if spent - saved > 240 or spent >= total:
+        if rank == 0 and (spent - saved > 240 or spent >= total):
             saved = spent
             state = {
                 "network": network.state_dict(),
@@ -288,15 +342,16 @@ def main() -> None:
             checkpoint.with_suffix(".part").rename(checkpoint)
             progress = {"training_minutes": round(spent / 60, 1), "steps": step, "hours_heard": round(sound / 3600, 1)}
             (options.work / "progress.json").write_text(json.dumps(progress) + "\n")
-        if spent - tested > 480 or spent >= total:
+        if rank == 0 and (spent - tested > 480 or spent >= total):
             tested = spent
-            twin = TrainedModel(vocabulary.get_vocab_size())
+            twin = TrainedModel(vocabulary.get_vocab_size()).to(DEVICE)
             twin.load_state_dict(average)
             rate_of_errors, heard = word_errors(twin.thinker, vocabulary, held_out)
             print(
                 json.dumps({"minutes": round(spent / 60, 1), "wer": round(rate_of_errors, 4), "heard": heard[:2]}),
                 flush=True,
             )
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
