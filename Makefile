@@ -44,7 +44,7 @@ prove:  ## run the suite with full counts, and store the figures of the benchmar
 	@scripts/setup.sh test
 	LIVECAP_PROVE=1 $(PYTEST)
 	$(PYTHON) -m benchmarks.oracle_counts --jobs $(JOBS) --out docs/benchmarks/oracle.json
-	.venv/bin/livecap eval recordings/*.flac --mode default --chunk 2 --step-cost 0.1 \
+	.venv/bin/livecap eval recordings/*.flac --mode default --chunk 0.5 --chunk 2 --step-cost 0.1 \
 		--require "wer_gap.stable.gap <= 0.02" --out docs/benchmarks/recordings.json
 	$(PYTHON) -m benchmarks.word_times recordings/*.flac --out docs/benchmarks/word_times.json
 	$(PYTHON) -m benchmarks.speed --model tiny --out docs/benchmarks/speed.json
