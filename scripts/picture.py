@@ -93,8 +93,8 @@ def scripted(recording: Path) -> tuple[Any, Callable[[LivecapApp], bool]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("path", type=Path, help="the PNG to write")
-    parser.add_argument("--recording", type=Path, default=ROOT / "recordings" / "meeting.flac")
-    parser.add_argument("--seconds", type=float, default=40.0, help="how much of it is decoded before the picture")
+    parser.add_argument("--recording", type=Path, default=ROOT / "recordings" / "letter.flac")
+    parser.add_argument("--seconds", type=float, default=33.0, help="how much of it is decoded before the picture")
     parser.add_argument("--scripted", action="store_true", help="without a model: show the recording's reference text")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
