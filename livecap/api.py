@@ -296,7 +296,7 @@ class Engine:
             context: names and words to expect; None for that of `load`.
             on_update: gets each update of an utterance, on the thread that feeds the stream.
         """
-        settings = _settings(self._base, language, context)
+        settings = replace(_settings(self._base, language, context), settle=False)  # a stream has live text only
 
         def make() -> StreamingTranscriber:
             with self._using(settings):

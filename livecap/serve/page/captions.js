@@ -120,9 +120,16 @@ function show(line) {
 
 let tries = 0;
 let over = false;
+function token() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch { // a link that was cut off; the server says that it is wrong
+    return location.hash.slice(1);
+  }
+}
 function connect() {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/captions/messages`);
-  socket.addEventListener("open", () => socket.send(JSON.stringify({ token: decodeURIComponent(location.hash.slice(1)) })));
+  socket.addEventListener("open", () => socket.send(JSON.stringify({ token: token() })));
   socket.addEventListener("message", (event) => {
     const message = JSON.parse(event.data);
     tries = 0;
