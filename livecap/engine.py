@@ -26,7 +26,7 @@ from livecap.model.facts import model_facts
 from livecap.model.files import read_json
 from livecap.model.generate import as_tokens, best_rows
 from livecap.model.text.tokenizer import Tokenizer
-from livecap.shipped import demo_recording, demo_words
+from livecap.shipped import timed_recording, timed_words
 from livecap.stream.attention_times import Follower, follower_of
 from livecap.stream.config import StreamConfig
 from livecap.stream.recogniser import ModelRecogniser, Recogniser
@@ -248,8 +248,8 @@ class Engine:
     def follower(self) -> Follower | None:
         """The attention head that tells when words were said. The first call finds it, with the shipped recording."""
         if self._followed is not self._loaded:
-            words = [word for word in demo_words() if word[2] <= FOLLOWED_SAMPLES]
-            recording = Recording(demo_recording(), FOLLOWED_SAMPLES)
+            words = [word for word in timed_words() if word[2] <= FOLLOWED_SAMPLES]
+            recording = Recording(timed_recording(), FOLLOWED_SAMPLES)
             recording.read_to(FOLLOWED_SAMPLES)
             sound = recording.sound(0, min(FOLLOWED_SAMPLES, recording.read_samples))
             recording.close()

@@ -1,4 +1,4 @@
-"""The recording that is installed with livecap, for the demo and the self-test."""
+"""The recordings that are installed with livecap: one for the demo and the self-test, and one with exact word times."""
 
 import json
 from pathlib import Path
@@ -9,29 +9,35 @@ from livecap.transcript import SAMPLE_RATE
 
 DEMO = "letter"
 """Name of the recording that `livecap demo` and `livecap doctor --selftest` play."""
+TIMED = "dictation"
+"""Name of the recording by whose words a model's word times are calibrated."""
 
 
 def demo_recording() -> Path:
-    """The path of the shipped recording, in the installed package or in a checkout.
+    """The path of the recording that the demo plays, in the installed package or in a checkout.
 
     Raises:
         AudioError: the installation is incomplete.
     """
-    package = Path(livecap.__file__).parent
-    for folder in (package / "recordings", package.parent / "recordings"):
-        path = folder / f"{DEMO}.flac"
-        if path.is_file():
-            return path
-    raise AudioError(f"The demo recording {DEMO}.flac is missing from {package}. Install livecap again.")
+    return _path(DEMO)
 
 
-def demo_words() -> list[tuple[str, int, int]]:
-    """The words of the shipped recording, each with its first sample and the one after its last.
+def timed_recording() -> Path:
+    """The path of the recording whose word times are exact.
 
     Raises:
         AudioError: the installation is incomplete.
     """
-    path = demo_recording().with_suffix(".words.json")
+    return _path(TIMED)
+
+
+def timed_words() -> list[tuple[str, int, int]]:
+    """The words of that recording, each with its first sample and the one after its last.
+
+    Raises:
+        AudioError: the installation is incomplete.
+    """
+    path = timed_recording().with_suffix(".words.json")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -43,3 +49,12 @@ def demo_words() -> list[tuple[str, int, int]]:
 def reference_text(recording: Path) -> str:
     """What is said in a recording, from the text file of the same name beside it."""
     return recording.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def _path(name: str) -> Path:
+    package = Path(livecap.__file__).parent
+    for folder in (package / "recordings", package.parent / "recordings"):
+        path = folder / f"{name}.flac"
+        if path.is_file():
+            return path
+    raise AudioError(f"The recording {name}.flac is missing from {package}. Install livecap again.")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WHEEL_MB = 28.0
-RECORDING = "livecap/recordings/letter"
+RECORDINGS = "livecap/recordings/dictation", "livecap/recordings/letter"
 HEAVY = {"mlx", "numpy", "textual", "tokenizers"}
 """Packages that `import livecap` must not load."""
 
@@ -91,14 +91,14 @@ def build(uv: str, builder: Path, folder: Path) -> Path:
 
 
 def check_contents(wheel: Path) -> None:
-    """Only livecap, with one recording, and not too large."""
+    """Only livecap, with its two recordings, and not too large."""
     names = zipfile.ZipFile(wheel).namelist()
     foreign = {name.split("/")[0] for name in names} - {"livecap"}
     if not all(name.endswith(".dist-info") for name in foreign):
         raise CheckError(f"The wheel has more than livecap: {sorted(foreign)}")
     recordings = [name for name in names if name.endswith((".flac", ".wav", ".ogg"))]
-    if recordings != [f"{RECORDING}.flac"]:
-        raise CheckError(f"The wheel should have {RECORDING}.flac as its only recording: {recordings}")
+    if sorted(recordings) != [f"{name}.flac" for name in RECORDINGS]:
+        raise CheckError(f"The wheel should have just these recordings: {RECORDINGS}, not {recordings}")
     megabytes = wheel.stat().st_size / 1e6
     if megabytes > MOST_WHEEL_MB:
         raise CheckError(f"The wheel has {megabytes:.1f} MB, at most {MOST_WHEEL_MB:g} are allowed")
@@ -128,7 +128,7 @@ def check_use(bin_folder: Path, folder: Path) -> None:
     text = required([livecap, "demo", "--pace", "max", "--plain"], folder)
     if len(text.split()) < 50:
         raise CheckError(f"livecap demo prints too little:\n{text}")
-    recording = next(bin_folder.parent.glob(f"lib/*/site-packages/{RECORDING}.flac"))
+    recording = next(bin_folder.parent.glob(f"lib/*/site-packages/{RECORDINGS[-1]}.flac"))
     arguments = ["--mode", "2", "--step-cost", "0.1", "--no-offline", "--json"]
     [figures] = json.loads(required([livecap, "eval", str(recording), *arguments], folder))["all"]
     if figures["wer"]["stable"] > 0.2:
