@@ -99,17 +99,18 @@ def load(
     base = EngineSettings(model, aligner=aligner, draft_model=draft_model, dtype=dtype)
     settings = _settings(base, language, context)
     thread = ModelThread()
-    loading = thread.submit(lambda: LoadedEngine.load(settings, on_notice))
+    loading: Future[LoadedEngine] | None = None
     try:
+        loading = thread.submit(lambda: LoadedEngine.load(settings, on_notice))
         return Engine(thread, loading.result())
     except BaseException:
 
         def release() -> None:
-            if loading.exception() is None:
+            if loading is not None and loading.exception() is None:
                 loading.result().close()
 
         # Nobody waits for what was interrupted, such as a long download: it is released when it has ended.
-        thread.stop(0 if not loading.done() else None, last=release)
+        thread.stop(None if loading is not None and loading.done() else 0, last=release)
         raise
 
 
