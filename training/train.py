@@ -206,6 +206,8 @@ def main() -> None:
         help="factor of the learning rates; below 1 for trained weights",
     )
     options = parser.parse_args()
+    if DEVICE.type != "cpu":
+        options.processes = 1  # they share gradients in the memory of the computer
     options.work.mkdir(parents=True, exist_ok=True)
     meeting = options.work / "processes"
     meeting.unlink(missing_ok=True)
