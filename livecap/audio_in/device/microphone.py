@@ -83,9 +83,8 @@ class Microphone(LiveSource):
         self._early = early
         self._capture: Capture | None = None
         self._wanted: tuple[str | int | None, InputDevice] | None = None  # to switch to; set by any thread
-        self._before_pause: tuple[str | int | None, InputDevice | None] | None = (
-            None  # if switched to another while paused
-        )
+        self._before_pause: tuple[str | int | None, InputDevice | None] | None = None
+        """What was heard before a pause in which another input was chosen."""
         self.start()
         with self.changed:
             answered = self.changed.wait_for(lambda: self.is_open or self.drained, self._config.open_seconds)
@@ -206,12 +205,11 @@ class Microphone(LiveSource):
             if self._before_pause is None:
                 self._notices.gone(was)
                 return
-            (self._opener.query, self._opener.device), self._before_pause = self._before_pause, None
+            query, self._opener.device = self._before_pause
             if self._opener.device is not None:
                 self.name = self._opener.device.name
-            self._opener.retry_at_once()
-            self._notices.not_switched()
-            self._notices.tell(f"{error} The session goes on as before.", "error")
+            self._before_pause = None
+            self._go_back(query, error)
         else:
             self._before_pause = None
             if self.name != was:
@@ -230,12 +228,16 @@ class Microphone(LiveSource):
         try:
             self._begin(self._opener.open(device))
         except AudioError as error:
-            self._opener.query = old_query
-            self._opener.retry_at_once()
-            self._notices.not_switched()
-            self._notices.tell(f"{error} The session goes on as before.", "error")
+            self._go_back(old_query, error)
         else:
             self._notices.tell(f'Now listening to "{device.name}".', "info")
+
+    def _go_back(self, query: str | int | None, error: AudioError) -> None:
+        """The chosen input cannot be opened: open again the one that this query found."""
+        self._opener.query = query
+        self._opener.retry_at_once()
+        self._notices.not_switched()
+        self._notices.tell(f"{error} The session goes on as before.", "error")
 
     def _step_aside(self) -> None:
         """Another capture thread lists the devices again, which would end this stream."""
