@@ -114,3 +114,11 @@ def test_an_input_chosen_in_a_pause_that_cannot_be_opened_leaves_the_one_there_w
     ear.reopened(2)
     assert ear.stream.device == MIC and source.name == "Yeti"
     eventually(lambda: "It is busy. The session goes on as before." in ear.notices)
+
+
+def test_samples_of_a_device_that_are_no_numbers_are_silence(ear):
+    source = ear.open()
+    ear.hear(np.tile([0.5, np.nan, np.inf, -np.inf], 80))
+    source.close()
+    [block] = list(blocks(source))
+    assert np.isfinite(block.samples).all() and np.abs(block.samples).max() <= 1

@@ -63,7 +63,7 @@ class Intake:
             began = capture.heard_from if self.lost_at is None else self.lost_at
             self.started_wall = time.time() - (self._now() - began)
         if not np.isfinite(sound).all():
-            sound = np.nan_to_num(sound)  # a driver that fails must not silence the other channels
+            sound = np.nan_to_num(sound, posinf=0.0, neginf=0.0)  # a driver that fails must not silence other channels
         n_lost = start - self._expected
         self._expected = start + len(sound)
         if self.lost_at is not None:
