@@ -53,14 +53,15 @@ def bring_back(folder: Path, source: Path) -> None:
             f"The whole session {folder.name} is in {source}, and cannot be brought back to {folder}: "
             f"{error.strerror or error}."
         ) from None
-    remove_rescued(source)
+    with suppress(OSError):  # the session is back, and what is left here does no harm
+        remove_rescued(source)
 
 
 def remove_rescued(source: Path) -> None:
-    """Remove a session's log and text from the temporary folder. Files of others in it stay."""
-    with suppress(OSError):
-        for name in (EVENTS, TRANSCRIPT):
-            (source / name).unlink(missing_ok=True)
+    """Remove a session's log and text from the temporary folder. Raises OSError where that fails."""
+    for name in (EVENTS, TRANSCRIPT):
+        (source / name).unlink(missing_ok=True)
+    with suppress(OSError):  # files of others in it stay
         source.rmdir()
         source.parent.rmdir()
 
