@@ -275,8 +275,9 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
     if options.start_from and not checkpoint.exists():
         if rank == 0:
             fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
-        for p in network.parameters():
-            dist.broadcast(p.data, 0)
+        if options.processes > 1:
+            for p in network.parameters():
+                dist.broadcast(p.data, 0)
         average = {name: value.clone() for name, value in network.state_dict().items()}
 
     total = options.minutes * 60
