@@ -24,7 +24,7 @@ from livecap.transcribe.found import Found, Looks
 from livecap.transcribe.ledger import PART, Ledger, Part, key_of, key_with
 from livecap.transcribe.recordings import Hooks, Options, Progress, transcribe_file
 from livecap.transcribe.result import Transcription
-from livecap.transcribe.speakers import SpeakerLabels
+from livecap.transcribe.speakers import SpeakerLabels, check_tracks
 from livecap.transcribe.units import Decodes
 from livecap.transcribe.weights import weights_digest
 from livecap.transcript import SessionStarted
@@ -184,10 +184,13 @@ class Transcriber:
         part: Part | None,
         said: Mapping[str, KnownText],
     ) -> TranscribedDocument:
+        files = found.files
+        if self._speakers is not None:
+            check_tracks(files, self._speakers)
         if self._engine is None:
             self._engine = self._load()
             self._engine.change(self._settings)
-        engine, files = self._engine, found.files
+        engine = self._engine
         tracks: dict[str, Transcription] = {}
         for number, (label, path) in enumerate(files.items()):
             hooks = Hooks(

@@ -1,6 +1,6 @@
 """Labels the speakers of transcribed sound: segments end where the speaker changes, and words are never cut."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -48,12 +48,9 @@ class SpeakerLabels:
 
         Raises:
             AudioError: a file cannot be read.
-            SettingsError: the number of speakers is given, and there are several tracks.
+            SettingsError: see `check_tracks`.
         """
-        if counts.are_known and len(files) > 1:
-            raise SettingsError(
-                f"A number of speakers is for one track, and there are {len(files)}: {', '.join(files)}. Leave it out."
-            )
+        check_tracks(files, counts)
         labelled: dict[str, Transcription] = {}
         n_before = 0
         for track, path in files.items():
@@ -83,6 +80,18 @@ class SpeakerLabels:
         turns = counted_turns(self.diariser, sound, counts) if text.segments else []
         names = known_names(self.diariser, sound, turns, self._remembered if known is None else known)
         return labelled(text, turns, names, first)
+
+
+def check_tracks(tracks: Collection[str], counts: Counts) -> None:
+    """Refuse a number of speakers for several tracks; for callers that decode them first.
+
+    Raises:
+        SettingsError: the number of speakers is given, and there are several tracks.
+    """
+    if counts.are_known and len(tracks) > 1:
+        raise SettingsError(
+            f"A number of speakers is for one track, and there are {len(tracks)}: {', '.join(tracks)}. Leave it out."
+        )
 
 
 def labelled(text: Transcription, turns: list[Turn], names: Mapping[int, str], first: int = 0) -> Transcription:

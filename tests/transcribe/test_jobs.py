@@ -439,6 +439,19 @@ def test_a_session_with_its_sound_is_transcribed_track_by_track(
     assert "[10:02:0" in Path(f"{folder.name}.md").read_text(), "times of the session"
 
 
+def test_a_number_of_speakers_for_several_tracks_is_refused_before_they_are_decoded(
+    transcribe: Transcribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "sessions", [SessionEnded(32_000, "stopped")], header(tracks=("me", "them")))
+    (folder / "audio").mkdir()
+    for track in ("me", "them"):
+        soundfile.write(folder / "audio" / f"{track}.flac", np.zeros(32_000), 16_000)
+    seen = decodes(monkeypatch)
+    out = transcribe(folder, "--speakers", "--num-speakers", "2")
+    assert out.status == 1 and "one track, and there are 2: me, them" in out.stderr
+    assert not seen and not Path(f"{folder.name}.txt").exists()
+
+
 def test_the_live_text_of_a_session_and_an_earlier_run_are_drafts(
     transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
