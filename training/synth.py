@@ -14,7 +14,8 @@ from training.voices import RATE, Speakers, Spoken
 SHARD_SECONDS = 1200
 
 MOST_HOURS = 60.0
-"""How much speech the trainer keeps in memory; more shards are not used."""
+"""How much speech each process that makes examples keeps in memory (7 GB), divided among the kinds by their shares in
+`data.py`; more shards are not used."""
 
 
 def write_shard(path: Path, utterances: list[Spoken]) -> None:
@@ -57,10 +58,10 @@ def main() -> None:
             write_shard(path, speak_held_out(options.corpus, 300, unseen))
     done = len(list(shards.glob("[0-9]*.pickle")))
     speakers = Speakers()
-    sentences = training_sentences(options.corpus, options.seed + 1000 * done)
-    choice = random.Random(options.seed + 77 * done)
     start = time.time()
     for index in range(done, round(options.hours * 3600 / SHARD_SECONDS)):
+        choice = random.Random(f"{options.seed} {index}")
+        sentences = training_sentences(options.corpus, choice.getrandbits(32), options.work)
         utterances, seconds = [], 0.0
         while seconds < SHARD_SECONDS:
             spoken = speakers.say(next(sentences), choice)

@@ -13,7 +13,7 @@ import os
 import random
 import time
 from pathlib import Path
-from queue import Full
+from queue import Empty, Full
 
 import torch
 import torch.distributed as dist
@@ -66,6 +66,22 @@ def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: obj
             except Full:
                 if trainer is not None and not trainer.is_alive():
                     return
+
+
+def next_batch(queue: mp.Queue, feeders: list[mp.Process]) -> list[Example]:
+    """The next batch.
+
+    Raises:
+        SystemExit: no process is left that makes any.
+    """
+    while True:
+        try:
+            batch: list[Example] = queue.get(timeout=5)
+        except Empty:
+            if not any(feeder.is_alive() for feeder in feeders):
+                raise SystemExit("No process makes examples any more; its message is above.") from None
+        else:
+            return batch
 
 
 def forward(
@@ -153,7 +169,7 @@ def fit_heads(
 
 
 def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> Tensor:
-    """The CTC loss per label; rows with more labels than positions are ignored."""
+    """The CTC loss per label; rows with too few positions for their labels add nothing."""
     losses = F.ctc_loss(
         log_probabilities.transpose(0, 1),
         torch.tensor([label for row in labels for label in row], dtype=torch.long, device=DEVICE),
@@ -235,7 +251,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
     if rank == 0 and options.start_from and not checkpoint.exists():
         copy_vocabulary(options.start_from, folder)
     elif rank == 0 and not (folder / "tokenizer_config.json").exists():
-        train_vocabulary(options.corpus, folder)
+        train_vocabulary(options.corpus, folder, options.work)
     dist.barrier()
     vocabulary = load_vocabulary(folder)
     prompts = Prompts(vocabulary)
@@ -256,25 +272,27 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
     average = {name: value.clone() for name, value in network.state_dict().items()}
     step, spent, sound, listens_since = 0, 0.0, 0.0, 0.0 if options.start_from else math.inf
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=DEVICE, weights_only=True)
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         muon.load_state_dict(state["muon"])
         adam.load_state_dict(state["adam"])
-        average = state["average"]
+        average = {name: value.to(DEVICE) for name, value in state["average"].items()}
         step, spent, sound = state["step"], state["spent"], state["sound"]
-        listens_since = state.get("listens_since", math.inf)
+        listens_since = state["listens_since"]
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
     filters, window = torch.tensor(mel_filters(), device=DEVICE), torch.hann_window(400, device=DEVICE)
 
     longest, augment, batch_sound = mp.Value("d", DEAF_SECONDS), mp.Value("b", 0), mp.Value("d", DEAF_BATCH_SECONDS)
     queue: mp.Queue = mp.Queue(maxsize=6)
+    feeders = []
     for number in range(rank * options.feeders, (rank + 1) * options.feeders):
         seed = step + 17 + 1_000_003 * number
         shared = (queue, options.work / "shards", seed, longest, augment, batch_sound)
-        mp.Process(target=feed, args=shared, daemon=True).start()
+        feeders.append(mp.Process(target=feed, args=shared, daemon=True))
+        feeders[-1].start()
     if options.start_from and not checkpoint.exists():
         if rank == 0:
-            fit_heads(network, prompts, [queue.get() for _ in range(HEAD_BATCHES)], filters, window)
+            fit_heads(network, prompts, [next_batch(queue, feeders) for _ in range(HEAD_BATCHES)], filters, window)
         if options.processes > 1:
             for p in network.parameters():
                 dist.broadcast(p.data, 0)
@@ -297,7 +315,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         for group in muon.param_groups:
             group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
         weight = 1.0 if part < CTC_PART else 0.3
-        batch = queue.get()
+        batch = next_batch(queue, feeders)
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=BFLOAT16):
             loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
         network.zero_grad()

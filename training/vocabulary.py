@@ -27,13 +27,13 @@ ADDED += [f"<blank{i}>" for i in range(1, 28)] + ["<asr_text>"]
 NOT_SPECIAL = {*PLAIN, "<non_speech>", "<asr_text>"}
 
 
-def train_vocabulary(corpus: Path, folder: Path) -> None:
+def train_vocabulary(corpus: Path, folder: Path, work: Path) -> None:
     """Train the vocabulary; write FILES."""
     tokenizer = _empty(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=SIZE, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[], show_progress=False
     )
-    lines = list(itertools.islice(training_sentences(corpus, seed=5), 40_000))
+    lines = list(itertools.islice(training_sentences(corpus, 5, work), 40_000))
     lines += ["system", "user", "assistant", "language English", "language None"] * 400
     tokenizer.train_from_iterator(lines, trainer)
     folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ UNSEEN_ESPEAK = [
     "en-us+Annie", "en+f5", "en-us+robert", "en+michel", "en-us+m8", "en-gb-x-gbcwmd+caleb",
     "en-gb-x-gbcwmd", "en-us+steph3",
 ]  # fmt: skip
-"""Six variants and an accent for tests only."""
+"""Seven variants and an accent for tests only."""
 FLITE = ["us_slt", "us_awb", "us_kal16", "us_kal16"]
 UNSEEN_FLITE = ["us_rms"]
 
