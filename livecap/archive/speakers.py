@@ -50,6 +50,8 @@ class Speakers:
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
+        self._given: set[int] = set()
+        """The speakers that a person has named."""
         self._into: dict[int, int] = {}
         """A speaker that a person merged to the one that it was merged into."""
         self._heard: dict[Key, _Heard] = {}
@@ -70,8 +72,10 @@ class Speakers:
                 uses = self._uses.setdefault(event.track, Counter())
                 uses.subtract(before.numbers if before else ())
                 uses.update(numbers)
-            case SpeakerNamed() if not (event.remembered and event.speaker in self._names):
+            case SpeakerNamed() if not (event.remembered and event.speaker in self._given):
                 self._names[event.speaker] = event.name
+                if not event.remembered:
+                    self._given.add(event.speaker)
             case SpeakersMerged():
                 self._into.pop(event.into, None)  # so no speaker is ever merged into itself by way of others
                 if event.speaker != event.into:
@@ -109,6 +113,10 @@ class Speakers:
             return name
         others = (name for other, name in sorted(self._names.items()) if name and self.one(other) == one)
         return next(others, speaker_letter(one))
+
+    def remembered_name(self, speaker: int) -> str:
+        """The name that a speaker has because the voice was remembered; "" if a person named the speaker or nobody."""
+        return "" if speaker in self._given else self._names.get(speaker, "")
 
     def numbers(self, track: str | None = None) -> list[int]:
         """The speakers of a track, or of all tracks, after all merges."""

@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livecap.audio_in.device.capture import CaptureConfig
 from livecap.audio_in.device.devices import close_output, open_output
 from livecap.audio_in.device.enumeration import OURS
+from livecap.audio_in.recording import Recording
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
@@ -20,32 +21,29 @@ SPARE_SECONDS = 0.1
 
 
 class Player:
-    """Plays files of 16 kHz mono sound, mixed, on a thread of its own. Used from two threads."""
+    """Plays recordings, mixed, on a thread of its own. Used from two threads."""
 
     def __init__(self, files: Sequence[Path], sample: int) -> None:
         """
         Args:
-            files: one for each track, each from sample 0.
-            sample: where to begin.
+            files: one for each track, each from sample 0. The user may have put one there, of any rate and channels.
+            sample: where to begin, at 16 kHz.
 
         Raises:
             AudioError: a file or an output cannot be opened.
         """
-        import soundfile
-
-        self._files: list[Any] = []
+        self._sounds: list[Recording] = []
         try:
-            for path in files:
-                file = soundfile.SoundFile(path)
-                self._files.append(file)
-                file.seek(min(sample, len(file)))
+            try:
+                for path in files:
+                    self._sounds.append(Recording(path))
+                    self._sounds[-1].seek(sample)
+            except AudioError as error:
+                raise AudioError(f"The sound cannot be played: {error}") from None
             with OURS.opening(CaptureConfig().aside_seconds):
                 self._stream = open_output(SAMPLE_RATE)
-        except soundfile.SoundFileError as error:
-            self._close_files()
-            raise AudioError(f"The sound cannot be played: {error}.") from None
         except AudioError:
-            self._close_files()
+            self._close_sounds()
             raise
         self.sample = sample
         """The position that is playing now."""
@@ -62,7 +60,7 @@ class Player:
         try:
             # Stop for an input that is searched for: the devices are listed again, which ends every stream.
             while not (self._stopping.is_set() or OURS.wanted):
-                pieces = [file.read(BLOCK_SAMPLES, dtype="float32") for file in self._files]
+                pieces = [_next(sound, self.sample) for sound in self._sounds]
                 longest = max(map(len, pieces), default=0)
                 if not longest:
                     # Closing the output at once would cut off the sound in its buffer.
@@ -76,12 +74,21 @@ class Player:
                 self.sample += longest
         finally:
             self.ended = True
-            self._close_files()
+            self._close_sounds()
             try:
                 close_output(self._stream)
             finally:
                 OURS.closed()
 
-    def _close_files(self) -> None:
-        for file in self._files:
-            file.close()
+    def _close_sounds(self) -> None:
+        for sound in self._sounds:
+            sound.close()
+
+
+def _next(sound: Recording, sample: int) -> NDArray[np.float32]:
+    """A block from `sample` on; shorter at the end. What is before its end is forgotten."""
+    end = sample + BLOCK_SAMPLES
+    sound.read_to(end)
+    piece = sound.sound(sample, end)
+    sound.forget(end)
+    return piece

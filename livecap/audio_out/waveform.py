@@ -32,7 +32,7 @@ def peaks(path: Path, n_peaks: int) -> list[int]:
 
 
 def write_flac(source: Path, target: Path) -> None:
-    """Write a FLAC file with exactly the same sound, a third of the size.
+    """Write a FLAC file with the same sound, exactly where it has 16 bits, a third of the size.
 
     Raises:
         AudioError: the source is not audio, or the target cannot be written.
@@ -41,7 +41,9 @@ def write_flac(source: Path, target: Path) -> None:
         with soundfile.SoundFile(source) as file:
             form = {"samplerate": file.samplerate, "channels": file.channels, "format": "FLAC", "subtype": "PCM_16"}
             with soundfile.SoundFile(target, "w", **form) as flac:
-                for block in file.blocks(BLOCK_SAMPLES, dtype="int16", always_2d=True):
-                    flac.write(block)
+                # As int16, libsndfile would give the samples of a float file without scaling them: silence.
+                for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
+                    scaled = np.rint(np.clip(np.nan_to_num(block), -1, 1) * np.float32(1 << 15))
+                    flac.write(np.minimum(scaled, (1 << 15) - 1).astype(np.int16))
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioError(f"Cannot make a FLAC file of {source}: {error}.") from None

@@ -1,6 +1,7 @@
 """What `livecap align` does: the recording, the models, the words with their times."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def aligned(file: Path, text: str, language: str, settings: Settings) -> Utteran
     aligner = Aligner.load(name, warn)
 
     def hear(sound: NDArray[np.float32]) -> list[Word]:
-        with Engine.load(engine_settings(settings), warn) as engine:
+        with Engine.load(engine_settings(replace(settings, aligner="off")), warn) as engine:  # it is loaded already
             return heard_words(engine, sound)
 
     words = align(aligner, samples, text, language, hear, on_progress=_show)

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 from shutil import get_terminal_size
-from textwrap import fill, shorten
+from textwrap import fill
 from types import ModuleType
 
 from livecap.archive.archive import Archive
@@ -15,6 +15,7 @@ from livecap.cli.terminal import ask, warn
 from livecap.errors import LivecapError
 from livecap.settings.fields import Settings
 from livecap.text.printing import say
+from livecap.text.scripts import shortened
 from livecap.text.units import length_of_time
 from livecap.transcript import Notice
 
@@ -145,7 +146,7 @@ def about(folder: Path) -> str:
         return f"The disk of the session {folder.name} failed while it ran. Its text is in {source}"
     waiting = _recovery().seconds_to_decode(session)
     sound = f", {length_of_time(waiting)} of sound not transcribed" if waiting >= 1 else ""
-    said = f": “{shorten(session.first_words, 60, placeholder=' …')}”" if session.first_words else ""
+    said = f": “{shortened(session.first_words, 60)}”" if session.first_words else ""
     name = f"“{session.title}” ({session.name})" if session.title else session.name
     return f"The session {name} was cut off after {length_of_time(session.seconds)}{sound}{said}"
 

@@ -3,7 +3,6 @@
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 from livecap.archive.amend import amend
@@ -17,6 +16,7 @@ from livecap.speakers.diariser import load_diariser
 from livecap.speakers.remembered import RememberedVoices
 from livecap.text.printing import say, say_json
 from livecap.text.safety import printable
+from livecap.text.scripts import shortened
 from livecap.text.units import length_of_time
 from livecap.transcript import SAMPLE_RATE, SpeakerNamed, SpeakersMerged, speaker_letter
 
@@ -54,11 +54,16 @@ def _split(folder: Path, session: RecordedSession, wanted: str) -> RecordedSessi
 
 
 def _said(session: RecordedSession, options: argparse.Namespace) -> list[SpeakerNamed | SpeakersMerged]:
-    """The facts for names and merges."""
-    number_of = session.speaker_number
-    merges = [SpeakersMerged(number_of(one), number_of(into)) for one, into in options.merge]
-    names = [SpeakerNamed(session.voices.one(number_of(one)), name_of(name)) for one, name in options.name]
-    return [*merges, *names]
+    """The facts for merges and then for names. Letters and old names are those before all of them."""
+    number_of, voices = session.speaker_number, session.voices
+    merges = [(number_of(one), number_of(into)) for one, into in options.merge]
+    names = [(number_of(one), name_of(name)) for one, name in options.name]
+    facts: list[SpeakerNamed | SpeakersMerged] = []
+    for speaker, into in merges:
+        counts = voices.one(into)  # `into` itself would be parted from it
+        facts.append(SpeakersMerged(speaker, into if speaker in (into, counts) else counts))
+        voices.note(facts[-1])
+    return [*facts, *(SpeakerNamed(voices.one(number), name) for number, name in names)]
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ def _report(session: RecordedSession, as_json: bool) -> None:
     for row in rows:
         track = f"{row['track']:8}  " if several else ""
         named = row["label"] if row["name"] else ""
-        words = shorten(row["first_words"], 60, placeholder=" …")
+        words = shortened(row["first_words"], 60)
         say(f"{row['speaker']:2}  {named:{width}}  {track}{length_of_time(row['seconds']):>11}  {words}")
     if len(rows) > 1 and not any(row["name"] for row in rows):
         warn(f"Name them with: livecap speakers {session.name} --name {rows[0]['speaker']}=NAME")
@@ -107,5 +112,5 @@ def _row(session: RecordedSession, number: int, speech: _Speech) -> dict[str, An
         "track": speech.track,
         "seconds": round(speech.seconds, 2),
         "utterances": speech.n_utterances,
-        "first_words": shorten(printable(speech.first_words), 100, placeholder=" …"),
+        "first_words": shortened(printable(speech.first_words), 100),
     }

@@ -74,9 +74,11 @@ def label(
             for utterance, heard in zip(spoken, voices, strict=True):
                 numbered = tuple(replace(voice, speaker=numbers[voice.speaker]) for voice in heard)
                 yield SpeakersHeard(each, utterance.utterance, numbered, settled=True)
-            yield from (
-                SpeakerNamed(numbers[who], name, remembered=True) for who, name in names.items() if who in numbers
-            )
+            named = {numbers[who]: name for who, name in names.items() if who in numbers}
+            yield from (SpeakerNamed(number, name, remembered=True) for number, name in named.items())
+            for number in sorted(set(numbers.values()) - named.keys()):
+                if session.voices.remembered_name(number) in named.values():  # an earlier labelling gave it to this one
+                    yield SpeakerNamed(number, "", remembered=True)
 
     return amend(folder, facts)
 

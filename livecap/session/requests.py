@@ -3,7 +3,6 @@
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from textwrap import shorten
 from typing import Any
 
 from livecap.audio_in.source import OnNotice
@@ -13,6 +12,7 @@ from livecap.session.publish import Publisher
 from livecap.session.sound_folder import SoundFolder
 from livecap.session.tracks import Track, arrived_samples
 from livecap.session.wall_clock import WallClock
+from livecap.text.scripts import shortened
 from livecap.transcript import SAMPLE_RATE, Marked, SpeakerNamed
 
 
@@ -159,5 +159,5 @@ def recognition_summary(changes: Mapping[str, Any]) -> str:
         parts.append(changes["language"] or "any language")
     if "context" in changes:
         words = " ".join(changes["context"].split())
-        parts.append(f"expecting {shorten(words, 80, placeholder=' …')}" if words else "no expected words")
+        parts.append(f"expecting {shortened(words, 80)}" if words else "no expected words")
     return ", ".join(parts)

@@ -1,8 +1,10 @@
 """RememberedVoices: voices that the user asked livecap to know again, in one private file. They are biometric data."""
 
+import fcntl
 import json
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -30,7 +32,7 @@ class Remembered:
 
 
 class RememberedVoices:
-    """Reads the file at each call. What is forgotten is overwritten before the file is replaced."""
+    """Reads the file at each call. What is forgotten is overwritten. Several processes may use the file at once."""
 
     def __init__(self, path: Path) -> None:
         """
@@ -45,6 +47,10 @@ class RememberedVoices:
         Raises:
             SettingsError: the file cannot be read.
         """
+        with self._locked(fcntl.LOCK_SH):
+            return self._read()
+
+    def _read(self) -> list[Remembered]:
         try:
             data = read_regular(self.path, MOST_BYTES)
         except FileNotFoundError:
@@ -66,8 +72,13 @@ class RememberedVoices:
         Raises:
             SettingsError: the file cannot be read or written.
         """
-        others = [voice for voice in self.all() if voice.name.casefold() != name.casefold()]
-        self._write([*others, Remembered(name, day, tuple(round(float(value), 6) for value in vector))])
+        try:
+            make_folder(self.path.parent)
+        except OSError as error:
+            raise SettingsError(f"Cannot write the voices in {self.path}: {error.strerror or error}.") from None
+        with self._locked(fcntl.LOCK_EX):
+            others = [voice for voice in self._read() if voice.name.casefold() != name.casefold()]
+            self._write([*others, Remembered(name, day, tuple(round(float(value), 6) for value in vector))])
 
     def forget(self, names: list[str] | None) -> list[str]:
         """Forget these voices, or all for None. Returns the names that were forgotten.
@@ -75,22 +86,38 @@ class RememberedVoices:
         Raises:
             SettingsError: there is no such voice, or the file cannot be written.
         """
-        voices = self.all()
         wanted = None if names is None else {name.casefold(): name for name in names}
-        gone = [voice.name for voice in voices if wanted is None or voice.name.casefold() in wanted]
-        missing = sorted(set(wanted or ()) - {name.casefold() for name in gone})
-        if wanted and missing:
-            known = ", ".join(voice.name for voice in voices) or "none"
-            raise SettingsError(f"No voice of {wanted[missing[0]][:60]!r} is remembered. Remembered: {known}.")
-        self._write([voice for voice in voices if voice.name not in gone])
+        with self._locked(fcntl.LOCK_EX):
+            voices = self._read()
+            gone = [voice.name for voice in voices if wanted is None or voice.name.casefold() in wanted]
+            missing = sorted(set(wanted or ()) - {name.casefold() for name in gone})
+            if wanted and missing:
+                known = ", ".join(voice.name for voice in voices) or "none"
+                raise SettingsError(f"No voice of {wanted[missing[0]][:60]!r} is remembered. Remembered: {known}.")
+            self._write([voice for voice in voices if voice.name not in gone])
         return gone
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Keep others from changing the file, or with LOCK_EX from reading it: its folder is locked, which leaves no
+        other file behind."""
+        try:
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            yield  # there is no folder and so no file; what else is wrong is said where the file is read or written
+            return
+        try:
+            with suppress(OSError):  # some network drives have no locks
+                fcntl.flock(folder, how)
+            yield
+        finally:
+            os.close(folder)
 
     def _write(self, voices: list[Remembered]) -> None:
         text = json.dumps(
             {"voices": [asdict(voice) for voice in sorted(voices, key=lambda each: each.name.casefold())]}
         )
         try:
-            make_folder(self.path.parent)
             old = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC) if self.path.exists() else None
             try:
                 if voices:

@@ -1,4 +1,4 @@
-"""Scripts written without spaces between words, and how many columns text takes.
+"""Scripts written without spaces between words, where text is cut, and how many columns it takes.
 
 A pattern uses these constants inside a character class: `[{SPACELESS}]`.
 """
@@ -54,6 +54,16 @@ def joined(pieces: Iterable[str]) -> str:
     return text
 
 
+def shortened(text: str, width: int) -> str:
+    """A text in one line of at most `width` characters. What is too long ends with " …" after a word, or after a
+    character of a script without spaces."""
+    line = " ".join(text.split())
+    if len(line) <= width:
+        return line
+    edges = (i for i in range(width - 2, 0, -1) if line[i] == " " or is_spaceless(line[i]) and not _is_mark(line[i]))
+    return line[: next(edges, width - 2)].rstrip() + " …"
+
+
 def cells(text: str) -> int:
     """Columns that a text takes in a terminal or a subtitle: two for a wide character, none for a combining one.
 
@@ -62,6 +72,11 @@ def cells(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(_cells_of(character) for character in text)
+
+
+def _is_mark(character: str) -> bool:
+    """True for a vowel or an accent that is drawn on the character before it."""
+    return unicodedata.category(character)[0] == "M"
 
 
 def _cells_of(character: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
@@ -29,9 +30,9 @@ class SpeakerLabels:
         self._diariser: Diariser | None = None
 
     @property
-    def remembered(self) -> list[str]:
-        """The names of the remembered voices."""
-        return sorted(self._remembered)
+    def remembered(self) -> dict[str, str]:
+        """The names of the remembered voices, each with a digest of its voice: a name may get another one."""
+        return {name: sha256(voice.tobytes()).hexdigest() for name, voice in sorted(self._remembered.items())}
 
     @property
     def diariser(self) -> Diariser:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap.audio_out import player as playing
 from livecap.audio_out.player import Player
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
@@ -109,3 +110,30 @@ def test_closing_is_silence(speakers, tmp_path):
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(AudioError, match="cannot be played"):
         Player([tmp_path / "nothing.flac"], 0)
+
+
+class Output:
+    """An output that keeps what is played."""
+
+    latency = 0.0
+
+    def __init__(self):
+        self.blocks = []
+
+    def write(self, block):
+        self.blocks.append(block[:, 0].copy())
+
+
+@pytest.mark.parametrize(("rate", "n_channels"), [(44_100, 2), (SAMPLE_RATE, 2), (48_000, 1)])
+def test_a_recording_that_the_user_put_there_is_heard_at_its_speed(rate, n_channels, tmp_path, monkeypatch):
+    seconds = np.arange(3 * rate) / rate
+    tone = 0.5 * np.sin(2 * np.pi * 440 * seconds) * (seconds >= 2)
+    soundfile.write(tmp_path / "sound.wav", np.repeat(tone[:, None], n_channels, axis=1), rate)
+    output = Output()
+    monkeypatch.setattr(playing, "open_output", lambda rate: output)
+    monkeypatch.setattr(playing, "close_output", lambda stream: None)
+    player = Player([tmp_path / "sound.wav"], SAMPLE_RATE)
+    eventually(lambda: player.ended)
+    loud = np.flatnonzero(np.abs(np.concatenate(output.blocks)) > 0.01)
+    assert abs(loud[0] - SAMPLE_RATE) < 100 and abs(loud[-1] - 2 * SAMPLE_RATE) < 200
+    assert abs(player.sample - 3 * SAMPLE_RATE) < 100

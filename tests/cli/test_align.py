@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from livecap.align import pieces
+from livecap.align.aligner import Aligner
 from livecap.cli import align_work
 from livecap.cli.main import run
 from tests.model.parity import DATA
@@ -116,9 +117,12 @@ def test_a_long_recording_is_heard_first_and_aligned_in_pieces(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(align_work, "align", partial(pieces.align, most_samples=15 * 16_000))
+    load, loaded = Aligner.load, []
+    monkeypatch.setattr(Aligner, "load", lambda name, on_notice: loaded.append(name) or load(name, on_notice))
     text = (RECORDINGS / "turns.txt").read_text(encoding="utf-8")
     command = ["align", str(RECORDINGS / "turns.flac"), text, "--language", "en", "-o", "-", "--model", "tiny"]
     assert run([*command, "--aligner", ALIGNER]) == 0
+    assert loaded == [ALIGNER], "the recogniser needs no second aligner"
     words = json.loads(capsys.readouterr().out)["words"]
     assert [word["text"] for word in words] == text.split()
     edges = [edge for word in words for edge in (word["start"], word["end"])]

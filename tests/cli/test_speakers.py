@@ -79,6 +79,36 @@ def test_speakers_are_named_and_merged_by_letter_or_name_in_any_case(livecap: Li
     assert livecap("export", "last", "--stdout")[1].startswith("Thomas: "), "a merge is undone without its sound"
 
 
+@pytest.mark.parametrize("calls", [["--merge B=A --merge C=B"], ["--merge B=A", "--merge C=B"]], ids=["once", "twice"])
+def test_whoever_is_merged_into_a_merged_speaker_joins_all_of_them(
+    livecap: Livecap, scripts: list[list[tuple[float, float, int]]], calls: list[str]
+) -> None:
+    scripts[0] = [(0, 4, 0), (5, 9, 1), (10, 14, 2)]
+    livecap("speakers", "last")
+    for call in calls:
+        out = livecap("speakers", "last", *call.split(), "--json")[1]
+    assert [row["speaker"] for row in json.loads(out)["speakers"]] == ["A"]
+
+
+@pytest.mark.usefixtures("scripts")
+def test_a_name_counts_after_the_merges_of_the_same_call(livecap: Livecap) -> None:
+    livecap("speakers", "last", "--name", "A=Tom", "--merge", "B=A")
+    out = livecap("speakers", "last", "--merge", "B=B", "--name", "B=Priya", "--json")[1]
+    assert [row["label"] for row in json.loads(out)["speakers"]] == ["Tom", "Priya"]
+    out = livecap("speakers", "last", "--merge", "B=A", "--name", "B=Thomas", "--json")[1]
+    assert [row["label"] for row in json.loads(out)["speakers"]] == ["Thomas"]
+
+
+@pytest.mark.usefixtures("scripts")
+def test_first_words_in_a_script_without_spaces_are_shown(livecap: Livecap, logs: Path) -> None:
+    folder = write(logs, said(["今日の会議を始めます。" * 20, *TEXTS[1:]]))
+    (folder / "audio").mkdir()
+    soundfile.write(folder / "audio" / "sound.wav", np.full(15 * SECOND, 0.1, np.float32), SECOND)
+    assert "今日の会議を始めます。今日の会議" in livecap("speakers", folder.name)[1].splitlines()[0]
+    row = json.loads(livecap("speakers", folder.name, "--json")[1])["speakers"][0]
+    assert row["first_words"].startswith("今日の会議を始めます。今日") and len(row["first_words"]) <= 100
+
+
 @pytest.mark.usefixtures("scripts")
 def test_json_lists_all_that_is_known(livecap: Livecap) -> None:
     row = json.loads(livecap("speakers", "last", "--name", "B=Priya", "--json")[1])["speakers"][1]

@@ -2,7 +2,9 @@
 
 import json
 import stat
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from livecap.cli import speakers_work, voices_work
 from livecap.cli.main import run
 from livecap.export.formats import FORMATS, export_pieces
 from livecap.settings.sources import voices_path
+from livecap.speakers import remembered
 from livecap.speakers.networks import EMBEDDING_SIZE
 from livecap.speakers.remembered import RememberedVoices
 from tests.archive.facts import SECOND, said, write
@@ -94,6 +97,28 @@ def test_what_is_forgotten_leaves_no_trace_in_the_file_that_held_it(livecap: Liv
     assert livecap("voices", "forget", "--all")[0] == 0
     assert list(voices_path().parent.iterdir()) == []
     assert livecap("voices", "list")[1] == "No voice is remembered.\n"
+
+
+def test_voices_that_are_added_at_once_are_all_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, both = remembered.read_regular, threading.Barrier(2)
+
+    def late(path: Path, most_bytes: int) -> bytes:
+        """Nobody goes on before the other one has read, too, if the other one may."""
+        try:
+            return read(path, most_bytes)
+        finally:
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.1)
+
+    monkeypatch.setattr(remembered, "read_regular", late)
+    voices = RememberedVoices(tmp_path / "data" / "voices.json")
+    vector = np.eye(EMBEDDING_SIZE, dtype=np.float32)[0]
+    threads = [threading.Thread(target=voices.add, args=(name, vector, "2026-03-01")) for name in ("Tom", "Priya")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [voice.name for voice in voices.all()] == ["Priya", "Tom"]
 
 
 def test_no_export_and_no_log_holds_a_voice(livecap: Livecap, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from livecap.archive.recorded import RecordedSession
+from livecap.audio_out.waveform import write_flac
 from livecap.export.formats import export_file, export_pieces
 from livecap.transcript import AudioGap, Marked
 from tests.archive.facts import SECOND, header, said, write
@@ -107,6 +108,16 @@ def test_sound_and_words_are_in_step(page: Page, tmp_path: Path) -> None:
     page.run("document.querySelectorAll('.text > span')[1].click()")
     assert page.run("livecap.sounds[0].currentTime") == pytest.approx(4 / 7, abs=0.3)
     assert page.complaints == []
+
+
+@pytest.mark.parametrize("form", ["FLOAT", "DOUBLE", "PCM_16", "PCM_24"])
+def test_a_page_plays_sound_in_whatever_form_it_was_kept(form: str, tmp_path: Path) -> None:
+    sound = np.array([-1.0, 0.5, 2**-15, 0.0, 0.25, 1 - 2**-15])
+    soundfile.write(tmp_path / "sound.wav", sound, SECOND, subtype=form)
+    kept, _ = soundfile.read(tmp_path / "sound.wav")
+    write_flac(tmp_path / "sound.wav", tmp_path / "sound.flac")
+    played, _ = soundfile.read(tmp_path / "sound.flac")
+    np.testing.assert_allclose(played, kept, rtol=0, atol=0 if form == "PCM_16" else 2**-15)
 
 
 def test_a_phone_shows_the_page_without_horizontal_scrolling(page: Page, tmp_path: Path) -> None:

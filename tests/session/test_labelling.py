@@ -91,6 +91,16 @@ def test_names_stay_with_their_voices_when_a_session_is_labelled_again(folder: P
     ]
 
 
+def test_a_remembered_name_moves_to_the_voice_that_it_belongs_to(folder: Path) -> None:
+    levels = np.repeat(np.array([0.1, 0.6, 0.1], np.float32), 5 * SECOND)
+    soundfile.write(folder / "audio" / "sound.wav", levels, SECOND)
+    diariser = ScriptedDiariser([[(0, 9, 0), (10, 14, 1)], [(0, 4, 0), (5, 8, 1), (10, 14, 2)]])
+    known = {"Tom": diariser.embed(levels)}
+    assert [who for who, _ in labelled(label(folder, diariser, known=known))] == ["Tom", "Tom", "B"]
+    session = label(folder, diariser, Counts(exactly=3), known=known)
+    assert [who for who, _ in labelled(session)] == ["A", "Tom", "B"], "A is not Tom"
+
+
 def test_speakers_that_a_person_merged_stay_one_unless_their_number_is_given(folder: Path) -> None:
     label(folder, ScriptedDiariser([TURNS]))
     amend(folder, lambda session: [SpeakersMerged(0, 1), SpeakerNamed(1, "Priya")])

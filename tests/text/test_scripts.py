@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from livecap.archive.search_terms import pairs, searchable
-from livecap.text.scripts import EAST_ASIAN, SPACELESS, cells, is_spaceless, joined
+from livecap.text.scripts import EAST_ASIAN, SPACELESS, cells, is_spaceless, joined, shortened
 
 SPACELESS_TEXT = {
     "Chinese": "我們今天先討論預算〇々",
@@ -90,3 +90,20 @@ def test_a_text_takes_as_many_cells_as_on_the_screen(text: str) -> None:
 @given(st.text(), st.text())
 def test_cells_add_up(one: str, other: str) -> None:
     assert cells(one + other) == cells(one) + cells(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "short"),
+    [
+        ("one  two\nthree", 13, "one two three"),
+        ("one  two\nthree", 12, "one two …"),
+        ("今日は会議を始めます。", 8, "今日は会議を …"),
+        ("OK 今日は会議を始めます。", 8, "OK 今日は …"),
+        ("ที่นี่", 5, "ที่ …"),  # a vowel stays with its consonant
+        ("Hello 今日は", 8, "Hello …"),
+        ("averylongwordindeed", 8, "averyl …"),
+        ("", 8, ""),
+    ],
+)
+def test_a_long_text_is_cut_at_a_word_or_where_its_script_allows_it(text: str, width: int, short: str) -> None:
+    assert shortened(text, width) == short

@@ -106,6 +106,11 @@ def test_known_voices_get_their_names_and_each_name_is_given_once() -> None:
     assert len({speaker for speaker, _ in said(labels.of_sound(TEXT, sound, known=both))} & {"Priya", "Pri"}) == 1
 
 
+def test_another_voice_of_the_same_name_is_another_remembered_voice() -> None:
+    first, second = (SpeakerLabels(lambda: ScriptedDiariser([]), {"Tom": row}) for row in np.eye(2, dtype=np.float32))
+    assert first.remembered.keys() == second.remembered.keys() and first.remembered != second.remembered
+
+
 @pytest.mark.parametrize(
     "given", [{"exactly": 0}, {"exactly": 2, "at_most": 3}, {"at_least": 3, "at_most": 2}], ids=str
 )
