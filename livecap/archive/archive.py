@@ -15,6 +15,8 @@ import sqlite3
 import stat
 import unicodedata
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,6 +32,9 @@ from livecap.files import replace_file
 from livecap.text.safety import printable
 
 T = TypeVar("T")
+
+ZONES = timedelta(hours=26)
+"""The most by which the local times of two places differ."""
 
 
 class Archive:
@@ -122,11 +127,13 @@ class Archive:
         path = Path(os.path.expanduser(wanted))
         if path.name == EVENTS:
             path = path.parent
+        if wanted and path.name in ("", "..") and os.path.lexists(path / EVENTS):
+            path = path.resolve()  # the index knows a session by the name of its folder, which "." does not say
         if (os.sep in wanted or path.is_absolute()) and os.path.lexists(path / EVENTS):
             return path
         names = self.names()
         if wanted == "last" and names:
-            return self.parent / next(filter(self._is_readable, names), names[0])
+            return self.parent / self._last(names)
         if wanted in self._begun():
             return self.parent / wanted
         found = [name for name in names if wanted and printable(name).startswith(printable(wanted))]
@@ -136,17 +143,31 @@ class Archive:
         if found:
             listed = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
             raise LogError(f"{len(found)} sessions match {wanted[:80]!r}: {listed}. Type more of the name.")
-        if os.path.isfile(path / EVENTS):
+        if wanted and os.path.isfile(path / EVENTS):
             return path
         have = f"The newest is {names[0]}" if names else "There are no sessions yet"
         raise LogError(f"No session {wanted[:80]!r} in {self.parent}. {have}; `livecap sessions` lists them.")
 
-    def _is_readable(self, name: str) -> bool:
+    def _last(self, names: list[str]) -> str:
+        """The session that began last of those that can be read; the newest name if none can.
+
+        Names are local times, which go back when summer time ends and when the user flies west. So sessions whose names
+        are close to the newest one are compared by their headers.
+        """
+        began = ((name, moment) for name in names if (moment := self._began(name)) is not None)
+        first = next(began, None)
+        if first is None:
+            return names[0]
+        newest = first[0]
+        close = takewhile(lambda each: _are_close(each[0], newest), began)
+        return max([first, *close], key=lambda each: each[1])[0]
+
+    def _began(self, name: str) -> datetime | None:
+        """When a session began; None if it cannot be read."""
         try:
-            LogReader(self.parent / name / EVENTS)
+            return datetime.fromisoformat(LogReader(self.parent / name / EVENTS).started.wall_time)
         except (LogError, OSError):
-            return False
-        return True
+            return None
 
     def _with_title(self, names: list[str], wanted: str) -> list[str]:
         titles = {name: _plain(read_title(self.parent / name)) for name in names} if wanted else {}
@@ -246,8 +267,14 @@ def _has_begun(log: str) -> bool:
 def file_name(title: str, otherwise: str) -> str:
     """A title as a file name without suffix: its words joined by hyphens, at most 80 bytes; `otherwise` without words.
     Never a path, hidden, or a name that Windows reserves."""
-    words = re.findall(r"[\w]+", unicodedata.normalize("NFC", title))
-    name = "-".join(words)
+    words = [""]
+    for character in unicodedata.normalize("NFC", title):
+        is_sign = unicodedata.category(character).startswith("M")  # a vowel of Hindi or Thai
+        if character.isalnum() or character == "_" or is_sign and words[-1]:
+            words[-1] += character
+        elif words[-1]:
+            words.append("")
+    name = "-".join(filter(None, words))
     while len(name.encode()) > 80:
         name = name[:-1]
     name = name.strip("-._")
@@ -257,6 +284,15 @@ def file_name(title: str, otherwise: str) -> str:
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+def _are_close(name: str, newest: str) -> bool:
+    """True if an earlier name may be that of a later session."""
+    try:
+        earlier, later = (datetime.strptime(each[:19], "%Y-%m-%d_%H-%M-%S") for each in (name, newest))
+    except ValueError:
+        return False
+    return later - earlier <= ZONES
 
 
 def _by_time(name: str) -> tuple[bool, str, int]:

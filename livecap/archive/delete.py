@@ -20,7 +20,7 @@ from livecap.transcript import SessionStarted
 _REPLACED = "|".join(map(re.escape, (TRANSCRIPT, TITLE, FAULT)))
 OURS = re.compile(
     rf"{re.escape(EVENTS)}|native\.log|screen-fault\.txt|\.DS_Store|"
-    rf"({_REPLACED})(\.new)?|\.({_REPLACED})\.[0-9a-f]{{8}}\.new"
+    rf"({_REPLACED})(\.new)?|\.({_REPLACED}|{re.escape(EVENTS)}|screen-fault\.txt)\.[0-9a-f]{{8}}\.new"
 )
 """Names of the files that livecap writes into a session's folder, of what a crash leaves of a file that was being
 replaced (see `replace_file`; earlier versions used NAME.new), and of what the Finder puts into any folder it shows."""

@@ -19,12 +19,12 @@ from livecap.archive.disk import Disk
 from livecap.archive.folder import AUDIO, EVENTS, is_being_written, read_title, saved_sounds
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import DamagedIndex, Hit, Query, checked, find, milliseconds
-from livecap.archive.search_terms import pairs, searchable
+from livecap.archive.search_terms import SIGNS, pairs, searchable
 from livecap.errors import LogError
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
-VERSION = 5
+VERSION = 6
 """Version of the tables and of `searchable` and `pairs`. An index of another version is built again."""
 FOLDER_TIME_TICK_NS = 1_000_000_000
 """Resolution of a folder's time of change: a folder that changed more recently may change again without a new time."""
@@ -41,7 +41,7 @@ FULL = sqlite3.SQLITE_FULL
 """Building the index again would not help against these."""
 T = TypeVar("T")
 
-TABLES = """
+TABLES = f"""
 CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, stamp TEXT NOT NULL, started TEXT NOT NULL, source TEXT NOT NULL,
     model TEXT NOT NULL, live INTEGER NOT NULL, n_samples INTEGER NOT NULL, n_utterances INTEGER NOT NULL,
@@ -54,7 +54,8 @@ CREATE TABLE utterances (
 CREATE TABLE seen (folder_time INTEGER NOT NULL);
 CREATE INDEX utterances_of ON utterances (session);
 CREATE VIRTUAL TABLE words USING fts5 (
-    text, pairs, track, language, speaker, content='', tokenize="unicode61 remove_diacritics 2", prefix='2 3 4'
+    text, pairs, track, language, speaker, content='', prefix='2 3 4',
+    tokenize="unicode61 remove_diacritics 2 tokenchars '{SIGNS}'"
 );
 """
 
@@ -117,9 +118,10 @@ class Index:
         """Every session as of the last `refresh`, newest first."""
         rows = self._db.execute(
             "SELECT name, started, source, model, live, n_samples, n_utterances, first_words, tracks, languages, ended "
-            "FROM sessions ORDER BY started DESC, id DESC"
+            "FROM sessions ORDER BY id DESC"
         )
-        return [self._summary(*checked(row, bytes, *[str] * 3, *[int] * 3, *[str] * 3, int)) for row in rows]
+        summaries = [self._summary(*checked(row, bytes, *[str] * 3, *[int] * 3, *[str] * 3, int)) for row in rows]
+        return sorted(summaries, key=lambda summary: summary.started, reverse=True)  # not by text: time zones differ
 
     def search(self, query: Query) -> list[Hit]:
         """The newest utterances that match `query`, as of the last `refresh`."""
@@ -295,6 +297,8 @@ class Index:
         folder = self.parent / os.fsdecode(name)
         try:
             moment = datetime.fromisoformat(started)
+            if moment.tzinfo is None:
+                raise ValueError
         except ValueError:
             raise DamagedIndex(f"{started:.40} is not a time") from None
         return SessionSummary(
@@ -414,7 +418,10 @@ def _make_tables(db: sqlite3.Connection) -> None:
 
 def _hardly_grew(before: str, stamp: str) -> bool:
     """True if a log grew by less than 1%: adding a running session of a day takes seconds, so not on every refresh."""
-    old_size, new_size = int(before.split()[0]), int(stamp.split()[0])
+    try:
+        old_size, new_size = int(before.split()[0]), int(stamp.split()[0])
+    except (ValueError, IndexError):
+        return False  # `before` is damaged: the log is read again
     return old_size <= new_size < old_size * 1.01
 
 

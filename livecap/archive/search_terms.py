@@ -14,7 +14,10 @@ from itertools import pairwise
 from livecap.text.scripts import SPACELESS
 
 _SPACELESS_CHARACTER = re.compile(f"([{SPACELESS}])")
-_TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}])[^\\W_])+")
+SIGNS = "".join(character for character in map(chr, range(0x900, 0xE00)) if unicodedata.category(character)[0] == "M")
+"""Vowels and other signs of Hindi and its relatives. They are part of a word, and not accents: "din" is a day, "daan" a
+gift. Neither Python's `\\w` nor FTS5 has them."""
+_TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}])+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that SQLite does not store in text: NUL and half surrogate pairs."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')

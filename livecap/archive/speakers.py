@@ -77,9 +77,11 @@ class Speakers:
                 if not event.remembered:
                     self._given.add(event.speaker)
             case SpeakersMerged():
+                before = self.one(event.into)
                 self._into.pop(event.into, None)  # so no speaker is ever merged into itself by way of others
                 if event.speaker != event.into:
-                    self._into[event.speaker] = event.into
+                    for number in {event.speaker, before} - {event.into}:  # earlier merges of `into` still hold
+                        self._into[number] = event.into
 
     def offset_of(self, track: str, utterance: int) -> int | None:
         """Where the fact about the voices of an utterance is in the log; None if there is none."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from livecap.archive.archive import Archive
 from livecap.archive.delete import delete, to_delete
 from livecap.archive.folder import AUDIO, EVENTS, UNSAVED, has_end
 from livecap.archive.log import SessionLog
@@ -140,7 +141,7 @@ def keep(folder: Path) -> None:
     _close_open(publisher, ends)
     publisher.publish(SessionEnded(session.n_samples, CUT_OFF))
     log.close()
-    _delete_unsaved_sound(folder)
+    _after_the_end(folder)
 
 
 def take_back(folder: Path) -> Path | None:
@@ -207,7 +208,7 @@ def recover(
         sentence = f"Cut off, and recovered afterwards: {recovery.seconds:.0f} s of sound were transcribed later."
         publisher.publish(Notice(sentence, n_samples, "info"))
         publisher.publish(SessionEnded(n_samples, RECOVERED))
-    _delete_unsaved_sound(folder)
+    _after_the_end(folder)
     return recovery
 
 
@@ -319,6 +320,12 @@ def _open_sound(path: Path, end: TrackEnd) -> Replay | None:
         if path.exists() and path.stat().st_size > HEADER_BYTES:
             raise  # it may be read later, so it must not be deleted
         return None
+
+
+def _after_the_end(folder: Path) -> None:
+    """Delete sound that was not to be kept, and let the index read the session again: one that failed had an end."""
+    _delete_unsaved_sound(folder)
+    Archive(folder.parent).expire(folder)
 
 
 def _delete_unsaved_sound(folder: Path) -> None:

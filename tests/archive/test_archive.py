@@ -4,6 +4,7 @@ import os
 import sqlite3
 import stat
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -71,6 +72,17 @@ def test_chinese_and_japanese_are_found_by_any_part_of_a_sentence(archive: Archi
         assert hit.session == chinese
         assert part in [piece for piece, found in hit.snippet if found]
     assert archive.search(Query("算預")) == []
+
+
+def test_words_of_hindi_are_found_with_their_vowels(tmp_path: Path) -> None:
+    """Vowels are signs after the letters: दिन is a day, दान a gift."""
+    write(tmp_path, said(["अगले दिन की बात", "अगले दान की बात"], language="Hindi"))
+    archive = Archive(tmp_path)
+    for number, word in enumerate(["दिन", "दान"]):
+        [hit] = archive.search(Query(word))
+        assert hit.utterance == number and [piece for piece, found in hit.snippet if found] == [word]
+    assert len(archive.search(Query("बात"))) == 2 and len(archive.search(Query("अगल", prefix=True))) == 2
+    assert not archive.search(Query("दन")) and archive.search(Query('"दिन की"'))
 
 
 def test_a_search_is_narrowed_by_label_language_session_and_date(archive: Archive) -> None:
@@ -225,6 +237,8 @@ def test_a_deleted_session_leaves_no_trace(archive: Archive) -> None:
         "title.txt",
         "transcript.md.new",
         ".title.txt.0a1b2c3d.new",
+        f".{EVENTS}.0a1b2c3d.new",
+        ".screen-fault.txt.0a1b2c3d.new",
         "fault.txt",
         "screen-fault.txt",
         "native.log",
@@ -258,6 +272,35 @@ def test_a_session_is_named_by_its_name_title_part_path_or_last(archive: Archive
         archive.folder_of("nosuch")
     archive.rename(english, "")
     assert archive.open(english).title == ""
+
+
+@pytest.mark.parametrize("wanted", [".", "./", EVENTS, "audio/.."])
+def test_a_session_is_deleted_without_a_trace_from_inside_its_folder(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    folder = (archive.parent / names(archive)[0]).resolve()
+    assert archive.search(Query("offsite"))
+    (folder / "audio").mkdir()
+    monkeypatch.chdir(folder)
+    assert archive.folder_of(wanted) == folder
+    with pytest.raises(LogError, match="No session ''"):
+        archive.folder_of("")
+    archive.delete(wanted)
+    assert not folder.exists() and archive.search(Query("offsite")) == []
+
+
+def test_the_last_session_is_the_last_one_also_where_local_time_went_back(tmp_path: Path) -> None:
+    """An hour after the end of summer time."""
+    for clock, zone in (("02:50:00", "+02:00"), ("02:10:00", "+01:00")):
+        started = replace(header(), wall_time=f"2026-10-25T{clock}{zone}")
+        write(tmp_path, said(["Good morning."]), started).rename(tmp_path / f"2026-10-25_{clock.replace(':', '-')}")
+    write(tmp_path, said(["Good morning."]))  # in March
+    archive = Archive(tmp_path)
+    later, earlier = "2026-10-25_02-10-00", "2026-10-25_02-50-00"
+    assert [summary.name for summary in archive.sessions()][:2] == [later, earlier]
+    assert archive.folder_of("last").name == later
+    (tmp_path / later / EVENTS).write_text("of another program\n")
+    assert archive.folder_of("last").name == earlier
 
 
 @pytest.mark.parametrize("wanted", ["", "..", "../..", "/", "."])
@@ -317,7 +360,14 @@ def test_titles_become_safe_file_names(title: str) -> None:
 
 @pytest.mark.parametrize(
     ("title", "name"),
-    [("Budget talk: part 2/3", "Budget-talk-part-2-3"), ("../../etc/passwd", "etc-passwd"), ("CON", "CON-")],
+    [
+        ("Budget talk: part 2/3", "Budget-talk-part-2-3"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("CON", "CON-"),
+        ("बजट की बैठक", "बजट-की-बैठक"),
+        ("ประชุมวันนี้", "ประชุมวันนี้"),
+        ("❤\ufe0f love", "love"),
+    ],
 )
 def test_file_names_still_read_as_the_title(title: str, name: str) -> None:
     assert file_name(title, "x") == name

@@ -51,6 +51,8 @@ STATEMENTS = [
     "UPDATE sessions SET n_samples = 'many'",
     "UPDATE sessions SET name = 'text' WHERE id = 2",
     "UPDATE sessions SET stamp = x'00', ended = 0",
+    "UPDATE sessions SET stamp = 'x', ended = 0",
+    "UPDATE sessions SET started = substr(started, 1, 19) WHERE id = 2",
     "UPDATE sessions SET first_words = x'ff'",
     "UPDATE sessions SET first_words = CAST(x'ff' AS TEXT)",
     "UPDATE utterances SET text = CAST(x'fffe' AS TEXT)",

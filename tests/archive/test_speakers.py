@@ -89,6 +89,14 @@ def test_merged_speakers_are_one_and_can_be_parted_again(tmp_path: Path) -> None
     assert {label for label, _ in labelled(RecordedSession(write(tmp_path / "b", parted)))} == {"A", "Priya"}
 
 
+@pytest.mark.parametrize("merges", [[(1, 2), (0, 1)], [(0, 1), (1, 2)], [(1, 2), (0, 2)], [(1, 2), (2, 1), (0, 2)]])
+def test_a_merge_keeps_those_before_it(merges: list[tuple[int, int]]) -> None:
+    speakers = Speakers()
+    for speaker, into in merges:
+        speakers.note(SpeakersMerged(speaker, into))
+    assert {speakers.one(number) for number in range(3)} == {merges[-1][1]}
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=12))
 def test_no_order_of_merges_makes_a_circle(merges: list[tuple[int, int]]) -> None:
     speakers = Speakers()

@@ -120,6 +120,19 @@ def test_a_page_plays_sound_in_whatever_form_it_was_kept(form: str, tmp_path: Pa
     np.testing.assert_allclose(played, kept, rtol=0, atol=0 if form == "PCM_16" else 2**-15)
 
 
+def test_words_that_two_tracks_say_at_once_are_in_step(page: Page, tmp_path: Path) -> None:
+    facts = [*said(["one two three four five six seven eight"], "me"), *said(["nine"], "them")]
+    folder = write(tmp_path / "sessions", facts, header(tracks=("me", "them")))
+    (folder / "audio").mkdir()
+    for label in ("me", "them"):
+        soundfile.write(folder / "audio" / f"{label}.wav", np.zeros(5 * SECOND), SECOND)
+    page.open(export_file(RecordedSession(folder), "html", tmp_path))
+    page.run("new Promise(d => { const a = livecap.sounds[0]; a.readyState ? d() : a.onloadedmetadata = d; })")
+    page.run(SEEK % (3.9, 3.9))
+    assert page.run("document.querySelector('.text > span.current')?.textContent") == "eight"
+    assert page.complaints == []
+
+
 def test_a_phone_shows_the_page_without_horizontal_scrolling(page: Page, tmp_path: Path) -> None:
     page.open(page_of(tmp_path, sound=True))
     page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)

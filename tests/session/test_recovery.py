@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from livecap.archive.archive import Archive
 from livecap.archive.folder import EVENTS, FAILED, TRANSCRIPT, has_end
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
+from livecap.archive.search import Query
 from livecap.engine import EngineSettings
 from livecap.errors import AudioError, LogError, ModelError
 from livecap.session.recovery import CUT_OFF, RECOVERED, is_empty, keep, recover, seconds_to_decode
@@ -154,10 +156,14 @@ def test_the_rest_of_a_session_that_failed_is_transcribed(tmp_path: Path) -> Non
     soundfile.write(folder / "audio" / "sound.wav", samples, rate)
     (folder / "audio" / "unsaved").touch()
     assert not has_end(folder / EVENTS)
+    archive = Archive(tmp_path)
+    assert [summary.n_utterances for summary in archive.sessions()] == [0], "the index takes it for ended"
     assert recover(folder, EngineSettings("tiny")).n_utterances == 1
     assert has_end(folder / EVENTS) and not (folder / "audio").exists()
     ends = [event.reason for event in facts_of(folder) if isinstance(event, SessionEnded)]
     assert ends == [f"{FAILED}the server is away", RECOVERED]
+    [found] = RecordedSession(folder).utterances()
+    assert [summary.n_utterances for summary in archive.sessions()] == [1] and archive.search(Query(found.text))
 
 
 @pytest.mark.parametrize("n_heard", [3, 7, 12])

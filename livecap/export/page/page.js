@@ -93,7 +93,7 @@
 
   // ---- the word being played
 
-  const words = [...document.querySelectorAll(".text > span")];
+  const words = [...document.querySelectorAll(".text > span")].sort((a, b) => a.dataset.s - b.dataset.s);
   const starts = words.map((word) => +word.dataset.s);
   let current = null, currentParagraph = null;
 
