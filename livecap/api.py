@@ -41,6 +41,7 @@ from livecap.transcribe.opened import OpenedSounds
 from livecap.transcribe.recordings import Hooks, Options, Progress, transcribe_many
 from livecap.transcribe.result import Segment, Timings, Transcription
 from livecap.transcribe.speakers import SpeakerLabels
+from livecap.transcribe.units import Stopped
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, Word
 
 Sound = str | Path | ArrayLike | tuple[ArrayLike, int]
@@ -127,6 +128,8 @@ class Engine:
         self._engine = engine
         self._base = engine.settings
         self._is_closed = False
+        self._unwatched: set[threading.Event] = set()
+        """What stops the jobs whose caller has a result, and may never ask for the next one."""
         self._labels = SpeakerLabels(load_diariser)
         thread.at_exit = engine.close
 
@@ -221,7 +224,7 @@ class Engine:
         """`transcribe` without blocking the event loop; the same arguments. Cancelling stops it after its batch."""
         stopped = threading.Event()
         try:
-            return await asyncio.to_thread(self._transcribe_until, stopped, sound, rate, options)
+            return await asyncio.to_thread(self.transcribe, sound, rate, **_until(stopped, options))
         except asyncio.CancelledError:
             stopped.set()
             raise
@@ -229,13 +232,14 @@ class Engine:
     async def transcribe_many_async(
         self, sounds: Iterable[Sound], **options: Any
     ) -> "AsyncIterator[Transcription | LivecapError]":
-        """`transcribe_many` without blocking the event loop; the same arguments."""
-        results = self.transcribe_many(sounds, **options)
-        while True:
-            result = await asyncio.to_thread(next, results, None)
-            if result is None:
-                return
-            yield result
+        """`transcribe_many` without blocking the event loop; the same arguments. Cancelling stops it after a batch."""
+        stopped = threading.Event()
+        results = self.transcribe_many(sounds, **_until(stopped, options))
+        try:
+            while (result := await asyncio.to_thread(next, results, None)) is not None:
+                yield result
+        finally:  # cancelled, perhaps long before the next result; or the caller wants no more
+            stopped.set()
 
     def align(
         self, sound: Sound, text: str, rate: int = SAMPLE_RATE, *, language: str | None = None
@@ -315,9 +319,12 @@ class Engine:
         self._run(decode)
 
     def close(self) -> None:
-        """Release the model. A second call does nothing."""
+        """Release the model once the calls that run have ended. A `transcribe_many` whose next result nobody waits for
+        is stopped. A second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
+            for stopped in tuple(self._unwatched):
+                stopped.set()
             self._thread.stop(last=self._engine.close)
 
     def __enter__(self) -> "Engine":
@@ -340,19 +347,6 @@ class Engine:
             yield
         finally:
             self._engine.change(before)
-
-    def _transcribe_until(
-        self, stopped: threading.Event, sound: Sound, rate: int, options: dict[str, Any]
-    ) -> Transcription:
-        given = options.pop("on_progress", None)
-
-        def on_progress(progress: Progress) -> None:
-            if stopped.is_set():
-                raise LivecapError("Cancelled.")
-            if given is not None:
-                given(progress)
-
-        return self.transcribe(sound, rate, on_progress=on_progress, **options)
 
     def _jobs(
         self,
@@ -403,11 +397,17 @@ class Engine:
             done.add_done_callback(lambda _: results.put(None))  # also where the engine is closed just now
         try:
             while (result := results.get()) is not None:
+                self._unwatched.add(stopped)
                 yield result
+                self._unwatched.discard(stopped)
             if done is not None:
-                done.result()
+                try:
+                    done.result()
+                except Stopped:  # by `close`
+                    raise ModelError("This engine is closed. Load the model again.") from None
         finally:  # the caller wants no more, or was interrupted
             stopped.set()
+            self._unwatched.discard(stopped)
 
 
 Model = Engine
@@ -512,6 +512,19 @@ class Stream:
             self._open = ("", "") if update.final else (update.stable.lstrip(), update.partial)
             self._on_update(update)
         return updates
+
+
+def _until(stopped: threading.Event, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a call that ends after its batch once `stopped` is set."""
+    given = options.get("on_progress")
+
+    def on_progress(progress: Progress) -> None:
+        if stopped.is_set():
+            raise LivecapError("Cancelled.")
+        if given is not None:
+            given(progress)
+
+    return {**options, "on_progress": on_progress}
 
 
 def _settings(base: EngineSettings, language: str | None, context: str | None) -> EngineSettings:

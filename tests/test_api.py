@@ -120,12 +120,25 @@ def test_arrays_of_every_kind_give_the_same_text(model: livecap.Model, samples: 
 
 @pytest.mark.parametrize(
     "sound",
-    [np.zeros((2, 3, 4)), np.array(["a"]), np.array([np.nan, 0.0]), np.array([1 + 2j]), np.zeros((9, 0))],
-    ids=range(5),
+    [
+        np.zeros((2, 3, 4)),
+        np.array(["a"]),
+        np.array([np.nan, 0.0]),
+        np.array([1 + 2j]),
+        np.zeros((9, 0)),
+        [[0.0], [0.0, 1.0]],
+        (48_000, np.zeros(9)),
+        (np.zeros(9), 48_000.5),
+    ],
+    ids=range(8),
 )
-def test_what_is_not_sound_is_refused_in_a_sentence(model: livecap.Model, sound: NDArray[Any]) -> None:
-    with pytest.raises(livecap.LivecapError, match="array"):
+def test_what_is_not_sound_is_refused_in_a_sentence(model: livecap.Model, sound: Any) -> None:
+    with pytest.raises(livecap.AudioError, match="array"):
         model.transcribe(sound)
+    [found] = model.transcribe_many([sound], return_errors=True)
+    assert isinstance(found, livecap.AudioError)
+    with pytest.raises(livecap.AudioError, match="array"):
+        model.stream().feed(sound)
 
 
 def test_a_stream_refuses_another_number_of_channels(model: livecap.Model) -> None:
@@ -288,6 +301,19 @@ def test_an_engine_says_what_it_is_and_refuses_work_when_closed(samples: NDArray
             call()
 
 
+def test_closing_an_engine_does_not_wait_for_results_that_nobody_asks_for(samples: NDArray[np.float32]) -> None:
+    heard: set[int] = set()
+    with livecap.load("tiny") as engine:
+        sounds = [samples[:32_000]] * 40
+        results = engine.transcribe_many(
+            sounds, batch=1, word_times=False, on_progress=lambda progress: heard.add(progress.number)
+        )
+        assert isinstance(next(results), livecap.Transcription)
+    assert 0 in heard and len(heard) < 40
+    with pytest.raises(livecap.ModelError, match="closed"):
+        list(results)
+
+
 def test_a_callback_may_use_the_engine_and_its_error_reaches_the_caller(
     engine: livecap.Engine, samples: NDArray[np.float32]
 ) -> None:
@@ -396,6 +422,30 @@ async def test_a_cancelled_transcription_stops_and_the_engine_goes_on(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await engine.transcribe_async(samples)).text == engine.transcribe(samples).text
+
+
+async def test_many_sounds_stop_soon_where_they_are_cancelled_before_a_result(
+    engine: livecap.Engine, samples: NDArray[np.float32]
+) -> None:
+    """Otherwise a long recording is transcribed to its end, and the event loop waits for it before it closes."""
+    began, shares = asyncio.Event(), [0.0]
+    loop = asyncio.get_running_loop()
+
+    def note(progress: livecap.Progress) -> None:
+        shares.append(progress.share)
+        loop.call_soon_threadsafe(began.set)
+
+    async def all_of_it() -> None:
+        async for _ in engine.transcribe_many_async([np.tile(samples, 40)], batch=1, on_progress=note):
+            pass
+
+    task = asyncio.create_task(all_of_it())
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await engine.transcribe_async(samples[:16_000])  # after what runs
+    assert 0 < shares[-1] < 0.5
 
 
 def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:

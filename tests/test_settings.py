@@ -403,6 +403,14 @@ def test_text_that_is_not_utf_8_is_not_stored(file):
     assert not file.exists()
 
 
+def test_a_value_with_which_the_file_could_not_be_read_is_refused(file):
+    store(file, {"model": "tiny", "context": "Zoë " * 30_000})
+    before = file.read_bytes()
+    with pytest.raises(SettingsError, match="larger than 262,144 bytes"):
+        store(file, {"on_line": "Zoë " * 30_000})
+    assert file.read_bytes() == before and loaded(file).settings.model == "tiny"
+
+
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside_it(file, monkeypatch):
     store(file, {"model": "tiny"})
     before = file.read_bytes()

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from livecap.audio_in.resample import Resampler
 from livecap.audio_in.sound_files import MOST_CHANNELS, RATES
-from livecap.errors import AudioError
+from livecap.errors import AudioError, one_line
 
 
 class ArraySound:
@@ -26,7 +26,13 @@ class ArraySound:
 
     def hear(self, sound: ArrayLike) -> NDArray[np.float32]:
         """[n] float32 at 16 kHz; the resampler may hold back a few milliseconds."""
-        array = np.asarray(sound)
+        try:
+            array = np.asarray(sound)
+        except (ValueError, TypeError, RuntimeError) as error:  # rows of several lengths, or what another library says
+            raise AudioError(
+                "Sound must be an array [n] or [n, n_channels] of numbers, or a pair of samples and a whole rate: "
+                f"{one_line(error)}."
+            ) from error
         if array.ndim == 1:
             array = array[:, None]
         if (

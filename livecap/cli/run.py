@@ -144,7 +144,11 @@ def make_session(settings: Settings) -> "LiveSession":
         from livecap.session.live import LiveSession
         from livecap.session.sound_folder import SoundFolder, tidy
         from livecap.session.wall_clock import WallClock
+        from livecap.speakers.remembered import RememberedVoices
 
+        voices_file = known_voices_path()
+        if settings.speakers and voices_file is not None:
+            RememberedVoices(voices_file).all()  # whatever is wrong with the file is found before there is a session
         recognition, load_engine = session_recognition(
             settings,
             any(track.source.spool is not None and not track.source.spool.repeatable for track in tracks),
@@ -169,7 +173,7 @@ def make_session(settings: Settings) -> "LiveSession":
             sound_folder=sound_folder,
             removes_echo=settings.echo == "auto",
             labels_speakers=settings.speakers,
-            voices_file=known_voices_path(),
+            voices_file=voices_file,
             load_engine=load_engine,
         )
     if stopped.is_set():

@@ -106,6 +106,9 @@ class LiveSession:
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self._state = State.LOADING
         self._paused = False
+        self._pausing = threading.RLock()
+        """Held by `pause` and `resume`, and taken before the publisher's lock. A pause may wait for devices; a `resume`
+        meanwhile would resume some tracks and leave those paused that come later."""
         self._error: str | None = None
         self.on_engine: Callable[[Recognises], None] = lambda engine: None
         """Called on the decode thread when the model is loaded, before sound is decoded. Set before `start`."""
@@ -140,26 +143,28 @@ class LiveSession:
 
     def pause(self) -> None:
         """Stop listening; what was heard is still decoded. Twice is harmless."""
-        with self._publisher.lock:
-            if self._paused or self.requests.is_stopping or not self._publisher.running:
-                return
-            self._paused = True
-        for track in self._tracks:
-            track.pause()
-        for track in self._tracks:
-            paused = Paused(track.label, track.source.arrived_samples, self._wall.now())
-            self._publisher.publish_while_running(paused)
+        with self._pausing:
+            with self._publisher.lock:
+                if self._paused or self.requests.is_stopping or not self._publisher.running:
+                    return
+                self._paused = True
+            for track in self._tracks:
+                track.pause()
+            for track in self._tracks:
+                paused = Paused(track.label, track.source.arrived_samples, self._wall.now())
+                self._publisher.publish_while_running(paused)
 
     def resume(self) -> None:
         """Go on listening. Twice is harmless."""
-        with self._publisher.lock:
-            if not self._paused:
-                return
-            self._paused = False
-        for track in self._tracks:
-            resumed = Resumed(track.label, track.source.arrived_samples, self._wall.now())
-            self._publisher.publish_while_running(resumed)
-            track.resume()
+        with self._pausing:
+            with self._publisher.lock:
+                if not self._paused:
+                    return
+                self._paused = False
+            for track in self._tracks:
+                resumed = Resumed(track.label, track.source.arrived_samples, self._wall.now())
+                self._publisher.publish_while_running(resumed)
+                track.resume()
 
     def stop(self) -> None:
         """Stop listening, decode the rest, finish the log. Returns at once; `wait` for the end."""
@@ -360,9 +365,8 @@ class LiveSession:
 
     def _close_utterances(self) -> None:
         """Decode and settle everything that was heard."""
-        for track in self._tracks:
-            if not track.ended:
-                self._publish(track.end_utterance())
+        for track in self._listening:  # also where the source has ended just now: its track is not finished yet
+            self._publish(track.end_utterance())
         self._settle_all()
 
     def _settle(self) -> bool:

@@ -7,7 +7,7 @@ from livecap.archive.reader import LogReader
 from livecap.archive.steps import recorded_steps
 from livecap.audio_in.replay import LIVE_BLOCK_SAMPLES, UNPACED_BLOCK_SAMPLES, Replay
 from livecap.audio_in.source import OnNotice
-from livecap.errors import AudioError
+from livecap.errors import AudioError, SettingsError
 from livecap.session.tracks import TrackSource
 from livecap.transcript import AudioGap
 
@@ -20,13 +20,14 @@ def open_session(
     on_notice: OnNotice | None = None,
     same_steps: bool = True,
 ) -> list[TrackSource]:
-    """The tracks of the session in `folder`.
+    """The tracks of the session in `folder` that have sound in the wanted part.
 
     Args:
         same_steps: repeat the steps that were recorded with the sound; False makes those of a live session.
 
     Raises:
         AudioError: the session has no sound, or sound that cannot be read.
+        SettingsError: no track has sound in this part.
         LogError: its log was not written by livecap.
     """
     sounds = saved_sounds(folder)
@@ -44,22 +45,29 @@ def open_session(
     labels = [label for label in reader.started.tracks if label in sounds]
     labels += [label for label in sorted(sounds) if label not in labels]
     tracks: list[TrackSource] = []
+    missing: SettingsError | None = None
     try:
         for label in labels:
             steps = recorded.get(label, ()) if same_steps else ()
-            source = Replay(
-                sounds[label],
-                pace,
-                start_seconds=start_seconds,
-                end_seconds=end_seconds,
-                cuts=[step.end_sample for step in steps],
-                gaps=gaps.get(label, ()),
-                on_notice=on_notice,
-                unpaced_block_samples=UNPACED_BLOCK_SAMPLES if same_steps else LIVE_BLOCK_SAMPLES,
-            )
+            try:
+                source = Replay(
+                    sounds[label],
+                    pace,
+                    start_seconds=start_seconds,
+                    end_seconds=end_seconds,
+                    cuts=[step.end_sample for step in steps],
+                    gaps=gaps.get(label, ()),
+                    on_notice=on_notice,
+                    unpaced_block_samples=UNPACED_BLOCK_SAMPLES if same_steps else LIVE_BLOCK_SAMPLES,
+                )
+            except SettingsError as error:  # it has ended before the part to hear; another track may go on
+                missing = error
+                continue
             tracks.append(TrackSource(label, source, steps))
     except BaseException:
         for track in tracks:
             track.source.close()
         raise
+    if missing is not None and not tracks:
+        raise missing
     return tracks

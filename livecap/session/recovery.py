@@ -199,7 +199,8 @@ def recover(
             for each in tracks:
                 each.track.start(partial(engine.transcriber, each.track.label, notice))
                 stack.callback(each.track.close)
-        _close_open(publisher, ends)
+        heard_again = {each.track.label for each in tracks}
+        _close_open(publisher, {label: end for label, end in ends.items() if label not in heard_again})
         while active := [each for each in tracks if not each.is_done]:
             for item in min(active, key=lambda each: each.track.end_sample).advance():
                 publisher.publish(item)
@@ -219,6 +220,8 @@ class _RecoveredTrack:
         self.track = Track(source, WallClock(), StepCosts())
         self._reopened = end.open_pieces[0].utterance if end.open_pieces else None
         """The utterance that is heard again; its new text is its settled text."""
+        self._open_pieces = end.open_pieces
+        """Its committed text, until it is closed."""
         self._first = end.next_utterance if self._reopened is None else self._reopened
         self._last_end = end.heard_until
         """End of the last utterance."""
@@ -238,6 +241,7 @@ class _RecoveredTrack:
             yield from self._in_session(self.track.hear(block))
         elif self.track.ended:
             yield from self._in_session(self.track.finish())
+            yield from self._close_reopened(self.track.end_sample)
             yield from self._in_session(iter(self.track.settle, None))
             self.is_done = True
 
@@ -257,14 +261,28 @@ class _RecoveredTrack:
                     has_text = update.final and bool(update.stable)
                     self.n_utterances += has_text
                     if update.utterance != self._reopened:
+                        yield from self._close_reopened(start)
                         yield update
                     elif has_text:
+                        yield from self._close_reopened(update.end_sample)
                         span = update.start_sample, update.end_sample
                         yield UtteranceSettled(
                             update.track, update.utterance, update.stable, *span, update.language, update.words
                         )
                 case Notice():
                     yield item
+
+    def _close_reopened(self, before_sample: int) -> Iterator[UtteranceEnded]:
+        """Close the utterance that is heard again with its committed text. Not before its new text is known: a recovery
+        that fails before that leaves it open, and the next one hears it again.
+
+        Args:
+            before_sample: its sound ends here at the latest; what follows is not transcribed yet.
+        """
+        pieces, self._open_pieces = self._open_pieces, []
+        if pieces:
+            ended = joined(pieces)
+            yield replace(ended, end_sample=max(ended.start_sample, min(ended.end_sample, before_sample)))
 
 
 Spanned = TypeVar("Spanned", TranscriptUpdate, UtteranceSettled)

@@ -35,7 +35,8 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
         changes: dotted name to value; None removes the setting.
 
     Raises:
-        SettingsError: the file is not valid TOML, cannot be written, or cannot be changed safely.
+        SettingsError: the file is not valid TOML, cannot be written, cannot be changed safely, or would be too large
+            to be read.
     """
     for name, value in changes.items():
         try:
@@ -52,7 +53,13 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
         with _locked(path):
             read_file(path)  # reports a file that is not TOML
             text = read_regular(path, MOST_BYTES).decode() if path.exists() else ""
-            replace_file(path, [_changed(path, text, changes)])
+            changed = _changed(path, text, changes)
+            if len(changed.encode()) > MOST_BYTES:
+                raise SettingsError(
+                    f"{path} would be larger than {MOST_BYTES:,} bytes, which livecap does not read; nothing changed. "
+                    "Give a shorter value. Names and terms to expect can be in a file (context_file)."
+                )
+            replace_file(path, [changed])
     except OSError as error:
         raise SettingsError(f"Cannot write {path}: {error.strerror}.") from None
 

@@ -160,3 +160,15 @@ def test_a_damaged_file_says_what_to_do(livecap: Livecap, voice: dict[str, objec
     voices_path().write_text(json.dumps({"voices": [voice]}))
     status, _, err = livecap("voices", "list")
     assert status == 1 and "are damaged. Delete the file" in err
+
+
+def test_a_session_with_speakers_does_not_begin_with_a_damaged_file(livecap: Livecap, tmp_path: Path) -> None:
+    """Nothing of it is left: neither a folder without facts nor the sound that came meanwhile."""
+    voices_path().parent.mkdir(parents=True)
+    voices_path().write_text("{}")
+    soundfile.write(tmp_path / "talk.wav", np.zeros(SECOND, np.float32), SECOND)
+    logs = tmp_path / "logs"
+    options = ("--plain", "--model", "tiny", "--speakers", "--log-dir", str(logs))
+    status, out, err = livecap("--replay", str(tmp_path / "talk.wav"), *options)
+    assert status == 1 and out == "" and "are damaged. Delete the file" in err
+    assert list(logs.iterdir()) == []

@@ -103,6 +103,36 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
     assert [type(e) for e in told if isinstance(e, Paused | Resumed | Notice)] == [Paused, Resumed]
 
 
+def test_who_resumes_while_devices_are_being_paused_leaves_none_paused(tmp_path: Path) -> None:
+    """The screen resumes while `livecap ctl pause` waits for a device that closes slowly."""
+
+    class Slow(ScriptedSource):
+        closes, is_closed = threading.Event(), threading.Event()
+
+        def pause(self) -> None:
+            super().pause()
+            self.closes.set()
+            assert self.is_closed.wait(20)
+
+    slow, other = Slow([0], threading.Semaphore(0)), ScriptedSource([0], threading.Semaphore(0))
+    session, told = make_session(tmp_path, {"me": slow, "them": other})
+    session.start(told.append)
+    eventually(lambda: told)
+    pauses, resumes = threading.Thread(target=session.pause), threading.Thread(target=session.resume)
+    pauses.start()
+    assert Slow.closes.wait(20)
+    resumes.start()
+    resumes.join(0.1)  # it must not be done before the pause is
+    Slow.is_closed.set()
+    pauses.join(20)
+    resumes.join(20)
+    assert not slow.paused and not other.paused
+    kinds = [(type(e), e.track) for e in told if isinstance(e, Paused | Resumed)]
+    assert kinds == [(Paused, "me"), (Paused, "them"), (Resumed, "me"), (Resumed, "them")]
+    session.stop()
+    assert session.wait(20)
+
+
 class PanicException(BaseException):
     """As pyo3 raises it when a library in Rust panics."""
 

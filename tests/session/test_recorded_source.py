@@ -18,7 +18,7 @@ from livecap.audio_in.spool import Spool
 from livecap.cli.recognition import engine_settings
 from livecap.cli.run import make_session
 from livecap.cli.sound import open_sound
-from livecap.errors import AudioError
+from livecap.errors import AudioError, SettingsError
 from livecap.session.live import LiveSession
 from livecap.session.notices import Notices
 from livecap.session.recorded_source import open_session
@@ -177,6 +177,18 @@ def test_a_recorded_session_has_its_tracks_in_order_with_their_gaps(tmp_path: Pa
     heard = {track.label: [block.start_sample for block in blocks(track.source)] for track in tracks}
     assert SECOND // 2 in heard["me"] and not set(range(SECOND // 4, SECOND // 2)) & set(heard["me"])
     assert SECOND // 2 not in heard["them"]
+
+
+def test_a_track_that_ended_before_the_wanted_part_is_left_out(tmp_path: Path) -> None:
+    """Such as that of a device that was disconnected during the session."""
+    folder = two_tracks(tmp_path)
+    soundfile.write(folder / "audio" / "me.wav", np.full(3 * SECOND, 0.5), SECOND)
+    [track] = open_session(folder, None, start_seconds=2.0)
+    assert track.label == "me" and next(iter(blocks(track.source))).start_sample == 2 * SECOND
+    with pytest.raises(SettingsError, match="it has no sound at 5 s"):
+        open_session(folder, None, start_seconds=5.0)
+    with pytest.raises(SettingsError, match="the end comes first"):
+        open_session(folder, None, start_seconds=1.0, end_seconds=0.5)
 
 
 def test_a_recorded_session_that_cannot_be_played_says_why(tmp_path: Path) -> None:

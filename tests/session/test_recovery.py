@@ -1,5 +1,6 @@
 """Recovery after a crash: the kept sound is decoded, text that was shown stays, and the session gets an end."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Query
+from livecap.audio_in.replay import UNPACED_BLOCK_SAMPLES
 from livecap.engine import EngineSettings
 from livecap.errors import AudioError, LogError, ModelError
 from livecap.session.recovery import CUT_OFF, RECOVERED, is_empty, keep, recover, seconds_to_decode
@@ -21,11 +23,13 @@ from livecap.transcript import (
     SessionEnded,
     SessionEvent,
     TextCommitted,
+    TranscriptUpdate,
     UtteranceEnded,
     UtteranceSettled,
 )
 from tests.archive.facts import SECOND, WALL, header, said, write
 from tests.archive.when import STARTED
+from tests.session.scripted import SCRIPTED, ScriptedTranscriber, engine_of
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 LIVE_TEXT = "Dear me, think you"
@@ -131,6 +135,34 @@ def test_a_session_can_be_recovered_later_if_the_model_cannot_be_loaded(tmp_path
         recover(folder, EngineSettings(tmp_path / "missing"))
     session = RecordedSession(folder)
     assert session.was_cut_off and session.sounds and seconds_to_decode(session) > 4
+
+
+class HearsBlocks(ScriptedTranscriber):
+    """Each block of sound is an utterance, until the server is away."""
+
+    def __init__(self, n_heard: int) -> None:
+        super().__init__()
+        self._n_heard = n_heard
+
+    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        if self._n > self._n_heard:
+            raise ModelError("The server is away.")
+        start, end = self.decoded_samples - UNPACED_BLOCK_SAMPLES, self.decoded_samples
+        yield TranscriptUpdate("", self._n - 1, f"w{self._n - 1}", "", start, end, "English", True)
+
+
+@pytest.mark.parametrize("n_heard", [0, 1, 2])
+def test_a_recovery_that_fails_on_its_way_leaves_the_rest_to_the_next_one(tmp_path: Path, n_heard: int) -> None:
+    """The words after the committed ones are in no text yet, although their sound was heard when it was cut off."""
+    folder = cut_off(tmp_path, 12)
+    lacked = seconds_to_decode(RecordedSession(folder))
+    with pytest.raises(ModelError, match="away"):
+        recover(folder, SCRIPTED, load_engine=engine_of(lambda track: HearsBlocks(n_heard)))
+    session = RecordedSession(folder)
+    done = n_heard * UNPACED_BLOCK_SAMPLES / SECOND
+    assert session.was_cut_off and seconds_to_decode(session) == pytest.approx(lacked - done)
+    texts = [utterance.text for utterance in session.utterances()]
+    assert texts == ([f"w{number}" for number in range(n_heard)] or [LIVE_TEXT])
 
 
 def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:

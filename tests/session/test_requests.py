@@ -16,7 +16,14 @@ from livecap.session.tracks import TrackSource, silenced
 from livecap.transcript import Marked, Notice, UtteranceEnded
 from tests.archive.when import STARTED
 from tests.audio_in.waiting import eventually
-from tests.session.scripted import SECOND, ScriptedSource, ScriptedTranscriber, engine_of, make_session
+from tests.session.scripted import (
+    SECOND,
+    ScriptedEngine,
+    ScriptedSource,
+    ScriptedTranscriber,
+    engine_of,
+    make_session,
+)
 
 
 class Counting(ScriptedTranscriber):
@@ -124,6 +131,20 @@ def test_a_model_that_cannot_be_loaded_changes_nothing(running):
         "From the next utterance on: missing.",
         "There is no such model. The session goes on as before.",
     ]
+
+
+def test_the_open_utterance_is_kept_if_the_session_is_stopped_while_another_model_is_loaded(running, monkeypatch):
+    """A recording that is read as fast as possible has ended as soon as it is closed."""
+
+    def change(engine, settings, on_notice):
+        running.session.stop()
+        engine.settings = settings
+
+    monkeypatch.setattr(ScriptedEngine, "change", change)
+    running.seconds(2)
+    running.session.requests.change_recognition({"model": "new"})
+    assert running.session.wait(20)
+    assert [event.text for event in running.all(UtteranceEnded)] == ["w0 w1"]
 
 
 def test_a_new_paragraph_ends_the_utterance(running):
