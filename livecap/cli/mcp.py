@@ -1,6 +1,7 @@
 """`livecap mcp`: assistants read sessions over the Model Context Protocol, on standard input and output."""
 
 import argparse
+import signal
 
 from livecap.cli.arguments import add_log_dir, sessions_folder
 from livecap.errors import SettingsError
@@ -26,5 +27,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         raise SettingsError(
             'livecap mcp needs more packages: pip install "livecap[mcp]", or in a clone uv tool install ".[mcp]".'
         ) from None
-    make_server(sessions_folder(settings)).run("stdio")
+    server = make_server(sessions_folder(settings))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C would wait for the next line of standard input
+    server.run("stdio")
     return 0

@@ -9,7 +9,6 @@ from livecap.cli.download import find_model
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.wer import ErrorCounts, count_errors
-from livecap.model.checkpoint.find import read_config
 from livecap.model.checkpoint.pack import FEWEST_EMBEDDING_BITS, Packing, pack
 from livecap.model.checkpoint.weight_files import weight_files
 from livecap.transcribe.files import transcribe
@@ -25,7 +24,6 @@ def packed_report(options: argparse.Namespace) -> dict[str, Any]:
     """
     recordings = [read_reference(path) for path in options.recordings]  # before the work
     source = find_model(options.source)
-    tied = read_config(source).text.tie_word_embeddings
     how = Packing(options.bits, options.group_size, options.encoder_bits, options.embedding_bits)
     packed = pack(source, options.target, how)
     before: dict[str, float] = {"disk_bytes": _bytes_of(source), "memory_bytes": packed.source_bytes}
@@ -36,7 +34,7 @@ def packed_report(options: argparse.Namespace) -> dict[str, Any]:
         errors = [_errors(folder, recordings) for folder in (source, packed.folder)]
         before["wer"], after["wer"] = (round(counts.wer, 4) for counts in errors)
         report["words"] = errors[0].n_words
-    report["notices"] = _notices(options, packed.embedding_bits, packed.n_left, tied)
+    report["notices"] = _notices(options, packed.embedding_bits, packed.n_left, packed.tied)
     return report
 
 

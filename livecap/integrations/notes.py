@@ -216,7 +216,8 @@ def _is_note(path: Path, session: str) -> bool:
             return False
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES).decode("utf-8", errors="replace")
-        is_ours = any(line.strip() == f"livecap: {json_text(session)}" for line in _front_matter(head + "\n---\n"))
+        named = {f"livecap: {name}" for name in (json_text(session), session, f"'{session}'")}  # as editors write it
+        is_ours = any(line.strip() in named for line in _front_matter(head + "\n---\n"))
         return is_ours and _LINE.search(path.read_text("utf-8", errors="replace")) is not None
     except OSError:
         return False

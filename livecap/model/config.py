@@ -106,6 +106,8 @@ class ModelConfig:
     """Set for a Qwen3-ForcedAligner; None for a recogniser."""
     context_tokens: int = CONTEXT_TOKENS
     """The most tokens of names and terms to expect. From max_context_tokens, if config.json has it."""
+    is_tie_known: bool = True
+    """config.json says whether the embedding table is the output head; otherwise the weights do."""
     eos_token_ids: tuple[int, ...] = RELEASED_EOS_IDS
     """Each of these ids ends the text. From generation_config.json."""
     notices: tuple[str, ...] = ()
@@ -140,10 +142,11 @@ class ModelConfig:
             aligner = AlignerConfig(**times.numbers_of(AlignerConfig))
             readers.append(times)
             sizes = sizes[0], replace(sizes[1], tie_word_embeddings=False)  # its head has other classes than tokens
+        is_tie_known = aligner is not None or text.is_known("tie_word_embeddings")
         replaced = ", ".join(value for reader in readers for value in reader.replaced)
         notice = f"config.json lacks some values, so those of the released models are used: {replaced}."
         context = min(_Reader("the file", root).number("max_context_tokens", CONTEXT_TOKENS), CONTEXT_TOKENS)
-        config = cls(*sizes, aligner, context, notices=(notice,) if replaced else ())
+        config = cls(*sizes, aligner, context, is_tie_known, notices=(notice,) if replaced else ())
         _check(config)
         return config
 
@@ -184,7 +187,8 @@ class _Reader:
         if key not in self.values and released is MISSING:
             raise ModelError(f"config.json has no {self.name}.{key}, which is needed to build the layers.")
         if key not in self.values:
-            self.replaced.append(f"{self.name}.{key} = {released}")
+            if key != "tie_word_embeddings":  # the weights tell it
+                self.replaced.append(f"{self.name}.{key} = {released}")
             return released
         value: Any = self.values[key]
         kind = int if released is MISSING else type(released)
@@ -194,6 +198,10 @@ class _Reader:
             limit = f" up to {most:,}" if kind is int and is_number and value > most else ""
             raise ModelError(f"config.json has {self.name}.{key} = {brief(value)}; expected {_EXPECTED[kind]}{limit}.")
         return kind(value)
+
+    def is_known(self, key: str) -> bool:
+        """Whether the file has this key."""
+        return key in self.values
 
     def allow_only(self, key: str, supported: object) -> None:
         value = self.values.get(key, supported)

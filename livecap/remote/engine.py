@@ -115,14 +115,15 @@ class RemoteEngine:
         Raises:
             ModelError: it stays away, and the session cannot wait.
         """
-        n_failed, since = 0, self._now()
+        n_failed, n_refused, since = 0, 0, self._now()
         ends_since: float | None = None
         while True:
             try:
                 text = self._text_of(samples)
             except ServerTrouble as trouble:
                 n_failed += 1
-                if trouble.refuses and n_failed >= MOST_REFUSALS and self._takes_sound:
+                n_refused += trouble.refuses
+                if n_refused >= MOST_REFUSALS and self._takes_sound:
                     self._takes_sound = False
                     self._on_notice(f"{self._server.host} {trouble}. Some seconds of sound may stay without text.")
                     return None

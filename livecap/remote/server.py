@@ -24,6 +24,9 @@ CONNECT_SECONDS = 5.0
 """How long a connection may take."""
 ANSWER_SECONDS = 20.0
 """How long the server may take to accept the sound, and as long again to answer."""
+MOST_ANSWER_SECONDS = 80.0
+"""How long it may take at most to answer. A server that did not answer in time gets twice as long at the next request:
+asked for the same sound in the same time, it would never answer."""
 MOST_BYTES = 1 << 22
 """Length of an answer."""
 MOST_RETRY_SECONDS = 60.0
@@ -58,6 +61,8 @@ class RemoteServer:
         self._parts = urlsplit(address.rstrip("/"))
         self._key = key
         self._connection: http.client.HTTPConnection | None = None
+        self._patience = ANSWER_SECONDS
+        """How long the next answer may take."""
         self.host = host_of(self._parts)
         """Its name for people."""
 
@@ -144,11 +149,27 @@ class RemoteServer:
         """Status, headers and body of an answer."""
         connection = self._connection = self._connection or self._connect()
         key = {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
+        connection.sock.settimeout(ANSWER_SECONDS)
         connection.request(
             method, quote(self._parts.path, safe="/%") + path, body, {"Accept": "application/json", **headers, **key}
         )
+        connection.sock.settimeout(self._patience)
+        began = time.monotonic()
+        try:
+            response, answer = self._answer(connection)
+        except TimeoutError:
+            self._patience = min(2 * self._patience, MOST_ANSWER_SECONDS)
+            raise
+        self._patience = min(max(ANSWER_SECONDS, 2 * (time.monotonic() - began)), MOST_ANSWER_SECONDS)
+        response.close()  # so that the connection takes another request
+        if response.will_close:
+            self.close()
+        return response.status, response.headers, answer
+
+    def _answer(self, connection: http.client.HTTPConnection) -> tuple[http.client.HTTPResponse, bytes]:
+        """The answer to the last request, and its body."""
         response = connection.getresponse()
-        until, pieces, n_bytes = time.monotonic() + ANSWER_SECONDS, list[bytes](), 0
+        until, pieces, n_bytes = time.monotonic() + self._patience, list[bytes](), 0
         while piece := response.read1(1 << 16):
             pieces.append(piece)
             n_bytes += len(piece)
@@ -158,10 +179,7 @@ class RemoteServer:
                 raise TimeoutError
         if response.length:
             raise http.client.IncompleteRead(b"")
-        response.close()  # so that the connection takes another request
-        if response.will_close:
-            self.close()
-        return response.status, response.headers, b"".join(pieces)
+        return response, b"".join(pieces)
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
@@ -172,7 +190,6 @@ class RemoteServer:
         else:
             connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
         connection.connect()
-        connection.sock.settimeout(ANSWER_SECONDS)
         return connection
 
 

@@ -58,8 +58,8 @@ class _Connection(LiveSocket):
         """Where the last final result ends, in samples."""
         self._last_word_end = 0
         """End of the last word that was sent as final, in samples."""
-        self._is_finalizing = False
-        """The results that come now are those of `Finalize`."""
+        self._is_finalizing = self._has_finalized = False
+        """The results that come now are those of `Finalize`; one of them ended an utterance."""
         stream, endpointing = worker.settings.stream, query.get("endpointing", "")
         if endpointing.isascii() and endpointing.isdigit():
             silence = min(max(int(endpointing[:9]), LEAST_SILENCE_MS), MOST_SILENCE_MS)
@@ -116,9 +116,9 @@ class _Connection(LiveSocket):
         if isinstance(told, TranscriptUpdate):
             await self._tell(told)
         elif told is Mark.FLUSH:
-            self._is_finalizing = True
+            self._is_finalizing, self._has_finalized = True, False
         elif told is Mark.FLUSHED:
-            if self._is_finalizing:  # everything was final before, but the client waits for an answer
+            if not self._has_finalized:  # everything was final before, but the client waits for an answer
                 await self._send_final("", [])
             self._is_finalizing = False
 
@@ -136,7 +136,7 @@ class _Connection(LiveSocket):
         if text or update.final:
             self._shown[update.utterance] = whole
             await self._send_final(text, timed[:n_final], update.end_sample if update.final else None)
-            self._is_finalizing = self._is_finalizing and not update.final
+            self._has_finalized = self._has_finalized or update.final
         if rest and self._interim:
             await self.send(self._result(rest, timed[n_final:], update.end_sample, is_final=False))
         if update.final:

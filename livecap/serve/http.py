@@ -5,6 +5,7 @@ import logging
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MOST_CONNECTIONS = 500
@@ -12,6 +13,8 @@ PONG_SECONDS = 300.0
 """A client of a WebSocket that does not answer a ping for this long is gone. It cannot answer while it is not read."""
 MOST_PAUSE_SECONDS = 25.0
 """A client that has not made room for so long is cut off: longer than sending to a WebSocket waits for it."""
+LEAST_READ_BYTES = 1 << 14
+"""A client of a long answer that has read so much in that time goes on."""
 
 
 class CutsOff(asyncio.Protocol):
@@ -23,7 +26,18 @@ class CutsOff(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._cut = self.loop.call_later(MOST_PAUSE_SECONDS, self.transport.abort)
+        self._wait()
+
+    def _wait(self) -> None:
+        n_waiting = self.transport.get_write_buffer_size()
+        self._cut = self.loop.call_later(MOST_PAUSE_SECONDS, self._look, n_waiting)
+
+    def _look(self, n_before: int) -> None:
+        """Cut the client off, unless it has read much of the bytes that waited before."""
+        if self.transport.get_write_buffer_size() > n_before - LEAST_READ_BYTES:
+            self.transport.abort()
+        else:
+            self._wait()
 
     def resume_writing(self) -> None:
         self._keep()
@@ -42,6 +56,10 @@ class WebSockets(CutsOff, WebSocketsSansIOProtocol):
     """WebSockets."""
 
 
+class Answers(CutsOff, H11Protocol):
+    """HTTP."""
+
+
 def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvicorn.Config:
     """The configuration of a server.
 
@@ -55,6 +73,7 @@ def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvico
         log_config=None,
         access_log=False,
         lifespan="off",
+        http=Answers,
         ws=WebSockets,
         ws_ping_timeout=PONG_SECONDS,
         ws_max_size=most_message_bytes,

@@ -300,7 +300,7 @@ class ServedStream:
         """Release what the stream holds of the model, and tell the client that it is over."""
         with self._lock:
             self._ends = True
-            dropped, self._waiting = self._waiting, deque()
+            dropped, self._waiting, self._waiting_samples = self._waiting, deque(), 0
         for item in dropped:
             if self.failure is None:
                 item.done.cancel()

@@ -1,6 +1,9 @@
 """An assistant reads sessions over the Model Context Protocol, with the protocol's own client, and changes nothing."""
 
 import asyncio
+import json
+import signal
+import subprocess
 import sys
 
 import pytest
@@ -137,6 +140,21 @@ async def test_the_command_serves_on_standard_input_and_output(parent):
     async with Client(command) as client:
         found = (await client.call_tool("read_transcript", {"session": "last"})).structured_content
     assert len(found["entries"]) == 3
+
+
+def test_an_interrupt_ends_it_while_nothing_comes(parent):
+    version = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": version}
+    command = [sys.executable, "-m", "livecap", "mcp", "--log-dir", str(parent)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        try:
+            server.stdin.write(json.dumps(request).encode() + b"\n")
+            server.stdin.flush()
+            assert json.loads(server.stdout.readline())["id"] == 1
+            server.send_signal(signal.SIGINT)
+            assert server.wait(20) == -signal.SIGINT
+        finally:
+            server.kill()
 
 
 def test_a_folder_that_is_not_one_is_said_in_one_line(tmp_path, capsys):

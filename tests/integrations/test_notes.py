@@ -64,6 +64,16 @@ def test_what_the_user_wrote_stays_byte_for_byte(log, notes):
     assert data.count(b"status: open\n") == 1 and b'tags: ["transcript"]' not in data
 
 
+@pytest.mark.parametrize("quote", ["", "'"])
+def test_a_note_whose_front_matter_an_editor_has_written_anew_is_still_the_sessions(log, notes, quote):
+    path = written(log, notes)
+    name = log.folder.name
+    path.write_text(path.read_text().replace(f'livecap: "{name}"', f"livecap: {quote}{name}{quote}"))
+    log.append(line(0, "and now more"), 1.0)
+    assert written(log, notes, path) == path and "and now more" in path.read_text()
+    assert [entry.name for entry in notes.iterdir()] == [path.name]
+
+
 def test_speakers_are_in_the_front_matter_and_before_their_text_once_they_are_labelled(log, notes):
     for number in range(2):
         log.append(line(number, f"line {number}"), 1.0)

@@ -126,6 +126,18 @@ def test_an_untied_head_is_used(folder: Path) -> None:
     assert farthest(last_logits(doubled), 2 * last_logits(network())) < 1e-4
 
 
+def test_a_stored_head_says_itself_whether_it_is_tied_where_the_configuration_does_not(folder: Path) -> None:
+    edit_config(folder, lambda config: text(config).pop("tie_word_embeddings"))
+    same = load_model(folder, dtype=mx.float32)
+    assert same.config.text.tie_word_embeddings and same.config.notices == ()
+    edit_weights(folder, lambda w: w.update({"thinker.lm_head.weight": 2 * w["thinker.lm_head.weight"]}))
+    doubled = load_model(folder, dtype=mx.float32)
+    assert not doubled.config.text.tie_word_embeddings
+    assert farthest(last_logits(doubled), 2 * last_logits(network())) < 1e-4
+    edit_weights(folder, lambda w: w.pop("thinker.lm_head.weight"))
+    assert load_model(folder, dtype=mx.float32).config.text.tie_word_embeddings
+
+
 def test_a_tied_head_may_be_missing(folder: Path) -> None:
     edit_weights(folder, lambda weights: weights.pop("thinker.lm_head.weight"))
     model = load_model(folder, dtype=mx.float32)

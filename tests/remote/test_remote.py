@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import threading
+import time
 from email.message import EmailMessage
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,8 @@ class StandIn:
 
     def __init__(self):
         self.answers, self.asked, self.clients = [(200, VLLM, {})], [], []
+        self.delay = 0.0
+        """Seconds that a transcription takes."""
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -55,6 +58,7 @@ class StandIn:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 stand_in.asked.append((self.path, dict(self.headers), body))
+                time.sleep(stand_in.delay)
                 self.answer(*(stand_in.answers.pop(0) if len(stand_in.answers) > 1 else stand_in.answers[0]))
 
             def answer(self, status, body, headers):
@@ -70,6 +74,7 @@ class StandIn:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.handle_error = lambda request, client: None  # a client that did not wait for its answer
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
@@ -199,6 +204,20 @@ def test_a_server_that_is_silent_or_away_is_one_clear_sentence(monkeypatch):
         server.transcribe(SOUND, {"model": MODEL})
 
 
+def test_a_server_that_did_not_answer_in_time_gets_more_time(stand_in, monkeypatch):
+    monkeypatch.setattr("livecap.remote.server.ANSWER_SECONDS", 0.05)
+    stand_in.delay = 0.08
+    server = stand_in.client()
+    n_late, text = 0, None
+    while text is None and n_late < 8:
+        try:
+            text = server.transcribe(SOUND[:100], {"model": MODEL})
+        except ServerTrouble as trouble:
+            assert str(trouble) == "does not answer in time"
+            n_late += 1
+    assert text == VLLM["text"] and n_late >= 1
+
+
 # ---- waiting
 
 
@@ -247,6 +266,14 @@ def test_sound_that_is_refused_costs_its_own_text_alone():
     assert again.ids == one.ids and again.complete, "the draft stays"
     assert words.decode(recogniser.decode((), (), (), 100).ids) == " two"
     assert len(said) == 2 and said[-1].endswith("Some seconds of sound may stay without text.")
+
+
+def test_a_refusal_after_other_failures_costs_no_text():
+    refusal = ServerTrouble("refuses the request (400)", refuses=True)
+    said = []
+    remote, _ = engine(["one", *[ServerTrouble("fails (503)")] * 4, refusal, refusal, "two"], said)
+    assert [remote.hear(SOUND), remote.hear(SOUND)] == ["one", "two"]
+    assert not any("without text" in each for each in said)
 
 
 def test_a_second_pass_never_waits():

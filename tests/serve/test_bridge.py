@@ -290,6 +290,7 @@ CHUNK = {"type": "audio_chunk"}
         bad("invalid_field", {"type": "start_stream", "stream_id": "x" * 201}),
         bad("invalid_field", {"type": "start_stream", "events": "yes"}),
         bad("invalid_descriptor", {"type": "start_stream", "fd": 9999}),
+        bad("invalid_descriptor", {"type": "start_stream", "fd": 0}),
         bad("invalid_base64", CHUNK | {"pcm16": "ab*d"}),
         bad("invalid_base64", CHUNK | {"pcm16": "abc"}),
         bad("invalid_base64", CHUNK | {"pcm16": "ä"}),

@@ -174,6 +174,75 @@ def test_a_stream_that_fails_takes_nothing_from_the_others(monkeypatch):
     assert got[3]["items"][0]["text"] == "word"
 
 
+def test_a_replaced_stream_says_nothing_once_the_new_one_has_begun(monkeypatch):
+    begun, got = threading.Event(), []
+
+    class Waits(SayingTranscriber):
+        def accept(self, block):
+            assert begun.wait(20)
+            super().accept(block)
+
+    def send(record):
+        got.append(record)
+        if record.get("id") == "new":
+            begun.set()
+
+    monkeypatch.setattr(SayingEngine, "transcriber", lambda engine: Waits())
+    start = {"type": "start_stream", "stream_id": "a", "events": True}
+    chunk = {"type": "audio_chunk", "stream_id": "a", "pcm16": base64.b64encode(bytes(1600)).decode()}
+    answers([start | {"id": "old"}, chunk | {"id": "sound"}, start | {"id": "new"}], send)
+    later = got[[record.get("id") for record in got].index("new") + 1 :]
+    assert "sound" in [record.get("id") for record in later]
+    assert not any("word" in record["stable"] for record in later if record["type"] == "update")
+
+
+def test_a_descriptor_that_a_stopped_stream_still_reads_is_not_read_by_another():
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    start = {"type": "start_stream", "fd": reading}
+    stop = {"type": "stop_stream", "stream_id": "a"}
+    got = answers([start | {"stream_id": "a"}, stop, start | {"stream_id": "b"}])
+    told = [record.get("code", record["type"]) for record in got if record["type"] not in ("update", "utterance")]
+    assert told == ["stream_ready", "stream_stopped", "invalid_descriptor"]
+
+    def is_closed():
+        try:
+            os.fstat(reading)
+        except OSError:
+            return True
+        return False
+
+    eventually(is_closed)
+    os.close(writing)
+
+
+def test_a_signal_while_the_model_is_loaded_is_an_answer():
+    loading, loaded, messages = threading.Event(), threading.Event(), []
+
+    def load(settings):
+        loading.set()
+        assert loaded.wait(20)
+        return SayingEngine(settings)
+
+    def make():
+        return Worker(EngineSettings("tiny"), messages.append, load)
+
+    async def run():
+        lines = asyncio.Queue()
+        lines.put_nowait(b'{"type": "start", "id": 1}')
+        bridge = Bridge(BridgeSettings("tiny"), make, messages.append, messages.append)
+        task = asyncio.create_task(bridge.run(lines))
+        assert await asyncio.to_thread(loading.wait, 20)
+        task.cancel()
+        loaded.set()
+        await task
+
+    asyncio.run(run())
+    assert [(record["type"], record.get("code"), record.get("id")) for record in messages] == [
+        ("error", "cancelled", 1), ("stopped", None, None),
+    ]  # fmt: skip
+
+
 def test_more_streams_than_there_is_room_for_are_refused():
     got = answers([{"type": "start_stream", "stream_id": n} for n in range(70)])
     assert [record.get("code", "ready") for record in got] == ["ready"] * 64 + ["busy"] * 6
@@ -231,6 +300,26 @@ def test_the_output_replaces_updates_that_nobody_has_read_and_nothing_else():
         ("update", 2), ("partial_result", 0), ("partial_result", 1), ("partial_result", 2), ("update", None),
     ]  # fmt: skip
     assert ended == []
+
+
+def test_an_update_of_a_new_stream_does_not_take_the_place_of_one_of_the_old():
+    reading, writing = os.pipe()
+    output = Output(open(writing, "w", encoding="utf-8"), lambda why: None)
+    output.send({"type": "hold", "text": "x" * (1 << 17)})  # more than the pipe takes
+    eventually(lambda: not output.waiting_bytes)
+    for n in range(2):
+        output.send({"type": "stream_ready", "stream_id": "a", "n": n})
+        output.send({"type": "update", "stream_id": "a", "utterance": 0, "n": n})
+    output.send({"type": "stopped"})
+    data = b""
+    while b"stopped" not in data:
+        data += os.read(reading, 1 << 16)
+    output.close(5)
+    os.close(reading)
+    said = [json.loads(line) for line in data.splitlines()][1:-1]
+    assert [(each["type"], each["n"]) for each in said] == [
+        ("stream_ready", 0), ("update", 0), ("stream_ready", 1), ("update", 1),
+    ]  # fmt: skip
 
 
 def test_a_reader_that_leaves_is_noticed():

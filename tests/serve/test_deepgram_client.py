@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 
 from livecap.engine import EngineSettings
 from livecap.serve.deepgram import _Connection
+from livecap.serve.live import Mark
 from livecap.transcript import TranscriptUpdate, Word
 from tests.serve.scripted import loud, pcm
 from tests.serve.test_openai_client import RECORDING
@@ -217,8 +218,8 @@ def update(stable, partial="", start=0, end=1, utterance=0, words=None):
     return TranscriptUpdate("", utterance, stable, partial, start, end, None, words is not None, timed)
 
 
-async def results_of(*updates):
-    """(text, is_final, [(word, start, end)]) of each result for these updates."""
+async def messages_for(*told):
+    """What a client gets for these updates and marks of a stream."""
     query = QueryParams("encoding=linear16&interim_results=true&utterance_end_ms=1000")
     worker = SimpleNamespace(settings=EngineSettings("tiny"))
     connection, sent = _Connection(SimpleNamespace(query_params=query), worker), []
@@ -227,9 +228,14 @@ async def results_of(*updates):
         sent.append(record)
 
     connection.send = send
-    for each in updates:
+    for each in told:
         await connection.tell(each)
-    found = []
+    return sent
+
+
+async def results_of(*updates):
+    """(text, is_final, [(word, start, end)]) of each result for these updates."""
+    found, sent = [], await messages_for(*updates)
     for message in sent:
         if message["type"] == "Results":
             [said] = message["channel"]["alternatives"]
@@ -239,6 +245,15 @@ async def results_of(*updates):
             assert not words or words[0][1] == message["start"] and words[-1][2] <= end + 0.002
             found.append((said["transcript"], message["is_final"], words))
     return found, [message["last_word_end"] for message in sent if message["type"] == "UtteranceEnd"]
+
+
+async def test_each_utterance_that_a_finalize_ends_says_so():
+    one = update("one", words=[("one", 0, 1)])
+    two = update("two", start=2, end=3, utterance=1, words=[("two", 2, 3)])
+    sent = await messages_for(Mark.FLUSH, one, two, Mark.FLUSHED, Mark.FLUSH, Mark.FLUSHED)
+    results = [message for message in sent if message["type"] == "Results"]
+    assert [message["from_finalize"] for message in results] == [True, True, True]
+    assert [message["speech_final"] for message in results] == [True, True, False]
 
 
 async def test_stable_and_partial_words_share_the_time_of_the_utterance():

@@ -202,6 +202,13 @@ def test_who_waits_for_sound_that_failed_learns_of_it(worker):
         stream.feed(np.zeros(800, np.float32)).result(20)
 
 
+def test_a_stream_that_failed_is_not_full_of_the_sound_that_waited(worker):
+    ended = threading.Event()
+    stream = worker.stream(Asked(), lambda update: ended.set())
+    stream.feed(np.zeros(30 * 16_000, np.float32))
+    assert ended.wait(20) and not stream.is_full and stream.waiting_seconds == 0
+
+
 def test_however_many_clients_flood_a_live_one_waits_for_one_of_them(monkeypatch):
     worker, served = Worker(EngineSettings("tiny"), [].append, FakeEngine), []
 

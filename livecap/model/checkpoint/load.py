@@ -14,7 +14,7 @@ from livecap.errors import ModelError
 from livecap.model.backend import backend_report, mx, on_cpu
 from livecap.model.checkpoint.find import read_config, resolve
 from livecap.model.checkpoint.quantized import dequantize, find_quantized, quantize_layers
-from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights
+from livecap.model.checkpoint.weights import check_names_and_shapes, read_weights, with_known_tie
 from livecap.model.chip import set_limits, this_chip
 from livecap.model.config import ModelConfig
 from livecap.model.network import Network
@@ -115,7 +115,9 @@ def load_model(
     config = read_config(folder, aligner)
     for notice in config.notices:
         logger.warning("%s: %s", printable(str(folder)), printable(notice))
-    weights = sanitize(read_weights(folder), tied=config.text.tie_word_embeddings)
+    weights = read_weights(folder)
+    config = with_known_tie(config, weights)
+    weights = sanitize(weights, tied=config.text.tie_word_embeddings)
     n_layers = config.audio.encoder_layers + config.text.num_hidden_layers
     if n_layers > len(weights):
         raise ModelError(

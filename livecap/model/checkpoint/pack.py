@@ -19,7 +19,7 @@ from livecap.model.checkpoint.find import read_config
 from livecap.model.checkpoint.layouts import official_form
 from livecap.model.checkpoint.load import main_dtype
 from livecap.model.checkpoint.weight_files import INDEX_FILE, SINGLE_FILE
-from livecap.model.checkpoint.weights import read_weights
+from livecap.model.checkpoint.weights import is_equal, read_weights, with_known_tie
 from livecap.model.files import read_json
 from livecap.model.qwen3_asr import sanitize
 
@@ -56,6 +56,8 @@ class Packed:
     """The same of the packed checkpoint."""
     n_parameters: int
     embedding_bits: int
+    tied: bool
+    """The embedding table is the output head too."""
     n_left: int
     """Matrices that no size of groups divides, and that stayed as they were."""
 
@@ -69,8 +71,9 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModelError(f"{target} exists and is not an empty folder. Choose another with -o.")
     config = read_config(source)
-    tied = config.text.tie_word_embeddings
-    weights = sanitize(read_weights(source), tied)
+    weights = read_weights(source)
+    tied = with_known_tie(config, weights).text.tie_word_embeddings
+    weights = sanitize(weights, tied)
     if any(name.endswith(".scales") for name in weights):
         raise ModelError(f"{source} is packed already. Pack the model that it was made from: packing twice loses more.")
     dtype = main_dtype(weights)
@@ -105,6 +108,7 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
         sum(array.nbytes for array in arrays.values()),
         n_parameters,
         embedding_bits,
+        tied,
         n_left,
     )
 
@@ -136,7 +140,7 @@ def _write(
         }
         (new / INDEX_FILE).write_text(json.dumps(index, indent=4) + "\n", encoding="utf-8")
         back = read_weights(new)
-        if back.keys() != arrays.keys() or not all(_is_equal(back[name], arrays[name]) for name in arrays):
+        if back.keys() != arrays.keys() or not all(is_equal(back[name], arrays[name]) for name in arrays):
             raise ModelError(f"What was written to {new} reads back differently: the disk may be failing.")
         new.replace(target)
     except (OSError, RuntimeError) as error:
@@ -144,9 +148,3 @@ def _write(
         raise ModelError(f"{target} cannot be written: {reason}.") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)  # nothing is left there after a success
-
-
-def _is_equal(one: mx.array, other: mx.array) -> bool:
-    """Whether two arrays have the same type, shape and bits. Waits for them."""
-    same = one.dtype == other.dtype and one.shape == other.shape
-    return same and bool(mx.array_equal(one, other, equal_nan=True).item())

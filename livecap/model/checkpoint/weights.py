@@ -6,12 +6,15 @@ A file that is cut off, or not a safetensors file at all, ends in one line of te
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from livecap.errors import ModelError
 from livecap.model.backend import mx
+from livecap.model.checkpoint.layouts import network_name
 from livecap.model.checkpoint.weight_files import check_file, shown, weight_files
+from livecap.model.config import ModelConfig
 from livecap.model.files import AGAIN
 
 MAX_ARRAYS = 50_000
@@ -38,6 +41,24 @@ def read_weights(folder: Path) -> dict[str, mx.array]:
             raise ModelError(f"{folder} has {shown(min(twice))} in two files, one of them {path.name}. {AGAIN}")
         weights.update(arrays)
     return weights
+
+
+def with_known_tie(config: ModelConfig, stored: Mapping[str, mx.array]) -> ModelConfig:
+    """The configuration of a checkpoint with these arrays. Where config.json does not say whether the embedding table
+    is the output head, it is, unless another head is stored."""
+    if config.is_tie_known:
+        return config
+    named = {network_name(name): array for name, array in stored.items()}
+    parts = [name.removeprefix("lm_head.") for name in named if name.startswith("lm_head.")]
+    tables = [(named[f"lm_head.{part}"], named.get(f"model.embed_tokens.{part}")) for part in parts]
+    tied = all(table is not None and is_equal(head, table) for head, table in tables)
+    return replace(config, text=replace(config.text, tie_word_embeddings=tied))
+
+
+def is_equal(one: mx.array, other: mx.array) -> bool:
+    """Whether two arrays have the same type, shape and bits. Waits for them."""
+    same = one.dtype == other.dtype and one.shape == other.shape
+    return same and bool(mx.array_equal(one, other, equal_nan=True).item())
 
 
 def check_names_and_shapes(folder: Path, weights: Mapping[str, mx.array], expected: Mapping[str, mx.array]) -> None:

@@ -9,6 +9,7 @@ from livecap.serve.bridge.requests import Record, Request, error_record
 
 Answer = Record | Awaitable[Record]
 """An answer that is known, or will be."""
+CANCELLED: Record = {"type": "error", "code": "cancelled", "message": "It was stopped before it was finished."}
 
 
 class Answering:
@@ -49,7 +50,7 @@ class Answering:
         try:
             record = answer if isinstance(answer, dict) else await answer
         except (asyncio.CancelledError, CancelledError):
-            record = {"type": "error", "code": "cancelled", "message": "It was stopped before it was finished."}
+            record = dict(CANCELLED)
         except LivecapError as error:
             record = error_record(error)
         except Exception as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from livecap.engine import Engine
 from livecap.errors import LivecapError, ModelError, SettingsError
-from livecap.serve.bridge.answering import Answer, Answering, id_of
+from livecap.serve.bridge.answering import CANCELLED, Answer, Answering, id_of
 from livecap.serve.bridge.capabilities import PROTOCOL, RUNTIME, BridgeSettings, capabilities
 from livecap.serve.bridge.measures import batch_profile, memory_record
 from livecap.serve.bridge.recordings import (
@@ -103,6 +103,8 @@ class Bridge:
         self._load_seconds = 0.0
         """Time of loading, for the next answer."""
         self._streams: dict[str, BridgeStream] = {}
+        self._readers: list[BridgeStream] = []
+        """Streams whose descriptors may be open. One that was stopped or replaced reads a moment longer."""
         self._queue: list[_Queued] = []
         self._jobs: dict[Job[Any], str | int | None] = {}
         """Recordings that are not answered yet, and the ids of their requests."""
@@ -150,6 +152,9 @@ class Bridge:
             if (carry_out := self.HANDLERS.get(request.kind)) is None:
                 raise BridgeError("unknown_type", f"unknown message type: {request.kind[:60]}")
             answer = await carry_out(self, request)
+        except asyncio.CancelledError:  # by a signal, such as while the model is loaded
+            self._answering.answer(request, dict(CANCELLED))
+            raise
         except LivecapError as error:
             answer = error_record(error)
         except Exception as error:
@@ -263,10 +268,12 @@ class Bridge:
         asked = replace(self._asked(request), settle=request.flag("settle"))
         worker, _ = await self._ready()
         if descriptor is not None:
-            check_descriptor(descriptor, {each.descriptor for each in self._streams.values()})
+            self._readers = [each for each in self._readers if not each.has_closed]
+            check_descriptor(descriptor, {each.descriptor for each in self._readers})
         stream = self._open_stream(worker, request.name("stream_id", "default"), options, asked)
         if descriptor is not None:
             stream.descriptor = descriptor
+            self._readers.append(stream)
             request.on_answered = stream.read  # what it tells comes after the answer
         return {
             "type": "stream_ready",
@@ -466,8 +473,10 @@ class Bridge:
         return send
 
     def _open_stream(self, worker: Worker, stream_id: str, options: StreamOptions, asked: Asked) -> BridgeStream:
-        """A new stream. One of the same name ends, without its last text."""
+        """A new stream. One of the same name ends, without its last text: what it said later would look like the
+        text of the new one."""
         if (old := self._streams.pop(stream_id, None)) is not None:
+            old.is_replaced = True
             old.stop(drop=True)
         stream = BridgeStream(stream_id, options, worker, asked, self._send, self._on_over)
         self._streams[stream_id] = stream

@@ -37,7 +37,8 @@ def lines_of(read: Callable[[], bytes], most_bytes: int = MOST_LINE_BYTES) -> It
 class Output:
     """Writes JSON objects to a file, a line each, on a thread of its own. Any thread may send.
 
-    An `update` or `progress` that was not written yet is replaced by the next one of its utterance or request.
+    An `update` or `progress` that was not written yet is replaced by the next one of its utterance or request. What was
+    said before a stream began stays: another stream may have had its name.
     """
 
     def __init__(self, file: TextIO, on_closed: Callable[[str | None], None]) -> None:
@@ -50,7 +51,7 @@ class Output:
         self._file, self._on_closed = file, on_closed
         self._changed = threading.Condition()
         self._waiting: dict[object, str] = {}
-        self._n_sent = 0
+        self._n_sent = self._n_streams = 0
         self._is_writing = self._is_closed = self._ends = False
         self.waiting_bytes = 0
         """What the reader has not taken yet."""
@@ -64,9 +65,11 @@ class Output:
             if self._is_closed:
                 return
             self._n_sent += 1
+            self._n_streams += record["type"] == "stream_ready"
             key: object = self._n_sent
             if record["type"] in ("update", "progress"):
-                key = record["type"], record.get("stream_id"), record.get("utterance"), record.get("id")
+                names = record.get("stream_id"), record.get("utterance"), record.get("id")
+                key = record["type"], *names, self._n_streams
             self.waiting_bytes += len(line) - len(self._waiting.get(key, ""))
             self._waiting[key] = line
             self._changed.notify_all()

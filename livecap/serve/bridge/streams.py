@@ -73,6 +73,10 @@ class BridgeStream:
         self.is_stopped = False
         self.descriptor: int | None = None
         """Where raw samples come from."""
+        self.has_closed = False
+        """The descriptor is closed: nothing reads from it any more."""
+        self.is_replaced = False
+        """Another stream has its name, so it says nothing more."""
         # The worker's thread:
         self._closed: list[UtteranceEnded | UtteranceSettled] = []
         """Utterances since the last boundary."""
@@ -174,21 +178,27 @@ class BridgeStream:
                 elif not source.ended:
                     arrival.wait(LOOK_SECONDS)
         except AudioError as error:
-            self._send({**error_record(error), "stream_id": self.stream_id})
+            self._tell({**error_record(error), "stream_id": self.stream_id})
         finally:
             source.close()
             os.close(descriptor)
+            self.has_closed = True
             self.served.finish(drop=False)
 
     def _notice(self, message: str) -> None:
-        self._send({"type": "notice", "stream_id": self.stream_id, "message": message})
+        self._tell({"type": "notice", "stream_id": self.stream_id, "message": message})
+
+    def _tell(self, record: Record) -> None:
+        """Send what nobody asked for. Any thread may call it."""
+        if not self.is_replaced:
+            self._send(record)
 
     # ---- the worker's thread
 
     def _update(self, update: TranscriptUpdate | None) -> None:
         if update is None:
             if self.served.failure is not None and self.options.sends_events:
-                self._send(
+                self._tell(
                     {
                         "type": "error", "code": "stream_failed", "message": str(self.served.failure),
                         "stream_id": self.stream_id,
@@ -214,7 +224,7 @@ class BridgeStream:
             return
         record = event_record(event) | {"type": kind}
         del record["track"]
-        self._send({"type": kind, "stream_id": self.stream_id, **record})
+        self._tell({"type": kind, "stream_id": self.stream_id, **record})
 
     def _partial_result(self, n_samples: int, n_chunks: int) -> Record:
         closed = [] if self.options.sends_events else [each.text for each in self._closed]
@@ -254,7 +264,8 @@ class BridgeStream:
 
 
 def check_descriptor(descriptor: int, taken: set[int | None]) -> None:
-    """Raise BridgeError unless a stream can read from a descriptor: one that the caller passed to this process.
+    """Raise BridgeError unless a stream can read from a descriptor: one that the caller passed to this process. The
+    standard streams are taken: requests, messages and what is for people.
 
     Args:
         taken: descriptors of other streams.
@@ -266,7 +277,7 @@ def check_descriptor(descriptor: int, taken: set[int | None]) -> None:
     except OSError:
         is_readable = is_passed = False
         mode = 0
-    if not (is_passed and is_readable) or stat.S_ISDIR(mode):
+    if descriptor <= 2 or not (is_passed and is_readable) or stat.S_ISDIR(mode):
         raise BridgeError(
             "invalid_descriptor", f"Descriptor {descriptor} was not passed to livecap, or cannot be read.", field="fd"
         )
