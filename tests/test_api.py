@@ -374,7 +374,8 @@ class Slow:
     @staticmethod
     def load(settings, on_notice):
         os.kill(os.getpid(), signal.SIGINT)
-        go.wait(60)
+        while not go.wait(5):  # the signal came just before the main thread began to wait, which does not wake it
+            os.kill(os.getpid(), signal.SIGINT)
         return Slow()
 
     def close(self):
