@@ -353,6 +353,7 @@ def test_a_signal_ends_it_in_order(worker, sound):
 
 def test_capabilities_need_no_model(monkeypatch, capsys):
     monkeypatch.setattr(Engine, "load", None)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")  # the command sets it, and other tests must not inherit it
     assert livecap(["bridge", "Qwen/Qwen3-ASR-0.6B", "--local-files-only", "--print-capabilities"]) == 0
     said = json.loads(capsys.readouterr().out)
     MESSAGE.validate(said)
