@@ -77,10 +77,10 @@ class Speakers:
                 if not event.remembered:
                     self._given.add(event.speaker)
             case SpeakersMerged():
-                before = self.one(event.into)
+                into_before = self.one(event.into)
                 self._into.pop(event.into, None)  # so no speaker is ever merged into itself by way of others
                 if event.speaker != event.into:
-                    for number in {event.speaker, before} - {event.into}:  # earlier merges of `into` still hold
+                    for number in {event.speaker, into_before} - {event.into}:  # earlier merges of `into` still hold
                         self._into[number] = event.into
 
     def offset_of(self, track: str, utterance: int) -> int | None:
