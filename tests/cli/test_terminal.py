@@ -40,7 +40,7 @@ def test_a_session_with_closed_streams_is_heard_and_logged(redirected: str, tmp_
     done = shell(REPLAY, redirected, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     [log] = tmp_path.glob("*/session.jsonl")
-    assert '"session_ended"' in log.read_text() and "Maria" in log.read_text()
+    assert '"session_ended"' in log.read_text() and "Dear" in log.read_text()
 
 
 def test_a_closed_pipe_on_stdin_is_one_clear_line(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def in_terminal(command: str, term: str | None, folder: Path) -> str:
 @pytest.mark.parametrize("term", ["dumb", None])
 def test_a_terminal_that_cannot_draw_gets_plain_text_and_is_told_once(term: str | None, tmp_path: Path) -> None:
     printed = in_terminal(REPLAY, term, tmp_path)
-    assert "\x1b" not in printed and "Maria" in printed
+    assert "\x1b" not in printed and "Dear" in printed
     assert printed.count("livecap: This terminal cannot show the screen") == 1
 
 
@@ -120,7 +120,7 @@ def test_without_a_home_folder_a_log_folder_is_enough(tmp_path: Path, capsys: py
     assert run(["transcribe", str(clip), "--speakers", "--model", "tiny", "--stdout", "--quiet"]) == 0
     assert run(["config"]) == 0
     shown = capsys.readouterr()
-    assert shown.err == "" and "Maria" in shown.out and "no settings file" in shown.out
+    assert shown.err == "" and "Dear" in shown.out and "no settings file" in shown.out
 
 
 @pytest.mark.usefixtures("homeless")
