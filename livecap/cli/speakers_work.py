@@ -60,8 +60,7 @@ def _said(session: RecordedSession, options: argparse.Namespace) -> list[Speaker
     names = [(number_of(one), name_of(name)) for one, name in options.name]
     facts: list[SpeakerNamed | SpeakersMerged] = []
     for speaker, into in merges:
-        counts = voices.one(into)  # `into` itself would be parted from it
-        facts.append(SpeakersMerged(speaker, into if speaker in (into, counts) else counts))
+        facts.append(SpeakersMerged(speaker, into))
         voices.note(facts[-1])
     return [*facts, *(SpeakerNamed(voices.one(number), name) for number, name in names)]
 
