@@ -83,6 +83,8 @@ class Archive:
         troubles = []
         for name in sorted(set(self._begun()) - set(readable)):
             try:
+                if (source := rescued(self.parent / name)) is not None:
+                    raise LogError(f"The session {name} is in {source}: `livecap recover` brings it back.")
                 RecordedSession(self.parent / name)
             except LogError as error:
                 troubles.append(str(error))
@@ -248,7 +250,8 @@ class Archive:
             folder = self.parent / name
             try:
                 if not has_end(folder / EVENTS) and not is_being_written(folder):
-                    LogReader(folder / EVENTS)
+                    if rescued(folder) is None:
+                        LogReader(folder / EVENTS)
                     found.append(name)
             except (LogError, OSError):
                 continue  # not readable as a session
@@ -256,12 +259,13 @@ class Archive:
 
 
 def _has_begun(log: str) -> bool:
-    """False without a log, and for the empty log of a livecap that was killed before its first fact."""
+    """False without a log, and for the empty log of a livecap that was killed before its first fact; but not where the
+    disk was full from the first fact on, and the session is in the temporary folder."""
     try:
         status = os.stat(log)
     except OSError:
         return os.path.lexists(log)
-    return not stat.S_ISREG(status.st_mode) or status.st_size > 0
+    return not stat.S_ISREG(status.st_mode) or status.st_size > 0 or rescued(Path(log).parent) is not None
 
 
 def file_name(title: str, otherwise: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livecap.archive.folder import EVENTS, RESCUE_PREFIX, TRANSCRIPT
+from livecap.archive.reader import LogReader
 from livecap.errors import LogError
 from livecap.files import open_regular
 
@@ -25,8 +26,9 @@ def rescued(folder: Path) -> Path | None:
     """
     temporary = Path(tempfile.gettempdir())
     for path in sorted(temporary.glob(f"{RESCUE_PREFIX}*/{escape(folder.name)}/{EVENTS}")):
-        with suppress(OSError):
+        with suppress(OSError, LogError):
             if all(_is_ours(place) for place in (path.parent.parent, path.parent)) and _goes_on(folder / EVENTS, path):
+                LogReader(path)  # raises if nothing in it can be read
                 return path.parent
     return None
 
@@ -73,7 +75,7 @@ def _is_ours(place: Path) -> bool:
 
 def _goes_on(log: Path, longer: Path) -> bool:
     """True if the second log is longer, and begins with all whole lines of the first."""
-    with open_regular(log) as one, open_regular(longer, follow=False) as other:
+    with open_regular(log, follow=False) as one, open_regular(longer, follow=False) as other:
         whole = _end_of_last_line(one)
         if os.fstat(other.fileno()).st_size <= whole:
             return False

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     status = 0
     for folder in folders:
         try:
-            if options.list or options.delete:
+            if (options.list or options.delete) and rescued(folder) is None:
                 _recovery().cut_off(folder)  # fails for a session that has an end
             if options.list:
                 say(about(folder))
@@ -141,9 +141,9 @@ def _recovery() -> ModuleType:
 
 def about(folder: Path) -> str:
     """A session that was cut off, described in one line."""
-    session = RecordedSession(folder)
     if (source := rescued(folder)) is not None:
         return f"The disk of the session {folder.name} failed while it ran. Its text is in {source}"
+    session = RecordedSession(folder)
     waiting = _recovery().seconds_to_decode(session)
     sound = f", {length_of_time(waiting)} of sound not transcribed" if waiting >= 1 else ""
     said = f": “{shortened(session.first_words, 60)}”" if session.first_words else ""

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from livecap.archive.archive import Archive
 from livecap.archive.delete import delete, to_delete
-from livecap.archive.folder import AUDIO, EVENTS, UNSAVED, has_end
+from livecap.archive.folder import AUDIO, EVENTS, UNSAVED, has_end, is_being_written
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession, joined
@@ -151,7 +151,7 @@ def take_back(folder: Path) -> Path | None:
         LogError: the folder still cannot be written.
     """
     source = rescued(folder)
-    if source is None or RecordedSession(folder).is_running:
+    if source is None or is_being_written(folder):
         return None
     bring_back(folder, source)
     if RecordedSession(folder).ended is not None:

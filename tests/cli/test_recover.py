@@ -91,25 +91,27 @@ def test_a_header_with_odd_settings_can_be_recovered(
     assert RecordedSession(folder).ended and "Finished; no more speech was found: " in capsys.readouterr().out
 
 
-@pytest.fixture
-def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a session whose disk was full at the end; the whole session is in the temporary folder."""
+@pytest.fixture(params=["full at the end", "full from the first fact on"])
+def failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """The folder of a session whose disk was full; the whole session is in the temporary folder."""
     monkeypatch.setattr("livecap.archive.log.SYNC_SECONDS", 0.01)
     monkeypatch.setattr("livecap.archive.log.END_SECONDS", 0.3)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     disk = FaultyDisk()
+    is_full = request.param == "full from the first fact on"
+    disk.write_limit = 0 if is_full else None
     log, troubles = begin(tmp_path / "sessions", disk)
     folder = log.folder
     for event in said([LONG]):
         log.append(event, 1.0)
-    assert log.flush(PATIENCE)
+    assert is_full or log.flush(PATIENCE)
     disk.write_limit = 0
     log.append(gaps(99, 1)[0], 1.0)
     assert troubles.wait()
     log.append(SessionEnded(1, "stopped"), 2.0)
     with pytest.raises(LogError, match="The whole session is in"):
         log.close()
-    assert rescued(folder) == log.folder != folder
+    assert rescued(folder) == log.folder != folder and ((folder / EVENTS).stat().st_size == 0) == is_full
     return folder
 
 
@@ -150,6 +152,7 @@ def test_where_the_disk_still_fails_the_session_stays_and_is_named(
     assert not list(failed.glob(".*.new"))
 
 
+@pytest.mark.parametrize("failed", ["full at the end"], indirect=True)
 @pytest.mark.parametrize("fault", ["another beginning", "shorter", "writable by others", "a link", "not a file"])
 def test_what_may_not_be_the_rest_of_the_session_is_left_alone(
     failed: Path, tmp_path: Path, answer: list[str], fault: str
@@ -172,6 +175,20 @@ def test_what_may_not_be_the_rest_of_the_session_is_left_alone(
     assert rescued(failed) is None
     offer(Settings(log_dir=failed.parent), 100)
     assert len(asked) == 1 and not RecordedSession(failed).ended
+
+
+@pytest.mark.parametrize("failed", ["full from the first fact on"], indirect=True)
+def test_an_empty_log_is_a_session_only_while_the_temporary_folder_has_its_facts(
+    failed: Path, answer: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, archive = rescued(failed), Archive(failed.parent)
+    assert source is not None and archive.folder_of("last") == failed and archive.cut_off() == [failed.name]
+    assert run(["sessions", "--log-dir", str(failed.parent)]) == 1
+    assert f"is in {source}: `livecap recover` brings it back" in capsys.readouterr().err
+    (source / EVENTS).write_bytes((source / EVENTS).read_bytes()[:50])
+    assert rescued(failed) is None and archive.names() == archive.cut_off() == []
+    offer(Settings(log_dir=failed.parent), 100)
+    assert not asked
 
 
 def test_a_session_is_recovered_in_its_own_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
