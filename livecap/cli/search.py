@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         archive, only = Archive(folder.parent), folder.name  # a path may be in another folder
     now = datetime.now().astimezone()
     query = Query(
-        " ".join(options.query),
+        " ".join(map(_as_typed, options.query)),
         since=moment(options.since, now),
         until=moment(options.until, now),
         label=options.label,
@@ -66,6 +66,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     else:
         _report_nothing_found(archive, query)
     return 0 if hits else 1
+
+
+def _as_typed(argument: str) -> str:
+    """A word, or words in quotes, as the user typed them: the shell has removed quotes around words."""
+    return f'"{argument}"' if len(argument.split()) > 1 and '"' not in argument else argument
 
 
 def _report_nothing_found(archive: Archive, query: Query) -> None:

@@ -77,6 +77,16 @@ def test_a_search_prints_lines_or_json(livecap: Livecap) -> None:
     assert livecap("search", "budget", "--since", "2w").returncode in (0, 1)
 
 
+def test_words_that_the_shell_passes_in_one_argument_are_adjacent(livecap: Livecap) -> None:
+    assert "[budget] for this [summer]" in livecap("search", "budget", "summer", "--json").stdout
+    assert livecap("search", "budget summer") == Out(
+        1, "", "livecap: Nothing found for '\"budget summer\"' in 2 sessions.\n"
+    )
+    assert "[this summer]" in livecap("search", "this summer", "--json").stdout
+    assert "The [budget] for [this summer]." in livecap("search", "this summer", "budget ", "--json").stdout
+    assert "The [budget] for [this summer]." in livecap("search", '"this summer" budget', "--json").stdout
+
+
 def test_the_language_of_the_settings_does_not_narrow_a_search(
     livecap: Livecap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
