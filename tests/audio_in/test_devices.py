@@ -71,6 +71,17 @@ def test_of_many_inputs_the_first_are_named_and_the_rest_are_counted():
     assert len(message) < 300
 
 
+def test_long_names_that_begin_or_end_alike_stay_apart():
+    many = "Monitor of " + "A-very-long-name-without-a-space" * 2
+    names = [f"{many} one", f"{many} two", f"Front {'x' * 60}", f"Rear {'x' * 60}"]
+    with pytest.raises(AudioError) as raised:
+        choose_input("Rode", [device(n, name) for n, name in enumerate(names)])
+    shown = str(raised.value).split("Found: ")[1].split(". See")[0].split(", ")
+    assert [name.split("…")[0][2:9] for name in shown] == ["Monitor", "Monitor", "Front x", "Rear xx"]
+    assert [name[-4:] for name in shown] == [" one", " two", "xxxx", "xxxx"]
+    assert all(len(name) == 62 for name in shown), "the index, a space, and 60 characters of the name"
+
+
 def test_two_of_the_same_name_are_reported_apart_by_index():
     twins = [device(1, "USB Audio"), device(4, "USB Audio")]
     with pytest.raises(AudioError, match="1 USB Audio, 4 USB Audio"):

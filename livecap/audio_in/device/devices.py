@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any
 
 from livecap.audio_in.device.monitors import list_monitors, pulse_source
@@ -288,9 +287,15 @@ atexit.register(_end_portaudio)
 
 def _candidates(inputs: list[InputDevice]) -> str:
     """A sentence with the first inputs and how many more there are."""
-    names = [f"{device.index} {shorten(device.name, MOST_NAME_LENGTH, placeholder='…')}" for device in inputs]
+    names = [f"{device.index} {_short(device.name)}" for device in inputs]
     rest = [f"and {len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else []
     return f"Found: {', '.join([*names[:MOST_NAMED], *rest])}."
+
+
+def _short(name: str) -> str:
+    """A name in one line. A long one loses its middle: names of several devices may begin or end alike."""
+    line, half = " ".join(name.split()), MOST_NAME_LENGTH // 2
+    return line if len(line) <= MOST_NAME_LENGTH else f"{line[: half - 1]}…{line[-half:]}"
 
 
 def _blackhole_hint(query: str | int | None, inputs: Sequence[InputDevice] = ()) -> str | None:
