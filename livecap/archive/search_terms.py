@@ -18,6 +18,8 @@ SIGNS = "".join(character for character in map(chr, range(0x900, 0xE00)) if unic
 """Vowels and other signs of Hindi and its relatives. They are part of a word, and not accents: "din" is a day, "daan" a
 gift. Neither Python's `\\w` nor FTS5 has them."""
 _TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}])+")
+_ASCII_TOKEN = re.compile("[A-Za-z0-9]+")
+"""The same for text in ASCII, in a third of the time."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that SQLite does not store in text: NUL and half surrogate pairs."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
@@ -49,8 +51,7 @@ def pairs(text: str) -> str:
     """The adjacent short tokens of a text, as the index stores them in its column `pairs`."""
     found = StringIO()
     before = separator = ""
-    for match in _TOKEN.finditer(_normal(text)):
-        token = match[0]
+    for token in _tokens(text):
         if len(token) > SHORT:
             before = ""
         elif before:
@@ -113,11 +114,7 @@ def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(_normal(text))
-
-
-def _normal(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(unicodedata.normalize("NFKC", text))
 
 
 def _joined_pairs(tokens: list[str]) -> str:

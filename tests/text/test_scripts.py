@@ -77,6 +77,12 @@ def test_text_is_indexed_as_version_3_of_the_index_has_it() -> None:
     assert searchable("မြန် ខ្មែ 𠮷") == " မ  ြ  န  ်   ខ  ្  ម  ែ   𠮷 "
     assert searchable("안녕 Доброе") == "안녕 Доброе"
     assert pairs("預算 to be, however ไท") == "預\ue000算 算\ue000to to\ue000be 0 ไ\ue000ท"
+    assert pairs("To be, however it's 5_a") == "To\ue000be 0 it\ue000s s\ue0005 5\ue000a"
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_text_in_ascii_is_indexed_as_other_text(text: str) -> None:
+    assert pairs(text) == pairs(text + "—")
 
 
 @pytest.mark.parametrize("text", [*SPACELESS_TEXT.values(), *SPACED_TEXT.values(), "「、。」ＡＢＣ", "e\u0301"])
