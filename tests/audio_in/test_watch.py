@@ -83,4 +83,5 @@ def test_a_device_that_dies_at_once_is_tried_less_and_less_often():
     assert pace.died_after(60) == 0
     waits = [pace.died_after(0.1) for _ in range(8)]
     assert waits == [0.5, 1, 2, 4, 8, 8, 8, 8] and pace.storm
+    assert {pace.died_after(0.1) for _ in range(2000)} == {8}, "a device may fail for hours"
     assert pace.died_after(60) == 0 and not pace.storm

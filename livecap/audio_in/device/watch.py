@@ -150,6 +150,8 @@ class RestartPace:
     most_seconds = 8.0
     storm_openings = 3
     """How many short-lived streams in a row are a `storm`."""
+    most_counted = 30
+    """Further ones in a row change nothing: the longest wait is reached long before."""
 
     def __init__(self, retry_seconds: float) -> None:
         self._retry_seconds = retry_seconds
@@ -162,7 +164,7 @@ class RestartPace:
 
     def died_after(self, lived_seconds: float) -> float:
         """Seconds to wait before the next opening."""
-        self._n_short = 0 if lived_seconds >= self.well_seconds else self._n_short + 1
+        self._n_short = 0 if lived_seconds >= self.well_seconds else min(self._n_short + 1, self.most_counted)
         if self._n_short == 0:
             return 0.0
         return min(self._retry_seconds * 2.0 ** (self._n_short - 1), self.most_seconds)
