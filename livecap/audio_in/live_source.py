@@ -37,7 +37,7 @@ class LiveSource(AudioSource, ABC):
         self.closed = False
         self.drained = False
         self.is_open = False
-        """A device is open, which `pause` waits for the thread to close."""
+        """A device is open."""
         self.failure: AudioError | None = None
         """What ended the thread; raised by `take` once all sound before it was taken."""
         self._pauses: deque[int] = deque()
@@ -85,6 +85,11 @@ class LiveSource(AudioSource, ABC):
             raise failure
         return None
 
+    @property
+    def has_more(self) -> bool:
+        """The thread has to append something of the time before a pause: `pause` waits for it."""
+        return self.is_open
+
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
         self._arrival = event
@@ -95,7 +100,7 @@ class LiveSource(AudioSource, ABC):
         with self.changed:
             was_paused, self.paused = self.paused, True
             self.attention.set()
-            self.changed.wait_for(lambda: not self.is_open or self.drained, self._close_seconds)
+            self.changed.wait_for(lambda: not self.has_more or self.drained, self._close_seconds)
             if not was_paused:
                 self._pauses.append(self._spool.end_sample)
         self._arrival.set()

@@ -305,6 +305,31 @@ def test_a_loss_before_the_pause_counts_no_pause(ear):
     assert source.arrived_samples < SAMPLE_RATE
 
 
+def test_a_loss_before_the_pause_is_a_gap_and_one_after_it_is_told_again(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    one.portaudio.plugged = []
+    one.stream.die()
+    eventually(lambda: len(one.notices) == 1)
+    one.portaudio.seconds += 60
+    source.pause()
+    assert source.arrived_samples == 320 + 60 * SAMPLE_RATE and source.trouble is None
+    one.portaudio.seconds += 5
+    one.portaudio.plugged = [MIC]
+    source.resume()
+    one.reopened(2)
+    one.hear(ramp(320))
+    one.portaudio.plugged = []
+    one.stream.die()
+    eventually(lambda: len(one.notices) == 2)
+    source.close()
+    assert all('"Yeti" is gone' in notice for notice in one.notices)
+    end = 320 + 60 * SAMPLE_RATE
+    spans = [(block.start_sample, block.end_sample) for block in blocks(source)]
+    assert spans == [(0, 320), (end, end), (end, end + 320)]
+
+
 def test_zeros_for_three_seconds_are_reported_once_and_so_is_the_sound_after_them(ear):
     one = ear()
     source = one.open()

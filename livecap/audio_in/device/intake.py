@@ -94,9 +94,10 @@ class Intake:
             self.lost_at = self._capture.heard_until if since is None else since
 
     def end(self) -> None:
-        """No more sound will come: time since a loss is a gap."""
+        """No more sound will come, or listening pauses: time since a loss is a gap."""
         if self.lost_at is not None:
             self._source.spool.append_gap(round((self._now() - self.lost_at) * SAMPLE_RATE))
+            self.lost_at = None
 
     def _renew_resampler(self) -> None:
         self._resampler = Resampler(self._capture.device.default_rate, self._capture.n_channels)

@@ -105,6 +105,11 @@ class Microphone(LiveSource):
         return self._intake.started_wall
 
     @property
+    def has_more(self) -> bool:
+        """See `LiveSource`: sound of an open device, or the gap since a loss."""
+        return self.is_open or self._intake.lost_at is not None
+
+    @property
     def trouble(self) -> str | None:
         """See `AudioSource`: "away", or "silent" after seconds of exact zeros."""
         return self._notices.trouble
@@ -141,7 +146,10 @@ class Microphone(LiveSource):
         capture = self._capture
         if self.paused:
             self._let_go(lost=False)
-            self._intake.lost_at = None  # what is not heard while paused is not a gap
+            if self._intake.lost_at is not None:
+                self._intake.end()  # what is not heard while paused is not a gap
+                self._notices.paused()
+                self.announce()
             self._opener.retry_at_once()
         elif capture is None:
             if self._opener.due:

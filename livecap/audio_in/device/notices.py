@@ -59,6 +59,10 @@ class DeviceNotices:
         if was_away and not self._told_failing:
             self.tell(f'"{name}" is back; {gap_seconds:.1f} s were lost.', "info")
 
+    def paused(self) -> None:
+        """Listening paused while the device was away: what comes after the pause is another loss."""
+        self.trouble, self._told_gone, self._expects_loss = None, False, False
+
     def switching(self) -> None:
         """Another input was chosen: the gap until it delivers sound needs no notice."""
         self.trouble, self._told_gone, self._told_silent = None, True, False
