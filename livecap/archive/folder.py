@@ -77,8 +77,9 @@ def has_end(log: Path) -> bool:
     with open_regular(log) as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
         end = file.read(END_BYTES)
-    failed = f'"reason": "{FAILED}'.encode() in end
-    return b'{"type": "session_ended"' in end and not (failed and (log.parent / AUDIO / UNSAVED).exists())
+    last = end.rfind(b'{"type": "session_ended"')
+    failed = f'"reason": "{FAILED}'.encode() in end[last:]
+    return last >= 0 and not (failed and saved_sounds(log.parent))
 
 
 def read_title(folder: Path) -> str:

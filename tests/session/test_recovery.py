@@ -177,7 +177,8 @@ def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:
     log.close()
 
 
-def test_the_rest_of_a_session_that_failed_is_transcribed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("saved", [False, True])
+def test_the_rest_of_a_session_that_failed_is_transcribed(tmp_path: Path, saved: bool) -> None:
     folder = write(tmp_path, [], end=False)
     log = SessionLog.reopen(folder, RecordedSession(folder).n_facts, RecordedSession(folder).clock)
     log.append(SessionEnded(4 * SECOND, f"{FAILED}the server is away"), 4.0)
@@ -186,12 +187,13 @@ def test_the_rest_of_a_session_that_failed_is_transcribed(tmp_path: Path) -> Non
     (folder / "audio").mkdir()
     samples, rate = soundfile.read(RECORDING, dtype="int16", frames=4 * SECOND)
     soundfile.write(folder / "audio" / "sound.wav", samples, rate)
-    (folder / "audio" / "unsaved").touch()
-    assert not has_end(folder / EVENTS)
+    if not saved:
+        (folder / "audio" / "unsaved").touch()
     archive = Archive(tmp_path)
+    assert not has_end(folder / EVENTS) and archive.cut_off() == [folder.name]
     assert [summary.n_utterances for summary in archive.sessions()] == [0], "the index takes it for ended"
     assert recover(folder, EngineSettings("tiny")).n_utterances == 1
-    assert has_end(folder / EVENTS) and not (folder / "audio").exists()
+    assert has_end(folder / EVENTS) and (folder / "audio").exists() == saved
     ends = [event.reason for event in facts_of(folder) if isinstance(event, SessionEnded)]
     assert ends == [f"{FAILED}the server is away", RECOVERED]
     [found] = RecordedSession(folder).utterances()
