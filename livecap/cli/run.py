@@ -137,7 +137,7 @@ def make_session(settings: Settings) -> "LiveSession":
     with closed_on_failure(tracks), kept_signals:
         from livecap.archive.log import SessionLog
 
-        remember_device(settings)
+        remember_device(settings, tracks[-1].source.name)
         parent = sessions_folder(settings)
         check_parent(parent)  # before the heavy imports
         from livecap.cli.recognition import session_recognition

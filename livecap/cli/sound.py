@@ -121,14 +121,18 @@ def _track(label: str, source: "AudioSource") -> "TrackSource":
     return TrackSource(label, source)
 
 
-def remember_device(settings: Settings) -> None:
-    """Store the input of a session whose devices are open, so that `livecap` alone uses it again."""
+def remember_device(settings: Settings, name: str) -> None:
+    """Store the input of a session whose devices are open, so that `livecap` alone uses it again.
+
+    Args:
+        name: of the input that `settings.device` means.
+    """
     if settings.replay is not None or settings.stdin:
         return
     with suppress(OSError, SettingsError):  # only a convenience: without it the next start uses the default input
         path = _device_file()
         make_folder(path.parent)
-        replace_file(path, [json.dumps({"device": settings.device, "mic": settings.mic}), "\n"])
+        replace_file(path, [json.dumps({"device": settings.device, "name": name, "mic": settings.mic}), "\n"])
 
 
 def recall_device(settings: Settings) -> tuple[Settings, str | None]:
@@ -137,18 +141,33 @@ def recall_device(settings: Settings) -> tuple[Settings, str | None]:
         return settings, None
     try:
         last = json.loads(read_regular(_device_file(), 10_000))
-        device, mic = last["device"], last["mic"]
-    except (OSError, SettingsError, ValueError, KeyError, TypeError, RecursionError):
+        device, mic, name = last["device"], last["mic"], str(last.get("name", ""))
+    except (OSError, SettingsError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return settings, None
     if not isinstance(device, str):
         return settings, None
     try:
+        device = _not_an_old_index(device, name)
         name = find_input(device).name
     except AudioError:
-        return settings, f'"{device}", the input used last, is not connected; using the default input.'
+        return settings, f'"{name or device}", the input used last, is not connected; using the default input.'
     both = "the default input and " if mic is True else ""
     sentence = f'Listening to {both}"{name}", as last time; --mic uses the default input alone.'
     return replace(settings, device=device, mic=mic is True), sentence
+
+
+def _not_an_old_index(query: str, name: str) -> str:
+    """The query for the input used last: its name where it was chosen by an index that means no or another input now.
+
+    Args:
+        name: of that input; "" if it is not known.
+    """
+    if not (query.strip().isdecimal() and name):
+        return query
+    with suppress(AudioError):
+        if find_input(query).name == name:
+            return query
+    return name
 
 
 def _device_file() -> Path:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_the_input_used_last_is_used_again_with_a_notice(tmp_path: Path, monkeyp
     monkeypatch.setattr(devices, "list_inputs", lambda monitors=True: inputs)
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path / "s"))
     assert recall_device(Settings()) == (Settings(), None)
-    remember_device(Settings(device="blackhole"))
+    remember_device(Settings(device="blackhole"), "BlackHole 2ch")
     recalled, sentence = recall_device(Settings())
     assert recalled.device == "blackhole" and not recalled.mic
     assert sentence and '"BlackHole 2ch", as last time' in sentence
@@ -148,8 +149,26 @@ def test_the_input_used_last_is_used_again_with_a_notice(tmp_path: Path, monkeyp
     inputs.remove(LOOPBACK)
     recalled, sentence = recall_device(Settings())
     assert recalled == Settings() and sentence and "is not connected" in sentence
-    remember_device(Settings(mic=True))
+    remember_device(Settings(mic=True), "Yeti")
     assert recall_device(Settings()) == (Settings(), None)
+
+
+def test_an_input_that_was_chosen_by_its_index_is_found_again_under_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = [MIC, LOOPBACK]
+    monkeypatch.setattr(devices, "list_inputs", lambda monitors=True: inputs)
+    monkeypatch.setattr(platformdirs, "user_state_dir", lambda *a, **k: str(tmp_path / "s"))
+    remember_device(Settings(device="1"), "BlackHole 2ch")
+    assert recall_device(Settings())[0].device == "1"
+    inputs[:] = [replace(LOOPBACK, index=0), replace(MIC, index=1)]
+    recalled, sentence = recall_device(Settings())
+    assert recalled.device == "BlackHole 2ch" and sentence and '"BlackHole 2ch", as last time' in sentence
+    inputs[:] = [MIC, replace(MIC, index=1, name="Rode", is_default=False)]
+    recalled, sentence = recall_device(Settings())
+    assert recalled == Settings() and sentence and '"BlackHole 2ch", the input used last, is not connected' in sentence
+    inputs[:] = [MIC, LOOPBACK, replace(LOOPBACK, index=2)]  # two of one name
+    assert recall_device(Settings())[0].device == "1"
 
 
 def test_the_file_with_the_input_used_last_is_private_from_the_start(
@@ -160,7 +179,7 @@ def test_the_file_with_the_input_used_last_is_private_from_the_start(
     try:
         (tmp_path / "last_device.json").touch(mode=0o644)
         for device in ("yeti", "blackhole"):
-            remember_device(Settings(device=device))
+            remember_device(Settings(device=device), device)
             assert (tmp_path / "last_device.json").stat().st_mode & 0o777 == 0o600
     finally:
         os.umask(before)
