@@ -52,6 +52,8 @@ class Speakers:
         self._names: dict[int, str] = {}
         self._given: set[int] = set()
         """The speakers that a person has named."""
+        self._unnamed: set[int] = set()
+        """Those whose name a person took away, so that the names of others who were merged into them do not count."""
         self._into: dict[int, int] = {}
         """A speaker that a person merged to the one that it was merged into."""
         self._heard: dict[Key, _Heard] = {}
@@ -76,8 +78,11 @@ class Speakers:
                 self._names[event.speaker] = event.name
                 if not event.remembered:
                     self._given.add(event.speaker)
+                    self._unnamed.discard(event.speaker)
+                    self._unnamed.update([] if event.name else [event.speaker])
             case SpeakersMerged():
                 into_before = self.one(event.into)
+                self._unnamed.discard(event.into)
                 self._into.pop(event.into, None)  # so no speaker is ever merged into itself by way of others
                 if event.speaker != event.into:
                     for number in {event.speaker, into_before} - {event.into}:  # earlier merges of `into` still hold
@@ -114,7 +119,7 @@ class Speakers:
         if name := self._names.get(one):
             return name
         others = (name for other, name in sorted(self._names.items()) if name and self.one(other) == one)
-        return next(others, speaker_letter(one))
+        return speaker_letter(one) if one in self._unnamed else next(others, speaker_letter(one))
 
     def remembered_name(self, speaker: int) -> str:
         """The name that a speaker has because the voice was remembered; "" if a person named the speaker or nobody."""

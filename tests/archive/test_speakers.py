@@ -89,6 +89,20 @@ def test_merged_speakers_are_one_and_can_be_parted_again(tmp_path: Path) -> None
     assert {label for label, _ in labelled(RecordedSession(write(tmp_path / "b", parted)))} == {"A", "Priya"}
 
 
+def test_a_name_that_is_taken_away_is_taken_from_all_who_are_one() -> None:
+    speakers = Speakers()
+    for fact in (SpeakerNamed(1, "Priya"), SpeakerNamed(0, ""), SpeakersMerged(1, 0)):
+        speakers.note(fact)
+    assert speakers.label(0) == "Priya", "a name that is given up before a merge says nothing of the others"
+    speakers.note(SpeakerNamed(0, ""))
+    assert speakers.label(0) == speakers.label(1) == "A"
+    speakers.note(SpeakerNamed(0, "Tom"))
+    speakers.note(SpeakerNamed(0, ""))
+    assert speakers.label(1) == "A"
+    speakers.note(SpeakersMerged(1, 1))
+    assert speakers.label(1) == "Priya", "parted, each is as before"
+
+
 @pytest.mark.parametrize("merges", [[(1, 2), (0, 1)], [(0, 1), (1, 2)], [(1, 2), (0, 2)], [(1, 2), (2, 1), (0, 2)]])
 def test_a_merge_keeps_those_before_it(merges: list[tuple[int, int]]) -> None:
     speakers = Speakers()
