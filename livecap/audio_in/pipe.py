@@ -3,8 +3,8 @@
     another program ─▶ pipe ─▶ capture thread: PcmFormat, Resampler ─▶ Spool ─▶ the reader's thread
 
 A program that delivers sound as it happens never has to wait. One that delivers a whole file at once may be half a
-minute ahead of what was taken. A file on standard input is read at the pace of the reader, and is not copied to the
-spool's disk.
+minute ahead of what was taken, and waits while listening is paused. A file on standard input is read at the pace of the
+reader, and is not copied to the spool's disk.
 """
 
 import os
@@ -44,7 +44,8 @@ class Pipe(LiveSource):
         on_notice: Callable[[str], None] | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Reads from now on. What comes while listening is paused is read and forgotten; a file stands still.
+        """Reads from now on. What comes while listening is paused is read and forgotten; a file, and a program that is
+        ahead of real time, stand still.
 
         Args:
             descriptor: of the pipe; stays open.
@@ -60,7 +61,7 @@ class Pipe(LiveSource):
         self.spool.repeatable = stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(descriptor))
         self._raw = raw or PcmFormat()
         self._on_notice = on_notice or (lambda message: None)
-        self._now = now
+        self._now, self._began = now, now()
         self.forgotten_samples = 0
         """How many samples came while listening was paused."""
         self.start()
@@ -76,7 +77,7 @@ class Pipe(LiveSource):
         stream = PcmStream(self._raw)
         form: PcmFormat | None = None
         resampler: Resampler | None = None
-        began, n_bytes, n_heard = self._now(), 0, 0
+        n_bytes, n_heard = 0, 0
         at_end = False
         while not at_end:
             data = self._next_bytes()
@@ -101,13 +102,17 @@ class Pipe(LiveSource):
                     raise AudioError(f"A sample from {self.name} is not a number (NaN or infinite).")
             while stream.notices:
                 self._on_notice(stream.notices.pop(0))
-            self._wait_for_reader(began)
+            self._wait_for_reader()
         if resampler is not None:
             self.append(resampler.flush())
         if n_heard == 0 and not self.closed:
             raise AudioError(f"Nothing came through {self.name}: there is not a single sample in it.")
 
     def _hear(self, samples: NDArray[np.float32]) -> None:
+        if self.paused and self._can_wait:
+            while self.paused and not self.closed:
+                self.attention.wait()
+                self.attention.clear()
         if self.paused:
             self.forgotten_samples += len(samples)
         else:
@@ -121,14 +126,23 @@ class Pipe(LiveSource):
                 return os.read(self._descriptor, READ_BYTES)
         return b""
 
-    def _wait_for_reader(self, began: float) -> None:
-        """Stop reading while what is read is more than `AHEAD_SECONDS` ahead. A file waits for the reader alone, and
-        while listening is paused, too."""
+    @property
+    def _can_wait(self) -> bool:
+        """Sound does not come as it happens: nothing is lost if it is read later."""
+        came = self.arrived_samples + self.forgotten_samples
+        return self.spool.repeatable or came > self._real_time_samples + AHEAD_SECONDS / 2 * SAMPLE_RATE
+
+    @property
+    def _real_time_samples(self) -> float:
+        return (self._now() - self._began) * SAMPLE_RATE
+
+    def _wait_for_reader(self) -> None:
+        """Stop reading while what is read is more than `AHEAD_SECONDS` ahead. A file waits for the reader alone."""
         ahead_samples = AHEAD_SECONDS * SAMPLE_RATE
         while not self.closed:
             is_ahead = self.spool.waiting_samples > ahead_samples
             if not self.spool.repeatable:
-                is_ahead &= self.arrived_samples > (self._now() - began) * SAMPLE_RATE + ahead_samples
-            if not (is_ahead or (self.spool.repeatable and self.paused)):
+                is_ahead &= self.arrived_samples > self._real_time_samples + ahead_samples
+            if not is_ahead:
                 return
             time.sleep(LOOK_SECONDS / 10)

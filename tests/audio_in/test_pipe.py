@@ -336,19 +336,31 @@ def test_a_file_on_standard_input_is_read_at_the_pace_of_the_reader(tmp_path):
     folder.close(clean=True)
 
 
+def hear_with_a_pause(source):
+    """Hear all, with a pause once the source is ahead; returns how many samples were heard."""
+    eventually(lambda: source.spool.waiting_samples > 30 * SAMPLE_RATE)
+    source.pause()
+    told = iter(blocks(source))
+    n_heard = 0
+    while len((block := next(told)).samples):
+        n_heard += len(block.samples)
+    eventually(lambda: not source.attention.is_set() or source.drained)  # it waits, or has read all
+    source.resume()
+    return n_heard + sum(len(block.samples) for block in told)
+
+
 def test_a_paused_file_stands_still(tmp_path):
     path = tmp_path / "raw"
     path.write_bytes(np.tile(SOUND, 90).tobytes())
     with path.open("rb") as file:
-        source = Pipe(file.fileno())
-        eventually(lambda: source.spool.waiting_samples > 30 * SAMPLE_RATE)
-        source.pause()
-        told = iter(blocks(source))
-        n_heard = 0
-        while len((block := next(told)).samples):
-            n_heard += len(block.samples)
-        source.resume()
-        assert n_heard + sum(len(block.samples) for block in told) == 90 * SAMPLE_RATE
+        assert hear_with_a_pause(Pipe(file.fileno())) == 90 * SAMPLE_RATE
+
+
+def test_a_program_that_is_ahead_of_real_time_waits_in_a_pause(pipe):
+    source, file = pipe(now=lambda: 0.0)
+    data = np.tile(SOUND, 90).tobytes()
+    threading.Thread(target=lambda: (file.write(data), file.close())).start()
+    assert hear_with_a_pause(source) == 90 * SAMPLE_RATE
 
 
 def test_a_saved_file_on_standard_input_is_kept(tmp_path):
