@@ -36,8 +36,10 @@ def amend(folder: Path, facts: Callable[[RecordedSession], Iterable[Said]]) -> R
                 log.append(session.ended, session.wall_seconds)
                 break
         finally:
-            log.close()
-    Archive(folder.parent).expire(folder)
+            try:
+                log.close()
+            finally:
+                Archive(folder.parent).expire(folder)  # facts may be in the log although transcript.md is not written
     return RecordedSession(folder)
 
 

@@ -209,8 +209,7 @@ class Archive:
         self.check_not_running(folder)
         try:
             contents = to_delete(folder)
-            if (folder.parent / INDEX).is_file():
-                self._forget(folder)
+            _change_index(folder.parent, lambda index: index.forget([folder.name]))
             if (rest := rescued(folder)) is not None:  # the disk failed while it ran
                 remove_rescued(rest)
             return delete(folder, contents)
@@ -219,8 +218,7 @@ class Archive:
 
     def expire(self, folder: Path) -> None:
         """Let the index read the session in `folder` again, whose log has changed after its end."""
-        if (folder.parent / INDEX).is_file():
-            with_index(folder.parent, lambda index: index.expire(folder.name))
+        _change_index(folder.parent, lambda index: index.expire(folder.name))
 
     def check_not_running(self, folder: Path) -> None:
         """Raise LogError if the session in `folder` is being recorded, or has no log that can be opened."""
@@ -231,13 +229,6 @@ class Archive:
             raise LogError(f"Not deleted: {log} is not a session log of livecap: {error.strerror or error}.") from None
         if running:
             raise LogError(f"The session {folder.name} is being recorded. End it first.")
-
-    def _forget(self, folder: Path) -> None:
-        try:
-            with Index(folder.parent) as index:
-                index.forget([folder.name])
-        except (sqlite3.Error, UnicodeDecodeError, OSError):
-            erase(folder.parent)  # damaged, busy, or the disk is full: without the file no word is left either
 
     def cut_off(self, newest: int | None = None) -> list[str]:
         """Sessions without an end that are not running, newest first. Reads the last bytes of each log.
@@ -256,6 +247,20 @@ class Archive:
             except (LogError, OSError):
                 continue  # not readable as a session
         return found
+
+
+def _change_index(parent: Path, change: Callable[[Index], None]) -> None:
+    """Change the index of the sessions in `parent`, if there is one.
+
+    Where it is damaged or busy, or the disk is full, it is deleted instead: a new one has nothing that is gone, and
+    everything that is new.
+    """
+    if (parent / INDEX).is_file():
+        try:
+            with Index(parent) as index:
+                change(index)
+        except (sqlite3.Error, UnicodeDecodeError, OSError):
+            erase(parent)
 
 
 def _has_begun(log: str) -> bool:

@@ -154,6 +154,7 @@ def take_back(folder: Path) -> Path | None:
     if source is None or is_being_written(folder):
         return None
     bring_back(folder, source)
+    Archive(folder.parent).expire(folder)  # facts that were added after its end are here now
     if RecordedSession(folder).ended is not None:
         finish_transcript(folder)
         _delete_unsaved_sound(folder)

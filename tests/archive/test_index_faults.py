@@ -16,10 +16,13 @@ from livecap.archive.archive import Archive
 from livecap.archive.disk import Disk
 from livecap.archive.folder import EVENTS
 from livecap.archive.index import INDEX
+from livecap.archive.line import encode_line
 from livecap.archive.log import SessionLog
+from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Query
 from livecap.errors import LogError
-from tests.archive.facts import header, said, write
+from livecap.transcript import UtteranceSettled
+from tests.archive.facts import SECOND, header, said, write
 from tests.archive.when import STARTED
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +154,18 @@ def test_on_a_full_disk_sessions_are_listed_found_and_deleted(full: Archive, has
     full.delete("last")
     check(full, 2)
     assert not (full.parent / INDEX).exists(), "its words are gone with it"
+
+
+def test_a_session_that_has_changed_on_a_full_disk_is_found_by_its_new_text(
+    full: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = full.folder_of("last")
+    settled = UtteranceSettled("me", 0, "Harbour.", 0, 4 * SECOND, "English")
+    with (folder / EVENTS).open("ab") as log:
+        log.write(encode_line(settled, 99.0, RecordedSession(folder).n_facts))
+    full.expire(folder)
+    monkeypatch.undo()  # there is space again
+    assert [hit.session for hit in full.search(Query("harbour"))] == [folder.name]
 
 
 def test_a_session_is_deleted_while_another_program_holds_the_index(

@@ -1,5 +1,7 @@
 """Who said what: voices that were heard, and what a person said of them, in the text of every reader."""
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.archive.amend import amend
 from livecap.archive.archive import Archive
 from livecap.archive.folder import EVENTS
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Query
 from livecap.archive.speakers import Speakers, speakers_of, split
+from livecap.errors import LogError
 from livecap.export.formats import FORMATS, export_pieces
 from livecap.transcript import (
     SessionEvent,
@@ -184,6 +188,22 @@ def test_an_ended_session_that_changes_is_found_by_its_new_names(tmp_path: Path)
     (folder / EVENTS).write_bytes((changed / EVENTS).read_bytes())
     assert archive.search(Query("course", speaker="Priya")) == []
     archive.expire(folder)
+    assert len(archive.search(Query("course", speaker="Priya"))) == 1
+
+
+def test_a_name_is_found_also_where_transcript_md_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = Archive(tmp_path)
+    folder = write(tmp_path, TALK)
+    assert archive.search(Query("course", speaker="Priya")) == []
+
+    def full(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(LogError, match="transcript.md: No space left"):
+        amend(folder, lambda session: [SpeakerNamed(1, "Priya")])
     assert len(archive.search(Query("course", speaker="Priya"))) == 1
 
 
