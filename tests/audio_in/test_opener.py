@@ -1,5 +1,7 @@
 """When a device is opened, and opened again: every wait on a clock that the test moves."""
 
+from dataclasses import replace
+
 import pytest
 
 from livecap.audio_in.device.capture import Capture, CaptureConfig
@@ -161,9 +163,33 @@ def test_the_default_input_is_asked_for_every_two_seconds_where_none_was_chosen(
     assert not opener.default_moved(capture)
     portaudio.seconds += 0.2
     assert opener.default_moved(capture)
+    portaudio.seconds += 2
+    assert not opener.default_moved(capture), "it was looked for, and another one was opened"
     portaudio.default_name = MIC.name
     portaudio.seconds += 2
     assert not opener.default_moved(capture)
+    portaudio.default_name = OTHER.name
+    portaudio.seconds += 2
+    assert opener.default_moved(capture)
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_beside_other_streams_another_default_input_is_opened_and_not_the_one_of_the_old_list(is_new):
+    opener, portaudio = make(MIC, *([] if is_new else [OTHER]), query=None, shared=True)
+    capture = heard(opener.first(lambda: False, lambda seconds: None))
+    portaudio.default_name = OTHER.name
+    portaudio.plugged = [replace(MIC, is_default=False), replace(OTHER, is_default=True), MIC, OTHER]
+    portaudio.seconds += 2
+    assert opener.default_moved(capture)
+    capture.shut()
+    opener.enumeration.closed()
+    opener.lost(capture)
+    waiting = opener.enumeration.list_again
+    opener.enumeration.list_again = lambda reinitialise, seconds: (
+        opener.enumeration.closed(),  # the other stream steps aside
+        waiting(reinitialise, seconds),
+    )
+    assert opener.again().device.name == OTHER.name and portaudio.n_reinitialised == is_new
 
 
 def test_a_chosen_input_is_not_left_for_another_default():

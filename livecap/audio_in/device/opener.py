@@ -44,6 +44,8 @@ class Opener:
         self._probe_seconds = config.probe_seconds
         self._list_is_old = False
         self._old_list_may_do = True  # a device that was opened from it delivered sound
+        self._followed: str | None = None
+        """The default input that was looked for last, and may not be the one that was opened."""
 
     @property
     def due(self) -> bool:
@@ -126,12 +128,13 @@ class Opener:
         self._not_before = now + self._pace.died_after(now - capture.opened_at)
 
     def default_moved(self, capture: Capture) -> bool:
-        """The default input is wanted, and is now another device. Looks every `default_seconds` only."""
+        """The default input is wanted, and is now another device: once for each. Looks every `default_seconds` only."""
         if self.query is not None or self._now() < self._next_default:
             return False
         self._next_default = self._now() + self._config.default_seconds
-        name = self._portaudio.default_input_name()
-        return name is not None and name != capture.device.name
+        name, before = self._portaudio.default_input_name(), self._followed
+        self._followed = None if name == capture.device.name else name
+        return self._followed not in (None, before)
 
     def _list_again(self) -> None:
         self.enumeration.list_again(self._portaudio.reinitialise, self._config.aside_seconds)
@@ -161,21 +164,28 @@ class Opener:
         if not self._old_list_may_do:
             return None
         try:
-            return self._open_same()
+            return self._open_same(is_old=True)
         except AudioError:
             return None
 
-    def _open_same(self) -> Capture:
-        return self.open(self._same(self._portaudio.list_inputs()))
+    def _open_same(self, is_old: bool = False) -> Capture:
+        return self.open(self._same(self._portaudio.list_inputs(), is_old))
 
-    def _same(self, inputs: list[InputDevice]) -> InputDevice:
+    def _same(self, inputs: list[InputDevice], is_old: bool = False) -> InputDevice:
         """The default input where none was chosen; otherwise the chosen device and never another.
+
+        Args:
+            is_old: the inputs were listed before: another one may be the default now.
 
         Raises:
             AudioError: it is not among them.
         """
         if self.query is None:
-            return choose_input(None, inputs)
+            name = self._portaudio.default_input_name()
+            named = [device for device in inputs if device.name == name]
+            if is_old and name is not None and not named:
+                raise AudioError(f'"{name}" is not listed yet.')
+            return max(named, key=lambda device: device.is_default) if named else choose_input(None, inputs)
         was = self.device
         assert was is not None, "opened before"
         # The index tells two devices with the same name apart.
