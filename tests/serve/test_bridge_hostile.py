@@ -19,7 +19,7 @@ from livecap.serve.bridge import recordings
 from livecap.serve.bridge.bridge import Bridge
 from livecap.serve.bridge.capabilities import BridgeSettings
 from livecap.serve.bridge.lines import Output, lines_of
-from livecap.serve.worker import Worker
+from livecap.serve.worker import Busy, Worker
 from livecap.stream.statistics import StepStatistics
 from livecap.transcript import TranscriptUpdate, Word
 from tests.audio_in.waiting import eventually
@@ -246,6 +246,32 @@ def test_a_signal_while_the_model_is_loaded_is_an_answer():
 def test_more_streams_than_there_is_room_for_are_refused():
     got = answers([{"type": "start_stream", "stream_id": n} for n in range(70)])
     assert [record.get("code", "ready") for record in got] == ["ready"] * 64 + ["busy"] * 6
+
+
+@pytest.mark.parametrize("kinds", [["start_stream"], ["stop_stream", "start_stream"]])
+def test_the_place_of_a_stream_that_still_hears_its_sound_can_be_taken(monkeypatch, kinds):
+    is_full, start = threading.Event(), Worker.stream
+
+    class Waits(SayingTranscriber):
+        def accept(self, block):
+            assert is_full.wait(20)
+            super().accept(block)
+
+    def stream(worker, *arguments):
+        try:
+            return start(worker, *arguments)
+        except Busy:
+            is_full.set()  # it ends while the new one waits
+            raise
+
+    monkeypatch.setattr(SayingEngine, "transcriber", lambda engine: Waits())
+    monkeypatch.setattr(Worker, "stream", stream)
+    chunk = {"type": "audio_chunk", "stream_id": 0, "pcm16": base64.b64encode(bytes(1600)).decode()}
+    starts = [{"type": "start_stream", "stream_id": n} for n in range(64)]
+    got = answers([*starts, chunk, *({"type": kind, "stream_id": 0} for kind in kinds)])
+    told = [record.get("code", record["type"]) for record in got]
+    rest = ["partial_result", *({"start_stream": "stream_ready", "stop_stream": "stream_stopped"}[k] for k in kinds)]
+    assert is_full.is_set() and told == ["stream_ready"] * 64 + rest
 
 
 def test_no_more_is_read_while_the_caller_reads_nothing(monkeypatch):

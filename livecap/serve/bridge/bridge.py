@@ -33,7 +33,7 @@ from livecap.serve.bridge.recordings import (
 from livecap.serve.bridge.requests import BridgeError, Record, Request, error_record, parse
 from livecap.serve.bridge.streams import BridgeStream, StreamOptions, check_descriptor
 from livecap.serve.served_stream import Asked
-from livecap.serve.worker import MOST_WAITING, Job, Worker
+from livecap.serve.worker import MOST_WAITING, Busy, Job, Worker
 from livecap.stream.config import LoopConfig
 from livecap.text.languages import parse_language
 from livecap.text.safety import encodable
@@ -105,6 +105,8 @@ class Bridge:
         self._streams: dict[str, BridgeStream] = {}
         self._readers: list[BridgeStream] = []
         """Streams whose descriptors may be open. One that was stopped or replaced reads a moment longer."""
+        self._ending: list[BridgeStream] = []
+        """Streams that were stopped or replaced, and may still hear sound that came before."""
         self._queue: list[_Queued] = []
         self._jobs: dict[Job[Any], str | int | None] = {}
         """Recordings that are not answered yet, and the ids of their requests."""
@@ -125,7 +127,7 @@ class Bridge:
             for stream in list(self._streams.values()):
                 if stop is not None or stream.descriptor is None:
                     stream.stop(drop=not stream.options.sends_events)
-                await asyncio.wrap_future(stream.over)
+                await stream.ended()
             if stop is not None:
                 self._send({"type": "stopped"} | id_of(stop))
         except asyncio.CancelledError:
@@ -270,7 +272,7 @@ class Bridge:
         if descriptor is not None:
             self._readers = [each for each in self._readers if not each.has_closed]
             check_descriptor(descriptor, {each.descriptor for each in self._readers})
-        stream = self._open_stream(worker, request.name("stream_id", "default"), options, asked)
+        stream = await self._open_stream(worker, request.name("stream_id", "default"), options, asked)
         if descriptor is not None:
             stream.descriptor = descriptor
             self._readers.append(stream)
@@ -293,7 +295,7 @@ class Bridge:
 
     async def _audio_chunk(self, request: Request) -> Answer:
         worker, _ = await self._ready()
-        stream = self._stream(worker, request)
+        stream = await self._stream(worker, request)
         rate = request.rate(stream.options.rate)
         if rate != stream.options.rate:
             raise BridgeError(
@@ -317,7 +319,7 @@ class Bridge:
         worker, _ = await self._ready()
         if len(self._queue) >= MOST_QUEUED:
             raise BridgeError("busy", f"{len(self._queue)} utterances wait for flush.")
-        stream = self._stream(worker, request)
+        stream = await self._stream(worker, request)
         utterance_id, mode, asked = request.name("utterance_id", ""), self._mode(request), self._asked(request)
         n_samples, said, sound, source = stream.buffered_samples, None, None, "buffer"
         if request.has("audio") or request.has("pcm16"):
@@ -354,10 +356,11 @@ class Bridge:
         n_dropped = 0
         if stream is not None:
             n_dropped = stream.stop(request.flag("drop", not stream.options.sends_events))
+            self._ending.append(stream)
 
         async def answer() -> Record:
             if stream is not None:
-                await asyncio.wrap_future(stream.over)
+                await stream.ended()
             return {
                 "type": "stream_stopped",
                 "stream_id": stream_id,
@@ -472,21 +475,30 @@ class Bridge:
 
         return send
 
-    def _open_stream(self, worker: Worker, stream_id: str, options: StreamOptions, asked: Asked) -> BridgeStream:
+    async def _open_stream(self, worker: Worker, stream_id: str, options: StreamOptions, asked: Asked) -> BridgeStream:
         """A new stream. One of the same name ends, without its last text: what it said later would look like the
-        text of the new one."""
+        text of the new one. Where there is room only once a stream has ended, that is waited for."""
         if (old := self._streams.pop(stream_id, None)) is not None:
             old.is_replaced = True
             old.stop(drop=True)
-        stream = BridgeStream(stream_id, options, worker, asked, self._send, self._on_over)
-        self._streams[stream_id] = stream
-        return stream
+            self._ending.append(old)
+        while True:
+            self._ending = [each for each in self._ending if not each.over.done()]
+            try:
+                stream = BridgeStream(stream_id, options, worker, asked, self._send, self._on_over)
+            except Busy:
+                if not self._ending:
+                    raise
+                await self._ending[0].ended()
+            else:
+                self._streams[stream_id] = stream
+                return stream
 
-    def _stream(self, worker: Worker, request: Request) -> BridgeStream:
+    async def _stream(self, worker: Worker, request: Request) -> BridgeStream:
         """The stream that a request is about; a new one where there is none."""
         stream_id = request.name("stream_id", "default")
         known = self._streams.get(stream_id)
-        return known or self._open_stream(worker, stream_id, StreamOptions(), self._asked(request))
+        return known or await self._open_stream(worker, stream_id, StreamOptions(), self._asked(request))
 
     def _on_over(self, stream: BridgeStream) -> None:
         """On the worker's thread."""

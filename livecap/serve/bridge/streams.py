@@ -1,5 +1,6 @@
 """BridgeStream: one stream of a caller, from its sound to the records that tell its text."""
 
+import asyncio
 import os
 import stat
 import threading
@@ -159,6 +160,10 @@ class BridgeStream:
         """End at once. Any thread may call it."""
         self.is_stopped = True
         self.served.finish(drop=True)
+
+    async def ended(self) -> None:
+        """Return when all text of the stream was sent."""
+        await asyncio.wait([asyncio.wrap_future(self.over)])  # who stops waiting leaves `over` to the stream
 
     def _check(self) -> None:
         if self.served.failure is not None:
