@@ -243,6 +243,66 @@ def test_a_signal_while_the_model_is_loaded_is_an_answer():
     ]  # fmt: skip
 
 
+def stopped_by_a_signal(lines, told):
+    """The messages of a bridge that a signal stops once as many as `told` were sent."""
+    messages, faults, enough = [], [], threading.Event()
+
+    def send(record):
+        messages.append((record["type"], record.get("code")))
+        if len(messages) == told:
+            enough.set()
+
+    async def run():
+        queue = asyncio.Queue()
+        for line in lines:
+            queue.put_nowait(line and json.dumps(line).encode())
+        worker = Worker(EngineSettings("tiny"), faults.append, SayingEngine)
+        bridge = Bridge(BridgeSettings("tiny"), lambda: worker, send, faults.append)
+        task = asyncio.create_task(bridge.run(queue))
+        assert await asyncio.to_thread(enough.wait, 20)
+        task.cancel()
+        await task
+
+    asyncio.run(run())
+    assert faults == []
+    return messages
+
+
+def test_a_signal_is_no_failure_of_the_streams_that_are_open():
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    chunk = {"type": "audio_chunk", "pcm16": base64.b64encode(bytes(1600)).decode()}
+    starts = {"type": "start_stream", "events": True}, {"type": "start_stream", "stream_id": "b", "fd": reading}
+    got = stopped_by_a_signal([starts[0], chunk, starts[1], None], told=4)
+    assert sorted(got[:4]) == [("partial_result", None), *[("stream_ready", None)] * 2, ("update", None)]
+    assert got[4:] == [("stopped", None)]
+    os.close(writing)
+
+
+def test_what_a_signal_cannot_wait_for_is_cancelled_before_the_end(monkeypatch):
+    goes_on = threading.Event()
+
+    class Waits(SayingTranscriber):
+        def accept(self, block):
+            assert goes_on.wait(20)
+
+    def close(worker, seconds=None):
+        goes_on.set()
+        Worker.close_for_good(worker)
+
+    monkeypatch.setattr(bridge_module, "END_SECONDS", 0.0)
+    monkeypatch.setattr(SayingEngine, "transcriber", lambda engine: Waits())
+    monkeypatch.setattr(Worker, "close_for_good", Worker.close, raising=False)
+    monkeypatch.setattr(Worker, "close", close)
+    chunk = {"type": "audio_chunk", "pcm16": base64.b64encode(bytes(1600)).decode()}
+    kinds = "start_stream", "end_utterance", "stop_stream", "flush", "hello"
+    start, end, stop, flush, hello = ({"type": kind} for kind in kinds)
+    got = stopped_by_a_signal([start, chunk, end, chunk, end, stop, flush, hello], told=1)
+    cancelled, queued = ("error", "cancelled"), ("utterance_queued", None)
+    rest = [cancelled, queued, cancelled, queued, cancelled, cancelled, ("capabilities", None), ("stopped", None)]
+    assert got == [("stream_ready", None), *rest]
+
+
 def test_more_streams_than_there_is_room_for_are_refused():
     got = answers([{"type": "start_stream", "stream_id": n} for n in range(70)])
     assert [record.get("code", "ready") for record in got] == ["ready"] * 64 + ["busy"] * 6

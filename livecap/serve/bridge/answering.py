@@ -22,7 +22,8 @@ class Answering:
             report: gets a sentence about each fault of livecap.
         """
         self._send, self._report = send, report
-        self._unanswered: set[asyncio.Task[None]] = set()
+        self._unanswered: dict[asyncio.Task[None], asyncio.Future[Record] | None] = {}
+        """What sends each answer, and the answer that it waits for."""
         self._last: asyncio.Task[None] | None = None
         """The answer to the last request without an id."""
 
@@ -34,16 +35,24 @@ class Answering:
     def answer(self, request: Request | None, answer: Answer) -> None:
         """Answer a request; None for a line that is not one."""
         before = self._last if request is None or request.id is None else None
-        task = asyncio.create_task(self._finish(request, answer, before))
-        self._unanswered.add(task)
-        task.add_done_callback(self._unanswered.discard)
+        later = None if isinstance(answer, dict) else asyncio.ensure_future(answer)
+        task = asyncio.create_task(self._finish(request, later or answer, before))
+        self._unanswered[task] = later
+        task.add_done_callback(self._unanswered.pop)
         if request is None or request.id is None:
             self._last = task
 
-    async def all_sent(self, seconds: float | None = None) -> None:
-        """Wait until every request so far has its answer, or for this long."""
+    async def all_sent(self) -> None:
+        """Wait until every request so far has its answer."""
         if self._unanswered:
-            await asyncio.wait(self._unanswered, timeout=seconds)
+            await asyncio.wait(self._unanswered)
+
+    async def cancel(self) -> None:
+        """Answer the requests whose answers are not known yet: they were stopped."""
+        for later in self._unanswered.values():
+            if later is not None:
+                later.cancel()
+        await self.all_sent()
 
     async def _finish(self, request: Request | None, answer: Answer, before: "asyncio.Task[None] | None") -> None:
         """Send the answer once it is known, and that before it was sent."""

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,9 +134,15 @@ class Bridge:
         except asyncio.CancelledError:
             for job in list(self._jobs):
                 job.stop()
-            for stream in self._streams.values():
+            streams = list(self._streams.values())
+            for stream in streams:
                 stream.abort()
-            await self._answering.all_sent(END_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await self._answering.all_sent()
+                    for stream in streams:
+                        await stream.ended()
+            await self._answering.cancel()
             self._send({"type": "stopped", "reason": "signal"})
         finally:
             if self._worker is not None:

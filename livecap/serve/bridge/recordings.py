@@ -119,8 +119,10 @@ def batch_items(engine: Engine, paths: Sequence[str], results: Sequence[Result])
 
 async def heard_item(engine: Engine, said: "Future[Record]") -> Record:
     """The text of an utterance that a stream has heard, or why there is none."""
+    later = asyncio.wrap_future(said)
+    await asyncio.wait([later])  # where this task is cancelled, there is no item
     try:
-        heard = await asyncio.wrap_future(said)
+        heard = later.result()
     except (LivecapError, asyncio.CancelledError) as error:
         is_failure = isinstance(error, LivecapError)
         failure = BridgeError("stream_failed" if is_failure else "cancelled", str(error) or "The stream was stopped.")

@@ -19,7 +19,7 @@ from livecap.errors import AudioError
 from livecap.serve.bridge.measures import stream_profile
 from livecap.serve.bridge.requests import BridgeError, Record, error_record
 from livecap.serve.served_stream import Asked
-from livecap.serve.worker import Worker
+from livecap.serve.worker import Stopping, Worker
 from livecap.session.publish import Facts
 from livecap.stream.statistics import StageSeconds
 from livecap.text.scripts import joined
@@ -202,10 +202,11 @@ class BridgeStream:
 
     def _update(self, update: TranscriptUpdate | None) -> None:
         if update is None:
-            if self.served.failure is not None and self.options.sends_events:
+            failure = self.served.failure
+            if failure is not None and not isinstance(failure, Stopping) and self.options.sends_events:
                 self._tell(
                     {
-                        "type": "error", "code": "stream_failed", "message": str(self.served.failure),
+                        "type": "error", "code": "stream_failed", "message": str(failure),
                         "stream_id": self.stream_id,
                     }
                 )  # fmt: skip
