@@ -31,8 +31,14 @@ MOST_BYTES = 1 << 22
 """Length of an answer."""
 MOST_RETRY_SECONDS = 60.0
 """The longest pause that a server may ask for."""
-BROKEN = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
-"""What a request meets on a connection that the server closed while it was not used."""
+BROKEN = (
+    http.client.RemoteDisconnected,
+    BrokenPipeError,
+    ConnectionResetError,
+    ssl.SSLEOFError,
+    ssl.SSLZeroReturnError,
+)
+"""What a request meets on a connection that the server has closed, such as one that was not used for a while."""
 
 
 class ServerTrouble(Exception):
@@ -122,6 +128,9 @@ class RemoteServer:
         except TimeoutError:
             self.close()
             raise ServerTrouble("does not answer in time") from None
+        except BROKEN:
+            self.close()
+            raise ServerTrouble("closes the connection without an answer") from None
         except ssl.SSLError as error:
             self.close()
             raise ServerTrouble(f"cannot be trusted: {error.reason or error}") from None

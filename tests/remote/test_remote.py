@@ -5,16 +5,23 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.parser import BytesParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from livecap.archive.archive import Archive
 from livecap.archive.folder import AUDIO, SINGLE
@@ -43,7 +50,11 @@ def error(message, status):
 class StandIn:
     """Answers each request with the next of `answers`, (status, body or bytes, headers); the last one repeats."""
 
-    def __init__(self):
+    def __init__(self, context=None):
+        """
+        Args:
+            context: of TLS; None serves without.
+        """
         self.answers, self.asked, self.clients = [(200, VLLM, {})], [], []
         self.delay = 0.0
         """Seconds that a transcription takes."""
@@ -75,7 +86,13 @@ class StandIn:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.handle_error = lambda request, client: None  # a client that did not wait for its answer
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self.has_closed = threading.Event()
+        """A connection was closed."""
+        shutdown = self._server.shutdown_request
+        self._server.shutdown_request = lambda request: (shutdown(request), self.has_closed.set())
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' * (context is not None)}://127.0.0.1:{self._server.server_port}/v1"
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
 
     def client(self, key=None):
@@ -100,6 +117,27 @@ class StandIn:
 @pytest.fixture
 def stand_in():
     server = StandIn()
+    yield server
+    for client in server.clients:
+        client.close()
+    server.close()
+
+
+@pytest.fixture
+def secure(tmp_path, monkeypatch):
+    """A stand-in with TLS, whose certificate is trusted."""
+    key, now, name = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC), x509.Name([])
+    certificate = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    certificate = certificate.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = certificate.add_extension(here, critical=True).sign(key, SHA256())
+    path = tmp_path / "key and certificate.pem"
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(secret + certificate.public_bytes(Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    server = StandIn(context)
     yield server
     for client in server.clients:
         client.close()
@@ -202,6 +240,18 @@ def test_a_server_that_is_silent_or_away_is_one_clear_sentence(monkeypatch):
             server.transcribe(SOUND[:100], {"model": MODEL})
     with pytest.raises(ServerTrouble, match="cannot be reached"):
         server.transcribe(SOUND, {"model": MODEL})
+
+
+@pytest.mark.parametrize("kind", ["stand_in", "secure"])
+def test_a_connection_that_the_server_has_closed_is_opened_again(kind, request):
+    stand_in = request.getfixturevalue(kind)
+    data = json.dumps(VLLM).encode()
+    stand_in.answers = [(200, data, {"Content-Length": str(len(data))})]  # and no more on this connection
+    server = stand_in.client()
+    for _ in range(3):
+        stand_in.has_closed.clear()
+        assert server.transcribe(SOUND, {"model": MODEL}) == VLLM["text"]
+        assert stand_in.has_closed.wait(20)
 
 
 def test_a_server_that_did_not_answer_in_time_gets_more_time(stand_in, monkeypatch):
