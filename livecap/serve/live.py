@@ -41,6 +41,9 @@ PIECE_BYTES = 1 << 16
 """Sound of a long message is converted in pieces of this size, each once there is room for it."""
 GOING_AWAY = 1001
 """The code with which a server that stops closes a WebSocket."""
+SUBPROTOCOLS = "realtime", "token", "bearer"
+"""Protocols of WebSockets that the clients of OpenAI and Deepgram offer on web pages. A browser closes a connection for
+which none of those that it offers is chosen."""
 MOST_REASON_BYTES = 123
 """Longest reason with which a WebSocket may be closed (RFC 6455)."""
 
@@ -391,7 +394,8 @@ def endpoint(
     """
 
     async def serve(client: WebSocket) -> None:
-        await client.accept("realtime" if "realtime" in client.scope.get("subprotocols", []) else None)
+        offered = client.scope.get("subprotocols", [])
+        await client.accept(next((name for name in offered if name in SUBPROTOCOLS), None))
         try:
             await run(client, worker)
         except WebSocketDisconnect:

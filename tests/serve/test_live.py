@@ -169,6 +169,21 @@ def test_a_silent_connection_takes_no_stream_from_others(scripted, path):
             assert scripted.worker.n_streams == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "offered", "chosen"),
+    [
+        ("/v1/realtime", ["realtime", "openai-insecure-api-key.none"], "realtime"),
+        ("/v1/listen?encoding=linear16", ["token", "none", "x-deepgram-session-id", "1"], "token"),
+        ("/v1/listen?encoding=linear16", ["bearer", "none"], "bearer"),
+        ("/v1/events", ["another"], None),
+        ("/v1/events", [], None),
+    ],
+)
+def test_a_protocol_that_clients_in_browsers_offer_is_chosen(scripted, path, offered, chosen):
+    with scripted.websocket_connect(f"ws://localhost{path}", subprotocols=offered) as socket:
+        assert socket.accepted_subprotocol == chosen
+
+
 def test_where_there_is_no_room_for_a_stream_the_client_is_told_to_try_later(scripted, monkeypatch):
     monkeypatch.setattr("livecap.serve.worker.MOST_STREAMS", 0)
     with scripted.live("/v1/listen?encoding=linear16") as socket, pytest.raises(WebSocketDisconnect) as closed:
