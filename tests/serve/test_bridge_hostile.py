@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -214,6 +215,54 @@ def test_a_descriptor_that_a_stopped_stream_still_reads_is_not_read_by_another()
 
     eventually(is_closed)
     os.close(writing)
+
+
+def test_requests_are_read_while_a_descriptor_has_more_sound_than_is_heard(monkeypatch):
+    gate, faults = threading.Event(), []
+
+    class Waits(SayingTranscriber):
+        def accept(self, block):
+            assert gate.wait(60)
+
+    async def run():
+        lines, told = asyncio.Queue(), asyncio.Queue()
+
+        async def ask():
+            lines.put_nowait(b'{"type": "status"}')
+            async with asyncio.timeout(20):
+                while (record := await told.get())["type"] != "status":
+                    pass
+            return record
+
+        worker = Worker(EngineSettings("tiny"), faults.append, SayingEngine)
+        bridge = Bridge(BridgeSettings("tiny"), lambda: worker, told.put_nowait, faults.append)
+        lines.put_nowait(json.dumps({"type": "start_stream", "fd": reading, "events": False}).encode())
+        task = asyncio.create_task(bridge.run(lines))
+        while (await ask())["streams"][0]["waiting_seconds"] <= 20:
+            pass
+        await ask()
+        gate.set()
+        lines.put_nowait(b'{"type": "stop"}')
+        await task
+
+    monkeypatch.setattr(SayingEngine, "transcriber", lambda engine: Waits())
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    with open(writing, "wb", 0) as pipe:
+        writer = threading.Thread(target=write_all, args=[pipe, bytes(1 << 20)])
+        writer.start()
+        try:
+            asyncio.run(run())
+        finally:
+            gate.set()
+            writer.join()
+    assert faults == []
+
+
+def write_all(pipe, data):
+    with suppress(BrokenPipeError):
+        while data:
+            data = data[pipe.write(data) :]
 
 
 def test_a_signal_while_the_model_is_loaded_is_an_answer():

@@ -177,7 +177,7 @@ class Bridge:
             self._answering.n_unanswered >= MOST_UNANSWERED
             or self._waiting_bytes() >= MOST_OUTPUT_BYTES
             or (self._worker is not None and self._worker.n_waiting >= MOST_WAITING // 2)
-            or any(stream.served.is_full for stream in self._streams.values())
+            or any(stream.served.is_full for stream in self._streams.values() if stream.descriptor is None)
         ):
             await asyncio.sleep(LOOK_SECONDS)
 
