@@ -21,6 +21,7 @@ from livecap.remote.words import RemoteWords
 from livecap.stream.settling import Settling
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.text.languages import LANGUAGE_CODES
+from livecap.transcript import SAMPLE_RATE
 
 LEAST_CHUNK_SECONDS, FIRST_CHUNK_SECONDS = 1.0, 0.6
 """Replace the shortest chunks of `ChunkConfig`: each step sends up to 30 s of sound."""
@@ -71,6 +72,8 @@ class RemoteEngine:
         """The last request failed."""
         self._takes_sound = False
         """It has answered since it refused sound for the last time."""
+        self._refused: NDArray[np.float32] | None = None
+        """The first second of that sound."""
 
     def warm_up(self) -> None:
         """Say that sound leaves this machine."""
@@ -123,8 +126,10 @@ class RemoteEngine:
             except ServerTrouble as trouble:
                 n_failed += 1
                 n_refused += trouble.refuses
+                if trouble.refuses and self._goes_on(samples):
+                    return None
                 if n_refused >= MOST_REFUSALS and self._takes_sound:
-                    self._takes_sound = False
+                    self._takes_sound, self._refused = False, samples[:SAMPLE_RATE].copy()
                     self._on_notice(f"{self._server.host} {trouble}. Some seconds of sound may stay without text.")
                     return None
                 if n_failed == 2:
@@ -162,6 +167,10 @@ class RemoteEngine:
         text = self._server.transcribe(samples, fields)
         self._is_away, self._takes_sound = False, True
         return text
+
+    def _goes_on(self, samples: NDArray[np.float32]) -> bool:
+        """True for the sound that was refused for the last time, and for more of the same utterance."""
+        return self._refused is not None and np.array_equal(samples[: len(self._refused)], self._refused)
 
     def _check_patience(self, trouble: ServerTrouble, since: float, ends_since: float | None) -> None:
         """Raise ModelError once the server was waited for long enough."""

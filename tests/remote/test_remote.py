@@ -318,6 +318,24 @@ def test_sound_that_is_refused_costs_its_own_text_alone():
     assert len(said) == 2 and said[-1].endswith("Some seconds of sound may stay without text.")
 
 
+def test_an_utterance_that_a_server_refuses_from_some_length_on_does_not_hold_up_the_next():
+    class TakesTwoSeconds(ScriptedServer):
+        def transcribe(self, samples, fields):
+            if len(samples) > 32_000:
+                raise ServerTrouble("refuses the request (400: The sound is too long)", refuses=True)
+            return super().transcribe(samples, fields)
+
+    said = []
+    remote, clock = engine([], said, live=False)
+    remote._server = TakesTwoSeconds(["heard"])
+    long, short = np.linspace(0, 1, 96_000, dtype=np.float32), SOUND
+    texts = [remote.hear(long[:n]) for n in range(16_000, 96_001, 16_000)]
+    assert texts == ["heard", "heard", None, None, None, None]
+    assert remote.hear(short) == "heard" and clock.seconds < 10
+    assert len([each for each in said if each.endswith("may stay without text.")]) == 1
+    assert remote.hear(long[8000:]) is None and remote.hear(short) == "heard", "another one has a chance of its own"
+
+
 def test_a_refusal_after_other_failures_costs_no_text():
     refusal = ServerTrouble("refuses the request (400)", refuses=True)
     said = []
