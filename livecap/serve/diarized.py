@@ -4,7 +4,7 @@ Source: the types of the official Python client, version 3.57.
 """
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +18,11 @@ from livecap.audio_in.recording import Recording
 from livecap.audio_in.temporary_sound import TemporarySound
 from livecap.errors import AudioError
 from livecap.serve.requests import Refused
-from livecap.speakers.turns import Diariser
+from livecap.speakers.turns import Diariser, Sound
 from livecap.transcribe.recordings import BLOCK_SAMPLES
 from livecap.transcribe.result import Transcription
 from livecap.transcribe.speakers import SpeakerLabels
+from livecap.transcribe.units import Stopped
 from livecap.transcript import SAMPLE_RATE, speaker_letter
 
 MOST_NAMES = 4
@@ -78,16 +79,25 @@ class SpeakersOfUploads:
         self._labels = SpeakerLabels(load)
         self._thread = ThreadPoolExecutor(1, "speakers")
 
-    def label(self, said: Transcription, path: Path, known: Sequence[KnownSpeaker]) -> Future[Transcription]:
-        """The text of an upload with speakers, later; `Refused` if a sample of a known speaker cannot be used."""
-        return self._thread.submit(self._label, said, path, known)
+    def label(
+        self,
+        said: Transcription,
+        is_stopped: Callable[[], bool],
+        path: Path,
+        known: Sequence[KnownSpeaker],
+    ) -> Future[Transcription]:
+        """The text of an upload with speakers, later. The future has `Refused` if a sample of a known speaker cannot be
+        used, `Stopped` if `is_stopped` returned True."""
+        return self._thread.submit(self._label, said, is_stopped, path, known)
 
-    def _label(self, said: Transcription, path: Path, known: Sequence[KnownSpeaker]) -> Transcription:
+    def _label(
+        self, said: Transcription, is_stopped: Callable[[], bool], path: Path, known: Sequence[KnownSpeaker]
+    ) -> Transcription:
         voices = {speaker.name: self._voice(speaker) for speaker in known}
         recording = Recording(path)
         try:
-            with TemporarySound(recording.blocks(BLOCK_SAMPLES)) as sound:
-                return self._labels.of_sound(said, sound, known=voices)
+            with TemporarySound(_until_stopped(recording.blocks(BLOCK_SAMPLES), is_stopped)) as sound:
+                return self._labels.of_sound(said, _WantedSound(sound, is_stopped), known=voices)
         finally:
             recording.close()
 
@@ -113,6 +123,31 @@ class SpeakersOfUploads:
             what = f"{length} long; {LEAST_SECONDS} to {MOST_SECONDS} s are needed"
             raise Refused(400, f"The sample of {speaker.name[:60]!r} is {what}.", "known_speaker_references")
         return self._labels.diariser.embed(sample)
+
+
+class _WantedSound:
+    """A sound that is read as long as a client waits; then `Stopped` is raised."""
+
+    def __init__(self, sound: Sound, is_stopped: Callable[[], bool]) -> None:
+        self._sound, self._is_stopped = sound, is_stopped
+
+    def __len__(self) -> int:
+        return len(self._sound)
+
+    def __getitem__(self, span: slice, /) -> NDArray[np.float32]:
+        if self._is_stopped():
+            raise Stopped("Stopped.")
+        return self._sound[span]
+
+
+def _until_stopped(
+    blocks: Iterable[NDArray[np.float32]], is_stopped: Callable[[], bool]
+) -> Iterator[NDArray[np.float32]]:
+    """The blocks of a sound as long as a client waits; then `Stopped` is raised."""
+    for block in blocks:
+        if is_stopped():
+            raise Stopped("Stopped.")
+        yield block
 
 
 def _beginning(recording: Recording) -> NDArray[np.float32]:

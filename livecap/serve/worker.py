@@ -172,14 +172,15 @@ class Worker:
         path: Path,
         asked: Asked,
         on_segment: Callable[[Segment], None] = lambda segment: None,
-        then: "Callable[[Transcription], Future[Transcription]] | None" = None,
+        then: "Callable[[Transcription, Callable[[], bool]], Future[Transcription]] | None" = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> Job[Transcription]:
         """Transcribe a file once it has its turn.
 
         Args:
             on_segment: called on the worker's thread for each piece of text, in order.
-            then: begins more work on the text on another thread. Streams are served until it is done.
+            then: begins more work on the text on another thread. Streams are served until it is done. It gets a
+                function that returns True once nobody waits for the result.
             on_progress: called on the worker's thread after each batch.
 
         Raises:
@@ -191,9 +192,10 @@ class Worker:
             self.totals.sound_seconds[RECORDING] += transcription.duration_seconds
             if then is None:
                 return transcription
-            later, seconds = then(transcription), transcription.duration_seconds
+            later, seconds = then(transcription, hooks.is_stopped), transcription.duration_seconds
             while not wait([later], LOOK_SECONDS).done:
                 if hooks.is_stopped():
+                    later.cancel()
                     raise Stopped("Stopped.")
                 hooks.on_progress(Progress(seconds, seconds, ""))
             return later.result()

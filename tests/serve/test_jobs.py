@@ -1,9 +1,12 @@
 """A job is answered before its recording has its turn, says how far it is, and is forgotten after a while."""
 
+import io
 import threading
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 from starlette.testclient import TestClient
 
 from livecap.serve import app as app_module
@@ -96,6 +99,33 @@ def test_a_removed_job_stops_and_its_upload_is_deleted(server):
         assert server.client.get(job.headers["location"]).status_code == 404
         assert server.client.delete(job.headers["location"]).json()["error"]["code"] == "job_not_found"
     eventually(lambda: server.worker.n_waiting == 0 and not list(server.folder.iterdir()))
+    assert server.said == []
+
+
+def test_a_removed_job_stops_while_its_speakers_are_told_apart(server, monkeypatch):
+    reading, ended = threading.Event(), threading.Event()
+
+    class Diariser:
+        def turns(self, samples, **counts):
+            try:
+                while not ended.is_set():
+                    assert len(samples[:160]) == 160
+                    reading.set()
+            finally:
+                ended.set()
+
+    monkeypatch.setattr("livecap.transcribe.speakers.SpeakerLabels.diariser", Diariser())
+    sound = io.BytesIO()
+    soundfile.write(sound, np.zeros(16_000, np.int16), 16_000, format="WAV")
+    server.gate.set()
+    try:
+        job = post(server.client, sound.getvalue(), response_format="diarized_json")
+        assert reading.wait(30)
+        assert server.client.delete(job.headers["location"]).status_code == 204
+        assert ended.wait(30)
+    finally:
+        ended.set()
+    eventually(lambda: server.worker.n_waiting == 0)
     assert server.said == []
 
 

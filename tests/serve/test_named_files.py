@@ -165,7 +165,7 @@ def test_a_long_sample_of_a_speaker_is_refused_before_all_of_it_is_read(place, m
     file = io.BytesIO()
     soundfile.write(file, np.zeros(16_000 * 120, np.int16), 16_000, format="FLAC")
     speakers = SpeakersOfUploads(lambda: None, place / "uploads")
-    labels = speakers.label(Transcription("", 1.0), place / "no", [KnownSpeaker("Ada", file.getvalue())])
+    labels = speakers.label(Transcription("", 1.0), bool, place / "no", [KnownSpeaker("Ada", file.getvalue())])
     with pytest.raises(Refused, match="'Ada' is more than 10 s long; 2 to 10 s are needed"):
         labels.result(20)
     assert read[0] < 16_000 * 20
@@ -187,7 +187,7 @@ def test_samples_of_speakers_are_kept_with_the_uploads(place, monkeypatch):
     speakers = SpeakersOfUploads(lambda: None, place / "uploads")
     named = [KnownSpeaker("Ada", b"sound")]
     with pytest.raises(OSError):
-        speakers.label(Transcription("", 1.0), place / "shared" / "talk.wav", named).result(20)
+        speakers.label(Transcription("", 1.0), bool, place / "shared" / "talk.wav", named).result(20)
     assert folders == [place / "uploads"]
 
 
