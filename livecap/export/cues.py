@@ -1,5 +1,6 @@
 """Subtitle cues: at most two lines of 42 cells, shown for 1 to 7 seconds, one at a time, and cut where speakers pause
-and sentences end. If two people speak at once, each gets a line of the same cue.
+and sentences end. If two people speak at once, each gets a line of the same cue. Where the user bounds the words or the
+silences of a cue, it may be shorter than a second, since it ends where the next one begins.
 
 The words of all tracks are put in one row, by the time they were said, and the row is cut into cues: dynamic
 programming finds the cuts of lowest cost.
@@ -25,6 +26,8 @@ MAX_UTTERANCES = 200
 """Most utterances that are cut into cues together, about a quarter of an hour."""
 MIN_SAMPLES = 1 * SAMPLE_RATE
 """Shortest time that a cue is shown."""
+MIN_BOUNDED_SAMPLES = SAMPLE_RATE // 10
+"""The same where the user bounds what a cue holds: with a second for each word, cues would fall behind the speech."""
 MAX_SAMPLES = 7 * SAMPLE_RATE
 """Longest time that a cue is shown."""
 READING_CELLS_PER_SECOND = 20
@@ -57,6 +60,11 @@ class CueLimits:
     """The most words in one cue; None for as many as fit. A character of a script without spaces counts as a word."""
     max_gap_seconds: float | None = None
     """A longer silence always ends a cue; None lets the other costs decide."""
+
+    @property
+    def min_samples(self) -> int:
+        """Shortest time that a cue is shown if the next one waits."""
+        return MIN_SAMPLES if self.max_words is None and self.max_gap_seconds is None else MIN_BOUNDED_SAMPLES
 
 
 USUAL_LIMITS = CueLimits()
@@ -130,7 +138,7 @@ def cues(utterances: Iterable[Utterance], labels: bool, limits: CueLimits = USUA
         labels: True to put the label of the speaker or track before the text when the speaker changes or two speak in
             one cue; False to put dashes before two speakers in one cue.
     """
-    yield from _timed(cue for part in _parts(utterances) for cue in _cut(part, labels, limits))
+    yield from _timed((cue for part in _parts(utterances) for cue in _cut(part, labels, limits)), limits.min_samples)
 
 
 def _cut(utterances: list[Utterance], labels: bool, limits: CueLimits) -> Iterator[Cue]:
@@ -358,24 +366,28 @@ def _lines(texts: list[str], max_cells: int) -> tuple[str, ...]:
     return min(choices)[1:]
 
 
-def _timed(cues: Iterable[Cue]) -> Iterator[Cue]:
-    """Cues with times at which they do not overlap, are shown long enough to be read, and for at most 7 s."""
+def _timed(cues: Iterable[Cue], min_samples: int) -> Iterator[Cue]:
+    """Cues with times at which they do not overlap, are shown long enough to be read, and for at most 7 s.
+
+    Args:
+        min_samples: how long each is shown if the next one waits.
+    """
     held: Cue | None = None
     free_from = 0
     for cue in cues:
         if held is not None:
-            held = _placed(held, free_from, cue.start_sample)
+            held = _placed(held, free_from, cue.start_sample, min_samples)
             free_from = held.end_sample
             yield held
         held = cue
     if held is not None:
-        yield _placed(held, free_from, None)
+        yield _placed(held, free_from, None, min_samples)
 
 
-def _placed(cue: Cue, free_from: int, next_sample: int | None) -> Cue:
+def _placed(cue: Cue, free_from: int, next_sample: int | None, min_samples: int) -> Cue:
     start = max(cue.start_sample, free_from)
     reading = sum(cells(line) for line in cue.lines) * SAMPLE_RATE // READING_CELLS_PER_SECOND
     end = min(max(cue.end_sample, start + MIN_SAMPLES, start + reading), start + MAX_SAMPLES)
     if next_sample is not None and end > next_sample:
-        end = max(next_sample, start + MIN_SAMPLES)
+        end = max(next_sample, start + min_samples)
     return replace(cue, start_sample=start, end_sample=end)

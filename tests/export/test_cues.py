@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livecap.export.cues import MAX_CELLS, MAX_UTTERANCES, Cue, cues, units_of
+from livecap.export.cues import MAX_CELLS, MAX_UTTERANCES, Cue, CueLimits, cues, units_of
 from livecap.text.scripts import cells
 from livecap.transcript import UtteranceEnded, Word
 from tests.archive.facts import SECOND, said
@@ -170,6 +171,26 @@ def test_cues_are_cut_where_sentences_end() -> None:
     found = list(cues([utterance], labels=False))
     assert found[0].lines[0].endswith("it.") or found[0].lines[-1].endswith("it.")
     assert all(not line.startswith(("。", ",", "、")) for cue in found for line in cue.lines)
+
+
+@pytest.mark.parametrize("limits", [CueLimits(max_words=1), CueLimits(max_gap_seconds=0.05)])
+def test_cues_of_single_words_do_not_fall_behind_the_speech(limits: CueLimits) -> None:
+    """A second for each word would make 250 words of 100 s last 250 s."""
+    times = [number * 2 * SECOND // 5 for number in range(250)]
+    words = tuple(Word(f"word{number}", at, at + SECOND // 4, "step") for number, at in enumerate(times))
+    text = " ".join(word.text for word in words)
+    found = list(cues([UtteranceEnded("", 0, text, 0, 100 * SECOND, None, words)], labels=False, limits=limits))
+    assert [cue.lines for cue in found] == [(word.text,) for word in words]
+    assert [cue.start_sample for cue in found] == times
+    assert all(a.end_sample == b.start_sample for a, b in pairwise(found))
+
+
+def test_words_of_the_same_moment_are_shown_one_after_the_other() -> None:
+    words = tuple(Word(text, SECOND, SECOND, "step") for text in ("one", "two", "three"))
+    said = UtteranceEnded("", 0, "one two three", SECOND, 2 * SECOND, None, words)
+    found = list(cues([said], labels=False, limits=CueLimits(max_words=1)))
+    assert [cue.start_sample / SECOND for cue in found] == [1, 1.1, 1.2]
+    assert found[-1].end_sample == 2.2 * SECOND
 
 
 def test_a_wide_character_takes_two_cells() -> None:
