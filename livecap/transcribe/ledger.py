@@ -68,12 +68,15 @@ class Ledger:
                     self._learn(line)
 
     def state(self, key: str, name: str) -> str:
-        """ "finished" if this output was written for this key, "changed" if it was and has changed since, else ""."""
+        """ "finished" if this output was written for this key, "changed" if it was and somebody has changed it since,
+        else "", also where livecap has written it for another key since."""
         digest = self._outputs.get(key, {}).get(name)
         found = digest_of(self._folder / name) if digest is not None else None
         if found is None:
             return ""
-        return "finished" if found == digest else "changed"
+        if found == digest:
+            return "finished"
+        return "" if self.has_written(name) else "changed"
 
     def has_written(self, name: str) -> bool:
         """Whether this output, as it is now, was written by livecap for any key."""

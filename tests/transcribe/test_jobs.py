@@ -166,6 +166,13 @@ def test_other_options_or_other_sound_are_not_finished(
     out = transcribe(copy)
     assert out.status == 1 and "exists already" in out.stderr and Path("clip.txt").read_bytes() == before
     assert transcribe(copy, "--overwrite").status == 0 and Path("clip.txt").read_bytes() != before
+    copy.write_bytes(clip.read_bytes())
+    shorter = Path("clip.txt").read_bytes()
+    out = transcribe(copy)
+    assert out.status == 1 and "exists already" in out.stderr, "the text of other sound is neither finished nor changed"
+    assert Path("clip.txt").read_bytes() == shorter != before
+    assert transcribe(copy, "--overwrite").status == 0 and Path("clip.txt").read_bytes() == before
+    assert "clip.txt is finished; --overwrite" in transcribe(copy).stderr
     copy.rename(tmp_path / "renamed.wav")
     assert transcribe(tmp_path / "renamed.wav").stdout == "renamed.txt\n", "another name is another output"
 
