@@ -120,6 +120,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if watched is not None:
         return STOPPED
     if stop.is_set():
-        warn(f"Stopped: {work.n_done} of {len(recordings)} finished. The same command goes on from there.")
+        keeps = work.outputs is not None and work.outputs.resume
+        follows = "goes on from there" if keeps else "begins from the start"
+        warn(f"Stopped: {work.n_done} of {len(recordings)} finished. The same command {follows}.")
         return STOPPED
     return 1 if errors else status

@@ -557,6 +557,31 @@ def test_an_interrupt_keeps_what_is_finished_and_says_how_to_go_on(clip: Path, t
     assert (tmp_path / "clip.txt").exists() and not (tmp_path / "long.txt").exists() and part.exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "follows"),
+    [
+        ([], "goes on from there"),
+        (["--overwrite", "--resume"], "goes on from there"),
+        (["--overwrite"], "begins from the start"),
+        (["--stdout"], "begins from the start"),
+    ],
+)
+def test_what_the_same_command_does_after_an_interrupt_is_said(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], follows: str
+) -> None:
+    """With --overwrite and on standard output, nothing is kept from which it could go on."""
+    real = jobs.transcribe_file
+
+    def interrupted(*arguments: object, **named: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs, "transcribe_file", interrupted)
+    out = transcribe(clip, *flags)
+    assert (out.status, out.stdout) == (130, "")
+    assert out.stderr == f"livecap: Stopped: 0 of 1 finished. The same command {follows}.\n"
+
+
 def test_a_watched_folder_is_transcribed_as_recordings_are_complete(clip: Path, tmp_path: Path) -> None:
     """In a process of its own: one that is there, one that grows, a broken one, one of the same name; then Ctrl-C."""
     inbox, out = tmp_path / "inbox", tmp_path / "out"
