@@ -7,7 +7,7 @@ from typing import Any
 
 from livecap.errors import SettingsError
 
-_BOUND = re.compile(r"\s*([\w.][\w. ]*?)\s*(<=|>=)\s*(-?[0-9.]+)\s*")
+_BOUND = re.compile(r"\s*(\S.*?)\s*(<=|>=)\s*(-?[0-9.]+)\s*")
 
 GOALS = (
     "committed_revisions <= 0",
@@ -36,7 +36,7 @@ class Bound:
     """A limit of one figure."""
 
     path: str
-    """The figure's keys in the JSON, joined by dots."""
+    """The figure's keys in the JSON, joined by dots. A key may have dots too, such as the mode `0.5 s`."""
     at_most: bool
     """True for `<=`, False for `>=`."""
     limit: float
@@ -82,13 +82,15 @@ def missed(figures: Mapping[str, Any], bounds: Sequence[Bound]) -> list[str]:
 
 def _value(figures: Mapping[str, Any], path: str) -> float | None:
     value: Any = figures
-    for key in path.split("."):
+    rest = path
+    while rest:
         if value is None:
             return None
-        if not isinstance(value, Mapping) or key not in value:
-            known = ", ".join(value) if isinstance(value, Mapping) else "none"
-            raise SettingsError(f"There is no figure {path}: {key} is not among {known}.")
-        value = value[key]
+        keys = list(value) if isinstance(value, Mapping) else []
+        key = max((key for key in keys if f"{rest}.".startswith(f"{key}.")), key=len, default=None)
+        if key is None:
+            raise SettingsError(f"There is no figure {path}: {rest} is not among {', '.join(keys) or 'none'}.")
+        value, rest = value[key], rest[len(key) + 1 :]
     if value is not None and not isinstance(value, int | float):
         raise SettingsError(f"{path} is not a number: a bound needs one.")
     return None if value is None else float(value)

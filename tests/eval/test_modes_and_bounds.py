@@ -117,3 +117,12 @@ def test_a_bound_names_a_number() -> None:
     assert missed(figures, [parse_bound("error_rate.default stable.rate <= 0.2")]) == []
     with pytest.raises(SettingsError, match="mode is not a number"):
         missed(figures, [parse_bound("mode <= 1")])
+
+
+@pytest.mark.parametrize("mode", ["0.5 s", "0", "agree-1", "1.5: é"])
+def test_a_bound_names_a_figure_of_any_mode(mode: str) -> None:
+    figures = {"mode": "tiny", "error_rate": {"0": {"rate": 7}, f"{mode} stable": {"rate": 0.1}}, "rtf": {mode: 0.2}}
+    bounds = [parse_bound(f"error_rate.{mode} stable.rate <= 0.05"), parse_bound(f"rtf.{mode} <= 0.2")]
+    assert missed(figures, bounds) == [f"tiny: error_rate.{mode} stable.rate <= 0.05 is missed: it is 0.1."]
+    with pytest.raises(SettingsError, match="live.rate is not among 0, "):
+        missed(figures, [parse_bound("error_rate.live.rate <= 1")])
