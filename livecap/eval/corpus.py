@@ -95,7 +95,7 @@ def _in_turn(chance: random.Random, lists: list[list[Item]]) -> list[Item]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_text(encoding="utf-8-sig").split("\n")  # a text may hold the other ends of lines of Unicode
     except UnicodeDecodeError:
         raise AudioError(f"Cannot measure {path}: it is not text in UTF-8.") from None
 
@@ -131,13 +131,14 @@ def _manifest(path: Path) -> Iterator[Item]:
         file = path.parent / os.path.expanduser(sound)
         if not file.is_file():
             raise AudioError(f"{where} names {sound}, which is not there.")
-        start, seconds = entry.get("offset", 0.0), entry.get("duration") if "offset" in entry else None
+        offset = entry.get("offset")
+        start, seconds = (0.0, None) if offset is None else (offset, entry.get("duration"))
         if not _is_time(start) or not (seconds is None or _is_time(seconds)):
             raise AudioError(f"{where} has an offset or a duration that is not a number of seconds.")
         speaker = _first(entry, SPEAKER_KEYS)
         language = _language(_first(entry, LANGUAGE_KEYS), where)
         name = f"{file.stem}@{start:g}" if start else file.stem
-        yield Item(name, file, text, language, str(speaker or file.stem), float(start), seconds)
+        yield Item(name, file, text, language, file.stem if speaker is None else str(speaker), float(start), seconds)
 
 
 def _check_text(text: str, where: str) -> None:

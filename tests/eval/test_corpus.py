@@ -77,6 +77,18 @@ def test_a_manifest_of_any_project_is_read(tmp_path: Path, entry: dict, language
     assert (item.text, item.language, item.speaker) == ("hello", language, speaker)
 
 
+def test_values_of_a_manifest_that_look_like_none_are_told_from_none(tmp_path: Path) -> None:
+    """Two recordings of speaker 0 are one speaker; null is no offset; a text may hold an end of line of Unicode."""
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", sound(1), 16_000)
+    entries = [{"sound": f"{name}.wav", "text": "hello", "speaker": 0, "offset": None} for name in ("a", "b")]
+    text = "one\u2028two\x85three"
+    lines = [*entries, json.dumps({"sound": "a.wav", "text": text}, ensure_ascii=False)]
+    items = read_corpus(manifest(tmp_path, *lines))
+    assert [(item.text, item.speaker) for item in items] == [("hello", "0"), ("hello", "0"), (text, "a")]
+    assert [(item.start_seconds, item.seconds) for item in items] == [(0.0, None)] * 3
+
+
 def test_a_part_of_a_file_is_a_recording(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", sound(5), 16_000)
     entries = [{"sound": "a.wav", "text": "x", "offset": n, "duration": 2} for n in (0, 3)]
