@@ -114,7 +114,7 @@ def test_transformers_layout_can_be_packed(tmp_path: Path) -> None:
     assert load(folder).config.eos_token_ids == load("tiny").config.eos_token_ids
 
 
-def test_what_is_packed_or_in_the_way_is_refused(tmp_path: Path) -> None:
+def test_what_is_packed_or_in_the_way_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = pack(layouts.TINY, tmp_path / "out", Packing(8)).folder
     with pytest.raises(ModelError, match="is packed already. Pack the model that it was made from"):
         pack(folder, tmp_path / "again", Packing(4))
@@ -125,7 +125,11 @@ def test_what_is_packed_or_in_the_way_is_refused(tmp_path: Path) -> None:
         pack(layouts.TINY, tmp_path / "file", Packing(4))
     with pytest.raises(ModelError, match="cannot be written"):
         pack(layouts.TINY, tmp_path / "file" / "below", Packing(4))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "out"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ModelError, match="current folder cannot be replaced"):
+        pack(layouts.TINY, Path("."), Packing(4))
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.parent.name != "out") == ["file", "here", "out"]
 
 
 def test_the_command_reports_size_memory_and_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

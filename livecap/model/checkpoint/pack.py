@@ -70,6 +70,8 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ModelError(f"{target} exists and is not an empty folder. Choose another with -o.")
+    if not target.name:  # the new folder takes the place of an empty one, and nobody can stand in that
+        raise ModelError("The current folder cannot be replaced by the packed model. Give a new folder with -o.")
     config = read_config(source)
     weights = read_weights(source)
     tied = with_known_tie(config, weights).text.tie_word_embeddings
