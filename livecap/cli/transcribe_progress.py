@@ -34,7 +34,9 @@ class ProgressLine:
         self._is_drawn = False
 
     def add(self, size: int) -> None:
-        """One more recording was found."""
+        """One more recording was found, after all others were done. It does not count for the time left how long they
+        took, nor how long this one was waited for."""
+        self._began, self._skipped_bytes = self._now(), sum(self._sizes)
         self._sizes.append(max(1, size))
 
     def begin(self, name: str) -> None:

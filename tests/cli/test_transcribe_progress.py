@@ -3,7 +3,7 @@
 import pytest
 
 from livecap.cli import transcribe_progress
-from livecap.cli.transcribe_progress import ProgressOfAll
+from livecap.cli.transcribe_progress import ProgressLine, ProgressOfAll
 
 
 def test_progress_over_all_recordings_is_one_line(
@@ -28,3 +28,22 @@ def test_progress_over_all_recordings_is_one_line(
     assert said(1, 20.0, 100.0, 400.0) == "1 of 3 recordings  33%  5.0x real time  1:20 left"
     assert said(2, 25.0, 50.0, 100.0) == "", "not more often than every ten seconds"
     assert said(1, 40.0, 200.0, 400.0) == "1 of 3 recordings  58%  6.2x real time  0:40 left"
+
+
+def test_the_wait_for_a_recording_in_a_watched_folder_is_no_work(capsys: pytest.CaptureFixture[str]) -> None:
+    """The second one comes ten hours after the first; half of it takes 20 s, so the rest takes 20 s."""
+    now = 0.0
+    line = ProgressLine([], is_shown=True, now=lambda: now)
+    for begin in (0.0, 36_000.0):
+        now = begin
+        line.add(100)
+        line.begin("talk")
+        now += 20.0
+        line.tell(50.0, 100.0, "")
+        assert capsys.readouterr().err.endswith("talk  0:50 of 1:40  2.5x real time  0:20 left\n")
+    line.skip()
+    line.add(300)
+    line.begin("next")
+    now += 10.0
+    line.tell(100.0, 300.0, "")
+    assert capsys.readouterr().err == "3 of 3: next  1:40 of 5:00  10.0x real time  0:20 left\n"
