@@ -93,12 +93,11 @@ class Ledger:
         path = self._folder / LEDGER
         try:
             make_folder(self._folder)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(descriptor, (json_text({"key": key, "outputs": known}) + "\n").encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            with open(path, "a+b", opener=_private) as file:
+                cut_off = file.tell() and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n"
+                file.write((b"\n" if cut_off else b"") + _line({"key": key, "outputs": known}))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise LogError(f"Cannot write {path}: {error.strerror or error}.") from None
 

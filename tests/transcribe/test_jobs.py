@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,11 +20,12 @@ import soundfile
 
 import livecap
 from livecap.cli.main import run
+from livecap.errors import LogError
 from livecap.export.formats import FORMATS
 from livecap.model.draft_trial import DraftTrial
 from livecap.transcribe import jobs
 from livecap.transcribe.found import find
-from livecap.transcribe.ledger import LEDGER, PART, Ledger
+from livecap.transcribe.ledger import LEDGER, PART, Ledger, digest_of
 from livecap.transcribe.units import Stopped
 from livecap.transcript import AudioGap, SessionEnded, UtteranceEnded
 from tests.archive.facts import header, write
@@ -212,6 +214,25 @@ def test_a_text_that_a_person_changed_is_told_from_one_that_livecap_wrote(transc
     assert Ledger(Path()).has_written("clip.txt") and not Ledger(Path()).has_written("other.txt")
     Path("clip.txt").write_text("My own words.")
     assert not Ledger(Path()).has_written("clip.txt")
+
+
+def test_a_line_of_the_ledger_that_was_cut_off_spoils_no_later_one(tmp_path: Path) -> None:
+    """By a disk that became full, or by a crash."""
+    texts = {name: f"{name} says something" for name in ("a.txt", "b.txt", "c.txt")}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    digests = {name: digest_of(tmp_path / name) or "" for name in texts}
+    Ledger(tmp_path).add("a", {"a.txt": digests["a.txt"]})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / LEDGER).stat().st_size + 50, limits[1]))
+    try:
+        with pytest.raises(LogError, match="Cannot write"):
+            Ledger(tmp_path).add("b", {"b.txt": digests["b.txt"]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    Ledger(tmp_path).add("c", {"c.txt": digests["c.txt"]})
+    assert [Ledger(tmp_path).state(name[0], name) for name in texts] == ["finished", "", "finished"]
+    assert (tmp_path / LEDGER).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_of_someone_else_is_not_overwritten(transcribe: Transcribe, clip: Path) -> None:
