@@ -26,6 +26,7 @@ from livecap.speakers.remembered import RememberedVoices
 from livecap.text.printing import say, send
 from livecap.this_machine import peak_resident_bytes
 from livecap.transcribe.decoding import DecodingOptions
+from livecap.transcribe.document import TranscribedDocument
 from livecap.transcribe.found import Found, Looks, in_folder, named_apart
 from livecap.transcribe.jobs import Done, Outputs, Transcriber
 from livecap.transcribe.recordings import Options, Progress
@@ -163,21 +164,24 @@ class Work:
         with self.lock:
             self.line.clear()
             self.n_done += 1
-            self._n_skipped += done is not None and done.document is None
-            self._report(done)
+            if isinstance(done, TranscribedDocument):
+                self._print(done)  # where that fails, nobody reads the others either
+            else:
+                self._n_skipped += done.document is None
+                self._report(done)
 
-    def _one(self, found: Found, renew: bool) -> Done | None:
-        """The result of a recording; None if it was printed."""
+    def _one(self, found: Found, renew: bool) -> Done | TranscribedDocument:
+        """The result of a recording: what was written, or what is to be printed."""
         if self.outputs is not None:
             return self.transcriber.write(found, replace(self.outputs, renew=renew), self._tell)
-        document = self.transcriber.document(found, self._tell)
-        self.line.clear()
+        return self.transcriber.document(found, self._tell)
+
+    def _print(self, document: TranscribedDocument) -> None:
         for notice in document.damages:
             warn(notice)
         send(export_pieces(document, self._options.format[0], limits_of(self._options), self._options.timestamps))
         if self._options.profile:
             warn(_profile(document.details["timings"]))
-        return None
 
     def _tell(self, progress: Progress) -> None:
         with self.lock:
@@ -189,9 +193,7 @@ class Work:
             return f"Cannot transcribe {found.path}: {error.strerror or error}."
         return str(error)
 
-    def _report(self, done: Done | None) -> None:
-        if done is None:
-            return
+    def _report(self, done: Done) -> None:
         if done.document is None:
             self.line.skip()
             if not self._options.quiet:

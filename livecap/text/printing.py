@@ -56,8 +56,10 @@ def say_json(value: Any, indent: int | None = None, default: Callable[[Any], Any
 
 
 def send(pieces: Iterable[str]) -> None:
-    """Print a document as it is: an export, whose writer has made every text in it printable."""
+    """Print a document as it is: an export, whose writer has made every text in it printable. All of it is out at the
+    end: more work may follow, and be ended by a signal."""
     sys.stdout.writelines(pieces)
+    sys.stdout.flush()
 
 
 def take_standard_output() -> TextIO:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -107,6 +108,39 @@ def test_stdout_is_the_text_alone_and_no_file(transcribe: Transcribe, clip: Path
     out = transcribe(clip, *flag, "--no-progress")
     assert out.status == 0 and out.stderr == "" and os.listdir() == []
     assert out.stdout.lower().startswith("dear") and out.stdout.count("\n") == 1
+
+
+def test_a_text_is_printed_before_the_next_recording_begins(
+    transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C leaves at once, and what was printed must be out by then."""
+    shutil.copy(clip, tmp_path / "other.wav")
+    printed: list[str] = []
+    real = jobs.transcribe_file
+
+    def looking(*arguments: object, **named: object) -> object:
+        printed.append(Path("all.txt").read_text())
+        return real(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs, "transcribe_file", looking)
+    with open("all.txt", "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert transcribe(clip, tmp_path / "other.wav", "--stdout").status == 0
+    assert printed[0] == "" and Path("all.txt").read_text() == 2 * printed[1] != ""
+
+
+def test_a_reader_that_left_ends_the_work(
+    transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with `head`: it is not the fault of a recording, and the others would be transcribed for nobody."""
+    shutil.copy(clip, tmp_path / "other.wav")
+    seen = decodes(monkeypatch)
+    reading, writing = os.pipe()
+    os.close(reading)
+    with suppress(BrokenPipeError), open(writing, "w") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        out = transcribe(clip, tmp_path / "other.wav", "--stdout", "--no-progress")
+    assert (out.status, out.stderr, len(seen)) == (0, "", 1)
 
 
 def test_a_pipe_is_refused_and_never_waited_for(transcribe: Transcribe, clip: Path) -> None:
