@@ -84,7 +84,7 @@ def _value(figures: Mapping[str, Any], path: str) -> float | None:
     value: Any = figures
     rest = path
     while rest:
-        if value is None:
+        if value is None or value == {}:  # such as latencies without the times of words
             return None
         keys = list(value) if isinstance(value, Mapping) else []
         key = max((key for key in keys if f"{rest}.".startswith(f"{key}.")), key=len, default=None)

@@ -80,6 +80,15 @@ def test_a_missed_bound_names_the_value() -> None:
     assert missed(figures, [parse_bound("c.d <= 1")]) == ["2 s: c.d <= 1 is missed: nothing was measured."]
 
 
+def test_figures_that_were_not_measured_miss_their_bounds_and_hide_no_other() -> None:
+    figures = {"mode": "default", "latency_seconds": {}, "rtf": 0.5}
+    bounds = [parse_bound("latency_seconds.commit.unaware.p50 <= 1.2"), parse_bound("rtf <= 0.1")]
+    assert missed(figures, bounds) == [
+        "default: latency_seconds.commit.unaware.p50 <= 1.2 is missed: nothing was measured.",
+        "default: rtf <= 0.1 is missed: it is 0.5.",
+    ]
+
+
 @pytest.mark.parametrize("text", ["rtf", "rtf < 1", "rtf <= fast", "rtf <= 1.2.3", ""])
 def test_an_invalid_bound_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
@@ -88,7 +97,7 @@ def test_an_invalid_bound_is_refused(text: str) -> None:
 
 def test_a_bound_on_an_unknown_figure_is_refused() -> None:
     with pytest.raises(SettingsError, match="no figure"):
-        missed({"a": {}}, [parse_bound("a.b <= 1")])
+        missed({"a": {"c": 1}}, [parse_bound("a.b <= 1")])
 
 
 @pytest.mark.parametrize("mode", ["default", "0.5 s", "2 s", "mine"])
