@@ -52,8 +52,13 @@ def engine_settings(settings: Settings, find: Callable[[str], object] = find_mod
     )
 
 
+def never() -> bool:
+    """The session does not end. A function with a name, since other processes get it (`livecap eval --jobs`)."""
+    return False
+
+
 def session_recognition(
-    settings: Settings, live: bool, is_ending: Callable[[], bool] = lambda: False
+    settings: Settings, live: bool, is_ending: Callable[[], bool] = never
 ) -> tuple[EngineSettings, Load]:
     """The engine of a session, and what loads it: the model on this machine, or the server that the settings name.
 

@@ -436,6 +436,13 @@ def test_the_error_rate_and_the_delay_of_a_server_are_measured(tiny_server, clip
     assert figures["latency_seconds"]["commit"]["n"] > 3 and figures["step_seconds"]["p50"] > 0
 
 
+def test_processes_measure_a_server_together(stand_in, clip, capsys):
+    """What loads its engine is sent to each of them."""
+    assert run(["eval", str(clip), "--remote", stand_in.url, "--jobs", "2", "--chunk", "2", "--json"]) == 0
+    [figures] = json.loads(capsys.readouterr().out)["recordings"]
+    assert figures["recording"] == "clip" and stand_in.asked != []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
