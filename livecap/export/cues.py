@@ -7,7 +7,7 @@ programming finds the cuts of lowest cost.
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -100,9 +100,10 @@ def units_of(utterance: Utterance) -> list[Unit]:
     spans = _word_spans(utterance)
     units: list[Unit] = []
     for match in _UNIT.finditer(text):
-        inner = [span for span in spans if span[0] < match.end() and span[1] > match.start() + _blank(match[0])]
-        if inner:
-            start, end = inner[0][2], inner[-1][3]
+        first = bisect_right(spans, match.start() + _blank(match[0]), key=lambda span: span[1])
+        last = bisect_left(spans, match.end(), key=lambda span: span[0])
+        if first < last:
+            start, end = spans[first][2], spans[last - 1][3]
         else:
             start, end = (_between(spans, at, utterance) for at in (match.start(), match.end()))
         start = max(start, units[-1].end_sample if units else utterance.start_sample)
@@ -122,11 +123,11 @@ def _word_spans(utterance: Utterance) -> list[tuple[int, int, int, int]]:
 
 def _between(spans: list[tuple[int, int, int, int]], at: int, utterance: Utterance) -> int:
     """Sample of a position in the text between words with known times, by linear interpolation."""
-    before = max((span for span in spans if span[1] <= at), default=(0, 0, 0, utterance.start_sample))
-    after = min(
-        (span for span in spans if span[0] >= at),
-        default=(len(utterance.text), 0, max(utterance.end_sample, before[3]), 0),
-    )
+    n_before = bisect_right(spans, at, key=lambda span: span[1])
+    before = spans[n_before - 1] if n_before else (0, 0, 0, utterance.start_sample)
+    n_not_after = bisect_left(spans, at, key=lambda span: span[0])
+    end_of_text = (len(utterance.text), 0, max(utterance.end_sample, before[3]), 0)
+    after = spans[n_not_after] if n_not_after < len(spans) else end_of_text
     share = (at - before[1]) / max(after[0] - before[1], 1)
     return round(before[3] + share * max(0, after[2] - before[3]))
 

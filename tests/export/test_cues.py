@@ -165,6 +165,18 @@ def test_units_of_an_utterance_are_its_text_in_order_of_time(said: list[Utteranc
         assert all(a.end_sample <= b.start_sample for a, b in pairwise(units))
 
 
+def test_the_words_of_a_whole_book_have_their_times() -> None:
+    """Text that was aligned is one utterance; looking at all words for each word would take minutes here."""
+    words = tuple(
+        Word(f"word{number},", number * SECOND, number * SECOND + 8000, "aligned") for number in range(20_000)
+    )
+    text = " ".join(word.text for word in words)
+    units = units_of(UtteranceEnded("", 0, text, 0, words[-1].end_sample, "English", words))
+    assert [(unit.text.strip(), unit.start_sample, unit.end_sample) for unit in units] == [
+        (word.text, word.start_sample, word.end_sample) for word in words
+    ]
+
+
 def test_cues_are_cut_where_sentences_end() -> None:
     text = "We have eleven thousand left for it. Priya is still waiting for the final numbers from finance, so we wait."
     [utterance] = [fact for fact in said([text]) if isinstance(fact, UtteranceEnded)]
