@@ -7,12 +7,9 @@ is measured twice under the same conditions.
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -28,6 +25,7 @@ from livecap.eval.corpus import Item
 from livecap.eval.evaluation import engine_of
 from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_modes
+from livecap.eval.processes import results_of
 from livecap.eval.provenance import machine
 from livecap.eval.timeline import play
 from livecap.eval.wer import ErrorCounts, count_errors, normalise
@@ -87,7 +85,8 @@ def measure_corpus(
     if missing:
         try:
             make_folder(results.parent)
-            with results.open("a", encoding="utf-8") as file, _measured(plan, [item for _, item in missing]) as found:
+            measured = results_of(partial(_measure, plan), [item for _, item in missing], plan.jobs)
+            with results.open("a", encoding="utf-8") as file, measured as found:
                 if results.stat().st_size and not results.read_bytes().endswith(b"\n"):
                     file.write("\n")  # a run was killed while it wrote a line
                 for (key, item), values in zip(missing, found, strict=True):
@@ -109,16 +108,6 @@ def measure_corpus(
         "all": _summary("all", rows),
         "recordings": rows,
     }
-
-
-@contextmanager
-def _measured(plan: CorpusPlan, items: Sequence[Item]) -> Iterator[Iterable[dict[str, Any]]]:
-    """The values of each recording, in order, as they are finished."""
-    if plan.jobs == 1:
-        yield map(partial(_measure, plan), items)
-        return
-    with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:  # MLX does not survive a fork
-        yield pool.map(partial(_measure, plan), items)
 
 
 def _measure(plan: CorpusPlan, item: Item) -> dict[str, Any]:

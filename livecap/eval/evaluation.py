@@ -1,12 +1,10 @@
 """A whole evaluation: every mode on every recording, in one process or several, as plain values."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from livecap.engine import Engine, EngineSettings, Load, Recognises
 from livecap.eval.figures import figures, seam_ratios, streaming_gap
 from livecap.eval.measurement import Measurement, measure, total
 from livecap.eval.modes import Mode, parse_modes
+from livecap.eval.processes import results_of
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.text.printing import say
@@ -58,22 +57,11 @@ def evaluate(
     for path in paths:
         read_reference(path)
     parts: list[Measurement] = []
-    with _measured(plan, paths) as by_recording:
+    with results_of(partial(_measure_all_modes, plan), paths, plan.jobs) as by_recording:
         for path, measurements in zip(paths, by_recording, strict=True):
             parts += measurements
             on_done(path.stem)
     return _result(plan, modes, parts), parts
-
-
-@contextmanager
-def _measured(plan: Plan, paths: Sequence[Path]) -> Iterator[Iterable[list[Measurement]]]:
-    """The measurements of each recording, in order."""
-    if plan.jobs == 1:
-        yield map(partial(_measure_all_modes, plan), paths)
-        return
-    # Spawned, because MLX does not survive a fork.
-    with ProcessPoolExecutor(plan.jobs, mp_context=get_context("spawn")) as pool:
-        yield pool.map(partial(_measure_all_modes, plan), paths)
 
 
 @cache
