@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.audio_in.device.capture import CaptureConfig
-from livecap.audio_in.device.devices import close_output, open_output
+from livecap.audio_in.device.devices import close_output, open_output, write_output
 from livecap.audio_in.device.enumeration import OURS
 from livecap.audio_in.recording import Recording
 from livecap.errors import AudioError
@@ -47,6 +47,8 @@ class Player:
             raise
         self.sample = sample
         """The position that is playing now."""
+        self.trouble: str | None = None
+        """Why it ended before the end of the sound; None if it did not."""
         self.ended = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
@@ -59,19 +61,24 @@ class Player:
     def _run(self) -> None:
         try:
             # Stop for an input that is searched for: the devices are listed again, which ends every stream.
-            while not (self._stopping.is_set() or OURS.wanted):
+            while not self._stopping.is_set():
+                if OURS.wanted:
+                    raise AudioError("Playing stopped, since livecap looks for an input. Press space to go on.")
                 pieces = [_next(sound, self.sample) for sound in self._sounds]
                 longest = max(map(len, pieces), default=0)
                 if not longest:
                     # Closing the output at once would cut off the sound in its buffer.
                     held = round((self._stream.latency + SPARE_SECONDS) * SAMPLE_RATE)
-                    self._stream.write(np.zeros((held, 1), np.float32))
+                    write_output(self._stream, np.zeros((held, 1), np.float32))
                     break
                 mixed = np.zeros((longest, 1), np.float32)
                 for piece in pieces:
                     mixed[: len(piece), 0] += piece
-                self._stream.write(np.clip(mixed, -1.0, 1.0))
+                write_output(self._stream, np.clip(mixed, -1.0, 1.0))
                 self.sample += longest
+            self.trouble = next((str(sound.failure) for sound in self._sounds if sound.failure), None)
+        except AudioError as error:
+            self.trouble = str(error)
         finally:
             self.ended = True
             self._close_sounds()

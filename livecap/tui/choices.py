@@ -65,6 +65,11 @@ class Playing(Protocol):
     @property
     def ended(self) -> bool: ...
 
+    @property
+    def trouble(self) -> str | None:
+        """Why it ended too early; None if it did not."""
+        ...
+
     def close(self) -> None: ...
 
 

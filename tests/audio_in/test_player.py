@@ -1,6 +1,7 @@
 """Saved sound is played from the wanted sample to its end, as recorded from a real output."""
 
 import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -122,6 +123,25 @@ class Output:
 
     def write(self, block):
         self.blocks.append(block[:, 0].copy())
+
+
+class UnpluggedOutput(Output):
+    """An output whose device goes away after half a second."""
+
+    def write(self, block):
+        if len(self.blocks) == 10:
+            raise sys.modules["sounddevice"].PortAudioError("Stream is stopped")
+        super().write(block)
+
+
+def test_an_output_that_goes_away_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("sounddevice", exc_type=OSError)
+    soundfile.write(tmp_path / "sound.wav", np.full(2 * SAMPLE_RATE, 0.25, np.float32), SAMPLE_RATE)
+    monkeypatch.setattr(playing, "open_output", lambda rate: UnpluggedOutput())
+    monkeypatch.setattr(playing, "close_output", lambda stream: None)
+    player = Player([tmp_path / "sound.wav"], 0)
+    eventually(lambda: player.ended)
+    assert player.trouble == "The output stopped playing: Stream is stopped." and player.sample == SAMPLE_RATE // 2
 
 
 @pytest.mark.parametrize(("rate", "n_channels"), [(44_100, 2), (SAMPLE_RATE, 2), (48_000, 1)])

@@ -14,7 +14,7 @@ class ScriptedMeter:
 
 class ScriptedPlaying:
     def __init__(self, files, sample):
-        self.files, self.sample, self.ended = files, sample, False
+        self.files, self.sample, self.ended, self.trouble = files, sample, False, None
 
     def close(self):
         self.ended = True

@@ -93,6 +93,12 @@ async def test_sound_is_played_from_the_chosen_line(browse):
         assert playing.sample == 20 * 16_000 and playing.files == [audio / "sound.wav"]
         await shown.press("space")
         assert playing.ended
+        await shown.press("space")
+        shown.machine.played[1].trouble, shown.machine.played[1].ended = "The output stopped playing.", True
+        await shown.shows("⨯ The output stopped playing.")
+        await shown.press("space")
+        await shown.shows("Playing. Press space to stop.")
+        assert len(shown.machine.played) == 3
         await shown.press("q")
 
 

@@ -221,6 +221,18 @@ def open_output(rate: int) -> Any:
     return stream
 
 
+def write_output(stream: Any, sound: Any) -> None:
+    """Wait until an output has taken a sound, an array of float32 [n, 1].
+
+    Raises:
+        AudioError: the output does not play any more.
+    """
+    try:
+        stream.write(sound)
+    except _sounddevice().PortAudioError as error:
+        raise AudioError(f"The output stopped playing: {error}.") from None
+
+
 def close_output(stream: Any) -> None:
     """Stop playing at once."""
     with _one_at_a_time():

@@ -90,7 +90,10 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         if self._playing is None:
             return
         if self._playing.ended:
+            trouble = self._playing.trouble
             self._stop()
+            if trouble:
+                self.tell(trouble, "error")
             return
         sample = self._playing.sample
         paragraphs = self.view.paragraphs
@@ -124,6 +127,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         except LivecapError as error:
             self.tell(str(error), "error")
         else:
+            self.notice_line.dismiss()  # why it failed before
             self.tell("Playing. Press space to stop.")
 
     def _stop(self) -> None:
