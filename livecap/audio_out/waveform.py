@@ -10,20 +10,36 @@ from livecap.errors import AudioError
 BLOCK_SAMPLES = 1 << 16
 
 
-def peaks(path: Path, n_peaks: int) -> list[int]:
-    """The loudest sample of each of `n_peaks` equal parts, in percent of full scale, rounded up.
+def length_seconds(path: Path) -> float:
+    """The length of a sound.
 
     Raises:
         AudioError: the file is not audio.
     """
     try:
         with soundfile.SoundFile(path) as file:
-            if file.frames <= 0:
-                return [0] * n_peaks
+            seconds: float = max(0, file.frames) / file.samplerate
+            return seconds
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"Cannot read the sound {path}: {error}.") from None
+
+
+def peaks(path: Path, n_peaks: int, seconds: float) -> list[int]:
+    """The loudest sample of each of `n_peaks` equal parts of a time from the start of the sound, in percent of full
+    scale, rounded up.
+
+    Args:
+        seconds: the time, at least the length of the sound.
+
+    Raises:
+        AudioError: the file is not audio.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
             loudest = np.zeros(n_peaks)
-            at = 0
+            at, n_frames = 0, max(1, round(seconds * file.samplerate))
             for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
-                part = (np.arange(at, at + len(block)) * n_peaks) // file.frames
+                part = (np.arange(at, at + len(block)) * n_peaks) // n_frames
                 np.maximum.at(loudest, np.minimum(part, n_peaks - 1), np.abs(block).max(axis=1))
                 at += len(block)
     except (soundfile.LibsndfileError, OSError) as error:

@@ -31,7 +31,7 @@ def html_pieces(session: Document, word_times: bool = False) -> Iterator[str]:
         word_times: mark each word with its times, which a page with sound always does.
     """
     style, script = _resource("page.css"), _resource("page.js")
-    sounds = session.sounds
+    sounds = _longest_first(session.sounds)
     title = session.title or session.clock.date
     yield f"""<!DOCTYPE html>
 <html lang="{_code(next(iter(session.languages), ""))}">
@@ -142,12 +142,23 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+def _longest_first(sounds: Mapping[str, Path]) -> dict[str, Path]:
+    """The sounds of all tracks, those of the same length in their order: the page takes its time from the first."""
+    if len(sounds) < 2:
+        return dict(sounds)
+    from livecap.audio_out.waveform import length_seconds
+
+    return dict(sorted(sounds.items(), key=lambda sound: length_seconds(sound[1]), reverse=True))
+
+
 def _peaks(sounds: list[Path]) -> str:
+    """The loudest of all sounds in each part of the first, which is the longest."""
     if not sounds:
         return ""
-    from livecap.audio_out.waveform import peaks
+    from livecap.audio_out.waveform import length_seconds, peaks
 
-    together = [max(column) for column in zip(*(peaks(path, N_PEAKS) for path in sounds), strict=True)]
+    seconds = length_seconds(sounds[0])
+    together = [max(column) for column in zip(*(peaks(path, N_PEAKS, seconds) for path in sounds), strict=True)]
     return ",".join(map(str, together))
 
 

@@ -133,6 +133,26 @@ def test_words_that_two_tracks_say_at_once_are_in_step(page: Page, tmp_path: Pat
     assert page.complaints == []
 
 
+def test_the_longest_track_tells_the_time(page: Page, tmp_path: Path) -> None:
+    facts = [*said(["Good morning."], "me"), *said(["Hello."] * 5, "them")]
+    folder = write(tmp_path / "sessions", facts, header(tracks=("me", "them")))
+    (folder / "audio").mkdir()
+    seconds = np.arange(20 * SECOND) / SECOND
+    soundfile.write(folder / "audio" / "me.wav", np.full(4 * SECOND, 0.5), SECOND)
+    soundfile.write(folder / "audio" / "them.wav", 0.25 * (seconds >= 15), SECOND)
+    page.open(export_file(RecordedSession(folder), "html", tmp_path))
+    page.run("Promise.all(livecap.sounds.map(a => new Promise(d => a.readyState ? d() : a.onloadedmetadata = d)))")
+    drawn = page.run("document.getElementById('wave').dataset.peaks.split(',').map(Number)")
+    assert drawn == [50] * 120 + [0] * 330 + [25] * 150
+    page.run(SEEK % (17, 17))
+    assert page.run("document.getElementById('clock').textContent") == "0:17 / 0:20"
+    assert page.run("document.querySelector('.text > span.current')?.textContent") == "Hello."
+    play = "document.getElementById('play').click()"
+    playing = "livecap.sounds.map(a => !a.paused)"
+    assert page.run(f"({play}, [{playing}, (livecap.seek(1), {playing})])") == [[True, False], [True, True]]
+    assert page.complaints == []
+
+
 def test_a_phone_shows_the_page_without_horizontal_scrolling(page: Page, tmp_path: Path) -> None:
     page.open(page_of(tmp_path, sound=True))
     page.call("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)

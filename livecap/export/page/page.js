@@ -70,7 +70,7 @@
     if (event.key === "Escape") { field.value = ""; search(); field.blur(); }
   });
 
-  // ---- sound
+  // ---- sound; the first is the longest, so it tells the time, and the others may end before it
 
   const sounds = [...document.querySelectorAll("script.sound")].map((element) => {
     const bytes = Uint8Array.from(atob(element.textContent.trim()), (c) => c.charCodeAt(0));
@@ -82,11 +82,16 @@
 
   function seek(seconds) {
     for (const sound of sounds) sound.currentTime = seconds;
+    if (!first.paused) play();
     draw();
     follow();
   }
   function play() {
-    for (const sound of sounds) { sound.currentTime = first.currentTime; sound.play(); }
+    const at = first.ended ? 0 : first.currentTime;
+    for (const sound of sounds) {
+      sound.currentTime = at;
+      if (!(at >= sound.duration)) sound.play();  // one that has ended would begin again
+    }
   }
   function pause() { for (const sound of sounds) sound.pause(); }
   function toggle() { if (first.paused) play(); else pause(); }
