@@ -99,7 +99,8 @@ async def test_sound_is_played_from_the_chosen_line(browse):
         await shown.press("space")
         await shown.shows("Playing. Press space to stop.")
         assert len(shown.machine.played) == 3
-        await shown.press("q")
+        shown.app.exit()
+    assert shown.machine.played[2].ended
 
 
 async def test_a_session_is_renamed(browse):

@@ -7,6 +7,7 @@ device, and fails where PortAudio is missing. PortAudio lists the devices once; 
 import atexit
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ MOST_NAMED, MOST_NAME_LENGTH = 10, 60
 """How many inputs an error message names, and characters of each."""
 
 EXIT_SECONDS = 1.0
-"""How long the end of the program waits for a thread that uses PortAudio."""
+"""How long the end of the program waits for threads that use PortAudio."""
+
+_outputs: list[Any] = []
+"""Open outputs; a thread may be writing to each."""
 
 _left_behind: list[Any] = []
 """Streams that hang in `close`: PortAudio may still call their callbacks, so they must not be freed."""
@@ -218,6 +222,7 @@ def open_output(rate: int) -> Any:
             stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:
         raise AudioError(f"The sound cannot be played: {error}.") from None
+    _outputs.append(stream)
     return stream
 
 
@@ -238,6 +243,7 @@ def close_output(stream: Any) -> None:
     with _one_at_a_time():
         stream.abort(ignore_errors=True)
         stream.close(ignore_errors=True)
+    _outputs.remove(stream)
 
 
 def reinitialise() -> None:
@@ -289,7 +295,10 @@ def _sounddevice() -> Any:
 def _end_portaudio() -> None:
     """Terminate PortAudio at the end of the program, unless a thread is using it; keeps the lock, so none will."""
     sounddevice = sys.modules.get("sounddevice")
-    if sounddevice is not None and _portaudio_lock.acquire(timeout=EXIT_SECONDS):
+    latest = time.monotonic() + EXIT_SECONDS
+    while _outputs and time.monotonic() < latest:
+        time.sleep(0.01)
+    if sounddevice is not None and not _outputs and _portaudio_lock.acquire(timeout=EXIT_SECONDS):
         while sounddevice._initialized:
             sounddevice._terminate()
 

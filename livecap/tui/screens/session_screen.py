@@ -130,6 +130,10 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
             self.notice_line.dismiss()  # why it failed before
             self.tell("Playing. Press space to stop.")
 
+    def on_unmount(self) -> None:
+        if self._playing is not None:
+            self._playing.close()  # livecap ends while the sound plays
+
     def _stop(self) -> None:
         playing, self._playing = self._playing, None
         if playing is not None:
