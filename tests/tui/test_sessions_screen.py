@@ -1,5 +1,6 @@
 """The screens of past sessions: list, search, read, play, export, rename, delete."""
 
+import threading
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -61,6 +62,50 @@ async def test_all_sessions_are_searched_while_typing(browse):
         await shown.shows("2 matches")
         await shown.press("escape")
         await shown.shows("3 sessions")
+
+
+async def test_a_search_that_ends_late_does_not_replace_the_next_one(browse):
+    async with browse() as shown:
+        screen, may_end = shown.app.screen, threading.Event()
+        search, begun, ended = screen._archive.search, [], []
+
+        def slow_at_first(query):
+            begun.append(query.words)
+            if query.words == "budget":
+                may_end.wait(60)
+            hits = search(query)
+            ended.append(query.words)
+            return hits
+
+        screen._archive.search = slow_at_first
+        await shown.press("slash")
+        try:
+            await shown.type("budget")
+            await shown.wait_for(lambda: begun == ["budget"])
+            await shown.type(" small")
+            await shown.shows("1 match", "the budget was small")
+        finally:
+            may_end.set()
+        await shown.wait_for(lambda: ended == ["budget small", "budget"])
+        await shown.settle()
+        await shown.shows("1 match", "the budget was small")
+        await shown.shows_no("The budget for the summer")
+
+
+async def test_a_title_is_changed_in_the_results_of_a_search(browse):
+    async with browse() as shown:
+        await shown.press("slash")
+        await shown.type("budg")
+        await shown.shows("2 matches")
+        await shown.press("enter", "r")
+        await shown.type("Talk")
+        await shown.press("enter")
+        await shown.shows("Talk", "the budget was small")
+        await shown.press("r", "escape")
+        await shown.shows("the budget was small")
+        await shown.press("escape")
+        await shown.shows("Good morning everyone", "An odd one")
+        await shown.shows_no("the budget was small")
 
 
 async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):

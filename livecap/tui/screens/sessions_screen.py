@@ -89,7 +89,14 @@ class SessionsScreen(Screen[Any]):
     # ---- the list
 
     def action_refresh_list(self) -> None:
-        self._in_background(self._archive.sessions, self.show_sessions)
+        self._in_background(self._archive.sessions, self._take_sessions)
+
+    def _take_sessions(self, sessions: Sequence[SessionSummary]) -> None:
+        self._sessions = sessions
+        if self._query:
+            self._search(self._query)
+        else:
+            self.show_sessions(sessions)
 
     def _in_background(self, ask: Callable[[], Any], show: Callable[[Any], None]) -> None:
         """Call `ask` on a thread, and `show` with its result on the screen's thread."""
@@ -156,7 +163,11 @@ class SessionsScreen(Screen[Any]):
             self.show_sessions(self._sessions)
             self._ask_line.hint("")
         else:
-            self._in_background(lambda: self._archive.search(Query(query, limit=HITS, prefix=True)), self.show_hits)
+            # A search goes on after the next one began, and may end after it.
+            self._in_background(
+                lambda: self._archive.search(Query(query, limit=HITS, prefix=True)),
+                lambda hits: self.show_hits(hits) if query == self._query else None,
+            )
 
     def on_ask_line_answered(self, message: AskLine.Answered) -> None:
         self._list.focus()
@@ -227,11 +238,11 @@ class SessionsScreen(Screen[Any]):
         self.action_refresh_list()
 
     def action_leave(self) -> None:
-        if self._ask_line.display:
-            was_search = self._ask_line.purpose == "search"
+        if self._ask_line.display or self._query:
+            is_title = self._ask_line.purpose == "name"
             self._ask_line.leave()
             self._list.focus()
-            if was_search and self._query:
+            if self._query and not is_title:
                 self._query = ""
                 self.show_sessions(self._sessions)
         elif len(self.app.screen_stack) > 1:
