@@ -6,7 +6,7 @@ from typing import Any
 
 from livecap.cli.arguments import add_json, effective
 from livecap.settings.fields import STORED, Setting, Settings, get
-from livecap.settings.file import store, toml_value
+from livecap.settings.file import store, toml_key, toml_value
 from livecap.settings.sources import Effective, parse_value, require_known, settings_path
 from livecap.text.printing import say, say_json, say_lines
 
@@ -58,7 +58,7 @@ def _print_settings(options: argparse.Namespace) -> None:
             if shown is None:
                 say(f"# {name} is not set")
             else:
-                say(f"{name} = {toml_value(shown)}".ljust(44) + f"  # {source}")
+                say(f"{toml_key(name)} = {toml_value(shown)}".ljust(44) + f"  # {source}")
 
 
 def _row(setting: Setting, now: Effective) -> dict[str, Any]:
@@ -80,7 +80,8 @@ def _set(options: argparse.Namespace) -> None:
     if name.startswith("keys."):
         from livecap.tui.keys import checked_keymap  # loads Textual, which the other actions do not need
 
-        checked_keymap({name.removeprefix("keys."): options.value}, "config set")
+        known = effective(options).settings.keys
+        checked_keymap({**known, name.removeprefix("keys."): options.value}, "config set")
         store(settings_path(), {name: options.value})
     else:
         store(settings_path(), {name: parse_value(name, options.value, "config set")})

@@ -113,19 +113,27 @@ def _changed(path: Path, text: str, changes: Mapping[str, Any]) -> str:
 
 
 def _change(values: Any, name: str, value: Any) -> None:
-    """Set or (None) remove a setting in a document of tomlkit, or in a plain dict."""
-    table, _, key = name.rpartition(".")
-    if table and table not in values:
+    """Set or (None) remove a setting in a document of tomlkit, or in a plain dict. The name of a key's command may have
+    a dot itself: `"session.play"` in the table `keys`, which the user may have written as `session.play`."""
+    table, dot, key = name.partition(".")
+    if dot and table not in values:
         if value is None:
             return
         values[table] = {} if type(values) is dict else tomlkit.table()
-    inner = values[table] if table else values
-    if not isinstance(inner, MutableMapping):
+    if dot and not isinstance(values[table], MutableMapping):
         raise ValueError("a setting has the name of a table")
+    while dot and isinstance(values.get(table), MutableMapping):
+        values, name = values[table], key
+        table, dot, key = name.partition(".")
     if value is None:
-        inner.pop(key, None)
+        values.pop(name, None)
     else:
-        inner[key] = value
+        values[name] = value
+
+
+def toml_key(name: str) -> str:
+    """The name of a setting in its table as TOML writes it: one with a dot is in quotes."""
+    return tomlkit.key(name).as_string()
 
 
 def toml_value(value: Any) -> str:

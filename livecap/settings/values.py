@@ -73,9 +73,16 @@ class _KeyTable(Kind):
     expected = 'a table of names and keys, such as pause = "space"'
 
     def checked(self, value: object) -> dict[str, str]:
-        if not (isinstance(value, Mapping) and all(isinstance(keys, str) for keys in value.values())):
+        """Name to keys. A name with a dot may be written without quotes, which TOML takes for a table."""
+        if not isinstance(value, Mapping):
             raise ValueError
-        return dict(value)
+        found: dict[str, str] = {}
+        for name, keys in value.items():
+            if isinstance(keys, str):
+                found[name] = keys
+            else:
+                found |= {f"{name}.{end}": more for end, more in self.checked(keys).items()}
+        return found
 
 
 class _Moment(Kind):

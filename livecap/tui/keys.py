@@ -184,6 +184,10 @@ TWINS = {"pause": "resume", "mute": "unmute", "quit": "quit-early", "device.back
 """Pairs of commands that share a key: only one of the two is active at a time."""
 
 
+NO_KEY = "f24"
+"""A key that no keyboard has, for commands without a key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A command as the settings and the documents know it."""
@@ -234,19 +238,21 @@ def checked_keymap(changes: Mapping[str, str], where: str) -> dict[str, str]:
                 raise SettingsError(f"{where}: there is no key {key!r} (for {name!r}). {hint}")
         for twin in (name, TWINS.get(name)):
             if twin:
-                keymap[twin] = ",".join(wanted) or "f24"
+                keymap[twin] = ",".join(wanted) or NO_KEY
     _check_clashes(known, keymap, where)
     return keymap
 
 
 def _check_clashes(known: Mapping[str, Command], keymap: Mapping[str, str], where: str) -> None:
-    taken: dict[tuple[str, str], str] = {}
-    for command in known.values():
-        for key in keymap.get(command.name, command.keys).split(","):
-            place = "a session" if command.place in ("everywhere", "the transcript") else command.place
-            other = taken.setdefault((place, key_name(key)), command.name)
-            if other != command.name and (command.name in keymap or other in keymap):
-                raise SettingsError(f"{where}: the key {key.strip()!r} is given to {other!r} and to {command.name!r}.")
+    for bindings in (RUNNING + TRANSCRIPT, SESSIONS, PAST + TRANSCRIPT, DEVICES):
+        taken: dict[str, str] = {}
+        names = [binding.id or "" for binding in [*bindings, *EVERYWHERE]]
+        for command in (known[name] for name in names if name in known):
+            for key in keymap.get(command.name, command.keys).split(","):
+                other = taken.setdefault(key_name(key), command.name)
+                if key != NO_KEY and other != command.name and (command.name in keymap or other in keymap):
+                    two = f"{other!r} and to {command.name!r}"
+                    raise SettingsError(f"{where}: the key {key.strip()!r} is given to {two}.")
 
 
 def key_name(key: str) -> str:

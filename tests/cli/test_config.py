@@ -50,6 +50,7 @@ def test_every_value_is_printed_with_its_origin(file, capsys, monkeypatch):
         (["config", "set", "keys.pauze", "p"], "Did you mean 'pause'?"),
         (["config", "set", "keys.pause", "m"], "is given to 'pause' and to 'mark'"),
         (["config", "unset", "langage"], "Did you mean 'language'?"),
+        (["config", "set", "keys.session.play", "n"], "is given to 'next' and to 'session.play'"),
     ],
 )
 def test_a_mistake_is_one_line_and_changes_nothing(file, capsys, arguments, sentence):
@@ -57,6 +58,17 @@ def test_a_mistake_is_one_line_and_changes_nothing(file, capsys, arguments, sent
     shown = capsys.readouterr()
     assert sentence in shown.err and shown.err.count("\n") == 1 and shown.out == ""
     assert not file.exists()
+
+
+def test_the_keys_of_every_command_can_be_changed(file, capsys):
+    for name, key in {"session.play": "P", "sessions.open": "o", "device.track": "", "pause": ""}.items():
+        assert run(["config", "set", f"keys.{name}", key]) == 0
+    assert run(["config", "set", "keys.session.back", "P"]) == 1
+    assert "the key 'P' is given to 'session.play' and to 'session.back'" in capsys.readouterr().err
+    assert run(["config"]) == 0
+    shown = capsys.readouterr().out
+    assert '"session.play" = "P"' in shown
+    assert load_settings({}).settings.keys == {"session.play": "P", "sessions.open": "o", "device.track": "", "pause": ""}
 
 
 def test_an_invalid_file_stops_every_command_with_one_line(file, capsys):

@@ -543,12 +543,18 @@ async def test_keys_can_be_changed_in_the_settings(show):
         ({"pause": "spacebar"}, "there is no key 'spacebar' (for 'pause'). Did you mean 'space'?"),
         ({"pause": "m"}, "the key 'm' is given to 'pause' and to 'mark'."),
         ({"pause": "hyper+p"}, "there is no key 'hyper+p'"),
+        ({"session.play": "n"}, "the key 'n' is given to 'next' and to 'session.play'."),
+        ({"sessions.rename": "T"}, "the key 'T' is given to 'sessions.rename' and to 'theme'."),
     ],
 )
 def test_a_mistake_in_the_keys_is_named(keys, sentence):
     with pytest.raises(SettingsError) as trouble:
         checked_keymap(keys, "[keys]")
     assert sentence in str(trouble.value)
+
+
+def test_several_commands_may_have_no_key():
+    checked_keymap({"pause": "", "mark": " ", "sessions.delete": "", "session.play": "p"}, "[keys]")
 
 
 def test_every_command_has_a_key_a_name_and_a_sentence():
