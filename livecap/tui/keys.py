@@ -4,11 +4,15 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from textual.binding import Binding
 from textual.keys import Keys, _character_to_key
 
 from livecap.errors import SettingsError
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
 
 
 def command(
@@ -267,6 +271,12 @@ def _is_key(key: str) -> bool:
     if prefix and not set(prefix.split("+")) <= {"ctrl", "shift", "alt", "super", "meta"}:
         return False
     return bool(re.fullmatch(r"\w", last)) or last in _NAMED_KEYS or last in _PUNCTUATION
+
+
+def key_of(screen: "Screen[Any]", command: str) -> str:
+    """The first key of a command of a screen, as it is shown."""
+    found = (active.binding for active in screen.active_bindings.values() if active.binding.id == command)
+    return next((screen.app.get_key_display(binding) for binding in found), "")
 
 
 def is_typed(key: str) -> bool:

@@ -536,6 +536,26 @@ async def test_keys_can_be_changed_in_the_settings(show):
         assert screen.session.calls[-2:] == ["pause", "resume"]
 
 
+async def test_sentences_on_the_screen_name_the_keys_of_the_user(show):
+    keys = {"pause": "p", "next": "f7", "previous": "f6", "dismiss": "f5", "device.refresh": "f8", "model": "f9"}
+    settings, machine = Settings(keys=keys), ScriptedMachine()
+    machine.listed = []
+    session = ScriptedSession(model="tiny")
+    async with show(session, settings=settings, machine=machine, change=ScriptedChange()) as screen:
+        await screen.shows("For real use press f9")
+        await screen.press("p")
+        await screen.shows("Paused. Press p to resume.")
+        await screen.press("p", "d")
+        await screen.shows("Connect a microphone and press f8.")
+        await screen.press("escape")
+        screen.session.say("one two three", final=True)
+        await screen.settle()
+        await screen.press("slash")
+        await screen.type("two")
+        await screen.press("enter")
+        await screen.shows("1 of 1   f7 next   f6 previous   f5 close")
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [

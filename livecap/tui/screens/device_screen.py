@@ -14,7 +14,7 @@ from textual.widgets import OptionList, Static
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
 from livecap.tui.choices import InputChoice, Machine, Meter
-from livecap.tui.keys import DEVICES
+from livecap.tui.keys import DEVICES, key_of
 from livecap.tui.widgets.choose_list import ChooseList
 from livecap.tui.widgets.key_hints import KeyHints
 from livecap.tui.widgets.level_meter import LevelMeter
@@ -129,7 +129,8 @@ class DeviceScreen(Screen[str | None]):
         else:
             choices.fill(rows)
         if not rows:
-            self.show_trouble("No input found. Connect a microphone and press r. Recordings work without one.")
+            refresh = key_of(self, "device.refresh")
+            self.show_trouble(f"No input found. Connect a microphone and press {refresh}. Recordings work without one.")
 
     def show_trouble(self, sentence: str) -> None:
         """Show a sentence in place of the last one ("" for none). A notice of silence replaces no other sentence."""

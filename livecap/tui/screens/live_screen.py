@@ -53,13 +53,13 @@ IDLE_LEVEL = 0.001
 PLACEHOLDERS = {
     State.LOADING: "Loading the model…",
     State.LISTENING: "Listening…",
-    State.PAUSED: "Paused. Press space to resume.",
+    State.PAUSED: "Paused. Press {resume} to resume.",
     State.FINISHING: "Finishing…",
     State.ENDED: "Nothing was said.",
     State.FAILED: "",
 }
 """Shown until there is text."""
-TINY_NOTICE = "tiny is only a demo: it understands clear synthetic English. For real use press M and choose Qwen3-ASR."
+TINY_NOTICE = "tiny is only a demo: it understands clear synthetic English. For real use press {} and choose Qwen3-ASR."
 
 
 class LiveScreen(ReadingScreen, inherit_bindings=False):
@@ -133,7 +133,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self.view.placeholder = self._captions.placeholder = PLACEHOLDERS[self.state]
         self.captioned = self._inline
         if self._session.status.model == "tiny" and not self._inline:
-            self.tell(TINY_NOTICE)
+            self.tell(TINY_NOTICE.format(self.key_of("model") or "M"))
         self._session.start(self._hear)
         self.set_interval(1 / IDLE_FRAMES_PER_SECOND, self.poll)
         self._frames = self.set_interval(1 / FRAMES_PER_SECOND, self.poll)
@@ -197,7 +197,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._sound.display = self.key_hints.display = plain and self.shows_bars
 
     def watch_state(self, state: State) -> None:
-        self.view.placeholder = self._captions.placeholder = PLACEHOLDERS[state]
+        self.view.placeholder = self._captions.placeholder = PLACEHOLDERS[state].format(resume=self.key_of("resume"))
         error = self._session.status.error
         if state is State.FAILED and error:
             self.tell(error, "error")
@@ -326,7 +326,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         elif message.purpose == "note":
             self._request(lambda: self._session.requests.mark(text, *self._marked))
         elif message.purpose == "speaker" and self._session.status.state in OVER:
-            self.tell("The session ended before this name was saved. Press s to name the speaker in it.", "error")
+            name_it = f"Press {self.key_of('sessions')} to name the speaker in it."
+            self.tell(f"The session ended before this name was saved. {name_it}", "error")
         elif message.purpose == "speaker":
             self._request(lambda: self._session.requests.name_speaker(*self.named(message.text)))
         elif message.purpose == "context":

@@ -13,6 +13,7 @@ from livecap.text.safety import printable
 from livecap.text.units import matches
 from livecap.transcript import speaker_letter
 from livecap.tui.app import LivecapApp
+from livecap.tui.keys import key_of
 from livecap.tui.transcript.times import Times, next_times
 from livecap.tui.transcript.transcript_view import TranscriptView
 from livecap.tui.widgets.ask_line import SAVE_HINT, AskLine
@@ -83,8 +84,7 @@ class ReadingScreen(Screen[Any]):
 
     def key_of(self, command: str) -> str:
         """The first key of a command, as it is shown."""
-        found = (active.binding for active in self.active_bindings.values() if active.binding.id == command)
-        return next((self.app.get_key_display(binding) for binding in found), "")
+        return key_of(self, command)
 
     def tell(self, sentence: str, severity: str = "info") -> None:
         """Show a notice at the bottom; severity is "info", "warning" or "error"."""
@@ -102,7 +102,7 @@ class ReadingScreen(Screen[Any]):
 
     def on_ask_line_answered(self, message: AskLine.Answered) -> None:
         if message.purpose == "search":
-            self.view.focus()
+            self.set_focus(self.view)  # at once: the keys of the next sentence are those of the transcript
             if not message.text.strip():
                 self.close_question()
             else:
@@ -119,8 +119,8 @@ class ReadingScreen(Screen[Any]):
             return
         number = self.view.go_to_match(step)
         total = len(self.view.search.matches)
-        place = matches(0) if number is None else f"{number + 1} of {total}   n next   N previous   esc close"
-        self.ask_line.hint(place)
+        keys = f"{self.key_of('next')} next   {self.key_of('previous')} previous   {self.key_of('dismiss')} close"
+        self.ask_line.hint(matches(0) if number is None else f"{number + 1} of {total}   {keys}")
 
     def _hint_matches(self, total: int) -> None:
         self.ask_line.hint(matches(total) if self.view.search.is_on else "")

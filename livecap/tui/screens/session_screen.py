@@ -128,7 +128,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
             self.tell(str(error), "error")
         else:
             self.notice_line.dismiss()  # why it failed before
-            self.tell("Playing. Press space to stop.")
+            self.tell(f"Playing. Press {self.key_of('session.play')} to stop.")
 
     def on_unmount(self) -> None:
         if self._playing is not None:
