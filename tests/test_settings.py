@@ -160,7 +160,9 @@ def test_a_setting_is_changed_however_the_file_writes_it(file, text):
     assert ("# mine" in text) == ("# mine" in file.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("text", ["", '[keys]\npause = "p"\n', '[keys]\nsession.play = "f6"\n', '[keys.session]\nplay = "f6"\n'])
+@pytest.mark.parametrize(
+    "text", ["", '[keys]\npause = "p"\n', '[keys]\nsession.play = "f6"\n', '[keys.session]\nplay = "f6"\n']
+)
 def test_the_name_of_a_command_may_have_a_dot(file, text):
     store(written(file, text), {"keys.session.play": "p,f5", "keys.sessions.open": "o"})
     keys = loaded(file).settings.keys

@@ -83,6 +83,10 @@ def _set(options: argparse.Namespace) -> None:
         known = effective(options).settings.keys
         checked_keymap({**known, name.removeprefix("keys."): options.value}, "config set")
         store(settings_path(), {name: options.value})
+    elif name == "screen.theme":
+        from livecap.tui.themes import checked_theme  # loads Textual, too
+
+        store(settings_path(), {name: checked_theme(options.value, "config set")})
     else:
         store(settings_path(), {name: parse_value(name, options.value, "config set")})
 

@@ -50,6 +50,7 @@ def test_every_value_is_printed_with_its_origin(file, capsys, monkeypatch):
         (["config", "set", "keys.pauze", "p"], "Did you mean 'pause'?"),
         (["config", "set", "keys.pause", "m"], "is given to 'pause' and to 'mark'"),
         (["config", "unset", "langage"], "Did you mean 'language'?"),
+        (["config", "set", "screen.theme", "drakula"], "there is no theme 'drakula'. Did you mean 'dracula'?"),
         (["config", "set", "keys.session.play", "n"], "is given to 'next' and to 'session.play'"),
     ],
 )
@@ -68,7 +69,12 @@ def test_the_keys_of_every_command_can_be_changed(file, capsys):
     assert run(["config"]) == 0
     shown = capsys.readouterr().out
     assert '"session.play" = "P"' in shown
-    assert load_settings({}).settings.keys == {"session.play": "P", "sessions.open": "o", "device.track": "", "pause": ""}
+    assert load_settings({}).settings.keys == {
+        "session.play": "P",
+        "sessions.open": "o",
+        "device.track": "",
+        "pause": "",
+    }
 
 
 def test_an_invalid_file_stops_every_command_with_one_line(file, capsys):
