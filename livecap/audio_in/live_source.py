@@ -85,11 +85,6 @@ class LiveSource(AudioSource, ABC):
             raise failure
         return None
 
-    @property
-    def has_more(self) -> bool:
-        """The thread has to append something of the time before a pause: `pause` waits for it."""
-        return self.is_open
-
     def wake(self, event: threading.Event) -> None:
         """See `AudioSource`."""
         self._arrival = event
@@ -100,10 +95,14 @@ class LiveSource(AudioSource, ABC):
         with self.changed:
             was_paused, self.paused = self.paused, True
             self.attention.set()
-            self.changed.wait_for(lambda: not self.has_more or self.drained, self._close_seconds)
+            self.changed.wait_for(lambda: not self.is_open or self.drained, self._close_seconds)
             if not was_paused:
+                self.end_loss()
                 self._pauses.append(self._spool.end_sample)
         self._arrival.set()
+
+    def end_loss(self) -> None:
+        """Listening pauses: append the gap that lasts until now, if there is one. Under `changed`."""
 
     def resume(self) -> None:
         """Hear what comes from now on. Twice is harmless."""

@@ -161,9 +161,10 @@ class LiveSession:
                 if not self._paused:
                     return
                 self._paused = False
+            now = self._wall.now()
             for track in self._tracks:
-                resumed = Resumed(track.label, track.source.arrived_samples, self._wall.now())
-                self._publisher.publish_while_running(resumed)
+                self._publisher.publish_while_running(Resumed(track.label, track.source.arrived_samples, now))
+            for track in self._tracks:  # after the log was written: the tracks stay in step
                 track.resume()
 
     def stop(self) -> None:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from livecap.stream.transcriber import StreamingTranscriber  # the module loads MLX: later than devices are opened
 
 SWITCH_SAMPLES = 5 * SAMPLE_RATE
-"""The longest gap that a change of the input causes; a longer one is a loss."""
+"""The longest gap that opening an input causes, after a change of it or a pause; a longer one is a loss."""
 GAPS_SAMPLES = 120 * SAMPLE_RATE
 """How long gaps are remembered: longer than an utterance or a block can be."""
 
@@ -88,6 +88,8 @@ class TrackRequests:
         self._ends: deque[int] = deque()
         """Where the user ended an utterance, in sound that is not decoded yet."""
         self._switches = False
+        self._resumed: set[int] = set()
+        """Where listening went on after a pause."""
 
     @property
     def muted(self) -> bool:
@@ -111,14 +113,19 @@ class TrackRequests:
         """The next gap, if it is short, is caused by a change of the input."""
         self._switches = True
 
-    def forget_switch(self) -> None:
-        """Listening paused: that change of the input leaves no gap."""
+    def resume(self, sample: int) -> None:
+        """Listening goes on here: a short gap from here on is the opening of the input, also of a changed one."""
         self._switches = False
+        self._resumed.add(sample)
 
-    def explains_gap(self, n_samples: int) -> bool:
-        """True once for the gap that a change of the input causes."""
-        switches, self._switches = self._switches, False
-        return switches and n_samples <= SWITCH_SAMPLES
+    def cause_of_gap(self, start_sample: int, n_samples: int) -> str:
+        """See `AudioGap.cause`. A request explains one gap."""
+        resumed = start_sample in self._resumed
+        self._resumed.discard(start_sample)
+        switches, self._switches = self._switches and not resumed, self._switches and resumed
+        if n_samples > SWITCH_SAMPLES:
+            return ""
+        return "resume" if resumed else "switch" if switches else ""
 
     def parts(self, block: AudioBlock) -> Iterator[AudioBlock]:
         """The block with its muted sound replaced by zeros, cut where utterances are to end."""
@@ -194,7 +201,7 @@ class Track:
 
     def resume(self) -> None:
         self._paused = False
-        self.requests.forget_switch()
+        self.requests.resume(self.source.arrived_samples)
         self.source.resume()
 
     @property
@@ -444,11 +451,11 @@ class Track:
         self._gap_samples += self.end_sample - start
         self._gaps = [gap for gap in self._gaps if start - gap[1] < GAPS_SAMPLES]
         self._gaps.append((start, self.end_sample))
-        if self.requests.explains_gap(self.end_sample - start):
-            return AudioGap(self.label, start, self.end_sample, "switch")
-        self._n_losses += 1
-        self._lost_samples += self.end_sample - start
-        return AudioGap(self.label, start, self.end_sample)
+        cause = self.requests.cause_of_gap(start, self.end_sample - start)
+        if not cause:
+            self._n_losses += 1
+            self._lost_samples += self.end_sample - start
+        return AudioGap(self.label, start, self.end_sample, cause)
 
     def _note(self, update: TranscriptUpdate) -> None:
         """Learn which sound is in an utterance."""

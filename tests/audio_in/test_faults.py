@@ -230,6 +230,30 @@ def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):
     assert heard == 2 * 320 + n_seconds * SAMPLE_RATE and lost <= 1.1 * SAMPLE_RATE
 
 
+def test_two_inputs_stay_in_step_over_pauses_though_one_takes_longer_to_open(ear):
+    two = Two(ear)
+    opens = two.portaudio.open_input
+
+    def open_input(device, *args):
+        two.portaudio.seconds += 1.5 if device == MIC else 0
+        return opens(device, *args)
+
+    two.portaudio.open_input = open_input
+    both = two.yeti, two.macbook
+    for _ in range(3):
+        for one in both:
+            two.hear(one)
+            one.source.pause()
+        two.portaudio.seconds += 60
+        for one in both:
+            one.source.resume()
+        eventually(lambda: all(map(two.stream_of, both)))
+    for one in both:
+        two.hear(one)
+    arrived = [one.source.arrived_samples for one in both]
+    assert arrived[0] > 4.5 * SAMPLE_RATE and arrived[1] == pytest.approx(arrived[0], abs=6 * 320)
+
+
 def test_an_input_that_made_way_for_another_is_opened_again_without_waiting(ear):
     """Also in the moment after it was opened again, in which a lost device would have to wait."""
     portaudio, enumeration = FakePortAudio(MIC, OTHER), Enumeration()

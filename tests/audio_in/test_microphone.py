@@ -13,7 +13,7 @@ from livecap.audio_in.device.devices import InputDevice
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 from tests.audio_in.fake_portaudio import CONFIG, MIC, OTHER
-from tests.audio_in.waiting import blocks, capture_threads, eventually
+from tests.audio_in.waiting import WITHIN_SECONDS, blocks, capture_threads, eventually
 
 
 def ramp(start, n_samples=320):
@@ -252,6 +252,88 @@ def test_pause_closes_the_device_and_is_no_gap(ear):
     assert one.notices == [] and one.portaudio.n_reinitialised == 0
 
 
+class Opening:
+    """Makes every further opening of the device of an Ear take until it is told to end."""
+
+    def __init__(self, one):
+        self.began, self._may_end = threading.Event(), threading.Event()
+        opens = one.portaudio.open_input
+        one.portaudio.open_input = lambda *args: self._wait() and opens(*args)
+
+    def _wait(self):
+        self.began.set()
+        return self._may_end.wait(WITHIN_SECONDS)
+
+    def end(self):
+        self._may_end.set()
+
+
+def test_what_is_missed_until_the_device_is_open_again_is_a_gap(ear):
+    """A Bluetooth microphone takes a second or two, and the user speaks at once."""
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    source.pause()
+    one.portaudio.seconds += 3600
+    opening = Opening(one)
+    source.resume()
+    assert opening.began.wait(WITHIN_SECONDS)
+    one.portaudio.seconds += 1.5
+    opening.end()
+    one.reopened(2)
+    one.hear(ramp(320))
+    source.close()
+    spans = [(block.start_sample, block.end_sample) for block in blocks(source)]
+    assert spans == [(0, 320), (320, 320), (320 + 24_000, 640 + 24_000)] and one.notices == []
+
+
+def test_the_time_to_open_a_device_is_not_taken_from_that_to_its_first_block(ear):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    source.pause()
+    opening = Opening(one)
+    source.resume()
+    assert opening.began.wait(WITHIN_SECONDS)
+    one.portaudio.seconds += CONFIG.first_block_seconds + 1
+    opening.end()
+    one.reopened(2)
+    one.portaudio.seconds += CONFIG.first_block_seconds - 0.1
+    one.passes()
+    assert not one.stream.closed and one.notices == []
+
+
+@pytest.mark.parametrize("resumed", ["before it is open", "afterwards"])
+def test_a_pause_while_the_device_is_opened_counts_no_pause_and_hears_nothing(ear, resumed):
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    source.pause()
+    opening = Opening(one)
+    source.resume()
+    assert opening.began.wait(WITHIN_SECONDS)
+    one.portaudio.seconds += 1
+    source.pause()
+    assert source.arrived_samples == 320 + SAMPLE_RATE
+    one.portaudio.seconds += 60
+    if resumed == "before it is open":
+        source.resume()
+        one.portaudio.seconds += 0.5
+        opening.end()
+        one.reopened(2)
+    else:
+        opening.end()
+        eventually(lambda: len(one.portaudio.streams) == 2 and one.stream.closed)
+        source.resume()
+        one.reopened(3)
+        one.portaudio.seconds += 0.5
+    one.hear(ramp(320))
+    source.close()
+    end = 320 + SAMPLE_RATE
+    spans = [(block.start_sample, block.end_sample) for block in blocks(source)]
+    assert spans == [(0, 320), (320, 320), (end, end), (end + 8000, end + 8320)]
+
+
 def test_a_pause_is_reported_once_by_an_empty_block(ear):
     one = ear()
     source = one.open()
@@ -314,7 +396,8 @@ def test_a_loss_before_the_pause_is_a_gap_and_one_after_it_is_told_again(ear):
     eventually(lambda: len(one.notices) == 1)
     one.portaudio.seconds += 60
     source.pause()
-    assert source.arrived_samples == 320 + 60 * SAMPLE_RATE and source.trouble is None
+    assert source.arrived_samples == 320 + 60 * SAMPLE_RATE
+    eventually(lambda: source.trouble is None)
     one.portaudio.seconds += 5
     one.portaudio.plugged = [MIC]
     source.resume()

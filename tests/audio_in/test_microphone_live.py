@@ -256,7 +256,9 @@ def test_pause_hears_nothing_and_resume_goes_on(mic, listen, noise):
     eventually(lambda: source.arrived_samples > paused_at)
     play(mic, source, "MacBook Pro Microphone", path)
     samples, gaps = heard(source)
-    assert np.count_nonzero(samples) == len(played) and gaps == [] and notices == []
+    assert np.count_nonzero(samples) == len(played) and notices == []
+    [(gap_start, gap_end)] = gaps  # opening takes time, and who goes on may speak at once
+    assert gap_start == paused_at and gap_end - gap_start < 10 * SAMPLE_RATE
 
 
 def test_a_listed_device_that_cannot_be_opened_is_reported(mic, listen):

@@ -265,6 +265,49 @@ def test_a_change_of_the_input_is_no_loss(tmp_path: Path) -> None:
     assert AudioGap("", 0, 3200, "switch").remark == "input changed, 0.2 s not heard"
 
 
+def test_opening_the_input_after_a_pause_is_no_loss(tmp_path: Path) -> None:
+    source = ScriptedSource([])
+    track = track_of(TrackSource("", source))
+    track.start(lambda: ScriptedTranscriber())  # type: ignore[arg-type, return-value]
+
+    def pause_before(start: float) -> AudioGap:
+        track.pause()
+        list(track.hear(AudioBlock(source.arrived_samples, np.zeros(0, np.float32))))
+        track.resume()
+        block = AudioBlock(int(start * SECOND), np.zeros(SECOND, np.float32))
+        [gap] = [item for item in track.hear(block) if isinstance(item, AudioGap)]
+        source.arrived_samples = block.end_sample
+        return gap
+
+    assert pause_before(1.5) == AudioGap("", 0, int(1.5 * SECOND), "resume")
+    assert (track.status.n_gaps, track.account().gaps) == (0, int(1.5 * SECOND))
+    track.requests.switch_input()  # while paused: the input is opened when listening goes on
+    assert pause_before(3.0).cause == "resume"
+    assert pause_before(20.0).cause == "", "a long one is a loss"
+    later = AudioBlock(22 * SECOND, np.zeros(SECOND, np.float32))
+    assert AudioGap("", 21 * SECOND, 22 * SECOND) in list(track.hear(later)), "only the first gap"
+    assert AudioGap("", 0, 24_000, "resume").remark == "input opened again, 1.5 s not heard"
+
+
+def test_after_a_pause_all_tracks_are_heard_from_one_moment_on(tmp_path: Path) -> None:
+    sources = two()
+    session, told = make_session(tmp_path, sources)
+    for source in sources.values():
+        source.resume = lambda: told.append(None)  # type: ignore[method-assign, arg-type, return-value]
+
+    def pause(item: object) -> None:
+        if isinstance(item, TranscriptUpdate):
+            session.pause()
+            session.resume()
+
+    session.start(told.append, pause)
+    assert session.wait(20)
+    first = next(n for n, item in enumerate(told) if isinstance(item, Resumed))
+    me, them, *resumed = told[first : first + 4]
+    assert isinstance(me, Resumed) and isinstance(them, Resumed) and me.wall_time == them.wall_time
+    assert resumed == [None, None]
+
+
 class SettlesTo:
     """A transcriber whose second pass has these texts."""
 

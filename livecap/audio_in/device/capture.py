@@ -174,7 +174,7 @@ def open_capture(
                 raise
             capture = Capture(device, config, now, config.few_channels)
             _open_stream(capture, config, portaudio)
-    capture.opened_wall = time.time()
+    capture.opened_at, capture.opened_wall = now(), time.time()  # opening may take seconds
     return capture
 
 

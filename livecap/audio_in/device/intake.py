@@ -21,7 +21,8 @@ RESAMPLED_TOLERANCE = 2
 
 
 class Intake:
-    """Owned by the capture thread; any thread may read `status` and `started_wall`."""
+    """Owned by the capture thread; any thread may read `status` and `started_wall`, and call `lose` and `end` while no
+    device is open."""
 
     def __init__(self, source: LiveSource, notices: DeviceNotices, now: Callable[[], float]) -> None:
         """
@@ -33,7 +34,7 @@ class Intake:
         self.started_wall: float | None = None
         """Unix time of sample 0; until the first sound, of the first opening."""
         self.lost_at: float | None = None
-        """When the last sound before a loss ended; None while nothing is missing."""
+        """When the last sound before a loss ended, or listening went on; None while nothing is missing."""
         self._source = source
         self._notices = notices
         self._now = now
@@ -95,9 +96,9 @@ class Intake:
 
     def end(self) -> None:
         """No more sound will come, or listening pauses: time since a loss is a gap."""
-        if self.lost_at is not None:
-            self._source.spool.append_gap(round((self._now() - self.lost_at) * SAMPLE_RATE))
-            self.lost_at = None
+        lost_at, self.lost_at = self.lost_at, None
+        if lost_at is not None:
+            self._source.spool.append_gap(round((self._now() - lost_at) * SAMPLE_RATE))
 
     def _renew_resampler(self) -> None:
         self._resampler = Resampler(self._capture.device.default_rate, self._capture.n_channels)

@@ -105,11 +105,6 @@ class Microphone(LiveSource):
         return self._intake.started_wall
 
     @property
-    def has_more(self) -> bool:
-        """See `LiveSource`: sound of an open device, or the gap since a loss."""
-        return self.is_open or self._intake.lost_at is not None
-
-    @property
     def trouble(self) -> str | None:
         """See `AudioSource`: "away", or "silent" after seconds of exact zeros."""
         return self._notices.trouble
@@ -118,6 +113,17 @@ class Microphone(LiveSource):
         """See `AudioSource`; None is the default input."""
         self._wanted = (name, self._opener.find(name))
         self.attention.set()
+
+    def end_loss(self) -> None:
+        """See `LiveSource`: what is not heard while paused is not a gap."""
+        self._intake.end()
+
+    def resume(self) -> None:
+        """See `AudioSource`; what is missed until the device is open is a gap."""
+        with self.changed:
+            if self.paused and not self.is_open:
+                self._intake.lose(self._now())
+            super().resume()
 
     # The capture thread.
 
@@ -146,10 +152,7 @@ class Microphone(LiveSource):
         capture = self._capture
         if self.paused:
             self._let_go(lost=False)
-            if self._intake.lost_at is not None:
-                self._intake.end()  # what is not heard while paused is not a gap
-                self._notices.paused()
-                self.announce()
+            self._notices.paused()
             self._opener.retry_at_once()
         elif capture is None:
             if self._opener.due:
@@ -190,13 +193,19 @@ class Microphone(LiveSource):
             self._lose(capture, at_once=True)
 
     def _begin(self, capture: Capture) -> None:
-        """This is the open device from now on."""
-        self._capture, self.name = capture, capture.device.name
+        """This is the open device from now on, unless listening paused while it was opened."""
+        with self.changed:
+            is_wanted = not self.paused
+            if is_wanted:
+                self._capture, self.name = capture, capture.device.name
+                self._intake.begin(capture)
+                self.is_open = True
+        if not is_wanted:
+            self._shut(capture)
+            return
         self.about = ""
         if self.name in ROUTED:  # asks another program: not on this thread
             threading.Thread(target=self._describe, args=(self.name,), name="input's name", daemon=True).start()
-        self._intake.begin(capture)
-        self.is_open = True
         self.announce()
 
     def _describe(self, name: str) -> None:
@@ -209,7 +218,6 @@ class Microphone(LiveSource):
         try:
             self._begin(self._opener.again())
         except AudioError as error:
-            self._intake.lose(self._now())
             if self._before_pause is None:
                 self._notices.gone(was)
                 return
@@ -229,7 +237,7 @@ class Microphone(LiveSource):
         self._let_go(lost=True)
         old_query, self._opener.query = self._opener.query, query
         self._notices.switching()
-        if self._intake.lost_at is None:  # paused: opened when listening goes on
+        if self.paused:  # opened when listening goes on
             self._before_pause = self._before_pause or (old_query, self._opener.device)
             self._opener.device, self.name = device, device.name
             return
@@ -289,6 +297,9 @@ class Microphone(LiveSource):
             self._intake.lose(since)
         self.is_open = False
         self.announce()
+        self._shut(capture)
+
+    def _shut(self, capture: Capture) -> None:
         try:
             capture.shut()
         finally:
