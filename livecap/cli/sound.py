@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,8 +112,13 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> "list[TrackSource]"
     tracks: list[TrackSource] = []
     with closed_on_failure(tracks):
         for label, query, opened in zip(labels, queries, early, strict=True):
-            tracks.append(_track(label, Microphone(query, on_notice=on_notice, early=opened)))
+            others = partial(_names_of_others, tracks, label)
+            tracks.append(_track(label, Microphone(query, on_notice=on_notice, early=opened, taken=others)))
     return tracks
+
+
+def _names_of_others(tracks: "Sequence[TrackSource]", label: str) -> list[str]:
+    return [track.source.name for track in tracks if track.label != label]
 
 
 def _track(label: str, source: "AudioSource") -> "TrackSource":
@@ -148,12 +154,15 @@ def recall_device(settings: Settings) -> tuple[Settings, str | None]:
         return settings, None
     try:
         device = _not_an_old_index(device, name)
-        name = find_input(device).name
+        found = find_input(device)
     except AudioError:
         return settings, f'"{name or device}", the input used last, is not connected; using the default input.'
+    name, is_one = found.name, mic is True and found.is_default
     both = "the default input and " if mic is True else ""
     sentence = f'Listening to {both}"{name}", as last time; --mic uses the default input alone.'
-    return replace(settings, device=device, mic=mic is True), sentence
+    if is_one:
+        sentence = f'"{name}", used last beside the default input, is the default input now: listening to it alone.'
+    return replace(settings, device=device, mic=mic is True and not is_one), sentence
 
 
 def _not_an_old_index(query: str, name: str) -> str:

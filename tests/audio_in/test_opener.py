@@ -15,14 +15,14 @@ CONFIG = CaptureConfig(
 )
 
 
-def make(*plugged, query="Yeti", shared=False):
+def make(*plugged, query="Yeti", shared=False, **options):
     """An opener, its PortAudio and its enumeration; with `shared`, another stream runs beside it."""
     portaudio = FakePortAudio(*plugged)
     enumeration = Enumeration()
     if shared:
         with enumeration.opening(1.0):
             pass
-    return Opener(query, CONFIG, now=portaudio.now, portaudio=portaudio, enumeration=enumeration), portaudio
+    return Opener(query, CONFIG, now=portaudio.now, portaudio=portaudio, enumeration=enumeration, **options), portaudio
 
 
 def heard(capture: Capture) -> Capture:
@@ -190,6 +190,28 @@ def test_beside_other_streams_another_default_input_is_opened_and_not_the_one_of
         waiting(reinitialise, seconds),
     )
     assert opener.again().device.name == OTHER.name and portaudio.n_reinitialised == is_new
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_the_default_input_is_not_followed_to_the_input_of_another_track(is_known):
+    third = replace(OTHER, index=5, name="Headset")
+    opener, portaudio = make(MIC, OTHER, third, query=None, taken=lambda: [OTHER.name])
+    capture = opener.first(lambda: False, lambda seconds: None)
+    if is_known:
+        portaudio.default_name = OTHER.name
+        portaudio.seconds += 2.1
+        assert not opener.default_moved(capture)
+    lose(opener, portaudio, heard(capture))
+    portaudio.plugged = [replace(OTHER, is_default=True), third]
+    with pytest.raises(AudioError, match='No input named "Yeti"'):
+        opener.again()
+    portaudio.plugged = [replace(MIC, is_default=False), replace(OTHER, is_default=True), third]
+    capture = opener.again()
+    assert capture.device.name == MIC.name
+    lose(opener, portaudio, heard(capture))
+    portaudio.plugged = [OTHER, replace(third, is_default=True)]
+    portaudio.default_name = third.name if is_known else None
+    assert opener.again().device.name == third.name
 
 
 def test_a_chosen_input_is_not_left_for_another_default():

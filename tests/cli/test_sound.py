@@ -146,7 +146,16 @@ def test_the_input_used_last_is_used_again_with_a_notice(tmp_path: Path, monkeyp
     assert sentence and '"BlackHole 2ch", as last time' in sentence
     for chosen in (Settings(mic=True), Settings(device="Yeti"), Settings(replay=RECORDING), Settings(stdin=True)):
         assert recall_device(chosen) == (chosen, None)
-    inputs.remove(LOOPBACK)
+    remember_device(Settings(mic=True, device="blackhole"), "BlackHole 2ch")
+    recalled, sentence = recall_device(Settings())
+    assert (recalled.device, recalled.mic) == ("blackhole", True)
+    assert sentence and 'Listening to the default input and "BlackHole 2ch", as last time' in sentence
+    inputs[:] = [replace(MIC, is_default=False), replace(LOOPBACK, is_default=True)]
+    recalled, sentence = recall_device(Settings())
+    assert (recalled.device, recalled.mic) == ("blackhole", False)
+    assert sentence and "is the default input now: listening to it alone" in sentence
+    check_sound(recalled)
+    inputs[:] = [MIC]
     recalled, sentence = recall_device(Settings())
     assert recalled == Settings() and sentence and "is not connected" in sentence
     remember_device(Settings(mic=True), "Yeti")

@@ -9,7 +9,7 @@ It alone opens, aborts and closes the device, and never calls `stop`, which can 
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +52,7 @@ class Microphone(LiveSource):
         portaudio: ModuleType | Any = real_portaudio,
         enumeration: Enumeration = OURS,
         early: EarlyCapture | None = None,
+        taken: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Opens the device and hears from now on, whether or not anything is taken yet. Nothing is dropped: what was
         not taken waits in the spool.
@@ -65,6 +66,7 @@ class Microphone(LiveSource):
             portaudio: stands in for the module `livecap.audio_in.device.portaudio` in tests.
             enumeration: shared by all microphones of one PortAudio.
             early: the same device, being opened already.
+            taken: names of the inputs of other tracks: where one becomes the default input, it is not followed.
 
         Raises:
             AudioError: no such device, or it cannot be opened. PortAudio is missing.
@@ -76,7 +78,7 @@ class Microphone(LiveSource):
             self._config.zeros_seconds, on_notice or (lambda message, severity="warning": None)
         )
         self._intake = Intake(self, self._notices, now)
-        self._opener = Opener(device, self._config, now=now, portaudio=portaudio, enumeration=enumeration)
+        self._opener = Opener(device, self._config, now=now, portaudio=portaudio, enumeration=enumeration, taken=taken)
         self._sleep = SleepWatch(now, awake_now)
         self._round_at = process_seconds()
         """When the capture thread looked after the device last."""

@@ -4,7 +4,7 @@ PortAudio lists the devices once and does not see new ones. Listing them again e
 two inputs that is the last resort: see `enumeration`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import Any
 
@@ -26,16 +26,19 @@ class Opener:
         now: Callable[[], float],
         portaudio: ModuleType | Any,
         enumeration: Enumeration,
+        taken: Callable[[], Collection[str]] = tuple,
     ) -> None:
         """Opens nothing yet.
 
         Args:
             query: an index, a name or a part of one; None is the default input.
+            taken: names of the inputs of other tracks, which the default input is not followed to.
         """
         self.query = query
         self.device: InputDevice | None = None
         """The one opened last, or chosen to be opened next."""
         self.enumeration = enumeration
+        self._taken = taken
         self._config = config
         self._now = now
         self._portaudio = portaudio
@@ -133,7 +136,7 @@ class Opener:
             return False
         self._next_default = self._now() + self._config.default_seconds
         name, before = self._portaudio.default_input_name(), self._followed
-        self._followed = None if name == capture.device.name else name
+        self._followed = None if name == capture.device.name or name in self._taken() else name
         return self._followed not in (None, before)
 
     def _list_again(self) -> None:
@@ -172,7 +175,8 @@ class Opener:
         return self.open(self._same(self._portaudio.list_inputs(), is_old))
 
     def _same(self, inputs: list[InputDevice], is_old: bool = False) -> InputDevice:
-        """The default input where none was chosen; otherwise the chosen device and never another.
+        """The default input where none was chosen, unless another track hears it; otherwise the chosen device, or the
+        one before, and never another.
 
         Args:
             is_old: the inputs were listed before: another one may be the default now.
@@ -185,7 +189,9 @@ class Opener:
             named = [device for device in inputs if device.name == name]
             if is_old and name is not None and not named:
                 raise AudioError(f'"{name}" is not listed yet.')
-            return max(named, key=lambda device: device.is_default) if named else choose_input(None, inputs)
+            default = max(named, key=lambda device: device.is_default) if named else choose_input(None, inputs)
+            if default.name not in self._taken():
+                return default
         was = self.device
         assert was is not None, "opened before"
         # The index tells two devices with the same name apart.
