@@ -1,5 +1,6 @@
 """What the screen lets the user choose on this computer: inputs with their levels, models and languages."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class ThisComputer:
     def inputs(self) -> Sequence[InputChoice]:
         """The input devices. Raises AudioError if they cannot be listed."""
         inputs = list_inputs()
+        names = Counter(device.name for device in inputs)
         routed = default_source() if any(device.name in ROUTED for device in inputs) else None
         return [
             InputChoice(
@@ -38,6 +40,7 @@ class ThisComputer:
                 if any(part in device.name.casefold() for part in LOOPBACKS)
                 else "",
                 device.is_default,
+                str(device.index) if names[device.name] > 1 else "",
             )
             for device in inputs
         ]

@@ -16,6 +16,13 @@ class InputChoice:
     note: str = ""
     """"default", "what this machine plays" for a loopback device, "now …" with what a default stands for, or ""."""
     is_default: bool = False
+    index: str = ""
+    """Tells it from another input with the same name; "" if there is none."""
+
+    @property
+    def query(self) -> str:
+        """What `--device` takes for it."""
+        return self.index or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class Machine(Protocol):
         ...
 
     def meter(self, name: str) -> Meter:
-        """Opens an input; it stays open until the meter is closed. Raises AudioError if it cannot be opened."""
+        """Opens the input with this `query`, until the meter is closed. Raises AudioError if it cannot be opened."""
         ...
 
     def models(self) -> Sequence[ModelChoice]: ...

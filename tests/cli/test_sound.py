@@ -14,6 +14,7 @@ import soundfile
 
 from livecap.audio_in.device import devices
 from livecap.audio_in.device.devices import InputDevice
+from livecap.cli import this_computer
 from livecap.cli.sound import check_sound, labels_of, recall_device, remember_device
 from livecap.errors import AudioError, SettingsError
 from livecap.settings.fields import Settings
@@ -178,6 +179,12 @@ def test_an_input_that_was_chosen_by_its_index_is_found_again_under_another_one(
     assert recalled == Settings() and sentence and '"BlackHole 2ch", the input used last, is not connected' in sentence
     inputs[:] = [MIC, LOOPBACK, replace(LOOPBACK, index=2)]  # two of one name
     assert recall_device(Settings())[0].device == "1"
+
+
+def test_inputs_with_the_same_name_are_chosen_by_their_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = [MIC, LOOPBACK, replace(LOOPBACK, index=4)]
+    monkeypatch.setattr(this_computer, "list_inputs", lambda: inputs)
+    assert [choice.query for choice in this_computer.ThisComputer().inputs()] == ["Yeti", "1", "4"]
 
 
 def test_the_file_with_the_input_used_last_is_private_from_the_start(

@@ -10,6 +10,7 @@ from textual.screen import Screen
 from livecap.cli.this_computer import ThisComputer
 from livecap.text.units import size
 from livecap.tui.app import LivecapApp
+from livecap.tui.choices import InputChoice
 from livecap.tui.screens.device_screen import DeviceScreen
 from livecap.tui.screens.first_screen import FirstScreen
 from livecap.tui.screens.model_screen import ModelScreen
@@ -86,6 +87,47 @@ async def test_a_highlight_that_comes_after_the_answer_opens_no_input():
         shown.app.screen.action_choose()
         await shown.shows_no("BlackHole")
     assert [(meter.name, meter.closed) for meter in shown.machine.meters] == [("MacBook Pro Microphone", True)]
+
+
+async def test_inputs_with_the_same_name_are_told_apart():
+    async with opened(InputsAlone) as shown:
+        await shown.shows("dB")
+        twins = [InputChoice("USB Audio", "48 kHz  1 ch", index=index) for index in ("1", "4")]
+        shown.machine.listed = [shown.machine.listed[0], *twins]
+        await shown.press("r")
+        await shown.shows("1 USB Audio", "4 USB Audio")
+        for index in ("1", "4"):
+            await shown.press("down")
+            await shown.wait_for(lambda index=index: shown.machine.meters[-1].name == index)
+        assert shown.app.screen.query_one(ChooseList).chosen == "4"
+
+
+async def test_the_failure_of_an_input_that_is_not_highlighted_any_more_is_not_shown():
+    opening, may_fail, told = threading.Event(), threading.Event(), threading.Event()
+    async with opened(InputsAlone) as shown:
+        await shown.shows("dB")
+        open_meter, call = shown.machine.meter, shown.app.call_from_thread
+
+        def open_late(name):
+            if name == "BlackHole 2ch":
+                opening.set()
+                assert may_fail.wait(60)
+            return open_meter(name)
+
+        def call_from_thread(*arguments):
+            call(*arguments)
+            if "in use" in arguments[-1]:
+                told.set()
+
+        shown.machine.meter, shown.app.call_from_thread = open_late, call_from_thread
+        choices = shown.app.screen.query_one(ChooseList)
+        choices.highlighted = 1
+        await shown.wait_for(opening.is_set)
+        choices.highlighted = 2
+        await shown.wait_for(lambda: len(shown.machine.meters) == 2)
+        may_fail.set()
+        await shown.wait_for(told.is_set)
+        await shown.shows_no("is in use")
 
 
 async def test_an_input_that_is_still_being_opened_when_the_user_goes_back_is_closed():

@@ -29,7 +29,7 @@ TROUBLES = {
 
 
 class DeviceScreen(Screen[str | None]):
-    """Returns the name of an input, or None if the user went back.
+    """Returns the `query` of an input, or None if the user went back.
 
     Only one input is open at a time: opening the microphone of a headset makes its music sound bad.
     """
@@ -56,7 +56,7 @@ class DeviceScreen(Screen[str | None]):
     ) -> None:
         """
         Args:
-            current: the name of the input to open on; None for that of the first track, or the default one.
+            current: the name or `query` of the input to open on; None for that of the first track, or the default one.
             tracks: (label, name of its input) of each track of a running session; the user chooses one.
             is_first: there is no screen to go back to.
         """
@@ -120,12 +120,12 @@ class DeviceScreen(Screen[str | None]):
 
     def show_inputs(self, inputs: Sequence[InputChoice]) -> None:
         used = {source: label or "now" for label, source in self._tracks}
-        rows = [(choice.name, _row(choice, used.get(choice.name, ""))) for choice in inputs]
+        rows = [(choice.query, _row(choice, used.get(choice.query, ""))) for choice in inputs]
         choices = self.query_one(ChooseList)
         if choices.chosen is None:  # the first time
             set_now = self._tracks[self._track][1] if self._tracks else self._current
-            default = next((choice.name for choice in inputs if choice.is_default), "")
-            choices.fill(rows, set_now if set_now and set_now in dict(rows) else default)
+            start = [choice.query for choice in inputs if set_now in (choice.query, choice.name)]
+            choices.fill(rows, next(iter(start or [choice.query for choice in inputs if choice.is_default]), ""))
         else:
             choices.fill(rows)
         if not rows:
@@ -149,16 +149,21 @@ class DeviceScreen(Screen[str | None]):
         try:
             meter = self._machine.meter(name)
         except LivecapError as error:
-            self.app.call_from_thread(self.show_trouble, str(error))
+            self.app.call_from_thread(self._tell, name, str(error))
             return
         with self._meter_lock:
             is_wanted = name == self._metered
             if is_wanted:
                 self._meter = meter
         if is_wanted:
-            self.app.call_from_thread(self.show_trouble, "")
+            self.app.call_from_thread(self._tell, name, "")
         else:
             meter.close()
+
+    def _tell(self, name: str, sentence: str) -> None:
+        """As `show_trouble`, for an input that may not be the highlighted one any more."""
+        if name == self._metered:
+            self.show_trouble(sentence)
 
     def _close_meter(self) -> None:
         with self._meter_lock:
@@ -218,7 +223,7 @@ class DeviceScreen(Screen[str | None]):
 
 def _row(choice: InputChoice, track: str) -> Text:
     """The row of an input; `track` is the label of the track that uses it, or ""."""
-    name = printable(choice.name)
+    name = printable(f"{choice.index} {choice.name}".lstrip())
     if cell_len(name) > 36:
         name = set_cell_size(name, 35) + "…"
     notes = [printable(choice.note), f"● {printable(track)}" if track else ""]
