@@ -40,8 +40,10 @@ class TemporarySound:
         Raises:
             AudioError: the disk for temporary files is full.
         """
+        data = memoryview(np.round(np.clip(block, -1, 1) * FULL_SCALE).astype("<i2").tobytes())
         try:
-            self._file.write(np.round(np.clip(block, -1, 1) * FULL_SCALE).astype("<i2").tobytes())
+            while data:  # one call may write only a part
+                data = data[self._file.write(data) :]
         except OSError as error:
             raise AudioError(f"Cannot keep the sound in a temporary file: {error.strerror or error}.") from None
         self._n_samples += len(block)

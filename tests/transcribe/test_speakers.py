@@ -1,5 +1,6 @@
 """Speakers of transcribed sound: segments in parts, names of known voices, letters for the others."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import soundfile
 
 from livecap.audio_in.temporary_sound import TemporarySound
-from livecap.errors import SettingsError
+from livecap.errors import AudioError, SettingsError
 from livecap.export.formats import export_pieces
 from livecap.speakers.counts import Counts
 from livecap.speakers.turns import Turn
@@ -125,3 +126,13 @@ def test_sound_on_disk_is_the_sound_to_16_bits() -> None:
         assert len(kept) == 1000
         np.testing.assert_allclose(kept[250:400], sound[250:400], atol=1 / 32767)
         assert len(kept[990:2000]) == 10 and len(kept[2000:3000]) == 0
+
+
+def test_sound_of_which_the_disk_takes_only_a_part_is_an_error() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1001, hard))  # a write that reaches this size is cut short there
+    try:
+        with TemporarySound() as kept, pytest.raises(AudioError, match="Cannot keep the sound in a temporary file"):
+            kept.append(np.ones(1000, np.float32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
