@@ -210,14 +210,14 @@ class AudioGap:
     start_sample: int
     end_sample: int
     cause: str = ""
-    """"switch" if the user changed the input, "resume" if listening went on after a pause: opening an input takes a
-    moment. "" if sound was lost without being asked for."""
+    """"switch" if the user changed the input, "opening" at the start and after a pause: opening an input takes time.
+    "" if sound was lost without being asked for."""
 
     @property
     def remark(self) -> str:
         """What people read: "1.5 s of sound lost"."""
         seconds = f"{(self.end_sample - self.start_sample) / SAMPLE_RATE:.1f} s"
-        reason = {"switch": "input changed", "resume": "input opened again"}.get(self.cause)
+        reason = {"switch": "input changed", "opening": "input opened"}.get(self.cause)
         return f"{reason}, {seconds} not heard" if reason else f"{seconds} of sound lost"
 
 

@@ -19,6 +19,7 @@ from livecap.errors import AudioError, SettingsError
 from livecap.files import make_folder, read_regular, replace_file
 from livecap.settings.fields import Settings
 from livecap.settings.sources import user_folder
+from livecap.steady_clock import steady_seconds
 
 if TYPE_CHECKING:
     from livecap.audio_in.source import AudioSource, OnNotice
@@ -109,11 +110,17 @@ def open_sound(settings: Settings, on_notice: "OnNotice") -> "list[TrackSource]"
     # Loading NumPy takes longer than opening a device.
     from livecap.audio_in.device.microphone import Microphone
 
+    since = None
+    if len(early) > 1:  # the tracks are in step from the first sound of any
+        heard = [each.heard_from for each in early]
+        since = min((at for at in heard if at is not None), default=steady_seconds())
     tracks: list[TrackSource] = []
     with closed_on_failure(tracks):
         for label, query, opened in zip(labels, queries, early, strict=True):
             others = partial(_names_of_others, tracks, label)
-            tracks.append(_track(label, Microphone(query, on_notice=on_notice, early=opened, taken=others)))
+            tracks.append(
+                _track(label, Microphone(query, on_notice=on_notice, early=opened, taken=others, since=since))
+            )
     return tracks
 
 

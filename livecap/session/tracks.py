@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from livecap.stream.transcriber import StreamingTranscriber  # the module loads MLX: later than devices are opened
 
 SWITCH_SAMPLES = 5 * SAMPLE_RATE
-"""The longest gap that opening an input causes, after a change of it or a pause; a longer one is a loss."""
+"""The longest gap that opening an input causes; a longer one is a loss."""
 GAPS_SAMPLES = 120 * SAMPLE_RATE
 """How long gaps are remembered: longer than an utterance or a block can be."""
 
@@ -89,7 +89,7 @@ class TrackRequests:
         """Where the user ended an utterance, in sound that is not decoded yet."""
         self._switches = False
         self._resumed: set[int] = set()
-        """Where listening went on after a pause."""
+        """Where listening began, or went on after a pause."""
 
     @property
     def muted(self) -> bool:
@@ -125,7 +125,7 @@ class TrackRequests:
         switches, self._switches = self._switches and not resumed, self._switches and resumed
         if n_samples > SWITCH_SAMPLES:
             return ""
-        return "resume" if resumed else "switch" if switches else ""
+        return "opening" if resumed else "switch" if switches else ""
 
     def parts(self, block: AudioBlock) -> Iterator[AudioBlock]:
         """The block with its muted sound replaced by zeros, cut where utterances are to end."""
@@ -172,6 +172,8 @@ class Track:
         self.source = given.source
         self._feed = given.feed or given.source
         self.requests = TrackRequests()
+        if given.source.live:
+            self.requests.resume(given.source.first_sample)
         self._steps = given.steps
         self._wall = wall
         self._costs = costs

@@ -134,7 +134,7 @@ class Ear:
     def on_notice(self, message, severity="warning"):
         self.notices.append(message)
 
-    def open(self):
+    def open(self, **options):
         self.source = Microphone(
             self.query,
             on_notice=self.on_notice,
@@ -144,6 +144,7 @@ class Ear:
             portaudio=self.portaudio,
             enumeration=self.enumeration,
             early=self.early,
+            **options,
         )
         return self.source
 

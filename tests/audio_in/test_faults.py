@@ -230,6 +230,15 @@ def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):
     assert heard == 2 * 320 + n_seconds * SAMPLE_RATE and lost <= 1.1 * SAMPLE_RATE
 
 
+@pytest.mark.parametrize(("late_seconds", "n_lost"), [(1.5, 24_000), (0.1, 0)])
+def test_an_input_that_is_heard_late_begins_in_step_with_the_other_one(ear, late_seconds, n_lost):
+    one = ear()
+    one.open(since=one.portaudio.seconds)
+    one.portaudio.seconds += late_seconds
+    one.hear(SOUND)
+    assert account(one) == (len(SOUND), n_lost)
+
+
 def test_two_inputs_stay_in_step_over_pauses_though_one_takes_longer_to_open(ear):
     two = Two(ear)
     opens = two.portaudio.open_input

@@ -6,18 +6,21 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
 import pytest
 import soundfile
 
-from livecap.audio_in.device import devices
+from livecap.audio_in.device import devices, intake, portaudio
 from livecap.audio_in.device.devices import InputDevice
 from livecap.cli import this_computer
-from livecap.cli.sound import check_sound, labels_of, recall_device, remember_device
+from livecap.cli.sound import check_sound, labels_of, open_sound, recall_device, remember_device
 from livecap.errors import AudioError, SettingsError
+from livecap.session.notices import Notices
 from livecap.settings.fields import Settings
+from tests.audio_in.fake_portaudio import FakePortAudio
 from tests.audio_in.waiting import eventually
 from tests.cli.test_cli import here
 
@@ -134,6 +137,35 @@ def test_two_inputs_are_two_tracks_with_labels() -> None:
         labels_of(Settings(labels=("a", "a")), 2)
     with pytest.raises(AudioError, match='No input named "Rode"'):
         check_sound(Settings(mic=True, device="Rode"))
+
+
+def test_two_tracks_begin_with_the_first_sound_of_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakePortAudio(MIC, LOOPBACK)
+    for name in portaudio.__all__:
+        monkeypatch.setattr(portaudio, name, getattr(fake, name))
+    monkeypatch.setattr(intake, "IN_STEP_SECONDS", 0.0)
+    sound = np.full((960, 1), 0.5, np.float32)
+
+    def open_input(device: InputDevice, *arguments: Any) -> Any:
+        stream = fake.open_input(device, *arguments)
+        if device == LOOPBACK:
+            stream.on_block(np.repeat(sound, 2, axis=1), len(sound), None, 0)
+        return stream
+
+    monkeypatch.setattr(portaudio, "open_input", open_input)
+    tracks = open_sound(Settings(mic=True, device="blackhole"), Notices())
+    try:
+        me, them = (track.source for track in tracks)
+        eventually(lambda: them.arrived_samples == 320)
+        [stream] = [stream for stream in fake.streams if stream.device == MIC]
+        stream.on_block(sound, len(sound), None, 0)
+        eventually(lambda: me.arrived_samples)
+    finally:
+        for track in tracks:
+            track.source.close()
+    first = me.take()
+    assert first is not None and first.start_sample > 0 and len(first.samples) == 320
+    assert them.take().start_sample == 0  # type: ignore[union-attr]
 
 
 def test_the_input_used_last_is_used_again_with_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

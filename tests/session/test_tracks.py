@@ -279,14 +279,14 @@ def test_opening_the_input_after_a_pause_is_no_loss(tmp_path: Path) -> None:
         source.arrived_samples = block.end_sample
         return gap
 
-    assert pause_before(1.5) == AudioGap("", 0, int(1.5 * SECOND), "resume")
+    assert pause_before(1.5) == AudioGap("", 0, int(1.5 * SECOND), "opening")
     assert (track.status.n_gaps, track.account().gaps) == (0, int(1.5 * SECOND))
     track.requests.switch_input()  # while paused: the input is opened when listening goes on
-    assert pause_before(3.0).cause == "resume"
+    assert pause_before(3.0).cause == "opening"
     assert pause_before(20.0).cause == "", "a long one is a loss"
     later = AudioBlock(22 * SECOND, np.zeros(SECOND, np.float32))
     assert AudioGap("", 21 * SECOND, 22 * SECOND) in list(track.hear(later)), "only the first gap"
-    assert AudioGap("", 0, 24_000, "resume").remark == "input opened again, 1.5 s not heard"
+    assert AudioGap("", 0, 24_000, "opening").remark == "input opened, 1.5 s not heard"
 
 
 def test_after_a_pause_all_tracks_are_heard_from_one_moment_on(tmp_path: Path) -> None:

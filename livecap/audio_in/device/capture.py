@@ -215,6 +215,11 @@ class EarlyCapture:
         self._thread = threading.Thread(target=self._run, name="early capture", daemon=True)
         self._thread.start()
 
+    @property
+    def heard_from(self) -> float | None:
+        """When its first sound began; None if it is not open, has no sound yet, or was fetched."""
+        return self._capture.heard_from if self._capture is not None else None
+
     def wait(self, timeout_seconds: float) -> None:
         """Wait until the device is open or was refused, at most this long."""
         self._thread.join(timeout_seconds)

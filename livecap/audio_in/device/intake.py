@@ -16,6 +16,8 @@ from livecap.audio_in.live_source import LiveSource
 from livecap.audio_in.resample import Resampler
 from livecap.transcript import SAMPLE_RATE
 
+IN_STEP_SECONDS = 0.2
+"""An input that begins no later than this after sample 0 begins there: latencies of devices differ."""
 RESAMPLED_TOLERANCE = 2
 """Samples by which a resampled piece may differ from its length times the ratio of the rates: rounding at both ends."""
 
@@ -24,16 +26,19 @@ class Intake:
     """Owned by the capture thread; any thread may read `status` and `started_wall`, and call `lose` and `end` while no
     device is open."""
 
-    def __init__(self, source: LiveSource, notices: DeviceNotices, now: Callable[[], float]) -> None:
+    def __init__(
+        self, source: LiveSource, notices: DeviceNotices, now: Callable[[], float], since: float | None
+    ) -> None:
         """
         Args:
             source: where sound goes.
             now: seconds that go on while the computer sleeps.
+            since: as for `Microphone`.
         """
         self.status = CaptureStatus()
-        self.started_wall: float | None = None
+        self.started_wall = None if since is None else time.time() - (now() - since)
         """Unix time of sample 0; until the first sound, of the first opening."""
-        self.lost_at: float | None = None
+        self.lost_at = since
         """When the last sound before a loss ended, or listening went on; None while nothing is missing."""
         self._source = source
         self._notices = notices
@@ -61,6 +66,8 @@ class Intake:
         assert capture.heard_from is not None, "set before the ring buffer is written to"
         sound = np.frombuffer(data, np.float32).reshape(-1, capture.n_channels)
         if self._source.arrived_samples == 0:
+            if self.lost_at is not None and capture.heard_from - self.lost_at < IN_STEP_SECONDS:
+                self.lost_at = capture.heard_from
             began = capture.heard_from if self.lost_at is None else self.lost_at
             self.started_wall = time.time() - (self._now() - began)
         if not np.isfinite(sound).all():

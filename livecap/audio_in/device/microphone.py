@@ -53,6 +53,7 @@ class Microphone(LiveSource):
         enumeration: Enumeration = OURS,
         early: EarlyCapture | None = None,
         taken: Callable[[], Collection[str]] = tuple,
+        since: float | None = None,
     ) -> None:
         """Opens the device and hears from now on, whether or not anything is taken yet. Nothing is dropped: what was
         not taken waits in the spool.
@@ -67,6 +68,7 @@ class Microphone(LiveSource):
             enumeration: shared by all microphones of one PortAudio.
             early: the same device, being opened already.
             taken: names of the inputs of other tracks: where one becomes the default input, it is not followed.
+            since: sample 0, by `now`, if this input delivers sound a good deal later; None is its first sound.
 
         Raises:
             AudioError: no such device, or it cannot be opened. PortAudio is missing.
@@ -77,7 +79,7 @@ class Microphone(LiveSource):
         self._notices = DeviceNotices(
             self._config.zeros_seconds, on_notice or (lambda message, severity="warning": None)
         )
-        self._intake = Intake(self, self._notices, now)
+        self._intake = Intake(self, self._notices, now, since)
         self._opener = Opener(device, self._config, now=now, portaudio=portaudio, enumeration=enumeration, taken=taken)
         self._sleep = SleepWatch(now, awake_now)
         self._round_at = process_seconds()
