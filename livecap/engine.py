@@ -157,7 +157,11 @@ class Engine:
         _mlx_thread.begin()
         try:
             engine = cls(_load(settings.model, settings.dtype, on_notice), settings, on_notice)
-            engine._report_context(on_notice)
+            try:
+                engine._report_context(on_notice)
+            except BaseException:
+                engine.close()
+                raise
             return engine
         finally:
             _mlx_thread.end()

@@ -108,8 +108,17 @@ def fails():
     except ModelError:
         done.append("dirty" if computes() else "failed")
 
+def is_refused():
+    def refuse(notice):
+        raise ZeroDivisionError
+
+    try:
+        Engine.load(EngineSettings("tiny", context="Priya, " * 2000), refuse)
+    except ZeroDivisionError:
+        done.append("dirty" if computes() else "refused")
+
 done = []
-for target in (work, fails, work):
+for target in (work, fails, is_refused, work):
     thread = threading.Thread(target=target)
     thread.start()
     thread.join()
@@ -121,7 +130,11 @@ print(*done, "main" if computes() else "no main")
 
 def test_a_thread_ends_without_streams_but_the_main_thread_keeps_them() -> None:
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["worked", "failed", "worked", "main"], "")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (
+        0,
+        ["worked", "failed", "refused", "worked", "main"],
+        "",
+    )
 
 
 @pytest.mark.parametrize(
