@@ -4,6 +4,7 @@ MLX's streams belong to the thread that made them, so a model is loaded, used an
 """
 
 import atexit
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -15,12 +16,30 @@ from livecap.errors import ModelError
 T = TypeVar("T")
 END_SECONDS = 5.0
 """How long the end of the program waits for a model that was not closed."""
+FORKED = (
+    "This process was forked from one that had loaded a model, and no model works in it. Load models only after the "
+    'fork, or use the start method "spawn" of multiprocessing.'
+)
+_first_process: int | None = None
+"""The process that started the first of these threads. In those that are forked from it later, MLX waits for ever."""
+
+
+def _is_forked() -> bool:
+    return _first_process not in (None, os.getpid())
 
 
 class ModelThread:
     """Runs calls in order on a thread of its own. Any thread may use it."""
 
     def __init__(self) -> None:
+        """
+        Raises:
+            ModelError: this process was forked from one that had such a thread.
+        """
+        global _first_process
+        if _is_forked():
+            raise ModelError(FORKED)
+        _first_process = os.getpid()
         self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         """Held while a call is added, so that none comes after the last one."""
@@ -36,8 +55,12 @@ class ModelThread:
         return threading.current_thread() is self._thread
 
     def submit(self, call: Callable[[], T]) -> "Future[T]":
-        """Run a call after those before it. After `stop` it is not run, and the future has a ModelError."""
+        """Run a call after those before it. After `stop`, and in a process that was forked since, it is not run, and
+        the future has a ModelError."""
         future: Future[T] = Future()
+        if _is_forked():
+            future.set_exception(ModelError(FORKED))
+            return future
         with self._lock:
             if not self._is_stopped:
                 self._calls.put((call, future))
@@ -64,6 +87,8 @@ class ModelThread:
             last: called on the thread before it ends.
         """
         atexit.unregister(self._end)
+        if _is_forked():
+            return  # the thread is in the other process
         with self._lock:
             if not self._is_stopped:
                 self._is_stopped = True
@@ -83,6 +108,4 @@ class ModelThread:
             del item, call, future  # what they refer to is not needed until the next call
 
     def _end(self) -> None:
-        self._calls.put((self.at_exit, Future()))
-        self._calls.put(None)
-        self._thread.join(END_SECONDS)
+        self.stop(END_SECONDS, self.at_exit)
