@@ -447,15 +447,15 @@ class Stream:
         """
         if self._is_closed:
             raise AudioError("This stream is finished; make another one.")
-        return self._accept(self._ear.hear(sound))
+        return self._told(self._heard(self._ear.hear(sound)))
 
     def finish(self) -> str:
         """Decode what is left and return all text. Nothing can be fed afterwards; a second call returns the same."""
         if self._is_closed:
             return self.text
-        self._accept(self._ear.rest())
-        self._take(self._run(lambda: list(self._transcriber.flush())))
+        updates = [*self._heard(self._ear.rest()), *self._run(lambda: self._noted(self._transcriber.flush()))]
         self.close()
+        self._told(updates)
         return self.text
 
     async def feed_async(self, sound: ArrayLike) -> list[TranscriptUpdate]:
@@ -493,23 +493,29 @@ class Stream:
         """Stable and partial text."""
         return joined((*self._utterances, self._open[0] + self.partial))
 
-    def _accept(self, samples: NDArray[np.float32]) -> list[TranscriptUpdate]:
+    def _heard(self, samples: NDArray[np.float32]) -> list[TranscriptUpdate]:
+        """Hear samples at 16 kHz. Updates are noted on the model's thread, so that an interrupted caller loses none."""
         if not len(samples):
             return []
-        block = AudioBlock(self._n_samples, samples)
-        self._n_samples += len(samples)
 
         def hear() -> list[TranscriptUpdate]:
-            self._transcriber.accept(block)
-            return list(self._transcriber.step()) if self._transcriber.ready else []
+            self._transcriber.accept(AudioBlock(self._n_samples, samples))
+            self._n_samples += len(samples)
+            return self._noted(self._transcriber.step()) if self._transcriber.ready else []
 
-        return self._take(self._run(hear))
+        return list(self._run(hear))
 
-    def _take(self, updates: list[TranscriptUpdate]) -> list[TranscriptUpdate]:
+    def _noted(self, updates: Iterable[TranscriptUpdate]) -> list[TranscriptUpdate]:
+        noted = []
         for update in updates:
+            noted.append(update)
             if update.final:
                 self._utterances.append(update.stable.strip())
             self._open = ("", "") if update.final else (update.stable.lstrip(), update.partial)
+        return noted
+
+    def _told(self, updates: list[TranscriptUpdate]) -> list[TranscriptUpdate]:
+        for update in updates:
             self._on_update(update)
         return updates
 

@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import soundfile
 from numpy.typing import NDArray
 
 import livecap
+from livecap.engine import Engine as LoadedEngine
+from livecap.engine import EngineSettings
 from livecap.eval.alignment import edit_distance
 from livecap.eval.wer import normalise
 from livecap.shipped import demo_recording, reference_text
@@ -447,6 +451,35 @@ async def test_many_sounds_stop_soon_where_they_are_cancelled_before_a_result(
         await task
     await engine.transcribe_async(samples[:16_000])  # after what runs
     assert 0 < shares[-1] < 0.5
+
+
+def test_an_interrupt_or_an_error_of_a_callback_loses_no_text(samples: NDArray[np.float32]) -> None:
+    def fail(update: livecap.TranscriptUpdate) -> None:
+        raise ZeroDivisionError
+
+    def text_of(on_update: Callable[[livecap.TranscriptUpdate], None], interrupts: bool = False) -> str:
+        is_speaking = True
+
+        def run(call: Callable[[], Any]) -> Any:
+            result = call()
+            if interrupts and is_speaking:
+                raise KeyboardInterrupt  # the caller, which waits, has no result
+            return result
+
+        stream = livecap.Stream(engine.transcriber(), 16_000, run, on_update)
+        for at in range(0, len(samples), 8000):
+            with suppress(KeyboardInterrupt, ZeroDivisionError):
+                stream.feed(samples[at : at + 8000])
+        is_speaking = False
+        with suppress(ZeroDivisionError):
+            stream.finish()
+        return stream.finish()
+
+    with LoadedEngine.load(EngineSettings("tiny", settle=False)) as engine:
+        expected = text_of(lambda update: None)
+        assert expected.count(".") > 1, "several utterances"
+        assert text_of(fail) == expected
+        assert text_of(lambda update: None, interrupts=True) == expected
 
 
 def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:

@@ -58,5 +58,6 @@ class ArraySound:
         return self._resampler.process(samples)
 
     def rest(self) -> NDArray[np.float32]:
-        """What the resampler held back."""
-        return self._resampler.flush() if self._resampler else np.zeros(0, np.float32)
+        """What the resampler held back. A second call has nothing."""
+        resampler, self._resampler = self._resampler, None
+        return resampler.flush() if resampler else np.zeros(0, np.float32)
