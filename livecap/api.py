@@ -29,7 +29,7 @@ from livecap.engine import Engine as LoadedEngine
 from livecap.errors import AudioError, LivecapError, ModelError, SettingsError
 from livecap.model.sampling import Sampling
 from livecap.model_thread import ModelThread
-from livecap.speakers.counts import Counts
+from livecap.speakers.counts import Counts, Speakers
 from livecap.speakers.diariser import load_diariser
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.text.languages import LANGUAGES, parse_language
@@ -46,8 +46,6 @@ from livecap.transcript import SAMPLE_RATE, TranscriptUpdate, Word
 
 Sound = str | Path | ArrayLike | tuple[ArrayLike, int]
 """A file, samples at 16 kHz, or (samples, samples per second)."""
-Speakers = bool | int | tuple[int | None, int | None]
-"""Whether speakers are labelled; how many there are, or the least and the most number."""
 OnProgress = Callable[[Progress], None]
 T = TypeVar("T")
 
@@ -95,29 +93,44 @@ def load(
         ModelError: there is no such model, or it is damaged.
         SettingsError: there is no such language or data type.
     """
+    with _loading(model, language, context, aligner, draft_model, dtype, on_notice) as (thread, loaded):
+        return Engine(thread, loaded.result())
+
+
+async def load_async(model: str | Path = "Qwen/Qwen3-ASR-0.6B", **options: Any) -> "Engine":
+    """`load` without blocking the event loop; the same arguments. What is loaded after a cancellation is released."""
+    with _loading(model, **options) as (thread, loaded):
+        return Engine(thread, await asyncio.wrap_future(loaded))
+
+
+@contextmanager
+def _loading(
+    model: str | Path,
+    language: str | None = None,
+    context: str = "",
+    aligner: str | Path | None = None,
+    draft_model: str | Path | None = None,
+    dtype: str = "auto",
+    on_notice: Callable[[str], None] = lambda message: None,
+) -> Iterator[tuple[ModelThread, "Future[LoadedEngine]"]]:
+    """A thread, and the engine that it loads. Where the block fails, the thread ends, and the engine is released."""
     if dtype not in ("auto", *DTYPES):
         raise SettingsError(f"There is no data type {dtype!r}. Choose one of: auto, {', '.join(DTYPES)}.")
     base = EngineSettings(model, aligner=aligner, draft_model=draft_model, dtype=dtype)
     settings = _settings(base, language, context)
     thread = ModelThread()
-    loading: Future[LoadedEngine] | None = None
+    loading = thread.submit(lambda: LoadedEngine.load(settings, on_notice))
     try:
-        loading = thread.submit(lambda: LoadedEngine.load(settings, on_notice))
-        return Engine(thread, loading.result())
+        yield thread, loading
     except BaseException:
 
         def release() -> None:
-            if loading is not None and loading.exception() is None:
+            if not loading.cancelled() and loading.exception() is None:
                 loading.result().close()
 
         # Nobody waits for what was interrupted, such as a long download: it is released when it has ended.
-        thread.stop(None if loading is not None and loading.done() else 0, last=release)
+        thread.stop(None if loading.done() else 0, last=release)
         raise
-
-
-async def load_async(model: str | Path = "Qwen/Qwen3-ASR-0.6B", **options: Any) -> "Engine":
-    """`load` without blocking the event loop; the same arguments."""
-    return await asyncio.to_thread(load, model, **options)
 
 
 class Engine:
@@ -187,7 +200,7 @@ class Engine:
             sampling=sampling, max_tokens=max_tokens, word_times=word_times, repair=repair_repetitions
         )
         pairs = [_with_rate(sound, rate)]
-        [(_, result)] = self._jobs(pairs, language, context, batch, decoding, on_progress, _counts(speakers))
+        [(_, result)] = self._jobs(pairs, language, context, batch, decoding, on_progress, Counts.of(speakers))
         if isinstance(result, LivecapError):
             raise result
         return result
@@ -215,7 +228,7 @@ class Engine:
         """
         decoding = decoding or DecodingOptions(word_times=word_times)
         pairs = [_with_rate(sound, SAMPLE_RATE) for sound in sounds]
-        for _, result in self._jobs(pairs, language, context, batch, decoding, on_progress, _counts(speakers)):
+        for _, result in self._jobs(pairs, language, context, batch, decoding, on_progress, Counts.of(speakers)):
             if isinstance(result, LivecapError) and not return_errors:
                 raise result
             yield result
@@ -540,19 +553,6 @@ def _settings(base: EngineSettings, language: str | None, context: str | None) -
     if context is not None and not isinstance(context, str):
         raise SettingsError(f"context must be a text of names and words to expect, not {type(context).__name__}.")
     return replace(base, language=full_name, context=base.context if context is None else context)
-
-
-def _counts(speakers: Speakers) -> Counts | None:
-    """How many people speak, as far as the caller says; None if speakers are not wanted."""
-    if speakers is False or speakers is None:
-        return None
-    if speakers is True:
-        return Counts()
-    if isinstance(speakers, int):
-        return Counts(exactly=speakers)
-    if isinstance(speakers, tuple) and len(speakers) == 2 and all(isinstance(n, int | None) for n in speakers):
-        return Counts(at_least=speakers[0], at_most=speakers[1])
-    raise SettingsError("speakers must be True, a number, or a pair of the smallest and the largest number.")
 
 
 def _sampling(temperature: float, top_k: int, top_p: float, repetition_penalty: float, seed: int) -> Sampling:

@@ -482,6 +482,44 @@ def test_an_interrupt_or_an_error_of_a_callback_loses_no_text(samples: NDArray[n
         assert text_of(lambda update: None, interrupts=True) == expected
 
 
+CANCELLED = """
+import asyncio, threading
+import livecap, livecap.api
+
+begun, go, released = threading.Event(), threading.Event(), threading.Event()
+
+class Slow:
+    @staticmethod
+    def load(settings, on_notice):
+        begun.set()
+        go.wait()
+        return Slow()
+
+    def close(self):
+        released.set()
+
+async def main():
+    task = asyncio.create_task(livecap.load_async("tiny"))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    await task
+
+livecap.api.LoadedEngine = Slow
+try:
+    asyncio.run(main())
+except asyncio.CancelledError:
+    print("cancelled", released.is_set())
+go.set()
+print("released", released.wait(60))
+"""
+
+
+def test_the_event_loop_does_not_wait_for_a_model_whose_loading_was_cancelled() -> None:
+    done = subprocess.run([sys.executable, "-c", CANCELLED], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["cancelled False", "released True"]
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:
     """MLX aborts the process when a thread ends that still has streams."""
     script = "import livecap, numpy; e = livecap.load('tiny'); print(repr(e.transcribe(numpy.zeros(16000)).text))"
