@@ -9,9 +9,10 @@ with livecap.load("tiny") as engine:
 import asyncio
 import queue
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -134,7 +135,7 @@ def _loading(
 
 
 class Engine:
-    """A loaded model. Any thread may call it. Close it, or use it in a `with` block."""
+    """A loaded model. Any thread may call it. Close it, use it in a `with` block, or drop every reference to it."""
 
     def __init__(self, thread: ModelThread, engine: LoadedEngine) -> None:
         self._thread = thread
@@ -144,15 +145,18 @@ class Engine:
         self._unwatched: set[threading.Event] = set()
         """What stops the jobs whose caller has a result, and may never ask for the next one."""
         self._labels = SpeakerLabels(load_diariser)
+        loaded, bits = engine.loaded, packed_bits(str(engine.loaded.path))
+        self.info = EngineInfo(
+            model=str(self._base.model),
+            folder=loaded.path,
+            dtype=str(loaded.dtype).rpartition(".")[2],
+            packing="" if bits is None else f"{bits} bit",
+            languages=LANGUAGES,
+        )
+        """What the engine has loaded."""
         thread.at_exit = engine.close
-
-    @property
-    def info(self) -> EngineInfo:
-        """What the engine has loaded: model, data type, packing, languages."""
-        loaded = self._engine.loaded
-        bits = packed_bits(str(loaded.path))
-        packing = "" if bits is None else f"{bits} bit"
-        return EngineInfo(str(self._base.model), loaded.path, str(loaded.dtype).rpartition(".")[2], packing, LANGUAGES)
+        self._lost = weakref.finalize(self, thread.stop, 0, engine.close)
+        self._lost.atexit = False  # the thread has an end of its own
 
     def transcribe(
         self,
@@ -338,7 +342,15 @@ class Engine:
             self._is_closed = True
             for stopped in tuple(self._unwatched):
                 stopped.set()
-            self._thread.stop(last=self._engine.close)
+            self._lost.detach()
+            self._thread.stop(last=self._release)
+
+    def _release(self) -> None:
+        """Let the model go, on its thread, though the caller may keep this object."""
+        engine = self._engine
+        del self._engine
+        self._thread.at_exit = lambda: None
+        engine.close()
 
     def __enter__(self) -> "Engine":
         return self
@@ -483,7 +495,9 @@ class Stream:
         """Drop what is not decoded yet. A second call does nothing."""
         if not self._is_closed:
             self._is_closed = True
-            self._run(self._transcriber.close)
+            with suppress(ModelError):  # the engine is closed
+                self._run(self._transcriber.close)
+            del self._transcriber  # it refers to the model
 
     def __enter__(self) -> "Stream":
         return self

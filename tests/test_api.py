@@ -1,11 +1,13 @@
 """The library: its documented examples run, and streaming and arrays give the text of the program."""
 
 import asyncio
+import gc
 import json
 import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +24,7 @@ from livecap.engine import Engine as LoadedEngine
 from livecap.engine import EngineSettings
 from livecap.eval.alignment import edit_distance
 from livecap.eval.wer import normalise
+from livecap.model.checkpoint.load import LoadedModel
 from livecap.shipped import demo_recording, reference_text
 
 ROOT = Path(__file__).parents[1]
@@ -451,6 +454,37 @@ async def test_many_sounds_stop_soon_where_they_are_cancelled_before_a_result(
         await task
     await engine.transcribe_async(samples[:16_000])  # after what runs
     assert 0 < shares[-1] < 0.5
+
+
+def test_a_closed_or_forgotten_engine_lets_its_model_go(samples: NDArray[np.float32]) -> None:
+    """The caller may keep the names of a `with` block, or load one model after the other without closing any."""
+
+    def n_models() -> int:
+        gc.collect()
+        return sum(isinstance(each, LoadedModel) for each in gc.get_objects())
+
+    before, threads = n_models(), set(threading.enumerate())
+    with livecap.load("tiny") as kept, kept.stream() as stream:
+        stream.feed(samples[:8000])
+        stream.finish()
+    results = [livecap.load("tiny").transcribe(samples[:8000])]
+    gc.collect()
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    assert n_models() == before
+    assert (kept.info.model, stream.text, len(results)) == ("tiny", stream.finish(), 1)
+
+
+def test_a_stream_may_be_closed_after_its_engine(samples: NDArray[np.float32]) -> None:
+    with livecap.load("tiny") as engine:
+        stream = engine.stream(rate=48_000)
+        stream.feed(samples[:1000])
+    for _ in range(2):
+        with pytest.raises(livecap.ModelError, match="closed"):
+            stream.finish()
+    stream.close()
+    assert stream.finish() == ""
 
 
 def test_an_interrupt_or_an_error_of_a_callback_loses_no_text(samples: NDArray[np.float32]) -> None:
