@@ -1,13 +1,14 @@
 """`livecap config`: the settings in force, where each came from, and how to change them."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from livecap.cli.arguments import add_json, effective
 from livecap.settings.fields import STORED, Setting, Settings, get
 from livecap.settings.file import store, toml_key, toml_value
-from livecap.settings.sources import Effective, parse_value, require_known, settings_path
+from livecap.settings.sources import Effective, parse_value, read_file, require_known, settings_path
 from livecap.text.printing import say, say_json, say_lines
 
 
@@ -93,9 +94,16 @@ def _set(options: argparse.Namespace) -> None:
 
 def _unset(options: argparse.Namespace) -> None:
     name: str = options.name
-    if not name.startswith("keys."):
+    path = settings_path()
+    if not name.startswith("keys.") and not _is_in(read_file(path), name):
         require_known(name, "config unset")
-    store(settings_path(), {name: None})
+    store(path, {name: None})
+
+
+def _is_in(values: Mapping[str, Any], name: str) -> bool:
+    """Whether a settings file has a setting of this name, which may be an unknown one."""
+    table, dot, key = name.partition(".")
+    return name in values or bool(dot) and isinstance(inner := values.get(table), dict) and key in inner
 
 
 def _print_template(options: argparse.Namespace) -> None:

@@ -71,6 +71,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         options, command = parse(arguments)
         _check(options)
+        if command and options.command == "config":
+            return command(options, Settings())  # it reads settings where it needs them, and mends invalid ones
         settings = effective(options).settings
         if "remote_model" in options and settings.remote is None:
             raise SettingsError("--remote-model names a model of a server; use it with --remote URL.")

@@ -42,6 +42,18 @@ def test_every_value_is_printed_with_its_origin(file, capsys, monkeypatch):
     assert rows["keys"]["value"] == {"pause": "f5"}
 
 
+def test_a_file_with_invalid_settings_can_be_found_and_mended(file, capsys):
+    file.write_text('langage = "x"\nvad = "loud"\n[screen]\ncolour = 1\n')
+    assert run(["config"]) == 1
+    assert run(["config", "path"]) == 0 and capsys.readouterr().out == f"{file}\n"
+    assert run(["config", "set", "vad", "silero"]) == 0
+    assert run(["config", "unset", "langage"]) == 0
+    assert run(["config", "unset", "screen.colour"]) == 0
+    assert run(["config", "unset", "screen.colour"]) == 1
+    assert run(["config"]) == 0
+    assert 'vad = "silero"' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
