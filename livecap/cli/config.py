@@ -1,11 +1,13 @@
 """`livecap config`: the settings in force, where each came from, and how to change them."""
 
 import argparse
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from livecap.cli.arguments import add_json, effective
+from livecap.model.checkpoint.catalogue import TINY
 from livecap.settings.fields import STORED, Setting, Settings, get
 from livecap.settings.file import store, toml_key, toml_value
 from livecap.settings.sources import Effective, parse_value, read_file, require_known, settings_path
@@ -89,7 +91,15 @@ def _set(options: argparse.Namespace) -> None:
 
         store(settings_path(), {name: checked_theme(options.value, "config set")})
     else:
-        store(settings_path(), {name: parse_value(name, options.value, "config set")})
+        store(settings_path(), {name: _from_anywhere(name, parse_value(name, options.value, "config set"))})
+
+
+def _from_anywhere(name: str, value: Any) -> Any:
+    """The value of a setting, with the whole path where it names a file or a folder: livecap may run in another one."""
+    is_model = name in ("model", "aligner") and value != TINY
+    if isinstance(value, Path) or is_model and (value.startswith((".", "~")) or os.path.isdir(value)):
+        return Path(os.path.expanduser(value)).absolute()
+    return value
 
 
 def _unset(options: argparse.Namespace) -> None:

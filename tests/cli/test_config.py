@@ -42,6 +42,20 @@ def test_every_value_is_printed_with_its_origin(file, capsys, monkeypatch):
     assert rows["keys"]["value"] == {"pause": "f5"}
 
 
+def test_paths_mean_the_same_from_every_folder(file, tmp_path, monkeypatch, capsys):
+    (tmp_path / "packed").mkdir()
+    monkeypatch.chdir(tmp_path)
+    values = {"log_dir": "talks", "notes_dir": "~/Notes", "aligner": "off", "model": "packed"}
+    for name, value in values.items():
+        assert run(["config", "set", name, value]) == 0
+    monkeypatch.chdir("/")
+    settings = load_settings({}).settings
+    assert (settings.log_dir, settings.notes_dir) == (tmp_path / "talks", Path("~/Notes").expanduser())
+    assert (settings.aligner, settings.model) == ("off", str(tmp_path / "packed"))
+    assert run(["config", "set", "model", "Qwen/Qwen3-ASR-0.6B"]) == 0
+    assert load_settings({}).settings.model == "Qwen/Qwen3-ASR-0.6B"
+
+
 def test_a_file_with_invalid_settings_can_be_found_and_mended(file, capsys):
     file.write_text('langage = "x"\nvad = "loud"\n[screen]\ncolour = 1\n')
     assert run(["config"]) == 1
