@@ -96,6 +96,8 @@ def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
                     f"{path.name} is damaged: from byte {part.start} on it is not heard. {error.error_string}"
                 )
                 break
+    except OSError as error:  # the disk or the network drive fails
+        raise AudioError(f"Cannot read {path}: {error.strerror or error}.") from None
     finally:
         os.close(descriptor)
     if sounds:
@@ -112,7 +114,7 @@ def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
 
 def _open(path: Path) -> int:
     """A descriptor of a regular file."""
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike `Path.is_dir`, it leaves errors to `os.open`
         raise AudioError(f"Cannot read {path}: it is a folder. Give a recording in it.")
     try:
         # Not blocking: a pipe that nobody writes to would never open.
