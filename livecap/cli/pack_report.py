@@ -9,7 +9,7 @@ from livecap.cli.download import find_model
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.wer import ErrorCounts, count_errors
-from livecap.model.checkpoint.pack import FEWEST_EMBEDDING_BITS, Packing, pack
+from livecap.model.checkpoint.pack import FEWEST_EMBEDDING_BITS, Packing, check_target, pack
 from livecap.model.checkpoint.weight_files import weight_files
 from livecap.transcribe.files import transcribe
 
@@ -22,7 +22,8 @@ def packed_report(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         LivecapError: no such model or recording, or the folder cannot be written.
     """
-    recordings = [read_reference(path) for path in options.recordings]  # before the work
+    recordings = [read_reference(path) for path in options.recordings]  # before the download and the work
+    check_target(options.target)
     source = find_model(options.source)
     how = Packing(options.bits, options.group_size, options.encoder_bits, options.embedding_bits)
     packed = pack(source, options.target, how)

@@ -132,6 +132,18 @@ def test_what_is_packed_or_in_the_way_is_refused(tmp_path: Path, monkeypatch: py
     assert sorted(path.name for path in tmp_path.rglob("*") if path.parent.name != "out") == ["file", "here", "out"]
 
 
+def test_a_folder_that_is_in_the_way_is_found_before_the_model_is_fetched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")  # a folder cannot take the place of a link
+    for name in ("full", "link"):
+        assert run(["quantize", "./missing", "-o", str(tmp_path / name)]) == 1
+        assert "is not an empty folder. Choose another" in capsys.readouterr().err
+
+
 def test_the_command_reports_size_memory_and_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording = demo_recording()
     for suffix in (".flac", ".txt"):

@@ -68,10 +68,7 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
     Raises:
         ModelError: the source is packed already or damaged, the target exists, or it cannot be written.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(f"{target} exists and is not an empty folder. Choose another with -o.")
-    if not target.name:  # the new folder takes the place of an empty one, and nobody can stand in that
-        raise ModelError("The current folder cannot be replaced by the packed model. Give a new folder with -o.")
+    check_target(target)
     config = read_config(source)
     weights = read_weights(source)
     tied = with_known_tie(config, weights).text.tie_word_embeddings
@@ -113,6 +110,23 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
         tied,
         n_left,
     )
+
+
+def check_target(target: Path) -> None:
+    """Refuse a folder that a packed model cannot take the place of; for callers that download the source first.
+
+    Raises:
+        ModelError: it is not empty, cannot be looked at, or is the current one.
+    """
+    try:
+        is_empty = target.is_dir() and not target.is_symlink() and not os.listdir(target)
+        is_free = is_empty or not os.path.lexists(target)
+    except OSError as error:
+        raise ModelError(f"{target} cannot be used: {error.strerror or error}. Choose another with -o.") from None
+    if not is_free:
+        raise ModelError(f"{target} exists and is not an empty folder. Choose another with -o.")
+    if not target.name:  # the new folder takes the place of an empty one, and nobody can stand in that
+        raise ModelError("The current folder cannot be replaced by the packed model. Give a new folder with -o.")
 
 
 def _bits_of(layer: str, how: Packing, embedding_bits: int) -> int | None:
