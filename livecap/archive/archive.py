@@ -147,8 +147,8 @@ class Archive:
             raise LogError(f"{len(found)} sessions match {wanted[:80]!r}: {listed}. Type more of the name.")
         if wanted and os.path.isfile(path / EVENTS):
             return path
-        have = f"The newest is {names[0]}" if names else "There are no sessions yet"
-        raise LogError(f"No session {wanted[:80]!r} in {self.parent}. {have}; `livecap sessions` lists them.")
+        have = f"The newest is {names[0]}; `livecap sessions` lists all" if names else "There are no sessions yet"
+        raise LogError(f"No session {wanted[:80]!r} in {self.parent}. {have}.")
 
     def _last(self, names: list[str]) -> str:
         """The session that began last of those that can be read; the newest name if none can.

@@ -63,7 +63,7 @@ class Player:
             # Stop for an input that is searched for: the devices are listed again, which ends every stream.
             while not self._stopping.is_set():
                 if OURS.wanted:
-                    raise AudioError("Playing stopped, since livecap looks for an input.")
+                    raise AudioError("Playing stopped, since livecap is looking for an input.")
                 pieces = [_next(sound, self.sample) for sound in self._sounds]
                 longest = max(map(len, pieces), default=0)
                 if not longest:

@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (.+?): must be", r"\1 must be", message)
+        message = re.sub(r"^argument (.+?): ignored explicit argument", r"\1 takes no value, and got", message)
         if unknown := re.search(r"^unrecognized arguments:.* (--[\w-]+)", message):
             known = [flag for flag, action in self._option_string_actions.items() if action.help != argparse.SUPPRESS]
             near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.75)

@@ -111,7 +111,7 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Run | None]:
         options.command = name
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f". Did you mean {near[0]!r}?" if near else "; to transcribe a recording, use --replay FILE"
+        hint = f". Did you mean {near[0]!r}?" if near else "; to transcribe a recording, use livecap transcribe FILE"
         parser.error(f"there is no command {name!r}{hint}")
     module, about = COMMANDS[name]
     command = importlib.import_module(module)

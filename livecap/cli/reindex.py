@@ -23,5 +23,5 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     n, troubles = archive.reindex()
     for trouble in troubles:
         warn(trouble)
-    say(f"Indexed {n} sessions.")
+    say(f"Indexed {n} session{'s' * (n != 1)}.")
     return int(bool(troubles))

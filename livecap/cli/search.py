@@ -23,7 +23,7 @@ _DAYS = {"min": 1 / 1440, "h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
 def add_arguments(search: argparse.ArgumentParser) -> None:
     """The options of `livecap search`."""
     search.add_argument("query", nargs="+", metavar="WORD", help='words to find; "quoted words" must be adjacent')
-    search.add_argument("--since", metavar="WHEN", help="a date such as 2026-03-01, or an age such as 3d, 2w or 6m")
+    search.add_argument("--since", metavar="WHEN", help="a date such as 2026-03-01, today, or an age such as 3d or 6m")
     search.add_argument("--until", metavar="WHEN", help="only what was said before this date or age")
     search.add_argument("--label", metavar="NAME", help="only on this track, such as them")
     search.add_argument("--speaker", metavar="NAME", help="only what this speaker said, such as Priya or B")
@@ -117,5 +117,5 @@ def moment(text: str | None, now: datetime) -> datetime | None:
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError):
         raise SettingsError(
-            f"{text!r} is not a time. Use a date such as 2026-03-01, or an age such as 3d, 2w or 6m."
+            f"{text!r} is not a time. Use a date such as 2026-03-01, today, yesterday, or an age such as 3d, 2w or 6m."
         ) from None

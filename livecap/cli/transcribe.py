@@ -106,7 +106,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         )
     recordings, errors = find(options.files)
     if prints and options.format != ["txt"] and len(recordings) > 1:
-        raise SettingsError(f"Only text of several recordings can be printed, not {options.format[0]}. Use -o DIR.")
+        raise SettingsError(f"Several recordings can be printed only as txt, not as {options.format[0]}. Use -o DIR.")
     for error in errors:
         warn(str(error))
     if not recordings and watched is None:

@@ -91,7 +91,8 @@ def check_tracks(tracks: Collection[str], counts: Counts) -> None:
     """
     if counts.are_known and len(tracks) > 1:
         raise SettingsError(
-            f"A number of speakers is for one track, and there are {len(tracks)}: {', '.join(tracks)}. Leave it out."
+            f"The number of speakers can be given only for a single track, and there are {len(tracks)}: "
+            f"{', '.join(tracks)}. Leave the number out."
         )
 
 

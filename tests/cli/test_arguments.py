@@ -129,13 +129,17 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["talk.wav"], "livecap: there is no command 'talk.wav'; to transcribe a recording, use --replay FILE."),
+        (
+            ["talk.wav"],
+            "livecap: there is no command 'talk.wav'; to transcribe a recording, use livecap transcribe FILE. See",
+        ),
         (
             ["trancribe", "talk.wav"],
             "livecap: there is no command 'trancribe'. Did you mean 'transcribe'? See `livecap --help`.",
         ),
         (["--chnk", "2"], "livecap: unrecognized arguments: --chnk. Did you mean --chunk? See `livecap --help`."),
         (["--modle=x"], "livecap: unrecognized arguments: --modle=x. Did you mean --model? See"),
+        (["--speakers=yes"], "livecap: --speakers takes no value, and got 'yes'. See `livecap --help`."),
         (["--xyzzy"], "livecap: unrecognized arguments: --xyzzy. See `livecap --help`."),
         (["doctor", "--lisen"], "livecap doctor: unrecognized arguments: --lisen. Did you mean --listen?"),
         (["demo", "--mic"], "livecap demo: unrecognized arguments: --mic. See `livecap demo --help`."),

@@ -99,6 +99,10 @@ def test_reindex_rebuilds_the_index(livecap: Livecap, logs: Path) -> None:
     out = livecap("reindex")
     assert out.returncode == 0 and out.stdout == "Indexed 2 sessions.\n"
     assert (logs / "index.sqlite").stat().st_mode & 0o777 == 0o600
+    livecap("sessions", "delete", "last", "--yes")
+    assert livecap("reindex").stdout == "Indexed 1 session.\n"
+    livecap("sessions", "delete", "last", "--yes")
+    assert livecap("export", "last").stderr.endswith(f"No session 'last' in {logs}. There are no sessions yet.\n")
 
 
 def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) -> None:

@@ -510,7 +510,7 @@ def test_a_number_of_speakers_for_several_tracks_is_refused_before_they_are_deco
         soundfile.write(folder / "audio" / f"{track}.flac", np.zeros(32_000), 16_000)
     seen = decodes(monkeypatch)
     out = transcribe(folder, "--speakers", "--num-speakers", "2")
-    assert out.status == 1 and "one track, and there are 2: me, them" in out.stderr
+    assert out.status == 1 and "single track, and there are 2: me, them" in out.stderr
     assert not seen and not Path(f"{folder.name}.txt").exists()
 
 
@@ -555,7 +555,7 @@ def test_a_session_without_sound_says_so(transcribe: Transcribe, tmp_path: Path)
         (["x.wav", "--ray", "auto", "--stdout"], "--ray writes files"),
         (["x.wav", "--ray", "auto", "--watch", "."], "leave out --watch"),
         (["x.wav", "--stdout", "-f", "txt,srt"], "Only one format can be printed"),
-        (["x.wav", "y.wav", "--stdout", "-f", "srt"], "Only text of several recordings can be printed"),
+        (["x.wav", "y.wav", "--stdout", "-f", "srt"], "Several recordings can be printed only as txt, not as srt."),
     ],
 )
 def test_wrong_requests_are_one_line(transcribe: Transcribe, arguments: list[str], said: str) -> None:

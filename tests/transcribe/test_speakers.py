@@ -88,7 +88,7 @@ def test_the_tracks_of_a_session_have_speakers_of_their_own(tmp_path: Path) -> N
     labels = SpeakerLabels(lambda: ScriptedDiariser([[(0, 10, 0)], [(0, 3, 0), (4, 10, 1)]]))
     texts = labels.of_files({"me": TEXT, "them": TEXT}, files, Counts())
     assert texts["me"].speakers == () and texts["them"].speakers == ("A", "B")
-    with pytest.raises(SettingsError, match="one track, and there are 2: me, them"):
+    with pytest.raises(SettingsError, match="single track, and there are 2: me, them"):
         labels.of_files({"me": TEXT, "them": TEXT}, files, Counts(exactly=2))
 
 
