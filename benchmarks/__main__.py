@@ -47,6 +47,9 @@ other benchmarks (each has --help; docs/measuring.md describes them):
   python -m benchmarks.word_times               accuracy of word times
   python -m benchmarks.batches, .drafts         recordings: pieces decoded together, and text that is drafted
   python -m benchmarks.products                 NumPy's products by the number of columns
+  python -m benchmarks.launches                 kernel launches and waits that MLX asks of a GPU
+  python -m benchmarks.half_precision           text in bfloat16 and float16, rounded as on a GPU
+  python -m benchmarks.context                  cost and errors of lists of names to expect
   python -m benchmarks.moved                    errors of recordings whose sound begins a little later
   python -m benchmarks.ray_workers              recordings on a Ray cluster
   python -m benchmarks.serve                    what livecap serve carries: streams, idle connections, bad clients
