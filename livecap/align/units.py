@@ -73,7 +73,7 @@ def missing_package(language: str) -> str | None:
     package, extra, edge = PACKAGES[language]
     return (
         f"{language} text is cut at every {edge}, because {package} is not installed; for words as the aligner learned "
-        f"them, install livecap[{extra}]."
+        f'them, run uv tool install ".[{extra}]" in a clone.'
     )
 
 

@@ -48,7 +48,8 @@ def _notices(options: argparse.Namespace, embedding_bits: int, n_left: int, tied
         )
     if tied and embedding_bits < FEWEST_EMBEDDING_BITS:
         notices.append(
-            f"The embedding table is the output head too; {embedding_bits} bit destroys the 0.6B, as published."
+            f"The embedding table is the output head too. Published results of the 0.6B with {embedding_bits} bit in "
+            "it are far worse."
         )
     elif tied and embedding_bits > options.bits:
         notices.append("The embedding table is the output head too, so it has 8 bit; --embedding-bits changes that.")

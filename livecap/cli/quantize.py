@@ -15,7 +15,7 @@ Write a copy of MODEL whose matrices are packed, in the layout that the MLX comm
 
 The default is 8 bit. Published results with 4 bit are far worse outside English (Korean: 20.0% errors instead
 of 6.9%). Give RECORDINGs with their text beside them (NAME.flac, NAME.txt) to measure their error rate before and
-after. A processor unpacks the weights again, so packing saves disk there, but neither time nor memory.
+after. A processor unpacks the weights again, so packing saves disk space there, but neither time nor memory.
 """
 BITS = (8, 6, 5, 4)
 GROUP_SIZES = (32, 64, 128)
@@ -30,8 +30,8 @@ def add_arguments(quantize: argparse.ArgumentParser) -> None:
     add("recordings", nargs="*", type=value_of(PATH), metavar="RECORDING", help="measure the error rate on these")
     add("--bits", type=int, choices=BITS, default=8, help="bits of the decoder's weights (default: 8)")
     add("--encoder-bits", type=int, choices=BITS, help="bits of the audio encoder's weights (default: not packed)")
-    add("--embedding-bits", type=int, choices=BITS, help="of the embedding table (default: --bits, but 8 where it is "
-        "the output head too: fewer are published to destroy the 0.6B)")  # fmt: skip
+    add("--embedding-bits", type=int, choices=BITS, help="bits of the embedding table (default: --bits, but 8 where "
+        "it is the output head too: in published results fewer ruin the text of the 0.6B)")  # fmt: skip
     add("--group-size", type=int, choices=GROUP_SIZES, default=64, help="weights that share a scale (default: 64)")
     add("-o", "--output", dest="target", metavar="DIR", type=value_of(PATH), required=True, help="the new folder")
     add_json(quantize)

@@ -36,7 +36,7 @@ FOR_ALL = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `livecap recover`."""
     parser.add_argument(
-        "session", nargs="*", metavar="SESSION", help="sessions to end (default: all that were cut off)"
+        "session", nargs="*", metavar="SESSION", help="sessions to finish (default: all that were cut off)"
     )
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--keep", action="store_true", help="keep the text that they have; decode nothing")

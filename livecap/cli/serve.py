@@ -19,7 +19,13 @@ def add_arguments(serve: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="address to serve at (default: 127.0.0.1, this computer only)",
     )
-    add("--port", metavar="PORT", default=8765, type=value_of(Number(0, 65535, whole=True)), help="default: 8765")
+    add(
+        "--port",
+        metavar="PORT",
+        default=8765,
+        type=value_of(Number(0, 65535, whole=True)),
+        help="port to serve at (default: 8765)",
+    )
     about = "file with the key that clients must send (default: the key in LIVECAP_API_KEY)"
     add("--api-key-file", metavar="FILE", type=value_of(PATH), help=about)
     add(
@@ -65,6 +71,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "websockets", "python_multipart"):
             raise
         raise SettingsError(
-            'livecap serve needs more packages: pip install "livecap[serve]", or in a clone uv tool install ".[serve]".'
+            'livecap serve needs more packages: in a clone, run uv tool install ".[serve]" or pip install ".[serve]".'
         ) from None
     return run_server(options, settings, host)

@@ -23,7 +23,9 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "ray":
         raise
-    raise SettingsError("--ray needs the package ray: install livecap[ray], here and on every machine.") from None
+    raise SettingsError(
+        '--ray needs the package ray: in a clone, run uv tool install ".[ray]", here and on every machine.'
+    ) from None
 
 RECORDINGS_PER_MACHINE = 2
 """Recordings that are read at a time, for each machine, so that none waits for work."""

@@ -41,8 +41,8 @@ def test_without_its_package_japanese_is_cut_at_characters_and_korean_at_spaces(
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert words("今日は、iPhone15を", "Japanese") == ["今", "日", "は", "iPhone15", "を"]
     assert words("안녕하세요 저는 학생입니다.", "Korean") == ["안녕하세요", "저는", "학생입니다"]
-    assert "install livecap[ja]" in (missing_package("Japanese") or "")
-    assert "install livecap[ko]" in (missing_package("Korean") or "")
+    assert 'install ".[ja]"' in (missing_package("Japanese") or "")
+    assert 'install ".[ko]"' in (missing_package("Korean") or "")
     assert missing_package("English") is None
 
 
