@@ -28,6 +28,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that reports an error in one line, without its usage, with the nearest option to an unknown one."""
 
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument (.+?): expected one argument", r"\1 needs a value", message)
         message = re.sub(r"^argument (.+?): must be", r"\1 must be", message)
         message = re.sub(r"^argument (.+?): ignored explicit argument", r"\1 takes no value, and got", message)
         if unknown := re.search(r"^unrecognized arguments:.* (--[\w-]+)", message):

@@ -27,7 +27,14 @@ def add_arguments(quantize: argparse.ArgumentParser) -> None:
     quantize.formatter_class = argparse.RawDescriptionHelpFormatter
     add = quantize.add_argument
     add("source", metavar="MODEL", help="a folder, a repository, a short name or tiny")
-    add("recordings", nargs="*", type=value_of(PATH), metavar="RECORDING", help="measure the error rate on these")
+    add(
+        "recordings",
+        nargs="*",
+        default=[],
+        type=value_of(PATH),
+        metavar="RECORDING",
+        help="measure the error rate on these",
+    )
     add("--bits", type=int, choices=BITS, default=8, help="bits of the decoder's weights (default: 8)")
     add("--encoder-bits", type=int, choices=BITS, help="bits of the audio encoder's weights (default: not packed)")
     add("--embedding-bits", type=int, choices=BITS, help="bits of the embedding table (default: --bits, but 8 where "

@@ -58,15 +58,14 @@ def serve(
         most_bytes: of one upload.
         say: gets each address once the model is loaded, and faults of the server.
         wyoming: host and port for the Wyoming protocol; None does not serve it.
-        folders: recordings below them may be named instead of uploaded.
+        folders: recordings below them may be named instead of uploaded; see `root_of`.
         unload_seconds: the model is released when it was not used for so long.
         most_a_minute: requests and connections of one client.
         origins: web pages that may ask, such as `https://app.example.com`.
 
     Raises:
-        LivecapError: an address in use, no such model, no such folder.
+        LivecapError: an address in use, no such model.
     """
-    roots = [_root(folder) for folder in folders]
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(listening_socket(host, port)))
         wyoming_listener = stack.enter_context(contextlib.closing(listening_socket(*wyoming))) if wyoming else None
@@ -75,7 +74,7 @@ def serve(
         worker.start()
         try:
             rate = Rate(most_a_minute)
-            app = make_app(worker, folder, key, most_bytes, say, roots, rate, origins)
+            app = make_app(worker, folder, key, most_bytes, say, folders, rate, origins)
             wyoming_server = Wyoming(worker, say, app.state.requests.count_wyoming, rate)
             server = Servers(config_of(app, MOST_MESSAGE_BYTES, LAST_SECONDS), wyoming_server, app.state.stop)
             say(f"Serving {settings.model_name} at http://{_shown(host, listener)}/v1")
@@ -145,7 +144,7 @@ def key_for(host: str, path: Path | None) -> str | None:
     return key
 
 
-def _root(folder: Path) -> Path:
+def root_of(folder: Path) -> Path:
     """A folder without links in its path.
 
     Raises:

@@ -139,6 +139,8 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
         ),
         (["--chnk", "2"], "livecap: unrecognized arguments: --chnk. Did you mean --chunk? See `livecap --help`."),
         (["--modle=x"], "livecap: unrecognized arguments: --modle=x. Did you mean --model? See"),
+        (["--device"], "livecap: --device needs a value. See `livecap --help`."),
+        (["quantize"], "livecap quantize: the following arguments are required: MODEL, -o/--output. See"),
         (["--speakers=yes"], "livecap: --speakers takes no value, and got 'yes'. See `livecap --help`."),
         (["--xyzzy"], "livecap: unrecognized arguments: --xyzzy. See `livecap --help`."),
         (["doctor", "--lisen"], "livecap doctor: unrecognized arguments: --lisen. Did you mean --listen?"),

@@ -203,5 +203,6 @@ def test_without_the_option_no_path_is_read(place, tmp_path):
 )
 def test_what_is_no_folder_is_refused_at_the_start(place, capsys, name, why):
     path = place / "shared" / name
-    assert run(["serve", "--model", "tiny", "--port", "0", "--files", str(path)]) == 1
+    # Also before the model, which may be a long download.
+    assert run(["serve", "--model", "nothing", "--port", "0", "--files", str(path)]) == 1
     assert capsys.readouterr().err == f"livecap: Cannot serve files of {path}: {why}.\n"
