@@ -25,7 +25,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         if (error.name or "").partition(".")[0] not in ("mcp", "mcp_types", "pydantic"):
             raise
         raise SettingsError(
-            'livecap mcp needs more packages: in a clone, run uv tool install ".[mcp]" or pip install ".[mcp]".'
+            'livecap mcp needs more packages: in a clone, run uv tool install ".[serve,mcp]" (or pip install).'
         ) from None
     server = make_server(sessions_folder(settings))
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

@@ -71,6 +71,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "websockets", "python_multipart"):
             raise
         raise SettingsError(
-            'livecap serve needs more packages: in a clone, run uv tool install ".[serve]" or pip install ".[serve]".'
+            'livecap serve needs more packages: in a clone, run uv tool install ".[serve,mcp]" (or pip install).'
         ) from None
     return run_server(options, settings, host)

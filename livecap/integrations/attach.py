@@ -131,7 +131,7 @@ def _served(session: LiveSession, address: str) -> "CaptionsServer":
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "websockets"):
             raise
         raise SettingsError(
-            '--serve needs more packages: in a clone, run uv tool install ".[serve]" or pip install ".[serve]".'
+            '--serve needs more packages: in a clone, run uv tool install ".[serve,mcp]" (or pip install).'
         ) from None
     captions = Captions(lambda: session.status)
     session.listen(captions)

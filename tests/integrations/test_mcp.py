@@ -168,7 +168,7 @@ def test_without_the_package_one_line_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
     monkeypatch.delitem(sys.modules, "livecap.integrations.mcp_server")
     assert livecap(["mcp"]) == 1
-    assert 'in a clone, run uv tool install ".[mcp]"' in capsys.readouterr().err
+    assert 'in a clone, run uv tool install ".[serve,mcp]"' in capsys.readouterr().err
 
 
 async def test_what_begins_at_the_same_moment_is_not_passed_over(tmp_path):

@@ -395,6 +395,6 @@ def test_without_a_package_one_line_says_what_to_install(tmp_path):
         [sys.executable, "-c", RUN_WITHOUT, json.dumps(cases)],
         capture_output=True, text=True, timeout=120, cwd=ROOT, env=environ,
     )  # fmt: skip
-    install = 'in a clone, run uv tool install ".[serve]" or pip install ".[serve]"'
+    install = 'in a clone, run uv tool install ".[serve,mcp]" (or pip install)'
     assert done.stderr == "".join(f"livecap: {sentence}: {install}.\n1\n" for _, _, sentence in WITHOUT)
     assert done.stdout == ""
