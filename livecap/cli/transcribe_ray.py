@@ -24,7 +24,8 @@ except ModuleNotFoundError as error:
     if error.name != "ray":
         raise
     raise SettingsError(
-        '--ray needs the package ray: in a clone, run uv tool install ".[ray]", here and on every machine.'
+        "--ray needs the package ray, here and on every machine: in a clone, run "
+        'uv tool install --with-executables-from ray ".[ray]".'
     ) from None
 
 RECORDINGS_PER_MACHINE = 2

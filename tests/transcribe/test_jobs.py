@@ -571,7 +571,7 @@ def test_a_cluster_without_its_package_is_one_line(transcribe: Transcribe, monke
     monkeypatch.delitem(sys.modules, "livecap.transcribe.ray_pool", raising=False)
     Path("x.wav").touch()
     out = transcribe("x.wav", "--ray", "auto")
-    assert out.status == 1 and 'uv tool install ".[ray]"' in out.stderr and out.stderr.count("\n") == 1
+    assert out.status == 1 and '--with-executables-from ray ".[ray]"' in out.stderr and out.stderr.count("\n") == 1
 
 
 def test_quiet_prints_nothing_and_verbose_says_how_long_it_took(transcribe: Transcribe, clip: Path) -> None:
