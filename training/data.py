@@ -25,7 +25,9 @@ CUT_TOLERANCE = 0.02
 """How many seconds of a word's end may be cut off while the word still counts as spoken."""
 NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0.3, 0.45, 0.06
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
-KIND_SHARES = {"": 0.45, "hibari": 0.25, "kokoro": 0.3}
+ALONE_SHARE, ALONE_SECONDS = 0.15, (0.5, 3.0)
+"""The share of batches of such short examples, each of one whole utterance: a command, a number, an answer."""
+KIND_SHARES = {"": 0.4, "hibari": 0.25, "kokoro": 0.35}
 """How often a shard's kind is heard, by the word in its name; "" is espeak-ng and flite."""
 KEPT_PIECES, PIECE_SECONDS, NEW_PIECE_SHARE = 8, 31, 0.04
 """How many pieces of each kind of noise a process keeps, their length in seconds (no example is longer), and the share
@@ -111,8 +113,13 @@ def make_example(choice: random.Random, pool: Pool, seconds: float, augment: boo
     if kept and stop - start - kept[-1][2] < PUNCTUATION_SECONDS * RATE:
         text = text.rstrip(".,;:?!-")
     wave = wave[start:stop]
-    if not augment:
-        return Example(wave, text)
+    return _changed(wave, text, choice, noise, pool) if augment else Example(wave, text)
+
+
+def _changed(
+    wave: np.ndarray, text: str, choice: random.Random, noise: np.random.Generator, pool: Pool
+) -> Example:
+    """The example after rooms, channels, other levels and noise."""
     if choice.random() < ROOM_SHARE:
         wave = _in_a_room(wave, choice, noise)
     if choice.random() < CHANNEL_SHARE:
@@ -121,6 +128,18 @@ def make_example(choice: random.Random, pool: Pool, seconds: float, augment: boo
     if choice.random() < NOISE_SHARE:
         wave = _with_noise(wave, choice, noise, pool)
     return Example(wave.astype(np.float32), text)
+
+
+def make_alone(choice: random.Random, pool: Pool, seconds: float, augment: bool) -> Example:
+    """Make an example of one whole utterance of about `seconds`, with little silence around it."""
+    noise = np.random.default_rng(choice.getrandbits(32))
+    spoken = min((pool.take(choice) for _ in range(12)), key=lambda one: abs(len(one.samples) / RATE - seconds))
+    sound = spoken.samples.astype(np.float32) / 32768
+    if augment and choice.random() < SPEED_SHARE:
+        sound = soxr.resample(sound, RATE * choice.uniform(0.87, 1.15), RATE, quality="MQ")
+    before, after = (np.zeros(round(choice.uniform(0, 0.4) ** 2 * 2.5 * RATE), np.float32) for _ in range(2))
+    wave = np.concatenate([before, sound, after])
+    return _changed(wave, spoken.text, choice, noise, pool) if augment else Example(wave, spoken.text)
 
 
 def _joined(choice: random.Random, pool: Pool, n: int, augment: bool) -> tuple[np.ndarray, list]:
@@ -246,6 +265,11 @@ def batches(
             pool.refresh()
         made += 1
         most = longest.value  # type: ignore[attr-defined]
+        if choice.random() < ALONE_SHARE:
+            alone = choice.uniform(*ALONE_SECONDS)
+            n = round(seconds_per_batch.value / (alone + 0.5))  # type: ignore[attr-defined]
+            yield [make_alone(choice, pool, alone, bool(augment.value)) for _ in range(n)]  # type: ignore[attr-defined]
+            continue
         seconds = choice.uniform(1.5, most) if choice.random() < 0.7 else choice.uniform(max(1.5, most * 0.6), most)
         n = max(2, round(seconds_per_batch.value / seconds))  # type: ignore[attr-defined])
         yield [

@@ -15,6 +15,8 @@ import numpy as np
 from training.sources import WORK, fetched
 from training.voices import RATE, Spoken
 
+NUMBERS = "zero one two three four five six seven eight nine ten".split()
+
 
 def human_prompts(work: Path = WORK) -> list[Spoken]:
     """All prompts with words, in the order of their names; tones and music have none. Word times are unknown (-1)."""
@@ -27,10 +29,16 @@ def human_prompts(work: Path = WORK) -> list[Spoken]:
         path = folder / f"{name}.g722"
         if line.startswith(";") or not re.search("[a-zA-Z]", text) or not path.exists():
             continue
-        words = text.split()
+        words = re.sub(r"\d+", _said, text).split()
         unknown = np.full(len(words), -1, np.int32)
         prompts.append(Spoken(_decoded(path), words, unknown, unknown, "human"))
     return prompts
+
+
+def _said(number: re.Match[str]) -> str:
+    """A number as it is said: up to ten as a word, a longer one digit by digit. Hardly any prompt has a longer one."""
+    n = int(number[0])
+    return NUMBERS[n] if n <= 10 else " ".join(NUMBERS[int(digit)] for digit in number[0])
 
 
 def _decoded(path: Path) -> np.ndarray:

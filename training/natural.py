@@ -42,8 +42,9 @@ HIBARI_FRAMES, KOKORO_FRAMES = "/Clip_output_0", "/encoder/Clip_output_0"
 PUNCTUATION = '.,!?;:—…"“”()'
 OWN_VOICE_SHARE = 0.15
 """The share of hibari's training speech in its own voice; the rest is in voices made from it (`altered`)."""
-MIXED_SHARE = 0.6
-"""The share of Kokoro's training speech in a voice between two training voices; the rest is in a voice of its own."""
+MIXED_SHARE, SPLIT_SHARE = 0.7, 0.5
+"""The share of Kokoro's training speech in a voice between two; and the share with one voice's timbre and another's
+pitch and pace. Both may be voices of other languages, which speak English with an accent."""
 MOST_PHONEMES = 400
 """Kokoro's prompt holds 510; longer sentences are cut between two words."""
 
@@ -71,6 +72,27 @@ class NaturalVoices:
         """All voices but those of UNSEEN."""
         return [HIBARI, *(voice for voice in self.kokoro_voices if voice not in UNSEEN)]
 
+    @property
+    def foreign_voices(self) -> list[str]:
+        """Names of Kokoro's voices of other languages. They are only trained on."""
+        folder = fetched("kokoro-js", self.work) / "package" / "voices"
+        return sorted(path.stem for path in folder.glob("[!ab][fm]_*.bin"))
+
+    def random_voice(self, choice: random.Random) -> str:
+        """A Kokoro voice to train on, for `say`: one voice or two, of any language."""
+        english = [voice for voice in self.training_voices if voice != HIBARI]
+        every = english + self.foreign_voices
+
+        def one(names: list[str]) -> str:
+            voice = choice.choice(names)
+            if choice.random() >= MIXED_SHARE:
+                return voice
+            share = choice.uniform(0.2, 0.8)
+            return f"{voice}*{share:.2f}+{choice.choice(every)}*{1 - share:.2f}"
+
+        timbre = one(english if choice.random() < 0.5 else every)
+        return f"{timbre}/{one(every)}" if choice.random() < SPLIT_SHARE else timbre
+
     def say(
         self, text: str, voice: str, speed: float = 1.0, seed: int = 0, alter: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -80,7 +102,8 @@ class NaturalVoices:
 
         Args:
             voice: `hibari`, a name of `kokoro_voices`, or a voice between two of them: `af_bella*0.4+bm_george*0.6`,
-                with the accent of the first.
+                with the accent of the first. `af_bella/bm_george` has the timbre of the first, and the pitch and pace
+                of the second.
             speed: 1.0 is the voice's own pace, 2.0 twice as fast.
             seed: of hibari's noise component and of its altered voice; Kokoro has none.
             alter: speak in a voice made from hibari's (`altered`); only with `hibari`.
@@ -155,7 +178,11 @@ class NaturalVoices:
         return importlib.import_module(name)
 
     def _style(self, voice: str) -> np.ndarray:
-        """[510, 256] float32: a row for each count of tokens. The mean of two voices is a voice, too."""
+        """[510, 256] float32: a row for each count of tokens. Half of it is the timbre, the other half pitch and pace.
+        The mean of two voices is a voice, too."""
+        if "/" in voice:
+            timbre, prosody = (self._style(name) for name in voice.split("/"))
+            return np.concatenate([timbre[:, :128], prosody[:, 128:]], axis=1)
         if "+" in voice:
             parts = [part.split("*") for part in voice.split("+")]
             return np.sum([self._style(name) * np.float32(share) for name, share in parts], axis=0)
@@ -267,7 +294,6 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
             since it is slow.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = [voice for voice in voices.training_voices if (voice == HIBARI) == (kind == HIBARI)]
     shard_seconds = SHARD_SECONDS if kind == HIBARI else SHARD_SECONDS // 4
     began = time.time()
     n_shards = round(hours * 3600 / shard_seconds)
@@ -280,10 +306,7 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
         utterances: list[Spoken] = []
         seconds = 0.0
         while seconds < shard_seconds:
-            text, voice = next(sentences), choice.choice(names)
-            if voice != HIBARI and choice.random() < MIXED_SHARE:
-                share = choice.uniform(0.2, 0.8)
-                voice = f"{voice}*{share:.2f}+{choice.choice(names)}*{1 - share:.2f}"
+            text, voice = next(sentences), HIBARI if kind == HIBARI else voices.random_voice(choice)
             alter = voice == HIBARI and choice.random() > OWN_VOICE_SHARE
             spoken = voices.spoken(text, voice, choice.uniform(0.8, 1.3), choice.randrange(2**31), alter)
             if spoken is not None:

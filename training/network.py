@@ -228,11 +228,15 @@ class TrainedModel(nn.Module):
 
 
 def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) -> tuple[Tensor, list[int]]:
-    """Waves [B, n], zero after each row's samples, to mel [B, 128, T], T a multiple of 100, and each row's frames."""
+    """Waves [B, n], zero after each row's samples, to mel [B, 128, T], T a multiple of 100, and each row's frames.
+
+    Args:
+        filters: `mel_filters`, [201, 128] for all rows or [B, 201, 128] for each.
+    """
     frames = [n // 160 for n in samples]
     spectrum = torch.stft(waves, 400, 160, window=window, center=True, pad_mode="reflect", return_complex=True)
     power = spectrum.abs().square()[..., :-1]
-    mel = torch.log10(torch.clamp(torch.matmul(filters.T, power), min=1e-10))
+    mel = torch.log10(torch.clamp(torch.matmul(filters.mT, power), min=1e-10))
     T = -(-max(frames) // 100) * 100
     mel = F.pad(mel, (0, max(0, T - mel.shape[-1])))[..., :T]
     keep = (torch.arange(T)[None] < torch.tensor(frames)[:, None]).to(mel.device)
@@ -241,8 +245,16 @@ def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) 
     return mel * keep[:, None], frames
 
 
-def mel_filters() -> np.ndarray:
-    """The mel filters [201, 128]: triangles from 0 to 8000 Hz, with Slaney's scale and normalisation."""
+WARPED_BELOW = 5500.0
+"""Hz. What lies above is stretched or pressed into the rest of the band."""
+
+
+def mel_filters(warp: float = 1.0) -> np.ndarray:
+    """The mel filters [201, 128]: triangles from 0 to 8000 Hz, with Slaney's scale and normalisation.
+
+    Args:
+        warp: moves all frequencies by this factor, as a shorter (above 1) or longer vocal tract does.
+    """
 
     def to_mel(hz: np.ndarray) -> np.ndarray:
         return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1e-9) / 1000) * 27 / np.log(6.4))
@@ -252,6 +264,8 @@ def mel_filters() -> np.ndarray:
 
     edges = to_hz(np.linspace(0, float(to_mel(np.array(8000.0))), 130))
     bins = np.linspace(0, 8000, 201)
+    rest = (8000 - WARPED_BELOW * warp) / (8000 - WARPED_BELOW)
+    bins = np.where(bins <= WARPED_BELOW, bins * warp, 8000 - (8000 - bins) * rest)
     rising = (bins[:, None] - edges[None, :-2]) / np.diff(edges)[None, :-1]
     falling = (edges[None, 2:] - bins[:, None]) / np.diff(edges)[None, 1:]
     out: np.ndarray = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[None]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from training.words import CommonWords, words_of
+from training.words import LETTERS, CommonWords, words_of
 
 N_HELD_OUT = 300
 """The number of sentences that are held out from training, spread over the corpus."""
@@ -152,6 +152,33 @@ EVERYDAY = [
 ]  # fmt: skip
 """Templates of everyday and meeting talk, only for training."""
 
+MENU_ACTIONS = [
+    "hear the opening hours", "talk to our sales team", "change your address", "pay a bill", "track a parcel",
+    "go back one step", "hear that again", "open a new account", "reset your password", "confirm the payment",
+    "cancel your order", "start the recording", "change the language", "book an appointment", "lock your card",
+    "report a fault", "check your balance", "join the waiting list", "add another guest", "remove a contact",
+    "turn the alarm off", "raise the volume", "lower the temperature", "mute everyone else", "skip this step",
+    "save your changes", "delete the last entry", "send it to a friend", "unlock the front door", "update your details",
+    "finish and hang up", "leave your name", "enter a different code", "choose another date", "stop the timer",
+]  # fmt: skip
+KEYS = "star|the star key|pound|the pound key|the hash key|zero|enter|the green button|the red button|any key".split("|")
+SERVICE = [
+    "For {group}, press {digit}.", "Press {digit} to {menu}, or {digit} to {menu}.", "If you want to {menu}, press {key}.",
+    "To {menu}, press {digit}. To {menu}, press {key}.", "Press {key} when you are ready.", "Type in your {digits}.",
+    "All of our agents are talking to other customers.", "You are number {digit} in the line.",
+    "Your call may be recorded.", "We are open from {clock} until {clock}.", "The office is closed on {day}.",
+    "You have {number} unread emails and {digit} missed calls.", "You have reached the voice mailbox of {name}.",
+    "{name} cannot answer the phone at the moment.", "Speak after the beep.", "Your account has been locked.",
+    "That password is not correct.", "Your session has expired.", "The file has been deleted.", "The {thing} has been saved.",
+    "The door is now unlocked.", "Wrong number.", "Which extension do you need?", "Please hold while I connect you.",
+    "Say yes or no.", "Enter the {digit} digit code that we sent you.", "Your new password must have {number} letters.",
+    "Your {thing} is not available right now.", "The caller did not leave a name.", "Somebody has joined the call.",
+    "{name} has left the call.", "The recording has started.", "The line is busy.", "Nobody is in the conference.",
+    "Your balance is {price}.", "The user {name} does not exist.", "The {thing} number is {digits}.",
+    "Do you want to {menu}?", "You can {menu} at any time.", "Would you like to {menu}?", "Please {menu} first.",
+]  # fmt: skip
+"""Templates of what telephones, machines and their services say, only for training."""
+
 
 def number(choice: random.Random, limit: int = 9999) -> str:
     """A whole number in words."""
@@ -188,6 +215,27 @@ def everyday_sentence(choice: random.Random) -> str:
     return " ".join(words)
 
 
+def service_sentence(choice: random.Random) -> str:
+    """One sentence of a telephone menu, a mailbox or another machine; only for training."""
+    return _filled(choice.choice(SERVICE), choice)
+
+
+def phrase(choice: random.Random, common: CommonWords) -> str:
+    """One to four words that are said alone: a word, a number, a date, letters, or a part of a sentence."""
+    kind = choice.random()
+    if kind < 0.25:
+        return _as_sentence([common.written(common.word(choice))], choice)
+    if kind < 0.45:
+        template = choice.choice(["{number}", "{ordinal}", "{day}", "{month}", "{month} the {ordinal}", "{clock}", "{price}"])
+        return _filled(template, choice)
+    if kind < 0.52:
+        return _as_sentence([choice.choice(LETTERS) for _ in range(choice.randint(1, 4))], choice)
+    words = common.sentence(choice).split()
+    n = min(len(words), choice.randint(1, 4))
+    at = choice.randrange(len(words) - n + 1)
+    return _as_sentence(words[at : at + n], choice)
+
+
 def _filled(template: str, choice: random.Random) -> str:
     """A template with its gaps filled at random."""
     makers = {
@@ -210,6 +258,8 @@ def _filled(template: str, choice: random.Random) -> str:
         "person": lambda: choice.choice(PEOPLE),
         "action": lambda: choice.choice(ACTIONS),
         "when": lambda: choice.choice(WHEN),
+        "menu": lambda: choice.choice(MENU_ACTIONS),
+        "key": lambda: choice.choice(KEYS),
         "price": lambda: f"{_say(choice.randint(1, 99))} {choice.choice(MONEY)}",
     }  # fmt: skip
     out = template
@@ -271,11 +321,15 @@ def training_sentences(corpus: Path, seed: int, work: Path) -> Iterator[str]:
             yield choice.choice(dialogue)
         elif kind < 0.34:
             yield meeting_sentence(choice)
-        elif kind < 0.46:
+        elif kind < 0.44:
             yield everyday_sentence(choice)
-        elif kind < 0.78:
+        elif kind < 0.50:
+            yield service_sentence(choice)
+        elif kind < 0.64:
+            yield phrase(choice, common)
+        elif kind < 0.82:
             yield common.sentence(choice)
-        elif kind < 0.88:
+        elif kind < 0.90:
             yield splice(choice, [common.sentence(choice) for _ in range(8)])
         else:
             yield _as_sentence(common.entries(choice), choice)

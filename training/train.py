@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from queue import Empty, Full
 
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -34,7 +35,7 @@ WARM_STEPS = 150
 HEAD_BATCHES, HEAD_STEPS, HEAD_RATE = 16, 160, 1e-2
 """Exported weights lack the heads. They are fitted first, in a few seconds, to what the encoder says of some batches;
 else their first losses would spoil the encoder."""
-STEADY_PART = 0.25
+STEADY_PART = 0.5
 """The share of the time after the decoder listens in which the rate stays at its peak; then it falls (cosine)."""
 TOKEN_CTC = 0.3
 DEAF_SECONDS = 3.5
@@ -46,6 +47,8 @@ LONGEST = ((0.1, 6.0), (0.2, 10.0), (0.28, 18.0), (1.0, 30.0))
 """(share of the time after the decoder listens, longest utterance in seconds until then)."""
 LONGEST_AGAIN = ((0.2, 8.0), (0.5, 14.0), (1.0, 30.0))
 """The same with imported weights, which listen from the first step on."""
+WARPS, WARP_SHARE = (0.92, 0.96, 1.04, 1.08), 0.4
+"""Factors by which the frequencies of this share of the examples are moved: other vocal tracts (`mel_filters`)."""
 PLAIN_PART = 0.04
 """The share of the time after the decoder listens in which the sound stays clean."""
 CTC_PART = 0.4
@@ -120,13 +123,18 @@ def forward(
 def encoded(
     network: TrainedModel, batch: list[Example], filters: Tensor, window: Tensor
 ) -> tuple[Tensor, Tensor, list[int]]:
-    """What the encoder makes of the sound: embeddings and features [batch, tokens, width], and each row's tokens."""
+    """What the encoder makes of the sound: embeddings and features [batch, tokens, width], and each row's tokens.
+
+    Args:
+        filters: [1 + len(WARPS), 201, 128], the first without a warp.
+    """
     samples = [len(e.wave) for e in batch]
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
         row[: len(example.wave)] = torch.from_numpy(example.wave)
     with torch.autocast(DEVICE.type, enabled=False):
-        mel, frames = log_mel(waves.to(DEVICE), samples, filters, window)
+        warps = [random.randrange(1, len(filters)) if random.random() < WARP_SHARE else 0 for _ in batch]
+        mel, frames = log_mel(waves.to(DEVICE), samples, filters[warps], window)
     embeddings, features = network.thinker.audio_tower(mel, frames)
     return embeddings, features, [n_tokens(f) for f in frames]
 
@@ -280,7 +288,8 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state["listens_since"]
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
-    filters, window = torch.tensor(mel_filters(), device=DEVICE), torch.hann_window(400, device=DEVICE)
+    filters = torch.tensor(np.stack([mel_filters(warp) for warp in (1.0, *WARPS)]), device=DEVICE)
+    window = torch.hann_window(400, device=DEVICE)
 
     longest, augment, batch_sound = mp.Value("d", DEAF_SECONDS), mp.Value("b", 0), mp.Value("d", DEAF_BATCH_SECONDS)
     queue: mp.Queue = mp.Queue(maxsize=6)

@@ -20,6 +20,7 @@ FREQUENCY_POWER = 0.5
 """A word is drawn in proportion to its frequency to this power: 1 as often as people say it, 0 all equally often."""
 MOST_SENTENCES = 400
 """Sentences kept for a word."""
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LETTER_SHARE = 0.06
 """The share of a list's entries that are single letters."""
 OFFENSIVE = re.compile(
@@ -119,9 +120,8 @@ class CommonWords:
     def entries(self, choice: random.Random) -> list[str]:
         """One to nine random words; some are single letters."""
         n = 1 if choice.random() < 0.2 else choice.randint(2, 9)
-        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
         return [
-            choice.choice(letters) if choice.random() < LETTER_SHARE else self.written(self.word(choice))
+            choice.choice(LETTERS) if choice.random() < LETTER_SHARE else self.written(self.word(choice))
             for _ in range(n)
         ]
 
