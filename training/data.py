@@ -116,9 +116,7 @@ def make_example(choice: random.Random, pool: Pool, seconds: float, augment: boo
     return _changed(wave, text, choice, noise, pool) if augment else Example(wave, text)
 
 
-def _changed(
-    wave: np.ndarray, text: str, choice: random.Random, noise: np.random.Generator, pool: Pool
-) -> Example:
+def _changed(wave: np.ndarray, text: str, choice: random.Random, noise: np.random.Generator, pool: Pool) -> Example:
     """The example after rooms, channels, other levels and noise."""
     if choice.random() < ROOM_SHARE:
         wave = _in_a_room(wave, choice, noise)

@@ -161,15 +161,20 @@ MENU_ACTIONS = [
     "save your changes", "delete the last entry", "send it to a friend", "unlock the front door", "update your details",
     "finish and hang up", "leave your name", "enter a different code", "choose another date", "stop the timer",
 ]  # fmt: skip
-KEYS = "star|the star key|pound|the pound key|the hash key|zero|enter|the green button|the red button|any key".split("|")
+KEYS = [
+    "star", "the star key", "pound", "the pound key", "the hash key", "zero", "enter", "the green button",
+    "the red button", "any key",
+]  # fmt: skip
 SERVICE = [
-    "For {group}, press {digit}.", "Press {digit} to {menu}, or {digit} to {menu}.", "If you want to {menu}, press {key}.",
+    "For {group}, press {digit}.", "Press {digit} to {menu}, or {digit} to {menu}.",
+    "If you want to {menu}, press {key}.",
     "To {menu}, press {digit}. To {menu}, press {key}.", "Press {key} when you are ready.", "Type in your {digits}.",
     "All of our agents are talking to other customers.", "You are number {digit} in the line.",
     "Your call may be recorded.", "We are open from {clock} until {clock}.", "The office is closed on {day}.",
     "You have {number} unread emails and {digit} missed calls.", "You have reached the voice mailbox of {name}.",
     "{name} cannot answer the phone at the moment.", "Speak after the beep.", "Your account has been locked.",
-    "That password is not correct.", "Your session has expired.", "The file has been deleted.", "The {thing} has been saved.",
+    "That password is not correct.", "Your session has expired.", "The file has been deleted.",
+    "The {thing} has been saved.",
     "The door is now unlocked.", "Wrong number.", "Which extension do you need?", "Please hold while I connect you.",
     "Say yes or no.", "Enter the {digit} digit code that we sent you.", "Your new password must have {number} letters.",
     "Your {thing} is not available right now.", "The caller did not leave a name.", "Somebody has joined the call.",
@@ -226,8 +231,8 @@ def phrase(choice: random.Random, common: CommonWords) -> str:
     if kind < 0.25:
         return _as_sentence([common.written(common.word(choice))], choice)
     if kind < 0.45:
-        template = choice.choice(["{number}", "{ordinal}", "{day}", "{month}", "{month} the {ordinal}", "{clock}", "{price}"])
-        return _filled(template, choice)
+        gaps = ["{number}", "{ordinal}", "{day}", "{month}", "{month} the {ordinal}", "{clock}", "{price}"]
+        return _filled(choice.choice(gaps), choice)
     if kind < 0.52:
         return _as_sentence([choice.choice(LETTERS) for _ in range(choice.randint(1, 4))], choice)
     words = common.sentence(choice).split()
