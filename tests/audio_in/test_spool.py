@@ -178,7 +178,8 @@ def test_the_file_plays_after_a_kill_at_any_moment(tmp_path):
         process.send_signal(signal.SIGKILL)
     samples, rate = soundfile.read(path, dtype="float32")
     assert len(samples) >= 32000 and np.all(samples == 0.5)
-    assert path.stat().st_size - HEADER_BYTES - 2 * len(samples) in (0, 640)
+    n_bytes_behind = path.stat().st_size - HEADER_BYTES - 2 * len(samples)
+    assert 0 <= n_bytes_behind <= 640  # of the block that was being written; Linux may end a write between two pages
 
 
 def test_the_header_of_37_hours_and_more_is_rf64(tmp_path):
