@@ -21,6 +21,9 @@ from livecap.transcript import SAMPLE_RATE
 PAUSE_SECONDS = 0.06
 """A step ends in a pause if this much sound before its end is quiet."""
 
+UNHEARD_SECONDS = 1.0
+"""So much speech without a single word is not believed."""
+
 
 class PromptWindow:
     """The open prompt. One at a time; decode thread only."""
@@ -100,11 +103,20 @@ class PromptWindow:
         )
         return decoded
 
-    def splits_word(self) -> bool:
-        """True if the open utterance begins with the rest of the previous one's last word: a pause cannot lie there."""
+    def is_misled(self, start_sample: int) -> bool:
+        """True if the text before the open utterance misleads the model: it goes on with the previous one's last word,
+        though a pause cannot lie inside a word, or it ends its text there, though somebody speaks.
+
+        Args:
+            start_sample: where the utterance begins.
+        """
         hypothesis = self.hypothesis
-        begins = hypothesis.frontier == hypothesis.utterance_start and bool(hypothesis.prefix)
-        return begins and bool(hypothesis.partial_ids) and not self._text.starts_word(hypothesis.partial_ids[0])
+        if hypothesis.frontier != hypothesis.utterance_start or not hypothesis.prefix:
+            return False
+        if hypothesis.partial_ids:
+            return not self._text.starts_word(hypothesis.partial_ids[0])
+        spans = self.detector.voiced_spans(start_sample, self.end_sample)
+        return sum(end - start for start, end in spans) >= samples_in(UNHEARD_SECONDS)
 
     def wants_pause(self, quiet_samples: int) -> bool:
         """True if a step should end at a pause of this length, because the prompt will soon roll at one."""

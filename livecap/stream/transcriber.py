@@ -552,10 +552,10 @@ class StreamingTranscriber:
         """Decode the sound of the prompt with one pass of the model."""
         start, before = self._now(), self._window.hypothesis.tokens
         decoded = self._window.decode(end_sample, at_end)
-        if self._utterance is not None and self._utterance.at_pause and self._window.splits_word():
+        if (one := self._utterance) is not None and one.at_pause and self._window.is_misled(one.start_sample):
             # The text before the pause misleads the model: decode the utterance without it.
             before = before[self._window.hypothesis.utterance_start :]
-            self._window.begin(self._utterance.start_sample)
+            self._window.begin(one.start_sample)
             self._window.hypothesis.restore(before)
             decoded = self._window.decode(end_sample, at_end)
         self._chunk_length.note_cost(self._now() - start)

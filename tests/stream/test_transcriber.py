@@ -412,6 +412,22 @@ class Misled(ScriptedRecogniser):
         return decoded
 
 
+class SaysNoMore(ScriptedRecogniser):
+    """Ends its text after w5 where the prompt has that as text before."""
+
+    def decode(self, header: Sequence[int], prefix: Sequence[int], *rest: Any) -> Decoded:
+        decoded = super().decode(header, prefix, *rest)
+        return replace(decoded, tokens=[]) if 105 in prefix else decoded
+
+
+def test_an_utterance_that_the_model_leaves_out_is_heard_without_the_text_before_it() -> None:
+    words = speech([0.5, *[0.1] * 5, 2.0, *[0.1] * 9])
+    updates, _ = run(words, SaysNoMore(words), block_seconds=[0.2])
+    assert final_text(updates) == all_words(words)
+    seventh = next(update for update in updates if "w6" in (update.stable + update.partial).split())
+    assert seventh.end_sample < words[6].start + 2 * SECOND
+
+
 class WithHalfAWord(ScriptedTokenizer):
     """Token 99 is "ir", the rest of a word."""
 
