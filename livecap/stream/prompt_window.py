@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.06
 """A step ends in a pause if this much sound before its end is quiet."""
 
 UNHEARD_SECONDS = 1.0
-"""So much speech without a single word is not believed."""
+"""An utterance with this much speech and not a single word is decoded again."""
 
 
 class PromptWindow:

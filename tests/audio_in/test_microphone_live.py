@@ -257,8 +257,8 @@ def test_pause_hears_nothing_and_resume_goes_on(mic, listen, noise):
     play(mic, source, "MacBook Pro Microphone", path)
     samples, gaps = heard(source)
     assert np.count_nonzero(samples) == len(played) and notices == []
-    [(gap_start, gap_end)] = gaps  # opening takes time, and who goes on may speak at once
-    assert gap_start == paused_at and gap_end - gap_start < 10 * SAMPLE_RATE
+    assert len(gaps) <= 1  # opening may take time, and who goes on may speak at once
+    assert all(start == paused_at and end - start < 10 * SAMPLE_RATE for start, end in gaps)
 
 
 def test_a_listed_device_that_cannot_be_opened_is_reported(mic, listen):

@@ -140,7 +140,7 @@ def test_an_output_that_goes_away_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(playing, "open_output", lambda rate: UnpluggedOutput())
     monkeypatch.setattr(playing, "close_output", lambda stream: None)
     player = Player([tmp_path / "sound.wav"], 0)
-    eventually(lambda: player.ended)
+    eventually(lambda: player.ended and not player._thread.is_alive())  # it has closed the output of this test
     assert player.trouble == "The output stopped playing: Stream is stopped." and player.sample == SAMPLE_RATE // 2
 
 
@@ -153,7 +153,7 @@ def test_a_recording_that_the_user_put_there_is_heard_at_its_speed(rate, n_chann
     monkeypatch.setattr(playing, "open_output", lambda rate: output)
     monkeypatch.setattr(playing, "close_output", lambda stream: None)
     player = Player([tmp_path / "sound.wav"], SAMPLE_RATE)
-    eventually(lambda: player.ended)
+    eventually(lambda: player.ended and not player._thread.is_alive())  # it has closed the output of this test
     loud = np.flatnonzero(np.abs(np.concatenate(output.blocks)) > 0.01)
     assert abs(loud[0] - SAMPLE_RATE) < 100 and abs(loud[-1] - 2 * SAMPLE_RATE) < 200
     assert abs(player.sample - 3 * SAMPLE_RATE) < 100
