@@ -396,7 +396,7 @@ def test_a_session_with_our_own_server_has_the_text_of_its_model(tiny_server, tm
     arguments = ["--replay", str(RECORDING), "--end", "4", "--pace", "max", "--plain", "--log-dir", str(tmp_path)]
     assert run([*arguments, "--remote", tiny_server.url]) == 0
     printed = capsys.readouterr()
-    assert "thank you for your letter" in printed.out
+    assert "Dear Maria, thank you for your letter" in printed.out
     assert printed.err.count("The sound of speech goes to 127.0.0.1") == 1
     started = Archive(tmp_path).open(Archive(tmp_path).names()[0]).started
     assert started.model == "tiny" and started.settings["remote"] == tiny_server.url
