@@ -100,19 +100,19 @@ def load(
 
 async def load_async(model: str | Path = "Qwen/Qwen3-ASR-0.6B", **options: Any) -> "Engine":
     """`load` without blocking the event loop; the same arguments. What is loaded after a cancellation is released."""
-    with _loading(model, **options) as (thread, loaded):
+    with _loading(model, **{**(load.__kwdefaults__ or {}), **options}) as (thread, loaded):
         return Engine(thread, await asyncio.wrap_future(loaded))
 
 
 @contextmanager
 def _loading(
     model: str | Path,
-    language: str | None = None,
-    context: str = "",
-    aligner: str | Path | None = None,
-    draft_model: str | Path | None = None,
-    dtype: str = "auto",
-    on_notice: Callable[[str], None] = lambda message: None,
+    language: str | None,
+    context: str,
+    aligner: str | Path | None,
+    draft_model: str | Path | None,
+    dtype: str,
+    on_notice: Callable[[str], None],
 ) -> Iterator[tuple[ModelThread, "Future[LoadedEngine]"]]:
     """A thread, and the engine that it loads. Where the block fails, the thread ends, and the engine is released."""
     if dtype not in ("auto", *DTYPES):
