@@ -267,8 +267,9 @@ def _failure(repository: str, revision: str | None, broken: Sequence[Damage], er
 
 
 def _first_line(error: Exception) -> str:
-    """What an error says, without a full stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    """What an error says, without the number of a system error and a full stop."""
+    text = re.sub(r"^\[Errno -?\d+\] (?=.)", "", str(error).strip()) or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
 
 
 def _hub() -> str:
