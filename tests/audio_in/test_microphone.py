@@ -268,16 +268,22 @@ class Opening:
         self._may_end.set()
 
 
-def test_what_is_missed_until_the_device_is_open_again_is_a_gap(ear):
-    """A Bluetooth microphone takes a second or two, and the user speaks at once."""
-    one = ear()
-    source = one.open()
-    one.hear(ramp(0))
+def resumed_slowly(one, source):
+    """Pause for an hour and go on; the device is being opened."""
     source.pause()
     one.portaudio.seconds += 3600
     opening = Opening(one)
     source.resume()
     assert opening.began.wait(WITHIN_SECONDS)
+    return opening
+
+
+def test_what_is_missed_until_the_device_is_open_again_is_a_gap(ear):
+    """A Bluetooth microphone takes a second or two, and the user speaks at once."""
+    one = ear()
+    source = one.open()
+    one.hear(ramp(0))
+    opening = resumed_slowly(one, source)
     one.portaudio.seconds += 1.5
     opening.end()
     one.reopened(2)
@@ -291,10 +297,7 @@ def test_the_time_to_open_a_device_is_not_taken_from_that_to_its_first_block(ear
     one = ear()
     source = one.open()
     one.hear(ramp(0))
-    source.pause()
-    opening = Opening(one)
-    source.resume()
-    assert opening.began.wait(WITHIN_SECONDS)
+    opening = resumed_slowly(one, source)
     one.portaudio.seconds += CONFIG.first_block_seconds + 1
     opening.end()
     one.reopened(2)
@@ -308,10 +311,7 @@ def test_a_pause_while_the_device_is_opened_counts_no_pause_and_hears_nothing(ea
     one = ear()
     source = one.open()
     one.hear(ramp(0))
-    source.pause()
-    opening = Opening(one)
-    source.resume()
-    assert opening.began.wait(WITHIN_SECONDS)
+    opening = resumed_slowly(one, source)
     one.portaudio.seconds += 1
     source.pause()
     assert source.arrived_samples == 320 + SAMPLE_RATE
