@@ -222,7 +222,7 @@ class Engine:
         on_progress: OnProgress | None = None,
         decoding: DecodingOptions | None = None,
     ) -> "Iterator[Transcription | LivecapError]":
-        """The text of each sound, in order, as soon as it is ready. Short sounds share batches.
+        """The text of each sound, in order, once it is ready. Short sounds share batches. A path is one sound.
 
         Args:
             return_errors: yield the error of a sound that cannot be read and go on; otherwise it is raised.
@@ -231,7 +231,7 @@ class Engine:
         The other arguments are those of `transcribe`.
         """
         decoding = decoding or DecodingOptions(word_times=word_times)
-        pairs = [_with_rate(sound, SAMPLE_RATE) for sound in sounds]
+        pairs = [_with_rate(sound, SAMPLE_RATE) for sound in ([sounds] if isinstance(sounds, str | Path) else sounds)]
         for _, result in self._jobs(pairs, language, context, batch, decoding, on_progress, Counts.of(speakers)):
             if isinstance(result, LivecapError) and not return_errors:
                 raise result

@@ -196,6 +196,13 @@ def test_many_sounds_come_in_order_and_errors_where_they_are_wanted(
     assert list(engine.transcribe_many([])) == []
 
 
+def test_a_path_instead_of_a_list_is_one_sound(engine: livecap.Engine, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.wav"
+    for sounds in (str(missing), missing):
+        [found] = engine.transcribe_many(sounds, return_errors=True)  # type: ignore[arg-type]
+        assert str(missing) in str(found)
+
+
 def test_progress_grows_to_the_whole(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
     seen: list[livecap.Progress] = []
     text = engine.transcribe(np.tile(samples, 3), batch=1, on_progress=seen.append).text

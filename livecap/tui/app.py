@@ -18,11 +18,12 @@ from textual.geometry import Offset
 from textual.screen import Screen
 from textual.system_commands import SystemCommandsProvider
 
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, SettingsError
 from livecap.settings.fields import Settings
 from livecap.tui import clipboard
 from livecap.tui.keys import EVERYWHERE, PLACES, TRANSCRIPT, checked_keymap
 from livecap.tui.screens.help_screen import HelpScreen
+from livecap.tui.themes import checked_theme
 
 Remember = Callable[[str, Any], None]
 """Stores a setting for the next start; raises LivecapError if it cannot."""
@@ -69,8 +70,11 @@ class LivecapApp(App[Any]):
         self._first = first
         self._is_up = False
         self.set_keymap(checked_keymap(self.settings.keys, "[keys]"))
-        if self.settings.screen.theme in self.available_themes:
-            self.theme = self.settings.screen.theme
+        self._theme_error = ""
+        try:
+            self.theme = checked_theme(self.settings.screen.theme, "screen.theme")
+        except SettingsError as error:
+            self._theme_error = str(error)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Leave dim text to a terminal that chooses the colours: blended colours of Textual would be rounded to the
@@ -85,6 +89,8 @@ class LivecapApp(App[Any]):
 
     def on_mount(self) -> None:
         self._is_up = True
+        if self._theme_error:
+            self.notify(self._theme_error, severity="warning", markup=False)
         self.set_interval(TIDY_SECONDS, Tidying())
         if sys.__stdin__ is not None and sys.__stdin__.isatty():
             self._terminal_watch = self.set_interval(

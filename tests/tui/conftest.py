@@ -45,12 +45,12 @@ def show():
     """Makes screens: `async with show(size=(100, 28)) as screen`."""
 
     @asynccontextmanager
-    async def make(session=None, size=(100, 28), settings=None, remember=forget, **options):
+    async def make(session=None, size=(100, 28), settings=None, remember=forget, notifications=False, **options):
         session = session or ScriptedSession()
         clock = [1000.0]
         live = LiveScreen(session, now=lambda: clock[0], **options)
         app = LivecapApp(live, settings, remember)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notifications) as pilot:
             screen = LiveShown(app, pilot, session, clock)
             await screen.settle()
             yield screen

@@ -242,6 +242,13 @@ async def test_times_and_compact_begin_as_the_settings_say(show):
         assert screen.view.times is Times.HIDDEN and screen.view.compact and screen.app.theme == "nord"
 
 
+async def test_a_theme_that_does_not_exist_is_said_and_not_used(show):
+    settings = Settings(screen=ScreenSettings(theme="drakula"))
+    async with show(settings=settings, notifications=True) as screen:
+        await screen.shows("drakula", "dracula")  # in a few short lines
+        assert screen.app.theme == "textual-dark"
+
+
 async def test_another_theme_is_remembered(show):
     kept = {}
     async with show(remember=kept.__setitem__) as screen:
