@@ -28,7 +28,10 @@ NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0
 ALONE_SHARE, ALONE_SECONDS = 0.15, (0.5, 3.0)
 """The share of batches of such short examples, each of one whole utterance: a command, a number, an answer."""
 KIND_SHARES = {"": 0.4, "hibari": 0.25, "kokoro": 0.35}
-"""How often a shard's kind is heard, by the word in its name; "" is espeak-ng and flite."""
+"""The share of utterances drawn from each kind of shard, by the word in the shard's name; "" is espeak-ng and flite."""
+FULL_HOURS = 2.5
+"""Hours of speech from which a kind has its full share. With less, the share is smaller in proportion: the network
+would memorise a few sentences."""
 KEPT_PIECES, PIECE_SECONDS, NEW_PIECE_SHARE = 8, 31, 0.04
 """How many pieces of each kind of noise a process keeps, their length in seconds (no example is longer), and the share
 of uses that first replace the oldest piece."""
@@ -48,14 +51,17 @@ class Pool:
     """What examples are made of: utterances of the existing shards, by the kind of their voice, and pieces of noise.
 
     Args:
-        folder: of shards; new ones are added as they appear.
+        folder: the shards; new ones are read as they appear.
+        seed: sets the order in which shards are read. If there is more than MOST_HOURS of speech, pools with different
+            seeds hold different shards.
 
     Raises:
         SystemExit: by `refresh`, if there is no shard yet.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
+        self._order = random.Random(f"order {seed}")
         self._known: set[Path] = set()
         self._hours: defaultdict[str, float] = defaultdict(float)
         self._kinds: dict[str, list[Spoken]] = {}
@@ -63,7 +69,9 @@ class Pool:
 
     def refresh(self) -> None:
         """Read new shards, until a kind has its share of MOST_HOURS."""
-        for path in sorted(self._folder.glob("*.pickle")):
+        paths = sorted(self._folder.glob("*.pickle"))
+        self._order.shuffle(paths)
+        for path in paths:
             kind = next((kind for kind in KIND_SHARES if f"_{kind}_" in path.name), "")
             if path not in self._known and self._hours[kind] < MOST_HOURS * KIND_SHARES[kind]:
                 self._known.add(path)
@@ -74,10 +82,13 @@ class Pool:
             raise SystemExit(f"There is no speech in {self._folder} yet: make speech first.")
 
     def take(self, choice: random.Random) -> Spoken:
-        """A random utterance. Kinds are drawn by KIND_SHARES, so that a slow voice with few shards is heard too."""
+        """A random utterance: first a kind, by KIND_SHARES (less below FULL_HOURS), then an utterance of that kind."""
+
+        def weight(kind: str) -> float:
+            return KIND_SHARES[kind] * min(1, self._hours[kind] / min(FULL_HOURS, MOST_HOURS * KIND_SHARES[kind]))
+
         kinds = list(self._kinds)
-        kind = choice.choices(kinds, [KIND_SHARES[kind] for kind in kinds])[0]
-        return choice.choice(self._kinds[kind])
+        return choice.choice(self._kinds[choice.choices(kinds, [weight(kind) for kind in kinds])[0]])
 
     def noise(self, choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
         """[n] noise of a random kind with an RMS of 1. Each piece is used for many examples, from a random start,
@@ -256,7 +267,7 @@ def batches(
 ) -> Iterator[list[Example]]:
     """Endless batches of examples of similar length. `longest` and `augment` are shared values that may change."""
     choice = random.Random(seed)
-    pool = Pool(folder)
+    pool = Pool(folder, seed)
     made = 0
     while True:
         if made % 100 == 0:

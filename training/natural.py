@@ -45,6 +45,9 @@ OWN_VOICE_SHARE = 0.15
 MIXED_SHARE, SPLIT_SHARE = 0.7, 0.5
 """The share of Kokoro's training speech in a voice between two; and the share with one voice's timbre and another's
 pitch and pace. Both may be voices of other languages, which speak English with an accent."""
+SPEEDS = (0.65, 1.25)
+"""Range of the speaking rates of training speech, as factors of each voice's own pace. That pace is a fast reader's;
+people who announce something are slower."""
 MOST_PHONEMES = 400
 """Kokoro's prompt holds 510; longer sentences are cut between two words."""
 
@@ -308,7 +311,7 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
         while seconds < shard_seconds:
             text, voice = next(sentences), HIBARI if kind == HIBARI else voices.random_voice(choice)
             alter = voice == HIBARI and choice.random() > OWN_VOICE_SHARE
-            spoken = voices.spoken(text, voice, choice.uniform(0.8, 1.3), choice.randrange(2**31), alter)
+            spoken = voices.spoken(text, voice, choice.uniform(*SPEEDS), choice.randrange(2**31), alter)
             if spoken is not None:
                 utterances.append(spoken)
                 seconds += len(spoken.samples) / RATE

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 AUDIO = {
-    "d_model": 224, "encoder_layers": 6, "encoder_attention_heads": 7, "encoder_ffn_dim": 768,
+    "d_model": 224, "encoder_layers": 10, "encoder_attention_heads": 7, "encoder_ffn_dim": 768,
     "downsample_hidden_size": 32, "output_dim": 256, "num_mel_bins": 128, "n_window": 50, "n_window_infer": 800,
 }  # fmt: skip
 TEXT = {
@@ -245,6 +245,32 @@ def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) 
     return mel * keep[:, None], frames
 
 
+def mel_edges() -> np.ndarray:
+    """The edges of the 128 mel filters, [130] float64 in Hz: filter i begins at edge i, peaks at edge i + 1 and ends at
+    edge i + 2."""
+    mel = np.linspace(0, 15 + np.log(8) * 27 / np.log(6.4), 130)
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+
+
+def time_stretched(mel: Tensor, frames: list[int], factor: float) -> tuple[Tensor, list[int]]:
+    """Stretch a log-mel spectrogram in time; the pitch stays.
+
+    Args:
+        mel: [B, 128, T], 10 ms per frame, zero after each row's frames.
+        frames: the frames of each row.
+        factor: the new duration divided by the old; above 1 is slower speech.
+
+    Returns:
+        The longer or shorter spectrogram [B, 128, T'], T' a multiple of 100, and each row's frames.
+    """
+    longer = F.interpolate(mel, size=round(mel.shape[-1] * factor), mode="linear")
+    counts = [max(1, int(n * factor) - 1) for n in frames]  # without the frame that is interpolated with the padding
+    T = -(-max(counts) // 100) * 100
+    longer = F.pad(longer, (0, max(0, T - longer.shape[-1])))[..., :T]
+    keep = (torch.arange(T)[None] < torch.tensor(counts)[:, None]).to(mel.device)
+    return longer * keep[:, None], counts
+
+
 WARPED_BELOW = 5500.0
 """Hz. What lies above is stretched or pressed into the rest of the band."""
 
@@ -255,14 +281,7 @@ def mel_filters(warp: float = 1.0) -> np.ndarray:
     Args:
         warp: moves all frequencies by this factor, as a shorter (above 1) or longer vocal tract does.
     """
-
-    def to_mel(hz: np.ndarray) -> np.ndarray:
-        return np.where(hz < 1000, hz * 3 / 200, 15 + np.log(np.maximum(hz, 1e-9) / 1000) * 27 / np.log(6.4))
-
-    def to_hz(mel: np.ndarray) -> np.ndarray:
-        return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
-
-    edges = to_hz(np.linspace(0, float(to_mel(np.array(8000.0))), 130))
+    edges = mel_edges()
     bins = np.linspace(0, 8000, 201)
     rest = (8000 - WARPED_BELOW * warp) / (8000 - WARPED_BELOW)
     bins = np.where(bins <= WARPED_BELOW, bins * warp, 8000 - (8000 - bins) * rest)

@@ -20,8 +20,13 @@ class Prompts:
         self.encode = encode
 
     def before(self, context: str = "") -> list[int]:
+        """Token ids from the start of the prompt to the sound; `context` is the system text."""
         return [*self._open, *self.encode(context), *self._middle]
 
+    def answer_start(self, language: str = "English") -> list[int]:
+        """Token ids at the start of every answer: `language English<asr_text>`."""
+        return [*self.encode(f"language {language}"), self._asr]
+
     def answer(self, text: str) -> list[int]:
-        language = "English" if text else "None"
-        return [*self.encode(f"language {language}"), self._asr, *self.encode(text), self.end]
+        """Token ids of the expected answer: language, text, end. An empty text has the language None."""
+        return [*self.answer_start("English" if text else "None"), *self.encode(text), self.end]

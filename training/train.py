@@ -12,6 +12,7 @@ import multiprocessing as mp
 import os
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, Full
 
@@ -24,8 +25,19 @@ from torch import Tensor, nn
 from training.data import Example, batches, characters
 from training.listen import word_errors
 from training.muon import BFLOAT16, DEVICE, Muon
-from training.network import CHARACTERS, CTC_SLOTS, TrainedModel, exported, log_mel, mel_filters, n_tokens
+from training.network import (
+    CHARACTERS,
+    CTC_SLOTS,
+    TrainedModel,
+    exported,
+    log_mel,
+    mel_edges,
+    mel_filters,
+    n_tokens,
+    time_stretched,
+)  # fmt: skip
 from training.prompts import Prompts
+from training.sentences import training_sentences
 from training.synth import read_shard
 from training.vocabulary import copy_vocabulary, load_vocabulary, train_vocabulary
 
@@ -42,17 +54,32 @@ DEAF_SECONDS = 3.5
 """Until the decoder listens, utterances are clean and at most this long; it learns nothing from longer ones."""
 DEAF_BATCH_SECONDS, BATCH_SECONDS = 40.0, 48.0
 LISTENS_BELOW = 2.4
-"""A text loss, averaged over 50 steps, below which the decoder must be listening to the sound."""
+"""An answer loss, averaged over 50 steps, below which the decoder must be listening to the sound."""
 LONGEST = ((0.1, 6.0), (0.2, 10.0), (0.28, 18.0), (1.0, 30.0))
 """(share of the time after the decoder listens, longest utterance in seconds until then)."""
 LONGEST_AGAIN = ((0.2, 8.0), (0.5, 14.0), (1.0, 30.0))
 """The same with imported weights, which listen from the first step on."""
+LONGEST_FRAMES = 3000
+"""Mel frames of 10 ms in 30 s. A stretched batch is not longer."""
 WARPS, WARP_SHARE = (0.92, 0.96, 1.04, 1.08), 0.4
 """Factors by which the frequencies of this share of the examples are moved: other vocal tracts (`mel_filters`)."""
+TILTS_DB, TILT_SHARE = (-4.5, 2.0), 0.6
+"""Range of a spectral tilt in decibels per octave, 0 dB at 1 kHz, and the share of the examples that have one: other
+microphones and distances."""
+BELL_DB = 8.0
+"""The largest gain or attenuation of one bell-shaped band in the same examples; half of its width, to 1/e, is 0.5 to 2
+octaves."""
+STRETCHES, STRETCH_SHARE = (0.95, 1.4), 0.4
+"""Range of the factors by which this share of the batches lasts longer, with the same pitch."""
 PLAIN_PART = 0.04
 """The share of the time after the decoder listens in which the sound stays clean."""
+LOSSES = ("loss", "ctc", "token_ctc")
+"""Names of what `forward` returns."""
 CTC_PART = 0.4
 """The character loss has full weight for this share of the time; without it the decoder never listens."""
+TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 6, 80, 0.3
+"""Rows of text without sound in each step of a process, tokens in a row, and the weight of their loss. The decoder
+learns words from them that are rare in the speech."""
 
 
 def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object, sound: object) -> None:
@@ -88,10 +115,10 @@ def next_batch(queue: mp.Queue, feeders: list[mp.Process]) -> list[Example]:
 
 
 def forward(
-    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor
+    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, augment: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The losses of the answer's tokens, of the character head, and of the audio embeddings read as tokens."""
-    embeddings, features, counts = encoded(network, batch, filters, window)
+    """The losses of the answer's tokens, of the character head, and of the audio embeddings read as tokens (CTC)."""
+    embeddings, features, counts = encoded(network, batch, filters, window, augment)
 
     rows, spans = [], []
     table = network.thinker.model.embed_tokens
@@ -120,21 +147,60 @@ def forward(
     return loss, *head_losses(network, prompts, batch, embeddings, features, counts)
 
 
+def text_only_loss(network: TrainedModel, prompts: Prompts, texts: Iterator[str]) -> Tensor:
+    """The mean loss of a token of text without sound: TEXT_ROWS rows of TEXT_TOKENS after the start of an answer.
+
+    No row has an end, so it does not teach when a text ends.
+    """
+    before = prompts.answer_start()
+    rows = []
+    for _ in range(TEXT_ROWS):
+        ids = prompts.encode(next(texts))
+        while len(ids) < TEXT_TOKENS:
+            ids += prompts.encode(" " + next(texts))
+        rows.append([*before, *ids[:TEXT_TOKENS]])
+    tokens = torch.tensor(rows, device=DEVICE)
+    hidden = network.thinker.model(network.thinker.model.embed_tokens(tokens[:, :-1]))[:, len(before) - 1 :]
+    return F.cross_entropy(network.thinker.logits(hidden).float().flatten(0, 1), tokens[:, len(before) :].flatten())
+
+
+def spectral_gains(n: int) -> np.ndarray:
+    """Random factors for the power of the mel bands, [n, 128] float32: a tilt and one bell-shaped band per example."""
+    octaves = np.log2(np.maximum(mel_edges()[1:-1], 250) / 1000)
+    gains_db = np.zeros((n, 128))
+    for row in gains_db:
+        if random.random() < TILT_SHARE:
+            row += random.uniform(*TILTS_DB) * octaves
+            distance = (octaves - random.uniform(-2, 3)) / random.uniform(0.5, 2)
+            row += random.uniform(-BELL_DB, BELL_DB) * np.exp(-np.square(distance))
+    return (10 ** (gains_db / 10)).astype(np.float32)
+
+
 def encoded(
-    network: TrainedModel, batch: list[Example], filters: Tensor, window: Tensor
+    network: TrainedModel, batch: list[Example], filters: Tensor, window: Tensor, augment: bool
 ) -> tuple[Tensor, Tensor, list[int]]:
-    """What the encoder makes of the sound: embeddings and features [batch, tokens, width], and each row's tokens.
+    """What the encoder makes of the sound: embeddings [batch, tokens, output_dim], features [batch, tokens, d_model],
+    and the tokens of each row.
 
     Args:
         filters: [1 + len(WARPS), 201, 128], the first without a warp.
+        window: [400] of the Fourier transform.
+        augment: move frequencies, change the spectrum and stretch the time of random examples.
     """
     samples = [len(e.wave) for e in batch]
     waves = torch.zeros(len(batch), max(samples))
     for row, example in zip(waves, batch, strict=True):
         row[: len(example.wave)] = torch.from_numpy(example.wave)
     with torch.autocast(DEVICE.type, enabled=False):
-        warps = [random.randrange(1, len(filters)) if random.random() < WARP_SHARE else 0 for _ in batch]
-        mel, frames = log_mel(waves.to(DEVICE), samples, filters[warps], window)
+        if not augment:
+            mel, frames = log_mel(waves.to(DEVICE), samples, filters[0], window)
+        else:
+            warps = [random.randrange(1, len(filters)) if random.random() < WARP_SHARE else 0 for _ in batch]
+            changed = filters[warps] * torch.from_numpy(spectral_gains(len(batch)))[:, None].to(DEVICE)
+            mel, frames = log_mel(waves.to(DEVICE), samples, changed, window)
+            most = LONGEST_FRAMES / max(frames)
+            if random.random() < STRETCH_SHARE and most > 1:
+                mel, frames = time_stretched(mel, frames, min(most, random.uniform(*STRETCHES)))
     embeddings, features = network.thinker.audio_tower(mel, frames)
     return embeddings, features, [n_tokens(f) for f in frames]
 
@@ -161,7 +227,7 @@ def fit_heads(
 ) -> None:
     """Fit the heads to an encoder that stays as it is."""
     with torch.no_grad():
-        known = [(batch, *encoded(network, batch, filters, window)) for batch in batches]
+        known = [(batch, *encoded(network, batch, filters, window, augment=False)) for batch in batches]
     heads = [*network.ctc.parameters(), network.blank]
     adam = torch.optim.Adam(
         [{"params": heads[:-1], "lr": HEAD_RATE}, {"params": heads[-1:], "lr": 5 * HEAD_RATE}], betas=(0.9, 0.99)
@@ -229,6 +295,9 @@ def main() -> None:
         default=1.0,
         help="factor of the learning rates; below 1 for trained weights",
     )
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the layers (needs a C++ compiler): a step takes 0.8 of the time"
+    )
     options = parser.parse_args()
     if DEVICE.type != "cpu":
         options.processes = 1  # they share gradients in the memory of the computer
@@ -287,6 +356,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         average = {name: value.to(DEVICE) for name, value in state["average"].items()}
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state["listens_since"]
+    texts = training_sentences(options.corpus, 1_000_003 * rank + step, options.work)
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
     filters = torch.tensor(np.stack([mel_filters(warp) for warp in (1.0, *WARPS)]), device=DEVICE)
     window = torch.hann_window(400, device=DEVICE)
@@ -307,9 +377,13 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
                 dist.broadcast(p.data, 0)
         average = {name: value.clone() for name, value in network.state_dict().items()}
 
+    if options.compile:
+        torch._dynamo.config.recompile_limit = 64  # sequence lengths and masks vary
+        for layer in (*network.thinker.audio_tower.layers, *network.thinker.model.layers):
+            layer.compile(dynamic=True)
     total = options.minutes * 60
     last, saved, tested = time.time(), spent, spent
-    sums = [0.0, 0.0, 0.0, 0]
+    sums = [0.0] * 4
     while spent < total:
         part = (spent - listens_since) / (total - listens_since) if spent > listens_since else 0.0
         rate = PEAK_RATE * options.peak * min(1.0, (step + 1) / WARM_STEPS)
@@ -323,15 +397,19 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
             group["lr"] = rate
         for group in muon.param_groups:
             group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
-        weight = 1.0 if part < CTC_PART else 0.3
+        heads = 1.0 if part < CTC_PART else 0.3
+        factors = {"loss": 1.0, "ctc": heads, "token_ctc": heads * TOKEN_CTC, "text": TEXT_WEIGHT}
         batch = next_batch(queue, feeders)
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=BFLOAT16):
-            loss, ctc, token_ctc = forward(network, prompts, batch, filters, window)
+            found = forward(network, prompts, batch, filters, window, bool(augment.value))
+            losses = dict(zip(LOSSES, found, strict=True))
+            if part > 0:  # before that, a small loss must mean that the decoder listens
+                losses["text"] = text_only_loss(network, prompts, texts)
         network.zero_grad()
-        total_loss = loss + weight * (ctc + TOKEN_CTC * token_ctc)
+        total_loss = sum(factor * losses[name] for name, factor in factors.items() if name in losses)
         total_loss.backward()
         now = time.time()
-        news = [float(loss.detach()), float(ctc.detach()), float(token_ctc.detach())]
+        news = [float(losses[name].detach()) if name in losses else 0.0 for name in factors]
         *news, heard, lasted = share_gradients(
             list(network.parameters()),
             [*news, sum(len(e.wave) for e in batch) / 16_000, (now - last) * (rank == 0)],
@@ -344,19 +422,19 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         adam.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))
         step += 1
-        sums = [a + b for a, b in zip(sums, [*news, 1], strict=True)]
+        sums = [a + b for a, b in zip(sums, news, strict=True)]
         if step % 50 == 0:
-            loss_now, ctc_now, token_ctc_now = (s / sums[3] for s in sums[:3])
+            means = dict(zip(factors, (total / 50 for total in sums), strict=True))
             line = {
-                "step": step, "minutes": round(spent / 60, 1), "loss": round(loss_now, 3), "ctc": round(ctc_now, 3),
-                "token_ctc": round(token_ctc_now, 3), "hours": round(sound / 3600, 2), "rate": round(rate, 6),
-                "x": round(sound / spent), "longest": longest.value,
+                "step": step, "minutes": round(spent / 60, 1), **{name: round(mean, 3) for name, mean in means.items()},
+                "hours": round(sound / 3600, 2), "rate": round(rate, 6), "x": round(sound / spent),
+                "longest": longest.value,
             }  # fmt: skip
             if rank == 0:
                 print(json.dumps(line), flush=True)
-            if loss_now < LISTENS_BELOW:
+            if means["loss"] < LISTENS_BELOW:
                 listens_since = min(listens_since, spent)
-            sums = [0.0, 0.0, 0.0, 0]
+            sums = [0.0] * 4
         if rank == 0 and (spent - saved > 240 or spent >= total):
             saved = spent
             state = {

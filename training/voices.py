@@ -24,6 +24,8 @@ UNSEEN_ESPEAK = [
 """Seven variants and an accent for tests only."""
 FLITE = ["us_slt", "us_awb", "us_kal16", "us_kal16"]
 UNSEEN_FLITE = ["us_rms"]
+FLITE_SHARE = 0.3
+"""The share of training utterances that flite speaks; espeak-ng speaks the others."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Speakers:
 
     def say(self, text: str, choice: random.Random, unseen: bool = False, flite: bool | None = None) -> Spoken | None:
         """Speak `text` in a random voice; None where the synthesiser dropped words or was silent."""
-        if flite if flite is not None else choice.random() < 0.1:
+        if flite if flite is not None else choice.random() < FLITE_SHARE:
             return self.flite(text, choice.choice(UNSEEN_FLITE if unseen else FLITE), choice.uniform(0.85, 1.25))
         if unseen:
             voice = choice.choice(UNSEEN_ESPEAK)
