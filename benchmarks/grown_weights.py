@@ -40,6 +40,8 @@ def grown(small: Weights, old: ModelConfig, new: ModelConfig, new_ids: Sequence[
     """
     assert old.text.tie_word_embeddings and new.text.tie_word_embeddings, "the head is the embedding table"
     assert old.audio.num_mel_bins == new.audio.num_mel_bins
+    assert old.audio.encoder_layers <= new.audio.encoder_layers
+    assert old.text.num_hidden_layers <= new.text.num_hidden_layers
     assert (old.audio.n_window, old.audio.n_window_infer) == (new.audio.n_window, new.audio.n_window_infer)
     yield from _Encoder(small, old, new).weights()
     yield from _Decoder(small, old.text, new.text, new_ids).weights()

@@ -23,7 +23,7 @@ from livecap.shipped import demo_recording
 from livecap.transcribe.files import transcribe
 from tests.model.parity import encoded, official_mel
 
-AUDIO = AudioConfig(128, 512, 7, 8, 1024, 512, 48)
+AUDIO = AudioConfig(128, 512, 11, 8, 1024, 512, 48)
 TEXT = TextConfig(4000, 512, 768, 5, 8, 4, 128)
 FIRST_ADDED_ID = 3000
 
