@@ -84,6 +84,12 @@ def test_a_grown_model_says_the_same_text(pair: tuple[LoadedModel, LoadedModel])
     assert small and small == large
 
 
+def test_a_model_is_not_grown_to_fewer_layers(tmp_path: Path) -> None:
+    for audio, text in ((replace(AUDIO, encoder_layers=9), TEXT), (AUDIO, replace(TEXT, num_hidden_layers=3))):
+        with pytest.raises(AssertionError):
+            write_checkpoint(tmp_path, resolve("tiny"), audio, text, FIRST_ADDED_ID)
+
+
 def test_a_grown_checkpoint_has_the_files_of_a_released_one(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, resolve("tiny"), AUDIO, TEXT, FIRST_ADDED_ID)
     expected = {path.name for path in resolve("tiny").iterdir()}
