@@ -35,7 +35,7 @@ from training.network import (
     mel_filters,
     n_tokens,
     time_stretched,
-)  # fmt: skip
+)
 from training.prompts import Prompts
 from training.sentences import training_sentences
 from training.synth import read_shard
