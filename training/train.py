@@ -47,7 +47,7 @@ WARM_STEPS = 150
 HEAD_BATCHES, HEAD_STEPS, HEAD_RATE = 16, 160, 1e-2
 """Exported weights lack the heads. They are fitted first, in a few seconds, to what the encoder says of some batches;
 else their first losses would spoil the encoder."""
-STEADY_PART = 0.5
+STEADY_PART = 0.4
 """The share of the time after the decoder listens in which the rate stays at its peak; then it falls (cosine)."""
 TOKEN_CTC = 0.3
 DEAF_SECONDS = 3.5
@@ -77,7 +77,7 @@ LOSSES = ("loss", "ctc", "token_ctc")
 """Names of what `forward` returns."""
 CTC_PART = 0.4
 """The character loss has full weight for this share of the time; without it the decoder never listens."""
-TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 6, 80, 0.3
+TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 10, 80, 0.3
 """Rows of text without sound in each step of a process, tokens in a row, and the weight of their loss. The decoder
 learns words from them that are rare in the speech."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import soxr
@@ -36,7 +36,7 @@ class Spoken:
     """[n] int16 samples."""
     words: list[str]
     starts: np.ndarray
-    """The first sample of each word, int32."""
+    """The first sample of each word, int32; -1 where word times are unknown."""
     ends: np.ndarray
     voice: str
 
@@ -116,3 +116,10 @@ def trimmed(sound: np.ndarray, words: list[str], starts: np.ndarray, ends: np.nd
         np.clip(np.array(sound_ends) - cut_start, 0, limit).astype(np.int32),
         voice,
     )
+
+
+def whole(sound: np.ndarray, words: list[str], voice: str) -> Spoken | None:
+    """An utterance whose word times are unknown (-1), trimmed."""
+    spoken = trimmed(sound, words, np.zeros(len(words)), np.full(len(words), len(sound)), voice)
+    unknown = np.full(len(words), -1, np.int32)
+    return spoken and replace(spoken, starts=unknown, ends=unknown)
