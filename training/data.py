@@ -28,7 +28,8 @@ NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0
 ALONE_SHARE, ALONE_SECONDS = 0.15, (0.5, 3.0)
 """The share of batches of such short examples, each of one whole utterance: a command, a number, an answer."""
 KIND_SHARES = {"": 0.32, "hibari": 0.17, "kokoro": 0.37, "pico": 0.08, "ked": 0.06}
-"""The share of utterances drawn from each kind of shard, by the word in the shard's name; "" is espeak-ng and flite."""
+"""The share of utterances drawn from each kind of shard, by the word in the shard's name; "" is espeak-ng and flite.
+An utterance without word times that would be cut is replaced, so pico and ked are heard a little less."""
 FULL_HOURS = 4.0
 """Hours of speech from which a kind has its full share. With less, the share is smaller in proportion: the network
 would memorise a few sentences."""
@@ -58,7 +59,7 @@ class Pool:
             seeds hold different shards.
 
     Raises:
-        SystemExit: by `refresh`, if there is no shard yet.
+        SystemExit: by `refresh`, if there is no shard with word times yet. Without them no example could be filled up.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -80,8 +81,8 @@ class Pool:
                 shard = read_shard(path)
                 self._hours[kind] += sum(len(spoken.samples) for spoken in shard) / RATE / 3600
                 self._kinds.setdefault(kind, []).extend(shard)
-        if not self._kinds:
-            raise SystemExit(f"There is no speech in {self._folder} yet: make speech first.")
+        if all(utterances[0].starts[0] < 0 for utterances in self._kinds.values()):
+            raise SystemExit(f"There is no speech with word times in {self._folder} yet: make speech first.")
 
     def take(self, choice: random.Random) -> Spoken:
         """A random utterance: first a kind, by KIND_SHARES (less below FULL_HOURS), then an utterance of that kind."""

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import soundfile
 
 from training.voices import RATE, Spoken, whole
@@ -18,12 +17,19 @@ SETTINGS = """(set! int_lr_params '((target_f0_mean {pitch}) (target_f0_std {ran
 
 
 class Festival:
-    """One process of `festival`, which ends with this one."""
+    """One process of `festival`, which ends with this one.
+
+    Raises:
+        SystemExit: festival or its voice is not installed, or a command failed.
+    """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
         command = ["festival", "--pipe"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        except FileNotFoundError:
+            raise SystemExit("There is no festival here: install the packages festival and festvox-kdlpc16k.") from None
         self._tell("(voice_ked_diphone)\n")
 
     def spoken(self, text: str, pitch: float, pitch_range: float, stretch: float) -> Spoken | None:
@@ -42,13 +48,16 @@ class Festival:
             return None
         samples, rate = soundfile.read(path, dtype="int16")
         assert rate == RATE
-        return whole(np.asarray(samples), text.split(), "ked")
+        return whole(samples, text.split(), "ked")
 
     def _tell(self, commands: str) -> None:
         """Run Scheme commands and wait until they have ended."""
         assert self._process.stdin and self._process.stderr
         self._process.stdin.write(f'{commands}(format stderr "ready\\n")\n')
         self._process.stdin.flush()
-        while self._process.stderr.readline().strip() != "ready":
-            if self._process.poll() is not None:
-                raise SystemExit("festival has ended; its message is above.")
+        for line in self._process.stderr:
+            if line.strip() == "ready":
+                return
+            if "ERROR" in line:
+                raise SystemExit(f"festival: {line.strip()}")
+        raise SystemExit("festival has ended.")

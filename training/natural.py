@@ -1,11 +1,11 @@
-"""Natural synthetic voices: hibari (one voice, very fast), Kokoro-82M (28 English voices, slow) and Pico (two, fast).
+"""More natural voices: hibari (one voice, very fast), Kokoro-82M (28 English ones, slow), Pico (two) and ked (one).
 
     python -m training.natural --kind kokoro --hours 10         shards of speech to train on, in training voices
     python -m training.natural --held-out 120 --unseen          a test set in the voices that are never trained on
     python -m training.natural --speakers VOICES                a folder of each Kokoro voice, to measure speakers
     python -m training.natural --say "Good morning." --voice af_bella --to good.wav
 
-All weights come from packages that `sources.py` fetches. Needs `onnx` and `onnxruntime`.
+All weights come from packages that `sources.py` fetches, but for ked, which is installed. Needs `onnx` and `onnxruntime`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ MOST_PHONEMES = 400
 
 
 class NaturalVoices:
-    """hibari, Kokoro and Pico in one process; each is loaded at its first use."""
+    """hibari, Kokoro, Pico and ked in one process; each is loaded at its first use."""
 
     def __init__(self, work: Path = WORK, threads: int = 1) -> None:
         self.work = work

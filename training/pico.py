@@ -31,10 +31,15 @@ _RECEIVE = ctypes.CFUNCTYPE(
 
 
 class Pico:
-    """Both voices. Make only one per process: the sound of all arrives in one place."""
+    """Both voices. Make only one per process: the sound of all arrives in one place.
+
+    Raises:
+        SystemExit: the library cannot be compiled, or it does not find a voice.
+    """
 
     def __init__(self, work: Path) -> None:
-        source = fetched("ttspico", work) / "ttspico-0.3.2" / "picopi" / "pico"
+        package = fetched("ttspico", work)
+        source = package / package.name / "picopi" / "pico"
         self._lib = ctypes.CDLL(str(_compiled(source)))
         self._lib.TtsEngine_Create.restype = ctypes.c_void_p
         for set_value in (self._lib.TtsEngine_SetRate, self._lib.TtsEngine_SetPitch):
@@ -48,6 +53,9 @@ class Pico:
             language: ctypes.c_void_p(self._lib.TtsEngine_Create(folder, language.encode(), self._receive))
             for language in LANGUAGES
         }
+        for language, engine in self._engines.items():
+            if not engine:
+                raise SystemExit(f"Pico does not load its voice {language} from {source / 'lang'}.")
 
     def spoken(self, text: str, language: str, rate: int, pitch: int) -> Spoken | None:
         """Speak `text`; None if the voice was silent. Word times are unknown (-1).
@@ -79,6 +87,9 @@ def _compiled(source: Path) -> Path:
         folders = [source / "lib", source / "tts"]
         files = [path for folder in folders for path in sorted(folder.glob("*.c"))]
         command = ["cc", "-O2", "-w", "-shared", "-fPIC", "-o", part, *files, *(f"-I{folder}" for folder in folders)]
-        subprocess.run([*command, "-lm"], check=True)
+        try:
+            subprocess.run([*command, "-lm"], check=True)
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise SystemExit(f"Cannot compile Pico: {error}. It needs a C compiler, `cc`.") from None
         part.rename(library)
     return library
