@@ -5,7 +5,8 @@
     python -m training.natural --speakers VOICES                a folder of each Kokoro voice, to measure speakers
     python -m training.natural --say "Good morning." --voice af_bella --to good.wav
 
-All weights come from packages that `sources.py` fetches, but for ked, which is installed. Needs `onnx` and `onnxruntime`.
+All weights come from packages that `sources.py` fetches, except ked, which Debian installs. Needs `onnx`
+and `onnxruntime`.
 """
 
 from __future__ import annotations
