@@ -1,5 +1,7 @@
 """Every key does what the help says; keys can be changed; the palette has all commands."""
 
+import threading
+
 import pytest
 
 from livecap.errors import SettingsError
@@ -298,10 +300,8 @@ async def test_d_changes_the_device_and_w_the_expected_words_of_a_running_sessio
         await screen.press("w")
         await screen.type("Priya")
         await screen.press("enter")
-        await screen.wait_for(lambda: len(changes.asked) == 2)
+        await screen.wait_for(lambda: screen.app.settings.context == "Priya" and machine.meters[0].closed)
         assert changes.asked == [({"device": "BlackHole 2ch"}, ""), ({"context": "Priya"}, "")]
-        assert machine.meters[0].closed
-        assert screen.app.settings.context == "Priya"
 
 
 async def test_with_two_tracks_tab_chooses_the_one_whose_device_changes(show):
@@ -364,6 +364,23 @@ async def test_l_sets_the_language_and_M_changes_the_model(show):
         await screen.shows("● 00:00:00")
         await screen.wait_for(lambda: len(changes.asked) == 2)
         assert changes.asked == [({"language": "German"}, ""), ({"model": "Qwen/Qwen3-ASR-0.6B"}, "")]
+
+
+async def test_changes_made_while_one_is_at_work_follow_in_order(show):
+    may_end, asked = threading.Event(), []
+
+    def change(changes, track):
+        may_end.wait(60)
+        asked.append(changes)
+
+    async with show(machine=ScriptedMachine(), change=change) as screen:
+        for words in ("Priya", "Priya, Anne", "Anne"):
+            await screen.press("w", "ctrl+u")
+            await screen.type(words)
+            await screen.press("enter")
+        may_end.set()
+        await screen.wait_for(lambda: screen.app.settings.context == "Anne", lambda: str((asked, screen.text)))
+    assert asked == [{"context": "Priya"}, {"context": "Priya, Anne"}, {"context": "Anne"}]
 
 
 async def test_a_failed_change_is_shown_as_a_sentence(show):

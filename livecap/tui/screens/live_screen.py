@@ -3,6 +3,7 @@
 Other screens are imported when they are opened: together they take 0.2 s, and the first screen must appear at once.
 """
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
@@ -95,6 +96,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._session = session
         self._machine = machine
         self._change = change
+        self._changing = asyncio.Lock()
         self._inline = inline
         self._sound = SoundLine(id="sound")
         self._bar = StatusBar(id="status")
@@ -393,22 +395,24 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self._make_change(name, value or None, track)
 
     def _make_change(self, name: str, value: str | None, track: str = "") -> None:
-        """Change a setting of the running session on a thread, since that may take seconds."""
+        """Change a setting of the running session on a thread, since that may take seconds. A change waits for those
+        that were made before it."""
         change = self._change
         assert change is not None
         what = "names and terms to expect" if name == "context" else name
         self._change_hint = f"Changing the {what}{f' of {track}' if track else ''}…"
         self.tell(self._change_hint)
 
-        def work() -> None:
+        async def work() -> None:
             trouble = ""
-            try:
-                change({name: value}, track)
-            except LivecapError as error:
-                trouble = str(error)
-            self._inbox.append(lambda: self._changed(name, value, trouble))
+            async with self._changing:
+                try:
+                    await asyncio.to_thread(change, {name: value}, track)
+                except LivecapError as error:
+                    trouble = str(error)
+            self._changed(name, value, trouble)
 
-        self.run_worker(work, thread=True, group="change", exclusive=True)
+        self.run_worker(work())
 
     def _changed(self, name: str, value: str | None, trouble: str) -> None:
         if trouble:
