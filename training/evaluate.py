@@ -23,7 +23,7 @@ from livecap.eval.alignment import edit_distance
 from livecap.eval.wer import normalise
 from livecap.transcribe.files import transcribe
 from training.human import human_prompts
-from training.synth import SHARD_SECONDS, read_shard
+from training.synth import KOKORO_SHARD_SECONDS, SHARD_SECONDS, read_shard
 from training.voices import RATE, Spoken
 
 SETS = ("seen", "unseen", "natural_seen", "natural_unseen", "human")
@@ -86,7 +86,9 @@ def said(what: str, figure: float) -> float:
 
 def hours_of_speech(shards: Path) -> float:
     """The hours of speech that training could draw from."""
-    seconds = sum(SHARD_SECONDS / (4 if "_kokoro_" in path.name else 1) for path in shards.glob("*.pickle"))
+    seconds = sum(
+        KOKORO_SHARD_SECONDS if "_kokoro_" in path.name else SHARD_SECONDS for path in shards.glob("*.pickle")
+    )
     return round(seconds / 3600, 1)
 
 

@@ -33,7 +33,7 @@ from training.festival import Festival
 from training.pico import LANGUAGES, Pico
 from training.sentences import held_out_sentences, read_corpus, training_sentences
 from training.sources import WORK, fetched
-from training.synth import SHARD_SECONDS, write_shard
+from training.synth import KOKORO_SHARD_SECONDS, SHARD_SECONDS, write_shard
 from training.voices import RATE, Spoken, trimmed
 
 NATIVE_RATE = 24_000
@@ -326,7 +326,7 @@ def speak(voices: NaturalVoices, kind: str, corpus: Path, folder: Path, hours: f
             it is slow.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shard_seconds = SHARD_SECONDS // 4 if kind == "kokoro" else SHARD_SECONDS
+    shard_seconds = KOKORO_SHARD_SECONDS if kind == "kokoro" else SHARD_SECONDS
     began = time.time()
     n_shards = round(hours * 3600 / shard_seconds)
     for index in range(n_shards):

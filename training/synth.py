@@ -11,7 +11,7 @@ from pathlib import Path
 from training.sentences import held_out_sentences, training_sentences
 from training.voices import RATE, Speakers, Spoken
 
-SHARD_SECONDS = 1200
+SHARD_SECONDS, KOKORO_SHARD_SECONDS = 1200, 300
 
 MOST_HOURS = 60.0
 """How much speech each process that makes examples keeps in memory (7 GB), divided among the kinds by their shares in
