@@ -324,7 +324,9 @@ def test_a_signal_is_no_failure_of_the_streams_that_are_open():
     starts = {"type": "start_stream", "events": True}, {"type": "start_stream", "stream_id": "b", "fd": reading}
     got = stopped_by_a_signal([starts[0], chunk, starts[1], None], told=4)
     assert sorted(got[:4]) == [("partial_result", None), *[("stream_ready", None)] * 2, ("update", None)]
-    assert got[4:] == [("stopped", None)]
+    # The end of the input may end the first stream before the signal comes: then its last text is told, too.
+    assert [record for record in got if record[0] == "error" or record[1] is not None] == []
+    assert got[-1] == ("stopped", None)
     os.close(writing)
 
 
