@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from livecap.audio_in.device import portaudio
 from livecap.audio_in.device.capture import CaptureConfig, channels_of
 from livecap.audio_in.device.devices import list_inputs
+from livecap.audio_in.device.enumeration import OURS, inputs_now
 from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.device.monitors import ROUTED, default_source
 from livecap.audio_in.device.notices import LOOPBACKS
@@ -23,9 +25,9 @@ from livecap.tui.choices import InputChoice, ModelChoice
 class ThisComputer:
     """Implements `tui.choices.Machine`; thread-safe."""
 
-    def inputs(self) -> Sequence[InputChoice]:
-        """The input devices. Raises AudioError if they cannot be listed."""
-        inputs = list_inputs()
+    def inputs(self, again: bool = False) -> Sequence[InputChoice]:
+        """See `Machine`."""
+        inputs = inputs_now(portaudio, OURS, CaptureConfig().aside_seconds) if again else list_inputs()
         names = Counter(device.name for device in inputs)
         routed = default_source() if any(device.name in ROUTED for device in inputs) else None
         return [

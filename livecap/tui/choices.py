@@ -83,8 +83,16 @@ class Playing(Protocol):
 class Machine(Protocol):
     """Devices, models and languages. Calls may take seconds: not on the screen's thread, except `languages`."""
 
-    def inputs(self) -> Sequence[InputChoice]:
-        """Raises AudioError if the devices cannot be listed."""
+    def inputs(self, again: bool = False) -> Sequence[InputChoice]:
+        """The inputs.
+
+        Args:
+            again: also those that were connected since the devices were listed; if there are any, open inputs miss a
+                moment of sound.
+
+        Raises:
+            AudioError: the devices cannot be listed.
+        """
         ...
 
     def meter(self, name: str) -> Meter:

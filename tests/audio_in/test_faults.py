@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from livecap.audio_in.device.devices import list_inputs
-from livecap.audio_in.device.enumeration import Enumeration
+from livecap.audio_in.device.enumeration import Enumeration, inputs_now
 from livecap.audio_in.device.microphone import Microphone
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
@@ -228,6 +228,22 @@ def test_a_lost_device_disturbs_no_other_until_it_is_back(ear):
     assert two.macbook.notices == []
     heard, lost = account(two.macbook)
     assert heard == 2 * 320 + n_seconds * SAMPLE_RATE and lost <= 1.1 * SAMPLE_RATE
+
+
+def test_inputs_that_are_connected_during_a_session_are_listed_and_only_then_disturb_it(ear):
+    two = Two(ear)
+    both = two.yeti, two.macbook
+    new = replace(OTHER, index=5, name="AirPods")
+    for plugged, n in (([MIC, OTHER], 0), ([new, MIC, OTHER], 1), ([new, MIC, OTHER], 1)):
+        for one in both:
+            two.hear(one)
+        two.portaudio.plugged = plugged
+        assert inputs_now(two.portaudio, two.enumeration, 20) == plugged
+        assert two.portaudio.n_reinitialised == n
+        eventually(lambda: all(map(two.stream_of, both)))
+    for one in both:
+        two.hear(one)
+    assert len(two.portaudio.streams) == 4 and two.yeti.notices == two.macbook.notices == []
 
 
 @pytest.mark.parametrize(("late_seconds", "n_lost"), [(1.5, 24_000), (0.1, 0)])

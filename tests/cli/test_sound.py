@@ -219,6 +219,17 @@ def test_inputs_with_the_same_name_are_chosen_by_their_index(monkeypatch: pytest
     assert [choice.query for choice in this_computer.ThisComputer().inputs()] == ["Yeti", "1", "4"]
 
 
+def test_inputs_are_listed_again_when_the_user_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, there = [MIC], [MIC, LOOPBACK]
+    for module in (this_computer, this_computer.portaudio):
+        monkeypatch.setattr(module, "list_inputs", lambda: list(listed))
+    monkeypatch.setattr(this_computer.portaudio, "probe_inputs", lambda wanted: there)
+    monkeypatch.setattr(this_computer.portaudio, "reinitialise", lambda: listed.extend(there[1:]))
+    computer = this_computer.ThisComputer()
+    assert [choice.name for choice in computer.inputs()] == ["Yeti"]
+    assert [choice.name for choice in computer.inputs(again=True)] == ["Yeti", LOOPBACK.name]
+
+
 def test_the_file_with_the_input_used_last_is_private_from_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,11 +31,15 @@ class ScriptedMachine:
             InputChoice("BlackHole 2ch", "48 kHz  2 ch", "what this machine plays"),
             InputChoice("[red]Odd\x1b[2J\u202e microphone", "16 kHz  1 ch"),
         ]
+        self.connected = None
+        """The inputs there are by now, if others than those that were listed."""
         self.meters = []
         self.played = []
         self.on_download = None
 
-    def inputs(self):
+    def inputs(self, again=False):
+        if again and self.connected is not None:
+            self.listed = self.connected
         return self.listed
 
     def meter(self, name):

@@ -93,7 +93,7 @@ async def test_inputs_with_the_same_name_are_told_apart():
     async with opened(InputsAlone) as shown:
         await shown.shows("dB")
         twins = [InputChoice("USB Audio", "48 kHz  1 ch", index=index) for index in ("1", "4")]
-        shown.machine.listed = [shown.machine.listed[0], *twins]
+        shown.machine.connected = [shown.machine.listed[0], *twins]
         await shown.press("r")
         await shown.shows("1 USB Audio", "4 USB Audio")
         for index in ("1", "4"):

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from types import ModuleType
+from typing import Any
 
 from livecap.audio_in.device.devices import InputDevice, list_inputs, open_input
 from livecap.errors import AudioError
@@ -103,6 +105,23 @@ def probe_inputs(wanted: str) -> list[InputDevice]:
         return [InputDevice(**device) for device in json.loads(done.stdout)]
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         raise AudioError(f"The search for input devices failed: {error}.") from None
+
+
+def inputs_now(portaudio: ModuleType | Any, enumeration: Enumeration, timeout_seconds: float) -> list[InputDevice]:
+    """The inputs that are connected now, in PortAudio's order. Where a new process sees others than PortAudio listed,
+    it lists them again, and the open streams of this process miss a moment of sound. For threads without a stream.
+
+    Raises:
+        AudioError: they cannot be listed, or a stream does not close.
+    """
+    before, now = (
+        sorted((device.name, device.is_default) for device in devices)
+        for devices in (portaudio.list_inputs(), portaudio.probe_inputs(""))
+    )
+    if now != before:
+        enumeration.list_again(portaudio.reinitialise, timeout_seconds)
+    inputs: list[InputDevice] = portaudio.list_inputs()
+    return inputs
 
 
 def _opens(device: InputDevice) -> bool:

@@ -104,15 +104,19 @@ class DeviceScreen(Screen[str | None]):
         self.query_one("#title", Static).update(self._heading())
 
     def on_mount(self) -> None:
-        self.action_refresh()
+        self._list(again=False)
         self.set_interval(1 / 15, self.poll)
 
     def action_refresh(self) -> None:
-        self.run_worker(self._list, thread=True, group="list", exclusive=True)
+        self._list(again=True)
 
-    def _list(self) -> None:
+    def _list(self, again: bool) -> None:
+        self.run_worker(lambda: self._ask_inputs(again), thread=True, group="list", exclusive=True)
+
+    def _ask_inputs(self, again: bool) -> None:
+        """Runs on a worker thread."""
         try:
-            inputs = self._machine.inputs()
+            inputs = self._machine.inputs(again)
         except LivecapError as error:
             self.app.call_from_thread(self.show_trouble, str(error))
         else:
