@@ -58,6 +58,9 @@ class ArraySound:
         return self._resampler.process(samples)
 
     def rest(self) -> NDArray[np.float32]:
-        """What the resampler held back. A second call has nothing."""
-        resampler, self._resampler = self._resampler, None
-        return resampler.flush() if resampler else np.zeros(0, np.float32)
+        """What the resampler held back, because the sound ends here; more may follow. A second call has nothing."""
+        if self._resampler is None:
+            return np.zeros(0, np.float32)
+        rest = self._resampler.flush()
+        self._resampler = self._resampler.renewed()
+        return rest

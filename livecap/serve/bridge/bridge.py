@@ -328,7 +328,7 @@ class Bridge:
             raise BridgeError("busy", f"{len(self._queue)} utterances wait for flush.")
         stream = await self._stream(worker, request)
         utterance_id, mode, asked = request.name("utterance_id", ""), self._mode(request), self._asked(request)
-        n_samples, said, sound, source = stream.buffered_samples, None, None, "buffer"
+        said, sound, source = None, None, "buffer"
         if request.has("audio") or request.has("pcm16"):
             source = request.path("audio") if request.has("audio") else "pcm16"
             given = source if request.has("audio") else request.samples(stream.options.n_channels)
@@ -337,7 +337,7 @@ class Bridge:
             n_samples = len(sound)
             stream.forget_buffered()
         else:
-            said = stream.end_utterance()
+            n_samples, said = stream.end_utterance()
         usual_id = stream.next_utterance_id()
         self._queue.append(_Queued(stream.stream_id, utterance_id or usual_id, source, n_samples, sound, said))
         if len(self._queue) >= stream.options.batch_size:

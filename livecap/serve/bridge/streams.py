@@ -111,13 +111,12 @@ class BridgeStream:
         name = f"bridge stream {self.stream_id}"
         threading.Thread(target=self._pump, args=[source, descriptor], name=name, daemon=True).start()
 
-    def end_utterance(self) -> "Future[Record]":
-        """Make the text up to here final. Returns what was said since the last boundary."""
+    def end_utterance(self) -> tuple[int, "Future[Record]"]:
+        """Make the text up to here final. Returns the samples at 16 kHz since the last boundary, and what was said."""
         self._check()
         if not self.buffered_samples and self.descriptor is None:
             raise BridgeError("no_audio", f"No sound came through stream {self.stream_id!r} since the last boundary.")
-        self.buffered_samples = 0
-        return self.served.end_utterance(self._take_said)
+        return self._end_utterance()
 
     @property
     def language(self) -> str | None:
@@ -137,8 +136,14 @@ class BridgeStream:
     def forget_buffered(self) -> None:
         """What was said since the last boundary is not wanted."""
         if self.buffered_samples:
-            self.buffered_samples = 0
-            self.served.end_utterance(self._take_said)
+            self._end_utterance()
+
+    def _end_utterance(self) -> tuple[int, "Future[Record]"]:
+        rest = self._ear.rest()
+        n_samples, self.buffered_samples = self.buffered_samples + len(rest), 0
+        if len(rest):
+            self.served.feed(rest)
+        return n_samples, self.served.end_utterance(self._take_said)
 
     def stop(self, drop: bool) -> int:
         """No more sound comes; what came is heard. Returns how many samples since the last boundary are dropped.
