@@ -25,7 +25,7 @@ class ArraySound:
         return np.concatenate([self.hear(sound), self.rest()])
 
     def hear(self, sound: ArrayLike) -> NDArray[np.float32]:
-        """[n] float32 at 16 kHz; the resampler may hold back a few milliseconds."""
+        """[n] float32 at 16 kHz; the resampler may hold back up to 40 ms (0.1 s at 8 kHz)."""
         try:
             array = np.asarray(sound)
         except (ValueError, TypeError, RuntimeError) as error:  # rows of several lengths, or what another library says
@@ -58,9 +58,5 @@ class ArraySound:
         return self._resampler.process(samples)
 
     def rest(self) -> NDArray[np.float32]:
-        """What the resampler held back, because the sound ends here; more may follow. A second call has nothing."""
-        if self._resampler is None:
-            return np.zeros(0, np.float32)
-        rest = self._resampler.flush()
-        self._resampler = self._resampler.renewed()
-        return rest
+        """See `Resampler.rest`. A second call has nothing."""
+        return self._resampler.rest() if self._resampler else np.zeros(0, np.float32)

@@ -1,7 +1,7 @@
 """Resampler: from any rate and number of channels to 16 kHz mono, which the model hears.
 
 soxr's HQ stream keeps the state of its filter between calls, so there are no seams: the output does not depend on how
-the input was cut. It holds back up to 30 ms, which `flush` returns.
+the input was cut. It holds back up to 40 ms (0.1 s at 8 kHz), which `flush` returns.
 """
 
 import numpy as np
@@ -44,6 +44,13 @@ class Resampler:
         assert sound.ndim == 2 and sound.shape[1] == self.n_channels, sound.shape
         bounded = np.clip(sound, -1.0, 1.0)
         return self._resample(np.ascontiguousarray(self._downmix.process(bounded)), last=False)
+
+    def rest(self) -> NDArray[np.float32]:
+        """What was held back, [n] float32, because a part of the sound ends here; more may follow."""
+        rest = self._resample(np.zeros(0, np.float32), last=True)
+        self._stream = None
+        self.learn(np.zeros((0, self.n_channels), np.float32))
+        return rest
 
     def flush(self) -> NDArray[np.float32]:
         """The end of the stream, which was held back: [n] float32."""

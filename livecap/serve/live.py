@@ -101,10 +101,8 @@ class Ear:
         return self._resampler.process(np.clip(sound, -1.0, 1.0))
 
     def flush(self) -> NDArray[np.float32]:
-        """[n] samples that the resampler held back, because the sound ends here. More sound may follow."""
-        rest = self._resampler.flush()
-        self._resampler = self._resampler.renewed()
-        return rest
+        """See `Resampler.rest`."""
+        return self._resampler.rest()
 
 
 def ear_of(query: QueryParams, usual: str = "") -> Ear:

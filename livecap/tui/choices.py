@@ -87,7 +87,7 @@ class Machine(Protocol):
         """The inputs.
 
         Args:
-            again: also those that were connected since the devices were listed; if there are any, open inputs miss a
+            again: also those that were connected since the inputs were listed; if there are any, open inputs miss a
                 moment of sound.
 
         Raises:

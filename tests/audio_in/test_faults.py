@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -244,6 +245,22 @@ def test_inputs_that_are_connected_during_a_session_are_listed_and_only_then_dis
     for one in both:
         two.hear(one)
     assert len(two.portaudio.streams) == 4 and two.yeti.notices == two.macbook.notices == []
+
+
+def test_inputs_in_use_that_a_new_process_does_not_see_disturb_nothing(ear):
+    two = Two(ear)
+    two.portaudio.probe_inputs = lambda wanted: []
+    assert inputs_now(two.portaudio, two.enumeration, 20) == [MIC, OTHER]
+    assert two.portaudio.n_reinitialised == 0
+
+
+def test_two_requests_for_new_inputs_list_them_once(ear):
+    two = Two(ear)
+    two.portaudio.plugged = [replace(OTHER, index=5, name="AirPods"), MIC, OTHER]
+    with ThreadPoolExecutor(2) as threads:
+        asked = [threads.submit(inputs_now, two.portaudio, two.enumeration, 20) for _ in range(2)]
+    assert [each.result() for each in asked] == [two.portaudio.plugged] * 2
+    assert two.portaudio.n_reinitialised == 1
 
 
 @pytest.mark.parametrize(("late_seconds", "n_lost"), [(1.5, 24_000), (0.1, 0)])

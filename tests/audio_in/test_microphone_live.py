@@ -14,7 +14,8 @@ import soundfile
 
 from livecap.audio_in.device import devices, portaudio
 from livecap.audio_in.device.capture import CaptureConfig
-from livecap.audio_in.device.devices import find_input, list_inputs
+from livecap.audio_in.device.devices import choose_input, find_input, list_inputs
+from livecap.audio_in.device.enumeration import OURS, inputs_now
 from livecap.audio_in.device.microphone import Microphone
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
@@ -119,6 +120,20 @@ def test_what_is_played_is_captured_bit_for_bit(mic, listen, noise):
     captured = samples[sounding[0] : sounding[-1] + 1]
     assert np.array_equal(np.round(captured * 32768).astype(np.int16), played[:, 0])
     assert gaps == [] and notices == [] and source.health.n_overflows == source.health.n_flags == 0
+
+
+def test_a_microphone_that_is_connected_while_another_is_heard_is_listed(mic, listen):
+    source, notices = listen("MacBook Pro Microphone")
+    eventually(lambda: source.is_open)
+    assert inputs_now(portaudio, OURS, 20) == list_inputs()
+    mic.add("AirPods", SAMPLE_RATE, 1)
+    there = inputs_now(portaudio, OURS, 20)
+    assert "AirPods" in [device.name for device in there]
+    eventually(lambda: source.is_open)
+    moved = replace(choose_input("BlackHole 2ch", there), index=choose_input("AirPods", there).index)
+    with pytest.raises(AudioError, match="listed again"):
+        devices.open_input(moved, 1, 320, 0.1, lambda *block: None, lambda: None)
+    assert notices == []
 
 
 @pytest.mark.parametrize("as_reported", [False, True])

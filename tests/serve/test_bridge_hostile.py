@@ -157,6 +157,15 @@ def test_any_rate_and_number_of_channels_is_heard():
     assert got[7]["samples"] == 3200 and [each["utterance_id"] for each in got[6:]] == ["default-1", "default-2"]
 
 
+def test_each_utterance_has_all_of_its_sound_however_short_and_at_whatever_rate():
+    start = {"type": "start_stream", "sample_rate": 8000}
+    chunks = [{"type": "audio_chunk", "pcm16": base64.b64encode(bytes(2 * n)).decode()} for n in (8000, 640, 640)]
+    end = {"type": "end_utterance"}
+    got = answers([start, *(each for chunk in chunks for each in (chunk, end)), chunks[1], {"type": "stop_stream"}])
+    assert [each["samples"] for each in got if each["type"] == "utterance_queued"] == [16000, 1280, 1280]
+    assert got[-1]["dropped_samples"] == 1280
+
+
 class FailingTranscriber(SayingTranscriber):
     def accept(self, block):
         raise RuntimeError("a fault")

@@ -32,7 +32,7 @@ class ScriptedMachine:
             InputChoice("[red]Odd\x1b[2J\u202e microphone", "16 kHz  1 ch"),
         ]
         self.connected = None
-        """The inputs there are by now, if others than those that were listed."""
+        """The inputs that are connected now, where they differ from `listed`."""
         self.meters = []
         self.played = []
         self.on_download = None

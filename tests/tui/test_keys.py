@@ -370,14 +370,16 @@ async def test_changes_made_while_one_is_at_work_follow_in_order(show):
     may_end, asked = threading.Event(), []
 
     def change(changes, track):
-        may_end.wait(60)
         asked.append(changes)
+        may_end.wait(60)
 
     async with show(machine=ScriptedMachine(), change=change) as screen:
         for words in ("Priya", "Priya, Anne", "Anne"):
             await screen.press("w", "ctrl+u")
             await screen.type(words)
             await screen.press("enter")
+        await screen.wait_for(lambda: asked)
+        assert len(asked) == 1
         may_end.set()
         await screen.wait_for(lambda: screen.app.settings.context == "Anne", lambda: str((asked, screen.text)))
     assert asked == [{"context": "Priya"}, {"context": "Priya, Anne"}, {"context": "Anne"}]

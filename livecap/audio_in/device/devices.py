@@ -25,6 +25,9 @@ LOCK_SECONDS = 5.0
 MOST_NAMED, MOST_NAME_LENGTH = 10, 60
 """How many inputs an error message names, and characters of each."""
 
+CARRIERS = ("pulse", "default")
+"""Names of the ALSA devices through which the sound server's monitors are opened."""
+
 EXIT_SECONDS = 1.0
 """How long the end of the program waits for threads that use PortAudio."""
 
@@ -93,7 +96,7 @@ def list_inputs(monitors: bool = True) -> list[InputDevice]:
 
 def _monitors(inputs: list[InputDevice], n_devices: int, apis: list[str]) -> list[InputDevice]:
     """The monitors of all outputs, where PortAudio does not list them itself."""
-    carriers = [device for device in inputs if device.host_api == "ALSA" and device.name in ("pulse", "default")]
+    carriers = [device for device in inputs if device.host_api == "ALSA" and device.name in CARRIERS]
     if not carriers or any("pulse" in api.casefold() for api in apis):
         return []
     carrier = next((device for device in carriers if device.name == "pulse"), carriers[0])
@@ -190,8 +193,13 @@ def open_input(
     through = nullcontext() if device.carrier is None else pulse_source(device.pulse_source)
     try:
         with _one_at_a_time(), through:
+            index, names = (device.index, (device.name,)) if device.carrier is None else (device.carrier, CARRIERS)
+            if sounddevice.query_devices(index)["name"] not in names:
+                raise AudioError(
+                    f'"{device.name}" was not opened: the inputs were listed again meanwhile. Choose it again.'
+                )
             stream = sounddevice.RawInputStream(
-                device=device.index if device.carrier is None else device.carrier,
+                device=index,
                 channels=n_channels,
                 samplerate=device.default_rate,
                 blocksize=block_samples,

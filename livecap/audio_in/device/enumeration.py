@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -28,6 +29,8 @@ class Enumeration:
         self._changed = threading.Condition()
         self._n_streams = 0
         self._wanted = False
+        self.one_asks = threading.Lock()
+        """Held while somebody asks whether there are new inputs."""
 
     @property
     def wanted(self) -> bool:
@@ -108,20 +111,22 @@ def probe_inputs(wanted: str) -> list[InputDevice]:
 
 
 def inputs_now(portaudio: ModuleType | Any, enumeration: Enumeration, timeout_seconds: float) -> list[InputDevice]:
-    """The inputs that are connected now, in PortAudio's order. Where a new process sees others than PortAudio listed,
-    it lists them again, and the open streams of this process miss a moment of sound. For threads without a stream.
+    """The inputs, in PortAudio's order, with those that were connected since it listed them. Only if a new process sees
+    such inputs does PortAudio list all again, and the open streams of this process miss a moment of sound. (The new
+    process may miss inputs that are in use.) For threads without a stream.
 
     Raises:
         AudioError: they cannot be listed, or a stream does not close.
     """
-    before, now = (
-        sorted((device.name, device.is_default) for device in devices)
-        for devices in (portaudio.list_inputs(), portaudio.probe_inputs(""))
-    )
-    if now != before:
-        enumeration.list_again(portaudio.reinitialise, timeout_seconds)
-    inputs: list[InputDevice] = portaudio.list_inputs()
-    return inputs
+    with enumeration.one_asks:
+        there, listed = (
+            Counter(device.name for device in devices)
+            for devices in (portaudio.probe_inputs(""), portaudio.list_inputs())
+        )
+        if there - listed:
+            enumeration.list_again(portaudio.reinitialise, timeout_seconds)
+        inputs: list[InputDevice] = portaudio.list_inputs()
+        return inputs
 
 
 def _opens(device: InputDevice) -> bool:

@@ -112,11 +112,14 @@ class BridgeStream:
         threading.Thread(target=self._pump, args=[source, descriptor], name=name, daemon=True).start()
 
     def end_utterance(self) -> tuple[int, "Future[Record]"]:
-        """Make the text up to here final. Returns the samples at 16 kHz since the last boundary, and what was said."""
+        """Make the text up to here final. Returns the samples at 16 kHz that came in chunks since the last boundary,
+        and what was said."""
         self._check()
+        self._hear_rest()
         if not self.buffered_samples and self.descriptor is None:
             raise BridgeError("no_audio", f"No sound came through stream {self.stream_id!r} since the last boundary.")
-        return self._end_utterance()
+        n_samples, self.buffered_samples = self.buffered_samples, 0
+        return n_samples, self.served.end_utterance(self._take_said)
 
     @property
     def language(self) -> str | None:
@@ -135,15 +138,17 @@ class BridgeStream:
 
     def forget_buffered(self) -> None:
         """What was said since the last boundary is not wanted."""
+        self._hear_rest()
         if self.buffered_samples:
-            self._end_utterance()
+            self.buffered_samples = 0
+            self.served.end_utterance(self._take_said)
 
-    def _end_utterance(self) -> tuple[int, "Future[Record]"]:
+    def _hear_rest(self) -> None:
+        """No sound follows, or not in the same utterance."""
         rest = self._ear.rest()
-        n_samples, self.buffered_samples = self.buffered_samples + len(rest), 0
+        self.buffered_samples += len(rest)
         if len(rest):
             self.served.feed(rest)
-        return n_samples, self.served.end_utterance(self._take_said)
 
     def stop(self, drop: bool) -> int:
         """No more sound comes; what came is heard. Returns how many samples since the last boundary are dropped.
@@ -151,13 +156,13 @@ class BridgeStream:
         Args:
             drop: do not ask for the text that is not final yet.
         """
+        self._hear_rest()
         dropped = self.buffered_samples if drop else 0
         self.buffered_samples = 0
         self.is_stopped = True
         if drop:
             self.served.feed(np.zeros(0, np.float32), self.abort)
         else:
-            self.served.feed(self._ear.rest())
             self.served.finish()
         return dropped
 

@@ -69,7 +69,7 @@ class DeviceScreen(Screen[str | None]):
         self._metered: str | None = None
         self._left = False
         self._silent_since: float | None = None
-        self._told_silence, self._has_trouble = False, False
+        self._told_silence, self._told_unlisted, self._has_trouble = False, False, False
 
     def compose(self) -> ComposeResult:
         yield Static(self._heading(), id="title", markup=False)
@@ -118,9 +118,13 @@ class DeviceScreen(Screen[str | None]):
         try:
             inputs = self._machine.inputs(again)
         except LivecapError as error:
-            self.app.call_from_thread(self.show_trouble, str(error))
+            self.app.call_from_thread(self._show_unlisted, str(error))
         else:
             self.app.call_from_thread(self.show_inputs, inputs)
+
+    def _show_unlisted(self, sentence: str) -> None:
+        self.show_trouble(sentence)
+        self._told_unlisted = True
 
     def show_inputs(self, inputs: Sequence[InputChoice]) -> None:
         used = {source: label or "now" for label, source in self._tracks}
@@ -132,13 +136,15 @@ class DeviceScreen(Screen[str | None]):
             choices.fill(rows, next(iter(start or [choice.query for choice in inputs if choice.is_default]), ""))
         else:
             choices.fill(rows)
+        if self._told_unlisted:
+            self.show_trouble("")
         if not rows:
             refresh = key_of(self, "device.refresh")
             self.show_trouble(f"No input found. Connect a microphone and press {refresh}. Recordings work without one.")
 
     def show_trouble(self, sentence: str) -> None:
         """Show a sentence in place of the last one ("" for none). A notice of silence replaces no other sentence."""
-        self._told_silence, self._has_trouble = False, bool(sentence)
+        self._told_silence, self._told_unlisted, self._has_trouble = False, False, bool(sentence)
         self.query_one("#trouble", Static).update(printable(sentence))
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:

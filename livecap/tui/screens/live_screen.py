@@ -110,7 +110,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._frames: Timer | None = None
         self._finished: deque[TranscriptUpdate] = deque()
         """Inline: finished utterances, until the terminal's history has them."""
-        self._captions_hint = self._change_hint = ""
+        self._captions_hint = ""
         self._marked = (0, "")
         """The sample and the track of the mark whose note is being asked for."""
         self.history = SessionHistory()
@@ -400,27 +400,21 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         change = self._change
         assert change is not None
         what = "names and terms to expect" if name == "context" else name
-        self._change_hint = f"Changing the {what}{f' of {track}' if track else ''}…"
-        self.tell(self._change_hint)
+        hint = f"Changing the {what}{f' of {track}' if track else ''}…"
 
         async def work() -> None:
-            trouble = ""
             async with self._changing:
+                self.tell(hint)
                 try:
                     await asyncio.to_thread(change, {name: value}, track)
                 except LivecapError as error:
-                    trouble = str(error)
-            self._changed(name, value, trouble)
+                    self.tell(str(error), "error")
+                    return
+                if name == "context":
+                    self.app.settings = replace(self.app.settings, context=value or "")
+                self.notice_line.dismiss(hint)
 
         self.run_worker(work())
-
-    def _changed(self, name: str, value: str | None, trouble: str) -> None:
-        if trouble:
-            self.tell(trouble, "error")
-            return
-        if name == "context":
-            self.app.settings = replace(self.app.settings, context=value or "")
-        self.notice_line.dismiss(self._change_hint)
 
     # ---- other screens
 
