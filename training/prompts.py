@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from tokenizers import Tokenizer
 
 
@@ -16,6 +18,7 @@ class Prompts:
         self._open = [ids["<|im_start|>"], *encode("system\n")]
         self._middle = [self.end, *encode("\n"), ids["<|im_start|>"], *encode("user\n"), ids["<|audio_start|>"]]
         self.after = [ids["<|audio_end|>"], self.end, *encode("\n"), ids["<|im_start|>"], *encode("assistant\n")]
+        self._n_text = vocabulary.token_to_id("<|endoftext|>")  # the first of the added tokens
         self._asr = vocabulary.token_to_id("<asr_text>")
         self.encode = encode
 
@@ -30,3 +33,9 @@ class Prompts:
     def answer(self, text: str) -> list[int]:
         """Token ids of the expected answer: language, text, end. An empty text has the language None."""
         return [*self.answer_start("English" if text else "None"), *self.encode(text), self.end]
+
+    def with_mistakes(self, answer: list[int], share: float) -> list[int]:
+        """An answer in which this share of the text's tokens are random ones."""
+        start = answer.index(self._asr) + 1
+        text = [random.randrange(self._n_text) if random.random() < share else token for token in answer[start:-1]]
+        return [*answer[:start], *text, *answer[-1:]]

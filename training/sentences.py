@@ -88,6 +88,7 @@ TEMPLATES = [
     "This is a {adj} {thing}, and nobody wants to {verb} it.",
     "How many {thing}s did {name} {verb} on {day}?",
 ]
+NEW_PARAGRAPH = "New paragraph."
 SHORT = " ".join(
     """Yes. No. Okay. Thank you. Good morning. Hello. See you on {day}. I agree. Of course. Not yet. One
 moment, please. That is right. Thanks, {name}. Maybe {day}. Why not? Any questions? Let's move on.
@@ -325,7 +326,12 @@ def training_sentences(corpus: Path, seed: int, work: Path) -> Iterator[str]:
         elif kind < 0.26:
             yield choice.choice(dialogue)
         elif kind < 0.34:
-            yield meeting_sentence(choice)
+            sentence = meeting_sentence(choice)
+            if sentence.startswith(NEW_PARAGRAPH):  # spoken apart, since anything may follow it
+                rest = sentence.removeprefix(NEW_PARAGRAPH).lstrip()
+                yield rest[0].upper() + rest[1:]
+                sentence = NEW_PARAGRAPH
+            yield sentence
         elif kind < 0.44:
             yield everyday_sentence(choice)
         elif kind < 0.50:

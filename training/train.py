@@ -47,7 +47,7 @@ WARM_STEPS = 150
 HEAD_BATCHES, HEAD_STEPS, HEAD_RATE = 16, 160, 1e-2
 """Exported weights lack the heads. They are fitted first, in a few seconds, to what the encoder says of some batches;
 else their first losses would spoil the encoder."""
-STEADY_PART = 0.4
+STEADY_PART = 0.25
 """The share of the time after the decoder listens in which the rate stays at its peak; then it falls (cosine)."""
 TOKEN_CTC = 0.3
 DEAF_SECONDS = 3.5
@@ -57,7 +57,7 @@ LISTENS_BELOW = 2.4
 """An answer loss, averaged over 50 steps, below which the decoder must be listening to the sound."""
 LONGEST = ((0.1, 6.0), (0.2, 10.0), (0.28, 18.0), (1.0, 30.0))
 """(share of the time after the decoder listens, longest utterance in seconds until then)."""
-LONGEST_AGAIN = ((0.2, 8.0), (0.5, 14.0), (1.0, 30.0))
+LONGEST_AGAIN = ((0.1, 8.0), (0.3, 14.0), (1.0, 30.0))
 """The same with imported weights, which listen from the first step on."""
 LONGEST_FRAMES = 3000
 """Mel frames of 10 ms in 30 s. A stretched batch is not longer."""
@@ -73,6 +73,9 @@ STRETCHES, STRETCH_SHARE = (0.95, 1.4), 0.4
 """Range of the factors by which this share of the batches lasts longer, with the same pitch."""
 PLAIN_PART = 0.04
 """The share of the time after the decoder listens in which the sound stays clean."""
+WRONG_SHARE = 0.06
+"""The share of an answer's text tokens that are random ones in what the decoder reads, not in what it learns to say:
+a mistake of its own must not mislead it about what follows."""
 LOSSES = ("loss", "ctc", "token_ctc")
 """Names of what `forward` returns."""
 CTC_PART = 0.4
@@ -129,7 +132,7 @@ def forward(
             context = " ".join(random.sample(words, min(3, len(words))))
         before, answer = prompts.before(context), prompts.answer(example.text)
         start = len(before) + counts[i] + len(prompts.after)
-        rows.append((before, [*prompts.after, *answer]))
+        rows.append((before, [*prompts.after, *(prompts.with_mistakes(answer, WRONG_SHARE) if augment else answer)]))
         spans.append((start, answer))
     length = max(start + len(answer) for start, answer in spans)
     x = embeddings.new_zeros(len(batch), length, embeddings.shape[-1])
