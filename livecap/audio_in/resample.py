@@ -48,16 +48,15 @@ class Resampler:
     def rest(self) -> NDArray[np.float32]:
         """What was held back, [n] float32, because a part of the sound ends here; more may follow."""
         rest = self._resample(np.zeros(0, np.float32), last=True)
-        self._stream = None
+        self._stream = None  # soxr prints a warning about streams that live until exit
         self.learn(np.zeros((0, self.n_channels), np.float32))
         return rest
 
     def flush(self) -> NDArray[np.float32]:
         """The end of the stream, which was held back: [n] float32."""
         assert not self._flushed, "flush twice"
-        rest = self._resample(np.zeros(0, np.float32), last=True)
-        self._flushed, self._stream = True, None  # soxr prints a warning about streams that live until exit
-        return rest
+        self._flushed = True
+        return self.rest()
 
     def _resample(self, mono: NDArray[np.float32], last: bool) -> NDArray[np.float32]:
         if self.rate_in == SAMPLE_RATE:
