@@ -97,6 +97,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._machine = machine
         self._change = change
         self._changing = asyncio.Lock()
+        """Held while a change is at work; later ones wait, in order."""
         self._inline = inline
         self._sound = SoundLine(id="sound")
         self._bar = StatusBar(id="status")
