@@ -40,6 +40,8 @@ class ScriptedMachine:
     def inputs(self, again=False):
         if again and self.connected is not None:
             self.listed = self.connected
+        if self.listed is None:
+            raise AudioError("The inputs cannot be listed.")
         return self.listed
 
     def meter(self, name):

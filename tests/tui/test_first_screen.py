@@ -102,6 +102,17 @@ async def test_inputs_with_the_same_name_are_told_apart():
         assert shown.app.screen.query_one(ChooseList).chosen == "4"
 
 
+async def test_the_failure_of_a_listing_is_shown_until_the_next_one():
+    async with opened(InputsAlone) as shown:
+        await shown.shows("dB")
+        listed, shown.machine.listed = shown.machine.listed, None
+        await shown.press("r")
+        await shown.shows("The inputs cannot be listed.")
+        shown.machine.listed = listed
+        await shown.press("r")
+        await shown.shows_no("cannot be listed")
+
+
 async def test_the_failure_of_an_input_that_is_not_highlighted_any_more_is_not_shown():
     opening, may_fail, told = threading.Event(), threading.Event(), threading.Event()
     async with opened(InputsAlone) as shown:
