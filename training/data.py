@@ -273,10 +273,16 @@ def characters(text: str) -> list[int]:
 
 
 def batches(
-    folder: Path, seed: int, seconds_per_batch: object, longest: object, augment: object
+    folder: Path, seed: int, lengths: int, seconds_per_batch: object, longest: object, augment: object
 ) -> Iterator[list[Example]]:
-    """Endless batches of examples of similar length. `longest` and `augment` are shared values that may change."""
-    choice = random.Random(seed)
+    """Endless batches of examples of similar length.
+
+    Args:
+        lengths: the seed of the batches' lengths. Where several processes take a step together, none waits long for the
+            others if their batches have the same lengths.
+        longest: a shared value that may change, as do `augment` and `seconds_per_batch`.
+    """
+    choice, length = random.Random(seed), random.Random(lengths)
     pool = Pool(folder, seed)
     made = 0
     while True:
@@ -284,12 +290,12 @@ def batches(
             pool.refresh()
         made += 1
         most = longest.value  # type: ignore[attr-defined]
-        if choice.random() < ALONE_SHARE:
-            alone = choice.uniform(*ALONE_SECONDS)
+        if length.random() < ALONE_SHARE:
+            alone = length.uniform(*ALONE_SECONDS)
             n = round(seconds_per_batch.value / (alone + 0.5))  # type: ignore[attr-defined]
             yield [make_alone(choice, pool, alone, bool(augment.value)) for _ in range(n)]  # type: ignore[attr-defined]
             continue
-        seconds = choice.uniform(1.5, most) if choice.random() < 0.7 else choice.uniform(max(1.5, most * 0.6), most)
+        seconds = length.uniform(1.5, most) if length.random() < 0.7 else length.uniform(max(1.5, most * 0.6), most)
         n = max(2, round(seconds_per_batch.value / seconds))  # type: ignore[attr-defined])
         yield [
             make_example(choice, pool, seconds * choice.uniform(0.9, 1), bool(augment.value))  # type: ignore[attr-defined]

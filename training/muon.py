@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from training.team import Team
 
 MOMENTUM = 0.95
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -41,8 +42,9 @@ class Muon(torch.optim.Optimizer):
     Where several processes train, each of them computes the updates of some matrices for all.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], rate: float, weight_decay: float) -> None:
+    def __init__(self, parameters: list[nn.Parameter], rate: float, weight_decay: float, team: Team) -> None:
         super().__init__(parameters, {"lr": rate, "weight_decay": weight_decay})
+        self._team = team
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -53,29 +55,23 @@ class Muon(torch.optim.Optimizer):
                 momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
                 momentum.lerp_(p.grad, 1 - MOMENTUM)
                 updates.append(p.grad.lerp(momentum, MOMENTUM))
-            for p, update in zip(parameters, shared_orthogonal(updates), strict=True):
+            for p, update in zip(parameters, shared_orthogonal(updates, self._team), strict=True):
                 stretch = max(1.0, p.shape[0] / p.shape[1]) ** 0.5
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * stretch)
 
 
-def shared_orthogonal(matrices: list[Tensor]) -> list[Tensor]:
+def shared_orthogonal(matrices: list[Tensor], team: Team) -> list[Tensor]:
     """`orthogonal` of each matrix, which are the same in every process; each process computes a part of them."""
-    rank, n_processes = dist.get_rank(), dist.get_world_size()
     alike: dict[torch.Size, list[int]] = defaultdict(list)
     for i, matrix in enumerate(matrices):
         alike[matrix.shape].append(i)
-    found = [torch.zeros_like(matrix) for matrix in matrices]
+    found: list[Tensor | None] = [None] * len(matrices)
     n_before = 0
     for indices in alike.values():
-        own = [i for place, i in enumerate(indices, n_before) if place % n_processes == rank]
+        own = [i for place, i in enumerate(indices, n_before) if place % team.size == team.rank]
         n_before += len(indices)
         if own:
             for i, update in zip(own, orthogonal(torch.stack([matrices[i] for i in own])), strict=True):
                 found[i] = update
-    if n_processes == 1:
-        return found
-    flat = torch.cat([matrix.flatten() for matrix in found])
-    dist.all_reduce(flat)
-    pieces = flat.split([matrix.numel() for matrix in found])
-    return [piece.view_as(matrix) for piece, matrix in zip(pieces, found, strict=True)]
+    return team.complete(found, [matrix.shape for matrix in matrices])

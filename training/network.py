@@ -235,7 +235,7 @@ def log_mel(waves: Tensor, samples: list[int], filters: Tensor, window: Tensor) 
     """
     frames = [n // 160 for n in samples]
     spectrum = torch.stft(waves, 400, 160, window=window, center=True, pad_mode="reflect", return_complex=True)
-    power = spectrum.abs().square()[..., :-1]
+    power = torch.view_as_real(spectrum).square().sum(-1)[..., :-1]
     mel = torch.log10(torch.clamp(torch.matmul(filters.mT, power), min=1e-10))
     T = -(-max(frames) // 100) * 100
     mel = F.pad(mel, (0, max(0, T - mel.shape[-1])))[..., :T]

@@ -9,18 +9,18 @@ import argparse
 import json
 import math
 import multiprocessing as mp
-import os
 import random
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from queue import Empty, Full
+from statistics import mean
 
 import numpy as np
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from training.data import Example, batches, characters
 from training.listen import word_errors
@@ -39,6 +39,7 @@ from training.network import (
 from training.prompts import Prompts
 from training.sentences import training_sentences
 from training.synth import read_shard
+from training.team import Team
 from training.vocabulary import copy_vocabulary, load_vocabulary, train_vocabulary
 
 PEAK_RATE, PEAK_MATRIX_RATE = 1.2e-3, 1e-2
@@ -76,21 +77,24 @@ PLAIN_PART = 0.04
 WRONG_SHARE = 0.06
 """The share of an answer's text tokens that are random ones in what the decoder reads, not in what it learns to say:
 a mistake of its own must not mislead it about what follows."""
-LOSSES = ("loss", "ctc", "token_ctc")
-"""Names of what `forward` returns."""
 CTC_PART = 0.4
-"""The character loss has full weight for this share of the time; without it the decoder never listens."""
-TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 10, 80, 0.3
+"""The CTC losses have full weight for this share of the time; without the one of characters the decoder never
+listens."""
+CTC_EVERY = 2
+"""They take a tenth of a step's time. Once the decoder listens, only every second step has them."""
+TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 6, 80, 0.3
 """Rows of text without sound in each step of a process, tokens in a row, and the weight of their loss. The decoder
 learns words from them that are rare in the speech."""
 
 
-def feed(queue: mp.Queue, folder: Path, seed: int, longest: object, augment: object, sound: object) -> None:
+def feed(
+    queue: mp.Queue, folder: Path, seed: int, lengths: int, longest: object, augment: object, sound: object
+) -> None:
     """The main function of a process that makes examples. It ends when the trainer has ended, however that ended."""
     torch.set_num_threads(1)
     queue.cancel_join_thread()
     trainer = mp.parent_process()
-    for batch in batches(folder, seed, sound, longest, augment):
+    for batch in batches(folder, seed, lengths, sound, longest, augment):
         waits = True
         while waits:
             try:
@@ -118,9 +122,16 @@ def next_batch(queue: mp.Queue, feeders: list[mp.Process]) -> list[Example]:
 
 
 def forward(
-    network: TrainedModel, prompts: Prompts, batch: list[Example], filters: Tensor, window: Tensor, augment: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The losses of the answer's tokens, of the character head, and of the audio embeddings read as tokens (CTC)."""
+    network: TrainedModel,
+    prompts: Prompts,
+    batch: list[Example],
+    filters: Tensor,
+    window: Tensor,
+    augment: bool,
+    heads: bool,
+) -> dict[str, Tensor]:
+    """The losses `loss` of the answer's tokens, and where `heads` are trained in this step `ctc` of the character head
+    and `token_ctc` of the audio embeddings read as tokens."""
     embeddings, features, counts = encoded(network, batch, filters, window, augment)
 
     rows, spans = [], []
@@ -145,9 +156,11 @@ def forward(
     hidden = network.thinker.model(x)
     picked = torch.cat([hidden[i, start - 1 : start - 1 + len(answer)] for i, (start, answer) in enumerate(spans)])
     targets = torch.tensor([t for _, answer in spans for t in answer], device=DEVICE)
-    loss = F.cross_entropy(network.thinker.logits(picked).float(), targets, label_smoothing=0.05)
-
-    return loss, *head_losses(network, prompts, batch, embeddings, features, counts)
+    losses = {"loss": F.cross_entropy(network.thinker.logits(picked).float(), targets, label_smoothing=0.05)}
+    if heads:
+        found = head_losses(network, prompts, batch, embeddings, features, counts)
+        losses |= zip(("ctc", "token_ctc"), found, strict=True)
+    return losses
 
 
 def text_only_loss(network: TrainedModel, prompts: Prompts, texts: Iterator[str]) -> Tensor:
@@ -242,7 +255,6 @@ def fit_heads(
             p.grad = gradient
         adam.step()
         falling.step()
-    print(json.dumps({"fitted_heads": [round(float(loss.detach()), 3) for loss in losses]}), flush=True)
 
 
 def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[int]], blank: int) -> Tensor:
@@ -263,21 +275,6 @@ def ctc_loss(log_probabilities: Tensor, lengths: list[int], labels: list[list[in
 def average_into(average: dict[str, Tensor], network: TrainedModel, decay: float) -> None:
     for name, value in network.state_dict().items():
         average[name].lerp_(value, 1 - decay)
-
-
-def share_gradients(parameters: list[nn.Parameter], also: list[float]) -> list[float]:
-    """Replace each gradient, and each number of `also`, by its mean over the processes."""
-    if dist.get_world_size() == 1:
-        return also
-    flat = torch.cat([*(p.grad.flatten() for p in parameters if p.grad is not None), torch.tensor(also)])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    at = 0
-    for p in parameters:
-        if p.grad is not None:
-            p.grad.copy_(flat[at : at + p.numel()].view_as(p))
-            at += p.numel()
-    return flat[at:].tolist()
 
 
 def main() -> None:
@@ -305,42 +302,39 @@ def main() -> None:
     if DEVICE.type != "cpu":
         options.processes = 1  # they share gradients in the memory of the computer
     options.work.mkdir(parents=True, exist_ok=True)
-    meeting = options.work / "processes"
-    meeting.unlink(missing_ok=True)
+    folder, checkpoint = options.work / "vocabulary", options.work / "checkpoint.pt"
+    if options.start_from and not checkpoint.exists():
+        copy_vocabulary(options.start_from, folder)
+    elif not (folder / "tokenizer_config.json").exists():
+        train_vocabulary(options.corpus, folder, options.work)
+    network = TrainedModel(load_vocabulary(folder).get_vocab_size())
+    print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
     spawn = mp.get_context("spawn")
-    others = [spawn.Process(target=train, args=(rank, meeting, options)) for rank in range(1, options.processes)]
-    for process in others:
+    team, *others = Team.of(spawn, options.processes, sum(p.numel() for p in network.parameters()))
+    processes = [spawn.Process(target=train, args=(other, options)) for other in others]
+    for process in processes:
         process.start()
-    train(0, meeting, options)
-    for process in others:
+    team.watch(processes)
+    train(team, options)
+    for process in processes:
         process.join()
 
 
-def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
-    """One of the processes that train. All have the same weights; the first one tells the time, reports and saves.
-
-    Args:
-        meeting: a file by which the processes find each other.
-    """
+def train(team: Team, options: argparse.Namespace) -> None:
+    """One of the processes that train. All have the same weights; the first one tells the time, reports and saves."""
+    rank = team.rank
+    if rank:
+        team.end_with_first()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     random.seed(1 + rank)
-    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if os.path.exists("/sys/class/net/lo") else "lo0")
-    dist.init_process_group("gloo", f"file://{meeting.absolute()}", rank=rank, world_size=options.processes)
-    folder, checkpoint = options.work / "vocabulary", options.work / "checkpoint.pt"
-    if rank == 0 and options.start_from and not checkpoint.exists():
-        copy_vocabulary(options.start_from, folder)
-    elif rank == 0 and not (folder / "tokenizer_config.json").exists():
-        train_vocabulary(options.corpus, folder, options.work)
-    dist.barrier()
-    vocabulary = load_vocabulary(folder)
+    checkpoint = options.work / "checkpoint.pt"
+    vocabulary = load_vocabulary(options.work / "vocabulary")
     prompts = Prompts(vocabulary)
     network = TrainedModel(vocabulary.get_vocab_size()).to(DEVICE)
-    if rank == 0:
-        print(f"{sum(p.numel() for p in network.thinker.parameters()) / 1e6:.2f} million parameters", flush=True)
     between = [p for name, p in network.thinker.named_parameters() if p.ndim == 2 and "embed_tokens" not in name]
     others = [p for p in network.parameters() if all(p is not q for q in between)]
-    muon = Muon(between, PEAK_MATRIX_RATE, weight_decay=0.02)
+    muon = Muon(between, PEAK_MATRIX_RATE, weight_decay=0.02, team=team)
     adam = torch.optim.AdamW(
         [{"params": [p for p in others if p.ndim > 1], "weight_decay": 0.03},
          {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0}],
@@ -369,15 +363,12 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
     feeders = []
     for number in range(rank * options.feeders, (rank + 1) * options.feeders):
         seed = step + 17 + 1_000_003 * number
-        shared = (queue, options.work / "shards", seed, longest, augment, batch_sound)
+        shared = (queue, options.work / "shards", seed, step, longest, augment, batch_sound)
         feeders.append(mp.Process(target=feed, args=shared, daemon=True))
         feeders[-1].start()
     if options.start_from and not checkpoint.exists():
-        if rank == 0:
-            fit_heads(network, prompts, [next_batch(queue, feeders) for _ in range(HEAD_BATCHES)], filters, window)
-        if options.processes > 1:
-            for p in network.parameters():
-                dist.broadcast(p.data, 0)
+        fit_heads(network, prompts, [next_batch(queue, feeders) for _ in range(HEAD_BATCHES)], filters, window)
+        team.average([p.data for p in network.parameters()], [])
         average = {name: value.clone() for name, value in network.state_dict().items()}
 
     if options.compile:
@@ -386,7 +377,7 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
             layer.compile(dynamic=True)
     total = options.minutes * 60
     last, saved, tested = time.time(), spent, spent
-    sums = [0.0] * 4
+    seen: defaultdict[str, list[float]] = defaultdict(list)
     while spent < total:
         part = (spent - listens_since) / (total - listens_since) if spent > listens_since else 0.0
         rate = PEAK_RATE * options.peak * min(1.0, (step + 1) / WARM_STEPS)
@@ -400,22 +391,24 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
             group["lr"] = rate
         for group in muon.param_groups:
             group["lr"] = rate * PEAK_MATRIX_RATE / PEAK_RATE
-        heads = 1.0 if part < CTC_PART else 0.3
-        factors = {"loss": 1.0, "ctc": heads, "token_ctc": heads * TOKEN_CTC, "text": TEXT_WEIGHT}
+        head = 1.0 if part < CTC_PART else 0.3
+        factors = {"loss": 1.0, "ctc": head, "token_ctc": head * TOKEN_CTC, "text": TEXT_WEIGHT}
         batch = next_batch(queue, feeders)
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=BFLOAT16):
-            found = forward(network, prompts, batch, filters, window, bool(augment.value))
-            losses = dict(zip(LOSSES, found, strict=True))
+            heads = part == 0 or step % CTC_EVERY == 0
+            losses = forward(network, prompts, batch, filters, window, bool(augment.value), heads)
             if part > 0:  # before that, a small loss must mean that the decoder listens
                 losses["text"] = text_only_loss(network, prompts, texts)
         network.zero_grad()
-        total_loss = sum(factor * losses[name] for name, factor in factors.items() if name in losses)
-        total_loss.backward()
+        sum(factors[name] * loss for name, loss in losses.items()).backward()
         now = time.time()
-        news = [float(losses[name].detach()) if name in losses else 0.0 for name in factors]
-        *news, heard, lasted = share_gradients(
-            list(network.parameters()),
-            [*news, sum(len(e.wave) for e in batch) / 16_000, (now - last) * (rank == 0)],
+        *news, heard, lasted = team.average(
+            [p.grad for p in network.parameters() if p.grad is not None],
+            [
+                *(float(loss.detach()) for loss in losses.values()),
+                sum(len(e.wave) for e in batch) / 16_000,
+                (now - last) * (rank == 0),
+            ],
         )
         last = now
         spent += lasted * options.processes
@@ -425,19 +418,20 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
         adam.step()
         average_into(average, network, min(0.999, (step + 1) / (step + 50)))
         step += 1
-        sums = [a + b for a, b in zip(sums, news, strict=True)]
+        for name, value in zip(losses, news, strict=True):
+            seen[name].append(value)
         if step % 50 == 0:
-            means = dict(zip(factors, (total / 50 for total in sums), strict=True))
             line = {
-                "step": step, "minutes": round(spent / 60, 1), **{name: round(mean, 3) for name, mean in means.items()},
+                "step": step, "minutes": round(spent / 60, 1),
+                **{name: round(mean(values), 3) for name, values in seen.items()},
                 "hours": round(sound / 3600, 2), "rate": round(rate, 6), "x": round(sound / spent),
                 "longest": longest.value,
             }  # fmt: skip
             if rank == 0:
                 print(json.dumps(line), flush=True)
-            if means["loss"] < LISTENS_BELOW:
+            if mean(seen["loss"]) < LISTENS_BELOW:
                 listens_since = min(listens_since, spent)
-            sums = [0.0] * 4
+            seen.clear()
         if rank == 0 and (spent - saved > 240 or spent >= total):
             saved = spent
             state = {
@@ -462,7 +456,6 @@ def train(rank: int, meeting: Path, options: argparse.Namespace) -> None:
                 json.dumps({"minutes": round(spent / 60, 1), "wer": round(rate_of_errors, 4), "heard": heard[:2]}),
                 flush=True,
             )
-    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
