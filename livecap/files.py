@@ -1,6 +1,7 @@
 """Files that are replaced whole, folders that are their owner's alone, and reading what may not be a file at all."""
 
 import errno
+import fcntl
 import os
 import stat
 import zlib
@@ -8,7 +9,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
+"""What file systems without locks answer."""
 MOST_NAME_BYTES = 255
 """The longest name of a file on the usual file systems."""
 
@@ -34,6 +38,24 @@ def make_folder(path: Path) -> None:
     except OSError:
         if not path.is_dir():
             raise
+
+
+def try_lock(file: int | BinaryIO, how: int = fcntl.LOCK_EX) -> bool | None:
+    """Lock an open file until it is closed, without waiting: True, or False if another process has locked it; None on a
+    disk without locks, which some network disks are.
+
+    Raises:
+        OSError: another failure.
+    """
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        return None
+    return True
 
 
 def open_regular(path: Path, follow: bool = True) -> BufferedReader:

@@ -313,7 +313,8 @@ class SessionEnded:
     """The last event of a session that ended properly."""
 
     n_samples: int
-    """Position of the end of the sound, of the longest track."""
+    """How much sound arrived, gaps included, on the longest track: without what lies before the start of a replay or
+    was jumped over."""
     reason: str
     """"end of source", "stopped" or "failed: ..."; after an interruption "recovered", or "cut off" if not decoded."""
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from livecap.errors import LogError
-from livecap.files import make_folder, open_regular
+from livecap.files import make_folder, open_regular, try_lock
 
 EVENTS = "session.jsonl"
 RESCUE_PREFIX = "livecap-"
@@ -27,35 +27,36 @@ END_BYTES = 16 << 10
 """Bytes at the end of a log in which `session_ended` is looked for."""
 
 
+WRITTEN_SECONDS = 150.0
+"""A running session that is not paused writes to its log at least once a minute."""
 LOCK_SECONDS = 0.5
 """How long to try to lock a log: whoever asks whether it is being written holds it for an instant."""
 
 
 def lock(descriptor: int) -> bool:
-    """Lock a log until this process ends; False if another process, or another log of this one, holds the lock."""
+    """Lock a log until this process ends; False if another process, or another log of this one, holds the lock. On a
+    disk without locks (some network disks) nothing is locked, and it is True."""
     until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                return False
-            time.sleep(0.001)
+    while try_lock(descriptor) is False:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def is_being_written(folder: Path) -> bool:
-    """True while a livecap is writing the session in `folder`.
+    """True while a livecap is writing the session in `folder`. On a disk without locks: while its log has no end and
+    was changed in the last WRITTEN_SECONDS.
 
     Raises:
         OSError: the folder has no log that can be opened.
     """
     with open_regular(folder / EVENTS, follow=False) as log:
-        try:
-            fcntl.flock(log, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        locked = try_lock(log, fcntl.LOCK_SH)
+        if locked is None:
+            age = time.time() - os.fstat(log.fileno()).st_mtime
+            return age < WRITTEN_SECONDS and not has_end(folder / EVENTS)
+    return not locked
 
 
 def all_have_ends(parent: Path, newest: int) -> bool:

@@ -31,11 +31,11 @@ def line(event: SessionEvent, clock: SessionClock) -> str:
     match event:
         case UtteranceEnded() | UtteranceSettled() if event.text.strip():
             label = f"{event.label}: " if event.label else ""
-            return _line(clock.at(event.start_sample, event.track), label + event.text)
+            return _line(clock.at_fact(event), label + event.text)
         case Marked():
-            return _line(clock.at(event.sample, event.track), f"★ {event.note}".rstrip())
+            return _line(clock.at_fact(event), f"★ {event.note}".rstrip())
         case AudioGap():
-            return _line(clock.at(event.start_sample, event.track), f"— {event.remark} —")
+            return _line(clock.at_fact(event), f"— {event.remark} —")
         case _:
             return ""
 

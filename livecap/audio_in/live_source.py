@@ -6,6 +6,7 @@ the source's thread: fill() ─▶ append() ─▶ Spool ─▶ take(): the read
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,17 @@ class LiveSource(AudioSource, ABC):
 
     first_sample = 0
 
-    def __init__(self, name: str, spool: Spool | None, close_seconds: float) -> None:
+    def __init__(
+        self, name: str, spool: Spool | None, close_seconds: float, on_notice: Callable[[str], None] | None
+    ) -> None:
         """
         Args:
             spool: where sound waits for the reader; None is a new one in memory.
             close_seconds: how long `pause` and `close` wait for the thread of the source; then they return without it.
+            on_notice: called on the source's thread when the file of a new spool cannot grow any more.
         """
         self.name = name
-        self._spool = spool or Spool()
+        self._spool = spool or Spool(on_notice=on_notice)
         self._close_seconds = close_seconds
         self.attention = threading.Event()
         """Set when the source was paused, resumed or closed: its thread may wait for this."""

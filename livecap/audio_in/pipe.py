@@ -54,7 +54,7 @@ class Pipe(LiveSource):
             on_notice: called on the capture thread with what the user should know.
             now: seconds, never falling.
         """
-        super().__init__(name, spool, CLOSE_SECONDS)
+        super().__init__(name, spool, CLOSE_SECONDS, on_notice)
         self._descriptor = descriptor
         mode = os.fstat(descriptor).st_mode
         # A file, or a device such as /dev/zero, can wait for ever.

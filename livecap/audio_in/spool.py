@@ -7,7 +7,6 @@ exactly as the session was.
 """
 
 import os
-import shutil
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -36,16 +35,16 @@ class Spool:
         self,
         *,
         on_notice: Callable[[str], None] | None = None,
-        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        free_bytes: Callable[[int], int] | None = None,
     ) -> None:
         """In memory, until `keep_in` gives it a file.
 
         Args:
             on_notice: called on the writer's thread when the file cannot grow any more.
-            free_bytes: the free space on the disk of a folder.
+            free_bytes: the free space on the disk of an open file; another program may rename its folder.
         """
         self._on_notice = on_notice or (lambda message: None)
-        self._free_bytes = free_bytes
+        self._free_bytes = free_bytes or _free_bytes
         self._lock = threading.Lock()
         self._end = 0
         self._taken = 0
@@ -187,7 +186,7 @@ class Spool:
             try:
                 if start == 0 or start - self._checked_at >= CHECK_SAMPLES:
                     self._checked_at = start
-                    free = self._free_bytes(self.path.parent if self.path else Path())
+                    free = self._free_bytes(self._file)
                     if free < KEEP_FREE_BYTES:
                         trouble = self._stop_growing(f"only {free / 2**20:,.0f} MB are free")
                 if self._growing:
@@ -203,6 +202,11 @@ class Spool:
     def _stop_growing(self, reason: str) -> str:
         self._growing = False
         return f"Sound is no longer kept on disk ({reason}). It is still captured and transcribed."
+
+
+def _free_bytes(file: int) -> int:
+    disk = os.fstatvfs(file)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _write(file: int, data: bytes, at: int) -> None:

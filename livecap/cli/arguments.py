@@ -120,9 +120,10 @@ def effective(options: argparse.Namespace) -> Effective:
 
 
 def sessions_folder(settings: Settings) -> Path:
-    """The folder that contains the session folders: `--log-dir`, or the platform's folder for user data.
+    """The folder that contains the session folders: `--log-dir`, or the platform's folder for user data. Its path is
+    absolute, since other programs are told it: hooks, and `livecap ctl` from another folder.
 
     Raises:
         SettingsError: neither is known.
     """
-    return settings.log_dir or user_folder("data") / "sessions"
+    return (settings.log_dir or user_folder("data") / "sessions").absolute()

@@ -1,7 +1,6 @@
 """`livecap models`: the models there are, what this machine should take, and the care of those in the cache."""
 
 import argparse
-import fcntl
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ from livecap.cli.download import download
 from livecap.cli.model_table import model_table
 from livecap.cli.terminal import ask, warn
 from livecap.errors import ModelError, SettingsError
+from livecap.files import try_lock
 from livecap.model.checkpoint.cached import (
     PART,
     cached_models,
@@ -151,10 +151,8 @@ def _removable(name: str) -> tuple[str, Path]:
         raise ModelError(f"{folder} is a link to another place. Delete it yourself if it is no longer needed.")
     for part in (folder / "blobs").glob(f"*{PART}"):
         with part.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ModelError(f"{repository} is being downloaded by another livecap. Stop that first.") from None
+            if try_lock(file) is False:
+                raise ModelError(f"{repository} is being downloaded by another livecap. Stop that first.")
     return repository, folder
 
 

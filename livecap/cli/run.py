@@ -159,7 +159,7 @@ def make_session(settings: Settings) -> "LiveSession":
                 name = session_folder.name
                 notices(f"The session {name} was cut off: livecap recover ends it. Its sound stays for 7 days.", "info")
         log = SessionLog(parent, datetime.now(), on_trouble=notices.on_log_trouble)
-        sound_folder = SoundFolder(log.folder, settings.save_audio)
+        sound_folder = SoundFolder(log.folder, settings.save_audio, lambda: log.folder)
         for track in tracks:
             if track.source.spool is not None:
                 sound_folder.add(track.label, track.source.spool)

@@ -20,6 +20,7 @@ from livecap.files import make_folder, read_regular, replace_file
 from livecap.settings.fields import Settings
 from livecap.settings.sources import user_folder
 from livecap.steady_clock import steady_seconds
+from livecap.text.printing import keys_from_terminal
 
 if TYPE_CHECKING:
     from livecap.audio_in.source import AudioSource, OnNotice
@@ -242,10 +243,8 @@ def _open_recording(settings: Settings, path: Path, on_notice: "OnNotice") -> "l
 def _take_standard_input() -> int:
     """A descriptor of the pipe. Standard input becomes the terminal, if there is one, so that the screen gets keys."""
     pipe = os.dup(0)
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY)
-    except OSError:
-        terminal = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(terminal, 0)
-    os.close(terminal)
+    if not keys_from_terminal():
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
     return pipe

@@ -267,8 +267,8 @@ def _times(session: Document, fact: Fact) -> dict[str, Any]:
         case UtteranceEnded() | UtteranceSettled() | AudioGap():
             times["start_seconds"] = round(fact.start_sample / SAMPLE_RATE, 3)
             times["end_seconds"] = round(fact.end_sample / SAMPLE_RATE, 3)
-            times["at"] = session.clock.at(fact.start_sample, fact.track)
+            times["at"] = session.clock.at_fact(fact)
         case Marked():
             times["seconds"] = round(fact.sample / SAMPLE_RATE, 3)
-            times["at"] = session.clock.at(fact.sample, fact.track)
+            times["at"] = session.clock.at_fact(fact)
     return times

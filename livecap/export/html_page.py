@@ -82,29 +82,29 @@ def _fact(session: Document, fact: Fact, with_times: bool, colours: Mapping[str,
             text = _words(fact) if with_times else _text(fact.text.strip())
             # The label is outside the text, so that search does not find it.
             body = f'<span>{label}<span class="text"{language} dir="auto">{text}</span></span>'
-            return _paragraph(session, fact.start_sample, fact.track, "", body)
+            return _paragraph(fact.start_sample, fact.track, session.clock.at_fact(fact), "", body)
         case Marked():
             note = _text(f"★ {fact.note}".rstrip())
-            return _paragraph(session, fact.sample, fact.track, "mark", f'<span class="text" dir="auto">{note}</span>')
+            body = f'<span class="text" dir="auto">{note}</span>'
+            return _paragraph(fact.sample, fact.track, session.clock.at_fact(fact), "mark", body)
         case AudioGap():
-            return _remark(session, fact.start_sample, fact.track, f"— {fact.remark} —")
+            return _remark(session.clock.at_fact(fact), f"— {fact.remark} —")
         case Paused():
-            return _remark(session, fact.sample, fact.track, "— paused —")
+            return _remark(session.clock.at_fact(fact), "— paused —")
         case _:
             return ""
 
 
-def _paragraph(session: Document, sample: int, track: str, name: str, body: str) -> str:
+def _paragraph(sample: int, track: str, at: str, name: str, body: str) -> str:
     milliseconds = sample * 1000 // SAMPLE_RATE
     anchor = f"{track}-{sample}" if track else str(sample)
-    time = f'<a class="time" href="#{_text(anchor)}">{session.clock.at(sample, track)}</a>'
+    time = f'<a class="time" href="#{_text(anchor)}">{at}</a>'
     kind = f' class="{name}"' if name else ""
     return f'<p id="{_text(anchor)}"{kind} data-s="{milliseconds}">{time}{body}</p>\n'
 
 
-def _remark(session: Document, sample: int, track: str, text: str) -> str:
-    time = f'<span class="time">{session.clock.at(sample, track)}</span>'
-    return f'<div class="remark">{time}<span class="text">{_text(text)}</span></div>\n'
+def _remark(at: str, text: str) -> str:
+    return f'<div class="remark"><span class="time">{at}</span><span class="text">{_text(text)}</span></div>\n'
 
 
 def _words(utterance: Utterance) -> str:

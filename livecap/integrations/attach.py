@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from livecap.errors import LogError, SettingsError
@@ -80,7 +81,9 @@ def _attach(
         finally:
             timer.cancel()
 
-    folder = session.log_folder
+    def folder() -> Path:
+        return session.log_folder
+
     if settings.caption_file is not None:
         look = settings.screen
         captions = CaptionFile(settings.caption_file, look.caption_lines, look.caption_partial, notice)

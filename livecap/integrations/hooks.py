@@ -26,6 +26,7 @@ from livecap.transcript import (
     SAMPLE_RATE,
     ClockAnchored,
     Marked,
+    Paused,
     Resumed,
     SessionEnded,
     SessionEvent,
@@ -46,12 +47,14 @@ OnNotice = Callable[[str, str], None]
 class Hook:
     """One command. Its runs follow each other on a thread of its own, in the order of the facts."""
 
-    def __init__(self, name: str, command: str, folder: Path, seconds: float, shell: bool, notice: OnNotice) -> None:
+    def __init__(
+        self, name: str, command: str, folder: Callable[[], Path], seconds: float, shell: bool, notice: OnNotice
+    ) -> None:
         """
         Args:
             name: of the setting, such as `on_line`.
             command: split as a shell splits it, or passed to `/bin/sh -c` with `shell`.
-            folder: where the command runs: the session's folder.
+            folder: where the command runs: where the session's folder is now.
             seconds: a run that takes longer is killed, with all processes that it started.
             notice: called with the first failure and its severity; later ones are counted.
         """
@@ -107,7 +110,7 @@ class Hook:
                 told.seek(0)
                 return self._run_once(told, seconds)
         except (OSError, LogError) as error:
-            if not self._folder.is_dir():  # nothing was heard, so livecap deleted the session
+            if not self._folder().is_dir():  # nothing was heard, so livecap deleted the session
                 return None
             return getattr(error, "strerror", None) or str(error)
 
@@ -118,7 +121,7 @@ class Hook:
             stdin=told,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            cwd=self._folder,
+            cwd=self._folder(),
             start_new_session=True,
         )
         try:
@@ -154,11 +157,13 @@ def _end_of_errors(process: "subprocess.Popen[bytes]", deadline: float) -> bytes
 class Hooks:
     """The listener of a session that runs the hooks."""
 
-    def __init__(self, hooks: Mapping[str, Hook], folder: Path, wait_for_end: Callable[[], object]) -> None:
+    def __init__(
+        self, hooks: Mapping[str, Hook], folder: Callable[[], Path], wait_for_end: Callable[[], object]
+    ) -> None:
         """
         Args:
             hooks: by the name of the setting: on_line, on_mark, on_end.
-            folder: of the session.
+            folder: where the session's folder is now.
             wait_for_end: returns once the files of the session are finished.
         """
         self._hooks = hooks
@@ -170,7 +175,7 @@ class Hooks:
         match item:
             case SessionStarted():
                 self._clock = SessionClock.from_started(item)
-            case Resumed() | ClockAnchored() if self._clock is not None:
+            case Paused() | Resumed() | ClockAnchored() if self._clock is not None:
                 self._clock.note(item)
             case UtteranceEnded() if item.text.strip():
                 self._run("on_line", item, item.start_sample, item.end_sample)
@@ -187,16 +192,17 @@ class Hooks:
         times: dict[str, Any] = {
             key: round(sample / SAMPLE_RATE, 3) for key, sample in zip(names, samples, strict=True)
         }
-        times["at"] = self._clock.at(samples[0], item.track)
+        times["at"] = self._clock.at_fact(item)
         self._hooks[name].run(lambda: {**event_record(item), **times, **self._place})
 
     @property
     def _place(self) -> dict[str, str]:
-        return {"session": self._folder.name, "folder": str(self._folder)}
+        folder = self._folder()
+        return {"session": folder.name, "folder": str(folder)}
 
     def _whole(self, ended: SessionEnded) -> Mapping[str, Any]:
         self._wait_for_end()
-        session = RecordedSession(self._folder)
+        session = RecordedSession(self._folder())
         return {
             **event_record(ended),
             "title": session.title,

@@ -224,7 +224,7 @@ def _entries(recorded: RecordedSession) -> Iterator[tuple[int, dict[str, Any]]]:
         else:
             name = f"{kind}:{sample}"
         if not isinstance(fact, Notice):
-            entry["at"] = recorded.clock.at(sample, fact.track)
+            entry["at"] = recorded.clock.at_fact(fact)
             entry |= {"track": printable(fact.track)} if fact.track else {}
         n_same[name] += 1
         yield sample, {"id": name if n_same[name] == 1 else f"{name}:{n_same[name]}", **entry, kind: said}

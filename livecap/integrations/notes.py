@@ -39,11 +39,13 @@ OnNotice = Callable[[str, str], None]
 class NotesFile:
     """The listener of a session that writes its note, on a thread of its own."""
 
-    def __init__(self, folder: Path, session: Path, notice: OnNotice, wait_for_end: Callable[[], object]) -> None:
+    def __init__(
+        self, folder: Path, session: Callable[[], Path], notice: OnNotice, wait_for_end: Callable[[], object]
+    ) -> None:
         """
         Args:
             folder: of the notes; made if it does not exist.
-            session: the folder of the session.
+            session: where the folder of the session is now.
             notice: told once if the note cannot be written later.
             wait_for_end: returns once the log of the session is finished.
 
@@ -88,7 +90,7 @@ class NotesFile:
                 return
             if is_end:
                 self._wait_for_end()
-                if not self._session.is_dir():  # nothing was heard, so livecap deleted it
+                if not self._session().is_dir():  # nothing was heard, so livecap deleted it
                     return
             elif not self._is_new:
                 continue
@@ -107,7 +109,7 @@ class NotesFile:
 
     def write(self) -> None:
         """Write the note as the session is now. Raises as `write_note`."""
-        before, session = self._path, RecordedSession(self._session)
+        before, session = self._path, RecordedSession(self._session())
         self._path = write_note(self._folder, session, before, self._keeps_name)
         if before not in (None, self._path):
             self._keeps_name = not _is_named(self._path, _name(session))

@@ -20,15 +20,16 @@ class SessionTimer:
         self._session = session
         self._most_seconds = most_seconds
         self._silent_seconds = silent_seconds
-        self._last_text_sample = 0
+        self._last_text: dict[str, int] = {}
+        """Track to where its text ends; a track without text is not in it."""
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="session timer", daemon=True)
 
     def __call__(self, item: SessionEvent | TranscriptUpdate) -> None:
         if isinstance(item, TranscriptUpdate) and item.text.strip():
-            self._last_text_sample = max(self._last_text_sample, item.end_sample)
+            self._last_text[item.track] = max(self._end_of_text(item.track), item.end_sample)
         if isinstance(item, Jumped):  # sound that is skipped is not silence
-            self._last_text_sample += item.to_sample - item.from_sample
+            self._last_text[item.track] = self._end_of_text(item.track) + item.to_sample - item.from_sample
 
     def start(self) -> None:
         self._thread.start()
@@ -39,7 +40,11 @@ class SessionTimer:
 
     def silent_seconds(self, decoded_samples: int) -> float:
         """Sound without text before this position of the session."""
-        return (decoded_samples - self._last_text_sample) / SAMPLE_RATE
+        last = max(map(self._end_of_text, (track.label for track in self._session.status.tracks)))
+        return (decoded_samples - last) / SAMPLE_RATE
+
+    def _end_of_text(self, track: str) -> int:
+        return self._last_text.get(track, self._session.first_sample)
 
     def _watch(self) -> None:
         while not self._closing.wait(LOOK_SECONDS):
@@ -51,7 +56,9 @@ class SessionTimer:
     def _why_over(self) -> str:
         if self._most_seconds is not None and self._session.wall_seconds >= self._most_seconds:
             return f"The session ends after {_time(self._most_seconds)}, as set by --for."
-        decoded = max(track.decoded_samples for track in self._session.status.tracks)
+        tracks = self._session.status.tracks
+        late = [track.decoded_samples for track in tracks if track.lag_seconds > 0]  # they may have text still
+        decoded = min(late, default=max(track.decoded_samples for track in tracks))
         if self._silent_seconds is not None and self.silent_seconds(decoded) >= self._silent_seconds:
             return (
                 f"The session ends after {_time(self._silent_seconds)} without speech, as set by --stop-after-silence."

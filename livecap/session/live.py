@@ -182,6 +182,11 @@ class LiveSession:
         return self._state in (State.ENDED, State.FAILED)
 
     @property
+    def first_sample(self) -> int:
+        """Where the sound begins: 0, or where a replay starts."""
+        return min(track.source.first_sample for track in self._tracks)
+
+    @property
     def wall_seconds(self) -> float:
         """Seconds since the session was made."""
         return self._wall.elapsed_seconds

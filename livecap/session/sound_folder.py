@@ -12,12 +12,12 @@ deleted, unless the user wants to keep it. What a crash leaves behind is kept fo
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from livecap.archive.folder import AUDIO, EVENTS, SINGLE, UNSAVED, is_being_written
+from livecap.archive.folder import AUDIO, EVENTS, SINGLE, UNSAVED, has_end, is_being_written
 from livecap.archive.steps import Step, StepsFile
 from livecap.audio_in.spool import Spool
 from livecap.files import read_regular, replace_file
@@ -29,13 +29,15 @@ KEPT_SECONDS = timedelta(days=7).total_seconds()
 class SoundFolder:
     """The sound files of a running session. `note_step` belongs to the decode thread, `mute` may be called on any."""
 
-    def __init__(self, session_folder: Path, save: bool) -> None:
+    def __init__(self, session_folder: Path, save: bool, moved: Callable[[], Path] | None = None) -> None:
         """
         Args:
             save: keep the sound after a clean end.
+            moved: where the session's folder is at the end, if another program may rename it.
         """
         self.folder = session_folder / AUDIO
         self._save = save
+        self._moved = moved or (lambda: session_folder)
         self._spools: list[Spool] = []
         self._steps = StepsFile(self.folder)
 
@@ -67,6 +69,8 @@ class SoundFolder:
             spool.close()
         if clean and not self._save:
             shutil.rmtree(self.folder, ignore_errors=True)
+            if ((moved := self._moved() / AUDIO) / UNSAVED).is_file():
+                shutil.rmtree(moved, ignore_errors=True)
 
 
 def left_behind(parent: Path) -> Iterator[Path]:
@@ -82,14 +86,17 @@ def left_behind(parent: Path) -> Iterator[Path]:
 
 
 def tidy(parent: Path, now: float | None = None) -> list[Path]:
-    """Delete sound that crashes left behind more than seven days ago. Returns the folders of sessions with younger
-    sound, each session only once: the marker remembers that it was returned."""
+    """Delete sound that crashes left behind more than seven days ago, and what is left beside a log that has ended.
+
+    Returns:
+        The folders of sessions with younger sound, each session only once: the marker remembers that it was returned.
+    """
     now = time.time() if now is None else now
     found = []
     for session in left_behind(parent):
         marker = session / AUDIO / UNSAVED
         with suppress(OSError):
-            if now - marker.stat().st_mtime > KEPT_SECONDS:
+            if now - marker.stat().st_mtime > KEPT_SECONDS or has_end(session / EVENTS):
                 shutil.rmtree(session / AUDIO, ignore_errors=True)
             elif not read_regular(marker, 100) and (session / EVENTS).exists():
                 times = marker.stat()

@@ -3,7 +3,6 @@
 tomlkit edits; the start of livecap reads with `tomllib`, which loads faster.
 """
 
-import errno
 import fcntl
 import os
 import re
@@ -17,13 +16,11 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from livecap.errors import SettingsError, brief
-from livecap.files import make_folder, read_regular, replace_file
+from livecap.files import NO_LOCKS, make_folder, read_regular, replace_file
 from livecap.settings.sources import MOST_BYTES, read_file
 from livecap.settings.values import TEXT
 
 BOM = "\ufeff"
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
-"""What file systems without locks answer."""
 
 
 def store(path: Path, changes: Mapping[str, Any]) -> None:

@@ -33,6 +33,19 @@ def draws(file: TextIO) -> bool:
     return file.isatty() and os.environ.get("TERM", "") not in NO_DRAWING
 
 
+def keys_from_terminal() -> bool:
+    """Make the terminal standard input, so that a screen gets the keys although a file or a pipe was given there, as
+    inside `while read name; do livecap ...; done < names`. False if there is no terminal."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY)
+    except OSError:
+        return False
+    if terminal:  # else standard input was closed
+        os.dup2(terminal, 0)
+        os.close(terminal)
+    return True
+
+
 def say(*pieces: str, end: str = "\n", file: TextIO | None = None, flush: bool = False) -> None:
     """Print a line, on standard output unless `file` is given.
 

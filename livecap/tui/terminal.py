@@ -19,7 +19,7 @@ from livecap.audio_in.device.native_prints import native_prints_to
 from livecap.files import replace_file
 from livecap.session.notices import ONE_STOP_SECONDS
 from livecap.settings.fields import Settings
-from livecap.text.printing import say
+from livecap.text.printing import keys_from_terminal, say
 from livecap.tui.app import LivecapApp, Remember, forget
 from livecap.tui.choices import Change, Machine
 from livecap.tui.screens.live_screen import LiveScreen
@@ -56,6 +56,8 @@ def run_app(
     """
     screen = LiveScreen(session, machine=machine, change=change, inline=inline)
     app = LivecapApp(screen, settings, remember)
+    if not os.isatty(0):
+        keys_from_terminal()
     gc.freeze()  # everything loaded by now stays: collections during the session need not scan it
     with native_prints_to(native_log), _signals(screen.request_quit):
         result = app.run(inline=inline)
@@ -71,6 +73,8 @@ def run_app(
 def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember: Remember = forget) -> Any:
     """Show a screen without a session. Returns the result it leaves with; None if it failed."""
     app = LivecapApp(screen, settings, remember)
+    if not os.isatty(0):
+        keys_from_terminal()
     with native_prints_to(Path(os.devnull)):
         result = app.run()
     _tell_fault(app, Path(tempfile.gettempdir()) / f"livecap-screen-fault-{os.getpid()}.txt")

@@ -1,5 +1,6 @@
 """What a session writes to disk."""
 
+import errno
 import fcntl
 import json
 import os
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.archive.disk import Disk
-from livecap.archive.folder import check_parent, is_being_written
+from livecap.archive.folder import EVENTS, check_parent, is_being_written
 from livecap.archive.line import DamagedLine, decode_line
 from livecap.archive.log import SessionLog
 from livecap.errors import LogError
@@ -29,7 +30,9 @@ from livecap.transcript import (
     UtteranceEnded,
     to_json,
 )
+from tests.archive.facts import header
 from tests.archive.when import STARTED
+from tests.audio_in.waiting import eventually
 from tests.events import event_of
 
 LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
@@ -151,3 +154,22 @@ def test_who_asks_whether_a_session_is_written_does_not_keep_it_from_being_locke
     log = SessionLog(tmp_path, STARTED, Watched())
     assert is_being_written(log.folder)
     log.close()
+
+
+def test_a_disk_without_locks_takes_a_session_which_counts_as_written_until_it_ends(tmp_path, monkeypatch):
+    def no_locks(file, how):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("livecap.files.fcntl.flock", no_locks)
+    log = SessionLog(tmp_path, STARTED)
+    log.append(header(), 0.0)
+    eventually(lambda: (log.folder / EVENTS).stat().st_size)
+    assert is_being_written(log.folder)
+    log.append(SessionEnded(0, "stopped"), 1.0)
+    log.close()
+    assert not is_being_written(log.folder)
+    crashed = SessionLog(tmp_path, STARTED)
+    crashed.append(header(), 0.0)
+    crashed.close()
+    os.utime(crashed.folder / EVENTS, (0, 0))
+    assert not is_being_written(crashed.folder)

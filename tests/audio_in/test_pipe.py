@@ -372,6 +372,22 @@ def test_a_saved_file_on_standard_input_is_kept(tmp_path):
     assert list(tmp_path.rglob("*.wav"))
 
 
+def test_sound_that_is_no_longer_kept_on_disk_is_told(tmp_path, pipe, monkeypatch):
+    notices = []
+    source, file = pipe(on_notice=notices.append)
+    folder = SoundFolder(tmp_path, save=True)
+    folder.add("", source.spool)
+    monkeypatch.setattr("livecap.audio_in.spool.KEEP_FREE_BYTES", 1 << 60)
+    file.write(SOUND.tobytes())
+    eventually(lambda: notices)
+    file.close()
+    n_heard = sum(len(block.samples) for block in blocks(source))
+    folder.close(clean=True)
+    assert n_heard == SAMPLE_RATE
+    [notice] = notices
+    assert notice.startswith("Sound is no longer kept on disk (only ") and notice.endswith("and transcribed.")
+
+
 def test_a_header_waits_for_its_bytes():
     assert parse_header(wav()[:40]) is None
     stream = PcmStream(PcmFormat())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from livecap.cli.arguments import effective
+from livecap.cli.arguments import effective, sessions_folder
 from livecap.cli.main import COMMANDS, parse
 from livecap.errors import SettingsError
 from livecap.settings.fields import SETTINGS, STORED, Settings, get
@@ -117,6 +117,11 @@ def test_an_option_may_precede_or_follow_its_command() -> None:
         now = settings(*arguments)
         assert (now.log_dir, now.output) == (Path("x"), "json")
     assert settings("--log-dir", "x", "sessions", "--log-dir", "y").log_dir == Path("y")
+
+
+def test_the_folder_of_sessions_means_the_same_to_a_program_in_another_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert sessions_folder(settings("--log-dir", "logs")) == tmp_path / "logs"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

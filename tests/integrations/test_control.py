@@ -261,3 +261,23 @@ def test_sound_that_is_skipped_by_a_jump_is_not_silence(tmp_path):
     assert timer.silent_seconds(603 * SECOND) == 4.0
     timer(Jumped("", 603 * SECOND, 0))
     assert timer.silent_seconds(1 * SECOND) == 5.0
+
+
+def test_the_silence_of_a_replay_begins_where_the_replay_begins(tmp_path):
+    running = Running(tmp_path, 30)
+    running.source.first_sample = 1200 * SECOND
+    timer = SessionTimer(running.session, None, 4.0)
+    assert timer.silent_seconds(1203 * SECOND) == 3.0
+
+
+def test_a_jump_of_two_tracks_counts_once(tmp_path):
+    gate = threading.Semaphore(0)
+    tracks = [TrackSource(label, ScriptedSource([0], gate)) for label in ("me", "them")]
+    log = SessionLog(tmp_path, STARTED)
+    session = LiveSession(tracks, EngineSettings("old"), log, load_engine=engine_of(ScriptedTranscriber))
+    timer = SessionTimer(session, None, 4.0)
+    timer(TranscriptUpdate("me", 0, "Hello.", "", 0, 98 * SECOND, "English", False))
+    for track in ("me", "them"):
+        timer(Jumped(track, 100 * SECOND, 40 * SECOND))
+    assert timer.silent_seconds(41 * SECOND) == 3.0
+    session.discard()

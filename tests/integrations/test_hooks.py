@@ -25,7 +25,7 @@ class Told(list):
 
 
 def hook(folder, command, seconds=20.0, shell=False, notice=None):
-    return Hook("on_line", command, folder, seconds, shell, Told() if notice is None else notice)
+    return Hook("on_line", command, lambda: folder, seconds, shell, Told() if notice is None else notice)
 
 
 def told_to(folder):
@@ -33,13 +33,15 @@ def told_to(folder):
 
 
 def test_lines_and_marks_reach_their_commands_in_order_with_times_and_the_folder(tmp_path):
-    hooks = Hooks({"on_line": hook(tmp_path, APPEND), "on_mark": hook(tmp_path, APPEND)}, tmp_path, lambda: None)
+    hooks = Hooks(
+        {"on_line": hook(tmp_path, APPEND), "on_mark": hook(tmp_path, APPEND)}, lambda: tmp_path, lambda: None
+    )
     hooks(STARTED_EVENT)
     for number in range(3):
         hooks(line(number, f"said {number}"))
     hooks(line(3, "  "))  # nothing was said
     hooks.close()
-    hooks = Hooks({"on_mark": hook(tmp_path, APPEND)}, tmp_path, lambda: None)
+    hooks = Hooks({"on_mark": hook(tmp_path, APPEND)}, lambda: tmp_path, lambda: None)
     hooks(STARTED_EVENT)
     hooks(Marked("", 90 * SECOND, "budget", STARTED_EVENT.wall_time))
     hooks(line(4, "no command for this"))
@@ -57,7 +59,7 @@ def test_lines_and_marks_reach_their_commands_in_order_with_times_and_the_folder
 )
 @pytest.mark.parametrize("shell", [False, True])
 def test_what_is_said_is_never_part_of_a_command(tmp_path, text, shell):
-    hooks = Hooks({"on_line": hook(tmp_path, APPEND, shell=shell)}, tmp_path, lambda: None)
+    hooks = Hooks({"on_line": hook(tmp_path, APPEND, shell=shell)}, lambda: tmp_path, lambda: None)
     hooks(STARTED_EVENT)
     hooks(line(0, text))
     hooks.close()
@@ -116,11 +118,31 @@ def test_a_command_that_takes_too_long_is_killed_with_what_it_started(tmp_path):
 def test_a_session_that_was_deleted_since_nothing_was_heard_is_no_failure(tmp_path):
     told = Told()
     log = SessionLog(tmp_path, STARTED)
-    hooks = Hooks({"on_end": hook(log.folder, "cat", notice=told)}, log.folder, lambda: shutil.rmtree(log.folder))
+    hooks = Hooks(
+        {"on_end": hook(log.folder, "cat", notice=told)}, lambda: log.folder, lambda: shutil.rmtree(log.folder)
+    )
     hooks(SessionEnded(0, "stopped"))
     hooks.close()
     log.close()
     assert told == []
+
+
+def test_commands_follow_a_folder_that_another_program_renames(tmp_path):
+    told, places = Told(), [tmp_path / "session"]
+    places[0].mkdir()
+    one = Hook("on_line", APPEND, lambda: places[-1], 20.0, False, told)
+    hooks = Hooks({"on_line": one}, lambda: places[-1], lambda: None)
+    hooks(STARTED_EVENT)
+    hooks(line(0, "before"))
+    eventually(lambda: (places[0] / "told").exists() and told_to(places[0]))
+    places.append(places[0].rename(tmp_path / "weekly meeting"))
+    hooks(line(1, "after"))
+    hooks.close()
+    assert told == []
+    assert [(record["text"], record["session"]) for record in told_to(places[-1])] == [
+        ("before", "session"),
+        ("after", "weekly meeting"),
+    ]
 
 
 def test_a_flood_of_errors_takes_no_memory_and_its_end_is_told(tmp_path):
@@ -145,7 +167,7 @@ def test_a_slow_command_never_holds_up_the_session_and_lines_that_are_left_out_a
 
 def test_the_end_gives_the_whole_text_once_the_files_are_finished(tmp_path):
     log = SessionLog(tmp_path, STARTED)
-    hooks = Hooks({"on_end": hook(log.folder, APPEND)}, log.folder, log.close)
+    hooks = Hooks({"on_end": hook(log.folder, APPEND)}, lambda: log.folder, log.close)
     for item in (STARTED_EVENT, line(0, "good morning"), SessionEnded(20 * SECOND, "stopped")):
         log.append(item, 0.0)
         hooks(item)

@@ -121,7 +121,7 @@ def test_a_file_or_link_of_another_is_never_replaced(log, notes, tmp_path):
 
 def test_the_note_is_written_at_the_end_of_the_session(log, notes):
     told = []
-    note = NotesFile(notes / "new" / "folder", log.folder, lambda *said: told.append(said), log.close)
+    note = NotesFile(notes / "new" / "folder", lambda: log.folder, lambda *said: told.append(said), log.close)
     for item in (line(0, "at the end"), SessionEnded(20 * SECOND, "stopped")):
         log.append(item, 1.0)
         note(item)
@@ -130,10 +130,23 @@ def test_the_note_is_written_at_the_end_of_the_session(log, notes):
     assert "at the end" in path.read_text() and told == []
 
 
+def test_the_note_is_written_of_a_session_whose_folder_was_renamed(log, notes):
+    places = [log.folder]
+    note = NotesFile(notes, lambda: places[-1], print, log.close)
+    for item in (line(0, "before the new name"), SessionEnded(20 * SECOND, "stopped")):
+        log.append(item, 1.0)
+        note(item)
+    log.close()
+    places.append(log.folder.rename(log.folder.parent / "weekly meeting"))
+    note.close()
+    [path] = notes.iterdir()
+    assert "before the new name" in path.read_text() and 'livecap: "weekly meeting"' in path.read_text()
+
+
 @pytest.mark.parametrize("begun", [True, False])
 def test_a_session_that_never_began_or_was_deleted_gets_no_note(log, notes, begun):
     told = []
-    note = NotesFile(notes, log.folder, lambda *said: told.append(said), lambda: shutil.rmtree(log.folder))
+    note = NotesFile(notes, lambda: log.folder, lambda *said: told.append(said), lambda: shutil.rmtree(log.folder))
     if begun:
         note(STARTED_EVENT)
     note.close()
@@ -143,12 +156,12 @@ def test_a_session_that_never_began_or_was_deleted_gets_no_note(log, notes, begu
 def test_a_folder_that_cannot_be_made_is_said_before_the_session(log, notes):
     (notes / "file").write_text("")
     with pytest.raises(LogError, match=r"^Cannot write notes to .*file/notes: Not a directory\.$"):
-        NotesFile(notes / "file" / "notes", log.folder, print, log.close)
+        NotesFile(notes / "file" / "notes", lambda: log.folder, print, log.close)
 
 
 def test_a_folder_that_is_gone_at_the_end_is_one_notice(log, notes):
     told = []
-    note = NotesFile(notes / "gone", log.folder, lambda *said: told.append(said), log.close)
+    note = NotesFile(notes / "gone", lambda: log.folder, lambda *said: told.append(said), log.close)
     os.rmdir(notes / "gone")
     note(STARTED_EVENT)
     note.close()
@@ -157,7 +170,7 @@ def test_a_folder_that_is_gone_at_the_end_is_one_notice(log, notes):
 
 def test_a_note_that_the_user_renamed_keeps_its_name_at_every_write(log, notes):
     Archive(log.folder.parent).rename(log.folder.name, "Budget")
-    note = NotesFile(notes, log.folder, print, log.close)
+    note = NotesFile(notes, lambda: log.folder, print, log.close)
     note.write()
     (notes / "2026-03-01 Budget.md").rename(notes / "My meeting.md")
     for _ in range(3):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from livecap.archive.clock import SessionClock, elapsed, short_elapsed
 from livecap.session.wall_clock import ANCHOR_SECONDS, WallClock
-from livecap.transcript import ClockAnchored, Notice, Resumed, SessionStarted
+from livecap.transcript import ClockAnchored, Marked, Notice, Paused, Resumed, SessionStarted
 
 LIVE = SessionStarted("s", "Mic", "tiny", "2026-03-01T10:02:03.500+01:00", True, None, "0.1.0")
 HOUR = 3600.0
@@ -153,3 +153,30 @@ def test_marks_of_a_session_with_two_tracks_are_at_the_time_of_the_speech_around
     for track in ("me", "them"):
         clock.anchor(track, 60 * 16_000, datetime(2026, 3, 1, 10, 11, tzinfo=UTC))  # after a pause of ten minutes
     assert clock.at(70 * 16_000, "") == clock.at(70 * 16_000, "me") == "10:11:10"
+
+
+def test_a_mark_in_a_pause_has_its_own_time_before_and_after_listening_goes_on():
+    clock = SessionClock(True, datetime(2026, 3, 1, 10, tzinfo=UTC))
+    at = 5 * 16_000
+
+    def mark(sample: int, wall_time: str) -> Marked:
+        return Marked("", sample, "", f"2026-03-01T{wall_time}+00:00")
+
+    before = mark(at - 16_000, "10:00:04")
+    in_pause, pressed_late = mark(at + 10, "10:05:00"), mark(at - 2 * 16_000, "10:06:00")  # of a moment before
+    for track, sample in (("me", at), ("them", at + 10)):
+        clock.note(Paused(track, sample, "2026-03-01T10:00:05+00:00"))
+    shown = [clock.at_fact(each) for each in (before, in_pause, pressed_late)]
+    assert shown == ["10:00:04", "10:05:00", "10:00:03"]
+    for track, sample in (("me", at), ("them", at + 10)):
+        clock.note(Resumed(track, sample, "2026-03-01T10:30:00+00:00"))
+    assert [clock.at_fact(each) for each in (before, in_pause, pressed_late)] == shown
+    assert clock.at_fact(Paused("me", at, "2026-03-01T10:00:05+00:00")) == "10:00:05"
+    assert clock.at_fact(mark(at + 16_000, "10:30:01")) == clock.at(at + 16_000, "me") == "10:30:01"
+
+
+def test_a_mark_follows_the_corrected_clock():
+    clock = SessionClock(True, datetime(2026, 3, 1, 10, tzinfo=UTC))
+    clock.note(ClockAnchored("", 60 * 16_000, "2026-03-01T10:01:00+00:00", 3600.0))
+    mark = Marked("", 30 * 16_000, "", "2026-03-01T10:00:30+00:00")
+    assert (clock.at_fact(mark), clock.corrected().at_fact(mark)) == ("10:00:30", "11:00:30")

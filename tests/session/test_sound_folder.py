@@ -98,6 +98,28 @@ def test_sound_from_a_crash_is_reported_once_and_deleted_after_seven_days(tmp_pa
     assert (crashed / "session.jsonl").exists()
 
 
+def test_a_session_whose_folder_is_renamed_keeps_all_its_sound_or_deletes_it(tmp_path: Path) -> None:
+    for save in (True, False):
+        notices: list[str] = []
+        old, new = tmp_path / f"{save}", tmp_path / f"{save} weekly"
+        old.mkdir()
+        folder, spool = SoundFolder(old, save, lambda new=new: new), Spool(on_notice=notices.append)
+        folder.add("", spool)
+        old.rename(new)
+        for seed in range(12):
+            spool.append(sound(SECOND, seed))
+        folder.close(clean=True)
+        assert notices == [] and not old.exists() and (new / "audio").exists() == save
+    assert len(soundfile.read(tmp_path / "True weekly" / "audio" / "sound.wav")[0]) == 12 * SECOND
+
+
+def test_sound_that_is_left_beside_a_log_that_ended_is_deleted_and_not_called_a_crash(tmp_path: Path) -> None:
+    ended = recorded(tmp_path, save=False)
+    (ended / "audio").mkdir()
+    (ended / "audio" / "unsaved").touch()
+    assert tidy(tmp_path) == [] and not (ended / "audio").exists()
+
+
 def test_the_sound_of_a_running_session_is_left_alone(tmp_path: Path) -> None:
     script = (
         "import sys, datetime\n"

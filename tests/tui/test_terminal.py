@@ -73,11 +73,15 @@ def wait_until(look, describe):
 
 
 @pytest.fixture
-def terminal(tmp_path):
-    """A scripted session in a real terminal; its native prints and its result go to files."""
+def terminal(tmp_path, request):
+    """A scripted session in a real terminal; its native prints and its result go to files. A parameter is the text of a
+    file that is its standard input."""
     if shutil.which("tmux") is None:
         pytest.skip("tmux is not installed")
-    terminal = Terminal(f"{playing(tmp_path)}; sleep {WAIT_SECONDS}")
+    given = tmp_path / "given"
+    if text := getattr(request, "param", ""):
+        given.write_text(text)
+    terminal = Terminal(f"{playing(tmp_path)} {f'< {given}' if text else ''}; sleep {WAIT_SECONDS}")
     yield terminal
     terminal.end()
 
@@ -112,6 +116,16 @@ def test_keys_are_typed_and_native_prints_stay_off_the_screen(terminal, tmp_path
     native = (tmp_path / "native.log").read_text()
     assert "NATIVE-FD-1" in native and "NATIVE-FD-2" in native and "NATIVE-C" in native
     assert ended(tmp_path) == "finished start pause resume stop"
+
+
+@pytest.mark.parametrize("terminal", ["q\nq\n"], indirect=True)
+def test_a_file_on_standard_input_types_no_keys(terminal, tmp_path):
+    terminal.wait_for("the words of the session")
+    terminal.type("space")
+    terminal.wait_for("‖ paused")
+    terminal.type("q")
+    terminal.wait_for("left: finished")
+    assert ended(tmp_path) == "finished start pause stop"
 
 
 def test_every_part_of_the_screen_is_reached_by_keys(terminal, tmp_path):

@@ -74,7 +74,8 @@ class Microphone(LiveSource):
             AudioError: no such device, or it cannot be opened. PortAudio is missing.
         """
         self._config = config or CaptureConfig()
-        super().__init__("default input" if device is None else str(device), spool, self._config.close_seconds)
+        name = "default input" if device is None else str(device)
+        super().__init__(name, spool, self._config.close_seconds, on_notice)
         self._now = now
         self._notices = DeviceNotices(
             self._config.zeros_seconds, on_notice or (lambda message, severity="warning": None)

@@ -4,7 +4,6 @@ The Hub's client (huggingface_hub 2.4.0) deletes an unfinished file, and a model
 under another name, next to the place where the client looks for finished files, and is moved there when it is complete.
 """
 
-import fcntl
 import os
 import shutil
 import time
@@ -20,7 +19,7 @@ from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status  # type: ignore[attr-defined]
 
 from livecap.errors import ModelError
-from livecap.files import make_folder
+from livecap.files import make_folder, try_lock
 from livecap.model.checkpoint.cached import PART, digest
 from livecap.model.checkpoint.catalogue import Progress
 
@@ -133,10 +132,8 @@ def _check_space(files: Sequence[_File], repository: str) -> None:
 
 def _download(file: _File, on_bytes: Callable[[int], None]) -> None:
     with file.part.open("ab") as part:
-        try:
-            fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ModelError("Another livecap is already downloading this model: wait until it has finished.") from None
+        if try_lock(part) is False:
+            raise ModelError("Another livecap is already downloading this model: wait until it has finished.")
         if file.blob.exists():  # another livecap has just finished it
             file.part.unlink(missing_ok=True)
             return
