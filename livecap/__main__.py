@@ -11,10 +11,7 @@ if interrupts:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while code is loaded, Ctrl-C ends it without a traceback
 
 from livecap.cli.main import run  # noqa: E402
-from livecap.cli.terminal import warn  # noqa: E402
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C when no session had to be ended."""
+from livecap.cli.terminal import INTERRUPTED, warn  # noqa: E402
 
 
 def main() -> None:

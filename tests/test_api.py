@@ -213,7 +213,7 @@ def test_progress_grows_to_the_whole(engine: livecap.Engine, samples: NDArray[np
 
 def test_language_and_context_of_one_call_do_not_stay(engine: livecap.Engine, samples: NDArray[np.float32]) -> None:
     usual = engine.transcribe(samples)
-    forced = engine.transcribe(samples, language="fr", context="Maria, March")
+    forced = engine.transcribe(samples, language="fr", context="Maria, March, \ud800")
     assert forced.language == "French" and engine.transcribe(samples) == usual
 
 

@@ -48,7 +48,8 @@ class ArraySound:
             least, most = np.iinfo(array.dtype).min, np.iinfo(array.dtype).max
             middle = (int(most) + 1) // 2 if least == 0 else 0  # unsigned samples are silent there
             array = (array - float(middle)) / float(middle or -int(least))
-        samples = array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            samples = array.astype(np.float32)
         if not np.isfinite(samples).all():
             raise AudioError("The array holds samples that are not finite numbers.")
         if self._resampler is None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from livecap.cli.arguments import Parser, add_output, add_setting, effective
-from livecap.cli.terminal import warn
+from livecap.cli.terminal import loading_code, warn
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings.fields import SETTINGS, Settings
 from livecap.settings.sources import settings_path
@@ -114,7 +114,8 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, Run | None]:
         hint = f". Did you mean {near[0]!r}?" if near else "; to transcribe a recording, use livecap transcribe FILE"
         parser.error(f"there is no command {name!r}{hint}")
     module, about = COMMANDS[name]
-    command = importlib.import_module(module)
+    with loading_code():
+        command = importlib.import_module(module)
     deeper = Parser(prog=f"livecap {name}", description=f"{about[0].upper()}{about[1:]}.")
     command.add_arguments(deeper)
     rest = options.arguments

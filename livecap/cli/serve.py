@@ -4,6 +4,7 @@ import argparse
 import math
 
 from livecap.cli.arguments import add_setting, value_of
+from livecap.cli.terminal import loading_code
 from livecap.errors import SettingsError
 from livecap.serve.rate import MOST_A_MINUTE
 from livecap.settings.fields import Settings
@@ -66,7 +67,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             f"--host must be localhost or an address such as 0.0.0.0, not {options.host[:60]!r}."
         ) from None
     try:
-        from livecap.cli.serve_work import run_server  # loads the model's code
+        with loading_code():
+            from livecap.cli.serve_work import run_server
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "websockets", "python_multipart"):
             raise

@@ -6,12 +6,16 @@ Light to import: capture starts before anything heavy is loaded.
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from livecap.session.notices import ONE_STOP_SECONDS
 from livecap.text.printing import say
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C when no session had to be ended."""
 
 
 def warn(message: str) -> None:
@@ -36,6 +40,22 @@ def silence_model_log() -> None:
 
 
 @contextmanager
+def loading_code() -> Iterator[None]:
+    """Within this block, which imports modules, Ctrl-C ends livecap at once. A `KeyboardInterrupt` inside a module that
+    is being loaded may be swallowed there, or become another error."""
+    before = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if before is not signal.default_int_handler or not is_main:  # ignored, or of whoever called livecap
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def signals_stop(
     stop: Callable[[], None], leave: Callable[[], None] = lambda: None, is_over: Callable[[], bool] = lambda: False
 ) -> Iterator[None]:
@@ -50,7 +70,7 @@ def signals_stop(
             try:
                 leave()
             finally:
-                os._exit(130)
+                os._exit(INTERRUPTED)
         elif asked is None:
             asked = time.monotonic()
             stop()

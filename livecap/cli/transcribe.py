@@ -7,7 +7,7 @@ from importlib import import_module
 from livecap.cli.arguments import add_setting, value_of
 from livecap.cli.export import add_outputs
 from livecap.cli.speakers import add_counts, counts_of
-from livecap.cli.terminal import signals_stop, warn
+from livecap.cli.terminal import loading_code, signals_stop, warn
 from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
 from livecap.settings.values import PATH, Number
@@ -112,7 +112,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if not recordings and watched is None:
         return 1
     module, name = ("transcribe_work", "Work") if options.ray is None else ("transcribe_ray", "SpreadWork")
-    make = getattr(import_module(f"livecap.cli.{module}"), name)  # loads the model's code
+    with loading_code():
+        make = getattr(import_module(f"livecap.cli.{module}"), name)
     stop = threading.Event()
     work = make(options, settings, stop, recordings)  # may download: Ctrl-C ends that at once
     with signals_stop(stop.set):

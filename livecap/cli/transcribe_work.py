@@ -2,6 +2,7 @@
 
 import argparse
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from livecap.cli.speakers import counts_of
 from livecap.cli.terminal import silence_model_log, warn
 from livecap.cli.transcribe_progress import ProgressLine
 from livecap.engine import Engine, EngineSettings, peak_mlx_bytes
-from livecap.errors import LivecapError, ModelError, SettingsError
+from livecap.errors import LivecapError, LogError, ModelError, SettingsError
 from livecap.export.formats import export_pieces
 from livecap.model.sampling import Sampling
 from livecap.settings.fields import Settings
@@ -33,6 +34,7 @@ from livecap.transcribe.recordings import Options, Progress
 from livecap.transcribe.speakers import SpeakerLabels
 from livecap.transcribe.units import Decodes
 
+AGAIN_SECONDS, MOST_AGAIN_SECONDS = 60.0, 600.0
 WATCH_SECONDS = 1.0
 """How often `--watch` looks. A recording is complete when it is the same at two looks."""
 STAGES = {
@@ -113,9 +115,13 @@ class Work:
             warn(message)
 
     def watch(self, recordings: Sequence[Found], folder: Path) -> int:
-        """Transcribe these, then what is in the folder and what appears there, until the user stops it."""
+        """Transcribe these, then what is in the folder and what appears there, until the user stops it.
+
+        What fails for a reason that may pass, such as a full disk, is tried again.
+        """
         seen: dict[Path, Looks] = {}
         growing: dict[Path, Looks] = {}
+        again: dict[Path, Again] = {}
         names: dict[Path, str] = {}
         try:
             for found in recordings:
@@ -124,27 +130,34 @@ class Work:
             while not self.stop.is_set():
                 for found in named_apart(list(in_folder(folder))):
                     found = replace(found, name=names.setdefault(found.path, found.name))
-                    looks = _looks_of(found)
-                    if looks is None or seen.get(found.path) == looks:
+                    looks, waiting = _looks_of(found), again.get(found.path)
+                    if looks is None or seen.get(found.path) == looks and (waiting is None or waiting.waits):
                         continue
                     if growing.get(found.path) != looks:  # not complete, or too new to know
                         growing[found.path] = looks
                     elif not self.stop.is_set():
-                        has_changed = found.path in seen
+                        has_changed = found.path in seen and seen[found.path] != looks
                         seen[found.path] = looks
                         self.line.add(found.n_bytes)
-                        self.transcribe_one(found, renew=has_changed)
+                        trouble = self.transcribe_one(found, has_changed, waiting.sentence if waiting else "")
+                        again.pop(found.path, None)
+                        if trouble:
+                            again[found.path] = Again(trouble, waiting)
                 self.stop.wait(WATCH_SECONDS)
         finally:
             self.line.clear()
             self.transcriber.close()
         return int(bool(self._n_failed))
 
-    def transcribe_one(self, found: Found, renew: bool = False) -> None:
+    def transcribe_one(self, found: Found, renew: bool = False, known: str = "") -> str:
         """Transcribe one recording and report the result.
 
         Args:
             renew: as in Outputs.
+            known: why it failed before; if it fails for the same reason, that is not said again.
+
+        Returns:
+            Why it failed, where the same file may be transcribed later; else "".
         """
         if self.rereads_context and (context := self._terms.changed()) is not None:
             self.transcriber.change_context(context)
@@ -157,10 +170,12 @@ class Work:
         except (LivecapError, OSError) as error:
             with self.lock:
                 self.line.clear()
-                if not self.stop.is_set():
+                sentence = self.sentence(error, found)
+                if not self.stop.is_set() and sentence != known:
                     self._n_failed += 1
-                    warn(self.sentence(error, found))
-            return
+                    warn(sentence)
+            may_pass = isinstance(error, LogError | OSError) or isinstance(error.__context__, OSError)
+            return sentence if may_pass else ""
         with self.lock:
             self.line.clear()
             self.n_done += 1
@@ -169,6 +184,7 @@ class Work:
             else:
                 self._n_skipped += done.document is None
                 self._report(done)
+        return ""
 
     def _one(self, found: Found, renew: bool) -> Done | TranscribedDocument:
         """The result of a recording: what was written, or what is to be printed."""
@@ -218,6 +234,24 @@ class Work:
                 f"{done.paths[0]}: {timings['sound_seconds']:.0f} s of sound at {speed:.1f}x real time, "
                 f"{timings['n_pieces']} pieces, {timings['n_tokens']} tokens."
             )
+
+
+class Again:
+    """When a recording that failed is tried again: after AGAIN_SECONDS, then each time after twice as long."""
+
+    def __init__(self, sentence: str, before: "Again | None") -> None:
+        """
+        Args:
+            sentence: why it failed.
+            before: of the time before.
+        """
+        self.sentence = sentence
+        self._seconds: float = min(2 * before._seconds, MOST_AGAIN_SECONDS) if before else AGAIN_SECONDS
+        self._at = time.monotonic() + self._seconds
+
+    @property
+    def waits(self) -> bool:
+        return time.monotonic() < self._at
 
 
 def _looks_of(found: Found) -> Looks | None:

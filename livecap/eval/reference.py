@@ -57,7 +57,7 @@ def read_reference(path: Path) -> Reference:
     """Read a recording with its text, and its word times where they exist.
 
     Raises:
-        AudioError: the file cannot be read, is not 16 kHz mono, or has no text beside it.
+        AudioError: the file cannot be read, is not 16 kHz mono, or has no text with words beside it.
     """
     try:
         with open_regular(path) as file:
@@ -75,9 +75,12 @@ def read_reference(path: Path) -> Reference:
     words_path = path.with_suffix(".words.json")
     words = _read_words(words_path) if words_path.is_file() else ()
     try:
-        return Reference(path.stem, samples, text_path.read_text(encoding="utf-8"), words)
+        text = text_path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise AudioError(f"Cannot measure {path}: {text_path.name} is not text in UTF-8.") from None
+    if not normalise(text):
+        raise AudioError(f"Cannot measure {path}: {text_path.name} has no words, so there is no error rate.")
+    return Reference(path.stem, samples, text, words)
 
 
 def _read_words(path: Path) -> tuple[SpokenWord, ...]:
@@ -87,6 +90,6 @@ def _read_words(path: Path) -> tuple[SpokenWord, ...]:
         for entry in json.loads(path.read_text(encoding="utf-8")):
             start, end = (round(float(entry[edge]) * SAMPLE_RATE) for edge in ("start", "end"))
             words += [SpokenWord(text, start, end) for text in normalise(str(entry["word"]))]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise AudioError(f"Cannot measure by {path}: not a list of words with start and end times ({error}).") from None
     return tuple(words)

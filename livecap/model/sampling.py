@@ -42,7 +42,8 @@ class Sampling:
         if self.temperature == 0:
             return int(np.argmax(scores))
         order = np.argsort(-scores, kind="stable")[: self.top_k or None]
-        shares = np.exp((scores[order] - scores[order[0]]) / self.temperature)
+        with np.errstate(over="ignore"):  # a tiny temperature: the others have no share
+            shares = np.exp((scores[order] - scores[order[0]]) / self.temperature)
         shares /= shares.sum()
         if self.top_p < 1:
             n = int(np.searchsorted(np.cumsum(shares), self.top_p)) + 1  # the token that reaches top_p is included

@@ -234,8 +234,9 @@ class Transcriptions:
 
 async def _finished(request: Request, job: Job[Transcription]) -> Transcription:
     """The result of a recording. The work stops when the client leaves."""
+    waiting = asyncio.wrap_future(job.done)
+    waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # also once nobody waits for it
     try:
-        waiting = asyncio.wrap_future(job.done)
         while not (await asyncio.wait([waiting], timeout=0.5))[0]:
             if await request.is_disconnected():
                 raise Refused(499, "The client left.")

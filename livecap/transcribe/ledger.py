@@ -178,7 +178,7 @@ class Part:
             pieces = self._known.setdefault(str(record["track"]), {})
             pieces[int(record["start"]), int(record["end"])] = segment
             self._is_empty = False
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return  # cut off by a crash: the piece is decoded again
 
 

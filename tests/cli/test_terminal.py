@@ -192,3 +192,18 @@ def test_everything_that_livecap_makes_is_its_owners_alone(tmp_path: Path) -> No
         str(path.relative_to(home)): oct(path.stat().st_mode) for path in made if path.stat().st_mode & 0o077
     }
     assert open_to_others == {}
+
+
+def test_an_interrupt_while_code_is_loaded_is_never_swallowed() -> None:
+    script = (
+        "import os, signal, time\n"
+        "from livecap.cli.terminal import loading_code\n"
+        "with loading_code():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
+        "    except BaseException:\n"
+        "        pass\n"
+        "print('went on')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -1,11 +1,18 @@
 """The normaliser and the error rate that every figure uses."""
 
+import re
+from pathlib import Path
+
 import jiwer
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.errors import AudioError
 from livecap.eval.alignment import edit_distance
+from livecap.eval.reference import read_reference
 from livecap.eval.wer import normalise, word_error_rate
 
 words = st.lists(st.sampled_from("a b c d".split()), max_size=12)
@@ -34,3 +41,21 @@ def test_case_and_punctuation_do_not_count(text: str, expected: str) -> None:
 def test_inserted_words_are_errors() -> None:
     assert word_error_rate("one two", "one two three four") == 1.0
     assert word_error_rate("", "") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("... (!)", None, "a.txt has no words, so there is no error rate"),
+        ("", None, "a.txt has no words, so there is no error rate"),
+        ("note", '[{"word": "note", "start": 0, "end": 1e999}]', "not a list of words with start and end times"),
+        ("note", "[" * 100_000, "not a list of words with start and end times"),
+    ],
+)
+def test_what_has_no_error_rate_is_one_clear_line(tmp_path: Path, text: str, words: str | None, said: str) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "a.txt").write_text(text)
+    if words is not None:
+        (tmp_path / "a.words.json").write_text(words)
+    with pytest.raises(AudioError, match=re.escape(said)):
+        read_reference(tmp_path / "a.wav")

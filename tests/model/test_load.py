@@ -405,6 +405,8 @@ def test_a_folder_is_itself(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert resolve(folder) == resolve(str(folder)) == folder
     monkeypatch.chdir(folder.parent)
     assert resolve("model") == Path("model")
+    with pytest.raises(ModelError, match="No model at model/config.json: it is not a folder"):
+        resolve("model/config.json")
 
 
 @pytest.mark.parametrize(

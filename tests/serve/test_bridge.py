@@ -296,6 +296,7 @@ CHUNK = {"type": "audio_chunk"}
         bad("invalid_base64", CHUNK | {"pcm16": "ä"}),
         bad("invalid_pcm", CHUNK | {"pcm16": "YWJj"}),
         bad("no_audio", {"type": "end_utterance"}),
+        bad("no_audio", {"type": "end_utterance", "pcm16": ""}),
     ],
 )
 def test_a_bad_request_gets_one_error_and_the_next_is_carried_out(worker, requests, code):

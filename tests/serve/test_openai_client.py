@@ -1,7 +1,9 @@
 """The official OpenAI client, unmodified, transcribes with `livecap serve`."""
 
+import asyncio
 import base64
 import contextlib
+import gc
 import io
 import json
 import os
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from concurrent.futures import CancelledError, Future
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +28,8 @@ from livecap.cli.main import run
 from livecap.errors import SettingsError
 from livecap.serve.access import listening_socket
 from livecap.serve.app import make_app
+from livecap.serve.openai_rest import _finished
+from livecap.serve.requests import Refused
 from livecap.serve.run import KEY_VARIABLE, key_for
 from livecap.serve.worker import Busy
 
@@ -398,3 +403,19 @@ def test_without_a_package_one_line_says_what_to_install(tmp_path):
     install = 'in a clone, run uv tool install ".[serve,mcp]" (or pip install)'
     assert done.stderr == "".join(f"livecap: {sentence}: {install}.\n1\n" for _, _, sentence in WITHOUT)
     assert done.stdout == ""
+
+
+async def test_a_job_that_fails_after_its_client_left_prints_nothing():
+    told, job = [], SimpleNamespace(done=Future(), stop=lambda: None)
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+
+    async def has_left():
+        return True
+
+    with pytest.raises(Refused, match="The client left"):
+        await _finished(SimpleNamespace(is_disconnected=has_left), job)
+    job.done.set_exception(CancelledError())
+    await asyncio.sleep(0.01)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert told == []

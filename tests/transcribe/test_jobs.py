@@ -20,6 +20,7 @@ import pytest
 import soundfile
 
 import livecap
+from livecap.cli import transcribe_work
 from livecap.cli.main import run
 from livecap.errors import LogError
 from livecap.export.formats import FORMATS
@@ -635,6 +636,39 @@ def test_what_the_same_command_does_after_an_interrupt_is_said(
     out = transcribe(clip, *flags)
     assert (out.status, out.stdout) == (130, "")
     assert out.stderr == f"livecap: Stopped: 0 of 1 finished. The same command {follows}.\n"
+
+
+def test_what_fails_in_a_watched_folder_for_a_reason_that_may_pass_is_tried_again(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, tries = transcribe_work.Work._one, iter([LogError("Cannot write x: No space left on device.")] * 2)
+
+    def one(work: transcribe_work.Work, *arguments: object) -> object:
+        if (failure := next(tries, None)) is not None:
+            raise failure
+        done = real(work, *arguments)  # type: ignore[arg-type]
+        signal.raise_signal(signal.SIGINT)
+        return done
+
+    monkeypatch.setattr(transcribe_work.Work, "_one", one)
+    monkeypatch.setattr(transcribe_work, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(transcribe_work, "WATCH_SECONDS", 0.01)
+    out = transcribe("--watch", clip.parent, "-o", "texts", "--no-progress")
+    assert out.status == 130 and out.stderr.count("No space left on device") == 1
+    assert (Path("texts") / "clip.txt").read_text()
+
+
+def test_a_failed_recording_waits_twice_as_long_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("livecap.cli.transcribe_work.time.monotonic", lambda: now[0])
+    again, waited = None, []
+    for _ in range(6):
+        again = transcribe_work.Again("full", again)
+        began = now[0]
+        while again.waits:
+            now[0] += 1
+        waited.append(now[0] - began)
+    assert waited == [60, 120, 240, 480, 600, 600]
 
 
 def test_a_watched_folder_is_transcribed_as_recordings_are_complete(clip: Path, tmp_path: Path) -> None:

@@ -335,6 +335,8 @@ class Bridge:
             rate = request.rate(stream.options.rate)
             sound = await asyncio.to_thread(read_sound, given, rate)
             n_samples = len(sound)
+            if not n_samples:
+                raise BridgeError("no_audio", f"There is no sound in {source}.")
             stream.forget_buffered()
         else:
             n_samples, said = stream.end_utterance()
