@@ -72,6 +72,8 @@ class _Connection(LiveSocket):
         self._received_seconds = self._closed_seconds = 0.0
         """Sound so far, and the part of it that belongs to items or was cleared."""
         self._items = deque([_Item()])
+        self._committed_seconds: deque[float] = deque()
+        """How much sound each commit had, of those under the server's detector that were not answered yet."""
         """The item whose text comes next, those that were committed or cleared after it or follow a change of turn
         detection, and the one that is open."""
         self._previous: str | None = None
@@ -147,6 +149,8 @@ class _Connection(LiveSocket):
             item.seconds = buffered
             self._items.append(_Item())
             await self._committed(item)
+        else:
+            self._committed_seconds.append(buffered)
         self.sound.end_utterance(self._ear)
 
     def _clear(self) -> None:
@@ -167,7 +171,10 @@ class _Connection(LiveSocket):
         elif told is Mark.FLUSHED:
             if by_client:
                 await self._completed(self._items.popleft())
-            elif not self._has_ended:  # nobody spoke in what the client committed
+                return
+            n_seconds = self._committed_seconds.popleft()
+            if not self._has_ended:  # nobody spoke in what the client committed
+                self._items[0].seconds = n_seconds
                 await self._close_item()
         elif told is Mark.CHANGED:
             self._heard = self._coming.popleft()

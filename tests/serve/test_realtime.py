@@ -76,6 +76,12 @@ def test_with_server_vad_each_utterance_is_an_item(scripted):
     assert len({event["event_id"] for event in said}) == len(said)
 
 
+def test_a_commit_in_which_nobody_spoke_has_the_length_of_its_sound(scripted):
+    said = heard(scripted, append(SILENCE), append(SILENCE), COMMIT, until=("completed", 1))
+    [completed] = [event for event in said if event["type"].endswith("completed")]
+    assert completed["transcript"] == "" and completed["usage"]["seconds"] == pytest.approx(2 * len(SILENCE) / RATE)
+
+
 def test_without_turn_detection_an_item_is_what_the_client_commits(scripted):
     sound = np.concatenate([loud(2, RATE), SILENCE, SILENCE, loud(2, RATE)])
     said = heard(scripted, BY_CLIENT, append(sound), COMMIT, append(loud(1, RATE)), COMMIT, until=("completed", 2))
