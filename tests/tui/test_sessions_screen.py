@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from livecap.archive.log import SessionLog
-from livecap.transcript import SessionStarted, UtteranceEnded
+from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedMachine
@@ -118,6 +118,21 @@ async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
         await shown.shows("1 of 1")
         await shown.press("escape", "escape")
         await shown.shows("3 sessions")
+
+
+async def test_a_session_in_which_nothing_was_said_has_no_line_to_go_to(browse):
+    async with browse() as shown:
+        log = SessionLog(shown.folder, datetime(2020, 5, 1, 9))
+        log.append(SessionStarted(log.session, "Yeti", "tiny", "2020-05-01T09:00:00.000+02:00", True, None, "0"), 0.0)
+        log.append(SessionEnded(16_000, "stopped"), 1.0)
+        log.close()
+        await shown.press("f5")
+        await shown.shows("4 sessions", "(nothing was said)")
+        await shown.press("home", "enter")
+        await shown.shows("Nothing was said.")
+        await shown.press("down", "up", "j", "k", "pagedown", "pageup", "home", "end", "space", "y", "n", "r")
+        await shown.press("slash", "x", "enter", "n", "escape", "q")
+        await shown.shows("4 sessions")
 
 
 async def test_a_session_without_saved_sound_says_so(browse):
