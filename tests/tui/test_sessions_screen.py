@@ -1,14 +1,18 @@
 """The screens of past sessions: list, search, read, play, export, rename, delete."""
 
+import errno
 import threading
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import pytest
 
+from livecap.archive.archive import Archive
+from livecap.archive.index import Index
 from livecap.archive.log import SessionLog
 from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
+from livecap.tui.screens.session_screen import SessionScreen
 from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedMachine
 from tests.tui.past_sessions import write_sessions
@@ -181,6 +185,36 @@ async def test_a_session_is_deleted_only_after_a_yes(browse):
         await shown.press("delete", "y")
         await shown.shows("2 sessions", "Deleted")
         assert not folder.exists()
+
+
+@pytest.mark.parametrize("keys", ["enter", "e", "r enter", "delete y"])
+async def test_a_session_that_was_deleted_elsewhere_is_said_to_be_gone(browse, keys):
+    async with browse() as shown:
+        Archive(shown.folder).delete(shown.names[2])
+        await shown.press(*keys.split())
+        await shown.shows(f"⨯ No session '{shown.names[2]}' in")
+        await shown.press("f5")
+        await shown.shows("2 sessions")
+
+
+async def test_a_session_that_is_deleted_while_it_is_opened_is_said_to_be_gone(browse):
+    async with browse() as shown:
+        session = Archive(shown.folder).open(shown.names[2])
+        Archive(shown.folder).delete(shown.names[2])
+        shown.app.push_screen(SessionScreen(session, lambda: 0.0))
+        await shown.shows("⨯ Cannot read the session log")
+        await shown.press("down", "escape", "q")
+        await shown.shows("3 sessions")
+
+
+async def test_a_folder_of_sessions_that_cannot_be_read_is_said(browse, monkeypatch):
+    def fails(index, names):
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with browse() as shown:
+        monkeypatch.setattr(Index, "refresh", fails)
+        await shown.press("f5")
+        await shown.shows("⨯ Cannot read the sessions in", "Input/output error")
 
 
 async def test_deleting_a_session_keeps_files_of_the_user(browse):

@@ -198,7 +198,11 @@ class SessionsScreen(Screen[Any]):
         from livecap.tui.screens.export_screen import ExportScreen
 
         if name := self._chosen:
-            screen = ExportScreen(self._archive.folder_of(name))
+            try:
+                screen = ExportScreen(self._archive.folder_of(name))
+            except LivecapError as error:
+                self.tell(str(error), "error")
+                return
             self.app.push_screen(screen, lambda said: self.tell(said) if said else None)
 
     def action_rename(self) -> None:
