@@ -241,6 +241,21 @@ async def test_a_session_is_exported_and_overwrites_nothing_without_asking(brows
         await shown.shows("Exported to")
 
 
+async def test_an_export_goes_to_the_home_folder_where_the_current_one_was_removed(browse, tmp_path, monkeypatch):
+    home, gone = tmp_path / "home", tmp_path / "gone"
+    home.mkdir()
+    gone.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    async with browse() as shown:
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        await shown.press("e")
+        await shown.shows("Export the session as")
+        await shown.press("enter")
+        await shown.shows("Exported to")
+    assert len(list(home.glob("*.md"))) == 1
+
+
 async def test_old_text_cannot_reach_the_terminal_as_commands(browse):
     async with browse() as shown:
         await shown.shows("[bold]An odd one")
