@@ -263,6 +263,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path, cha
             inline=settings.output == "inline",
         )
         if result == "abandoned":
+            _leave(session)
             os._exit(130)
     status = _exit_status(session) or int(result == "crashed")
     if status == 0 and is_live(settings) and session.status.arrived_seconds < 1 and _deleted_if_empty(session):

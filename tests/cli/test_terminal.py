@@ -101,21 +101,27 @@ def test_found_words_are_bold_in_a_terminal_that_can_draw(tmp_path: Path) -> Non
     assert "\x1b[1mmorning\x1b[0m" in in_terminal("search morning", "xterm", tmp_path)
 
 
-FAILING_SCREEN = """
-import sys
+PATCHED_SCREEN = """
 from livecap.__main__ import main
 from livecap.tui.screens.live_screen import LiveScreen
 
-def fails(screen):
-    raise IndexError("a bug of the screen")
+def poll(screen):
+    {}
 
-LiveScreen.poll = fails
+LiveScreen.poll = poll
 main()
 """
 
 
+def test_a_session_that_was_left_before_its_end_is_said_to_lack_it(tmp_path: Path) -> None:
+    leaves = "screen._session.status.state.value == 'loading' or screen.app.exit('abandoned')"
+    printed = in_terminal(REPLAY, "xterm", tmp_path, ("-c", PATCHED_SCREEN.format(leaves)), status=130)
+    assert printed.count("livecap: Left at once. The") == 1
+
+
 def test_a_screen_that_fails_is_told_in_the_exit_status_and_the_session_ends_in_order(tmp_path: Path) -> None:
-    printed = in_terminal(REPLAY, "xterm", tmp_path, ("-c", FAILING_SCREEN), status=1)
+    fails = "raise IndexError('a bug of the screen')"
+    printed = in_terminal(REPLAY, "xterm", tmp_path, ("-c", PATCHED_SCREEN.format(fails)), status=1)
     assert "livecap: the screen failed: IndexError: a bug of the screen." in printed
     [log] = tmp_path.glob("*/session.jsonl")
     assert '"session_ended"' in log.read_text() and (log.parent / "screen-fault.txt").exists()

@@ -454,7 +454,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self.stopping = True
             self.refresh_bindings()
             self._request(self._session.stop)
-        elif asking and self._session.status.lag_seconds > 0:
+        elif asking:
             self._ask_to_abandon()
         else:
             self.app.exit("abandoned")
@@ -463,8 +463,9 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         from livecap.tui.screens.question_screen import QuestionScreen
 
         seconds = self._session.status.lag_seconds
+        waits = f"{seconds:.0f} s of sound is" if seconds >= 1 else "What was said last is"
         later = " livecap recover transcribes it later." if self._session.status.live else ""
-        question = f"{seconds:.0f} s of sound is not transcribed yet.{later} Leave anyway?"
+        question = f"{waits} not transcribed yet.{later} Leave anyway?"
         self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
 
 
