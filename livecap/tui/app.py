@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,6 +108,7 @@ class LivecapApp(App[Any]):
     def _watch_theme(self, theme_name: str) -> None:
         super()._watch_theme(theme_name)
         if self._is_up and theme_name != self.settings.screen.theme:
+            self.settings = replace(self.settings, screen=replace(self.settings.screen, theme=theme_name))
             self.keep("screen.theme", theme_name)
 
     def keep(self, name: str, value: Any) -> None:

@@ -1,6 +1,7 @@
 """Every key does what the help says; keys can be changed; the palette has all commands."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -251,14 +252,15 @@ async def test_a_theme_that_does_not_exist_is_said_and_not_used(show):
         assert screen.app.theme == "textual-dark"
 
 
-async def test_another_theme_is_remembered(show):
-    kept = {}
-    async with show(remember=kept.__setitem__) as screen:
-        await screen.press("T")
-        await screen.type("dracula")
-        await screen.press("enter")
-        await screen.wait_for(lambda: kept)
-        assert kept == {"screen.theme": "dracula"}
+async def test_each_change_of_the_theme_is_remembered(show):
+    kept = []
+    async with show(remember=lambda name, value: kept.append((name, value))) as screen:
+        for theme in ("dracula", "textual-dark"):
+            await screen.press("T")
+            await screen.type(theme)
+            await screen.press("enter")
+            await screen.wait_for(lambda theme=theme: screen.app.theme == theme)
+        assert kept == [("screen.theme", "dracula"), ("screen.theme", "textual-dark")]
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
@@ -383,6 +385,48 @@ async def test_changes_made_while_one_is_at_work_follow_in_order(show):
         may_end.set()
         await screen.wait_for(lambda: screen.app.settings.context == "Anne", lambda: str((asked, screen.text)))
     assert asked == [{"context": "Priya"}, {"context": "Priya, Anne"}, {"context": "Anne"}]
+
+
+async def test_what_is_in_force_can_be_chosen_again_while_another_value_waits(show):
+    changes, session = ScriptedChange(), ScriptedSession(source="MacBook Pro Microphone")
+    machine = ScriptedMachine()
+    machine.models = lambda: [replace(model, is_here=True) for model in ScriptedMachine.models(machine)]
+    async with show(session, machine=machine, change=changes) as screen:
+        for key, other, in_force in [
+            ("l", "German", "Detect automatically"),
+            ("M", "Qwen/Qwen3-ASR-1.7B", "Qwen/Qwen3-ASR-0.6B"),
+            ("d", "BlackHole 2ch", "MacBook Pro Microphone"),
+        ]:
+            for row, move in ((other, "down"), (in_force, "home")):
+                await screen.press(key)
+                await screen.shows("● now")
+                await (screen.type(row) if key == "l" else screen.press(move))
+                await screen.shows(f"▸ {row}")
+                await screen.press("enter")
+                await screen.shows("● 00:00:00")
+        await screen.wait_for(lambda: len(changes.asked) >= 6, lambda: str(changes.asked))
+    assert [list(asked.values())[0] for asked, _ in changes.asked] == [
+        *("German", None),
+        *("Qwen/Qwen3-ASR-1.7B", "Qwen/Qwen3-ASR-0.6B"),
+        *("BlackHole 2ch", "MacBook Pro Microphone"),
+    ]
+
+
+async def test_a_change_that_failed_can_be_asked_for_again(show):
+    asked = []
+
+    def refuse(changes, track):
+        asked.append(changes)
+        raise SettingsError("Not possible now.")
+
+    async with show(machine=ScriptedMachine(), change=refuse) as screen:
+        for row, n_asked in (("German", 1), ("Detect automatically", 1), ("German", 2)):
+            await screen.press("l")
+            await screen.type(row)
+            await screen.press("enter")
+            await screen.wait_for(lambda n_asked=n_asked: len(asked) == n_asked)
+            await screen.shows("⨯ Not possible now.")
+    assert asked == [{"language": "German"}] * 2
 
 
 async def test_a_failed_change_is_shown_as_a_sentence(show):

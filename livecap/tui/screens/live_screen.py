@@ -98,6 +98,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._change = change
         self._changing = asyncio.Lock()
         """Held while a change is at work; later ones wait, in order."""
+        self._asked: dict[tuple[str, str], str] = {}
+        """(setting, track) to the value that was asked for last, which may not be in force yet."""
         self._inline = inline
         self._sound = SoundLine(id="sound")
         self._bar = StatusBar(id="status")
@@ -391,8 +393,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def _choose(self, name: str, value: str | None, current: str | None, track: str = "") -> None:
         """Change a setting to what the user chose: None is "not chosen", "" the default. The current value changes
-        nothing."""
-        if value not in (None, current):
+        nothing, unless another one was asked for before."""
+        if value is not None and {current, self._asked.get((name, track), value)} != {value}:
             self._make_change(name, value or None, track)
 
     def _make_change(self, name: str, value: str | None, track: str = "") -> None:
@@ -402,6 +404,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         assert change is not None
         what = "names and terms to expect" if name == "context" else name
         hint = f"Changing the {what}{f' of {track}' if track else ''}…"
+        key, asked = (name, track), value or ""
+        self._asked[key] = asked
 
         async def work() -> None:
             async with self._changing:
@@ -410,6 +414,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                     await asyncio.to_thread(change, {name: value}, track)
                 except LivecapError as error:
                     self.tell(str(error), "error")
+                    if self._asked.get(key) == asked:
+                        del self._asked[key]
                     return
                 if name == "context":
                     self.app.settings = replace(self.app.settings, context=value or "")
