@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from livecap.archive.archive import Archive
+from livecap.archive.folder import read_title
 from livecap.archive.index import Index
 from livecap.archive.log import SessionLog
 from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
@@ -173,6 +174,23 @@ async def test_a_session_is_renamed(browse):
         await shown.type("Budget talk")
         await shown.press("enter")
         await shown.shows("Budget talk")
+
+
+async def test_a_title_goes_to_the_session_for_which_it_was_asked(browse):
+    async with browse() as shown:
+        await shown.press("r")
+        await shown.type("Budget talk")
+        row = next(number for number, line in enumerate(shown.lines) if "Interview notes" in line)
+        await shown.pilot.click(offset=(30, row))
+        await shown.shows("She built the pump")
+        await shown.press("escape")
+        await shown.shows("Title:")
+        await shown.pilot.click(offset=(30, next(n for n, line in enumerate(shown.lines) if "Title:" in line)))
+        await shown.settle()
+        await shown.press("enter")
+        await shown.shows_no("Title:")
+        titles = {name: read_title(shown.folder / name) for name in shown.names}
+    assert titles == dict(zip(shown.names, ("", "", "Budget talk"), strict=True))
 
 
 async def test_a_session_is_deleted_only_after_a_yes(browse):
