@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
-from textual.command import DiscoveryHit, Hits
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hits
 from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
 from textual.geometry import Offset
 from textual.screen import Screen
@@ -40,6 +40,14 @@ class Commands(SystemCommandsProvider):
     async def discover(self) -> Hits:
         for title, about, run, _ in self.app.get_system_commands(self.screen):
             yield DiscoveryHit(title, run, help=about)
+
+
+class Palette(CommandPalette):
+    """The command palette."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Textual cannot move in a list of which no row is visible."""
+        return action != "command_list" or bool(self.query_one(CommandList).scrollable_content_region)
 
 
 class LivecapApp(App[Any]):
@@ -155,6 +163,10 @@ class LivecapApp(App[Any]):
             return "to the clipboard"
         self.copy_to_clipboard(text)
         return "through the terminal"
+
+    def action_command_palette(self) -> None:
+        if not Palette.is_open(self):
+            self.push_screen(Palette())
 
     def action_change_theme(self) -> None:
         from livecap.tui.screens.pick_screen import PickScreen

@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from textual.command import CommandList
 
 from livecap.errors import SettingsError
 from livecap.session.status import State
@@ -668,3 +669,14 @@ async def test_the_palette_has_every_key_of_the_screen(show):
         await screen.press("enter")
         await screen.wait_for(lambda: screen.live.captioned)
         assert screen.live.captioned
+
+
+async def test_the_palette_goes_down_by_pages(show):
+    async with show(machine=ScriptedMachine(), change=ScriptedChange()) as screen:
+        await screen.press("ctrl+p")
+        commands = screen.app.screen.query_one(CommandList)
+        await screen.wait_for(lambda: commands.highlighted == 0 and "Pause" in screen.text)
+        await screen.press("pagedown")
+        assert commands.highlighted > 1
+        await screen.press("pageup")
+        assert commands.highlighted == 0

@@ -282,11 +282,12 @@ async def test_old_text_cannot_reach_the_terminal_as_commands(browse):
         assert not set(shown.text) & {"\x1b", "\u202e"}
 
 
-@pytest.mark.parametrize("size", [(60, 15), (30, 6), (3, 2)])
+@pytest.mark.parametrize("size", [(60, 15), (30, 6), (30, 3), (10, 3), (3, 2)])
 async def test_it_works_in_any_size(browse, size):
     async with browse() as shown:
         await shown.pilot.resize_terminal(*size)
-        await shown.press("down", "enter", "up", "q", "e", "escape")
+        await shown.press("pagedown", "pageup", "down", "enter", "up", "q", "e", "pagedown", "escape")
+        await shown.press("ctrl+p", "pagedown", "pageup", "down", "up", "escape")
 
 
 async def test_a_session_that_another_livecap_writes_is_marked(tmp_path):
