@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hits
 from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
 from textual.geometry import Offset
@@ -22,7 +22,7 @@ from textual.system_commands import SystemCommandsProvider
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings.fields import Settings
 from livecap.tui import clipboard
-from livecap.tui.keys import EVERYWHERE, PLACES, TRANSCRIPT, checked_keymap
+from livecap.tui.keys import EVERYWHERE, PLACES, TRANSCRIPT, checked_keymap, has_key
 from livecap.tui.screens.help_screen import HelpScreen
 from livecap.tui.themes import checked_theme
 
@@ -126,6 +126,10 @@ class LivecapApp(App[Any]):
         except LivecapError as error:
             self.notify(str(error), severity="warning", markup=False)
 
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as it is shown; "" for a command without a key."""
+        return super().get_key_display(binding) if has_key(binding.key) else ""
+
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Everything that a key does on this screen, for the command palette: what is special to the screen first."""
         found = {active.binding.id: active for active in reversed(screen.active_bindings.values()) if active.enabled}
@@ -140,9 +144,10 @@ class LivecapApp(App[Any]):
             binding = active.binding
             if binding.description and name not in (None, "palette"):
                 action, node = binding.action, active.node
+                key = self.get_key_display(binding)
                 yield SystemCommand(
                     binding.description,
-                    f"{binding.tooltip or binding.description} ({self.get_key_display(binding)})",
+                    f"{binding.tooltip or binding.description}{f' ({key})' if key else ''}",
                     lambda action=action, node=node: self.call_later(self.run_action, action, node),
                 )
 

@@ -631,6 +631,46 @@ async def test_sentences_on_the_screen_name_the_keys_of_the_user(show):
         await screen.shows("1 of 1   f7 next   f6 previous   f5 close")
 
 
+async def test_a_command_without_a_key_is_only_in_the_palette(show):
+    keys = dict.fromkeys(["pause", "mark", "next", "dismiss", "captions", "device.refresh", "model", "help"], "")
+    settings, machine = Settings(keys=keys), ScriptedMachine()
+    machine.listed = []
+    session = ScriptedSession(model="tiny")
+    async with show(session, settings=settings, machine=machine, change=ScriptedChange()) as screen:
+        assert "press ^p and choose Model and choose Qwen3-ASR." in " ".join(screen.text.split())
+        assert screen.lines[-1].split() == ["/", "Search", "q", "Quit", "^p", "palette"]
+        await screen.press("ctrl+p")
+        await screen.shows("Mark this moment, with a note if you like")
+        await screen.type("pause")
+        await screen.shows("Pause; the clock stops")
+        assert "no-key" not in screen.text
+        await screen.press("enter")
+        await screen.shows("Paused. Press ^p and choose Resume to resume.")
+        await screen.press("d")
+        await screen.shows("Connect a microphone and press ^p and choose Refresh.")
+        await screen.press("escape")
+        screen.session.say("one two three", final=True)
+        await screen.settle()
+        await screen.press("slash")
+        await screen.type("two")
+        await screen.press("enter")
+        await screen.shows("1 of 1   N previous")
+        assert "close" not in screen.text
+
+
+async def test_a_command_without_a_key_is_not_in_the_help(show):
+    async with show(settings=Settings(keys={"pause": "", "palette": ""}), size=(100, 60)) as screen:
+        await screen.shows("m Mark  / Search")
+        assert "palette" not in screen.lines[-1]
+        await screen.press("question_mark")
+        await screen.shows("Mark this moment")
+        assert "the clock stops" not in screen.text and "Find a command" not in screen.text
+        await screen.press("escape")
+        screen.session.becomes(state=State.PAUSED)
+        await screen.settle()
+        await screen.shows("Paused. Press (no key) to resume.")
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
