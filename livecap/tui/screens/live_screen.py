@@ -255,7 +255,21 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._sound.new_lines.n_rows = message.n_rows
 
     def on_transcript_view_time_clicked(self, message: TranscriptView.TimeClicked) -> None:
-        self._ask_for_note(message.sample, message.track)
+        if self._session.status.state in OVER:
+            self.tell("The session has ended, so no moment of it can be marked.")
+        else:
+            self._ask_for_note(message.sample, message.track)
+
+    def ask_for_name(self, number: int) -> None:
+        """Ask for the name of a speaker, unless the session has ended."""
+        if self._session.status.state in OVER:
+            self.tell(f"The session has ended. {self._name_it_later}")
+        else:
+            super().ask_for_name(number)
+
+    @property
+    def _name_it_later(self) -> str:
+        return f"Press {self.key_of('sessions')} to name the speaker in it."
 
     # ---- keys
 
@@ -331,8 +345,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         elif message.purpose == "note":
             self._request(lambda: self._session.requests.mark(text, *self._marked))
         elif message.purpose == "speaker" and self._session.status.state in OVER:
-            name_it = f"Press {self.key_of('sessions')} to name the speaker in it."
-            self.tell(f"The session ended before this name was saved. {name_it}", "error")
+            self.tell(f"The session ended before this name was saved. {self._name_it_later}", "error")
         elif message.purpose == "speaker":
             self._request(lambda: self._session.requests.name_speaker(*self.named(message.text)))
         elif message.purpose == "context":
