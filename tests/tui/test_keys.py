@@ -13,6 +13,7 @@ from livecap.transcript import Jumped, Notice
 from livecap.tui.app import LivecapApp
 from livecap.tui.keys import checked_keymap, commands
 from livecap.tui.screens.help_screen import HelpScreen
+from livecap.tui.screens.model_screen import Cancelled
 from livecap.tui.transcript.times import Times
 from livecap.tui.widgets.caption_lines import Captions
 from tests.tui.machine import ScriptedChange, ScriptedMachine
@@ -483,6 +484,32 @@ async def test_a_download_is_asked_about_before_it_starts(show):
         await screen.press("enter", "y")
         await screen.wait_for(lambda: changes.asked)
         assert started == ["Qwen/Qwen3-ASR-1.7B"] and changes.asked == [({"model": "Qwen/Qwen3-ASR-1.7B"}, "")]
+
+
+async def test_a_download_stops_when_livecap_ends(show):
+    ended, may_go_on = threading.Event(), threading.Event()
+
+    def download(name, progress):
+        progress(1, 100)
+        may_go_on.wait(60)
+        try:
+            progress(1, 100)
+        except Cancelled as stop:
+            outcomes.append(stop)
+            raise
+        finally:
+            ended.set()
+
+    machine, outcomes = ScriptedMachine(), []
+    machine.on_download = download
+    async with show(machine=machine, change=ScriptedChange()) as screen:
+        await screen.press("M")
+        await screen.shows("▸ Qwen/Qwen3-ASR-0.6B  ● now")
+        await screen.press("down", "enter", "y")
+        await screen.shows("Downloading Qwen/Qwen3-ASR-1.7B.")
+        await screen.pilot.press("ctrl+c")
+    may_go_on.set()
+    assert ended.wait(60) and outcomes
 
 
 async def test_a_list_does_not_wrap_around(show):
