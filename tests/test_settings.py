@@ -406,6 +406,15 @@ def test_a_variable_that_is_not_read_says_what_to_use(file, variable, what_to_do
         loaded(file, **{variable: "1"})
 
 
+def test_a_settings_file_without_a_current_folder_is_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    os.chdir("gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SettingsError, match=r"Cannot write settings.toml: No such file"):
+        store(Path("settings.toml"), {"language": "en"})
+
+
 def test_text_that_is_not_utf_8_is_not_stored(file):
     with pytest.raises(SettingsError, match="UTF-8"):
         parse_value("context", "a\udcff", "livecap config set")

@@ -64,7 +64,10 @@ class Archive:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise LogError(f"Cannot read the sessions in {self.parent}: {error.strerror or error}.") from None
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: OSError) -> LogError:
+        return LogError(f"Cannot read the sessions in {self.parent}: {error.strerror or error}.")
 
     def sessions(self) -> list[SessionSummary]:
         """Every readable session, newest first. Reads new and changed logs, and the index for the others.
@@ -107,7 +110,10 @@ class Archive:
             index.refresh(self._folders)
             return question(index)
 
-        return with_index(self.parent, act) if self.parent.is_dir() else []
+        try:
+            return with_index(self.parent, act) if self.parent.is_dir() else []
+        except OSError as error:
+            raise self._unreadable(error) from None
 
     def reindex(self) -> tuple[int, list[str]]:
         """Build the index again from the logs; returns how many are in it, and a sentence for each that cannot be read.

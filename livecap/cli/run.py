@@ -247,6 +247,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path, cha
     from livecap.cli.this_computer import ThisComputer
     from livecap.tui.terminal import run_app
 
+    result = "finished"
     if session.requests.is_stopping:  # by Ctrl-C, while the screen was being loaded
         session.start()
         session.wait()
@@ -262,8 +263,9 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path, cha
             inline=settings.output == "inline",
         )
         if result == "abandoned":
+            _leave(session)
             os._exit(130)
-    status = _exit_status(session)
+    status = _exit_status(session) or int(result == "crashed")
     if status == 0 and is_live(settings) and session.status.arrived_seconds < 1 and _deleted_if_empty(session):
         return status
     say(f"Transcript: {session.log_folder / 'transcript.md'}")

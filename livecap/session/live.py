@@ -199,8 +199,10 @@ class LiveSession:
     def status(self) -> SessionStatus:
         """A snapshot; cheap enough to poll at 15 Hz."""
         state = self._state
-        if state is State.LISTENING and (self.requests.is_stopping or self._paused):
-            state = State.FINISHING if self.requests.is_stopping else State.PAUSED
+        if state is State.LISTENING and self.requests.is_stopping:
+            state = State.FINISHING
+        elif state in (State.LOADING, State.LISTENING) and self._paused and not self.requests.is_stopping:
+            state = State.PAUSED
         return SessionStatus(
             state=state,
             model=self._model_name,

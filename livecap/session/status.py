@@ -13,6 +13,7 @@ class State(Enum):
     """The model is being loaded; sound already arrives."""
     LISTENING = "listening"
     PAUSED = "paused"
+    """The user paused it; the model may still be loaded meanwhile."""
     FINISHING = "finishing"
     """No more sound will arrive; what had arrived is still being decoded."""
     ENDED = "ended"

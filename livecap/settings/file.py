@@ -40,12 +40,12 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
             TEXT.checked(str(value))
         except ValueError:
             raise SettingsError(f"{name} must be {TEXT.expected}, not {brief(str(value))}.") from None
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise SettingsError(
-            f"{path} is not a file, so settings cannot be written to it. Set LIVECAP_SETTINGS to another path."
-        )
     try:
+        path = path.resolve()
+        if path.exists() and not path.is_file():
+            raise SettingsError(
+                f"{path} is not a file, so settings cannot be written to it. Set LIVECAP_SETTINGS to another path."
+            )
         make_folder(path.parent)
         with _locked(path):
             read_file(path)  # reports a file that is not TOML

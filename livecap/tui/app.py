@@ -6,13 +6,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
-from textual.command import DiscoveryHit, Hits
+from textual.binding import Binding, BindingType
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hits
 from textual.filter import ANSIToTruecolor, DimFilter, LineFilter
 from textual.geometry import Offset
 from textual.screen import Screen
@@ -21,7 +22,7 @@ from textual.system_commands import SystemCommandsProvider
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings.fields import Settings
 from livecap.tui import clipboard
-from livecap.tui.keys import EVERYWHERE, PLACES, TRANSCRIPT, checked_keymap
+from livecap.tui.keys import EVERYWHERE, PLACES, TRANSCRIPT, checked_keymap, has_key
 from livecap.tui.screens.help_screen import HelpScreen
 from livecap.tui.themes import checked_theme
 
@@ -39,6 +40,14 @@ class Commands(SystemCommandsProvider):
     async def discover(self) -> Hits:
         for title, about, run, _ in self.app.get_system_commands(self.screen):
             yield DiscoveryHit(title, run, help=about)
+
+
+class Palette(CommandPalette):
+    """The command palette."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Textual cannot move in a list of which no row is visible."""
+        return action != "command_list" or bool(self.query_one(CommandList).scrollable_content_region)
 
 
 class LivecapApp(App[Any]):
@@ -107,6 +116,7 @@ class LivecapApp(App[Any]):
     def _watch_theme(self, theme_name: str) -> None:
         super()._watch_theme(theme_name)
         if self._is_up and theme_name != self.settings.screen.theme:
+            self.settings = replace(self.settings, screen=replace(self.settings.screen, theme=theme_name))
             self.keep("screen.theme", theme_name)
 
     def keep(self, name: str, value: Any) -> None:
@@ -115,6 +125,10 @@ class LivecapApp(App[Any]):
             self.remember(name, value)
         except LivecapError as error:
             self.notify(str(error), severity="warning", markup=False)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """A key as it is shown; "" for a command without a key."""
+        return super().get_key_display(binding) if has_key(binding.key) else ""
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Everything that a key does on this screen, for the command palette: what is special to the screen first."""
@@ -130,9 +144,10 @@ class LivecapApp(App[Any]):
             binding = active.binding
             if binding.description and name not in (None, "palette"):
                 action, node = binding.action, active.node
+                key = self.get_key_display(binding)
                 yield SystemCommand(
                     binding.description,
-                    f"{binding.tooltip or binding.description} ({self.get_key_display(binding)})",
+                    f"{binding.tooltip or binding.description}{f' ({key})' if key else ''}",
                     lambda action=action, node=node: self.call_later(self.run_action, action, node),
                 )
 
@@ -153,6 +168,10 @@ class LivecapApp(App[Any]):
             return "to the clipboard"
         self.copy_to_clipboard(text)
         return "through the terminal"
+
+    def action_command_palette(self) -> None:
+        if not Palette.is_open(self):
+            self.push_screen(Palette())
 
     def action_change_theme(self) -> None:
         from livecap.tui.screens.pick_screen import PickScreen

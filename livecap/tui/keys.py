@@ -188,8 +188,8 @@ TWINS = {"pause": "resume", "mute": "unmute", "quit": "quit-early", "device.back
 """Pairs of commands that share a key: only one of the two is active at a time."""
 
 
-NO_KEY = "f24"
-"""A key that no keyboard has, for commands without a key."""
+NO_KEY = "no-key-"
+"""The key of a command without a key begins with this, so that no keyboard has it; the name of the command follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +242,7 @@ def checked_keymap(changes: Mapping[str, str], where: str) -> dict[str, str]:
                 raise SettingsError(f"{where}: there is no key {key!r} (for {name!r}). {hint}")
         for twin in (name, TWINS.get(name)):
             if twin:
-                keymap[twin] = ",".join(wanted) or NO_KEY
+                keymap[twin] = ",".join(wanted) or NO_KEY + twin
     _check_clashes(known, keymap, where)
     return keymap
 
@@ -254,7 +254,7 @@ def _check_clashes(known: Mapping[str, Command], keymap: Mapping[str, str], wher
         for command in (known[name] for name in names if name in known):
             for key in keymap.get(command.name, command.keys).split(","):
                 other = taken.setdefault(key_name(key), command.name)
-                if key != NO_KEY and other != command.name and (command.name in keymap or other in keymap):
+                if other != command.name and (command.name in keymap or other in keymap):
                     two = f"{other!r} and to {command.name!r}"
                     raise SettingsError(f"{where}: the key {key.strip()!r} is given to {two}.")
 
@@ -274,9 +274,23 @@ def _is_key(key: str) -> bool:
 
 
 def key_of(screen: "Screen[Any]", command: str) -> str:
-    """The first key of a command of a screen, as it is shown."""
+    """What to press for a command of a screen: its first key, as it is shown, or that of the palette where it has none;
+    "" while the command is not there."""
+    found = (active.binding.description for active in screen.active_bindings.values() if active.binding.id == command)
+    label, palette = next(found, ""), shown_key(screen, "palette")
+    by_palette = f"{palette} and choose {label}" if palette else "(no key)"
+    return shown_key(screen, command) or (by_palette if label else "")
+
+
+def shown_key(screen: "Screen[Any]", command: str) -> str:
+    """The first key of a command of a screen, as it is shown; "" without a key, or while the command is not there."""
     found = (active.binding for active in screen.active_bindings.values() if active.binding.id == command)
     return next((screen.app.get_key_display(binding) for binding in found), "")
+
+
+def has_key(key: str) -> bool:
+    """False for the key, by Textual's name, of a command without a key."""
+    return not key.startswith(NO_KEY)
 
 
 def is_typed(key: str) -> bool:

@@ -48,12 +48,14 @@ def test_a_closed_pipe_on_stdin_is_one_clear_line(tmp_path: Path) -> None:
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "standard input" in done.stderr
 
 
-def in_terminal(command: str, term: str | None, folder: Path) -> str:
-    """What livecap prints in a terminal."""
+def in_terminal(
+    command: str, term: str | None, folder: Path, program: tuple[str, ...] = ("-m", "livecap"), status: int = 0
+) -> str:
+    """What livecap prints in a terminal, in which it ends with this exit status."""
     environment = {name: value for name, value in os.environ.items() if name != "TERM"}
     environment |= {} if term is None else {"TERM": term}
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "livecap", *command.split(), "--log-dir", str(folder)]
+    words = [sys.executable, *program, *command.split(), "--log-dir", str(folder)]
     with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, env=environment) as process:
         os.close(theirs)
         printed = b""
@@ -62,7 +64,7 @@ def in_terminal(command: str, term: str | None, folder: Path) -> str:
                 printed += piece
         except OSError:  # all of the other end is closed
             pass
-        assert process.wait(120) == 0, printed
+        assert process.wait(120) == status, printed
     os.close(ours)
     return printed.decode()
 
@@ -97,6 +99,32 @@ def test_no_command_sends_control_sequences_to_a_terminal_that_cannot_draw(
 def test_found_words_are_bold_in_a_terminal_that_can_draw(tmp_path: Path) -> None:
     write(tmp_path, said(["Good morning."]))
     assert "\x1b[1mmorning\x1b[0m" in in_terminal("search morning", "xterm", tmp_path)
+
+
+PATCHED_SCREEN = """
+from livecap.__main__ import main
+from livecap.tui.screens.live_screen import LiveScreen
+
+def poll(screen):
+    {}
+
+LiveScreen.poll = poll
+main()
+"""
+
+
+def test_a_session_that_was_left_before_its_end_is_said_to_lack_it(tmp_path: Path) -> None:
+    leaves = "screen._session.status.state.value == 'loading' or screen.app.exit('abandoned')"
+    printed = in_terminal(REPLAY, "xterm", tmp_path, ("-c", PATCHED_SCREEN.format(leaves)), status=130)
+    assert printed.count("livecap: Left at once. The") == 1
+
+
+def test_a_screen_that_fails_is_told_in_the_exit_status_and_the_session_ends_in_order(tmp_path: Path) -> None:
+    fails = "raise IndexError('a bug of the screen')"
+    printed = in_terminal(REPLAY, "xterm", tmp_path, ("-c", PATCHED_SCREEN.format(fails)), status=1)
+    assert "livecap: the screen failed: IndexError: a bug of the screen." in printed
+    [log] = tmp_path.glob("*/session.jsonl")
+    assert '"session_ended"' in log.read_text() and (log.parent / "screen-fault.txt").exists()
 
 
 @pytest.fixture

@@ -103,6 +103,33 @@ def test_a_pause_and_its_end_are_facts(tmp_path: Path) -> None:
     assert [type(e) for e in told if isinstance(e, Paused | Resumed | Notice)] == [Paused, Resumed]
 
 
+def test_a_session_that_is_paused_while_the_model_is_loaded_is_shown_as_paused(tmp_path: Path) -> None:
+    is_loaded = threading.Event()
+
+    def make(track: str) -> ScriptedTranscriber:
+        is_loaded.wait(60)
+        return ScriptedTranscriber(track=track)
+
+    session, told = make_session(tmp_path, ScriptedSource([0], threading.Semaphore(0)), make)
+    session.start(told.append)
+    try:
+        eventually(lambda: told)
+        assert session.status.state is State.LOADING
+        session.pause()
+        assert session.status.state is State.PAUSED
+        session.resume()
+        assert session.status.state is State.LOADING
+        session.pause()
+        is_loaded.set()
+        eventually(lambda: session.load_seconds > 0)
+        assert session.status.state is State.PAUSED
+    finally:
+        is_loaded.set()
+        session.stop()
+        assert session.wait(20)
+    assert [type(e) for e in told if isinstance(e, Paused | Resumed)] == [Paused, Resumed, Paused]
+
+
 def test_who_resumes_while_devices_are_being_paused_leaves_none_paused(tmp_path: Path) -> None:
     """The screen resumes while `livecap ctl pause` waits for a device that closes slowly."""
 

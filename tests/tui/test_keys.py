@@ -1,8 +1,10 @@
 """Every key does what the help says; keys can be changed; the palette has all commands."""
 
 import threading
+from dataclasses import replace
 
 import pytest
+from textual.command import CommandList
 
 from livecap.errors import SettingsError
 from livecap.session.status import State
@@ -11,6 +13,7 @@ from livecap.transcript import Jumped, Notice
 from livecap.tui.app import LivecapApp
 from livecap.tui.keys import checked_keymap, commands
 from livecap.tui.screens.help_screen import HelpScreen
+from livecap.tui.screens.model_screen import Cancelled
 from livecap.tui.transcript.times import Times
 from livecap.tui.widgets.caption_lines import Captions
 from tests.tui.machine import ScriptedChange, ScriptedMachine
@@ -251,14 +254,15 @@ async def test_a_theme_that_does_not_exist_is_said_and_not_used(show):
         assert screen.app.theme == "textual-dark"
 
 
-async def test_another_theme_is_remembered(show):
-    kept = {}
-    async with show(remember=kept.__setitem__) as screen:
-        await screen.press("T")
-        await screen.type("dracula")
-        await screen.press("enter")
-        await screen.wait_for(lambda: kept)
-        assert kept == {"screen.theme": "dracula"}
+async def test_each_change_of_the_theme_is_remembered(show):
+    kept = []
+    async with show(remember=lambda name, value: kept.append((name, value))) as screen:
+        for theme in ("dracula", "textual-dark"):
+            await screen.press("T")
+            await screen.type(theme)
+            await screen.press("enter")
+            await screen.wait_for(lambda theme=theme: screen.app.theme == theme)
+        assert kept == [("screen.theme", "dracula"), ("screen.theme", "textual-dark")]
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
@@ -385,6 +389,48 @@ async def test_changes_made_while_one_is_at_work_follow_in_order(show):
     assert asked == [{"context": "Priya"}, {"context": "Priya, Anne"}, {"context": "Anne"}]
 
 
+async def test_what_is_in_force_can_be_chosen_again_while_another_value_waits(show):
+    changes, session = ScriptedChange(), ScriptedSession(source="MacBook Pro Microphone")
+    machine = ScriptedMachine()
+    machine.models = lambda: [replace(model, is_here=True) for model in ScriptedMachine.models(machine)]
+    async with show(session, machine=machine, change=changes) as screen:
+        for key, other, in_force in [
+            ("l", "German", "Detect automatically"),
+            ("M", "Qwen/Qwen3-ASR-1.7B", "Qwen/Qwen3-ASR-0.6B"),
+            ("d", "BlackHole 2ch", "MacBook Pro Microphone"),
+        ]:
+            for row, move in ((other, "down"), (in_force, "home")):
+                await screen.press(key)
+                await screen.shows("● now")
+                await (screen.type(row) if key == "l" else screen.press(move))
+                await screen.shows(f"▸ {row}")
+                await screen.press("enter")
+                await screen.shows("● 00:00:00")
+        await screen.wait_for(lambda: len(changes.asked) >= 6, lambda: str(changes.asked))
+    assert [list(asked.values())[0] for asked, _ in changes.asked] == [
+        *("German", None),
+        *("Qwen/Qwen3-ASR-1.7B", "Qwen/Qwen3-ASR-0.6B"),
+        *("BlackHole 2ch", "MacBook Pro Microphone"),
+    ]
+
+
+async def test_a_change_that_failed_can_be_asked_for_again(show):
+    asked = []
+
+    def refuse(changes, track):
+        asked.append(changes)
+        raise SettingsError("Not possible now.")
+
+    async with show(machine=ScriptedMachine(), change=refuse) as screen:
+        for row, n_asked in (("German", 1), ("Detect automatically", 1), ("German", 2)):
+            await screen.press("l")
+            await screen.type(row)
+            await screen.press("enter")
+            await screen.wait_for(lambda n_asked=n_asked: len(asked) == n_asked)
+            await screen.shows("⨯ Not possible now.")
+    assert asked == [{"language": "German"}] * 2
+
+
 async def test_a_failed_change_is_shown_as_a_sentence(show):
     def refuse(changes, track):
         raise SettingsError("Not possible now.")
@@ -438,6 +484,32 @@ async def test_a_download_is_asked_about_before_it_starts(show):
         await screen.press("enter", "y")
         await screen.wait_for(lambda: changes.asked)
         assert started == ["Qwen/Qwen3-ASR-1.7B"] and changes.asked == [({"model": "Qwen/Qwen3-ASR-1.7B"}, "")]
+
+
+async def test_a_download_stops_when_livecap_ends(show):
+    ended, may_go_on = threading.Event(), threading.Event()
+
+    def download(name, progress):
+        progress(1, 100)
+        may_go_on.wait(60)
+        try:
+            progress(1, 100)
+        except Cancelled as stop:
+            outcomes.append(stop)
+            raise
+        finally:
+            ended.set()
+
+    machine, outcomes = ScriptedMachine(), []
+    machine.on_download = download
+    async with show(machine=machine, change=ScriptedChange()) as screen:
+        await screen.press("M")
+        await screen.shows("▸ Qwen/Qwen3-ASR-0.6B  ● now")
+        await screen.press("down", "enter", "y")
+        await screen.shows("Downloading Qwen/Qwen3-ASR-1.7B.")
+        await screen.pilot.press("ctrl+c")
+    may_go_on.set()
+    assert ended.wait(60) and outcomes
 
 
 async def test_a_list_does_not_wrap_around(show):
@@ -539,12 +611,16 @@ async def test_without_a_machine_nothing_can_be_changed(show):
         assert len(screen.app.screen_stack) == 1 and not screen.live.query_one("#ask").display
 
 
-async def test_leaving_early_asks_only_if_sound_would_be_lost(show):
+@pytest.mark.parametrize(
+    ("seconds", "waits"),
+    [(9, "9 s of sound is"), (0, "What was said last is")],  # no lag is counted while the last step is computed
+)
+async def test_q_asks_before_it_leaves_a_session_that_has_not_ended(show, seconds, waits):
     session = ScriptedSession(ends_on_stop=False)
     async with show(session) as screen:
-        session.becomes(arrived_samples=16_000 * 9)
+        session.becomes(arrived_samples=16_000 * seconds)
         await screen.press("q", "q")
-        await screen.shows("9 s of sound is not transcribed yet", "y yes")
+        await screen.shows(f"{waits} not transcribed yet. livecap", "transcribes it later. Leave anyway?", "y yes")
         await screen.press("n")
         assert screen.app.is_running and session.calls == ["start", "stop"]
         await screen.press("q")
@@ -580,6 +656,46 @@ async def test_sentences_on_the_screen_name_the_keys_of_the_user(show):
         await screen.type("two")
         await screen.press("enter")
         await screen.shows("1 of 1   f7 next   f6 previous   f5 close")
+
+
+async def test_a_command_without_a_key_is_only_in_the_palette(show):
+    keys = dict.fromkeys(["pause", "mark", "next", "dismiss", "captions", "device.refresh", "model", "help"], "")
+    settings, machine = Settings(keys=keys), ScriptedMachine()
+    machine.listed = []
+    session = ScriptedSession(model="tiny")
+    async with show(session, settings=settings, machine=machine, change=ScriptedChange()) as screen:
+        assert "press ^p and choose Model and choose Qwen3-ASR." in " ".join(screen.text.split())
+        assert screen.lines[-1].split() == ["/", "Search", "q", "Quit", "^p", "palette"]
+        await screen.press("ctrl+p")
+        await screen.shows("Mark this moment, with a note if you like")
+        await screen.type("pause")
+        await screen.shows("Pause; the clock stops")
+        assert "no-key" not in screen.text
+        await screen.press("enter")
+        await screen.shows("Paused. Press ^p and choose Resume to resume.")
+        await screen.press("d")
+        await screen.shows("Connect a microphone and press ^p and choose Refresh.")
+        await screen.press("escape")
+        screen.session.say("one two three", final=True)
+        await screen.settle()
+        await screen.press("slash")
+        await screen.type("two")
+        await screen.press("enter")
+        await screen.shows("1 of 1   N previous")
+        assert "close" not in screen.text
+
+
+async def test_a_command_without_a_key_is_not_in_the_help(show):
+    async with show(settings=Settings(keys={"pause": "", "palette": ""}), size=(100, 60)) as screen:
+        await screen.shows("m Mark  / Search")
+        assert "palette" not in screen.lines[-1]
+        await screen.press("question_mark")
+        await screen.shows("Mark this moment")
+        assert "the clock stops" not in screen.text and "Find a command" not in screen.text
+        await screen.press("escape")
+        screen.session.becomes(state=State.PAUSED)
+        await screen.settle()
+        await screen.shows("Paused. Press (no key) to resume.")
 
 
 @pytest.mark.parametrize(
@@ -620,3 +736,14 @@ async def test_the_palette_has_every_key_of_the_screen(show):
         await screen.press("enter")
         await screen.wait_for(lambda: screen.live.captioned)
         assert screen.live.captioned
+
+
+async def test_the_palette_goes_down_by_pages(show):
+    async with show(machine=ScriptedMachine(), change=ScriptedChange()) as screen:
+        await screen.press("ctrl+p")
+        commands = screen.app.screen.query_one(CommandList)
+        await screen.wait_for(lambda: commands.highlighted == 0 and "Pause" in screen.text)
+        await screen.press("pagedown")
+        assert commands.highlighted > 1
+        await screen.press("pageup")
+        assert commands.highlighted == 0

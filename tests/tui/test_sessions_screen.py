@@ -1,14 +1,19 @@
 """The screens of past sessions: list, search, read, play, export, rename, delete."""
 
+import errno
 import threading
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import pytest
 
+from livecap.archive.archive import Archive
+from livecap.archive.folder import read_title
+from livecap.archive.index import Index
 from livecap.archive.log import SessionLog
-from livecap.transcript import SessionStarted, UtteranceEnded
+from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
+from livecap.tui.screens.session_screen import SessionScreen
 from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedMachine
 from tests.tui.past_sessions import write_sessions
@@ -120,6 +125,21 @@ async def test_a_session_is_read_with_marks_and_gaps_and_searched(browse):
         await shown.shows("3 sessions")
 
 
+async def test_a_session_in_which_nothing_was_said_has_no_line_to_go_to(browse):
+    async with browse() as shown:
+        log = SessionLog(shown.folder, datetime(2020, 5, 1, 9))
+        log.append(SessionStarted(log.session, "Yeti", "tiny", "2020-05-01T09:00:00.000+02:00", True, None, "0"), 0.0)
+        log.append(SessionEnded(16_000, "stopped"), 1.0)
+        log.close()
+        await shown.press("f5")
+        await shown.shows("4 sessions", "(nothing was said)")
+        await shown.press("home", "enter")
+        await shown.shows("Nothing was said.")
+        await shown.press("down", "up", "j", "k", "pagedown", "pageup", "home", "end", "space", "y", "n", "r")
+        await shown.press("slash", "x", "enter", "n", "escape", "q")
+        await shown.shows("4 sessions")
+
+
 async def test_a_session_without_saved_sound_says_so(browse):
     async with browse() as shown:
         await shown.press("enter", "space")
@@ -156,6 +176,23 @@ async def test_a_session_is_renamed(browse):
         await shown.shows("Budget talk")
 
 
+async def test_a_title_goes_to_the_session_for_which_it_was_asked(browse):
+    async with browse() as shown:
+        await shown.press("r")
+        await shown.type("Budget talk")
+        row = next(number for number, line in enumerate(shown.lines) if "Interview notes" in line)
+        await shown.pilot.click(offset=(30, row))
+        await shown.shows("She built the pump")
+        await shown.press("escape")
+        await shown.shows("Title:")
+        await shown.pilot.click(offset=(30, next(n for n, line in enumerate(shown.lines) if "Title:" in line)))
+        await shown.settle()
+        await shown.press("enter")
+        await shown.shows_no("Title:")
+        titles = {name: read_title(shown.folder / name) for name in shown.names}
+    assert titles == dict(zip(shown.names, ("", "", "Budget talk"), strict=True))
+
+
 async def test_a_session_is_deleted_only_after_a_yes(browse):
     async with browse() as shown:
         folder = shown.folder / shown.names[2]
@@ -166,6 +203,36 @@ async def test_a_session_is_deleted_only_after_a_yes(browse):
         await shown.press("delete", "y")
         await shown.shows("2 sessions", "Deleted")
         assert not folder.exists()
+
+
+@pytest.mark.parametrize("keys", ["enter", "e", "r enter", "delete y"])
+async def test_a_session_that_was_deleted_elsewhere_is_said_to_be_gone(browse, keys):
+    async with browse() as shown:
+        Archive(shown.folder).delete(shown.names[2])
+        await shown.press(*keys.split())
+        await shown.shows(f"⨯ No session '{shown.names[2]}' in")
+        await shown.press("f5")
+        await shown.shows("2 sessions")
+
+
+async def test_a_session_that_is_deleted_while_it_is_opened_is_said_to_be_gone(browse):
+    async with browse() as shown:
+        session = Archive(shown.folder).open(shown.names[2])
+        Archive(shown.folder).delete(shown.names[2])
+        shown.app.push_screen(SessionScreen(session, lambda: 0.0))
+        await shown.shows("⨯ Cannot read the session log")
+        await shown.press("down", "escape", "q")
+        await shown.shows("3 sessions")
+
+
+async def test_a_folder_of_sessions_that_cannot_be_read_is_said(browse, monkeypatch):
+    def fails(index, names):
+        raise OSError(errno.EIO, "Input/output error")
+
+    async with browse() as shown:
+        monkeypatch.setattr(Index, "refresh", fails)
+        await shown.press("f5")
+        await shown.shows("⨯ Cannot read the sessions in", "Input/output error")
 
 
 async def test_deleting_a_session_keeps_files_of_the_user(browse):
@@ -192,6 +259,21 @@ async def test_a_session_is_exported_and_overwrites_nothing_without_asking(brows
         await shown.shows("Exported to")
 
 
+async def test_an_export_goes_to_the_home_folder_where_the_current_one_was_removed(browse, tmp_path, monkeypatch):
+    home, gone = tmp_path / "home", tmp_path / "gone"
+    home.mkdir()
+    gone.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    async with browse() as shown:
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        await shown.press("e")
+        await shown.shows("Export the session as")
+        await shown.press("enter")
+        await shown.shows("Exported to")
+    assert len(list(home.glob("*.md"))) == 1
+
+
 async def test_old_text_cannot_reach_the_terminal_as_commands(browse):
     async with browse() as shown:
         await shown.shows("[bold]An odd one")
@@ -200,11 +282,12 @@ async def test_old_text_cannot_reach_the_terminal_as_commands(browse):
         assert not set(shown.text) & {"\x1b", "\u202e"}
 
 
-@pytest.mark.parametrize("size", [(60, 15), (30, 6), (3, 2)])
+@pytest.mark.parametrize("size", [(60, 15), (30, 6), (30, 3), (10, 3), (3, 2)])
 async def test_it_works_in_any_size(browse, size):
     async with browse() as shown:
         await shown.pilot.resize_terminal(*size)
-        await shown.press("down", "enter", "up", "q", "e", "escape")
+        await shown.press("pagedown", "pageup", "down", "enter", "up", "q", "e", "pagedown", "escape")
+        await shown.press("ctrl+p", "pagedown", "pageup", "down", "up", "escape")
 
 
 async def test_a_session_that_another_livecap_writes_is_marked(tmp_path):

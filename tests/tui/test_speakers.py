@@ -3,6 +3,7 @@
 import pytest
 
 from livecap.archive.recorded import RecordedSession
+from livecap.session.status import State
 from livecap.transcript import SpeakerNamed, SpeakersHeard, SpeakersMerged, TranscriptUpdate, Voice, Word
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.session_screen import SessionScreen
@@ -157,6 +158,23 @@ async def test_a_click_on_a_label_names_that_speaker(show):
         await screen.pilot.click(offset=(9, row))
         await screen.settle()
         assert "Name of speaker B:" in screen.text
+
+
+async def test_a_click_after_the_end_asks_for_nothing_that_cannot_be_saved(show):
+    async with show(ScriptedSession(live=False)) as screen:
+        for number, text in enumerate(TEXTS):
+            say(screen.session, number, text)
+            heard(screen.session, number, (0, 4, number % 2))
+        screen.session.becomes(state=State.ENDED)
+        await screen.settle()
+        row = next(number for number, line in enumerate(screen.lines) if " B  Yes" in line)
+        for column, sentence in (
+            (2, "The session has ended, so no moment of it can be marked."),
+            (9, "The session has ended. Press s to name the speaker in it."),
+        ):
+            await screen.pilot.click(offset=(column, row))
+            await screen.shows(sentence)
+            assert not screen.live.ask_line.display
 
 
 async def test_without_labels_r_says_how_to_get_them(show):

@@ -64,7 +64,7 @@ class ExportScreen(ModalScreen[str | None]):
             yield Static("Export the session as", id="title", markup=False)
             yield ChooseList(id="formats")
             yield Static("to the folder", id="where", markup=False)
-            box = CleanInput(str(Path.cwd()), compact=True, id="folder")
+            box = CleanInput(_usual_folder(), compact=True, id="folder")
             box.answers = {"enter": "Export", "tab": "Formats", "escape": "Back"}
             yield box
             yield Static(id="trouble", markup=False)
@@ -100,3 +100,11 @@ class ExportScreen(ModalScreen[str | None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+
+def _usual_folder() -> str:
+    """The current folder, or that of the user where the current one was removed."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return os.path.expanduser("~")

@@ -79,8 +79,9 @@ class HelpScreen(ModalScreen[None]):
         about: dict[str, str] = {}
         for active in self._screen_below.active_bindings.values():
             binding = active.binding
-            if binding.id and binding.description:
-                keys.setdefault(binding.id, []).append(self.app.get_key_display(binding.with_key(binding.key, None)))
+            shown = self.app.get_key_display(binding.with_key(binding.key, None))
+            if binding.id and binding.description and shown:
+                keys.setdefault(binding.id, []).append(shown)
                 about[binding.id] = str(binding.tooltip or binding.description)
         grouped = {name for names in GROUPS.values() for name in names}
         groups = {"This screen": [name for name in about if name not in grouped], **GROUPS}

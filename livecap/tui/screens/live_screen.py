@@ -98,6 +98,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._change = change
         self._changing = asyncio.Lock()
         """Held while a change is at work; later ones wait, in order."""
+        self._asked: dict[tuple[str, str], str] = {}
+        """(setting, track) to the value that was asked for last, which may not be in force yet."""
         self._inline = inline
         self._sound = SoundLine(id="sound")
         self._bar = StatusBar(id="status")
@@ -253,7 +255,21 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         self._sound.new_lines.n_rows = message.n_rows
 
     def on_transcript_view_time_clicked(self, message: TranscriptView.TimeClicked) -> None:
-        self._ask_for_note(message.sample, message.track)
+        if self._session.status.state in OVER:
+            self.tell("The session has ended, so no moment of it can be marked.")
+        else:
+            self._ask_for_note(message.sample, message.track)
+
+    def ask_for_name(self, number: int) -> None:
+        """Ask for the name of a speaker, unless the session has ended."""
+        if self._session.status.state in OVER:
+            self.tell(f"The session has ended. {self._name_it_later}")
+        else:
+            super().ask_for_name(number)
+
+    @property
+    def _name_it_later(self) -> str:
+        return f"Press {self.key_of('sessions')} to name the speaker in it."
 
     # ---- keys
 
@@ -329,8 +345,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         elif message.purpose == "note":
             self._request(lambda: self._session.requests.mark(text, *self._marked))
         elif message.purpose == "speaker" and self._session.status.state in OVER:
-            name_it = f"Press {self.key_of('sessions')} to name the speaker in it."
-            self.tell(f"The session ended before this name was saved. {name_it}", "error")
+            self.tell(f"The session ended before this name was saved. {self._name_it_later}", "error")
         elif message.purpose == "speaker":
             self._request(lambda: self._session.requests.name_speaker(*self.named(message.text)))
         elif message.purpose == "context":
@@ -391,8 +406,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
 
     def _choose(self, name: str, value: str | None, current: str | None, track: str = "") -> None:
         """Change a setting to what the user chose: None is "not chosen", "" the default. The current value changes
-        nothing."""
-        if value not in (None, current):
+        nothing, unless another one was asked for before."""
+        if value is not None and {current, self._asked.get((name, track), value)} != {value}:
             self._make_change(name, value or None, track)
 
     def _make_change(self, name: str, value: str | None, track: str = "") -> None:
@@ -402,6 +417,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         assert change is not None
         what = "names and terms to expect" if name == "context" else name
         hint = f"Changing the {what}{f' of {track}' if track else ''}…"
+        key, asked = (name, track), value or ""
+        self._asked[key] = asked
 
         async def work() -> None:
             async with self._changing:
@@ -410,6 +427,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                     await asyncio.to_thread(change, {name: value}, track)
                 except LivecapError as error:
                     self.tell(str(error), "error")
+                    if self._asked.get(key) == asked:
+                        del self._asked[key]
                     return
                 if name == "context":
                     self.app.settings = replace(self.app.settings, context=value or "")
@@ -454,7 +473,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self.stopping = True
             self.refresh_bindings()
             self._request(self._session.stop)
-        elif asking and self._session.status.lag_seconds > 0:
+        elif asking:
             self._ask_to_abandon()
         else:
             self.app.exit("abandoned")
@@ -463,8 +482,9 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         from livecap.tui.screens.question_screen import QuestionScreen
 
         seconds = self._session.status.lag_seconds
+        waits = f"{seconds:.0f} s of sound is" if seconds >= 1 else "What was said last is"
         later = " livecap recover transcribes it later." if self._session.status.live else ""
-        question = f"{seconds:.0f} s of sound is not transcribed yet.{later} Leave anyway?"
+        question = f"{waits} not transcribed yet.{later} Leave anyway?"
         self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
 
 

@@ -160,6 +160,8 @@ class ModelScreen(Screen[str | None]):
 
     def _downloaded(self, name: str, sentence: str | None) -> None:
         self._downloading = None
+        if not self.is_attached:
+            return  # livecap ends
         if sentence is None:
             self.dismiss(name)
             return
@@ -168,6 +170,9 @@ class ModelScreen(Screen[str | None]):
 
     def _say(self, sentence: str) -> None:
         self.query_one("#said", Static).update(printable(sentence))
+
+    def on_unmount(self) -> None:
+        self._stopped = True  # livecap ends during a download
 
     def action_leave(self) -> None:
         if self._downloading:

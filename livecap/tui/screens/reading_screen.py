@@ -13,7 +13,7 @@ from livecap.text.safety import printable
 from livecap.text.units import matches
 from livecap.transcript import speaker_letter
 from livecap.tui.app import LivecapApp
-from livecap.tui.keys import key_of
+from livecap.tui.keys import key_of, shown_key
 from livecap.tui.transcript.times import Times, next_times
 from livecap.tui.transcript.transcript_view import TranscriptView
 from livecap.tui.widgets.ask_line import SAVE_HINT, AskLine
@@ -83,7 +83,7 @@ class ReadingScreen(Screen[Any]):
         return "" if self.key_hints.display else SAVE_HINT
 
     def key_of(self, command: str) -> str:
-        """The first key of a command, as it is shown."""
+        """What to press for a command."""
         return key_of(self, command)
 
     def tell(self, sentence: str, severity: str = "info") -> None:
@@ -119,8 +119,9 @@ class ReadingScreen(Screen[Any]):
             return
         number = self.view.go_to_match(step)
         total = len(self.view.search.matches)
-        keys = f"{self.key_of('next')} next   {self.key_of('previous')} previous   {self.key_of('dismiss')} close"
-        self.ask_line.hint(matches(0) if number is None else f"{number + 1} of {total}   {keys}")
+        keys = {"next": "next", "previous": "previous", "dismiss": "close"}
+        hints = [f"{key} {does}" for command, does in keys.items() if (key := shown_key(self, command))]
+        self.ask_line.hint(matches(0) if number is None else "   ".join([f"{number + 1} of {total}", *hints]))
 
     def _hint_matches(self, total: int) -> None:
         self.ask_line.hint(matches(total) if self.view.search.is_on else "")

@@ -65,7 +65,10 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
         self.view.placeholder = "Nothing was said."
         self.view.has_cursor = True
         self.view.set_labels(self._session.started.tracks)
-        self.view.load(_paragraphs(self._session))
+        try:
+            self.view.load(list(_paragraphs(self._session)))
+        except LivecapError as error:  # another livecap has deleted the session
+            self.tell(str(error), "error")
         if self._session.damages:
             self.tell(f"This log is damaged: {self._session.damages[0]}", "warning")
         elif self._session.was_cut_off:

@@ -58,6 +58,8 @@ class SessionsScreen(Screen[Any]):
         """Row of the list to its match."""
         self._names: dict[str, str] = {}
         """Row of the list to the name of its session."""
+        self._to_rename = ""
+        """The name of the session whose title is asked for."""
         self._query = ""
 
     def compose(self) -> ComposeResult:
@@ -198,20 +200,22 @@ class SessionsScreen(Screen[Any]):
         from livecap.tui.screens.export_screen import ExportScreen
 
         if name := self._chosen:
-            screen = ExportScreen(self._archive.folder_of(name))
+            try:
+                screen = ExportScreen(self._archive.folder_of(name))
+            except LivecapError as error:
+                self.tell(str(error), "error")
+                return
             self.app.push_screen(screen, lambda said: self.tell(said) if said else None)
 
     def action_rename(self) -> None:
         if name := self._chosen:
+            self._to_rename = name
             title = next((session.title for session in self._sessions if session.name == name), "")
             self._ask_line.ask("name", "Title:", title)
 
     def _rename(self, title: str) -> None:
-        name = self._chosen
-        if name is None:
-            return
         try:
-            self._archive.rename(name, title)
+            self._archive.rename(self._to_rename, title)
         except LivecapError as error:
             self.tell(str(error), "error")
         self.action_refresh_list()

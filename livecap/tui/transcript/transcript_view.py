@@ -247,7 +247,9 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         return number
 
     def choose(self, index: int) -> None:
-        """Make a paragraph the current one, and scroll to it."""
+        """Make a paragraph the current one, and scroll to it; nothing without paragraphs."""
+        if not self.paragraphs:
+            return
         index = max(0, min(index, len(self._page) - 1))
         self.chosen = index
         top, height = self._page.top(index), self._page.height(index)

@@ -72,6 +72,10 @@ class ChooseList(OptionList, inherit_bindings=False):
         if self.highlighted != self.option_count - 1:
             super().action_cursor_down()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Textual cannot go to another page in a list of which no row is visible."""
+        return action not in ("page_up", "page_down") or bool(self.scrollable_content_region)
+
     def watch_highlighted(self, highlighted: int | None) -> None:
         super().watch_highlighted(highlighted)
         for number, marked in ((self._marked, False), (highlighted, True)):

@@ -64,11 +64,11 @@ class KeyHints(Widget):
             binding = active.binding
             if box is not None and (is_typed(binding.key) or box.answers):
                 binding = replace(binding, show=binding.id == "help" and not is_typed(binding.key), key_display=None)
-            if binding.show and active.enabled:
-                shown = self.app.get_key_display(binding)
+            shown = self.app.get_key_display(binding)
+            if binding.show and active.enabled and shown:
                 hints.setdefault(binding.action, Hint(binding.key, shown, binding.description))
-            elif binding.id == "palette":
-                self.palette = Hint(binding.key, self.app.get_key_display(binding), binding.description)
+            elif binding.id == "palette" and shown:
+                self.palette = Hint(binding.key, shown, binding.description)
         self.hints = tuple(hints.values())
 
     def _placed(self) -> list[tuple[int, Hint]]:
