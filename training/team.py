@@ -51,13 +51,17 @@ class Team:
             except threading.BrokenBarrierError:
                 raise SystemExit("Another training process has ended; its message is above.") from None
 
+    def leave(self) -> None:
+        """Let `wait` fail in all processes: this one has failed."""
+        self._barrier.abort()
+
     def watch(self, others: list[BaseProcess]) -> None:
         """In the first process: let `wait` fail as soon as one of the others has failed."""
 
         def watch(process: BaseProcess) -> None:
             process.join()
             if process.exitcode:
-                self._barrier.abort()
+                self.leave()
 
         for process in others:
             threading.Thread(target=watch, args=[process], daemon=True).start()

@@ -315,7 +315,11 @@ def main() -> None:
     for process in processes:
         process.start()
     team.watch(processes)
-    train(team, options)
+    try:
+        train(team, options)
+    except BaseException:
+        team.leave()
+        raise
     for process in processes:
         process.join()
 
