@@ -44,6 +44,9 @@ last previous current possible serious careful useful""".split()
 VERBS = """finish start send check review update move cancel discuss prepare sign print test fix close open
 read write record share present explain improve measure change replace approve collect build repair
 order deliver schedule translate compare describe remember forget support follow answer""".split()
+DONE = """done made sent seen read written heard found paid brought bought sold taken chosen forgotten shown told lost
+left kept built begun drawn given held met put spent understood won""".split()
+"""Past participles that do not end in -ed: `have read` sounds like `red`."""
 MINUTES = ["fifteen", "thirty", "forty five", "in the morning"]
 GROUPS = [
     "the team", "the customer", "our supplier", "the finance department", "my colleague", "the manager", "marketing",
@@ -150,6 +153,10 @@ EVERYDAY = [
     "Half of the {food} is for {name}.", "I need {number} grams of {food} and {digit} spoons of {food}.",
     "My {person} has a {adj} {thing} in {place}.", "The {thing} is between the {thing} and the {thing}.",
     "It takes about {age} minutes by train.", "Read me the {ordinal} page again.", "I read it {when} and I liked it.",
+    "I have {done} the {thing} again.", "{name} has already {done} the {thing}.",
+    "Have you {done} the {adj} {thing} yet?", "We had {done} the {thing} before {day}.", "She has just {done} the {adj} {thing} {digit} times.",
+    "They have {done} it, and I think that it is {adj}.", "I've {done} all of the {thing}s.",
+    "Nobody has {done} the {thing} so far.",
 ]  # fmt: skip
 """Templates of everyday and meeting talk, only for training."""
 
@@ -258,6 +265,7 @@ def _filled(template: str, choice: random.Random) -> str:
         "thing": lambda: choice.choice(THINGS),
         "adj": lambda: choice.choice(ADJECTIVES),
         "verb": lambda: choice.choice(VERBS),
+        "done": lambda: choice.choice(DONE),
         "group": lambda: choice.choice(GROUPS),
         "age": lambda: _say(choice.randint(2, 95)),
         "food": lambda: choice.choice(FOODS),
