@@ -154,9 +154,9 @@ EVERYDAY = [
     "My {person} has a {adj} {thing} in {place}.", "The {thing} is between the {thing} and the {thing}.",
     "It takes about {age} minutes by train.", "Read me the {ordinal} page again.", "I read it {when} and I liked it.",
     "I have {done} the {thing} again.", "{name} has already {done} the {thing}.",
-    "Have you {done} the {adj} {thing} yet?", "We had {done} the {thing} before {day}.", "She has just {done} the {adj} {thing} {digit} times.",
-    "They have {done} it, and I think that it is {adj}.", "I've {done} all of the {thing}s.",
-    "Nobody has {done} the {thing} so far.",
+    "Have you {done} the {adj} {thing} yet?", "We had {done} the {thing} before {day}.",
+    "She has just {done} the {adj} {thing} {digit} times.", "They have {done} it, and I think that it is {adj}.",
+    "I've {done} all of the {thing}s.", "Nobody has {done} the {thing} so far.",
 ]  # fmt: skip
 """Templates of everyday and meeting talk, only for training."""
 
