@@ -88,6 +88,7 @@ class Team:
         for tensor in tensors:
             tensor.copy_(mean[at : at + tensor.numel()].view_as(tensor))
             at += tensor.numel()
+        self.wait()  # nobody writes its next gradients while others still read these
         return mean[at:].tolist()
 
     def complete(self, tensors: list[Tensor | None], shapes: list[torch.Size]) -> list[Tensor]:

@@ -18,7 +18,7 @@ from livecap.cli.terminal import silence_model_log, warn
 from livecap.cli.transcribe_progress import ProgressLine
 from livecap.engine import Engine, EngineSettings, peak_mlx_bytes
 from livecap.errors import LivecapError, LogError, ModelError, SettingsError
-from livecap.export.formats import export_pieces
+from livecap.export.formats import FileExists, export_pieces
 from livecap.model.sampling import Sampling
 from livecap.settings.fields import Settings
 from livecap.settings.sources import known_voices_path
@@ -117,7 +117,7 @@ class Work:
     def watch(self, recordings: Sequence[Found], folder: Path) -> int:
         """Transcribe these, then what is in the folder and what appears there, until the user stops it.
 
-        What fails for a reason that may pass, such as a full disk, is tried again.
+        What fails in the folder for a reason that may pass, such as a full disk, is tried again.
         """
         seen: dict[Path, Looks] = {}
         growing: dict[Path, Looks] = {}
@@ -137,12 +137,13 @@ class Work:
                         growing[found.path] = looks
                     elif not self.stop.is_set():
                         has_changed = found.path in seen and seen[found.path] != looks
+                        has_changed |= waiting is not None and waiting.renew
                         seen[found.path] = looks
                         self.line.add(found.n_bytes)
                         trouble = self.transcribe_one(found, has_changed, waiting.sentence if waiting else "")
                         again.pop(found.path, None)
                         if trouble:
-                            again[found.path] = Again(trouble, waiting)
+                            again[found.path] = Again(trouble, waiting, has_changed)
                 self.stop.wait(WATCH_SECONDS)
         finally:
             self.line.clear()
@@ -174,8 +175,8 @@ class Work:
                 if not self.stop.is_set() and sentence != known:
                     self._n_failed += 1
                     warn(sentence)
-            may_pass = isinstance(error, LogError | OSError) or isinstance(error.__context__, OSError)
-            return sentence if may_pass else ""
+            is_of_disk = isinstance(error, LogError | OSError) or isinstance(error.__context__, OSError)
+            return sentence if is_of_disk and not isinstance(error, FileExists) else ""
         with self.lock:
             self.line.clear()
             self.n_done += 1
@@ -239,13 +240,14 @@ class Work:
 class Again:
     """When a recording that failed is tried again: after AGAIN_SECONDS, then each time after twice as long."""
 
-    def __init__(self, sentence: str, before: "Again | None") -> None:
+    def __init__(self, sentence: str, before: "Again | None", renew: bool) -> None:
         """
         Args:
             sentence: why it failed.
             before: of the time before.
+            renew: it had changed since it was transcribed.
         """
-        self.sentence = sentence
+        self.sentence, self.renew = sentence, renew
         self._seconds: float = min(2 * before._seconds, MOST_AGAIN_SECONDS) if before else AGAIN_SECONDS
         self._at = time.monotonic() + self._seconds
 

@@ -41,6 +41,9 @@ MOST_WAITING = 200
 KEPT_BYTES = 2000
 """The end of a command's standard error that is kept for the notice."""
 
+FOUND_SECONDS = 2.0
+"""The log finds its folder again within a second."""
+
 OnNotice = Callable[[str, str], None]
 
 
@@ -104,6 +107,7 @@ class Hook:
 
     def _trouble_of(self, record: Callable[[], Mapping[str, Any]], seconds: float) -> str | None:
         """Run the command once; returns why it failed, or None."""
+        self._wait_for_folder()
         try:
             with TemporaryFile() as told:
                 told.write(json_text(record()).encode() + b"\n")
@@ -113,6 +117,12 @@ class Hook:
             if not self._folder().is_dir():  # nothing was heard, so livecap deleted the session
                 return None
             return getattr(error, "strerror", None) or str(error)
+
+    def _wait_for_folder(self) -> None:
+        """While the session runs, wait until its folder is there: another program may have renamed it a moment ago."""
+        until = time.monotonic() + FOUND_SECONDS
+        while self._leave_by is None and not self._folder().is_dir() and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _run_once(self, told: IO[bytes], seconds: float) -> str | None:
         deadline = time.monotonic() + seconds

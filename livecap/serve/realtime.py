@@ -72,10 +72,10 @@ class _Connection(LiveSocket):
         self._received_seconds = self._closed_seconds = 0.0
         """Sound so far, and the part of it that belongs to items or was cleared."""
         self._items = deque([_Item()])
-        self._committed_seconds: deque[float] = deque()
-        """How much sound each commit had, of those under the server's detector that were not answered yet."""
         """The item whose text comes next, those that were committed or cleared after it or follow a change of turn
         detection, and the one that is open."""
+        self._committed_seconds: deque[float] = deque()
+        """How much sound each commit had, of those under the server's detector that were not answered yet."""
         self._previous: str | None = None
         """The item that was committed last."""
         self._has_ended = False

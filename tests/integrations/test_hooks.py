@@ -135,11 +135,13 @@ def test_commands_follow_a_folder_that_another_program_renames(tmp_path):
     hooks(STARTED_EVENT)
     hooks(line(0, "before"))
     eventually(lambda: (places[0] / "told").exists() and told_to(places[0]))
-    places.append(places[0].rename(tmp_path / "weekly meeting"))
+    renamed = places[0].rename(tmp_path / "weekly meeting")
+    threading.Timer(0.3, places.append, [renamed]).start()  # the log finds it a moment later
     hooks(line(1, "after"))
+    eventually(lambda: len(told_to(renamed)) == 2)
     hooks.close()
     assert told == []
-    assert [(record["text"], record["session"]) for record in told_to(places[-1])] == [
+    assert [(record["text"], record["session"]) for record in told_to(renamed)] == [
         ("before", "session"),
         ("after", "weekly meeting"),
     ]

@@ -663,7 +663,7 @@ def test_a_failed_recording_waits_twice_as_long_each_time(monkeypatch: pytest.Mo
     monkeypatch.setattr("livecap.cli.transcribe_work.time.monotonic", lambda: now[0])
     again, waited = None, []
     for _ in range(6):
-        again = transcribe_work.Again("full", again)
+        again = transcribe_work.Again("full", again, renew=False)
         began = now[0]
         while again.waits:
             now[0] += 1

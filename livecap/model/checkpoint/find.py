@@ -66,7 +66,8 @@ def resolve(
     name = str(name_or_path)
     if not name.strip():
         raise ModelError(f"No name of a model was given. Give a folder, a repository, or `--model {TINY}`.")
-    if isinstance(name_or_path, Path) or name.startswith((".", "/", "~")) or "\\" in name or os.path.isfile(name):
+    is_file = "/" in name and os.path.isfile(name)
+    if isinstance(name_or_path, Path) or name.startswith((".", "/", "~")) or "\\" in name or is_file:
         folder = Path(os.path.expanduser(name))
         if folder.is_dir():
             return model_folder(folder)

@@ -24,6 +24,7 @@ from livecap.transcript import (
     ClockAnchored,
     Jumped,
     Notice,
+    Paused,
     Resumed,
     SessionEvent,
     SessionStarted,
@@ -242,7 +243,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         if remark := self._remarks.of(item):
             self._show_fresh()  # text that came before the remark is shown above it
             self.view.remark(remark, at_end=isinstance(item, Jumped))
-        if isinstance(item, Resumed | ClockAnchored):
+        if isinstance(item, Paused | Resumed | ClockAnchored):
             self.view.clock.note(item)
 
     def _show_fresh(self) -> None:
@@ -482,9 +483,9 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         from livecap.tui.screens.question_screen import QuestionScreen
 
         seconds = self._session.status.lag_seconds
-        waits = f"{seconds:.0f} s of sound is" if seconds >= 1 else "What was said last is"
         later = " livecap recover transcribes it later." if self._session.status.live else ""
-        question = f"{waits} not transcribed yet.{later} Leave anyway?"
+        waits = f"{seconds:.0f} s of sound is not transcribed yet.{later}"
+        question = f"{waits if seconds >= 1 else 'The session is still being finished.'} Leave anyway?"
         self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
 
 
