@@ -33,7 +33,6 @@ from livecap.stream.recogniser import ModelRecogniser, Recogniser
 from livecap.stream.settling import Settling
 from livecap.stream.token_text import Decodes
 from livecap.stream.transcriber import StreamingTranscriber
-from livecap.text.safety import encodable
 from livecap.transcript import SAMPLE_RATE, Word
 
 FOLLOWED_SAMPLES = 10 * SAMPLE_RATE
@@ -364,7 +363,7 @@ def _load(model: str | Path, dtype: str, on_notice: OnNotice) -> LoadedModel:
 def _fitting_context(loaded: LoadedModel, settings: EngineSettings) -> str:
     """The part of the context that the model takes. Raises ModelError if its tokenizer fails with the context."""
     with _damage_reported(settings.model):
-        return loaded.tokenizer.beginning(encodable(settings.context), loaded.config.context_tokens)
+        return loaded.tokenizer.beginning(settings.context, loaded.config.context_tokens)
 
 
 def _aligner_of(settings: EngineSettings, on_notice: OnNotice) -> Aligner | None:

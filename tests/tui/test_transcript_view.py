@@ -226,18 +226,6 @@ async def test_wall_time_includes_a_pause(show):
         assert "— paused for 30 min —" in screen.text
 
 
-async def test_a_mark_in_a_pause_has_its_own_time_also_before_listening_goes_on(show):
-    async with show() as screen:
-        screen.session.say("before", second=5, final=True)
-        screen.session.tell(Paused("", 160_000, "2026-03-02T10:02:10.000+01:00"))
-        screen.session.tell(Marked("", 160_000, "lunch", "2026-03-02T10:20:10.000+01:00"))
-        await screen.settle()
-        assert "10:20  ★  lunch" in screen.text
-        screen.session.tell(Resumed("", 160_000, "2026-03-02T10:32:10.000+01:00"))
-        await screen.settle()
-        assert "10:20  ★  lunch" in screen.text
-
-
 async def test_lost_sound_is_shown_where_it_was_lost(show):
     async with show() as screen:
         screen.session.say("before", final=True)

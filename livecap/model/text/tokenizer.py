@@ -19,6 +19,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
 
 from livecap.errors import ModelError, brief
 from livecap.model.files import AGAIN, read_bytes, read_json
+from livecap.text.safety import encodable
 
 ASR_TEXT = "<asr_text>"
 """Separates the language from the text."""
@@ -96,8 +97,11 @@ class Tokenizer:
     def beginning(self, text: str, most: int) -> str:
         """The beginning of `text` with at most `most` tokens, up to the end of a name or word; all of it if it fits.
 
+        Half of a surrogate pair becomes a question mark.
+
         The time that it takes is bounded, however long the text is.
         """
+        text = encodable(text)
         head = text[: MOST_TOKEN_LENGTH * most]
         ids = self.encode(head)
         if len(head) == len(text) and len(ids) <= most:

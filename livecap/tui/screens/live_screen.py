@@ -24,7 +24,6 @@ from livecap.transcript import (
     ClockAnchored,
     Jumped,
     Notice,
-    Paused,
     Resumed,
     SessionEvent,
     SessionStarted,
@@ -243,7 +242,7 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
         if remark := self._remarks.of(item):
             self._show_fresh()  # text that came before the remark is shown above it
             self.view.remark(remark, at_end=isinstance(item, Jumped))
-        if isinstance(item, Paused | Resumed | ClockAnchored):
+        if isinstance(item, Resumed | ClockAnchored):
             self.view.clock.note(item)
 
     def _show_fresh(self) -> None:

@@ -43,8 +43,6 @@ class Paragraph:
     stable: str = ""
     partial: str = ""
     kind: Kind = "speech"
-    wall_time: str = ""
-    """When it was marked, if it is a mark."""
     number: int | None = None
     """Number of its speaker; None as long as it is unknown."""
     speaker: str = ""

@@ -25,8 +25,8 @@ class Remarks:
     def of(self, event: SessionEvent) -> Paragraph | None:
         """The remark for an event, to be shown below all text before it; None for most events."""
         match event:
-            case Marked(track=track, sample=sample, note=note, wall_time=wall_time):
-                return Paragraph(track, sample, printable(note) or "marked", kind="mark", wall_time=wall_time)
+            case Marked(track=track, sample=sample, note=note):
+                return Paragraph(track, sample, stable=printable(note) or "marked", kind="mark")
             case AudioGap(track=track, start_sample=start):
                 label = f"{track}: " if track else ""
                 return _remark(track, start, f"{label}{event.remark}")

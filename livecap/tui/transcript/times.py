@@ -3,7 +3,6 @@
 from enum import Enum
 
 from livecap.archive.clock import SessionClock, short_elapsed
-from livecap.tui.transcript.paragraph import Paragraph
 
 
 class Times(Enum):
@@ -25,11 +24,10 @@ def next_times(times: Times, live: bool) -> Times:
     return modes[(modes.index(shown) + 1) % len(modes)]
 
 
-def gutter_time(clock: SessionClock, paragraph: Paragraph, times: Times) -> str:
-    """The timestamp of an utterance or a mark; "" if times are hidden."""
+def gutter_time(clock: SessionClock, track: str, sample: int, times: Times) -> str:
+    """The timestamp of an utterance that begins at `sample`; "" if times are hidden."""
     if times is Times.HIDDEN:
         return ""
     if times is Times.ELAPSED or not clock.live:
-        return short_elapsed(paragraph.start_sample)
-    wall = clock.wall(paragraph.start_sample, paragraph.track, paragraph.wall_time)
-    return wall.strftime("%H:%M:%S" if times is Times.FULL else "%H:%M")
+        return short_elapsed(sample)
+    return clock.wall(sample, track).strftime("%H:%M:%S" if times is Times.FULL else "%H:%M")

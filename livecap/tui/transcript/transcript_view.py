@@ -451,7 +451,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         return time if time != self._time_of(self.paragraphs[index - 1]) else ""
 
     def _time_of(self, paragraph: Paragraph) -> str:
-        return gutter_time(self.clock, paragraph, self.times)
+        return gutter_time(self.clock, paragraph.track, paragraph.start_sample, self.times)
 
     def _placeholder_row(self, y: int) -> list[Segment]:
         if y != 1:
