@@ -131,19 +131,23 @@ class Work:
                 for found in named_apart(list(in_folder(folder))):
                     found = replace(found, name=names.setdefault(found.path, found.name))
                     looks, waiting = _looks_of(found), again.get(found.path)
-                    if looks is None or seen.get(found.path) == looks and (waiting is None or waiting.waits):
+                    if (
+                        looks is None
+                        or seen.get(found.path) == looks
+                        or waiting is not None
+                        and waiting.waits_for(looks)
+                    ):
                         continue
                     if growing.get(found.path) != looks:  # not complete, or too new to know
                         growing[found.path] = looks
                     elif not self.stop.is_set():
-                        has_changed = found.path in seen and seen[found.path] != looks
-                        has_changed |= waiting is not None and waiting.renew
-                        seen[found.path] = looks
                         self.line.add(found.n_bytes)
-                        trouble = self.transcribe_one(found, has_changed, waiting.sentence if waiting else "")
-                        again.pop(found.path, None)
-                        if trouble:
-                            again[found.path] = Again(trouble, waiting, has_changed)
+                        known = waiting.sentence if waiting else ""
+                        if trouble := self.transcribe_one(found, renew=found.path in seen, known=known):
+                            again[found.path] = Again(trouble, looks, waiting)
+                        else:
+                            seen[found.path] = looks
+                            again.pop(found.path, None)
                 self.stop.wait(WATCH_SECONDS)
         finally:
             self.line.clear()
@@ -240,20 +244,20 @@ class Work:
 class Again:
     """When a recording that failed is tried again: after AGAIN_SECONDS, then each time after twice as long."""
 
-    def __init__(self, sentence: str, before: "Again | None", renew: bool) -> None:
+    def __init__(self, sentence: str, looks: Looks, before: "Again | None") -> None:
         """
         Args:
             sentence: why it failed.
+            looks: of the recording then; once it has changed, it does not wait.
             before: of the time before.
-            renew: it had changed since it was transcribed.
         """
-        self.sentence, self.renew = sentence, renew
+        self.sentence, self._looks = sentence, looks
         self._seconds: float = min(2 * before._seconds, MOST_AGAIN_SECONDS) if before else AGAIN_SECONDS
         self._at = time.monotonic() + self._seconds
 
-    @property
-    def waits(self) -> bool:
-        return time.monotonic() < self._at
+    def waits_for(self, looks: Looks) -> bool:
+        """Whether it is too early for a recording that looks like this."""
+        return looks == self._looks and time.monotonic() < self._at
 
 
 def _looks_of(found: Found) -> Looks | None:

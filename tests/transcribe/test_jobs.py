@@ -26,7 +26,7 @@ from livecap.errors import LogError
 from livecap.export.formats import FORMATS
 from livecap.model.draft_trial import DraftTrial
 from livecap.transcribe import jobs
-from livecap.transcribe.found import find
+from livecap.transcribe.found import Found, find
 from livecap.transcribe.ledger import LEDGER, PART, Ledger, digest_of
 from livecap.transcribe.units import Stopped
 from livecap.transcript import AudioGap, SessionEnded, UtteranceEnded
@@ -661,14 +661,44 @@ def test_what_fails_in_a_watched_folder_for_a_reason_that_may_pass_is_tried_agai
 def test_a_failed_recording_waits_twice_as_long_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("livecap.cli.transcribe_work.time.monotonic", lambda: now[0])
-    again, waited = None, []
+    again, waited, looks = None, [], ((1, 1),)
     for _ in range(6):
-        again = transcribe_work.Again("full", again, renew=False)
+        again = transcribe_work.Again("full", looks, again)
         began = now[0]
-        while again.waits:
+        while again.waits_for(looks):
             now[0] += 1
         waited.append(now[0] - began)
     assert waited == [60, 120, 240, 480, 600, 600]
+    again = transcribe_work.Again("full", looks, again)
+    assert again.waits_for(looks) and not again.waits_for(((2, 2),))  # it has changed
+
+
+def test_a_changed_recording_whose_second_transcription_fails_is_renewed_later(
+    transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    shutil.copy(clip, inbox / "clip.wav")
+    real, renewed = transcribe_work.Work._one, []
+
+    def one(work: transcribe_work.Work, found: Found, renew: bool) -> object:
+        renewed.append(renew)
+        if len(renewed) == 2:
+            raise LogError("Cannot write x: No space left on device.")
+        done = real(work, found, renew)
+        if len(renewed) == 1:
+            samples, rate = soundfile.read(clip)
+            soundfile.write(inbox / "clip.wav", samples[: 2 * rate], rate)
+        else:
+            signal.raise_signal(signal.SIGINT)
+        return done
+
+    monkeypatch.setattr(transcribe_work.Work, "_one", one)
+    monkeypatch.setattr(transcribe_work, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(transcribe_work, "WATCH_SECONDS", 0.01)
+    out = transcribe("--watch", inbox, "-o", "texts", "--no-progress")
+    assert out.status == 130 and renewed == [False, True, True]
+    assert out.stderr.count("No space left on device") == 1 and "exists already" not in out.stderr
 
 
 def test_a_watched_folder_is_transcribed_as_recordings_are_complete(clip: Path, tmp_path: Path) -> None:
