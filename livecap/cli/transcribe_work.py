@@ -131,12 +131,7 @@ class Work:
                 for found in named_apart(list(in_folder(folder))):
                     found = replace(found, name=names.setdefault(found.path, found.name))
                     looks, waiting = _looks_of(found), again.get(found.path)
-                    if (
-                        looks is None
-                        or seen.get(found.path) == looks
-                        or waiting is not None
-                        and waiting.waits_for(looks)
-                    ):
+                    if looks is None or seen.get(found.path) == looks or (waiting and waiting.waits_for(looks)):
                         continue
                     if growing.get(found.path) != looks:  # not complete, or too new to know
                         growing[found.path] = looks
