@@ -110,11 +110,11 @@ def test_known_text_is_checked_instead_of_written_again(
     expected = PieceDecoder(engine, OPTIONS).decode(pieces)
     right = [Draft(f"language {s.language}", s.text) if s else None for s in expected]
     assert plain_of(PieceDecoder(engine, OPTIONS).decode(pieces, right)) == plain_of(expected)
-    decoders = [PieceDecoder(engine, OPTIONS) for _ in pieces]
-    for decoder, piece, draft in zip(decoders, pieces, right, strict=True):
-        decoder.decode([piece], [draft])
-    all_accepted = [decoder.timings.n_accepted == decoder.timings.n_tokens for decoder in decoders]
-    assert sum(all_accepted) >= 2  # a model may write a word that it does not know in other tokens than the tokenizer
+    once = replace(OPTIONS, max_tokens=100)  # a piece of which the model is not sure is not decoded again as two halves
+    said = PieceDecoder(engine, once).decode(pieces)
+    decoder = PieceDecoder(engine, once)
+    decoder.decode(pieces, [Draft(f"language {s.language}", s.text) if s else None for s in said])
+    assert decoder.timings.n_accepted == decoder.timings.n_tokens
     half = expected[2].text[: len(expected[2].text) // 2] if expected[2] else ""
     wrong = [
         Draft("language English", "<|im_end|>" + "nothing of this was said " * 40),
