@@ -36,6 +36,8 @@ def draws(file: TextIO) -> bool:
 def keys_from_terminal() -> bool:
     """Make the terminal standard input, so that a screen gets the keys although a file or a pipe was given there, as
     inside `while read name; do livecap ...; done < names`. False if there is no terminal."""
+    if os.isatty(0):
+        return True
     try:
         terminal = os.open("/dev/tty", os.O_RDONLY)
     except OSError:

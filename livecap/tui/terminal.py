@@ -56,8 +56,7 @@ def run_app(
     """
     screen = LiveScreen(session, machine=machine, change=change, inline=inline)
     app = LivecapApp(screen, settings, remember)
-    if not os.isatty(0):
-        keys_from_terminal()
+    keys_from_terminal()
     gc.freeze()  # everything loaded by now stays: collections during the session need not scan it
     with native_prints_to(native_log), _signals(screen.request_quit):
         result = app.run(inline=inline)
@@ -73,8 +72,7 @@ def run_app(
 def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember: Remember = forget) -> Any:
     """Show a screen without a session. Returns the result it leaves with; None if it failed."""
     app = LivecapApp(screen, settings, remember)
-    if not os.isatty(0):
-        keys_from_terminal()
+    keys_from_terminal()
     with native_prints_to(Path(os.devnull)):
         result = app.run()
     _tell_fault(app, Path(tempfile.gettempdir()) / f"livecap-screen-fault-{os.getpid()}.txt")
