@@ -20,7 +20,7 @@ from livecap.cli.arguments import sessions_folder
 from livecap.cli.awake import kept_awake
 from livecap.cli.context_file import ContextFile, followed
 from livecap.cli.sound import check_sound, closed_on_failure, is_live, open_sound, recall_device, remember_device
-from livecap.cli.terminal import signals_stop, silence_model_log, warn
+from livecap.cli.terminal import INTERRUPTED, signals_stop, silence_model_log, warn
 from livecap.errors import ModelError, SettingsError
 from livecap.model.checkpoint.cached import is_here
 from livecap.model.without_mlx import missing_mlx
@@ -264,7 +264,7 @@ def _on_screen(session: "LiveSession", settings: Settings, native_log: Path, cha
         )
         if result == "abandoned":
             _leave(session)
-            os._exit(130)
+            os._exit(INTERRUPTED)
     status = _exit_status(session) or int(result == "crashed")
     if status == 0 and is_live(settings) and session.status.arrived_seconds < 1 and _deleted_if_empty(session):
         return status
