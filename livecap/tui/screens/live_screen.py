@@ -407,7 +407,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
     def _choose(self, name: str, value: str | None, current: str | None, track: str = "") -> None:
         """Change a setting to what the user chose: None is "not chosen", "" the default. The current value changes
         nothing, unless another one was asked for before."""
-        if value is not None and {current, self._asked.get((name, track), value)} != {value}:
+        asked = self._asked.get((name, track), current)
+        if value is not None and (value != current or value != asked):
             self._make_change(name, value or None, track)
 
     def _make_change(self, name: str, value: str | None, track: str = "") -> None:
