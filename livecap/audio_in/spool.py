@@ -27,6 +27,11 @@ CHECK_SAMPLES = 5 * SAMPLE_RATE
 """How much sound is written between two looks at the free space."""
 
 
+def _free_bytes(file: int) -> int:
+    disk = os.fstatvfs(file)
+    return disk.f_bavail * disk.f_frsize
+
+
 class Spool:
     """Used from two threads: one appends, one takes. The reader never delays the writer: it reads the file without the
     lock, which guards positions and memory only."""
@@ -35,7 +40,7 @@ class Spool:
         self,
         *,
         on_notice: Callable[[str], None] | None = None,
-        free_bytes: Callable[[int], int] | None = None,
+        free_bytes: Callable[[int], int] = _free_bytes,
     ) -> None:
         """In memory, until `keep_in` gives it a file.
 
@@ -44,7 +49,7 @@ class Spool:
             free_bytes: the free space on the disk of an open file; another program may rename its folder.
         """
         self._on_notice = on_notice or (lambda message: None)
-        self._free_bytes = free_bytes or _free_bytes
+        self._free_bytes = free_bytes
         self._lock = threading.Lock()
         self._end = 0
         self._taken = 0
@@ -202,11 +207,6 @@ class Spool:
     def _stop_growing(self, reason: str) -> str:
         self._growing = False
         return f"Sound is no longer kept on disk ({reason}). It is still captured and transcribed."
-
-
-def _free_bytes(file: int) -> int:
-    disk = os.fstatvfs(file)
-    return disk.f_bavail * disk.f_frsize
 
 
 def _write(file: int, data: bytes, at: int) -> None:
