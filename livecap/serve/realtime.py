@@ -169,11 +169,10 @@ class _Connection(LiveSocket):
         elif told is Mark.FLUSH:
             self._has_ended = False
         elif told is Mark.FLUSHED:
+            n_seconds = 0.0 if by_client else self._committed_seconds.popleft()
             if by_client:
                 await self._completed(self._items.popleft())
-                return
-            n_seconds = self._committed_seconds.popleft()
-            if not self._has_ended:  # nobody spoke in what the client committed
+            elif not self._has_ended:  # nobody spoke in what the client committed
                 self._items[0].seconds = n_seconds
                 await self._close_item()
         elif told is Mark.CHANGED:
