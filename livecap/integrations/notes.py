@@ -99,10 +99,10 @@ class NotesFile:
             try:
                 self.write()
             except (OSError, LogError) as error:
-                if not told:
+                if not told and self._session().is_dir():  # else it was renamed a moment ago, and the log looks for it
                     why = getattr(error, "strerror", None) or str(error).rstrip(".")
                     self._notice(f"Cannot write the note in {self._folder}: {why}.", "warning")
-                told = True
+                    told = True
             wait = max(EVERY_SECONDS, IDLE_SHARE * (time.monotonic() - began))
             if is_end:
                 return

@@ -12,6 +12,7 @@ from livecap.errors import LogError
 from livecap.integrations.notes import LINE, NotesFile, write_note
 from livecap.transcript import SessionEnded, SpeakerNamed, SpeakersHeard, Voice
 from tests.archive.when import STARTED
+from tests.audio_in.waiting import eventually
 from tests.integrations.facts import SECOND, STARTED_EVENT, line
 
 
@@ -141,6 +142,25 @@ def test_the_note_is_written_of_a_session_whose_folder_was_renamed(log, notes):
     note.close()
     [path] = notes.iterdir()
     assert "before the new name" in path.read_text() and 'livecap: "weekly meeting"' in path.read_text()
+
+
+def test_a_folder_that_was_renamed_a_moment_ago_is_no_trouble_of_the_note(log, notes, monkeypatch):
+    monkeypatch.setattr("livecap.integrations.notes.EVERY_SECONDS", 0.01)
+    told, places, asked = [], [log.folder], []
+
+    def session():
+        asked.append(places[-1])
+        return places[-1]
+
+    log.append(line(0, "before the new name"), 1.0)
+    log.close()
+    renamed = log.folder.rename(log.folder.parent / "weekly meeting")
+    note = NotesFile(notes, session, lambda *said: told.append(said), lambda: None)
+    note(STARTED_EVENT)
+    eventually(lambda: len(asked) >= 2)  # to write, and after the failure
+    places.append(renamed)
+    note.close()
+    assert told == [] and len(list(notes.iterdir())) == 1
 
 
 @pytest.mark.parametrize("begun", [True, False])
