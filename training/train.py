@@ -367,7 +367,8 @@ def train(team: Team, options: argparse.Namespace) -> None:
     feeders = []
     for number in range(rank * options.feeders, (rank + 1) * options.feeders):
         seed = step + 17 + 1_000_003 * number
-        shared = (queue, options.work / "shards", seed, step, longest, augment, batch_sound)
+        length_seed = step + number % options.feeders  # alike in all processes that train
+        shared = (queue, options.work / "shards", seed, length_seed, longest, augment, batch_sound)
         feeders.append(mp.Process(target=feed, args=shared, daemon=True))
         feeders[-1].start()
     if options.start_from and not checkpoint.exists():
