@@ -641,6 +641,15 @@ async def test_keys_can_be_changed_in_the_settings(show):
         assert screen.session.calls[-2:] == ["pause", "resume"]
 
 
+async def find_two(screen):
+    """Say "one two three", and search for "two"."""
+    screen.session.say("one two three", final=True)
+    await screen.settle()
+    await screen.press("slash")
+    await screen.type("two")
+    await screen.press("enter")
+
+
 async def test_sentences_on_the_screen_name_the_keys_of_the_user(show):
     keys = {"pause": "p", "next": "f7", "previous": "f6", "dismiss": "f5", "device.refresh": "f8", "model": "f9"}
     settings, machine = Settings(keys=keys), ScriptedMachine()
@@ -653,11 +662,7 @@ async def test_sentences_on_the_screen_name_the_keys_of_the_user(show):
         await screen.press("p", "d")
         await screen.shows("Connect a microphone and press f8.")
         await screen.press("escape")
-        screen.session.say("one two three", final=True)
-        await screen.settle()
-        await screen.press("slash")
-        await screen.type("two")
-        await screen.press("enter")
+        await find_two(screen)
         await screen.shows("1 of 1   f7 next   f6 previous   f5 close")
 
 
@@ -679,11 +684,7 @@ async def test_a_command_without_a_key_is_only_in_the_palette(show):
         await screen.press("d")
         await screen.shows("Connect a microphone and press ^p and choose Refresh.")
         await screen.press("escape")
-        screen.session.say("one two three", final=True)
-        await screen.settle()
-        await screen.press("slash")
-        await screen.type("two")
-        await screen.press("enter")
+        await find_two(screen)
         await screen.shows("1 of 1   N previous")
         assert "close" not in screen.text
 
