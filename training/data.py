@@ -33,6 +33,9 @@ An utterance without word times that would be cut is replaced, so pico and ked a
 FULL_HOURS = 4.0
 """Hours of speech from which a kind has its full share. With less, the share is smaller in proportion: the network
 would memorise a few sentences."""
+SPLICED_SHARE, FADE = 0.5, 80
+"""The share of the joined utterances that begin as one and end as another of the same kind, and the samples of the fade
+out and in where they meet. A sentence that was heard before does not tell how such an utterance goes on."""
 KEPT_PIECES, PIECE_SECONDS, NEW_PIECE_SHARE = 8, 31, 0.04
 """How many pieces of each kind of noise a process keeps, their length in seconds (no example is longer), and the share
 of uses that first replace the oldest piece."""
@@ -48,6 +51,11 @@ class Example:
     """[n] float32 samples at 16 kHz."""
     text: str
     """The spoken text; empty where nobody speaks."""
+
+
+def kind_of(shard: Path) -> str:
+    """The kind of voice in a shard, of KIND_SHARES."""
+    return next((kind for kind in KIND_SHARES if f"_{kind}_" in shard.name), "")
 
 
 class Pool:
@@ -75,7 +83,7 @@ class Pool:
         paths = sorted(self._folder.glob("*.pickle"))
         self._order.shuffle(paths)
         for path in paths:
-            kind = next((kind for kind in KIND_SHARES if f"_{kind}_" in path.name), "")
+            kind = kind_of(path)
             if path not in self._known and self._hours[kind] < MOST_HOURS * KIND_SHARES[kind]:
                 self._known.add(path)
                 shard = read_shard(path)
@@ -84,14 +92,20 @@ class Pool:
         if all(utterances[0].starts[0] < 0 for utterances in self._kinds.values()):
             raise SystemExit(f"There is no speech with word times in {self._folder} yet: make speech first.")
 
-    def take(self, choice: random.Random) -> Spoken:
-        """A random utterance: first a kind, by KIND_SHARES (less below FULL_HOURS), then an utterance of that kind."""
+    def take(self, choice: random.Random, splice: bool = False) -> Spoken:
+        """A random utterance: first a kind, by KIND_SHARES (less below FULL_HOURS), then an utterance of that kind.
+
+        Args:
+            splice: two utterances of the kind, `spliced`.
+        """
 
         def weight(kind: str) -> float:
             return KIND_SHARES[kind] * min(1, self._hours[kind] / min(FULL_HOURS, MOST_HOURS * KIND_SHARES[kind]))
 
         kinds = list(self._kinds)
-        return choice.choice(self._kinds[choice.choices(kinds, [weight(kind) for kind in kinds])[0]])
+        utterances = self._kinds[choice.choices(kinds, [weight(kind) for kind in kinds])[0]]
+        spoken = choice.choice(utterances)
+        return spliced(spoken, choice.choice(utterances), choice) if splice else spoken
 
     def noise(self, choice: random.Random, noise: np.random.Generator, n: int) -> np.ndarray:
         """[n] noise of a random kind with an RMS of 1. Each piece is used for many examples, from a random start,
@@ -105,6 +119,29 @@ class Pool:
         start = choice.randrange(len(piece) - n + 1)
         part = piece[start : start + n]
         return part / max(0.3, float(np.sqrt(np.mean(np.square(part)))))  # a pause between two keys stays quiet
+
+
+def spliced(first: Spoken, second: Spoken, choice: random.Random) -> Spoken:
+    """The first words of one utterance and the last words of another, each cut between two words.
+
+    `first` as it is where a word time is unknown, or where an utterance has one word only.
+    """
+    if first.starts[0] < 0 or second.starts[0] < 0 or min(len(first.words), len(second.words)) < 2:
+        return first
+    i, j = choice.randrange(1, len(first.words)), choice.randrange(1, len(second.words))
+    stop, start = (first.ends[i - 1] + first.starts[i]) // 2, (second.ends[j - 1] + second.starts[j]) // 2
+    head, tail = first.samples[:stop].astype(np.float32), second.samples[start:].astype(np.float32)
+    fade = np.linspace(0, 1, FADE, dtype=np.float32)
+    head[-FADE:] *= fade[::-1][-len(head) :]
+    tail[:FADE] *= fade[: len(tail)]
+    moved = stop - start
+    return Spoken(
+        np.concatenate([head, tail]).astype(np.int16),
+        [*first.words[:i], *second.words[j:]],
+        np.concatenate([first.starts[:i], second.starts[j:] + moved]),
+        np.concatenate([np.minimum(first.ends[:i], stop), second.ends[j:] + moved]),
+        first.voice,
+    )
 
 
 def make_example(choice: random.Random, pool: Pool, seconds: float, augment: bool) -> Example:
@@ -166,7 +203,7 @@ def _joined(choice: random.Random, pool: Pool, n: int, augment: bool) -> tuple[n
     steady = choice.random() < 0.5
     speed = choice.uniform(0.87, 1.15)
     while at < n:
-        spoken = pool.take(choice)
+        spoken = pool.take(choice, splice=augment and choice.random() < SPLICED_SHARE)
         sound = spoken.samples.astype(np.float32) / 32768
         starts, ends = spoken.starts.astype(np.float64), spoken.ends.astype(np.float64)
         if augment and choice.random() < SPEED_SHARE:

@@ -3,12 +3,17 @@
 Held-out sentences in training voices and in unseen voices, clean and in noise; natural synthetic voices; and a human
 voice. A third of the sentences are templates of the training, filled anew. A set that has not been made, and the human
 voice where it cannot be fetched, is left out with a message.
+
+    python -m training.evaluate --shards training/.work/shards        error rates on shards of speech, by kind of voice
+
+With speech that was trained on and with shards of another seed, these tell how much the network has memorised.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import subprocess
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -22,6 +27,7 @@ from livecap.engine import Engine, EngineSettings
 from livecap.eval.alignment import edit_distance
 from livecap.eval.wer import normalise
 from livecap.transcribe.files import transcribe
+from training.data import KIND_SHARES, kind_of
 from training.human import human_prompts
 from training.synth import KOKORO_SHARD_SECONDS, SHARD_SECONDS, read_shard
 from training.voices import RATE, Spoken
@@ -33,10 +39,12 @@ NOISES = (("noise_20_db", "white", 20.0), ("noise_10_db", "white", 10.0)) + tupl
 """(name of the figure, kind of noise, decibels of the voice above it), for espeak-ng's and flite's voices."""
 STRETCH_SECONDS = 120
 """The human voice is also measured in stretches of this length; the worst one counts."""
+FROM_SHARDS, MOST_SHARDS = 240, 8
+"""How many utterances of a kind of voice are measured with --shards, and from how many shards at most."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("training/.work"))
     parser.add_argument("--model", default="livecap/tiny")
     parser.add_argument("--to", type=Path, default=Path("training/results.json"))
@@ -44,7 +52,12 @@ def main() -> None:
         "--sets", nargs="+", choices=SETS, help="measure only these; the other figures of the file stay as they are"
     )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth utterance, to be quick")
+    parser.add_argument("--shards", type=Path, metavar="FOLDER", help="print the error rates on this speech instead")
     options = parser.parse_args()
+    if options.shards:
+        with Engine.load(EngineSettings(options.model)) as engine:
+            print_of_shards(engine, options.shards)
+        return
     if options.sets:
         results = json.loads(options.to.read_text())
     else:
@@ -76,6 +89,19 @@ def main() -> None:
                 results["wer_human"] = said("human", rate(found))
                 results["wer_human_worst_two_minutes"] = said("human, worst two minutes", worst(prompts, found))
     options.to.write_text(json.dumps(results, indent=2) + "\n")
+
+
+def print_of_shards(engine: Engine, folder: Path) -> None:
+    """Print the error rate of each kind of voice on some utterances of its shards, the same ones in every run."""
+    choice = random.Random(5)
+    for kind in KIND_SHARES:
+        paths = [path for path in sorted(folder.glob("*.pickle")) if kind_of(path) == kind]
+        if paths:
+            chosen = choice.sample(paths, min(MOST_SHARDS, len(paths)))
+            test = []
+            for shard in map(read_shard, chosen):
+                test += choice.sample(shard, min(FROM_SHARDS // len(chosen), len(shard)))
+            said(kind or "espeak-ng and flite", rate(errors(engine, test)))
 
 
 def said(what: str, figure: float) -> float:

@@ -16,8 +16,12 @@ SETTINGS = """(set! int_lr_params '((target_f0_mean {pitch}) (target_f0_std {ran
 """
 
 
+class Ended(Exception):
+    """The process of festival has ended, as it sometimes does in the middle of an utterance."""
+
+
 class Festival:
-    """One process of `festival`, which ends with this one.
+    """One process of `festival` at a time, which ends with this one.
 
     Raises:
         SystemExit: festival or its voice is not installed, or a command failed.
@@ -25,15 +29,21 @@ class Festival:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
+        self._start()
+
+    def _start(self) -> None:
         command = ["festival", "--pipe"]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         except FileNotFoundError:
             raise SystemExit("There is no festival here: install the packages festival and festvox-kdlpc16k.") from None
-        self._tell("(voice_ked_diphone)\n")
+        try:
+            self._tell("(voice_ked_diphone)\n")
+        except Ended:
+            raise SystemExit("festival ends at once: try `festival --pipe`.") from None
 
     def spoken(self, text: str, pitch: float, pitch_range: float, stretch: float) -> Spoken | None:
-        """Speak `text`; None if the voice was silent. Word times are unknown (-1).
+        """Speak `text`; None if the voice was silent or festival failed. Word times are unknown (-1).
 
         Args:
             pitch, pitch_range: mean and standard deviation in Hz; the voice's own are 105 and 14.
@@ -43,7 +53,11 @@ class Festival:
         path.unlink(missing_ok=True)
         plain = text.replace('"', "").replace("\\", "")
         settings = SETTINGS.format(pitch=pitch, range=pitch_range, stretch=stretch)
-        self._tell(f'{settings}(utt.save.wave (SynthText "{plain}") "{path}" \'riff)\n')
+        try:
+            self._tell(f'{settings}(utt.save.wave (SynthText "{plain}") "{path}" \'riff)\n')
+        except Ended:
+            self._start()
+            return None
         if not path.exists():
             return None
         samples, rate = soundfile.read(path, dtype="int16")
@@ -51,7 +65,11 @@ class Festival:
         return whole(samples, text.split(), "ked")
 
     def _tell(self, commands: str) -> None:
-        """Run Scheme commands and wait until they have ended."""
+        """Run Scheme commands and wait until they have ended.
+
+        Raises:
+            Ended: the process did.
+        """
         assert self._process.stdin and self._process.stderr
         self._process.stdin.write(f'{commands}(format stderr "ready\\n")\n')
         self._process.stdin.flush()
@@ -60,4 +78,4 @@ class Festival:
                 return
             if "ERROR" in line:
                 raise SystemExit(f"festival: {line.strip()}")
-        raise SystemExit("festival has ended.")
+        raise Ended

@@ -42,7 +42,10 @@ KINDS = (HIBARI, "kokoro", "pico", "ked")
 UNSEEN = ("af_kore", "af_sky", "bf_isabella", "am_puck", "am_eric", "bm_lewis")
 """Kokoro voices that are never trained on, only measured on: three female, three male, two of them British."""
 HIBARI_FRAMES, KOKORO_FRAMES = "/Clip_output_0", "/encoder/Clip_output_0"
-"""Tensors inside the graphs: how many frames each phoneme lasts. They place the words exactly."""
+"""Tensors inside the graphs: how many frames each phoneme lasts. They place the words."""
+LAG_SECONDS = 0.055
+"""How much later than the sound these frames place the words, at all speeds. Utterances that are cut there and joined
+are understood best if they are cut so much earlier."""
 PUNCTUATION = '.,!?;:—…"“”()'
 OWN_VOICE_SHARE = 0.15
 """The share of hibari's training speech in its own voice; the rest is in voices made from it (`altered`)."""
@@ -109,7 +112,8 @@ class NaturalVoices:
     ) -> tuple[np.ndarray, np.ndarray]:
         """`text` in one voice: [n] float32 at 24 kHz, and [n_words, 2] the first and last sample of each word.
 
-        The times are those by which the voice itself laid out its phonemes, exact to a frame of 25 ms (hibari: 12.5).
+        The times are those by which the voice itself laid out its phonemes, in frames of 25 ms (hibari: 12.5), less
+        LAG_SECONDS.
 
         Args:
             voice: `hibari`, a name of `kokoro_voices`, or a voice between two of them: `af_bella*0.4+bm_george*0.6`,
@@ -125,7 +129,7 @@ class NaturalVoices:
             known = "".join(phone for phone in phonemes if phone in self._vocabulary)
             sound, n_frames = speak([self._vocabulary[phone] for phone in known], voice, speed, seed)
             ends = np.cumsum(n_frames) * (len(sound) / n_frames.sum())
-            spans.append(n_before + word_spans(known, ends))
+            spans.append(n_before + np.maximum(0, word_spans(known, ends) - LAG_SECONDS * NATIVE_RATE))
             sounds.append(sound)
             n_before += len(sound)
         return np.concatenate(sounds), np.concatenate(spans).astype(np.int64)
