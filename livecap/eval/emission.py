@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Display:
 def displays(timeline: Timeline) -> list[Display]:
     """The screen after each step that produced text."""
     moments = timeline.moments
-    last_of_step = [a for a, b in zip(moments, [*moments[1:], None], strict=True) if b is None or b.step != a.step]
+    last_of_step = [a for a, b in pairwise([*moments, None]) if a and (b is None or b.step != a.step)]
     n_words = {u: len(normalise(text)) for u, text in final_texts(moments).items()}
     before = {u: sum(n for other, n in n_words.items() if other < u) for u in n_words}
     return [Display(m, before[m.update.utterance], tuple(normalise(m.update.text))) for m in last_of_step]

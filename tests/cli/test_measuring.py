@@ -51,6 +51,20 @@ def test_eval_prints_one_table_and_stores_the_same_figures(
     assert plot.read_text().startswith("<svg") and plot.read_text().count("<circle") > 4
 
 
+@pytest.mark.parametrize("has_times", [True, False])
+def test_a_recording_in_which_the_model_hears_nothing_is_measured(
+    tmp_path: Path, has_times: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "quiet.wav", np.zeros(32_000), 16_000)
+    (tmp_path / "quiet.txt").write_text("hello there")
+    if has_times:
+        (tmp_path / "quiet.words.json").write_text('[{"word": "hello", "start": 0.5, "end": 1.0}]')
+    arguments = ["eval", tmp_path / "quiet.wav", "--plot", tmp_path / "quiet.svg", "--each", "--goals"]
+    livecap(*arguments, "--out", tmp_path / "quiet.json", monkeypatch=monkeypatch)
+    assert "WER stable" in capsys.readouterr().out
+    assert json.loads((tmp_path / "quiet.json").read_text())["all"][0]["wer"]["final"] == 1.0
+
+
 def test_eval_fails_if_a_bound_is_missed(
     recording: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
