@@ -57,7 +57,8 @@ def read_reference(path: Path) -> Reference:
     """Read a recording with its text, and its word times where they exist.
 
     Raises:
-        AudioError: the file cannot be read, is not 16 kHz mono, or has no text with words beside it.
+        AudioError: the file cannot be read, is not 16 kHz mono, has no sound or samples that are not numbers, or has no
+            text with words beside it.
     """
     try:
         with open_regular(path) as file:
@@ -69,6 +70,13 @@ def read_reference(path: Path) -> Reference:
     if rate != SAMPLE_RATE or samples.ndim != 1:
         channels = 1 if samples.ndim == 1 else samples.shape[1]
         raise AudioError(f"Cannot measure {path}: {rate} Hz and {channels} channels; 16000 Hz mono is required.")
+    if not len(samples):
+        raise AudioError(f"Cannot measure {path}: there is not a single sample in it.")
+    if len(bad := np.flatnonzero(~np.isfinite(samples))):
+        raise AudioError(
+            f"Cannot measure {path}: its sample at {bad[0] / rate:.3f} s is not a number (NaN or infinite). "
+            "The program that wrote the file failed there."
+        )
     text_path = path.with_suffix(".txt")
     if not text_path.is_file():
         raise AudioError(f"Cannot measure {path}: put its text beside it, as {text_path.name}.")

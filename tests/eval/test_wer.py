@@ -59,3 +59,17 @@ def test_what_has_no_error_rate_is_one_clear_line(tmp_path: Path, text: str, wor
         (tmp_path / "a.words.json").write_text(words)
     with pytest.raises(AudioError, match=re.escape(said)):
         read_reference(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (np.zeros(0), "there is not a single sample in it"),
+        (np.array([0.0] * 4000 + [np.nan] + [0.0] * 4000), "its sample at 0.250 s is not a number"),
+    ],
+)
+def test_sound_that_cannot_be_measured_is_one_clear_line(tmp_path: Path, samples: np.ndarray, said: str) -> None:
+    soundfile.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
+    (tmp_path / "a.txt").write_text("note")
+    with pytest.raises(AudioError, match=re.escape(said)):
+        read_reference(tmp_path / "a.wav")
