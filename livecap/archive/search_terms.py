@@ -17,7 +17,16 @@ _SPACELESS_CHARACTER = re.compile(f"([{SPACELESS}])")
 SIGNS = "".join(character for character in map(chr, range(0x900, 0xE00)) if unicodedata.category(character)[0] == "M")
 """Vowels and other signs of Hindi and its relatives. They are part of a word, and not accents: "din" is a day, "daan" a
 gift. Neither Python's `\\w` nor FTS5 has them."""
-_TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}])+")
+BREVE = "\u0306"
+ACCENTS = (
+    "\u0300-\u0305\u0307-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
+)
+"""Accents of Latin, Greek and Cyrillic but the breve, and vowel signs of Hebrew and Arabic, which most texts leave out.
+FTS5 removes accents of Latin only."""
+_ACCENT = re.compile(f"[{ACCENTS}]|(?<!и){BREVE}")
+"""An accent that does not matter. The one of й makes another letter of и."""
+_TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}{ACCENTS}{BREVE}])+")
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")
 """The same for text in ASCII, in a third of the time."""
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -44,7 +53,12 @@ def searchable(text: str) -> str:
     """The text as the index stores it in its column `text`."""
     if text.isascii() and "\0" not in text:
         return text
-    return _SPACELESS_CHARACTER.sub(r" \1 ", unicodedata.normalize("NFKC", _UNSTORABLE.sub(" ", text)))
+    return _SPACELESS_CHARACTER.sub(r" \1 ", _folded(_UNSTORABLE.sub(" ", text)))
+
+
+def _folded(text: str) -> str:
+    """The text in Unicode's form NFKC, without case and accents."""
+    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold())))
 
 
 def pairs(text: str) -> str:
@@ -77,7 +91,7 @@ def fts_query(
     is_open = prefix and not query.endswith((" ", '"'))
     parts = [_wanted(term, is_open and number == len(terms)) for number, term in enumerate(terms, 1)]
     for column, wanted in (("track", track), ("speaker", speaker), ("language", language)):
-        if wanted and _TOKEN.search(wanted):
+        if wanted and _tokens(wanted):
             parts.append(f"{column} : {_phrase(wanted)}")
     return " AND ".join(parts)
 
@@ -114,7 +128,7 @@ def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
 
 
 def _tokens(text: str) -> list[str]:
-    return _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(unicodedata.normalize("NFKC", text))
+    return _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(_folded(text))
 
 
 def _joined_pairs(tokens: list[str]) -> str:
@@ -160,11 +174,8 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _bare(token: str) -> str:
-    """A token without case and accents, as FTS5 compares it."""
-    if token.isascii():
-        return token.lower()
-    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", token).casefold())
-    return "".join(c for c in parts if not unicodedata.combining(c)) or token
+    """A token without case and accents, as it is compared."""
+    return token.lower() if token.isascii() else _folded(token)
 
 
 def _word_begin(text: str, near: int) -> int:

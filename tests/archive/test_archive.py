@@ -137,6 +137,33 @@ def test_a_snippet_is_a_part_of_the_text(text: str, query: str) -> None:
     assert inner in text
 
 
+@pytest.mark.parametrize(
+    ("said_word", "typed"),
+    [
+        ("ёлка", "елка"),
+        ("λόγος", "ΛΟΓΟΣ"),
+        ("λόγος", "λογος"),
+        ("محمّد", "محمد"),
+        ("شكرا", "شُكراً"),
+        ("أحمد", "احمد"),
+        ("Straße", "STRASSE"),
+        ("café", "CAFE\u0301"),
+        ("ọ̀rọ̀", "oro"),
+    ],
+)
+def test_case_and_accents_do_not_matter_in_any_script(tmp_path: Path, said_word: str, typed: str) -> None:
+    write(tmp_path, said([f"one {said_word} two"]))
+    for words in (typed, f'"one {typed} two"'):
+        assert [piece for hit in Archive(tmp_path).search(Query(words)) for piece, found in hit.snippet if found]
+    assert (said_word, True) in snippet(f"one {said_word} two", typed)
+
+
+@pytest.mark.parametrize(("said_word", "typed"), [("мой", "мои"), ("が", "か"), ("दिन", "दान"), ("하", "한")])
+def test_other_letters_are_not_found(tmp_path: Path, said_word: str, typed: str) -> None:
+    write(tmp_path, said([f"one {said_word} two"]))
+    assert not Archive(tmp_path).search(Query(typed)) and Archive(tmp_path).search(Query(said_word))
+
+
 def test_only_settled_text_is_found(tmp_path: Path) -> None:
     settled = UtteranceSettled("", 0, "Good evening.", 0, 4 * SECOND, "English")
     write(tmp_path, [*said(["Good mourning."]), settled])

@@ -69,20 +69,20 @@ def test_pieces_are_joined_with_a_space_where_their_script_has_one(pieces: list[
     assert joined(pieces) == whole
 
 
-def test_text_is_indexed_as_version_3_of_the_index_has_it() -> None:
+def test_text_is_indexed_as_version_7_of_the_index_has_it() -> None:
     """Another result here makes the indexes of users wrong: raise VERSION in archive/index.py."""
-    assert searchable("我們 OK") == " 我  們  OK"
+    assert searchable("我們 OK") == " 我  們  ok"
     assert searchable("ﾃｽﾄ ﬁne") == " テ  ス  ト  fine"
     assert searchable("ไทย ລາວ") == " ไ  ท  ย   ລ  າ  ວ "
     assert searchable("မြန် ខ្មែ 𠮷") == " မ  ြ  န  ်   ខ  ្  ម  ែ   𠮷 "
-    assert searchable("안녕 Доброе") == "안녕 Доброе"
+    assert searchable("안녕 Доброе ёлка мой λόγος أحمد Straße") == "안녕 доброе елка мой λογοσ احمد strasse"
     assert pairs("預算 to be, however ไท") == "預\ue000算 算\ue000to to\ue000be 0 ไ\ue000ท"
     assert pairs("To be, however it's 5_a") == "To\ue000be 0 it\ue000s s\ue0005 5\ue000a"
 
 
 @given(st.text(st.characters(codec="ascii")))
 def test_text_in_ascii_is_indexed_as_other_text(text: str) -> None:
-    assert pairs(text) == pairs(text + "—")
+    assert pairs(text).lower() == pairs(text + "—")
 
 
 @pytest.mark.parametrize("text", [*SPACELESS_TEXT.values(), *SPACED_TEXT.values(), "「、。」ＡＢＣ", "e\u0301"])
