@@ -4,7 +4,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from livecap.archive.archive import Archive
 from livecap.archive.search import Hit, Query
@@ -108,9 +108,9 @@ def moment(text: str | None, now: datetime) -> datetime | None:
     """
     if text is None:
         return None
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
-        return midnight - timedelta(days=text == "yesterday")
+        day = now.date() - timedelta(days=text == "yesterday")
+        return datetime.combine(day, time()).astimezone()  # of that day: the offset of `now` may be another one
     try:
         if age := _AGE.fullmatch(text.strip()):
             return now - timedelta(days=int(age[1]) * _DAYS[age[2]])

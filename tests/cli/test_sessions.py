@@ -7,6 +7,7 @@ import pty
 import select
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -277,6 +278,27 @@ def test_dates_are_local_time() -> None:
     for text in ("", "soon", "99999999999y", "2026-13-01"):
         with pytest.raises(SettingsError):
             moment(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("now", "today", "yesterday"),
+    [
+        ("2026-03-29T12:00:00+02:00", "2026-03-29T00:00:00+01:00", "2026-03-28T00:00:00+01:00"),
+        ("2026-10-25T12:00:00+01:00", "2026-10-25T00:00:00+02:00", "2026-10-24T00:00:00+02:00"),
+        ("2026-10-26T12:00:00+01:00", "2026-10-26T00:00:00+01:00", "2026-10-25T00:00:00+02:00"),
+    ],
+)
+def test_a_day_on_which_summer_time_changes_begins_at_its_midnight(
+    now: str, today: str, yesterday: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        days = [moment(text, datetime.fromisoformat(now)) for text in ("today", "yesterday")]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [day and day.isoformat() for day in days] == [today, yesterday]
 
 
 def test_a_session_that_is_being_recorded_is_marked_and_not_asked_about(
