@@ -28,7 +28,7 @@ from livecap.text.printing import say, send
 from livecap.this_machine import peak_resident_bytes
 from livecap.transcribe.decoding import DecodingOptions
 from livecap.transcribe.document import TranscribedDocument
-from livecap.transcribe.found import Found, Looks, in_folder, named_apart
+from livecap.transcribe.found import Found, Looks, closed, in_folder, named_apart
 from livecap.transcribe.jobs import Done, Outputs, Transcriber
 from livecap.transcribe.recordings import Options, Progress
 from livecap.transcribe.speakers import SpeakerLabels
@@ -117,18 +117,25 @@ class Work:
     def watch(self, recordings: Sequence[Found], folder: Path) -> int:
         """Transcribe these, then what is in the folder and what appears there, until the user stops it.
 
-        What fails in the folder for a reason that may pass, such as a full disk, is tried again.
+        What fails in the folder for a reason that may pass, such as a full disk, is tried again. A folder that cannot
+        be read is named once.
         """
         seen: dict[Path, Looks] = {}
         growing: dict[Path, Looks] = {}
         again: dict[Path, Again] = {}
         names: dict[Path, str] = {}
+        unread: set[str] = set()
         try:
             for found in recordings:
                 if not self.stop.is_set():
                     self.transcribe_one(found)
             while not self.stop.is_set():
-                for found in named_apart(list(in_folder(folder))):
+                troubles: list[OSError] = []
+                there = named_apart(list(in_folder(folder, troubles.append)))
+                before, unread = unread, {closed(error) for error in troubles}
+                for sentence in sorted(unread - before):
+                    self.warn_above(sentence)
+                for found in there:
                     found = replace(found, name=names.setdefault(found.path, found.name))
                     looks, waiting = _looks_of(found), again.get(found.path)
                     if looks is None or seen.get(found.path) == looks or (waiting and waiting.waits_for(looks)):

@@ -88,6 +88,11 @@ def in_folder(folder: Path, on_error: Callable[[OSError], None] | None = None) -
                 yield Found(path, str(path.relative_to(folder).with_suffix("")))
 
 
+def closed(error: OSError) -> str:
+    """What is said about a folder that cannot be read, by what `in_folder` tells."""
+    return f"Cannot look for recordings in {error.filename}: {error.strerror}."
+
+
 def _of(argument: str) -> Iterator[Found]:
     if not argument:  # a variable of the shell without a value; a path made of it is the current folder
         raise AudioError("Cannot transcribe '': this is not the name of a file. A dot is the current folder.")
@@ -97,6 +102,7 @@ def _of(argument: str) -> Iterator[Found]:
             f"yt-dlp -x {argument} or curl -LO {argument}, and give the file."
         )
     path = Path(os.path.expanduser(argument))
+    unread: list[OSError] = []
     if os.path.isdir(path):
         if _is_session(path):
             if not saved_sounds(path):
@@ -106,20 +112,21 @@ def _of(argument: str) -> Iterator[Found]:
                 )
             yield Found(path, path.resolve().name, is_session=True)
             return
-        closed: list[OSError] = []
-        recordings = list(in_folder(path, closed.append))
+        recordings = list(in_folder(path, unread.append))
         yield from recordings
-        if closed:
-            raise AudioError(f"Cannot look for recordings in {closed[0].filename}: {closed[0].strerror}.")
+        if unread:
+            raise AudioError(closed(unread[0]))
         if not recordings:
             raise AudioError(f"Cannot transcribe {argument}: there is no recording in this folder.")
         return
     if has_magic(argument) and not os.path.lexists(path):
         matches = sorted(_matches(str(path)))
-        recordings = [each for match in matches for each in _matched(Path(match))]
+        recordings = [each for match in matches for each in _matched(Path(match), unread.append)]
+        yield from recordings
+        if unread:
+            raise AudioError(closed(unread[0]))
         if not recordings:
             raise AudioError(f"Cannot transcribe {argument}: no recording has a name like that.")
-        yield from recordings
         return
     try:
         path.stat()
@@ -150,10 +157,10 @@ def _matches(pattern: str) -> Iterator[str]:
             yield from _matches(os.path.join(escape(place), *parts[at + 1 :]))
 
 
-def _matched(path: Path) -> Iterator[Found]:
+def _matched(path: Path, on_error: Callable[[OSError], None]) -> Iterator[Found]:
     """What a pattern means by a path: in a folder, only recordings."""
     if os.path.isdir(path):
-        yield from [Found(path, path.name, is_session=True)] if _is_session(path) else in_folder(path)
+        yield from [Found(path, path.name, is_session=True)] if _is_session(path) else in_folder(path, on_error)
     elif path.suffix.lower() in SUFFIXES or not path.suffix:
         yield Found(path, path.stem)
 

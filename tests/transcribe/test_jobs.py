@@ -468,11 +468,31 @@ def test_a_folder_that_cannot_be_read_is_said_and_the_others_are_found(
         return real(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
-    found, errors = find([str(tmp_path), "x" * 300])
-    assert [each.path for each in found] == [tmp_path / "open" / "a.wav", Path("x" * 300)]
-    assert [str(error) for error in errors] == [
-        f"Cannot look for recordings in {tmp_path / 'closed'}: Permission denied."
-    ]
+    for given in (tmp_path, tmp_path / "*"):
+        found, errors = find([str(given), "x" * 300])
+        assert [each.path for each in found] == [tmp_path / "open" / "a.wav", Path("x" * 300)]
+        assert [str(error) for error in errors] == [
+            f"Cannot look for recordings in {tmp_path / 'closed'}: Permission denied."
+        ]
+
+
+def test_a_watched_folder_that_cannot_be_read_is_said_once(
+    transcribe: Transcribe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inbox, looks, real = tmp_path / "inbox", iter(range(3)), os.scandir
+    inbox.mkdir()
+
+    def scandir(path: str | Path) -> object:
+        if Path(path) != inbox:
+            return real(path)
+        if next(looks) == 2:
+            signal.raise_signal(signal.SIGINT)
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(transcribe_work, "WATCH_SECONDS", 0.01)
+    out = transcribe("--watch", inbox, "-o", "texts")
+    assert out.status == 130 and out.stderr.count(f"Cannot look for recordings in {inbox}: Permission denied.") == 1
 
 
 def test_the_same_recording_twice_is_transcribed_once(transcribe: Transcribe, clip: Path) -> None:
