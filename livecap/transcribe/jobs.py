@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from livecap.archive.folder import EVENTS
-from livecap.archive.reader import LogReader
+from livecap.archive.reader import LAST_SECOND, LogReader
 from livecap.archive.recorded import RecordedSession, Utterance
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import AudioError, LogError
@@ -258,7 +258,7 @@ def _said(found: Found, written: Path | None = None) -> Mapping[str, KnownText]:
 def _started(found: Found) -> SessionStarted | datetime:
     if found.is_session:
         return LogReader(found.path / EVENTS).started
-    return datetime.fromtimestamp(found.path.stat().st_mtime).astimezone()
+    return datetime.fromtimestamp(min(max(found.path.stat().st_mtime, 0), LAST_SECOND)).astimezone()
 
 
 def _of_track(on_progress: Callable[[Progress], None], number: int, n_tracks: int) -> Callable[[Progress], None]:

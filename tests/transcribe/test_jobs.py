@@ -495,6 +495,14 @@ def test_a_watched_folder_that_cannot_be_read_is_said_once(
     assert out.status == 130 and out.stderr.count(f"Cannot look for recordings in {inbox}: Permission denied.") == 1
 
 
+def test_a_recording_with_an_impossible_date_is_transcribed(transcribe: Transcribe, clip: Path) -> None:
+    """A program that takes milliseconds for seconds sets such dates; some disks keep them."""
+    shutil.copy(clip, "late.wav")
+    os.utime("late.wav", (1_700_000_000_000, 1_700_000_000_000))
+    assert transcribe("late.wav", "-f", "json").status == 0
+    assert json.loads(Path("late.json").read_text())["started"] < "2097"
+
+
 def test_the_same_recording_twice_is_transcribed_once(transcribe: Transcribe, clip: Path) -> None:
     assert transcribe(clip, clip.parent / "." / clip.name).stdout == "clip.txt\n"
 
