@@ -66,6 +66,8 @@ def _whole(file: Path) -> NDArray[np.float32]:
             if not recording.read_samples:
                 raise recording.failure
             warn(str(recording.failure))
+        if not recording.read_samples:
+            raise AudioError(f"Cannot align {file}: there is not a single sample in it.")
         return recording.sound(0, recording.read_samples)
     finally:
         recording.close()

@@ -101,6 +101,10 @@ def test_a_mistake_is_one_line(arguments: list[str], said: str, capsys: pytest.C
 def test_a_recording_that_is_none_and_a_recogniser_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["align", "none.wav", TEXT, "--language", "en", "--aligner", ALIGNER]) == 1
     assert "none.wav: no such file" in capsys.readouterr().err
+    soundfile.write("empty.wav", np.zeros(0), 16_000)
+    assert run(["align", "empty.wav", TEXT, "--language", "en", "--aligner", ALIGNER]) == 1
+    assert "empty.wav: there is not a single sample in it" in capsys.readouterr().err
+    assert not (here / "empty.json").exists()
     assert run(["align", "talk.wav", TEXT, "--language", "en", "--aligner", "tiny"]) == 1
     assert "is a recogniser, not a forced aligner" in capsys.readouterr().err
     shutil.copytree(ALIGNER, here / "broken")
