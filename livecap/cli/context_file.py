@@ -40,7 +40,7 @@ def read_terms(path: Path) -> list[str]:
         raise SettingsError(f"Cannot read --context-file {path}: {error.strerror or error}.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"Cannot read --context-file {path}: it is not text in UTF-8.") from None
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    lines = [line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")]
     rows = csv.reader(lines) if path.suffix.lower() == ".csv" else ([line] for line in lines)
     try:
         terms = [" ".join(cell.split()) for row in rows for cell in row]
