@@ -28,6 +28,10 @@ class Style(StrEnum):
     """Print over the line that is there."""
 
 
+COLOURS = (Style.RED, Style.GREEN)
+"""Left out where the user has set NO_COLOR (https://no-color.org), as on the screen."""
+
+
 def draws(file: TextIO) -> bool:
     """Whether a stream is a terminal that understands control sequences."""
     return file.isatty() and os.environ.get("TERM", "") not in NO_DRAWING
@@ -55,8 +59,14 @@ def say(*pieces: str, end: str = "\n", file: TextIO | None = None, flush: bool =
         pieces: texts, printed without control characters and line ends, and styles between them.
     """
     out = sys.stdout if file is None else file
-    shown = ((piece if draws(out) else "") if isinstance(piece, Style) else printable(piece) for piece in pieces)
-    print("".join(shown), end=end, file=out, flush=flush)
+    print("".join(_shown(piece, out) for piece in pieces), end=end, file=out, flush=flush)
+
+
+def _shown(piece: str, out: TextIO) -> str:
+    if not isinstance(piece, Style):
+        return printable(piece)
+    is_unwanted = piece in COLOURS and os.environ.get("NO_COLOR")
+    return "" if is_unwanted or not draws(out) else piece
 
 
 def say_lines(text: str, file: TextIO | None = None) -> None:

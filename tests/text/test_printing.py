@@ -179,6 +179,15 @@ def is_safe(text: str) -> bool:
     )
 
 
+@pytest.mark.parametrize(("given_value", "shown"), [("1", "a \033[1mb\033[0m"), ("", "a \033[31m\033[1mb\033[0m")])
+def test_colours_are_left_out_where_the_user_wants_none(monkeypatch, given_value, shown):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", given_value)
+    file = Terminal()
+    say("a ", Style.RED, Style.BOLD, "b", Style.PLAIN, file=file)
+    assert file.getvalue() == shown + "\n"
+
+
 @given(any_text)
 def test_json_is_safe_to_print_and_says_the_same(text):
     line = json_text({"text": text})
