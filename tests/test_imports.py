@@ -31,7 +31,7 @@ ALLOWED = {
     "audio_out": EVERYBODY | {"audio_in"},
     "model": EVERYBODY | {"files", "text"},
     "align": EVERYBODY | {"audio_in", "model", "text"},
-    "speakers": EVERYBODY | {"files", "model"},
+    "speakers": EVERYBODY | {"files", "model", "text"},
     "stream": EVERYBODY | {"model", "audio_in", "text"},
     "engine": EVERYBODY | {"align", "audio_in", "model", "shipped", "stream"},
     "remote": EVERYBODY | {"audio_in", "engine", "model", "stream", "text"},

@@ -9,6 +9,7 @@ from typing import Any
 
 from livecap.archive.folder import read_title
 from livecap.archive.search_terms import Pieces, fts_query, snippet
+from livecap.text.scripts import folded_name
 
 
 class DamagedIndex(sqlite3.DatabaseError):
@@ -92,9 +93,9 @@ def find(db: sqlite3.Connection, parent: Path, query: Query) -> list[Hit]:
         conditions.append("u.track = :label")
         values["label"] = query.label
     if query.speaker is not None:
-        db.create_function("folded", 1, str.casefold, deterministic=True)  # NOCASE knows ASCII only
+        db.create_function("folded", 1, folded_name, deterministic=True)  # NOCASE knows ASCII only
         conditions.append("folded(u.speaker) = :speaker")
-        values["speaker"] = query.speaker.casefold()
+        values["speaker"] = folded_name(query.speaker)
     if query.language is not None:
         conditions.append("u.language = :language COLLATE NOCASE")
         values["language"] = query.language

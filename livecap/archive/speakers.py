@@ -13,6 +13,7 @@ from itertools import accumulate
 
 from livecap.errors import SettingsError
 from livecap.text.safety import printable
+from livecap.text.scripts import folded_name
 from livecap.transcript import (
     SessionEvent,
     SpeakerNamed,
@@ -160,11 +161,11 @@ class Speakers:
     def find(self, wanted: str) -> int | None:
         """The speaker with this letter, or else with this name, in any case; None if there is none."""
         known = {number for uses in self._uses.values() for number, n in uses.items() if n > 0}
-        plain = wanted.strip().casefold()
+        plain = folded_name(wanted.strip())
         for number in sorted(known):
             if speaker_letter(number).casefold() == plain:
                 return number
-        return next((number for number in self.numbers() if self.label(number).casefold() == plain), None)
+        return next((number for number in self.numbers() if folded_name(self.label(number)) == plain), None)
 
     def parts(
         self, utterance: UtteranceEnded | UtteranceSettled, voices: Sequence[Voice]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from livecap.errors import SettingsError
 from livecap.files import make_folder, read_regular, replace_file
 from livecap.speakers.networks import EMBEDDING_SIZE
+from livecap.text.scripts import folded_name
 
 MOST_BYTES = 16 << 20
 
@@ -77,7 +78,7 @@ class RememberedVoices:
         except OSError as error:
             raise SettingsError(f"Cannot write the voices in {self.path}: {error.strerror or error}.") from None
         with self._locked(fcntl.LOCK_EX):
-            others = [voice for voice in self._read() if voice.name.casefold() != name.casefold()]
+            others = [voice for voice in self._read() if folded_name(voice.name) != folded_name(name)]
             self._write([*others, Remembered(name, day, tuple(round(float(value), 6) for value in vector))])
 
     def forget(self, names: list[str] | None) -> list[str]:
@@ -86,11 +87,11 @@ class RememberedVoices:
         Raises:
             SettingsError: there is no such voice, or the file cannot be written.
         """
-        wanted = None if names is None else {name.casefold(): name for name in names}
+        wanted = None if names is None else {folded_name(name): name for name in names}
         with self._locked(fcntl.LOCK_EX):
             voices = self._read()
-            gone = [voice.name for voice in voices if wanted is None or voice.name.casefold() in wanted]
-            missing = sorted(set(wanted or ()) - {name.casefold() for name in gone})
+            gone = [voice.name for voice in voices if wanted is None or folded_name(voice.name) in wanted]
+            missing = sorted(set(wanted or ()) - {folded_name(name) for name in gone})
             if wanted and missing:
                 known = ", ".join(voice.name for voice in voices) or "none"
                 raise SettingsError(f"No voice of {wanted[missing[0]][:60]!r} is remembered. Remembered: {known}.")

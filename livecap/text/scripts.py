@@ -64,6 +64,11 @@ def shortened(text: str, width: int) -> str:
     return line[: next(edges, width - 2)].rstrip() + " …"
 
 
+def folded_name(name: str) -> str:
+    """A name as it is compared: without case, and in one of the two forms in which accents are written."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def cells(text: str) -> int:
     """Columns that a text takes in a terminal or a subtitle: two for a wide character, none for a combining one.
 

@@ -1,7 +1,6 @@
 """Finds recordings: files, folders, patterns and recorded sessions. Imports nothing slow."""
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from livecap.archive.folder import EVENTS, saved_sounds
 from livecap.errors import AudioError, LivecapError
+from livecap.text.scripts import folded_name
 
 SUFFIXES = frozenset(
     ".wav .wave .w64 .rf64 .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .caf .au .snd .m4a .m4b .mp4 .m4v .mov .aac "
@@ -170,18 +170,14 @@ def _is_session(folder: Path) -> bool:
 
 
 def named_apart(found: list[Found]) -> list[Found]:
-    """The same recordings with names of outputs that are different, as `find` says."""
+    """The same recordings with names of outputs that are different, as `find` says, also on a Mac's disk, which knows
+    neither case nor the two forms of an accent."""
     for longer in (lambda each: each.name + each.path.suffix, lambda each: f"{each.path.parent.name}-{each.name}"):
-        n_of = Counter(_on_disk(each.name) for each in found)
-        found = [replace(each, name=longer(each)) if n_of[_on_disk(each.name)] > 1 else each for each in found]
+        n_of = Counter(folded_name(each.name) for each in found)
+        found = [replace(each, name=longer(each)) if n_of[folded_name(each.name)] > 1 else each for each in found]
     used: dict[str, int] = {}
     named = []
     for each in found:
-        n = used[_on_disk(each.name)] = used.get(_on_disk(each.name), 0) + 1
+        n = used[folded_name(each.name)] = used.get(folded_name(each.name), 0) + 1
         named.append(each if n == 1 else replace(each, name=f"{each.name}-{n}"))
     return named
-
-
-def _on_disk(name: str) -> str:
-    """The same for names that a Mac's disk takes for one: it knows neither case nor the two forms of an accent."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

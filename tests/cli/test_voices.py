@@ -99,6 +99,22 @@ def test_what_is_forgotten_leaves_no_trace_in_the_file_that_held_it(livecap: Liv
     assert livecap("voices", "list")[1] == "No voice is remembered.\n"
 
 
+def test_a_name_is_known_in_both_forms_of_its_accents(livecap: Livecap, tmp_path: Path) -> None:
+    """A Mac may write the accents of a file's name apart, and the keyboard writes them together."""
+    apart, together = "Jose\u0301", "Jos\u00e9"
+    voices, vector = RememberedVoices(voices_path()), np.eye(EMBEDDING_SIZE, dtype=np.float32)[0]
+    for name in (apart, together):
+        voices.add(name, vector, "2026-03-01")
+    assert list(voices.vectors()) == [together]
+    assert livecap("voices", "forget", apart)[:2] == (0, f"Forgotten: {together}.\n")
+    logs = ("--log-dir", str(tmp_path / "logs"))
+    folder = meeting(tmp_path / "logs")
+    livecap("speakers", folder.name, "--name", f"B={apart}", *logs)
+    assert livecap("search", "course", "--speaker", together, *logs)[0] == 0
+    assert livecap("speakers", folder.name, "--name", f"{together}=Pri", *logs)[0] == 0
+    assert labels(folder) == ["A", "Pri", "A"]
+
+
 def test_voices_that_are_added_at_once_are_all_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read, both = remembered.read_regular, threading.Barrier(2)
 
