@@ -108,7 +108,7 @@ def _download(name: str, as_json: bool) -> int:
 
 
 def _remove(names: list[str], sure: bool) -> int:
-    wanted = [_removable(name) for name in names]
+    wanted = list(dict.fromkeys(map(_removable, names)))
     if not sure:
         if not sys.stdin.isatty():
             raise SettingsError("Nobody can confirm, since this is not a terminal. Add --yes to delete without asking.")
@@ -137,6 +137,8 @@ def _removable(name: str) -> tuple[str, Path]:
     Raises:
         ModelError: it is not there, not a speech model, or being downloaded.
     """
+    if not name.strip():
+        raise ModelError("No name of a model was given. `livecap models` lists what there is.")
     repository = repository_of(name)
     if repository == TINY:
         raise ModelError("The model tiny is part of livecap and cannot be removed.")

@@ -218,7 +218,7 @@ def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, m
     status, out, _ = models("remove", "0.6b")  # the answer is the end of the input
     assert status == 1 and f"Delete {SMALL} ({disk}) from the cache, which other programs use too?" in out
     assert snapshot.exists()
-    status, out, _ = models("remove", "0.6b", "--yes")
+    status, out, _ = models("remove", "0.6b", SMALL, "--yes")
     assert status == 0 and out == f"Deleted {SMALL}, {disk}.\n"
     assert not list(cache.glob("*0.6B*")) and (other / "model.safetensors").exists()
 
@@ -230,6 +230,7 @@ def test_a_removed_model_is_gone_and_nothing_else(cache: Path, models: Models, m
         ("bert/not-speech", "is not a Qwen3-ASR model, so livecap leaves it"),
         ("Qwen/Qwen3-ASR-1.7B", "is not in the cache"),
         ("../hub", "is not in the cache"),
+        ("", "No name of a model was given"),
     ],
 )
 def test_what_is_not_a_cached_speech_model_is_left(
