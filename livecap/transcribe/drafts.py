@@ -62,7 +62,8 @@ def written_before(path: Path) -> dict[str, KnownText]:
     try:
         with open_regular(path) as file:
             document = json.loads(file.read())
-        facts = document.get("facts", []) if isinstance(document, dict) else []
+        facts = document.get("facts") if isinstance(document, dict) else None
+        facts = facts if isinstance(facts, list) else []  # the file may be of another program
         found = [from_record(fact) for fact in facts if isinstance(fact, dict) and knows(fact)]
     except (OSError, ValueError, RecursionError):
         return {}  # a draft only saves time

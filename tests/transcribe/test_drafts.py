@@ -168,8 +168,9 @@ def test_the_text_of_an_earlier_run_is_a_draft(engine: Engine, tmp_path: Path, m
         path.write_bytes(broken)
         assert written_before(path) == {}
     assert written_before(tmp_path / "missing.json") == {}
-    path.write_text(json.dumps({"facts": []}))
-    assert written_before(path) == {}
+    for facts in ([], None, 5, {"type": "utterance_ended"}):
+        path.write_text(json.dumps({"facts": facts}))
+        assert written_before(path) == {}
 
 
 def test_the_library_takes_a_draft_model(monkeypatch: pytest.MonkeyPatch) -> None:
