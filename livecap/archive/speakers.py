@@ -253,7 +253,7 @@ def split(text: str, words: Sequence[Word], speakers: Sequence[int]) -> Iterator
             continue
         place = places[number] if number < len(words) else None
         yield text[begin:place].strip(), tuple(words[first:number]), speakers[first]
-        begin, first = place or len(text), number
+        begin, first = len(text) if place is None else place, number
 
 
 def word_places(text: str, words: Sequence[Word]) -> list[tuple[int | None, int]]:
