@@ -71,8 +71,6 @@ def _remote(options: argparse.Namespace, settings: Settings) -> tuple[EngineSett
     """
     if "remote" not in options:
         return None
-    if "model" in options:
-        raise SettingsError("--remote measures a model of that server: choose it with --remote-model, not --model.")
     return session_recognition(settings, live=False)
 
 

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from livecap.cli.arguments import Parser, add_output, add_setting, effective
 from livecap.cli.terminal import loading_code, warn
@@ -73,9 +74,7 @@ def run(arguments: Sequence[str]) -> int:
         _check(options)
         if command and options.command == "config":
             return command(options, Settings())  # it reads settings where it needs them, and mends invalid ones
-        settings = effective(options).settings
-        if "remote_model" in options and settings.remote is None:
-            raise SettingsError("--remote-model names a model of a server; use it with --remote URL.")
+        settings = _here_or_there(options, effective(options).settings)
         if _shows_screen(options) and sys.stdout.isatty() and not draws(sys.stdout):
             warn(f"This terminal cannot show the screen (TERM is {os.environ.get('TERM', '')!r}); printing plain text.")
         return command(options, settings) if command else _transcribe(options, settings)
@@ -163,6 +162,24 @@ def _check(options: argparse.Namespace) -> None:
         raise SettingsError("--start and --end are for recordings; use them with --replay FILE.")
     if "pace" in given and "replay" not in given and options.command != "demo":
         raise SettingsError("--pace is for recordings; use it with --replay FILE or with demo.")
+
+
+def _here_or_there(options: argparse.Namespace, settings: Settings) -> Settings:
+    """The settings without their server where `--model` names a model of this computer.
+
+    Raises:
+        SettingsError: the options name a model of a server, and no server or another model too.
+    """
+    if "remote_model" in options and settings.remote is None:
+        raise SettingsError("--remote-model names a model of a server; use it with --remote URL.")
+    if "model" not in options or settings.remote is None:
+        return settings
+    if "remote" in options or "remote_model" in options:
+        raise SettingsError(
+            "--model names a model of this computer. For the model of a server, choose it with --remote-model, "
+            "not --model."
+        )
+    return replace(settings, remote=None)
 
 
 def _shows_screen(options: argparse.Namespace) -> bool:

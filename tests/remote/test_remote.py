@@ -408,12 +408,22 @@ def test_a_session_with_our_own_server_has_the_text_of_its_model(tiny_server, tm
         (["--remote", "{url}", "--remote-model", "other"], "has no model 'other'; it has Qwen/Qwen3-ASR-0.6B."),
         (["--remote", "http://127.0.0.1:9/v1"], "http://127.0.0.1:9/v1 cannot be reached"),
         (["--remote-model", "other"], "--remote-model names a model of a server; use it with --remote URL."),
+        (["--remote", "{url}", "--model", "tiny"], "choose it with --remote-model, not --model."),
     ],
 )
 def test_a_server_that_cannot_be_used_is_one_line(stand_in, tmp_path, capsys, arguments, message):
     arguments = [argument.format(url=stand_in.url) for argument in arguments]
     assert run(["--replay", str(RECORDING), "--plain", "--log-dir", str(tmp_path), *arguments]) == 1
     assert message in capsys.readouterr().err and stand_in.asked == []
+
+
+def test_a_model_that_is_asked_for_keeps_the_sound_here(stand_in, tmp_path, capsys, monkeypatch):
+    """The settings name a server, and `--model` one of this computer."""
+    monkeypatch.setenv("LIVECAP_REMOTE", stand_in.url)
+    arguments = ["--replay", str(RECORDING), "--end", "4", "--pace", "max", "--plain", "--log-dir", str(tmp_path)]
+    assert run([*arguments, "--model", "tiny"]) == 0
+    assert "Dear Maria, thank you for your letter" in capsys.readouterr().out and stand_in.asked == []
+    assert run([*arguments, "--model", "tiny", "--remote-model", "other"]) == 1
 
 
 @pytest.fixture
