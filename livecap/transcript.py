@@ -55,7 +55,7 @@ class TranscriptUpdate:
     end_sample: int
     """End of the sound heard so far of this utterance."""
     language: str | None
-    """The forced or detected language; None while no speech was heard."""
+    """The forced or detected language; a detected one is None until the first text of the track is stable."""
     final: bool
     """True for the last update of its utterance; `partial` is empty then."""
     words: tuple[Word, ...] = ()

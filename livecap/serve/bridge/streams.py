@@ -123,7 +123,7 @@ class BridgeStream:
 
     @property
     def language(self) -> str | None:
-        """The forced or detected language; None while no speech was heard."""
+        """The forced or detected language; a detected one is None until the first text is stable."""
         return self.served.transcriber.language if self.served.transcriber else self.served.asked.language
 
     @property
