@@ -196,7 +196,7 @@ class Engine:
             on_progress: called on the model's thread after each batch.
 
         Raises:
-            AudioError: no such file, or it or the array holds no sound.
+            AudioError: no such file, or it or the array is not sound.
             SettingsError: there is no such language, or a number is out of range.
         """
         sampling = _sampling(temperature, top_k, top_p, repetition_penalty, seed)
@@ -273,7 +273,7 @@ class Engine:
             The words with their punctuation; their samples count at 16 kHz from the start of the sound.
 
         Raises:
-            AudioError: no such file, or it or the array holds no sound.
+            AudioError: no such file, or it or the array is not sound.
             ModelError: the aligner cannot be downloaded or is damaged.
             SettingsError: no language is given, or the aligner does not know it.
         """
@@ -468,7 +468,7 @@ class Stream:
             What changed, in order: an update for each utterance that has new text; often nothing.
 
         Raises:
-            AudioError: the array holds no sound.
+            AudioError: the array is not sound.
         """
         if self._is_closed:
             raise AudioError("This stream is finished; make another one.")
