@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from livecap.cli.arguments import Parser, add_output, add_setting, effective
-from livecap.cli.terminal import loading_code, warn
+from livecap.cli.terminal import INTERRUPTED, loading_code, warn
 from livecap.errors import LivecapError, SettingsError
 from livecap.settings.fields import SETTINGS, Settings
 from livecap.settings.sources import settings_path
@@ -82,7 +82,7 @@ def run(arguments: Sequence[str]) -> int:
         warn(str(error))
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return 0
     except OSError as error:

@@ -15,7 +15,7 @@ from livecap.session.notices import ONE_STOP_SECONDS
 from livecap.text.printing import say
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C when no session had to be ended."""
+"""Exit status after Ctrl-C, unless it ended a session in order."""
 
 
 def warn(message: str) -> None:

@@ -7,7 +7,7 @@ from importlib import import_module
 from livecap.cli.arguments import add_setting, value_of
 from livecap.cli.export import add_outputs
 from livecap.cli.speakers import add_counts, counts_of
-from livecap.cli.terminal import loading_code, signals_stop, warn
+from livecap.cli.terminal import INTERRUPTED, loading_code, signals_stop, warn
 from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
 from livecap.settings.values import PATH, Number
@@ -30,8 +30,6 @@ examples:
   livecap transcribe talks/ -o text --ray auto        on all machines of a Ray cluster
   livecap transcribe --watch inbox/ -o text           new recordings in a folder, until Ctrl-C
 """
-STOPPED = 130
-"""Exit status after Ctrl-C."""
 
 
 def add_arguments(transcribe: argparse.ArgumentParser) -> None:
@@ -119,10 +117,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     with signals_stop(stop.set):
         status = work.run(recordings) if watched is None else work.watch(recordings, watched)
     if watched is not None:
-        return STOPPED
+        return INTERRUPTED
     if stop.is_set():
         keeps = work.outputs is not None and work.outputs.resume
         follows = "goes on from there" if keeps else "begins from the start"
         warn(f"Stopped: {work.n_done} of {len(recordings)} finished. The same command {follows}.")
-        return STOPPED
+        return INTERRUPTED
     return 1 if errors else status

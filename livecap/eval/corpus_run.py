@@ -6,7 +6,6 @@ is measured twice under the same conditions.
 
 import hashlib
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -23,6 +22,7 @@ from livecap.errors import AudioError, LogError
 from livecap.eval.alignment import edit_distance
 from livecap.eval.corpus import Item
 from livecap.eval.evaluation import engine_of
+from livecap.eval.figures import rate_and_interval
 from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_modes
 from livecap.eval.processes import results_of
@@ -38,7 +38,6 @@ from livecap.transcript import SAMPLE_RATE
 
 BY_CHARACTER = ("Chinese", "Cantonese", "Japanese", "Thai")
 """Languages written without spaces: their rate counts characters, as published figures do."""
-RESAMPLES = 1000
 OFFLINE = "offline"
 Counts = dict[str, list[int]]
 """`offline`, and for each mode `MODE stable` and `MODE final`, to [units, errors]: words, or characters."""
@@ -237,7 +236,7 @@ def _share(compute_seconds: float, sound_seconds: float) -> float:
     return round(compute_seconds / max(sound_seconds, 1e-9), 4)
 
 
-def _rate(rows: Sequence[Mapping[str, Any]], text: str, seed: int = 1) -> dict[str, float]:
+def _rate(rows: Sequence[Mapping[str, Any]], text: str) -> dict[str, float]:
     """The error rate of a text, and the 95% interval over speakers drawn with replacement."""
     speakers: dict[tuple[str, str], list[int]] = {}
     for row in rows:
@@ -245,15 +244,8 @@ def _rate(rows: Sequence[Mapping[str, Any]], text: str, seed: int = 1) -> dict[s
         sums = speakers.setdefault((row["language"], row["speaker"]), [0, 0])
         sums[0] += units
         sums[1] += errors
-    each = list(speakers.values())
-    chance = random.Random(seed)
-
-    def rate(chosen: Sequence[Sequence[int]]) -> float:
-        return sum(errors for _, errors in chosen) / max(sum(units for units, _ in chosen), 1)
-
-    drawn = sorted(rate(chance.choices(each, k=len(each))) for _ in range(RESAMPLES))
-    low, high = drawn[round(0.025 * (RESAMPLES - 1))], drawn[round(0.975 * (RESAMPLES - 1))]
-    return {"rate": round(rate(each), 4), "low": round(low, 4), "high": round(high, 4)}
+    rate, low, high = rate_and_interval([(units, errors) for units, errors in speakers.values()])
+    return {"rate": round(rate, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
 def corpus_table(result: Mapping[str, Any]) -> str:

@@ -76,7 +76,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float] | None:
     return {f"p{p}": _rounded(np.percentile(values, p)) for p in PERCENTILES}
 
 
-def streaming_gap(parts: Sequence[Measurement], name: str, seed: int = 1) -> dict[str, float] | None:
+def streaming_gap(parts: Sequence[Measurement], name: str) -> dict[str, float] | None:
     """WER of the `stable` or `final` text minus offline WER, with a 95% interval from resampled recordings; from
     resampled pieces of `PIECE_WORDS` words if there is one recording.
 
@@ -93,15 +93,11 @@ def streaming_gap(parts: Sequence[Measurement], name: str, seed: int = 1) -> dic
         more = [here - there for here, there in zip(by_word[name], by_word["offline"], strict=True)]
         pieces = [more[at : at + PIECE_WORDS] for at in range(0, len(more), PIECE_WORDS)]
         counts = [(len(piece), sum(piece)) for piece in pieces]
-
-    def gap(chosen: Sequence[tuple[int, int]]) -> float:
-        return sum(more for _, more in chosen) / max(sum(words for words, _ in chosen), 1)
-
-    low, high = bootstrap(counts, gap, seed)
-    return {"gap": round(gap(counts), 4), "low": round(low, 4), "high": round(high, 4)}
+    gap, low, high = rate_and_interval(counts)
+    return {"gap": round(gap, 4), "low": round(low, 4), "high": round(high, 4)}
 
 
-def seam_ratios(parts: Sequence[Measurement], seed: int = 1) -> dict[str, Any]:
+def seam_ratios(parts: Sequence[Measurement]) -> dict[str, Any]:
     """`seams` of these recordings. Where there are several, both `ratio_within` have 95% intervals, from resampled
     recordings."""
 
@@ -109,15 +105,28 @@ def seam_ratios(parts: Sequence[Measurement], seed: int = 1) -> dict[str, Any]:
         seams = _seams(sum(errors, SeamErrors()))
         if seams["ratio_within"] is None or len(errors) < 2:
             return seams
-        low, high = bootstrap(errors, lambda chosen: sum(chosen, SeamErrors()).ratio_within or 0.0, seed)
+        low, high = bootstrap(errors, lambda chosen: sum(chosen, SeamErrors()).ratio_within or 0.0)
         return seams | {"low": _rounded(low), "high": _rounded(high)}
 
     return of([part.seams for part in parts]) | {"offline": of([part.seams_offline for part in parts])}
 
 
-def bootstrap(parts: Sequence[T], figure: Callable[[Sequence[T]], float], seed: int = 1) -> tuple[float, float]:
+def rate_and_interval(counts: Sequence[tuple[int, int]]) -> tuple[float, float, float]:
+    """Errors over units, with the 95% interval over the parts.
+
+    Args:
+        counts: (units, errors) of each part.
+    """
+
+    def rate(chosen: Sequence[tuple[int, int]]) -> float:
+        return sum(errors for _, errors in chosen) / max(sum(units for units, _ in chosen), 1)
+
+    return rate(counts), *bootstrap(counts, rate)
+
+
+def bootstrap(parts: Sequence[T], figure: Callable[[Sequence[T]], float]) -> tuple[float, float]:
     """The 95% interval of a figure over parts drawn with replacement; of no width with a single part."""
-    chance = random.Random(seed)
+    chance = random.Random(1)
     values = sorted(figure(chance.choices(parts, k=len(parts))) for _ in range(RESAMPLES))
     return values[round(0.025 * (RESAMPLES - 1))], values[round(0.975 * (RESAMPLES - 1))]
 

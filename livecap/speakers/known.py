@@ -24,11 +24,9 @@ def counted_turns(diariser: Diariser, sound: Sound, counts: Counts) -> list[Turn
     return diariser.turns(sound, speakers=counts.exactly, at_least=counts.at_least or 1, at_most=counts.at_most)
 
 
-def voice_of(
-    diariser: Diariser, sound: Sound, turns: Sequence[Turn], least: int = LEAST_SAMPLES
-) -> NDArray[np.float32] | None:
+def voice_of(diariser: Diariser, sound: Sound, turns: Sequence[Turn]) -> NDArray[np.float32] | None:
     """The voice of one speaker in stretches of theirs (see `alone`), the longest first, as a unit vector; None if they
-    are shorter than `least` samples together."""
+    are shorter than `LEAST_SAMPLES` together."""
     pieces: list[NDArray[np.float32]] = []
     n_samples = 0
     for turn in sorted(turns, key=lambda turn: turn.start - turn.end):
@@ -36,7 +34,7 @@ def voice_of(
             break
         pieces.append(sound[turn.start : min(turn.end, turn.start + MOST_SAMPLES - n_samples)])
         n_samples += len(pieces[-1])
-    return diariser.embed(np.concatenate(pieces)) if n_samples >= least else None
+    return diariser.embed(np.concatenate(pieces)) if n_samples >= LEAST_SAMPLES else None
 
 
 def known_names(diariser: Diariser, sound: Sound, turns: Sequence[Turn], known: Known) -> dict[int, str]:

@@ -103,15 +103,9 @@ def transcribe_file(
     return replace(transcription, notices=tuple(recording.notices))
 
 
-def transcribe_samples(
-    engine: Engine, samples: NDArray[np.float32], options: Options, hooks: Hooks = NO_HOOKS
-) -> Transcription:
-    """The transcription of [n] float32 samples at 16 kHz.
-
-    Raises:
-        Stopped: `hooks.is_stopped` returned True.
-    """
-    return transcribe_blocks(engine, blocks_of_samples(samples), options, hooks, len(samples) / SAMPLE_RATE)
+def transcribe_samples(engine: Engine, samples: NDArray[np.float32], options: Options) -> Transcription:
+    """The transcription of [n] float32 samples at 16 kHz."""
+    return transcribe_blocks(engine, blocks_of_samples(samples), options, NO_HOOKS, len(samples) / SAMPLE_RATE)
 
 
 def transcribe_blocks(

@@ -137,9 +137,7 @@ def _finish_reason(segments: Sequence[Segment]) -> str:
     return next((each.finish_reason for each in segments if each.finish_reason != STOP), STOP)
 
 
-def assembled(
-    segments: Sequence[Segment], duration_seconds: float, timings: Timings, notices: Sequence[str] = ()
-) -> Transcription:
+def assembled(segments: Sequence[Segment], duration_seconds: float, timings: Timings) -> Transcription:
     """The transcription of these segments, which are in order."""
     spoken: Counter[str] = Counter()
     for segment in segments:
@@ -152,5 +150,4 @@ def assembled(
         segments=tuple(segments),
         finish_reason=_finish_reason(segments),
         timings=timings,
-        notices=tuple(notices),
     )

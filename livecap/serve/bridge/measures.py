@@ -19,11 +19,11 @@ def memory_record(worker: Worker | None) -> Record:
     }
 
 
-def stream_profile(stage: str, spent: StageSeconds, worker: Worker) -> Record:
+def stream_profile(spent: StageSeconds, worker: Worker) -> Record:
     """The compute time of a part of a stream."""
     decoding = spent.prefill + spent.generate
     return {
-        "stage": stage,
+        "stage": "stream",
         "feature_extract_seconds": round(spent.mel, 4),
         "audio_tower_seconds": round(spent.encoder, 4),
         "prefill_seconds": round(spent.prefill, 4),

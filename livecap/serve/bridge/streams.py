@@ -256,13 +256,13 @@ class BridgeStream:
             "samples_buffered": n_samples,
             "chunks": n_chunks,
             "is_final": False,
-            "profile": self._profile("stream"),
+            "profile": self._profile(),
         }
 
     def _take_said(self) -> Record:
         said, self._closed = self._closed, []
         n_samples, self._boundary = self.served.heard_samples - self._boundary, self.served.heard_samples
-        profile = self._profile("stream")
+        profile = self._profile()
         return {
             "samples": n_samples,
             "text": joined(each.text for each in said),
@@ -273,10 +273,10 @@ class BridgeStream:
             "profile": profile,
         }
 
-    def _profile(self, stage: str) -> Record:
+    def _profile(self) -> Record:
         transcriber = self.served.transcriber
         before, self._spent = self._spent, transcriber.statistics.seconds if transcriber else StageSeconds()
-        return stream_profile(stage, self._spent - before, self._worker)
+        return stream_profile(self._spent - before, self._worker)
 
 
 def check_descriptor(descriptor: int, taken: set[int | None]) -> None:
