@@ -15,8 +15,8 @@ from tests.model.parity import DATA
 SOUND = Path(__file__).parents[2] / "recordings" / "turns.flac"
 
 
-def settled(engine: Engine, seconds: int = 8) -> list[UtteranceSettled]:
-    sound = soundfile.read(SOUND, dtype="float32", frames=seconds * SAMPLE_RATE)[0]
+def settled(engine: Engine) -> list[UtteranceSettled]:
+    sound = soundfile.read(SOUND, dtype="float32", frames=8 * SAMPLE_RATE)[0]
     return play(engine.transcriber(), sound, step_cost=0.1).settled
 
 

@@ -144,7 +144,7 @@ def test_the_links_of_a_chained_ogg_are_parts(parts):
 FRAME = b"\xff\xfb\x90\x40".ljust(417, b"\x11")
 
 
-def mp3(n_frames, tag=b"Xing", flags=3, before=b"", n_bytes=None):
+def mp3(n_frames, tag=b"Xing", flags=3, n_bytes=None):
     """Frames of MP3, the first of which says how many bytes there are."""
     n_bytes = 417 * (n_frames + 1) if n_bytes is None else n_bytes
     if tag == b"VBRI":
@@ -153,7 +153,7 @@ def mp3(n_frames, tag=b"Xing", flags=3, before=b"", n_bytes=None):
         says = (
             bytes(32) + tag + struct.pack(">I", flags) + (bytes(4) if flags & 1 else b"") + struct.pack(">I", n_bytes)
         )
-    return before + (FRAME[:4] + says).ljust(417, b"\x11") + FRAME * n_frames
+    return (FRAME[:4] + says).ljust(417, b"\x11") + FRAME * n_frames
 
 
 TAG, APE = b"TAG".ljust(128, b"\x11"), b"APETAGEX" + struct.pack("<III", 2000, 64, 0) + bytes(12) + bytes(64)

@@ -26,27 +26,22 @@ from benchmarks.diarisation import (
 )
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import SpeechEnded, SpeechStarted
-from livecap.speakers.turns import Turn
 from livecap.transcript import SAMPLE_RATE, Word
-from tests.speakers.scripted import LevelDiariser
+from tests.speakers.scripted import LevelDiariser, turns_of
 
 S = SAMPLE_RATE
 
 
-def turns(*spans: tuple[float, float, int]) -> list[Turn]:
-    return [Turn(round(start * S), round(end * S), speaker) for start, end, speaker in spans]
-
-
 def test_each_part_of_the_error_is_counted():
-    truth = turns((0, 4, 0), (4, 8, 1), (7, 8, 0))
+    truth = turns_of((0, 4, 0), (4, 8, 1), (7, 8, 0))
     assert error(truth, truth, 10 * S) == pytest.approx([0, 0, 0, 0])
     assert error(truth, [], 10 * S) == pytest.approx([1, 1, 0, 0])
-    assert error(truth, turns((0, 4, 1), (4, 8, 0), (8, 9, 0)), 10 * S) == pytest.approx([2 / 9, 1 / 9, 1 / 9, 0])
-    assert error(truth, turns((0, 5, 0), (5, 8, 1), (7, 8, 0)), 10 * S) == pytest.approx([1 / 9, 0, 0, 1 / 9])
+    assert error(truth, turns_of((0, 4, 1), (4, 8, 0), (8, 9, 0)), 10 * S) == pytest.approx([2 / 9, 1 / 9, 1 / 9, 0])
+    assert error(truth, turns_of((0, 5, 0), (5, 8, 1), (7, 8, 0)), 10 * S) == pytest.approx([1 / 9, 0, 0, 1 / 9])
 
 
 def test_a_collar_and_the_beginning_do_not_count():
-    truth, late = turns((0, 4, 0), (4, 8, 1)), turns((0, 4.2, 0), (4.2, 8, 1))
+    truth, late = turns_of((0, 4, 0), (4, 8, 1)), turns_of((0, 4.2, 0), (4.2, 8, 1))
     assert error(truth, late, 10 * S)[0] > 0
     assert error(truth, late, 10 * S, collar=0.25)[0] == 0
     assert error(truth, late, 10 * S, after=5 * S)[0] == 0
@@ -63,16 +58,16 @@ def test_the_best_naming_is_found(n_true, n_found, data):
 
 def test_words_of_the_wrong_speaker_are_counted():
     words = [(Word("a", i * S, i * S + S // 2, "aligned"), i % 2) for i in range(4)]
-    assert wrong_words(Meeting(np.zeros(0), [], words), turns((0, 1, 1), (1, 2, 0), (2, 4, 1))) == 0.25
+    assert wrong_words(Meeting(np.zeros(0), [], words), turns_of((0, 1, 1), (1, 2, 0), (2, 4, 1))) == 0.25
 
 
 def test_cpwer_counts_the_words_of_each_speaker_under_the_best_naming():
     """The values are those of meeteval 0.4.3."""
     words = [(Word(text, i * S, i * S + S // 2, "aligned"), speaker) for i, (text, speaker) in enumerate(SAID)]
     meeting = Meeting(np.zeros(0), [], words)
-    assert cpwer(meeting, turns((0, 1, 1), (1, 3, 0), (3, 4, 1), (4, 6, 0))) == pytest.approx(4 / 6)
-    assert cpwer(meeting, turns((0, 6, 4))) == pytest.approx(4 / 6)
-    assert cpwer(meeting, turns(*((i, i + 1, 9 - speaker) for i, (_, speaker) in enumerate(SAID)))) == 0
+    assert cpwer(meeting, turns_of((0, 1, 1), (1, 3, 0), (3, 4, 1), (4, 6, 0))) == pytest.approx(4 / 6)
+    assert cpwer(meeting, turns_of((0, 6, 4))) == pytest.approx(4 / 6)
+    assert cpwer(meeting, turns_of(*((i, i + 1, 9 - speaker) for i, (_, speaker) in enumerate(SAID)))) == 0
 
 
 SAID = [("a", 0), ("b", 1), ("c", 0), ("d", 0), ("e", 1), ("c", 0)]
@@ -152,7 +147,7 @@ def test_first_words_are_about_a_second():
 def test_rttm_is_read(tmp_path):
     path = tmp_path / "x.rttm"
     path.write_text("SPEAKER x 1 1.5 2.0 <NA> <NA> ann <NA> <NA>\nSPEAKER x 1 3.0 0.5 <NA> <NA> bob <NA> <NA>\n")
-    assert read_rttm(path) == turns((1.5, 3.5, 0), (3.0, 3.5, 1))
+    assert read_rttm(path) == turns_of((1.5, 3.5, 0), (3.0, 3.5, 1))
 
 
 def test_one_voice_is_a_meeting():

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.usefixtures("arithmetic")
 LOGITS = np.array([0.0, 2.0, 1.9, -1.0, 1.0], np.float32)
 
 
-def drawn(sampling: Sampling, said: list[int] | None = None, n: int = 2000) -> Counter[int]:
+def drawn(sampling: Sampling, n: int = 2000) -> Counter[int]:
     random = np.random.default_rng(5)
-    return Counter(sampling.choose(LOGITS, said or [], random) for _ in range(n))
+    return Counter(sampling.choose(LOGITS, [], random) for _ in range(n))
 
 
 def test_temperature_zero_takes_the_best_token() -> None:

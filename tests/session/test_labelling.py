@@ -32,10 +32,10 @@ TEXTS = ["Shall we begin?", "Yes, of course. Who has the numbers?", "Me."]
 TURNS = [(0, 4, 0), (5, 6.7, 1), (6.7, 9, 0), (10, 14, 1)]
 
 
-def with_sound(folder: Path, *names: str, seconds: int = 15) -> Path:
+def with_sound(folder: Path, *names: str) -> Path:
     (folder / "audio").mkdir()
     for name in names or ("sound",):
-        soundfile.write(folder / "audio" / f"{name}.wav", np.full(seconds * SECOND, 0.1, np.float32), SECOND)
+        soundfile.write(folder / "audio" / f"{name}.wav", np.full(15 * SECOND, 0.1, np.float32), SECOND)
     return folder
 
 

@@ -13,6 +13,16 @@ from livecap.speakers.turns import Sound, Turn
 SECOND = 16_000
 
 
+def turns_of(*spans: tuple[float, float, int]) -> list[Turn]:
+    """Turns from (start, end, speaker), in seconds."""
+    return [Turn(round(start * SECOND), round(end * SECOND), speaker) for start, end, speaker in spans]
+
+
+def rounded(turns: Sequence[Turn]) -> list[tuple[float, float, int]]:
+    """(start, end, speaker) of turns, in tenths of a second."""
+    return [(round(turn.start / SECOND, 1), round(turn.end / SECOND, 1), turn.speaker) for turn in turns]
+
+
 @dataclass
 class ScriptedDiariser:
     """Says the next script for each sound, and the vector that a voice has by the level of its sound."""
@@ -27,7 +37,7 @@ class ScriptedDiariser:
     ) -> list[Turn]:
         self.asked.append({"n": len(samples), "speakers": speakers, "at_least": at_least, "at_most": at_most})
         assert len(samples[0:100]) == min(100, len(samples))
-        return [Turn(round(start * SECOND), round(end * SECOND), who) for start, end, who in self.scripts.pop(0)]
+        return turns_of(*self.scripts.pop(0))
 
     def embed(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         vector = np.zeros(EMBEDDING_SIZE, np.float32)

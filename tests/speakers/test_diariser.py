@@ -10,9 +10,8 @@ import soundfile
 from livecap.archive.speakers import speakers_of
 from livecap.speakers.diariser import DiariserConfig, VoiceDiariser, load_diariser
 from livecap.speakers.fbank import log_mel
-from livecap.speakers.turns import Turn
 from livecap.transcript import SAMPLE_RATE
-from tests.speakers.scripted import LevelDiariser
+from tests.speakers.scripted import LevelDiariser, rounded
 
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 
@@ -68,10 +67,6 @@ def tone(level: int, seconds: float) -> np.ndarray:
 @pytest.fixture
 def scripted() -> LevelDiariser:
     return LevelDiariser()
-
-
-def rounded(turns: list[Turn]) -> list[tuple[float, float, int]]:
-    return [(round(t.start / SAMPLE_RATE, 1), round(t.end / SAMPLE_RATE, 1), t.speaker) for t in turns]
 
 
 def test_people_are_recognised_over_many_windows_and_numbered_as_they_appear(scripted):

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from livecap.speakers.diariser import load_diariser
 from livecap.speakers.hearing import CONTEXT_FRAMES, CONTEXT_SAMPLES, Hearing, window_starts
 from livecap.speakers.numbers import SpeakerNumbers
-from livecap.speakers.turns import Turn
 from livecap.speakers.windows import WINDOW_FRAMES
-from tests.speakers.scripted import LevelDiariser
+from tests.speakers.scripted import LevelDiariser, rounded
 
 SECOND = 16_000
 RECORDINGS = Path(__file__).parents[2] / "recordings"
@@ -39,10 +38,6 @@ class Heard:
         before = max(0, first - CONTEXT_SAMPLES)
         self.hearing.hear(before, self.sound[before:last], first)
         return rounded(self.hearing.turns(first, last))
-
-
-def rounded(turns: list[Turn]) -> list[tuple[float, float, int]]:
-    return [(round(turn.start / SECOND, 1), round(turn.end / SECOND, 1), turn.speaker) for turn in turns]
 
 
 def test_people_keep_their_numbers_from_part_to_part():

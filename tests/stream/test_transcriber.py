@@ -275,9 +275,7 @@ def test_no_rule_loses_a_word(seed: int, rule: Rule, chunk_seconds: float | None
     assert final_text(updates) == all_words(words)
 
 
-def settled(
-    words: Sequence[Word], unstable: int = 0, block_seconds: float = 0.1
-) -> tuple[list[TranscriptUpdate], list[UtteranceSettled]]:
+def settled(words: Sequence[Word], unstable: int = 0) -> tuple[list[TranscriptUpdate], list[UtteranceSettled]]:
     """A session that calls `settle` whenever no step is due."""
     config = StreamConfig(ChunkConfig(step_cost_seconds=0.1))
     transcriber = StreamingTranscriber(
@@ -290,8 +288,8 @@ def settled(
     updates: list[TranscriptUpdate] = []
     results: list[UtteranceSettled] = []
     total = words[-1].end + SECOND
-    for at in range(0, total, round(block_seconds * SECOND)):
-        transcriber.accept(AudioBlock(at, np.zeros(round(block_seconds * SECOND), np.float32)))
+    for at in range(0, total, SECOND // 10):
+        transcriber.accept(AudioBlock(at, np.zeros(SECOND // 10, np.float32)))
         if transcriber.ready:
             updates += transcriber.step()
         elif transcriber.n_unsettled:

@@ -11,13 +11,12 @@ from livecap.audio_in.temporary_sound import TemporarySound
 from livecap.errors import AudioError, SettingsError
 from livecap.export.formats import export_pieces
 from livecap.speakers.counts import Counts
-from livecap.speakers.turns import Turn
 from livecap.transcribe.document import TranscribedDocument
 from livecap.transcribe.result import Segment, Timings, Transcription, assembled
 from livecap.transcribe.speakers import SpeakerLabels, labelled
 from livecap.transcript import Word
 from tests.archive.when import STARTED
-from tests.speakers.scripted import ScriptedDiariser
+from tests.speakers.scripted import ScriptedDiariser, turns_of
 
 SECOND = 16_000
 
@@ -34,10 +33,6 @@ def text_of(*segments: Segment) -> Transcription:
     return assembled(list(segments), 20.0, Timings())
 
 
-def turns(*spans: tuple[float, float, int]) -> list[Turn]:
-    return [Turn(round(start * SECOND), round(end * SECOND), speaker) for start, end, speaker in spans]
-
-
 TEXT = text_of(segment("Shall we begin?", 0, 3), segment("Yes. Who has it?", 4, 8), segment("Me.", 9, 10))
 
 
@@ -46,28 +41,28 @@ def said(text: Transcription) -> list[tuple[str, str]]:
 
 
 def test_segments_end_where_the_speaker_changes_and_words_are_whole() -> None:
-    text = labelled(TEXT, turns((0, 3, 0), (4, 5.4, 1), (5.4, 8, 0), (9, 10, 1)), {})
+    text = labelled(TEXT, turns_of((0, 3, 0), (4, 5.4, 1), (5.4, 8, 0), (9, 10, 1)), {})
     assert said(text) == [("A", "Shall we begin?"), ("B", "Yes."), ("A", "Who has it?"), ("B", "Me.")]
     assert text.text == TEXT.text and text.words == TEXT.words and text.speakers == ("A", "B")
     assert [(each.start_seconds, each.end_seconds) for each in text.segments[1:3]] == [(4, 5), (5, 8)]
 
 
 def test_letters_follow_the_order_of_the_text_and_names_take_none() -> None:
-    text = labelled(TEXT, turns((0, 3, 7), (4, 8, 3), (9, 10, 5)), {3: "Priya"})
+    text = labelled(TEXT, turns_of((0, 3, 7), (4, 8, 3), (9, 10, 5)), {3: "Priya"})
     assert [speaker for speaker, _ in said(text)] == ["A", "Priya", "B"]
 
 
 def test_one_voice_alone_has_no_label_unless_it_is_known() -> None:
-    assert labelled(TEXT, turns((0, 10, 0)), {}) == TEXT
-    text = labelled(TEXT, turns((0, 3, 7), (4, 8, 3), (9, 10, 5)), {3: "A"})  # a name that is a letter
+    assert labelled(TEXT, turns_of((0, 10, 0)), {}) == TEXT
+    text = labelled(TEXT, turns_of((0, 3, 7), (4, 8, 3), (9, 10, 5)), {3: "A"})  # a name that is a letter
     assert list(dict.fromkeys(speaker for speaker, _ in said(text))) == ["B", "A", "C"]
-    assert {speaker for speaker, _ in said(labelled(TEXT, turns((0, 10, 0)), {0: "Priya"}))} == {"Priya"}
+    assert {speaker for speaker, _ in said(labelled(TEXT, turns_of((0, 10, 0)), {0: "Priya"}))} == {"Priya"}
     assert labelled(TEXT, [], {}) == TEXT
 
 
 def test_a_segment_without_word_times_has_one_speaker() -> None:
     text = text_of(segment("Shall we begin?", 0, 3), segment("Yes. Who has it?", 4, 8, words=False))
-    assert said(labelled(text, turns((0, 3, 0), (4, 7, 1), (7, 8, 0)), {}))[1:] == [("B", "Yes. Who has it?")]
+    assert said(labelled(text, turns_of((0, 3, 0), (4, 7, 1), (7, 8, 0)), {}))[1:] == [("B", "Yes. Who has it?")]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +70,7 @@ def test_a_segment_without_word_times_has_one_speaker() -> None:
     [("txt", "B: Yes.\n"), ("vtt", "<v B>Yes."), ("json", '"speaker": "B"')],
 )
 def test_exports_of_a_recording_have_its_speakers(form: str, expected: str) -> None:
-    text = labelled(TEXT, turns((0, 3, 0), (4, 5.4, 1), (5.4, 8, 0), (9, 10, 1)), {})
+    text = labelled(TEXT, turns_of((0, 3, 0), (4, 5.4, 1), (5.4, 8, 0), (9, 10, 1)), {})
     document = TranscribedDocument("talk", "talk.wav", "tiny", {"": text}, STARTED.astimezone())
     assert document.speakers == ["A", "B"]
     assert expected in "".join(export_pieces(document, form))
