@@ -15,7 +15,7 @@ from itertools import accumulate
 from livecap.archive.recorded import Utterance
 from livecap.archive.speakers import word_places
 from livecap.text.safety import printable
-from livecap.text.scripts import CLOSING, OPENING, SPACELESS, cells
+from livecap.text.scripts import AFTER_SENTENCE, CLOSING, OPENING, SENTENCE_ENDS, SPACELESS, cells
 from livecap.transcript import SAMPLE_RATE
 
 MAX_CELLS = 42
@@ -46,8 +46,8 @@ _UNIT = re.compile(
 )
 """A unit that is never cut, with the space before it: a word and its punctuation, or one character of a script without
 spaces."""
-_SENTENCE_END = re.compile(r"[.!?。！？…][\"'”’」』)）]*$")
-_CLAUSE_END = re.compile(r"[,;:、，；：—–][\"'”’」』)）]*$")
+_SENTENCE_END = re.compile(rf"[{SENTENCE_ENDS}][{re.escape(AFTER_SENTENCE)}]*$")
+_CLAUSE_END = re.compile(rf"[,;:、，；：—–][{re.escape(AFTER_SENTENCE)}]*$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,11 @@ OPENING = "「『（〔［｛〈《【“‘"
 CLOSING = "、。，．：；？！）〕］｝〉》】」』”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
 """Punctuation and small kana that stay with the character before them."""
 
+SENTENCE_ENDS = ".?!…。？！｡।؟۔"
+"""Punctuation that ends a sentence, in all scripts."""
+AFTER_SENTENCE = "\"')]}»”’」』）"
+"""Quotation marks and brackets that may follow it."""
+
 _TOUCHING = re.compile(f"[{SPACELESS}{EAST_ASIAN}]")
 _RANGES = tuple((SPACELESS[i], SPACELESS[i + 2]) for i in range(0, len(SPACELESS), 3))
 

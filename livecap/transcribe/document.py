@@ -8,7 +8,7 @@ from typing import Any
 
 from livecap.archive.clock import SessionClock
 from livecap.archive.recorded import Fact, Utterance
-from livecap.text.scripts import joined
+from livecap.text.scripts import AFTER_SENTENCE, SENTENCE_ENDS, joined
 from livecap.transcribe.result import STOP, Segment, Timings, Transcription
 from livecap.transcript import SAMPLE_RATE, SessionStarted, UtteranceEnded
 from livecap.version import VERSION
@@ -19,8 +19,6 @@ LONG_SAMPLES = 20 * SAMPLE_RATE
 """A paragraph of this length ends with its sentence."""
 LONGEST_SAMPLES = 60 * SAMPLE_RATE
 """A longer paragraph ends anyway."""
-SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？")
-CLOSING_MARKS = "\"'”’」』)）"
 
 
 class TranscribedDocument:
@@ -136,7 +134,7 @@ def paragraphs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 def _ends(paragraph: Sequence[Segment], following: Segment) -> bool:
     first, last = paragraph[0], paragraph[-1]
     length = last.end_sample - first.start_sample
-    at_sentence = last.text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS)
+    at_sentence = last.text.rstrip(AFTER_SENTENCE).endswith(tuple(SENTENCE_ENDS))
     return (
         following.start_sample - last.end_sample >= PAUSE_SAMPLES
         or (following.language, following.speaker) != (last.language, last.speaker)

@@ -177,11 +177,24 @@ def test_the_words_of_a_whole_book_have_their_times() -> None:
     ]
 
 
-def test_cues_are_cut_where_sentences_end() -> None:
-    text = "We have eleven thousand left for it. Priya is still waiting for the final numbers from finance, so we wait."
-    [utterance] = [fact for fact in said([text]) if isinstance(fact, UtteranceEnded)]
+@pytest.mark.parametrize(
+    ("first", "rest"),
+    [
+        (
+            "We have eleven thousand left for it.",
+            "Priya is still waiting for the final numbers from finance, so we wait.",
+        ),
+        ("हमारे पास ग्यारह हज़ार बचे हैं।", "प्रिया अब भी वित्त विभाग से अंतिम संख्याओं की प्रतीक्षा कर रही है और हम भी रुके हैं"),
+        (
+            "هل بقي لدينا أحد عشر ألفا لهذا؟",
+            "ما زالت بريا تنتظر الأرقام النهائية من قسم المالية ولذلك ننتظر نحن أيضا هنا",
+        ),
+    ],
+)
+def test_cues_are_cut_where_sentences_end(first: str, rest: str) -> None:
+    [utterance] = [fact for fact in said([f"{first} {rest}"]) if isinstance(fact, UtteranceEnded)]
     found = list(cues([utterance], labels=False))
-    assert found[0].lines[0].endswith("it.") or found[0].lines[-1].endswith("it.")
+    assert found[0].lines[0].endswith(first[-6:]) or found[0].lines[-1].endswith(first[-6:])
     assert all(not line.startswith(("。", ",", "、")) for cue in found for line in cue.lines)
 
 

@@ -6,10 +6,10 @@ from typing import Literal
 from rich.cells import cell_len
 
 from livecap.text.safety import printable
+from livecap.text.scripts import AFTER_SENTENCE, SENTENCE_ENDS
 from livecap.transcript import SAMPLE_RATE, TranscriptUpdate
 from livecap.tui.transcript.wrap import Rows, wrap
 
-SENTENCE_ENDS = ".?!…。？！｡।؟۔"
 SENTENCE_PAUSE_SECONDS = 3.0
 """The longest pause inside a sentence."""
 
@@ -29,7 +29,7 @@ class Ended:
         or a sentence in which the speaker paused."""
         if start_sample == self.end_sample:
             return True
-        before, after = self.text.rstrip(" \"')]}»”’"), text.lstrip(" \"'([{«“‘…-–—")
+        before, after = self.text.rstrip(f" {AFTER_SENTENCE}"), text.lstrip(" \"'([{«“‘…-–—")
         in_sentence = before[-1:] not in ("", *SENTENCE_ENDS) and after[:1] != "" and not after[0].isupper()
         return in_sentence and abs(start_sample - self.end_sample) <= SENTENCE_PAUSE_SECONDS * SAMPLE_RATE
 
