@@ -132,7 +132,7 @@ class _Utterance:
 
 @dataclass(frozen=True, slots=True)
 class UtteranceEnded(_Utterance):
-    """An utterance was closed."""
+    """An utterance with text was closed."""
 
 
 @dataclass(frozen=True, slots=True)
