@@ -18,12 +18,12 @@ from livecap.model.backend import mx
 from livecap.model.checkpoint.find import read_config
 from livecap.model.checkpoint.layouts import official_form
 from livecap.model.checkpoint.load import main_dtype
+from livecap.model.checkpoint.quantized import GROUP_SIZES
 from livecap.model.checkpoint.weight_files import INDEX_FILE, SINGLE_FILE
 from livecap.model.checkpoint.weights import is_equal, read_weights, with_known_tie
 from livecap.model.files import read_json
 from livecap.model.qwen3_asr import sanitize
 
-GROUP_SIZES = (128, 64, 32)
 EMBEDDING = "model.embed_tokens"
 FEWEST_EMBEDDING_BITS = 8
 """A tied embedding is also the head that chooses each word: with 4 bit it is published to destroy the 0.6B."""
@@ -86,7 +86,7 @@ def pack(source: Path, target: Path, how: Packing) -> Packed:
         array = mx.contiguous(array.astype(dtype))
         layer = name.removesuffix(".weight")
         bits = _bits_of(layer, how, embedding_bits) if array.ndim == 2 and name.endswith(".weight") else None
-        group = next((n for n in GROUP_SIZES if n <= how.group_size and array.shape[-1] % n == 0), None)
+        group = next((n for n in reversed(GROUP_SIZES) if n <= how.group_size and array.shape[-1] % n == 0), None)
         if bits is None or group is None:
             n_left += bits is not None
             arrays[name] = array
