@@ -80,7 +80,8 @@ class SessionStarted:
     wall_time: str
     """Time of sample 0, in ISO 8601 with the offset to UTC."""
     live: bool
-    """True for a device, with times shown as wall time; False for a recording, with times since its start."""
+    """True for a device, with times shown as wall time; False for a recording, a pipe or the network, with times since
+    the start."""
     language: str | None
     """The forced language; None if it is detected."""
     version: str
