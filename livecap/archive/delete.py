@@ -89,6 +89,25 @@ def delete(folder: Path, contents: Contents) -> Deleted:
     return Deleted(n_bytes, "")
 
 
+def delete_sound(folder: Path) -> None:
+    """Delete the sound that livecap wrote into a session's folder. The marker that it is not to be kept goes last, so
+    that a deletion that was interrupted is made again.
+
+    Raises:
+        OSError: something cannot be deleted.
+    """
+    found = Contents()
+    with _opened(folder) as root:
+        with _opened(AUDIO, root) as audio:
+            log = folder / EVENTS
+            _sort_audio(audio, _first_line(log) if log.is_file() else None, found)
+            sounds = [Path(name).name for name in found.ours if name != AUDIO]
+            for name in sorted(sounds, key=lambda name: name == UNSAVED):
+                _remove(name, audio)
+        if AUDIO in found.ours:
+            os.rmdir(AUDIO, dir_fd=root)
+
+
 def _first_line(log: Path) -> LogLine | None:
     """The first line that only livecap can have written: one with a checksum, or the header of format 1."""
     with open(log, "rb") as file:

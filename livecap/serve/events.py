@@ -42,7 +42,7 @@ class _Connection(LiveSocket):
         self._asked = Asked(
             parse_language(language) if language else None,
             context_of(context),
-            settle=query.get("settle", "true").lower() == "true",
+            settle=query.get("settle", "true").lower() not in ("false", "0"),
         )
         self._model = worker.settings.model_name
         self._facts = Facts()

@@ -4,7 +4,6 @@ The facts in a log do not change, so committed text stays. The utterance that wa
 and heard again from its beginning; the new text becomes its settled text.
 """
 
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from typing import TypeVar
 
 from livecap.archive.archive import Archive
 from livecap.archive.delete import delete, to_delete
-from livecap.archive.folder import AUDIO, EVENTS, UNSAVED, has_end, is_being_written
+from livecap.archive.folder import EVENTS, has_end, is_being_written
 from livecap.archive.log import SessionLog
 from livecap.archive.reader import LogReader
 from livecap.archive.recorded import RecordedSession, joined
@@ -28,6 +27,7 @@ from livecap.errors import AudioError, LivecapError, LogError, SettingsError
 from livecap.session.echo import without_echo
 from livecap.session.measures import StepCosts
 from livecap.session.publish import Listener, Publisher
+from livecap.session.sound_folder import delete_unsaved_sound
 from livecap.session.tracks import Track, TrackSource
 from livecap.session.wall_clock import WallClock
 from livecap.transcript import (
@@ -157,7 +157,7 @@ def take_back(folder: Path) -> Path | None:
     Archive(folder.parent).expire(folder)  # facts that were added after its end are here now
     if RecordedSession(folder).ended is not None:
         finish_transcript(folder)
-        _delete_unsaved_sound(folder)
+        delete_unsaved_sound(folder)
     return source
 
 
@@ -343,10 +343,5 @@ def _open_sound(path: Path, end: TrackEnd) -> Replay | None:
 
 def _after_the_end(folder: Path) -> None:
     """Delete sound that was not to be kept, and let the index read the session again: one that failed had an end."""
-    _delete_unsaved_sound(folder)
+    delete_unsaved_sound(folder)
     Archive(folder.parent).expire(folder)
-
-
-def _delete_unsaved_sound(folder: Path) -> None:
-    if (folder / AUDIO / UNSAVED).exists():
-        shutil.rmtree(folder / AUDIO, ignore_errors=True)

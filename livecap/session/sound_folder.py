@@ -10,13 +10,13 @@ deleted, unless the user wants to keep it. What a crash leaves behind is kept fo
 """
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from livecap.archive.delete import delete_sound
 from livecap.archive.folder import AUDIO, EVENTS, SINGLE, UNSAVED, has_end, is_being_written
 from livecap.archive.steps import Step, StepsFile
 from livecap.audio_in.spool import Spool
@@ -63,14 +63,21 @@ class SoundFolder:
             self._steps.note(track, step)
 
     def close(self, clean: bool) -> None:
-        """End the files. After a clean end, sound that is not to be kept is deleted."""
+        """End the files. After a clean end, sound that is not to be kept is deleted; other files in the folder stay."""
         self._steps.close()
         for spool in self._spools:
             spool.close()
         if clean and not self._save:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if ((moved := self._moved() / AUDIO) / UNSAVED).is_file():
-                shutil.rmtree(moved, ignore_errors=True)
+            with suppress(OSError):
+                delete_sound(self.folder.parent)
+            delete_unsaved_sound(self._moved())
+
+
+def delete_unsaved_sound(session: Path) -> None:
+    """Delete the sound of a session that is marked as not to be kept, as far as the disk allows."""
+    with suppress(OSError):
+        if (session / AUDIO / UNSAVED).is_file():
+            delete_sound(session)
 
 
 def left_behind(parent: Path) -> Iterator[Path]:
@@ -97,7 +104,7 @@ def tidy(parent: Path, now: float | None = None) -> list[Path]:
         marker = session / AUDIO / UNSAVED
         with suppress(OSError):
             if now - marker.stat().st_mtime > KEPT_SECONDS or has_end(session / EVENTS):
-                shutil.rmtree(session / AUDIO, ignore_errors=True)
+                delete_sound(session)
             elif not read_regular(marker, 100) and (session / EVENTS).exists():
                 times = marker.stat()
                 replace_file(marker, ["told\n"])

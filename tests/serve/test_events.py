@@ -55,6 +55,12 @@ def test_a_session_is_told_from_its_start_to_its_end(scripted):
     assert scripted.engine.asked[0].language == "German" and scripted.engine.asked[0].settle
 
 
+@pytest.mark.parametrize(("query", "settles"), [("settle=0", False), ("settle=1", True), ("settle=True", True)])
+def test_text_is_settled_unless_the_client_says_no(scripted, query, settles):
+    events(scripted, query, pcm(loud(1)), FINISH)
+    assert scripted.engine.asked[0].settle == settles
+
+
 def test_a_flush_makes_text_stable_and_the_session_goes_on(scripted):
     said = events(scripted, "settle=false", pcm(loud(1)), '{"type": "flush"}', pcm(loud(1)), FINISH)
     assert [event["text"] for event in of_type(said, "utterance_ended")] == ["w1", "w2"]

@@ -16,7 +16,7 @@ from livecap.audio_in.replay import Replay
 from livecap.audio_in.spool import Spool
 from livecap.errors import AudioError
 from livecap.session.recorded_source import open_session
-from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, tidy
+from livecap.session.sound_folder import KEPT_SECONDS, SoundFolder, delete_unsaved_sound, tidy
 from livecap.transcript import AudioGap, SessionEnded, SessionStarted
 from tests.archive.when import STARTED
 from tests.audio_in.waiting import blocks
@@ -118,6 +118,22 @@ def test_sound_that_is_left_beside_a_log_that_ended_is_deleted_and_not_called_a_
     (ended / "audio").mkdir()
     (ended / "audio" / "unsaved").touch()
     assert tidy(tmp_path) == [] and not (ended / "audio").exists()
+
+
+def test_what_the_user_put_beside_the_sound_stays(tmp_path: Path) -> None:
+    crashed, ended = (recorded(tmp_path, save=False, clean=False) for _ in range(2))
+    for session in (crashed, ended):
+        (session / "audio" / "slides.pdf").write_text("mine")
+    delete_unsaved_sound(ended)
+    tidy(tmp_path, time.time() + KEPT_SECONDS + 60)
+    for session in (crashed, ended):
+        assert [path.name for path in (session / "audio").iterdir()] == ["slides.pdf"]
+    running = SoundFolder(tmp_path / "running", save=False)
+    (tmp_path / "running").mkdir()
+    running.add("", Spool())
+    (tmp_path / "running" / "audio" / "slides.pdf").write_text("mine")
+    running.close(clean=True)
+    assert [path.name for path in (tmp_path / "running" / "audio").iterdir()] == ["slides.pdf"]
 
 
 def test_the_sound_of_a_running_session_is_left_alone(tmp_path: Path) -> None:
