@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import subprocess
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def main() -> None:
 
 def print_of_shards(engine: Engine, folder: Path) -> None:
     """Print the error rate of each kind of voice on some utterances of its shards, the same ones in every run."""
-    choice = random.Random(5)
+    choice = Random(5)
     for kind in KIND_SHARES:
         paths = [path for path in sorted(folder.glob("*.pickle")) if kind_of(path) == kind]
         if paths:
