@@ -487,10 +487,11 @@ async def test_a_download_is_asked_about_before_it_starts(show):
 
 
 async def test_a_download_stops_when_livecap_ends(show):
-    ended, may_go_on = threading.Event(), threading.Event()
+    begun, ended, may_go_on = threading.Event(), threading.Event(), threading.Event()
 
     def download(name, progress):
         progress(1, 100)
+        begun.set()
         may_go_on.wait(60)
         try:
             progress(1, 100)
@@ -507,6 +508,7 @@ async def test_a_download_stops_when_livecap_ends(show):
         await screen.shows("▸ Qwen/Qwen3-ASR-0.6B  ● now")
         await screen.press("down", "enter", "y")
         await screen.shows("Downloading Qwen/Qwen3-ASR-1.7B.")
+        await screen.wait_for(begun.is_set)
         await screen.pilot.press("ctrl+c")
     may_go_on.set()
     assert ended.wait(60) and outcomes
