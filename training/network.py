@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 AUDIO = {
-    "d_model": 224, "encoder_layers": 10, "encoder_attention_heads": 7, "encoder_ffn_dim": 768,
+    "d_model": 224, "encoder_layers": 14, "encoder_attention_heads": 7, "encoder_ffn_dim": 768,
     "downsample_hidden_size": 32, "output_dim": 256, "num_mel_bins": 128, "n_window": 50, "n_window_infer": 800,
 }  # fmt: skip
 TEXT = {
-    "hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
+    "hidden_size": 256, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64,
     "intermediate_size": 512, "rms_norm_eps": 1e-6, "rope_theta": 1e6,
 }  # fmt: skip
 CTC_SLOTS = 4

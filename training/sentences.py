@@ -4,7 +4,7 @@ that cannot be predicted."""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +12,16 @@ from training.words import LETTERS, CommonWords, words_of
 
 N_HELD_OUT = 300
 """The number of sentences that are held out from training, spread over the corpus."""
+SPOKEN_SHARES = {
+    "books": 0.06, "prose": 0.14, "dialogue": 0.06, "meeting": 0.08, "everyday": 0.10, "service": 0.06,
+    "phrase": 0.14, "common": 0.18, "splice": 0.08, "entries": 0.10,
+}  # fmt: skip
+READ_SHARES = {
+    "books": 0.18, "prose": 0.30, "dialogue": 0.10, "meeting": 0.07, "everyday": 0.09, "service": 0.04, "common": 0.22,
+}  # fmt: skip
+"""How often each kind of text is spoken, and read without sound. books is english.txt, prose books.txt; common are
+sentences chosen for a common word; phrase, splice and entries (lists of words) cannot be predicted, so only sound
+tells what they are."""
 
 NAMES = """Priya Anna Daniel Maria James Olivia Ahmed Sofia Lucas Emma Noah Chloe Raj Ingrid Peter Laura Marcus
 Helen Victor Grace Samuel Alice Robert Julia Thomas Nina Oscar Clara Henry Irene David Rachel
@@ -315,43 +325,39 @@ def _as_sentence(words: list[str], choice: random.Random) -> str:
     return text[:1].upper() + text[1:] + choice.choice([".", ".", ".", "?"])
 
 
-def training_sentences(corpus: Path, seed: int, work: Path) -> Iterator[str]:
-    """Training text without end: books, dialogue, meeting talk, sentences chosen for a word, spliced text, lists.
+def training_sentences(
+    corpus: Path, seed: int, work: Path, shares: Mapping[str, float] = SPOKEN_SHARES
+) -> Iterator[str]:
+    """Training text without end.
 
     Args:
         corpus: english.txt, whose held-out sentences are left out. Where books.txt and dialogue.txt lie beside it they
             are read too.
         work: where packages are unpacked.
+        shares: how often each kind of text comes, for sound or for text without sound.
     """
     choice = random.Random(seed)
     books, prose, dialogue, common = _texts(corpus, work)
+    makers = {
+        "books": lambda: choice.choice(books),
+        "prose": lambda: choice.choice(prose),
+        "dialogue": lambda: choice.choice(dialogue),
+        "meeting": lambda: meeting_sentence(choice),
+        "everyday": lambda: everyday_sentence(choice),
+        "service": lambda: service_sentence(choice),
+        "phrase": lambda: phrase(choice, common),
+        "common": lambda: common.sentence(choice),
+        "splice": lambda: splice(choice, [common.sentence(choice) for _ in range(8)]),
+        "entries": lambda: _as_sentence(common.entries(choice), choice),
+    }
+    kinds, weights = list(shares), list(shares.values())
     while True:
-        kind = choice.random()
-        if kind < 0.06:
-            yield choice.choice(books)
-        elif kind < 0.20:
-            yield choice.choice(prose)
-        elif kind < 0.26:
-            yield choice.choice(dialogue)
-        elif kind < 0.34:
-            sentence = meeting_sentence(choice)
-            if sentence.startswith(NEW_PARAGRAPH):  # spoken apart, since anything may follow it
-                rest = sentence.removeprefix(NEW_PARAGRAPH).lstrip()
-                yield rest[0].upper() + rest[1:]
-                sentence = NEW_PARAGRAPH
-            yield sentence
-        elif kind < 0.44:
-            yield everyday_sentence(choice)
-        elif kind < 0.50:
-            yield service_sentence(choice)
-        elif kind < 0.64:
-            yield phrase(choice, common)
-        elif kind < 0.82:
-            yield common.sentence(choice)
-        elif kind < 0.90:
-            yield splice(choice, [common.sentence(choice) for _ in range(8)])
-        else:
-            yield _as_sentence(common.entries(choice), choice)
+        sentence = makers[choice.choices(kinds, weights)[0]]()
+        if sentence.startswith(NEW_PARAGRAPH) and sentence != NEW_PARAGRAPH:  # apart, since anything may follow it
+            rest = sentence.removeprefix(NEW_PARAGRAPH).lstrip()
+            yield rest[0].upper() + rest[1:]
+            sentence = NEW_PARAGRAPH
+        yield sentence
 
 
 @cache

@@ -37,7 +37,7 @@ from training.network import (
     time_stretched,
 )
 from training.prompts import Prompts
-from training.sentences import training_sentences
+from training.sentences import READ_SHARES, training_sentences
 from training.synth import read_shard
 from training.team import Team
 from training.vocabulary import copy_vocabulary, load_vocabulary, train_vocabulary
@@ -82,7 +82,7 @@ CTC_PART = 0.4
 listens."""
 CTC_EVERY = 2
 """They take a tenth of a step's time. Once the decoder listens, only every second step has them."""
-TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 6, 80, 0.3
+TEXT_ROWS, TEXT_TOKENS, TEXT_WEIGHT = 8, 80, 0.3
 """Rows of text without sound in each step of a process, tokens in a row, and the weight of their loss. The decoder
 learns words from them that are rare in the speech."""
 
@@ -357,7 +357,7 @@ def train(team: Team, options: argparse.Namespace) -> None:
         average = {name: value.to(DEVICE) for name, value in state["average"].items()}
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state["listens_since"]
-    texts = training_sentences(options.corpus, 1_000_003 * rank + step, options.work)
+    texts = training_sentences(options.corpus, 1_000_003 * rank + step, options.work, READ_SHARES)
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
     filters = torch.tensor(np.stack([mel_filters(warp) for warp in (1.0, *WARPS)]), device=DEVICE)
     window = torch.hann_window(400, device=DEVICE)
