@@ -24,7 +24,7 @@ from livecap.errors import LogError
 from livecap.transcript import SAMPLE_RATE
 
 INDEX = "index.sqlite"
-VERSION = 7
+VERSION = 8
 """Version of the tables and of `searchable` and `pairs`. An index of another version is built again."""
 FOLDER_TIME_TICK_NS = 1_000_000_000
 """Resolution of a folder's time of change: a folder that changed more recently may change again without a new time."""

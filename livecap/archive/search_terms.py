@@ -26,6 +26,10 @@ ACCENTS = (
 FTS5 removes accents of Latin only."""
 _ACCENT = re.compile(f"[{ACCENTS}]|(?<!и){BREVE}")
 """An accent that does not matter. The one of й makes another letter of и."""
+STROKED = str.maketrans(
+    {"ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ø": "o", "æ": "ae", "œ": "oe"}
+)
+"""Latin letters whose stroke or ligature Unicode does not take for an accent, and how they are typed without them."""
 _TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}{ACCENTS}{BREVE}])+")
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")
 """The same for text in ASCII, in a third of the time."""
@@ -57,8 +61,9 @@ def searchable(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """The text in Unicode's form NFKC, without case and accents."""
-    return unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold())))
+    """The text in Unicode's form NFKC, without case, accents and strokes."""
+    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return unicodedata.normalize("NFC", bare.translate(STROKED))
 
 
 def pairs(text: str) -> str:

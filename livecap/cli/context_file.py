@@ -31,6 +31,8 @@ def context_of(settings: Settings) -> str:
 def read_terms(path: Path) -> list[str]:
     """The terms in a file: one per line; in a .csv the cells of each row. Lines that begin with # are remarks.
 
+    The cells of a .csv may be separated by semicolons or tabs, as spreadsheets in many languages write them.
+
     Raises:
         SettingsError: it cannot be read, or is not text.
     """
@@ -41,7 +43,8 @@ def read_terms(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise SettingsError(f"Cannot read --context-file {path}: it is not text in UTF-8.") from None
     lines = [line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")]
-    rows = csv.reader(lines) if path.suffix.lower() == ".csv" else ([line] for line in lines)
+    separator = max(",;\t", key=text.count)
+    rows = csv.reader(lines, delimiter=separator) if path.suffix.lower() == ".csv" else ([line] for line in lines)
     try:
         terms = [" ".join(cell.split()) for row in rows for cell in row]
     except csv.Error as error:  # such as a quote that is never closed

@@ -149,6 +149,11 @@ def test_a_snippet_is_a_part_of_the_text(text: str, query: str) -> None:
         ("Straße", "STRASSE"),
         ("café", "CAFE\u0301"),
         ("ọ̀rọ̀", "oro"),
+        ("Łukasz", "lukasz"),
+        ("Đorđe", "DORDE"),
+        ("smørrebrød", "smorrebrod"),
+        ("Æsop", "aesop"),
+        ("ılık", "ilik"),
     ],
 )
 def test_case_and_accents_do_not_matter_in_any_script(tmp_path: Path, said_word: str, typed: str) -> None:

@@ -23,8 +23,8 @@ from livecap.shipped import demo_recording
 from livecap.transcribe.files import transcribe
 from tests.model.parity import encoded, official_mel
 
-AUDIO = AudioConfig(128, 512, 11, 8, 1024, 512, 48)
-TEXT = TextConfig(4000, 512, 768, 5, 8, 4, 128)
+AUDIO = AudioConfig(128, 512, 15, 8, 1024, 512, 48)
+TEXT = TextConfig(4000, 512, 768, 7, 8, 4, 128)
 FIRST_ADDED_ID = 3000
 
 
@@ -85,7 +85,7 @@ def test_a_grown_model_says_the_same_text(pair: tuple[LoadedModel, LoadedModel])
 
 
 def test_a_model_is_not_grown_to_fewer_layers(tmp_path: Path) -> None:
-    for audio, text in ((replace(AUDIO, encoder_layers=9), TEXT), (AUDIO, replace(TEXT, num_hidden_layers=3))):
+    for audio, text in ((replace(AUDIO, encoder_layers=13), TEXT), (AUDIO, replace(TEXT, num_hidden_layers=3))):
         with pytest.raises(AssertionError):
             write_checkpoint(tmp_path, resolve("tiny"), audio, text, FIRST_ADDED_ID)
 
