@@ -19,7 +19,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-MOST_WHEEL_MB = 33.0
+MOST_WHEEL_MB = 40.0
 RECORDINGS = "livecap/recordings/dictation", "livecap/recordings/letter"
 HEAVY = {"mlx", "numpy", "textual", "tokenizers"}
 """Packages that `import livecap` must not load."""
