@@ -26,9 +26,7 @@ ACCENTS = (
 FTS5 removes accents of Latin only."""
 _ACCENT = re.compile(f"[{ACCENTS}]|(?<!и){BREVE}")
 """An accent that does not matter. The one of й makes another letter of и."""
-STROKED = str.maketrans(
-    {"ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ø": "o", "æ": "ae", "œ": "oe"}
-)
+STROKED = str.maketrans({"ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ø": "o", "æ": "ae", "œ": "oe"})
 """Latin letters whose stroke or ligature Unicode does not take for an accent, and how they are typed without them."""
 _TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}{ACCENTS}{BREVE}])+")
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")
