@@ -25,6 +25,7 @@ def log(tmp_path):
 
 
 def written(log, notes, known=None):
+    assert log.flush(60)
     return write_note(notes, RecordedSession(log.folder), known)
 
 
