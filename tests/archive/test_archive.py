@@ -182,10 +182,12 @@ def test_a_running_session_is_found_with_what_it_adds(tmp_path: Path) -> None:
     facts = list(said(["Alpha is here.", "Beta as well."]))
     for fact in facts[:4]:
         log.append(fact, 1.0)
+    assert log.flush(60)
     archive = Archive(tmp_path)
     assert archive.search(Query("alpha")) and not archive.search(Query("beta"))
     for fact in facts[4:]:
         log.append(fact, 1.0)
+    assert log.flush(60)
     assert len(archive.search(Query("alpha"))) == 1 and archive.search(Query("beta"))
     with pytest.raises(LogError, match="being recorded"):
         archive.delete(log.session)
@@ -197,9 +199,11 @@ def test_a_long_running_session_is_indexed_again_when_it_has_grown_enough(tmp_pa
     log.append(header(log.session), 0.0)
     for fact in said([f"Sentence number {n}." for n in range(100)]):
         log.append(fact, 1.0)
+    assert log.flush(60)
     archive = Archive(tmp_path)
     assert archive.search(Query("99"))
     log.append(UtteranceEnded("", 100, "Zebra.", 1, 2, "English"), 2.0)
+    assert log.flush(60)
     assert not archive.search(Query("zebra")), "it grew by less than 1%"
     log.close()
     assert archive.search(Query("zebra")), "it has ended"

@@ -282,6 +282,7 @@ def test_a_running_session_is_marked_and_one_that_was_cut_off_is_not(tmp_path: P
     write(tmp_path, said(["Cut off."]), end=False)
     log = SessionLog(tmp_path, STARTED)
     log.append(header(log.session), 0.0)
+    assert log.flush(60)
     running = {summary.name: (summary.running, summary.ended) for summary in Archive(tmp_path).sessions()}
     assert running.pop(log.session) == (True, False)
     assert set(running.values()) == {(False, False)}

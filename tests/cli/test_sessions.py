@@ -307,6 +307,7 @@ def test_a_session_that_is_being_recorded_is_marked_and_not_asked_about(
     write(logs, said(["Cut off."]), end=False)
     log = SessionLog(logs, STARTED)
     log.append(header(log.session), 0.0)
+    assert log.flush(60)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("livecap.cli.sessions.ask", lambda question: pytest.fail("asked"))
     lines = livecap("sessions", "list").stdout.splitlines()

@@ -27,6 +27,7 @@ def recorded(parent, *items):
     log = SessionLog(parent, STARTED)
     for item in (STARTED_EVENT, *items):
         log.append(item, 0.0)
+    assert log.flush(60)
     return log
 
 

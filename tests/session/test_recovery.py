@@ -169,6 +169,7 @@ def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:
     ended = write(tmp_path, said(["Good morning."]))
     log = SessionLog(tmp_path, STARTED)
     log.append(header(log.session), 0.0)
+    assert log.flush(60)
     for folder, message in ((ended, "nothing to recover"), (log.folder, "being recorded")):
         before = (folder / EVENTS).read_bytes()
         with pytest.raises(LogError, match=message):
