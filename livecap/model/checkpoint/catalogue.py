@@ -16,7 +16,7 @@ MAIN = "main"
 """The revision of a repository that is downloaded if no commit is known."""
 TINY = "tiny"
 """The small demo model inside the package."""
-TINY_BYTES = 16_900_000
+TINY_BYTES = 23_600_000
 """Size of the tiny model on the disk."""
 BESIDE_BYTES = 600_000_000
 """Memory besides the weights: MLX's buffers, the caches of a full prompt, Python. An estimate."""
