@@ -43,7 +43,7 @@ def read_terms(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise SettingsError(f"Cannot read --context-file {path}: it is not text in UTF-8.") from None
     lines = [line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")]
-    separator = max(",;\t", key=text.count)
+    separator = max(",;\t", key="".join(lines).count)
     rows = csv.reader(lines, delimiter=separator) if path.suffix.lower() == ".csv" else ([line] for line in lines)
     try:
         terms = [" ".join(cell.split()) for row in rows for cell in row]

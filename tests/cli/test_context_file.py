@@ -23,6 +23,7 @@ from livecap.settings.fields import Settings
         ),
         ("terms.csv", 'name,unit\n"Kowalski, Jan",mg\n\nPriya,\n', ["name", "unit", "Kowalski, Jan", "mg", "Priya"]),
         ("terms.csv", 'name;dose\nJan, Dr.;"2,5 mg"\nPriya;\n', ["name", "dose", "Jan, Dr.", "2,5 mg", "Priya"]),
+        ("terms.csv", "# names; doses; units\nPriya,mg\n", ["Priya", "mg"]),
         ("terms.csv", "name\tdose, in mg\nPriya\t2\n", ["name", "dose, in mg", "Priya", "2"]),
         ("terms.csv", 'Priya,"New\nYork\r\nCity",mg\r\n', ["Priya", "New York City", "mg"]),
         ("terms", "\ufeffÜmit\r\n日本\r\n", ["Ümit", "日本"]),
