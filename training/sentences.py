@@ -353,8 +353,8 @@ def training_sentences(
     kinds, weights = list(shares), list(shares.values())
     while True:
         sentence = makers[choice.choices(kinds, weights)[0]]()
-        if sentence.startswith(NEW_PARAGRAPH) and sentence != NEW_PARAGRAPH:  # apart, since anything may follow it
-            rest = sentence.removeprefix(NEW_PARAGRAPH).lstrip()
+        if sentence.startswith(f"{NEW_PARAGRAPH} "):  # apart, since anything may follow it
+            rest = sentence.removeprefix(f"{NEW_PARAGRAPH} ")
             yield rest[0].upper() + rest[1:]
             sentence = NEW_PARAGRAPH
         yield sentence
