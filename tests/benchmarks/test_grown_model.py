@@ -85,7 +85,7 @@ def test_a_grown_model_says_the_same_text(pair: tuple[LoadedModel, LoadedModel])
 
 
 def test_a_model_is_not_grown_to_fewer_layers(tmp_path: Path) -> None:
-    for audio, text in ((replace(AUDIO, encoder_layers=13), TEXT), (AUDIO, replace(TEXT, num_hidden_layers=3))):
+    for audio, text in ((replace(AUDIO, encoder_layers=13), TEXT), (AUDIO, replace(TEXT, num_hidden_layers=5))):
         with pytest.raises(AssertionError):
             write_checkpoint(tmp_path, resolve("tiny"), audio, text, FIRST_ADDED_ID)
 
