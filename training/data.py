@@ -27,7 +27,7 @@ NOISE_SHARE, ROOM_SHARE, CHANNEL_SHARE, SPEED_SHARE, NOTHING_SHARE = 0.5, 0.2, 0
 """Shares of the augmented examples: with noise, with reverberation, through a channel, at another speed, no speech."""
 ALONE_SHARE, ALONE_SECONDS = 0.15, (0.5, 3.0)
 """The share of batches of such short examples, each of one whole utterance: a command, a number, an answer."""
-KIND_SHARES = {"": 0.32, "hibari": 0.17, "kokoro": 0.37, "pico": 0.08, "ked": 0.06}
+KIND_SHARES = {"": 0.36, "hibari": 0.18, "kokoro": 0.32, "pico": 0.08, "ked": 0.06}
 """The share of utterances drawn from each kind of shard, by the word in the shard's name; "" is espeak-ng and flite.
 An utterance without word times that would be cut is replaced, so pico and ked are heard a little less."""
 FULL_HOURS = 4.0

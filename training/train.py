@@ -296,6 +296,9 @@ def main() -> None:
         help="factor of the learning rates; below 1 for trained weights",
     )
     parser.add_argument(
+        "--seed", type=int, default=0, help="of the examples and texts; another for each run that starts from weights"
+    )
+    parser.add_argument(
         "--compile", action="store_true", help="compile the layers (needs a C++ compiler): a step takes 0.8 of the time"
     )
     options = parser.parse_args()
@@ -331,7 +334,7 @@ def train(team: Team, options: argparse.Namespace) -> None:
         team.end_with_first()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
-    random.seed(1 + rank)
+    random.seed(1 + rank + 1_000 * options.seed)
     checkpoint = options.work / "checkpoint.pt"
     vocabulary = load_vocabulary(options.work / "vocabulary")
     prompts = Prompts(vocabulary)
@@ -357,7 +360,8 @@ def train(team: Team, options: argparse.Namespace) -> None:
         average = {name: value.to(DEVICE) for name, value in state["average"].items()}
         step, spent, sound = state["step"], state["spent"], state["sound"]
         listens_since = state["listens_since"]
-    texts = training_sentences(options.corpus, 1_000_003 * rank + step, options.work, READ_SHARES)
+    first = step + 100_000_007 * options.seed
+    texts = training_sentences(options.corpus, 1_000_003 * rank + first, options.work, READ_SHARES)
     held_out = read_shard(options.work / "held_out_seen.pickle")[:40]
     filters = torch.tensor(np.stack([mel_filters(warp) for warp in (1.0, *WARPS)]), device=DEVICE)
     window = torch.hann_window(400, device=DEVICE)
@@ -366,8 +370,8 @@ def train(team: Team, options: argparse.Namespace) -> None:
     queue: mp.Queue = mp.Queue(maxsize=6)
     feeders = []
     for number in range(rank * options.feeders, (rank + 1) * options.feeders):
-        seed = step + 17 + 1_000_003 * number
-        length_seed = step + number % options.feeders  # alike in all processes that train
+        seed = first + 17 + 1_000_003 * number
+        length_seed = first + number % options.feeders  # alike in all processes that train
         shared = (queue, options.work / "shards", seed, length_seed, longest, augment, batch_sound)
         feeders.append(mp.Process(target=feed, args=shared, daemon=True))
         feeders[-1].start()

@@ -11,7 +11,7 @@ from livecap.errors import LogError, SettingsError
 from livecap.export.formats import export_pieces
 from livecap.integrations.control import ask, running_sockets
 from livecap.settings.fields import Settings
-from livecap.settings.values import Number
+from livecap.settings.values import NAME, Number
 from livecap.text.printing import say, say_json, send
 from livecap.tui.clipboard import clipboard_command, copy
 
@@ -52,7 +52,9 @@ def add_arguments(ctl: argparse.ArgumentParser) -> None:
             action.add_argument("--renew", action="store_true", help="make a new key; the old link stops working")
         elif name == "status":
             add_json(action)
-        action.add_argument("--session", metavar="NAME", default="", help="name of the session, or the start of it")
+        action.add_argument(
+            "--session", metavar="NAME", type=value_of(NAME), help="name of the session, or the start of it"
+        )
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -87,11 +89,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _socket_of(name: str) -> Path:
+def _socket_of(name: str | None) -> Path:
     """The socket of the session with this name, or of the only one that runs."""
     sockets = running_sockets()
     found = [path for path in sockets if path.stem.partition("-")[2] == name]
-    found = found or [path for path in sockets if path.stem.partition("-")[2].startswith(name)]
+    found = found or [path for path in sockets if path.stem.partition("-")[2].startswith(name or "")]
     names = ", ".join(path.stem.partition("-")[2] for path in sockets)
     if not sockets:
         raise LogError("No session is running. Start one with livecap --mic.")

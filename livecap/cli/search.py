@@ -12,7 +12,7 @@ from livecap.cli.arguments import SESSION, add_log_dir, add_output, sessions_fol
 from livecap.cli.terminal import warn
 from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
-from livecap.settings.values import Number
+from livecap.settings.values import NAME, Number
 from livecap.text.languages import parse_language
 from livecap.text.printing import Style, say, say_json
 
@@ -25,10 +25,13 @@ def add_arguments(search: argparse.ArgumentParser) -> None:
     search.add_argument("query", nargs="+", metavar="WORD", help='words to find; "quoted words" must be adjacent')
     search.add_argument("--since", metavar="WHEN", help="a date such as 2026-03-01, today, or an age such as 3d or 6m")
     search.add_argument("--until", metavar="WHEN", help="only what was said before this date or age")
-    search.add_argument("--label", metavar="NAME", help="only on this track, such as them")
-    search.add_argument("--speaker", metavar="NAME", help="only what this speaker said, such as Priya or B")
-    search.add_argument("--language", dest="spoken", metavar="NAME", help="only in this language, such as English")
-    search.add_argument("--session", metavar="SESSION", help=f"only in this session ({SESSION})")
+    name = value_of(NAME)
+    search.add_argument("--label", metavar="NAME", type=name, help="only on this track, such as them")
+    search.add_argument("--speaker", metavar="NAME", type=name, help="only what this speaker said, such as Priya or B")
+    search.add_argument(
+        "--language", dest="spoken", metavar="NAME", type=name, help="only in this language, such as English"
+    )
+    search.add_argument("--session", metavar="SESSION", type=name, help=f"only in this session ({SESSION})")
     limit = value_of(Number(1, 100_000, whole=True))
     search.add_argument(
         "--limit", metavar="N", type=limit, default=50, help="at most N results, newest first (default: 50)"

@@ -6,7 +6,7 @@ from livecap.archive.archive import Archive
 from livecap.cli.arguments import SESSION, add_json, add_log_dir, sessions_folder, value_of
 from livecap.errors import brief
 from livecap.settings.fields import Settings
-from livecap.settings.values import Number
+from livecap.settings.values import NAME, Number
 from livecap.speakers.counts import Counts
 
 ABOUT = """\
@@ -31,7 +31,7 @@ def add_arguments(speakers: argparse.ArgumentParser) -> None:
     add = speakers.add_argument
     add("session", metavar="SESSION", help=SESSION)
     add_counts(speakers)
-    add("--track", metavar="LABEL", help="label only this track, such as them")
+    add("--track", metavar="LABEL", type=value_of(NAME), help="label only this track, such as them")
     add("--again", action="store_true", help="label again a session that is labelled already")
     add(
         "--name", metavar="A=NAME", action="append", default=[], type=_pair,

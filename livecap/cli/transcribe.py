@@ -10,7 +10,7 @@ from livecap.cli.speakers import add_counts, counts_of
 from livecap.cli.terminal import INTERRUPTED, loading_code, signals_stop, warn
 from livecap.errors import SettingsError
 from livecap.settings.fields import Settings
-from livecap.settings.values import PATH, Number
+from livecap.settings.values import NAME, PATH, Number
 from livecap.transcribe.found import find
 
 ABOUT = """\
@@ -59,11 +59,11 @@ def add_arguments(transcribe: argparse.ArgumentParser) -> None:
         help="pieces that are decoded together (default: 4)",
     )
     add(
-        "--draft-model", metavar="NAME",
+        "--draft-model", metavar="NAME", type=value_of(NAME),
         help="smaller model that drafts the text, such as 0.6b for 1.7b; the text is the same and may come sooner",
     )  # fmt: skip
     add(
-        "--ray", metavar="ADDRESS",
+        "--ray", metavar="ADDRESS", type=value_of(NAME),
         help="decode on the machines of a Ray cluster: auto, or the address of its head (docs/transcribe.md)",
     )  # fmt: skip
     decoding = transcribe.add_argument_group("decoding")

@@ -41,6 +41,17 @@ class _Text(Kind):
         return value
 
 
+class _Name(_Text):
+    expected = "a name"
+
+    def checked(self, value: object) -> str:
+        """A name. An empty one comes from a script's variable that is not set; it must not mean "any"."""
+        text = super().checked(value)
+        if not text.strip():
+            raise ValueError
+        return text
+
+
 class _Path(Kind):
     expected = "a path, in which ~ and ~NAME stand for home folders that exist"
 
@@ -184,7 +195,7 @@ def host_of(text: str) -> str:
     return text
 
 
-TEXT, PATH, SWITCH, KEY_TABLE, MOMENT = _Text(), _Path(), _Switch(), _KeyTable(), _Moment()
+TEXT, NAME, PATH, SWITCH, KEY_TABLE, MOMENT = _Text(), _Name(), _Path(), _Switch(), _KeyTable(), _Moment()
 ADDRESS, COMMAND, DURATION, ORIGIN, URL = _Address(), _Command(), _Duration(), _Origin(), _Url()
 
 

@@ -183,3 +183,26 @@ def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
     assert parse(["transcribe", "--", "-talk.wav"])[0].files == ["-talk.wav"]
     assert parse(["--plain", "transcribe", "-f", "srt", "--", "-talk.wav"])[0].files == ["-talk.wav"]
     assert parse(["transcribe", "--"])[0].files == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "budget", "--session"),
+        ("search", "budget", "--label"),
+        ("search", "budget", "--speaker"),
+        ("search", "budget", "--language"),
+        ("ctl", "stop", "--session"),
+        ("speakers", "last", "--track"),
+        ("transcribe", "talk.wav", "--draft-model"),
+        ("transcribe", "talk.wav", "--ray"),
+    ],
+)
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_refused_and_does_not_mean_any(
+    arguments: tuple[str, ...], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([*arguments, name])
+    assert ended.value.code == 2
+    assert f"{arguments[-1]} must be a name, not {name!r}" in capsys.readouterr().err
