@@ -19,6 +19,7 @@ from typing import Any
 import soundfile
 
 from benchmarks.grown_checkpoint import load_grown, write_grown
+from livecap.eval.offline import cut_at_pauses
 from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import read_reference
@@ -27,7 +28,6 @@ from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.shipped import demo_recording
 from livecap.stream.config import StreamConfig, samples_in
 from livecap.stream.recogniser import ModelRecogniser
-from livecap.transcribe.files import cut_at_pauses
 
 NAMES = (
     "Priya Kowalski Marseille Okonkwo Lindqvist Siobhan Tokyo Ferrara Nguyen Schwarzenberg Adeyemi Caracas Ivanova "

@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from benchmarks.echoes import SECOND, Sound, echo, hiss, pair, voice
 from livecap.engine import Engine, EngineSettings
+from livecap.eval.offline import offline_text
 from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.wer import count_errors, normalise
-from livecap.transcribe.files import transcribe
 
 PLAYED, PLAYED_FROM = "meeting", 0.0
 NEAR, NEAR_FROM = "continuous", 0.0
@@ -74,8 +74,8 @@ def measure(engine: Engine, one: Echo, near: Sound, played: Sound, wanted: str, 
     silence = hiss(len(there))
     both, ms = _freed(near + there, played)
     alone, _ = _freed(silence + there, played)
-    errors = [round(100 * count_errors(wanted, transcribe(engine, sound)).wer, 1) for sound in (near + there, both)]
-    words = [len(normalise(transcribe(engine, sound))) for sound in (silence + there, alone)]
+    errors = [round(100 * count_errors(wanted, offline_text(engine, sound)).wer, 1) for sound in (near + there, both)]
+    words = [len(normalise(offline_text(engine, sound))) for sound in (silence + there, alone)]
     return {
         "errors": {"with": errors[0], "without": errors[1]},
         "alone": {"with": words[0], "without": words[1]},
@@ -104,7 +104,7 @@ def main() -> int:
     near, played = near[: len(played)], played[: len(near)]
     result: dict[str, Any] = {"machine": machine(), "model": options.model, "seconds": options.seconds, "echoes": {}}
     with Engine.load(EngineSettings(options.model)) as engine:
-        wanted = transcribe(engine, near)
+        wanted = offline_text(engine, near)
         result["words"] = len(normalise(wanted))
         for name, one in ECHOES.items():
             figures = result["echoes"][name] = measure(engine, one, near, played, wanted, options.seed)

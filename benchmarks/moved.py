@@ -20,13 +20,13 @@ from livecap.engine import Engine, EngineSettings
 from livecap.errors import LivecapError
 from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_mode
+from livecap.eval.offline import offline_text
 from livecap.eval.output import store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import count_errors, normalise
 from livecap.text.scripts import joined
-from livecap.transcribe.files import transcribe
 from livecap.transcript import SAMPLE_RATE
 
 STEP_COST_SECONDS = 0.05
@@ -39,7 +39,7 @@ def errors_of_each(engine: Engine, reference: Reference, with_live: bool) -> dic
     pieces = pieces_of([reference])
     _, segments = decode(engine, [piece for _, piece in pieces], BATCH)
     said = [(piece.start_sample, each.text) for (_, piece), each in zip(pieces, segments, strict=True) if each]
-    texts = {"files": joined(text for _, text in sorted(said)), "offline": transcribe(engine, reference.samples)}
+    texts = {"files": joined(text for _, text in sorted(said)), "offline": offline_text(engine, reference.samples)}
     if with_live:
         texts["live"] = _live(engine, reference)
     return {name: count_errors(reference.text, text).word_errors for name, text in texts.items()}

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.alignment import align
 from livecap.eval.modes import parse_mode
+from livecap.eval.offline import offline_text
 from livecap.eval.output import as_json, store_figures
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.timeline import play
 from livecap.eval.wer import normalise, word_error_rate
 from livecap.stream.recogniser import Decoded, ModelRecogniser
-from livecap.transcribe.files import transcribe
 from livecap.transcribe.heard import heard_words
 from livecap.transcript import SAMPLE_RATE, Word
 
@@ -130,7 +130,7 @@ def main() -> int:
         words, *spent = heard(engine, reference.samples)
         files += distances(reference, words)
         seconds += (len(reference.samples) / SAMPLE_RATE, *spent)
-        offline.append(transcribe(engine, reference.samples))
+        offline.append(offline_text(engine, reference.samples))
     result = {
         "machine": machine(),
         "mode": options.mode,

@@ -12,13 +12,13 @@ import pytest
 from livecap import engine as engines
 from livecap.engine import Engine, EngineSettings
 from livecap.errors import ModelError
+from livecap.eval.offline import offline_text
 from livecap.eval.reference import read_reference
 from livecap.model.backend import mx
 from livecap.model.cache import PromptCache
 from livecap.model.numpy.network import NumpyQwen3ASR
 from livecap.shipped import demo_recording
 from livecap.stream.config import ChunkConfig, StreamConfig
-from livecap.transcribe.files import transcribe
 from livecap.transcript import SAMPLE_RATE
 
 TINY = EngineSettings("tiny")
@@ -32,7 +32,7 @@ def sound() -> np.ndarray:
 
 def test_language_and_context_change_without_loading_again(sound: np.ndarray) -> None:
     with Engine.load(TINY) as engine:
-        before, tokenizer = transcribe(engine, sound), engine.tokenizer
+        before, tokenizer = offline_text(engine, sound), engine.tokenizer
         engine.change(
             replace(
                 TINY, language="German", context="Waltham", stream=StreamConfig(chunk=ChunkConfig(chunk_seconds=1.0))
@@ -42,15 +42,15 @@ def test_language_and_context_change_without_loading_again(sound: np.ndarray) ->
         assert engine.transcriber("me").language == "German"
         engine.change(TINY)
         assert engine.transcriber().language is None
-        assert transcribe(engine, sound) == before != ""
+        assert offline_text(engine, sound) == before != ""
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_engine_as_it_was(tmp_path: Path, sound: np.ndarray) -> None:
     with Engine.load(TINY) as engine:
-        before = transcribe(engine, sound)
+        before = offline_text(engine, sound)
         with pytest.raises(ModelError):
             engine.change(EngineSettings(tmp_path / "missing", language="German"))
-        assert engine.settings == TINY and transcribe(engine, sound) == before
+        assert engine.settings == TINY and offline_text(engine, sound) == before
 
 
 def test_the_same_folder_under_another_name_is_not_loaded_again() -> None:
@@ -172,13 +172,13 @@ def test_a_long_context_is_shortened_once_and_text_stays(sound: np.ndarray, n_na
         assert f"the first {used} of {len(given):,} characters are used" in notice
         assert f'up to "{given[:used].split()[-1]}". tiny takes no more' in notice
         assert given[used] == "," and len(engine.tokenizer.encode(given[:used])) <= 32
-        text = transcribe(engine, sound)
+        text = offline_text(engine, sound)
         assert len(text.split()) > 5 and "language" not in text
         engine.transcriber("me"), engine.transcriber("them")
         engine.change(replace(TINY, context=given, language="English"), said.append)
         assert len([line for line in said if "Names and terms" in line]) == 1, "the same part is not told again"
         engine.change(replace(TINY, context=given[:used]), said.append)
-        assert transcribe(engine, sound) == text and len([line for line in said if "Names" in line]) == 1
+        assert offline_text(engine, sound) == text and len([line for line in said if "Names" in line]) == 1
 
 
 def test_a_context_that_fits_is_used_without_a_word() -> None:

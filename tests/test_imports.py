@@ -44,7 +44,7 @@ ALLOWED = {
     "session": EVERYBODY
     | {"archive", "engine", "files", "speakers", "stream", "audio_in", "steady_clock", "text", "version"},
     "eval": EVERYBODY
-    | {"audio_in", "archive", "engine", "files", "model", "stream", "text", "transcribe", "this_machine", "version"},
+    | {"audio_in", "archive", "engine", "files", "model", "stream", "text", "this_machine", "version"},
     "tui": EVERYBODY | {"audio_in", "session", "archive", "export", "files", "settings", "text", "version"},
     "integrations": EVERYBODY | {"archive", "export", "files", "serve", "session", "settings", "text", "version"},
     "serve": EVERYBODY

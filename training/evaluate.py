@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from benchmarks.noises import KINDS, babble, mixed
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.alignment import edit_distance
+from livecap.eval.offline import offline_text
 from livecap.eval.wer import normalise
-from livecap.transcribe.files import transcribe
 from training.data import KIND_SHARES, kind_of
 from training.human import human_prompts
 from training.synth import KOKORO_SHARD_SECONDS, SHARD_SECONDS, read_shard
@@ -128,7 +128,7 @@ def errors(engine: Engine, test: Sequence[Spoken]) -> list[tuple[int, int]]:
     found = []
     for spoken in test:
         expected = normalise(spoken.text)
-        heard = normalise(transcribe(engine, sound(spoken)))
+        heard = normalise(offline_text(engine, sound(spoken)))
         found.append((edit_distance(expected, heard), len(expected)))
     return found
 

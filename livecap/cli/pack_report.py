@@ -7,11 +7,11 @@ from typing import Any
 
 from livecap.cli.download import find_model
 from livecap.engine import Engine, EngineSettings
+from livecap.eval.offline import offline_text
 from livecap.eval.reference import Reference, read_reference
 from livecap.eval.wer import ErrorCounts, count_errors
 from livecap.model.checkpoint.pack import FEWEST_EMBEDDING_BITS, Packing, check_target, pack
 from livecap.model.checkpoint.weight_files import weight_files
-from livecap.transcribe.files import transcribe
 
 FEWEST_SAFE_BITS = 5
 
@@ -66,5 +66,5 @@ def _bytes_of(folder: Path) -> int:
 def _errors(folder: Path, recordings: Sequence[Reference]) -> ErrorCounts:
     """The errors of a model on these recordings, transcribed offline."""
     with Engine.load(EngineSettings(folder)) as engine:
-        counts = [count_errors(each.text, transcribe(engine, each.samples)) for each in recordings]
+        counts = [count_errors(each.text, offline_text(engine, each.samples)) for each in recordings]
     return sum(counts, ErrorCounts())

@@ -25,6 +25,7 @@ from livecap.eval.evaluation import engine_of
 from livecap.eval.figures import rate_and_interval
 from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_modes
+from livecap.eval.offline import offline_text
 from livecap.eval.processes import results_of
 from livecap.eval.provenance import machine
 from livecap.eval.timeline import play
@@ -33,7 +34,6 @@ from livecap.files import make_folder
 from livecap.model.checkpoint.find import resolve
 from livecap.model.checkpoint.weight_files import weight_files
 from livecap.text.safety import json_text
-from livecap.transcribe.files import transcribe
 from livecap.transcript import SAMPLE_RATE
 
 BY_CHARACTER = ("Chinese", "Cantonese", "Japanese", "Thai")
@@ -120,7 +120,7 @@ def _measure(plan: CorpusPlan, item: Item) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     if plan.offline:
         began = perf_counter()
-        texts[OFFLINE] = transcribe(engine, samples)
+        texts[OFFLINE] = offline_text(engine, samples)
         seconds[OFFLINE] = perf_counter() - began
     for mode in parse_modes(plan.modes, plan.step_cost):
         engine.change(replace(settings, stream=mode.config))

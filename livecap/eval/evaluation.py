@@ -12,11 +12,11 @@ from livecap.engine import Engine, EngineSettings, Load, Recognises
 from livecap.eval.figures import figures, seam_ratios, streaming_gap
 from livecap.eval.measurement import Measurement, measure, total
 from livecap.eval.modes import Mode, parse_modes
+from livecap.eval.offline import offline_text
 from livecap.eval.processes import results_of
 from livecap.eval.provenance import machine
 from livecap.eval.reference import Reference, read_reference
 from livecap.text.printing import say
-from livecap.transcribe.files import transcribe
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _tell(message: str) -> None:
 
 def _measure_with(engine: Recognises, plan: Plan, settings: EngineSettings, reference: Reference) -> list[Measurement]:
     engine.change(settings)
-    offline = transcribe(engine, reference.samples) if plan.offline else None
+    offline = offline_text(engine, reference.samples) if plan.offline else None
     modes = parse_modes(plan.modes, plan.step_cost)
     measurements = [measure(engine, reference, mode, offline, plan.step_cost) for mode in modes]
     if not plan.keep_words:

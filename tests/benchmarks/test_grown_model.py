@@ -14,13 +14,13 @@ from benchmarks.grown_checkpoint import FIRST_ADDED_ID as RELEASED_FIRST_ADDED_I
 from benchmarks.grown_checkpoint import load_grown, write_checkpoint, write_grown
 from benchmarks.grown_weights import head_places
 from livecap.engine import Engine, EngineSettings
+from livecap.eval.offline import offline_text
 from livecap.model.backend import mx
 from livecap.model.checkpoint.load import LoadedModel, load, resolve
 from livecap.model.config import AudioConfig, TextConfig
 from livecap.model.generate import prefill
 from livecap.model.text.prompt import Prompt
 from livecap.shipped import demo_recording
-from livecap.transcribe.files import transcribe
 from tests.model.parity import encoded, official_mel
 
 AUDIO = AudioConfig(128, 512, 15, 8, 1024, 512, 48)
@@ -80,7 +80,7 @@ def test_spare_rows_of_the_vocabulary_never_win(pair: tuple[LoadedModel, LoadedM
 
 def test_a_grown_model_says_the_same_text(pair: tuple[LoadedModel, LoadedModel]) -> None:
     samples = soundfile.read(demo_recording(), dtype="float32")[0][: 8 * 16_000]
-    small, large = (transcribe(Engine(loaded, EngineSettings(loaded.path)), samples) for loaded in pair)
+    small, large = (offline_text(Engine(loaded, EngineSettings(loaded.path)), samples) for loaded in pair)
     assert small and small == large
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from livecap.audio_in.vad import DetectorConfig
 from livecap.eval.evaluation import Plan, evaluate
-from livecap.transcribe.files import MOST_SAMPLES, cut_at_pauses
+from livecap.eval.offline import MOST_SAMPLES, cut_at_pauses
 
 RECORDINGS = sorted((Path(__file__).parents[2] / "recordings").glob("*.flac"))
 QUICK = ("dictation", "turns")

@@ -16,7 +16,7 @@ LEAST_SAMPLES = 8 * SAMPLE_RATE
 """The shortest piece, but for the last one: the cut is the longest pause between this and the longest piece."""
 
 
-def transcribe(engine: Recognises, samples: NDArray[np.float32]) -> str:
+def offline_text(engine: Recognises, samples: NDArray[np.float32]) -> str:
     """The text of [n] float32 samples at 16 kHz."""
     config, recogniser = engine.settings.stream, engine.recogniser()
     texts = []
