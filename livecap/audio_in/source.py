@@ -72,6 +72,12 @@ class AudioSource(Protocol):
         """Where the sound that has arrived ends, taken or not. Lag is counted from it. Falls only after `seek`."""
 
     @property
+    def heard(self) -> tuple[int, float] | None:
+        """A newest sample and when it was heard, by `steady_seconds`; None for a source that is not a device. What
+        arrives late, such as the rest of before the computer slept, does not change it."""
+        return None
+
+    @property
     def level(self) -> float:
         """Peak of the last 100 ms that arrived, 0..1; 0 while paused."""
 

@@ -384,8 +384,8 @@ class Track:
         self._on_sound(self.label, block)
         if gap:
             yield gap
-        if self.source.live and self.source.trouble != "away" and not self._paused:
-            yield from self._wall.anchor(self.label, self.source.arrived_samples)
+        if not self._paused and (heard := self.source.heard):
+            yield from self._wall.anchor(self.label, *heard)
         for step in self._due(block):
             yield from self._decode(step)
 

@@ -51,17 +51,21 @@ class WallClock:
 
     def now(self) -> str:
         """ISO 8601 with milliseconds, in the time zone of the session's start."""
-        moment = datetime.fromtimestamp(self.started, self._zone) + timedelta(seconds=self.elapsed_seconds)
-        return moment.isoformat(timespec="milliseconds")
+        return self._at(self.elapsed_seconds)
 
-    def anchor(self, track: str, sample: int) -> Iterator[ClockAnchored | Notice]:
-        """That `sample` is heard now, once a minute and whenever the computer's clock was moved; then a notice, too."""
-        elapsed, shift = self.elapsed_seconds, self.shift_seconds
+    def anchor(self, track: str, sample: int, heard: float) -> Iterator[ClockAnchored | Notice]:
+        """When `sample` was heard, once a minute and whenever the computer's clock was moved; then a notice, too.
+
+        Args:
+            heard: by the steady clock. Not simply now: the decode thread may come to a sample only after the computer
+                slept, or after a long step.
+        """
+        elapsed, shift = heard - self._started_steady, self.shift_seconds
         last_elapsed, last_shift = self._anchored.get(track, (0.0, 0.0))
         if elapsed - last_elapsed < ANCHOR_SECONDS and abs(shift - last_shift) < MIN_SHIFT_SECONDS:
             return
         self._anchored[track] = elapsed, shift
-        yield ClockAnchored(track, sample, self.now(), shift)
+        yield ClockAnchored(track, sample, self._at(elapsed), shift)
         moved, self._shift_told = shift - self._shift_told, shift
         if abs(moved) >= 1:
             yield Notice(
@@ -69,3 +73,7 @@ class WallClock:
                 "transcript will have the corrected ones.",
                 sample,
             )
+
+    def _at(self, elapsed: float) -> str:
+        moment = datetime.fromtimestamp(self.started, self._zone) + timedelta(seconds=elapsed)
+        return moment.isoformat(timespec="milliseconds")

@@ -77,6 +77,29 @@ def test_sleep_is_a_gap_of_its_length(ear):
     assert one.notices == ["The computer was asleep; nothing was captured meanwhile."]
 
 
+@pytest.mark.parametrize("rate", [SAMPLE_RATE, 44_100, 48_000])
+def test_sound_from_before_a_sleep_is_not_said_to_be_heard_after_it(ear, rate):
+    """Also the rest that a resampler holds back, which arrives when the computer has woken up."""
+    device = replace(MIC, default_rate=rate)
+    one = ear(device)
+    one.open()
+    began, block = one.portaudio.seconds, np.full(rate // 50, 0.5, np.float32)
+    for _ in range(10):
+        one.hear(block)
+
+    def seconds_off():
+        sample, heard = one.source.heard
+        return heard - began - sample / SAMPLE_RATE
+
+    assert seconds_off() == pytest.approx(0, abs=0.1)
+    one.portaudio.sleeps(3600)
+    one.reopened(2)
+    assert seconds_off() == pytest.approx(0, abs=0.1)
+    for _ in range(10):
+        one.hear(block)
+    assert one.source.heard[1] > began + 3600 and seconds_off() == pytest.approx(0, abs=0.1)
+
+
 def test_a_computer_that_sleeps_while_its_device_is_looked_after_was_asleep(ear):
     one = ear()
     one.open()

@@ -28,6 +28,7 @@ class ScriptedSource(AudioSource):
 
     level = 0.0
     first_sample = arrived_samples = 0
+    heard = None
 
     def __init__(
         self,

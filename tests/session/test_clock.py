@@ -56,7 +56,7 @@ def test_moving_the_computers_clock_changes_no_time_before_the_session_has_ended
         if minute == 5:
             clocks.system += shift
         sample = round(wall.elapsed_seconds * 16_000)
-        for fact in wall.anchor("", sample):
+        for fact in wall.anchor("", sample, clocks.steady):
             live.note(fact)
         shown.append(live.wall(sample))
         clocks.pass_by(60)
@@ -69,18 +69,18 @@ def test_moving_the_computers_clock_changes_no_time_before_the_session_has_ended
 def test_a_moved_clock_is_reported_at_once_and_a_drifting_one_every_minute() -> None:
     clocks = Clocks()
     wall = clocks.wall()
-    assert list(wall.anchor("", 0)) == []
+    assert list(wall.anchor("", 0, clocks.steady)) == []
     clocks.pass_by(ANCHOR_SECONDS)
     clocks.system += 0.3
-    [anchor] = wall.anchor("", 960_000)
+    [anchor] = wall.anchor("", 960_000, clocks.steady)
     assert isinstance(anchor, ClockAnchored) and anchor.step_seconds == 0.0
     clocks.pass_by(1)
-    assert list(wall.anchor("", 976_000)) == []
+    assert list(wall.anchor("", 976_000, clocks.steady)) == []
     clocks.system += HOUR
-    anchor, notice = wall.anchor("", 976_000)
+    anchor, notice = wall.anchor("", 976_000, clocks.steady)
     assert isinstance(anchor, ClockAnchored) and anchor.step_seconds == pytest.approx(HOUR, abs=0.5)
     assert isinstance(notice, Notice) and "was moved by +3600 s" in notice.message
-    [other_track] = wall.anchor("them", 976_000)
+    [other_track] = wall.anchor("them", 976_000, clocks.steady)
     assert isinstance(other_track, ClockAnchored), "the user is told once"
 
 
@@ -141,7 +141,7 @@ def test_a_day_with_a_fast_sound_card_stays_within_80_ms_of_the_wall() -> None:
     for _ in range(24 * 60):
         clocks.pass_by(60.0)
         sample = round(wall.elapsed_seconds * 16_000 * (1 + ppm / 1e6))
-        for fact in wall.anchor("", sample):
+        for fact in wall.anchor("", sample, clocks.steady):
             clock.note(fact)
         shown = clock.wall(sample)
         worst = max(worst, abs((shown - datetime.fromisoformat(wall.now())).total_seconds()))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from livecap.archive.clock import SessionClock
 from livecap.archive.steps import Step
 from livecap.audio_in.replay import Replay
 from livecap.audio_in.source import AudioBlock
@@ -341,11 +343,24 @@ def test_an_empty_second_pass_keeps_the_live_text(texts: tuple[str, ...], settle
     assert found == settled
 
 
+def test_times_stay_right_where_sound_from_before_a_sleep_is_decoded_after_it() -> None:
+    seconds = [0.0]
+    source = ScriptedSource([])
+    wall = WallClock(system=lambda: 1000 + seconds[0], steady=lambda: seconds[0])
+    clock = SessionClock(True, datetime.fromisoformat(wall.now()))
+    track = Track(TrackSource("me", source), wall, StepCosts())
+    track.start(lambda: ScriptedTranscriber())  # type: ignore[arg-type, return-value]
+    for n, heard, now in ((0, 1.0, 3601.0), (3601, 3602.0, 3602.0), (3661, 3662.0, 3662.0)):
+        source.heard, seconds[0] = ((n + 1) * SECOND, heard), now
+        for item in track.hear(AudioBlock(n * SECOND, np.zeros(SECOND, np.float32))):
+            clock.note(item)  # type: ignore[arg-type]
+    assert clock.wall(3662 * SECOND, "me") == clock.started + timedelta(seconds=3662)
+
+
 def test_while_paused_no_sound_is_said_to_be_heard_now() -> None:
     """What was heard before a pause may be decoded long after: it tells nothing about the clock."""
     seconds = [0.0]
     source = ScriptedSource([])
-    source.live = True
     wall = WallClock(system=lambda: 1000 + seconds[0], steady=lambda: seconds[0])
     track = Track(TrackSource("me", source), wall, StepCosts())
     track.start(lambda: ScriptedTranscriber())  # type: ignore[arg-type, return-value]
@@ -353,6 +368,7 @@ def test_while_paused_no_sound_is_said_to_be_heard_now() -> None:
     for n, change in enumerate([lambda: None, track.pause, track.resume]):
         seconds[0] += 61
         change()
+        source.heard = (n + 1) * SECOND, seconds[0]
         heard = track.hear(AudioBlock(n * SECOND, np.zeros(SECOND, np.float32)))
         anchored.append(any(isinstance(item, ClockAnchored) for item in heard))
     assert anchored == [True, False, True]

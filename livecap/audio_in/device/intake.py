@@ -23,8 +23,8 @@ RESAMPLED_TOLERANCE = 2
 
 
 class Intake:
-    """Owned by the capture thread; any thread may read `status` and `started_wall`, and call `lose` and `end` while no
-    device is open."""
+    """Owned by the capture thread; any thread may read `status`, `heard` and `started_wall`, and call `lose` and `end`
+    while no device is open."""
 
     def __init__(
         self, source: LiveSource, notices: DeviceNotices, now: Callable[[], float], since: float | None
@@ -40,6 +40,8 @@ class Intake:
         """Unix time of sample 0; until the first sound, of the first opening."""
         self.lost_at = since
         """When the last sound before a loss ended, or listening went on; None while nothing is missing."""
+        self.heard: tuple[int, float] | None = None
+        """A sample and when it was heard, by `now`: the end of the newest block."""
         self._source = source
         self._notices = notices
         self._now = now
@@ -60,6 +62,7 @@ class Intake:
     def fetch(self) -> None:
         """Move everything that is in the ring buffer."""
         capture = self._capture
+        heard_until = capture.heard_until  # first: of sound that is in the ring buffer
         start, data = capture.ring.read()
         if not data:
             return
@@ -86,6 +89,7 @@ class Intake:
         self._n_in += len(sound)
         resampled = self._resampler.process(sound)
         self._n_out += len(resampled)
+        self.heard = self._source.arrived_samples + len(resampled), heard_until
         self._source.append(resampled)
         self._count(overflowed=n_lost > 0)
         self._notices.hear(sound, capture.device)

@@ -110,6 +110,11 @@ class Microphone(LiveSource):
         return self._intake.started_wall
 
     @property
+    def heard(self) -> tuple[int, float] | None:
+        """See `AudioSource`."""
+        return self._intake.heard
+
+    @property
     def trouble(self) -> str | None:
         """See `AudioSource`: "away", or "silent" after seconds of exact zeros."""
         return self._notices.trouble
