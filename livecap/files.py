@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import stat
+import tempfile
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
@@ -38,6 +39,15 @@ def make_folder(path: Path) -> None:
     except OSError:
         if not path.is_dir():
             raise
+
+
+def temporary_folders() -> list[Path]:
+    """Where temporary files of this user may be, the usual folder first. Unlike `tempfile.gettempdir`, which writes a
+    file to find out, it also works where every disk is full."""
+    try:
+        return [Path(tempfile.gettempdir())]
+    except FileNotFoundError:
+        return [Path(folder) for folder in (os.environ.get("TMPDIR"), "/tmp", "/var/tmp") if folder]
 
 
 def try_lock(file: int | BinaryIO, how: int = fcntl.LOCK_EX) -> bool | None:

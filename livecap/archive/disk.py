@@ -13,8 +13,8 @@ FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)
 """F_FULLFSYNC, on macOS only: fsync leaves data in the drive's own cache there."""
 GET_PATH: int | None = getattr(fcntl, "F_GETPATH", None)
 """F_GETPATH, on macOS only; Linux has /proc instead."""
-NO_FULL_SYNC = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
-"""Errors by which network drives and foreign file systems say that they do not have F_FULLFSYNC."""
+NO_SYNC = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
+"""Errors by which network drives and foreign file systems say that they cannot sync a folder, or lack F_FULLFSYNC."""
 
 
 class Disk:
@@ -75,15 +75,18 @@ class Disk:
                 fcntl.fcntl(descriptor, FULL_SYNC)
                 return
             except OSError as error:
-                if error.errno not in NO_FULL_SYNC:
+                if error.errno not in NO_SYNC:
                     raise
         os.fsync(descriptor)
 
     def sync_folder(self, path: Path) -> None:
-        """Wait until the names in a folder are on the disk."""
+        """Wait until the names in a folder are on the disk, where it can tell."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in NO_SYNC:
+                raise
         finally:
             os.close(descriptor)
 

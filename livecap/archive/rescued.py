@@ -5,7 +5,6 @@ the beginning. Here the rest is found and brought back.
 import os
 import shutil
 import stat
-import tempfile
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import BinaryIO
 from livecap.archive.folder import EVENTS, RESCUE_PREFIX, TRANSCRIPT
 from livecap.archive.reader import LogReader
 from livecap.errors import LogError
-from livecap.files import open_regular
+from livecap.files import open_regular, temporary_folders
 
 BLOCK_BYTES = 1 << 20
 
@@ -24,12 +23,13 @@ def rescued(folder: Path) -> Path | None:
 
     Only what this user alone can write counts, and a log that begins with all whole lines of the session's.
     """
-    temporary = Path(tempfile.gettempdir())
-    for path in sorted(temporary.glob(f"{RESCUE_PREFIX}*/{escape(folder.name)}/{EVENTS}")):
-        with suppress(OSError, LogError):
-            if all(_is_ours(place) for place in (path.parent.parent, path.parent)) and _goes_on(folder / EVENTS, path):
-                LogReader(path)  # raises if nothing in it can be read
-                return path.parent
+    for temporary in temporary_folders():
+        for path in sorted(temporary.glob(f"{RESCUE_PREFIX}*/{escape(folder.name)}/{EVENTS}")):
+            with suppress(OSError, LogError):
+                ours = all(_is_ours(place) for place in (path.parent.parent, path.parent))
+                if ours and _goes_on(folder / EVENTS, path):
+                    LogReader(path)  # raises if nothing in it can be read
+                    return path.parent
     return None
 
 

@@ -83,7 +83,8 @@ class LiveSource(AudioSource, ABC):
             return AudioBlock(*taken)
         if paused_at is not None:
             self._pauses.popleft()
-            return AudioBlock(paused_at, np.zeros(0, np.float32))
+            # sound that came in the moment of the pause may have been taken already
+            return AudioBlock(max(paused_at, self._spool.taken_sample), np.zeros(0, np.float32))
         if drained and self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure

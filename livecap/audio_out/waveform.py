@@ -40,7 +40,7 @@ def peaks(path: Path, n_peaks: int, seconds: float) -> list[int]:
             at, n_frames = 0, max(1, round(seconds * file.samplerate))
             for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
                 part = (np.arange(at, at + len(block)) * n_peaks) // n_frames
-                np.maximum.at(loudest, np.minimum(part, n_peaks - 1), np.abs(block).max(axis=1))
+                np.maximum.at(loudest, np.minimum(part, n_peaks - 1), np.abs(np.nan_to_num(block)).max(axis=1))
                 at += len(block)
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioError(f"Cannot read the sound {path}: {error}.") from None

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livecap.archive.amend import Said, amend, finished
-from livecap.archive.folder import AUDIO, SINGLE, saved_sounds
+from livecap.archive.folder import AUDIO, SINGLE
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.speakers import Speakers
 from livecap.audio_in.recording import Recording
 from livecap.audio_in.temporary_sound import TemporarySound
-from livecap.errors import LogError, SettingsError
+from livecap.errors import AudioError, LogError, SettingsError
+from livecap.session.recorded_source import session_sounds
 from livecap.speakers.counts import UNKNOWN_NUMBER, Counts
 from livecap.speakers.known import Known, alone, counted_turns, known_names, voice_of
 from livecap.speakers.turns import Diariser, Turn
@@ -261,16 +262,19 @@ def kept_sounds(session: RecordedSession) -> dict[str, Path]:
 def _replayed(session: RecordedSession) -> dict[str, Path]:
     """The recording that the session replayed, if it is still there and was not changed since."""
     path = session.started.settings.get("replay")
-    if not isinstance(path, str) or len(session.started.tracks) > 1:
+    if not isinstance(path, str):
         return {}
-    recording = Path(path)
+    recording, tracks = Path(path), session.started.tracks
     try:
-        was_changed = recording.stat().st_mtime > session.clock.started.timestamp()
-    except (OSError, ValueError):
+        sounds = session_sounds(recording) if recording.is_dir() else {"": recording}
+        was_changed = any(each.stat().st_mtime > session.clock.started.timestamp() for each in sounds.values())
+    except (OSError, ValueError, AudioError, LogError):
         return {}
-    if recording.is_dir():
-        return saved_sounds(recording)
-    return {} if was_changed else {session.started.tracks[0]: recording}
+    if was_changed:
+        return {}
+    if all(track in sounds for track in tracks):
+        return {track: sounds[track] for track in tracks}
+    return dict(zip(tracks, sounds.values(), strict=True)) if len(tracks) == len(sounds) else {}  # renamed by --label
 
 
 def _turns(path: Path, diariser: Diariser, counts: Counts, known: Known) -> tuple[list[Turn], dict[int, str]]:

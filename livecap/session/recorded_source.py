@@ -12,6 +12,22 @@ from livecap.session.tracks import TrackSource
 from livecap.transcript import AudioGap
 
 
+def session_sounds(folder: Path) -> dict[str, Path]:
+    """Track to its sound file, for the recorded session in `folder`, in its order: the microphone first.
+
+    Raises:
+        AudioError: the session has no sound.
+        LogError: its log was not written by livecap.
+    """
+    sounds = saved_sounds(folder)
+    if not sounds:
+        if (folder / EVENTS).exists():
+            raise AudioError(f"The session {folder.name} has no sound: --save-audio keeps it when one is recorded.")
+        raise AudioError(f"Cannot read {folder}: this folder is not a session. Give a recording in it.")
+    order = LogReader(folder / EVENTS).started.tracks
+    return dict(sorted(sounds.items(), key=lambda item: order.index(item[0]) if item[0] in order else len(order)))
+
+
 def open_session(
     folder: Path,
     pace: float | None,
@@ -30,28 +46,20 @@ def open_session(
         SettingsError: no track has sound in this part.
         LogError: its log was not written by livecap.
     """
-    sounds = saved_sounds(folder)
-    if not sounds:
-        if (folder / EVENTS).exists():
-            raise AudioError(f"The session {folder.name} has no sound: --save-audio keeps it when one is recorded.")
-        raise AudioError(f"Cannot read {folder}: this folder is not a session. Give a recording in it.")
-    reader = LogReader(folder / EVENTS)
+    sounds = session_sounds(folder)
     gaps: dict[str, list[tuple[int, int]]] = {}
-    for _, event in reader.events():
+    for _, event in LogReader(folder / EVENTS).events():
         if isinstance(event, AudioGap):
             gaps.setdefault(event.track, []).append((event.start_sample, event.end_sample))
     recorded = recorded_steps(folder)
-    # In the order of the session, the microphone first.
-    labels = [label for label in reader.started.tracks if label in sounds]
-    labels += [label for label in sorted(sounds) if label not in labels]
     tracks: list[TrackSource] = []
     missing: SettingsError | None = None
     try:
-        for label in labels:
+        for label, path in sounds.items():
             steps = recorded.get(label, ()) if same_steps else ()
             try:
                 source = Replay(
-                    sounds[label],
+                    path,
                     pace,
                     start_seconds=start_seconds,
                     end_seconds=end_seconds,

@@ -103,11 +103,11 @@ def tidy(parent: Path, now: float | None = None) -> list[Path]:
     for session in left_behind(parent):
         marker = session / AUDIO / UNSAVED
         with suppress(OSError):
-            if now - marker.stat().st_mtime > KEPT_SECONDS or has_end(session / EVENTS):
+            crashed = max(path.lstat().st_mtime for path in (marker, *marker.parent.glob("*.wav")))
+            if now - crashed > KEPT_SECONDS or has_end(session / EVENTS):
                 delete_sound(session)
             elif not read_regular(marker, 100) and (session / EVENTS).exists():
-                times = marker.stat()
                 replace_file(marker, ["told\n"])
-                os.utime(marker, (times.st_mtime, times.st_mtime))  # the seven days count from the crash
+                os.utime(marker, (crashed, crashed))  # the seven days count from the crash
                 found.append(session)
     return found

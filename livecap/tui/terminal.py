@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livecap.audio_in.device.native_prints import native_prints_to
-from livecap.files import replace_file
+from livecap.files import replace_file, temporary_folders
 from livecap.session.notices import ONE_STOP_SECONDS
 from livecap.settings.fields import Settings
 from livecap.text.printing import keys_from_terminal, say
@@ -75,7 +74,7 @@ def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember
     keys_from_terminal()
     with native_prints_to(Path(os.devnull)):
         result = app.run()
-    _tell_fault(app, Path(tempfile.gettempdir()) / f"livecap-screen-fault-{os.getpid()}.txt")
+    _tell_fault(app, temporary_folders()[0] / f"livecap-screen-fault-{os.getpid()}.txt")
     return result
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from livecap.archive.disk import Disk
-from livecap.archive.folder import TRANSCRIPT
+from livecap.archive.folder import EVENTS, TRANSCRIPT, has_end
 from livecap.archive.log import SessionLog
 from livecap.errors import LogError
 from livecap.transcript import SessionEnded, UtteranceEnded
@@ -66,6 +66,28 @@ def test_a_drive_that_fails_to_empty_its_cache_has_not_synced(tmp_path: Path, mo
     monkeypatch.setattr("livecap.archive.disk.fcntl.fcntl", mac.fcntl)
     with open(tmp_path / "file", "w") as file, pytest.raises(OSError, match="Input/output"):
         Disk().sync(file.fileno(), full=True)
+
+
+@pytest.mark.parametrize("fault", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_session_starts_on_a_drive_that_cannot_sync_a_folder_but_not_on_one_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    fsync = os.fsync
+
+    def of_files_only(descriptor: int) -> None:
+        if os.path.isdir(descriptor):
+            raise OSError(fault, os.strerror(fault))
+        fsync(descriptor)
+
+    monkeypatch.setattr("livecap.archive.disk.os.fsync", of_files_only)
+    if fault == errno.EIO:
+        with pytest.raises(LogError, match="Input/output error"):
+            SessionLog(tmp_path, STARTED)
+    else:
+        log, _ = begin(tmp_path, Disk())
+        log.append(SessionEnded(0, "stopped"), 1.0)
+        log.close()
+        assert has_end(log.folder / EVENTS)
 
 
 # ---- a real small file system

@@ -3,11 +3,13 @@
 import builtins
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
 from livecap.audio_in.device import devices
 from livecap.audio_in.device.devices import InputDevice, choose_input
+from livecap.audio_in.device.enumeration import probe_inputs
 from livecap.errors import AudioError
 
 
@@ -170,3 +172,11 @@ def test_the_end_of_the_program_leaves_portaudio_to_a_thread_that_uses_it(use, p
     command = [sys.executable, "-c", FAKE_SOUNDDEVICE, use]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == printed
+
+
+def test_the_search_for_inputs_runs_no_file_of_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("from pathlib import Path\nPath(__file__).with_name('ran').touch()\n")
+    monkeypatch.chdir(tmp_path)
+    with suppress(AudioError):  # no PortAudio here
+        probe_inputs("Yeti")
+    assert [path.name for path in tmp_path.iterdir()] == ["json.py"]

@@ -41,6 +41,23 @@ def pipe():
         os.close(out)
 
 
+def test_sound_that_comes_in_the_moment_of_a_pause_is_not_given_twice(pipe, monkeypatch):
+    source, file = pipe()
+    source.append(np.full(100, 0.1, np.float32))
+    take = source.spool.take
+
+    def paused_meanwhile(before=None):
+        monkeypatch.setattr(source.spool, "take", take)
+        source.pause()
+        source.append(np.full(50, 0.1, np.float32))  # its thread had looked before the pause
+        return take(before)
+
+    monkeypatch.setattr(source.spool, "take", paused_meanwhile)
+    first, pause = source.take(), source.take()
+    assert (first.end_sample, len(pause.samples)) == (150, 0) and pause.start_sample >= first.end_sample
+    assert source.take() is None
+
+
 def heard(source):
     return np.concatenate([block.samples for block in blocks(source)] or [np.zeros(0, np.float32)])
 

@@ -152,6 +152,26 @@ def test_where_the_disk_still_fails_the_session_stays_and_is_named(
     assert not list(failed.glob(".*.new"))
 
 
+def test_while_every_disk_is_full_sessions_are_listed_and_deleted(
+    failed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", full)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    [other] = sessions(failed.parent, 1)
+    where = ["--log-dir", str(failed.parent)]
+    run(["sessions", "list", *where])
+    listed = capsys.readouterr()
+    assert other.name in listed.out and failed.name in listed.out + listed.err
+    source = rescued(failed)
+    assert source is not None
+    for folder in (other, failed):
+        assert run(["sessions", "delete", folder.name, "--yes", *where]) == 0
+    assert not other.exists() and not failed.exists() and not source.exists()
+
+
 @pytest.mark.parametrize("failed", ["full at the end"], indirect=True)
 @pytest.mark.parametrize("fault", ["another beginning", "shorter", "writable by others", "a link", "not a file"])
 def test_what_may_not_be_the_rest_of_the_session_is_left_alone(

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from livecap.archive.recorded import RecordedSession
-from livecap.audio_out.waveform import write_flac
+from livecap.audio_out.waveform import peaks, write_flac
 from livecap.export.formats import export_file, export_pieces
 from livecap.transcript import AudioGap, Marked
 from tests.archive.facts import SECOND, header, said, write
@@ -118,6 +118,14 @@ def test_a_page_plays_sound_in_whatever_form_it_was_kept(form: str, tmp_path: Pa
     write_flac(tmp_path / "sound.wav", tmp_path / "sound.flac")
     played, _ = soundfile.read(tmp_path / "sound.flac")
     np.testing.assert_allclose(played, kept, rtol=0, atol=0 if form == "PCM_16" else 2**-15)
+
+
+def test_samples_that_are_not_numbers_do_not_end_the_waveform(tmp_path: Path) -> None:
+    samples = np.full(SECOND, 0.5, np.float32)
+    samples[10], samples[11] = np.nan, np.inf
+    samples[SECOND // 2 :] = np.nan
+    soundfile.write(tmp_path / "a.wav", samples, SECOND, subtype="FLOAT")
+    assert peaks(tmp_path / "a.wav", 4, 1.0) == [100, 50, 0, 0]
 
 
 def test_words_that_two_tracks_say_at_once_are_in_step(page: Page, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from livecap.archive.line import encode_line
 from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError, SettingsError
-from livecap.session.labelling import label, split_speaker, voices_of
+from livecap.session.labelling import kept_sounds, label, split_speaker, voices_of
 from livecap.speakers.counts import Counts
 from livecap.speakers.turns import Turn
 from livecap.transcript import (
@@ -145,6 +145,25 @@ def test_a_replayed_recording_is_heard_again_where_it_still_is(tmp_path: Path) -
     os.utime(recording)  # now
     with pytest.raises(LogError, match=f"its recording {recording} is not there any more, or was changed"):
         label(folder, ScriptedDiariser([]))
+
+
+@pytest.mark.parametrize("labels", [("me", "them"), ("Ann", "Ben")], ids=["as it was", "with --label"])
+def test_a_replayed_session_of_two_tracks_is_heard_again(tmp_path: Path, labels: tuple[str, str]) -> None:
+    recorded = with_sound(write(tmp_path / "old", said(TEXTS), header(tracks=("me", "them"))), "me", "them")
+    for path in (recorded / "audio").iterdir():
+        os.utime(path, (0, 0))
+    facts = [*said(["Hello.", "Fine."], labels[0]), *said(TEXTS, labels[1])]
+    started = header(tracks=labels, live=False, settings={"replay": str(recorded)})
+    folder = write(tmp_path / "new", facts, started)
+    assert kept_sounds(RecordedSession(folder)) == {
+        labels[0]: recorded / "audio" / "me.wav",
+        labels[1]: recorded / "audio" / "them.wav",
+    }
+    session = label(folder, ScriptedDiariser([TURNS]), Counts(exactly=2), track=labels[1])
+    assert {each.label for each in session.utterances()} == {labels[0], "A", "B"}
+    os.utime(recorded / "audio" / "them.wav")  # now
+    with pytest.raises(LogError, match="was changed"):
+        label(folder, ScriptedDiariser([]), track=labels[1])
 
 
 def test_a_recording_of_which_the_log_does_not_say_where_it_was_can_be_put_beside_it(tmp_path: Path) -> None:

@@ -98,6 +98,15 @@ def test_sound_from_a_crash_is_reported_once_and_deleted_after_seven_days(tmp_pa
     assert (crashed / "session.jsonl").exists()
 
 
+def test_the_seven_days_count_from_the_crash_of_a_session_that_ran_for_long(tmp_path: Path) -> None:
+    crashed = recorded(tmp_path, save=False, clean=False)
+    began = time.time() - KEPT_SECONDS - 60
+    os.utime(crashed / "audio" / "unsaved", (began, began))
+    assert tidy(tmp_path) == [crashed] and (crashed / "audio" / "me.wav").exists()
+    tidy(tmp_path, time.time() + KEPT_SECONDS + 60)
+    assert not (crashed / "audio").exists()
+
+
 def test_a_session_whose_folder_is_renamed_keeps_all_its_sound_or_deletes_it(tmp_path: Path) -> None:
     for save in (True, False):
         notices: list[str] = []

@@ -102,7 +102,8 @@ def probe_inputs(wanted: str) -> list[InputDevice]:
     Raises:
         AudioError: the process failed.
     """
-    command = [sys.executable, "-m", "livecap.audio_in.device.enumeration", wanted]
+    # -P: without it, files of the folder in which livecap was started would be run as modules
+    command = [sys.executable, "-P", "-m", "livecap.audio_in.device.enumeration", wanted]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=True, stdin=subprocess.DEVNULL)
         return [InputDevice(**device) for device in json.loads(done.stdout)]
