@@ -370,6 +370,25 @@ async def test_l_sets_the_language_and_M_changes_the_model(show):
         assert changes.asked == [({"language": "German"}, ""), ({"model": "Qwen/Qwen3-ASR-0.6B"}, "")]
 
 
+async def test_what_the_system_refuses_is_a_sentence_and_the_session_goes_on(show):
+    machine = ScriptedMachine()
+
+    def refused(*arguments):
+        raise PermissionError(13, "Permission denied", "/cache/models")
+
+    async with show(machine=machine, change=refused) as screen:
+        machine.models = machine.inputs = refused
+        await screen.press("l")
+        await screen.type("germ")
+        await screen.press("enter")
+        await screen.shows("Cannot read or write /cache/models: Permission denied.")
+        for key in "Md":
+            await screen.press(key)
+            await screen.shows("Back", "Cannot read or write /cache/models: Permission denied.")
+            await screen.press("escape")
+            await screen.shows("● 00:00:00")
+
+
 async def test_changes_made_while_one_is_at_work_follow_in_order(show):
     may_end, asked = threading.Event(), []
 

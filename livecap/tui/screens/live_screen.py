@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from livecap.archive.clock import SessionClock
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, for_user
 from livecap.session.status import State
 from livecap.text.safety import printable
 from livecap.transcript import (
@@ -426,8 +426,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 self.tell(hint)
                 try:
                     await asyncio.to_thread(change, {name: value}, track)
-                except LivecapError as error:
-                    self.tell(str(error), "error")
+                except (LivecapError, OSError) as error:
+                    self.tell(for_user(error), "error")
                     if self._asked.get(key) == asked:
                         del self._asked[key]
                     return
