@@ -652,6 +652,16 @@ async def test_q_asks_before_it_leaves_a_session_that_has_not_ended(show, second
     assert screen.app.return_value == "abandoned"
 
 
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+async def test_the_usual_keys_leave_an_unfinished_session_where_another_one_is_set(show, key):
+    settings = Settings(keys={"leave": "f10"})
+    async with show(ScriptedSession(ends_on_stop=False), settings=settings) as screen:
+        await screen.press("q", "q")
+        await screen.shows("Leave anyway?")
+        await screen.pilot.press(key)
+    assert screen.app.return_value == "abandoned"
+
+
 async def test_keys_can_be_changed_in_the_settings(show):
     async with show(settings=Settings(keys={"pause": "p", "mark": "f5,K"})) as screen:
         await screen.shows("p Pause", "f5 Mark")

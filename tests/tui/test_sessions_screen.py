@@ -11,6 +11,7 @@ from livecap.archive.archive import Archive
 from livecap.archive.folder import read_title
 from livecap.archive.index import Index
 from livecap.archive.log import SessionLog
+from livecap.settings.fields import Settings
 from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.session_screen import SessionScreen
@@ -25,11 +26,11 @@ def browse(tmp_path):
     """Opens the browser on a folder with three sessions."""
 
     @asynccontextmanager
-    async def make(size=(100, 28), empty=False):
+    async def make(size=(100, 28), empty=False, settings=None):
         folder = tmp_path / "sessions"
         names = [] if empty else write_sessions(folder)
         machine = ScriptedMachine()
-        app = LivecapApp(SessionsScreen(folder, lambda: 0.0, machine))
+        app = LivecapApp(SessionsScreen(folder, lambda: 0.0, machine), settings)
         async with app.run_test(size=size) as pilot:
             shown = Shown(app, pilot)
             shown.folder, shown.names, shown.machine = folder, names, machine
@@ -191,6 +192,17 @@ async def test_a_title_goes_to_the_session_for_which_it_was_asked(browse):
         await shown.shows_no("Title:")
         titles = {name: read_title(shown.folder / name) for name in shown.names}
     assert titles == dict(zip(shown.names, ("", "", "Budget talk"), strict=True))
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q", "escape", "enter", "q", "n"])
+async def test_only_y_deletes_whichever_key_leaves_livecap(browse, key):
+    async with browse(settings=Settings(keys={"leave": "f10"})) as shown:
+        await shown.press("delete")
+        await shown.shows("This cannot be undone", "y yes")
+        await shown.press(key)
+        await shown.wait_for(lambda: isinstance(shown.app.screen, SessionsScreen))
+        await shown.settle()
+        assert set(shown.names) <= {path.name for path in shown.folder.iterdir()}
 
 
 async def test_a_session_is_deleted_only_after_a_yes(browse):

@@ -480,13 +480,13 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self.app.exit("abandoned")
 
     def _ask_to_abandon(self) -> None:
-        from livecap.tui.screens.question_screen import QuestionScreen
+        from livecap.tui.screens.question_screen import LeaveScreen
 
         seconds = self._session.status.lag_seconds
         later = " livecap recover transcribes it later." if self._session.status.live else ""
         waits = f"{seconds:.0f} s of sound is not transcribed yet.{later}"
         question = f"{waits if seconds >= 1 else 'The session is still being finished.'} Leave anyway?"
-        self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
+        self.app.push_screen(LeaveScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
 
 
 def _key(update: TranscriptUpdate) -> tuple[str, int]:
