@@ -22,6 +22,16 @@ OUTPUTS = {
     "json": "print one JSON event per line (docs/events.md)",
     "inline": "show captions in a few lines below the prompt",
 }
+ONCE = {
+    "device": "For two tracks: livecap --mic --device NAME",
+    "replay": "Replay one recording after the other",
+    "context": "Separate names and terms with commas",
+    "context_file": "Put all names and terms into one file",
+    "on_line": "Give one command, such as a script that runs both",
+    "on_mark": "Give one command, such as a script that runs both",
+    "on_end": "Give one command, such as a script that runs both",
+}
+"""Settings of which a second value would silently replace the first, and what to do instead."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,6 +86,28 @@ def value_of(kind: Kind) -> Callable[[str], Any]:
     return parse
 
 
+def given_once(advice: str) -> type[argparse.Action]:
+    """The `action` of an option that may not be given twice.
+
+    Args:
+        advice: what to do instead.
+    """
+
+    class Once(argparse.Action):
+        def __call__(
+            self,
+            parser: argparse.ArgumentParser,
+            namespace: argparse.Namespace,
+            values: Any,
+            option_string: str | None = None,
+        ) -> None:
+            if getattr(namespace, self.dest, self.default) is not self.default:
+                parser.error(f"{option_string} was given twice. {advice}")
+            setattr(namespace, self.dest, values)
+
+    return Once
+
+
 def add_setting(parser: argparse._ActionsContainer, name: str, help: str | None = None, **changes: Any) -> None:
     """Add the option of a setting. An option that is not given leaves no attribute in the parsed options.
 
@@ -92,6 +124,8 @@ def add_setting(parser: argparse._ActionsContainer, name: str, help: str | None 
         keywords |= {"metavar": metavar, "type": value_of(setting.kind)}
         if isinstance(setting.default, tuple):
             keywords["action"] = "append"
+        elif name in ONCE:
+            keywords["action"] = given_once(ONCE[name])
     parser.add_argument(flag, **keywords | changes)
 
 

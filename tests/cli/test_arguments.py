@@ -158,6 +158,21 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
             ["doctor", "--listen", "0"],
             "livecap doctor: --listen must be a number of seconds from 0.5 to 3600, not '0'.",
         ),
+        (
+            ["--device", "A", "--device", "B"],
+            "livecap: --device was given twice. For two tracks: livecap --mic --device NAME. See `livecap --help`.",
+        ),
+        (["--replay", "a.flac", "--replay", "b.flac"], "livecap: --replay was given twice. Replay one recording"),
+        (["--context", "Priya", "--context", "Anne"], "livecap: --context was given twice. Separate names and terms"),
+        (
+            ["--context", "a", "transcribe", "--context", "b", "x.flac"],
+            "livecap transcribe: --context was given twice.",
+        ),
+        (["--on-end", "a", "--on-end", "b"], "livecap: --on-end was given twice. Give one command"),
+        (
+            ["export", "last", "-f", "srt", "-f", "txt"],
+            "livecap export: -f was given twice. Separate formats with commas",
+        ),
         (["eval", "x.flac", "--jobs", "0"], "livecap eval: --jobs must be a whole number, at least 1, not '0'."),
     ],
 )
@@ -201,6 +216,11 @@ def test_an_argument_too_many_is_not_said_to_be_an_option(
     with pytest.raises(SystemExit):
         parse(["align", "a.flac", "words", "b.flac"])
     assert capsys.readouterr().err.startswith("livecap align: unrecognized arguments: b.flac. See")
+
+
+@pytest.mark.parametrize("command", [["export", "last"], ["transcribe", "a.flac"], ["align", "a.flac", "words"]])
+def test_a_format_that_is_named_twice_is_written_once(command: list[str]) -> None:
+    assert parse([*command, "-f", "srt,tsv,srt"])[0].format == ["srt", "tsv"]
 
 
 def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(
