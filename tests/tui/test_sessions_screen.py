@@ -11,11 +11,13 @@ from livecap.archive.archive import Archive
 from livecap.archive.folder import read_title
 from livecap.archive.index import Index
 from livecap.archive.log import SessionLog
+from livecap.archive.recorded import RecordedSession
 from livecap.settings.fields import Settings
 from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.session_screen import SessionScreen
 from livecap.tui.screens.sessions_screen import SessionsScreen
+from tests.archive.facts import said, write
 from tests.tui.machine import ScriptedMachine
 from tests.tui.past_sessions import write_sessions
 from tests.tui.shown import Shown
@@ -68,6 +70,34 @@ async def test_all_sessions_are_searched_while_typing(browse):
         await shown.shows("2 matches")
         await shown.press("escape")
         await shown.shows("3 sessions")
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("budg", ["budg"]),
+        ('"budget"', ["budget"]),
+        ('"summer budget" the', ["summer"]),
+        ("budget,", ["budget"]),
+        ("(budget)", ["budget"]),
+        ("strasse", ["Straße"]),
+        ("zoe", ["Zoë"]),
+        ("ŁUKASZ", ["Łukasz", "Lukasz"]),
+        ("預算", ["預算"]),
+        ('"', []),
+    ],
+)
+async def test_what_was_searched_is_marked_in_the_opened_session(tmp_path, query, marked):
+    texts = ["the summer budget of Zoë", "Łukasz in der Straße", "Lukasz 我們的預算"]
+    session = RecordedSession(write(tmp_path, said(texts)))
+    app = LivecapApp(SessionScreen(session, lambda: 0.0, query=query))
+    async with app.run_test(size=(100, 28)) as pilot:
+        shown = Shown(app, pilot)
+        await shown.shows("預算", "▸")
+        view = app.screen.view
+        lines = [view.render_line(y) for y in range(view.size.height)]
+        found = [segment for line in lines for segment in line if segment.style]
+        assert [each.text for each in found if each.style.underline or each.style.reverse] == marked
 
 
 async def test_a_search_that_ends_late_does_not_replace_the_next_one(browse):
