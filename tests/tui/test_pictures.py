@@ -148,7 +148,7 @@ def other_screens(folder):
             "y yes",
         ),
         "help": (HelpScreen(screen), "the clock stops"),
-        "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: 73_000_000), "lag"),
+        "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: ("memory", 73_000_000)), "lag"),
     }
 
 
