@@ -30,6 +30,17 @@ class SettingsError(LivecapError):
     """A flag or a setting is invalid."""
 
 
+def for_user(error: LivecapError | OSError, unnamed: str = "a file") -> str:
+    """An error as a sentence for the user.
+
+    Args:
+        unnamed: what cannot be read or written, where an error of the system does not say it.
+    """
+    if isinstance(error, OSError):
+        return f"Cannot read or write {error.filename or unnamed}: {error.strerror or error}."
+    return str(error)
+
+
 def brief(value: object) -> str:
     """A value as an error message shows it, at most 60 characters long."""
     try:

@@ -45,7 +45,8 @@ ALLOWED = {
     | {"archive", "engine", "files", "speakers", "stream", "audio_in", "steady_clock", "text", "version"},
     "eval": EVERYBODY
     | {"audio_in", "archive", "engine", "files", "model", "stream", "text", "this_machine", "version"},
-    "tui": EVERYBODY | {"audio_in", "session", "archive", "export", "files", "settings", "text", "version"},
+    "tui": EVERYBODY
+    | {"audio_in", "session", "archive", "export", "files", "settings", "text", "this_machine", "version"},
     "integrations": EVERYBODY | {"archive", "export", "files", "serve", "session", "settings", "text", "version"},
     "serve": EVERYBODY
     | {

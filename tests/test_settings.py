@@ -332,6 +332,15 @@ def test_long_texts_with_many_dots_are_no_deep_keys(file):
     assert loaded(file).settings.model == text
 
 
+def test_a_loop_of_links_is_an_error_and_stays(tmp_path):
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.symlink_to(other)
+    other.symlink_to(one)
+    with pytest.raises(SettingsError, match="Too many levels of symbolic links"):
+        store(one, {"language": "en"})
+    assert one.is_symlink() and other.is_symlink()
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
 def test_what_is_not_a_regular_file_is_not_opened(file, make):
     file.parent.mkdir()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from livecap.archive.clock import SessionClock
-from livecap.archive.folder import EVENTS, is_being_written, read_title, saved_sounds
+from livecap.archive.folder import AUDIO, EVENTS, UNSAVED, is_being_written, read_title, saved_sounds
 from livecap.archive.reader import Damage, LogReader, position
 from livecap.archive.speakers import Speakers
 from livecap.errors import LogError, SettingsError, brief
@@ -91,7 +91,7 @@ class Document(Protocol):
         """Damaged and missing parts."""
 
     @property
-    def sounds(self) -> Mapping[str, Path]:
+    def kept_sounds(self) -> Mapping[str, Path]:
         """Track to its sound file, for a page that plays it."""
 
     @property
@@ -250,8 +250,13 @@ class RecordedSession:
 
     @property
     def sounds(self) -> dict[str, Path]:
-        """Track to its sound file, which starts at sample 0; empty if sound was not kept."""
+        """Track to its sound file, which starts at sample 0; also sound that is deleted once it is transcribed."""
         return saved_sounds(self.folder)
+
+    @property
+    def kept_sounds(self) -> dict[str, Path]:
+        """The same, but empty if the sound is to be deleted: a copy for others may hold only what the user keeps."""
+        return {} if (self.folder / AUDIO / UNSAVED).exists() else self.sounds
 
     def speaker_number(self, wanted: str) -> int:
         """The speaker with this letter or name, as it was heard: before merges.

@@ -11,26 +11,17 @@ from collections import deque
 from io import StringIO
 from itertools import pairwise
 
+from livecap.text.folding import ACCENTS, BREVE, folded
 from livecap.text.scripts import SPACELESS
 
 _SPACELESS_CHARACTER = re.compile(f"([{SPACELESS}])")
 SIGNS = "".join(character for character in map(chr, range(0x900, 0xE00)) if unicodedata.category(character)[0] == "M")
 """Vowels and other signs of Hindi and its relatives. They are part of a word, and not accents: "din" is a day, "daan" a
 gift. Neither Python's `\\w` nor FTS5 has them."""
-BREVE = "\u0306"
-ACCENTS = (
-    "\u0300-\u0305\u0307-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
-    "\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
-)
-"""Accents of Latin, Greek and Cyrillic but the breve, and vowel signs of Hebrew and Arabic, which most texts leave out.
-FTS5 removes accents of Latin only."""
-_ACCENT = re.compile(f"[{ACCENTS}]|(?<!и){BREVE}")
-"""An accent that does not matter. The one of й makes another letter of и."""
-STROKED = str.maketrans({"ł": "l", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ı": "i", "ø": "o", "æ": "ae", "œ": "oe"})
-"""Latin letters whose stroke or ligature Unicode does not take for an accent, and how they are typed without them."""
 _TOKEN = re.compile(f"[{SPACELESS}]|(?:(?![{SPACELESS}_])[\\w{SIGNS}{ACCENTS}{BREVE}])+")
 _ASCII_TOKEN = re.compile("[A-Za-z0-9]+")
 """The same for text in ASCII, in a third of the time."""
+_WORD = re.compile(f"(?:(?!_)[\\w{SPACELESS}{SIGNS}{ACCENTS}{BREVE}])+")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that SQLite does not store in text: NUL and half surrogate pairs."""
 _TERM = re.compile(r'"([^"]*)"?|(\S+)')
@@ -55,13 +46,7 @@ def searchable(text: str) -> str:
     """The text as the index stores it in its column `text`."""
     if text.isascii() and "\0" not in text:
         return text
-    return _SPACELESS_CHARACTER.sub(r" \1 ", _folded(_UNSTORABLE.sub(" ", text)))
-
-
-def _folded(text: str) -> str:
-    """The text in Unicode's form NFKC, without case, accents and strokes."""
-    bare = _ACCENT.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    return unicodedata.normalize("NFC", bare.translate(STROKED))
+    return _SPACELESS_CHARACTER.sub(r" \1 ", folded(_UNSTORABLE.sub(" ", text)))
 
 
 def pairs(text: str) -> str:
@@ -108,6 +93,11 @@ def _wanted(term: str, is_open: bool) -> str:
     return f"text : {_phrase(term)}" + (" *" if is_open else "")
 
 
+def longest_word(query: str) -> str:
+    """The longest word of a typed search, without punctuation and quotes; "" without one."""
+    return max(_WORD.findall(query), key=len, default="")
+
+
 def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
     """The part of `text` around the first found word, with every found word marked; without one, the beginning."""
     spans = _found(text, query, prefix)
@@ -131,7 +121,7 @@ def snippet(text: str, query: str, prefix: bool = False) -> Pieces:
 
 
 def _tokens(text: str) -> list[str]:
-    return _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(_folded(text))
+    return _ASCII_TOKEN.findall(text) if text.isascii() else _TOKEN.findall(folded(text))
 
 
 def _joined_pairs(tokens: list[str]) -> str:
@@ -149,7 +139,7 @@ def _phrase(term: str) -> str:
 
 def _found(text: str, query: str, prefix: bool) -> list[tuple[int, int]]:
     """[start, end) of the first word of `query` in `text` and of those near it, in order, not overlapping."""
-    wanted = [[_bare(token) for token in _tokens(term)] for term in _terms(query)]
+    wanted = [[folded(token) for token in _tokens(term)] for term in _terms(query)]
     last = wanted[-1] if wanted and prefix and not query.endswith((" ", '"')) and len(wanted[-1][-1]) > 1 else None
     starts: deque[int] = deque(maxlen=max(map(len, wanted), default=1))
     words: deque[str] = deque(maxlen=starts.maxlen)
@@ -158,7 +148,7 @@ def _found(text: str, query: str, prefix: bool) -> list[tuple[int, int]]:
         if spans and match.start() > spans[0][0] + NEAR:
             break
         starts.append(match.start())
-        words.append(_bare(match[0]))
+        words.append(folded(match[0]))
         for phrase in wanted:
             said = list(words)[-len(phrase) :]
             if said == phrase or phrase is last and said[:-1] == phrase[:-1] and said[-1].startswith(phrase[-1]):
@@ -174,11 +164,6 @@ def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((start, end))
     return joined
-
-
-def _bare(token: str) -> str:
-    """A token without case and accents, as it is compared."""
-    return token.lower() if token.isascii() else _folded(token)
 
 
 def _word_begin(text: str, near: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from livecap.cli.arguments import add_setting, value_of
-from livecap.cli.export import add_folder
+from livecap.cli.export import FORMATS_ONCE, add_folder
 from livecap.errors import LogError, SettingsError
 from livecap.export.cues import cues
 from livecap.export.formats import FileExists, subrip
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", metavar="TEXT", help="what is said in it; @FILE reads it from a file, @- from a pipe")
     add_setting(parser, "language", help="language of the text, such as English or en")
     parser.add_argument(
-        "-f", "--format", metavar="FORMATS", type=_formats, default=["json"],
+        "-f", "--format", metavar="FORMATS", type=_formats, default=["json"], action=FORMATS_ONCE,
         help=f"{','.join(FORMATS)}, or all (default: json)",
     )  # fmt: skip
     add_folder(parser)
@@ -122,4 +122,4 @@ def _formats(text: str) -> list[str]:
     for name in names:
         if name not in FORMATS:
             raise argparse.ArgumentTypeError(f"must be some of {','.join(FORMATS)}, or all, not {name!r}")
-    return names
+    return list(dict.fromkeys(names))

@@ -22,10 +22,41 @@ OUTPUTS = {
     "json": "print one JSON event per line (docs/events.md)",
     "inline": "show captions in a few lines below the prompt",
 }
+ONCE = {
+    "device": "For two tracks: livecap --mic --device NAME",
+    "replay": "Replay one recording after the other",
+    "context": "Separate names and terms with commas",
+    "context_file": "Put all names and terms into one file",
+    "on_line": "Give one command, such as a script that runs both",
+    "on_mark": "Give one command, such as a script that runs both",
+    "on_end": "Give one command, such as a script that runs both",
+}
+"""Settings of which a second value would silently replace the first, and what to do instead."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that reports an error in one line, without its usage, with the nearest option to an unknown one."""
+    """A parser that reports an error in one line, without its usage, with the nearest option to an unknown one. The
+    values of its last argument may stand before and after options."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """See `argparse.ArgumentParser`, for which the last argument ends at an option."""
+        options, rest = super().parse_known_args(args, namespace)
+        before, after = (rest[: rest.index("--")], rest[rest.index("--") + 1 :]) if "--" in rest else (rest, [])
+        last = next(reversed(self._get_positional_actions()), None)
+        if last is None or any(text.startswith("-") and text != "-" for text in before):
+            return options, rest
+        late = [*before, *after]
+        given = getattr(options, last.dest, None)
+        try:
+            if last.nargs in ("*", "+"):
+                setattr(options, last.dest, [*(given or []), *(self._get_value(last, text) for text in late)])
+                return options, []
+            if last.nargs == "?" and given == last.default and len(late) == 1:
+                setattr(options, last.dest, self._get_value(last, late[0]))
+                return options, []
+        except argparse.ArgumentError as error:
+            self.error(str(error))
+        return options, rest
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (.+?): expected one argument", r"\1 needs a value", message)
@@ -36,7 +67,7 @@ class Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(unknown[1], known, n=1, cutoff=0.75)
             message += f". Did you mean {near[0]}?" if near else ""
         name = message.removeprefix("unrecognized arguments: ")
-        if name != message and os.path.lexists(name):
+        if name != message and name.startswith("-") and os.path.lexists(name):
             message += f". For the file of that name, write ./{name}"
         end = "" if message.endswith("?") else "."
         say(f"{self.prog}: {message}{end} See `{self.prog} --help`.", file=sys.stderr)
@@ -55,6 +86,28 @@ def value_of(kind: Kind) -> Callable[[str], Any]:
     return parse
 
 
+def given_once(advice: str) -> type[argparse.Action]:
+    """The `action` of an option that may not be given twice.
+
+    Args:
+        advice: what to do instead.
+    """
+
+    class Once(argparse.Action):
+        def __call__(
+            self,
+            parser: argparse.ArgumentParser,
+            namespace: argparse.Namespace,
+            values: Any,
+            option_string: str | None = None,
+        ) -> None:
+            if getattr(namespace, self.dest, self.default) is not self.default:
+                parser.error(f"{option_string} was given twice. {advice}")
+            setattr(namespace, self.dest, values)
+
+    return Once
+
+
 def add_setting(parser: argparse._ActionsContainer, name: str, help: str | None = None, **changes: Any) -> None:
     """Add the option of a setting. An option that is not given leaves no attribute in the parsed options.
 
@@ -71,6 +124,8 @@ def add_setting(parser: argparse._ActionsContainer, name: str, help: str | None 
         keywords |= {"metavar": metavar, "type": value_of(setting.kind)}
         if isinstance(setting.default, tuple):
             keywords["action"] = "append"
+        elif name in ONCE:
+            keywords["action"] = given_once(ONCE[name])
     parser.add_argument(flag, **keywords | changes)
 
 

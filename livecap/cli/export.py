@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from livecap.archive.archive import Archive
-from livecap.cli.arguments import SESSION, add_log_dir, sessions_folder, value_of
+from livecap.cli.arguments import SESSION, add_log_dir, given_once, sessions_folder, value_of
 from livecap.cli.terminal import warn
 from livecap.errors import SettingsError
 from livecap.export.cues import USUAL_LIMITS, CueLimits
@@ -13,6 +13,8 @@ from livecap.export.formats import FORMATS, MEASURES, export_file, export_pieces
 from livecap.settings.fields import Settings
 from livecap.settings.values import PATH, Number
 from livecap.text.printing import say, send
+
+FORMATS_ONCE = given_once("Separate formats with commas, as in -f srt,txt")
 
 
 def add_arguments(export: argparse.ArgumentParser) -> None:
@@ -30,7 +32,7 @@ def add_outputs(parser: argparse.ArgumentParser, more: Iterable[str] = ()) -> No
     """
     add = parser.add_argument
     add(
-        "-f", "--format", metavar="FORMATS", type=partial(_formats, more), default=["txt"],
+        "-f", "--format", metavar="FORMATS", type=partial(_formats, more), default=["txt"], action=FORMATS_ONCE,
         help=f"{','.join((*FORMATS, *more))}, or all (default: txt)",
     )  # fmt: skip
     add_folder(parser)

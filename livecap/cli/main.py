@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from livecap.cli.arguments import Parser, add_output, add_setting, effective
 from livecap.cli.terminal import INTERRUPTED, loading_code, warn
-from livecap.errors import LivecapError, SettingsError
+from livecap.errors import LivecapError, SettingsError, for_user
 from livecap.settings.fields import SETTINGS, Settings
 from livecap.settings.sources import settings_path
 from livecap.text.printing import draws, open_standard_streams
@@ -86,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 0
     except OSError as error:
-        warn(f"Cannot read or write {error.filename or 'the output'}: {error.strerror or error}.")
+        warn(for_user(error, "the output"))
         return 1
 
 

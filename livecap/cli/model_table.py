@@ -1,5 +1,8 @@
 """The table of models that `livecap models` and the model page of the screen show."""
 
+import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +56,31 @@ def model_table(memory_bytes: int) -> list[ModelRow]:
 
 def _row(choice: ModelChoice) -> ModelRow:
     folder = repository_folder(choice.name)
-    blobs = [path for path in (folder / "blobs").glob("*") if path.is_file()] if folder else []
-    n_bytes = sum(path.stat().st_size for path in blobs)
-    trouble = ""
+    n_bytes, trouble = 0, ""
+    try:
+        n_bytes = _size_of_files(folder / "blobs") if folder else 0
+    except OSError as error:
+        trouble = f"its folder in the cache cannot be read: {error.strerror}"
     snapshot = next(snapshots(choice.name), None)
     if not choice.is_here and n_bytes:
         is_partial = snapshot is None or unfinished(choice.name)
         found = [] if is_partial or snapshot is None else damages(snapshot, deep=False)
         trouble = f"{found[0].path.name} {found[0].what}" if found else "the download is not finished"
     return ModelRow(choice, snapshot or (folder if n_bytes else None), n_bytes, trouble)
+
+
+def _size_of_files(folder: Path) -> int:
+    """The size of all files in a folder; 0 if there is none. Downloads of other programs rename files meanwhile.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    n_bytes = 0
+    try:
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                status = (folder / name).stat()
+                n_bytes += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    except FileNotFoundError:
+        return 0
+    return n_bytes

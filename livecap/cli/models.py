@@ -26,6 +26,7 @@ from livecap.model.checkpoint.cached import (
 from livecap.model.checkpoint.catalogue import TINY, repository_of
 from livecap.model.checkpoint.find import read_config, resolve
 from livecap.model.checkpoint.finite import not_finite
+from livecap.model.checkpoint.folders import names_in
 from livecap.model.checkpoint.kinds import CHOOSE
 from livecap.model.checkpoint.weight_files import shown, weight_files
 from livecap.settings.fields import Settings
@@ -151,8 +152,10 @@ def _removable(name: str) -> tuple[str, Path]:
         raise ModelError(f"{repository} {here}. `livecap models` lists what there is.")
     if folder.is_symlink():
         raise ModelError(f"{folder} is a link to another place. Delete it yourself if it is no longer needed.")
-    for part in (folder / "blobs").glob(f"*{PART}"):
-        with part.open("rb") as file:
+    for part in names_in(folder / "blobs"):
+        if not part.endswith(PART):
+            continue
+        with (folder / "blobs" / part).open("rb") as file:
             if try_lock(file) is False:
                 raise ModelError(f"{repository} is being downloaded by another livecap. Stop that first.")
     return repository, folder

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from livecap.settings.fields import Settings
 from livecap.settings.sources import user_folder
 from livecap.steady_clock import steady_seconds
 from livecap.text.printing import keys_from_terminal
+from livecap.text.scripts import folded_name
 
 if TYPE_CHECKING:
     from livecap.audio_in.source import AudioSource, OnNotice
@@ -48,8 +50,10 @@ def labels_of(settings: Settings, n_tracks: int) -> tuple[str, ...]:
     if len(labels) != n_tracks:
         tracks = "1 track" if n_tracks == 1 else f"{n_tracks} tracks"
         raise SettingsError(f"There are {len(labels)} labels for {tracks}. Give --label once per track.")
-    if len(set(labels)) != len(labels):
-        raise SettingsError(f'Two tracks have the label "{labels[0]}". Give each its own --label.')
+    for one, other in combinations(labels, 2):
+        if folded_name(one) == folded_name(other):  # a Mac's disk takes them for the name of one file
+            two = f'the label "{one}"' if one == other else f'the labels "{one}" and "{other}", which differ too little'
+            raise SettingsError(f"Two tracks have {two}. Give each its own --label.")
     for label in labels:
         if (
             label != label.strip()

@@ -31,7 +31,7 @@ def html_pieces(session: Document, word_times: bool = False) -> Iterator[str]:
         word_times: mark each word with its times, which a page with sound always does.
     """
     style, script = _resource("page.css"), _resource("page.js")
-    sounds = _longest_first(session.sounds)
+    sounds = _longest_first(session.kept_sounds)
     title = session.title or session.clock.date
     yield f"""<!DOCTYPE html>
 <html lang="{_code(next(iter(session.languages), ""))}">

@@ -41,7 +41,7 @@ def store(path: Path, changes: Mapping[str, Any]) -> None:
         except ValueError:
             raise SettingsError(f"{name} must be {TEXT.expected}, not {brief(str(value))}.") from None
     try:
-        path = path.resolve()
+        path = Path(os.path.realpath(path))
         if path.exists() and not path.is_file():
             raise SettingsError(
                 f"{path} is not a file, so settings cannot be written to it. Set LIVECAP_SETTINGS to another path."

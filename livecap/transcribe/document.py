@@ -52,7 +52,7 @@ class TranscribedDocument:
             name, source, model, when, live, language, VERSION, settings=settings or {}, tracks=tuple(tracks)
         )
         self.clock = SessionClock.from_started(self.started)
-        self.sounds: dict[str, Path] = {}
+        self.kept_sounds: dict[str, Path] = {}
 
     @property
     def seconds(self) -> float:

@@ -188,6 +188,16 @@ TWINS = {"pause": "resume", "mute": "unmute", "quit": "quit-early", "device.back
 """Pairs of commands that share a key: only one of the two is active at a time."""
 
 
+_AS_BYTES = {
+    "ctrl+space": "ctrl+@",
+    "ctrl+i": "tab",
+    "ctrl+m": "enter",
+    "ctrl+h": "backspace",
+    "ctrl+left_square_bracket": "escape",
+    "ctrl+slash": "ctrl+underscore",
+}
+"""Keys that only terminals with kitty's protocol tell apart from others, and what the rest send for them."""
+
 NO_KEY = "no-key-"
 """The key of a command without a key begins with this, so that no keyboard has it; the name of the command follows."""
 
@@ -225,7 +235,8 @@ def checked_keymap(changes: Mapping[str, str], where: str) -> dict[str, str]:
         where: where the changes are written, for the message of an error.
 
     Raises:
-        SettingsError: a command or a key does not exist, or two commands of one screen have the same key.
+        SettingsError: a command or a key does not exist, two commands of one screen have the same key, or livecap would
+            be left with a key that is pressed while text is typed.
     """
     known = {command.name: command for command in commands()}
     keymap: dict[str, str] = {}
@@ -234,12 +245,19 @@ def checked_keymap(changes: Mapping[str, str], where: str) -> dict[str, str]:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(sorted(known))}."
             raise SettingsError(f"{where}: there is no command {name!r}. {hint}")
-        wanted = [key_name(key) for key in keys.split(",") if key.strip()]
-        for key in wanted:
-            if not _is_key(key):
-                near = difflib.get_close_matches(key, _NAMED_KEYS, n=1)
+        wanted: list[str] = []
+        for key in [keys] if keys == " " else filter(str.strip, keys.split(",")):
+            if not _is_key(_exact_name(key)):
+                near = difflib.get_close_matches(key.strip(), _NAMED_KEYS, n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else "Examples of keys: a, A, f5, ctrl+b, space, pageup."
-                raise SettingsError(f"{where}: there is no key {key!r} (for {name!r}). {hint}")
+                raise SettingsError(f"{where}: there is no key {key.strip()!r} (for {name!r}). {hint}")
+            if name == "leave" and _writes(key_name(key)):
+                raise SettingsError(
+                    f"{where}: the key {key!r} cannot leave livecap, since it is pressed while text is typed. "
+                    "Choose one such as f10 or ctrl+q."
+                )
+            wanted += [_exact_name(key), key_name(key)]
+        wanted = list(dict.fromkeys(wanted))
         for twin in (name, TWINS.get(name)):
             if twin:
                 keymap[twin] = ",".join(wanted) or NO_KEY + twin
@@ -253,24 +271,50 @@ def _check_clashes(known: Mapping[str, Command], keymap: Mapping[str, str], wher
         names = [binding.id or "" for binding in [*bindings, *EVERYWHERE]]
         for command in (known[name] for name in names if name in known):
             for key in keymap.get(command.name, command.keys).split(","):
-                other = taken.setdefault(key_name(key), command.name)
+                key_sent = key_name(key)
+                other = taken.setdefault(key_sent, command.name)
                 if other != command.name and (command.name in keymap or other in keymap):
                     two = f"{other!r} and to {command.name!r}"
-                    raise SettingsError(f"{where}: the key {key.strip()!r} is given to {two}.")
+                    same = "" if key_sent == key.strip() else f" ({key_sent})"
+                    raise SettingsError(f"{where}: the key {key.strip()!r}{same} is given to {two}.")
 
 
 def key_name(key: str) -> str:
-    """Textual's name of a key: `?` is question_mark."""
-    key = key.strip()
-    return _character_to_key(key) if len(key) == 1 else key.lower() if "+" not in key else key
+    """Textual's name of a key as any terminal sends it: `?` is question_mark, `ctrl+B` is ctrl+b, `ctrl+i` is tab."""
+    exact = _exact_name(key)
+    return _AS_BYTES.get(exact, exact)
 
 
-def _is_key(key: str) -> bool:
-    last = key.rpartition("+")[2]
-    prefix = key[: -len(last)].rstrip("+")
-    if prefix and not set(prefix.split("+")) <= {"ctrl", "shift", "alt", "super", "meta"}:
+def _exact_name(key: str) -> str:
+    """Textual's name of a key as a terminal with kitty's protocol sends it, which tells ctrl+i from tab."""
+    modifiers, last = _parts(" " if key == " " else key.strip())
+    last = _character_to_key(last) if len(last) == 1 else last.lower()
+    last = {"return": "enter"}.get(last, last)
+    if modifiers and len(last) == 1:
+        if modifiers == {"shift"}:
+            return last.upper() if last.lower() != last.upper() else f"shift+{last}"
+        if last.isupper() and "ctrl" not in modifiers:
+            modifiers.add("shift")
+        last = last.lower()
+    name = "+".join([*sorted(modifiers), last])
+    return "ctrl+@" if name == "ctrl+at" else name
+
+
+def _parts(key: str) -> tuple[set[str], str]:
+    """The modifiers of a key, and the key without them."""
+    last = key.rpartition("+")[2] or "+"
+    before = key[: -len(last)].rstrip("+").lower()
+    return set(before.split("+")) if before else set(), last
+
+
+def _is_key(name: str) -> bool:
+    """Whether there is a key of this name, as `_exact_name` writes it."""
+    modifiers, last = _parts(name)
+    if not modifiers <= {"ctrl", "shift", "alt", "super", "meta"}:
         return False
-    return bool(re.fullmatch(r"\w", last)) or last in _NAMED_KEYS or last in _PUNCTUATION
+    if modifiers == {"shift"} and last != "space" and is_typed(last):
+        return False  # terminals send the character that shift makes of it
+    return name in _NAMED_KEYS or bool(re.fullmatch(r"\w", last)) or last in _NAMED_KEYS or last in _PUNCTUATION
 
 
 def key_of(screen: "Screen[Any]", command: str) -> str:
@@ -298,5 +342,10 @@ def is_typed(key: str) -> bool:
     return key == "space" or len(key) == 1 or key in _PUNCTUATION
 
 
-_NAMED_KEYS = {key.value for key in Keys} | {f"f{number}" for number in range(1, 25)} | {"space", "enter", "tab"}
+def _writes(key: str) -> bool:
+    """True for a key, by Textual's name, that is pressed while text is typed."""
+    return is_typed(key) or key in ("enter", "backspace")
+
+
+_NAMED_KEYS = {key.value for key in Keys if key.value[0] != "<"} - {"ctrl-at", "return"} | {"space"}
 _PUNCTUATION = {_character_to_key(character) for character in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"}

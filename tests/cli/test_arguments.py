@@ -158,6 +158,21 @@ def test_every_command_helps(name: str, capsys: pytest.CaptureFixture[str]) -> N
             ["doctor", "--listen", "0"],
             "livecap doctor: --listen must be a number of seconds from 0.5 to 3600, not '0'.",
         ),
+        (
+            ["--device", "A", "--device", "B"],
+            "livecap: --device was given twice. For two tracks: livecap --mic --device NAME. See `livecap --help`.",
+        ),
+        (["--replay", "a.flac", "--replay", "b.flac"], "livecap: --replay was given twice. Replay one recording"),
+        (["--context", "Priya", "--context", "Anne"], "livecap: --context was given twice. Separate names and terms"),
+        (
+            ["--context", "a", "transcribe", "--context", "b", "x.flac"],
+            "livecap transcribe: --context was given twice.",
+        ),
+        (["--on-end", "a", "--on-end", "b"], "livecap: --on-end was given twice. Give one command"),
+        (
+            ["export", "last", "-f", "srt", "-f", "txt"],
+            "livecap export: -f was given twice. Separate formats with commas",
+        ),
         (["eval", "x.flac", "--jobs", "0"], "livecap eval: --jobs must be a whole number, at least 1, not '0'."),
     ],
 )
@@ -168,6 +183,44 @@ def test_wrong_usage_is_one_line_and_status_2(
         parse(arguments)
     err = capsys.readouterr().err
     assert left.value.code == 2 and err.count("\n") == 1 and err.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["transcribe", "a.flac", "-f", "txt", "b.flac", "--quiet", "c.flac"], "files", ["a.flac", "b.flac", "c.flac"]),
+        (["transcribe", "a.flac", "-f", "txt", "--", "-b.flac"], "files", ["a.flac", "-b.flac"]),
+        (["quantize", "tiny", "-o", "packed", "a.flac"], "recordings", [Path("a.flac")]),
+        (["eval", "a.flac", "--mode", "default", "b.flac"], "recordings", [Path("a.flac"), Path("b.flac")]),
+        (["search", "budget", "--since", "2w", "harbour"], "query", ["budget", "harbour"]),
+        (["sessions", "delete", "a", "--yes", "b"], "session", ["a", "b"]),
+        (["models", "remove", "a", "--yes", "b"], "name", ["a", "b"]),
+        (["recover", "a", "--keep", "b"], "session", ["a", "b"]),
+        (["recover", "--keep"], "session", []),
+        (["compare", "a", "--log-dir", "x", "b"], "other", "b"),
+        (["compare", "a", "--log-dir", "x"], "other", None),
+        (["ctl", "mark", "very", "--session", "last", "good"], "text", ["very", "good"]),
+        (["config", "set", "hook_seconds", "-5"], "value", "-5"),
+        (["doctor", "--listen", "--json"], "listen", 5.0),
+    ],
+)
+def test_options_may_stand_between_the_other_arguments(arguments: list[str], name: str, value: object) -> None:
+    assert getattr(parse(arguments)[0], name) == value
+
+
+def test_an_argument_too_many_is_not_said_to_be_an_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("b.flac").touch()
+    with pytest.raises(SystemExit):
+        parse(["align", "a.flac", "words", "b.flac"])
+    assert capsys.readouterr().err.startswith("livecap align: unrecognized arguments: b.flac. See")
+
+
+@pytest.mark.parametrize("command", [["export", "last"], ["transcribe", "a.flac"], ["align", "a.flac", "words"]])
+def test_a_format_that_is_named_twice_is_written_once(command: list[str]) -> None:
+    assert parse([*command, "-f", "srt,tsv,srt"])[0].format == ["srt", "tsv"]
 
 
 def test_a_file_whose_name_begins_with_a_dash_is_told_from_an_option(

@@ -19,6 +19,7 @@ from livecap.cli.main import run
 from livecap.cli.model_table import model_table
 from livecap.cli.this_computer import ThisComputer
 from livecap.model.backend import mx
+from livecap.model.checkpoint.cached import cached_models
 from livecap.model.checkpoint.catalogue import RELEASES, TINY_BYTES
 from livecap.settings.sources import load_settings
 from livecap.shipped import demo_recording
@@ -92,6 +93,32 @@ def test_the_list_says_what_is_wrong_with_a_cached_model(cache: Path, models: Mo
     weights.write_bytes(weights.read_bytes()[:-1])
     assert "! model.safetensors is cut off" in models()[1]
     assert not model_table(64 << 30)[0].choice.is_here
+
+
+def test_a_model_that_may_not_be_read_is_a_row_that_says_so(cache: Path, models: Models) -> None:
+    put_in_cache(cache, OTHER)
+    (cache / "models--Qwen--Qwen3-ASR-0.6B").symlink_to("/" + "x" * 300)  # root is refused, too
+    status, out, _ = models()
+    assert status == 0 and OTHER in out
+    assert out.count("! its folder in the cache cannot be read: File name too long") == 1
+    rows = ThisComputer().models()
+    assert not rows[0].is_here and [row.name for row in rows if row.is_here] == [OTHER, "tiny"]
+    assert {SMALL, OTHER} == set(cached_models())
+    status, _, err = models("check", SMALL)
+    assert status == 1 and "is not on this machine" in err
+
+
+def test_a_cache_that_may_not_be_read_is_an_empty_one(monkeypatch: pytest.MonkeyPatch, models: Models) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", "/" + "x" * 300)
+    assert models()[0] == 0 and cached_models() == []
+    assert [row.name for row in ThisComputer().models() if row.is_here] == ["tiny"]
+
+
+def test_a_file_that_a_download_renames_meanwhile_is_left_out(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_in_cache(cache, SMALL)
+    before, names = model_table(64 << 30)[0], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: [*names(folder), "renamed"])
+    assert model_table(64 << 30)[0] == before
 
 
 def test_a_model_is_downloaded_with_progress_and_named(server: HubServer, models: Models) -> None:

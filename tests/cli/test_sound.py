@@ -139,6 +139,14 @@ def test_two_inputs_are_two_tracks_with_labels() -> None:
         check_sound(Settings(mic=True, device="Rode"))
 
 
+@pytest.mark.parametrize(("one", "other"), [("Me", "me"), ("Zoë", "Zoe\u0308"), ("Straße", "STRASSE")])
+def test_labels_that_name_one_file_on_a_mac_are_refused(one: str, other: str) -> None:
+    with pytest.raises(SettingsError, match=f'the labels "{one}" and "{other}", which differ too little'):
+        labels_of(Settings(labels=(one, other)), 2)
+    with pytest.raises(SettingsError, match='the label "b"'):
+        labels_of(Settings(labels=("a", "b", "b")), 3)
+
+
 def test_two_tracks_begin_with_the_first_sound_of_either(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakePortAudio(MIC, LOOPBACK)
     for name in portaudio.__all__:

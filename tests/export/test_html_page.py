@@ -65,6 +65,16 @@ def test_the_page_is_one_file_that_requests_nothing(tmp_path: Path) -> None:
     assert len(re.findall(r"<script", text)) == 2 and "<img" not in text
 
 
+def test_sound_that_is_not_to_be_kept_stays_out_of_the_page(tmp_path: Path) -> None:
+    with_sound = page_of(tmp_path, sound=True)
+    assert 'class="sound"' in with_sound.read_text()
+    (folder,) = (path.parent for path in (tmp_path / "sessions").rglob("session.jsonl"))
+    (folder / "audio" / "unsaved").touch()
+    assert RecordedSession(folder).sounds
+    text = "".join(export_pieces(RecordedSession(folder), "html"))
+    assert 'class="sound"' not in text and 'data-peaks=""' in text
+
+
 def test_speech_stays_text(page: Page, tmp_path: Path) -> None:
     path = page_of(tmp_path, sound=False)
     page.open(path)

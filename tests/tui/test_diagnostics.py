@@ -1,8 +1,13 @@
 """The diagnostics show current values, and plots of the last minutes."""
 
+import sys
+
+import pytest
+
 from livecap.session.measures import CommittedWord, StepCost
 from livecap.stream.statistics import StageSeconds
 from livecap.transcript import TextCommitted, UtteranceEnded, Word
+from livecap.tui.screens import diagnostics_screen
 from livecap.tui.session_history import Moment, SessionHistory
 from livecap.tui.widgets.plots import Axis, cost_rows, latency_rows, p95, stage_rows
 
@@ -52,6 +57,15 @@ def test_every_stage_has_a_row_in_milliseconds():
     assert named["prefill+verify"][-2:] == ["50.0", "50.0"] and named["host"][-2:] == ["8.0", "8.0"]
     assert named["waited"][-2:] == ["0.0", "0.0"]
     assert all(len(row) <= WIDTH for row in rows)
+
+
+@pytest.mark.parametrize(("system", "name"), [("linux", "memory"), ("darwin", "memory, peak")])
+def test_the_memory_is_that_of_this_process_whatever_the_size_of_a_page(monkeypatch, system, name):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(diagnostics_screen, "resident_bytes", lambda: 71_000_000)
+    monkeypatch.setattr(diagnostics_screen, "peak_resident_bytes", lambda: 72_000_000)
+    found = diagnostics_screen.known_memory()
+    assert found == (name, 71_000_000 if system == "linux" else 72_000_000)
 
 
 def test_p95_of_few_values_is_between_them():

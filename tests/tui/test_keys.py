@@ -4,6 +4,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from textual._xterm_parser import XTermParser
 from textual.command import CommandList
 
 from livecap.errors import SettingsError
@@ -370,6 +371,25 @@ async def test_l_sets_the_language_and_M_changes_the_model(show):
         assert changes.asked == [({"language": "German"}, ""), ({"model": "Qwen/Qwen3-ASR-0.6B"}, "")]
 
 
+async def test_what_the_system_refuses_is_a_sentence_and_the_session_goes_on(show):
+    machine = ScriptedMachine()
+
+    def refused(*arguments):
+        raise PermissionError(13, "Permission denied", "/cache/models")
+
+    async with show(machine=machine, change=refused) as screen:
+        machine.models = machine.inputs = refused
+        await screen.press("l")
+        await screen.type("germ")
+        await screen.press("enter")
+        await screen.shows("Cannot read or write /cache/models: Permission denied.")
+        for key in "Md":
+            await screen.press(key)
+            await screen.shows("Back", "Cannot read or write /cache/models: Permission denied.")
+            await screen.press("escape")
+            await screen.shows("● 00:00:00")
+
+
 async def test_changes_made_while_one_is_at_work_follow_in_order(show):
     may_end, asked = threading.Event(), []
 
@@ -633,6 +653,16 @@ async def test_q_asks_before_it_leaves_a_session_that_has_not_ended(show, second
     assert screen.app.return_value == "abandoned"
 
 
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+async def test_the_usual_keys_leave_an_unfinished_session_where_another_one_is_set(show, key):
+    settings = Settings(keys={"leave": "f10"})
+    async with show(ScriptedSession(ends_on_stop=False), settings=settings) as screen:
+        await screen.press("q", "q")
+        await screen.shows("Leave anyway?")
+        await screen.pilot.press(key)
+    assert screen.app.return_value == "abandoned"
+
+
 async def test_keys_can_be_changed_in_the_settings(show):
     async with show(settings=Settings(keys={"pause": "p", "mark": "f5,K"})) as screen:
         await screen.shows("p Pause", "f5 Mark")
@@ -713,6 +743,14 @@ async def test_a_command_without_a_key_is_not_in_the_help(show):
         ({"pause": "hyper+p"}, "there is no key 'hyper+p'"),
         ({"session.play": "n"}, "the key 'n' is given to 'next' and to 'session.play'."),
         ({"sessions.rename": "T"}, "the key 'T' is given to 'sessions.rename' and to 'theme'."),
+        ({"mark": "ctrl+m"}, "the key 'enter' is given to 'mark' and to 'paragraph'."),
+        ({"mark": "Return"}, "the key 'enter' is given to 'mark' and to 'paragraph'."),
+        ({"mark": "f5,shift+t"}, "the key 'T' is given to 'mark' and to 'theme'."),
+        ({"mark": "ctrl+["}, "is given to 'mark' and to 'dismiss'."),
+        ({"device.refresh": "ctrl+i"}, "is given to 'device.refresh' and to 'device.track'."),
+        ({"mute": "ctrl+space", "times": "ctrl+@"}, "'ctrl+space' (ctrl+@) is given to 'times' and to 'mute'."),
+        ({"mark": "shift+1"}, "there is no key 'shift+1' (for 'mark')."),
+        ({"mark": "<any>"}, "there is no key '<any>' (for 'mark')."),
     ],
 )
 def test_a_mistake_in_the_keys_is_named(keys, sentence):
@@ -721,8 +759,53 @@ def test_a_mistake_in_the_keys_is_named(keys, sentence):
     assert sentence in str(trouble.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "plain", "kitty"),
+    [
+        ("ctrl+B", "\x02", "\x1b[98;5u"),
+        ("Ctrl+b", "\x02", "\x1b[98;5u"),
+        ("ctrl+space", "\0", "\x1b[32;5u"),
+        ("ctrl+@", "\0", None),
+        ("ctrl+at", "\0", None),
+        ("ctrl+i", "\t", "\x1b[105;5u"),
+        ("ctrl+m", "\r", "\x1b[109;5u"),
+        ("ctrl+h", "\x08", "\x1b[104;5u"),
+        ("ctrl+/", "\x1f", "\x1b[47;5u"),
+        ("return", "\r", "\x1b[13u"),
+        ("shift+t", "T", "\x1b[116;2;84u"),
+        ("shift+é", "É", "\x1b[233;2;201u"),
+        ("alt+ctrl+b", None, "\x1b[98;7u"),
+        ("ctrl+alt+b", None, "\x1b[98;7u"),
+        ("alt+B", None, "\x1b[98;4u"),
+        ("ctrl+shift+b", None, "\x1b[98;6u"),
+        ("shift+space", None, "\x1b[32;2;32u"),
+        ("+", "+", "\x1b[43;1;43u"),
+        (" ", " ", "\x1b[32;1;32u"),
+        ("Space", " ", "\x1b[32;1;32u"),
+        ("F5", "\x1b[15~", "\x1b[15~"),
+    ],
+)
+def test_a_key_of_the_settings_is_what_terminals_send(written, plain, kitty):
+    without_defaults = {"paragraph": "", "pause": "", "theme": "", "more-lines": ""}
+    keys = checked_keymap({**without_defaults, "mark": written}, "[keys]")["mark"].split(",")
+    for sent in filter(None, (plain, kitty)):
+        [event] = XTermParser().feed(sent)
+        assert event.key in keys
+
+
+@pytest.mark.parametrize("key", ["x", "X", "shift+x", "?", " ", "space", "7", "é", "enter", "ctrl+m", "f10,backspace"])
+def test_a_key_that_is_pressed_while_text_is_typed_cannot_leave(key):
+    with pytest.raises(SettingsError, match="cannot leave livecap, since it is pressed while text is typed"):
+        checked_keymap({"leave": key, "theme": "", "pause": "", "paragraph": "", "help": ""}, "[keys]")
+
+
+@pytest.mark.parametrize("key", ["f10", "ctrl+x", "ctrl+q,f10", ""])
+def test_another_key_can_leave(key):
+    assert checked_keymap({"leave": key}, "[keys]")
+
+
 def test_several_commands_may_have_no_key():
-    checked_keymap({"pause": "", "mark": " ", "sessions.delete": "", "session.play": "p"}, "[keys]")
+    checked_keymap({"pause": "", "mark": "", "sessions.delete": "", "session.play": "p"}, "[keys]")
 
 
 def test_every_command_has_a_key_a_name_and_a_sentence():

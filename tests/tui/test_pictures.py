@@ -24,7 +24,7 @@ from livecap.tui.screens.help_screen import HelpScreen
 from livecap.tui.screens.live_screen import LiveScreen
 from livecap.tui.screens.model_screen import ModelScreen
 from livecap.tui.screens.pick_screen import language_screen
-from livecap.tui.screens.question_screen import QuestionScreen
+from livecap.tui.screens.question_screen import LeaveScreen
 from livecap.tui.screens.session_screen import SessionScreen
 from livecap.tui.screens.sessions_screen import SessionsScreen
 from tests.tui.machine import ScriptedChange, ScriptedMachine
@@ -144,11 +144,11 @@ def other_screens(folder):
         "language": (language_screen(machine.languages()), "Japanese"),
         "export": (ExportScreen(folder), "subtitles"),
         "question": (
-            QuestionScreen("9 s of sound is not transcribed yet. livecap recover transcribes it later. Leave anyway?"),
+            LeaveScreen("9 s of sound is not transcribed yet. livecap recover transcribes it later. Leave anyway?"),
             "y yes",
         ),
         "help": (HelpScreen(screen), "the clock stops"),
-        "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: 73_000_000), "lag"),
+        "diagnostics": (DiagnosticsScreen(session, screen.history, lambda: ("memory", 73_000_000)), "lag"),
     }
 
 

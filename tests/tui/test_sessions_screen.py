@@ -11,10 +11,13 @@ from livecap.archive.archive import Archive
 from livecap.archive.folder import read_title
 from livecap.archive.index import Index
 from livecap.archive.log import SessionLog
+from livecap.archive.recorded import RecordedSession
+from livecap.settings.fields import Settings
 from livecap.transcript import SessionEnded, SessionStarted, UtteranceEnded
 from livecap.tui.app import LivecapApp
 from livecap.tui.screens.session_screen import SessionScreen
 from livecap.tui.screens.sessions_screen import SessionsScreen
+from tests.archive.facts import said, write
 from tests.tui.machine import ScriptedMachine
 from tests.tui.past_sessions import write_sessions
 from tests.tui.shown import Shown
@@ -25,11 +28,11 @@ def browse(tmp_path):
     """Opens the browser on a folder with three sessions."""
 
     @asynccontextmanager
-    async def make(size=(100, 28), empty=False):
+    async def make(size=(100, 28), empty=False, settings=None):
         folder = tmp_path / "sessions"
         names = [] if empty else write_sessions(folder)
         machine = ScriptedMachine()
-        app = LivecapApp(SessionsScreen(folder, lambda: 0.0, machine))
+        app = LivecapApp(SessionsScreen(folder, lambda: 0.0, machine), settings)
         async with app.run_test(size=size) as pilot:
             shown = Shown(app, pilot)
             shown.folder, shown.names, shown.machine = folder, names, machine
@@ -67,6 +70,34 @@ async def test_all_sessions_are_searched_while_typing(browse):
         await shown.shows("2 matches")
         await shown.press("escape")
         await shown.shows("3 sessions")
+
+
+@pytest.mark.parametrize(
+    ("query", "marked"),
+    [
+        ("budg", ["budg"]),
+        ('"budget"', ["budget"]),
+        ('"summer budget" the', ["summer"]),
+        ("budget,", ["budget"]),
+        ("(budget)", ["budget"]),
+        ("strasse", ["Straße"]),
+        ("zoe", ["Zoë"]),
+        ("ŁUKASZ", ["Łukasz", "Lukasz"]),
+        ("預算", ["預算"]),
+        ('"', []),
+    ],
+)
+async def test_what_was_searched_is_marked_in_the_opened_session(tmp_path, query, marked):
+    texts = ["the summer budget of Zoë", "Łukasz in der Straße", "Lukasz 我們的預算"]
+    session = RecordedSession(write(tmp_path, said(texts)))
+    app = LivecapApp(SessionScreen(session, lambda: 0.0, query=query))
+    async with app.run_test(size=(100, 28)) as pilot:
+        shown = Shown(app, pilot)
+        await shown.shows("預算", "▸")
+        view = app.screen.view
+        lines = [view.render_line(y) for y in range(view.size.height)]
+        found = [segment for line in lines for segment in line if segment.style]
+        assert [each.text for each in found if each.style.underline or each.style.reverse] == marked
 
 
 async def test_a_search_that_ends_late_does_not_replace_the_next_one(browse):
@@ -191,6 +222,17 @@ async def test_a_title_goes_to_the_session_for_which_it_was_asked(browse):
         await shown.shows_no("Title:")
         titles = {name: read_title(shown.folder / name) for name in shown.names}
     assert titles == dict(zip(shown.names, ("", "", "Budget talk"), strict=True))
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q", "escape", "enter", "q", "n"])
+async def test_only_y_deletes_whichever_key_leaves_livecap(browse, key):
+    async with browse(settings=Settings(keys={"leave": "f10"})) as shown:
+        await shown.press("delete")
+        await shown.shows("This cannot be undone", "y yes")
+        await shown.press(key)
+        await shown.wait_for(lambda: isinstance(shown.app.screen, SessionsScreen))
+        await shown.settle()
+        assert set(shown.names) <= {path.name for path in shown.folder.iterdir()}
 
 
 async def test_a_session_is_deleted_only_after_a_yes(browse):

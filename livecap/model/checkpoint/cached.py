@@ -17,7 +17,7 @@ from pathlib import Path
 from livecap.errors import ModelError
 from livecap.files import replace_file
 from livecap.model.checkpoint.catalogue import DIGESTS, TINY, repository_of, revision_of
-from livecap.model.checkpoint.folders import model_folder, newest_snapshot
+from livecap.model.checkpoint.folders import model_folder, names_in, newest_snapshot, snapshots_in
 from livecap.model.checkpoint.kinds import is_qwen3_asr
 from livecap.model.checkpoint.weight_files import check_file, weight_files
 from livecap.model.files import parse_json, read_json
@@ -60,15 +60,20 @@ def folder_of(name: str) -> Path | None:
 def _given_folder(name: str) -> Path | None:
     """The folder that a name stands for, with ~ for the home folder; None for another name."""
     folder = Path(os.path.expanduser(name))
-    return folder if name.strip() and folder.is_dir() else None
+    return folder if name.strip() and os.path.isdir(folder) else None
 
 
 def cached_models() -> list[str]:
     """The repositories of Qwen3-ASR models in the Hub's cache, complete or not: by their names or their config.json."""
-    cache, found = hub_cache(), []
-    for folder in cache.glob("models--*") if cache else ():
-        name = folder.name.removeprefix("models--").replace("--", "/")
-        snapshot = newest_snapshot(folder)
+    cache = hub_cache()
+    if cache is None:
+        return []
+    found = []
+    for entry in names_in(cache):
+        if not entry.startswith("models--"):
+            continue
+        name = entry.removeprefix("models--").replace("--", "/")
+        snapshot = newest_snapshot(cache / entry)
         if any(kind in name.lower() for kind in KINDS) or snapshot is not None and _says_qwen3_asr(snapshot):
             found.append(name)
     return sorted(found)
@@ -101,7 +106,7 @@ def repository_folder(repository: str) -> Path | None:
 def unfinished(repository: str) -> bool:
     """Whether a download of a repository was begun and not finished."""
     folder = repository_folder(repository)
-    return folder is not None and any((folder / "blobs").glob(f"*{PART}"))
+    return folder is not None and any(name.endswith(PART) for name in names_in(folder / "blobs"))
 
 
 def snapshots(repository: str, revision: str | None = None) -> Iterator[Path]:
@@ -118,11 +123,10 @@ def snapshots(repository: str, revision: str | None = None) -> Iterator[Path]:
     if revision is not None:
         with suppress(OSError, ValueError):
             revision = (folder / "refs" / revision).read_text(encoding="ascii").strip()
-        if (folder / "snapshots" / revision / "config.json").exists():
+        if os.path.exists(folder / "snapshots" / revision / "config.json"):
             yield folder / "snapshots" / revision
         return
-    found = [path for path in (folder / "snapshots").glob("*") if (path / "config.json").exists()]
-    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    found = snapshots_in(folder)
     first = [folder / "snapshots" / revision_of(repository), newest_snapshot(folder)]
     found.sort(key=lambda path: first.index(path) if path in first else len(first))
     yield from found

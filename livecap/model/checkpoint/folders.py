@@ -3,6 +3,7 @@ model inside. Loads nothing heavy.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from livecap.errors import ModelError
@@ -34,10 +35,29 @@ def newest_snapshot(repository_folder: Path) -> Path | None:
         commit = (repository_folder / "refs" / "main").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
         commit = ""
-    if commit and (snapshots / commit / "config.json").exists():
+    if commit and os.path.exists(snapshots / commit / "config.json"):
         return snapshots / commit
-    found = [path for path in snapshots.glob("*") if (path / "config.json").exists()]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return next(iter(snapshots_in(repository_folder)), None)
+
+
+def snapshots_in(repository_folder: Path) -> list[Path]:
+    """The snapshots with a config.json in a repository's folder of the Hub's cache, newest first; those that cannot be
+    read are left out."""
+    dated = []
+    for name in names_in(repository_folder / "snapshots"):
+        path = repository_folder / "snapshots" / name
+        with suppress(OSError):
+            if os.path.exists(path / "config.json"):
+                dated.append((path.stat().st_mtime, path))
+    return [path for _, path in sorted(dated, key=lambda each: each[0], reverse=True)]
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder; none if it is not there or cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _found(folder: Path, depth: int, left: list[int]) -> list[Path]:
@@ -55,6 +75,6 @@ def _found(folder: Path, depth: int, left: list[int]) -> list[Path]:
         return [] if snapshot is None else [snapshot]
     found: list[Path] = []
     for entry in entries:
-        if depth and left[0] > 0 and entry.is_dir() and not entry.name.startswith("."):
+        if depth and left[0] > 0 and os.path.isdir(entry.path) and not entry.name.startswith("."):
             found += _found(Path(entry.path), depth - 1, left)
     return found

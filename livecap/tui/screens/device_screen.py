@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, for_user
 from livecap.text.safety import printable
 from livecap.tui.choices import InputChoice, Machine, Meter
 from livecap.tui.keys import DEVICES, key_of
@@ -117,8 +117,8 @@ class DeviceScreen(Screen[str | None]):
         """Runs on a worker thread."""
         try:
             inputs = self._machine.inputs(again)
-        except LivecapError as error:
-            self.app.call_from_thread(self._show_unlisted, str(error))
+        except (LivecapError, OSError) as error:
+            self.app.call_from_thread(self._show_unlisted, for_user(error))
         else:
             self.app.call_from_thread(self.show_inputs, inputs)
 
@@ -158,8 +158,8 @@ class DeviceScreen(Screen[str | None]):
         self._close_meter()
         try:
             meter = self._machine.meter(name)
-        except LivecapError as error:
-            self.app.call_from_thread(self._tell, name, str(error))
+        except (LivecapError, OSError) as error:
+            self.app.call_from_thread(self._tell, name, for_user(error))
             return
         with self._meter_lock:
             is_wanted = name == self._metered

@@ -16,6 +16,7 @@ from textual.widgets import Static
 from livecap.session.status import SessionStatus
 from livecap.text.safety import printable
 from livecap.text.units import length_of_time, size
+from livecap.this_machine import peak_resident_bytes, resident_bytes
 from livecap.transcript import SAMPLE_RATE
 from livecap.tui.app import LivecapApp
 from livecap.tui.session_history import SessionHistory
@@ -37,12 +38,11 @@ REDRAW_SECONDS = 0.5
 MIN_COLUMN_WIDTH = 44
 
 
-def resident_bytes() -> int | None:
-    """Memory of this process; None if the system has no cheap way to tell."""
+def known_memory() -> tuple[str, int]:
+    """The memory of this process, and how it is called. A Mac tells only the peak without starting another process."""
     if sys.platform == "linux":
-        with open("/proc/self/statm", encoding="ascii") as statm:
-            return int(statm.read().split()[1]) * 4096
-    return None
+        return "memory", resident_bytes()
+    return "memory, peak", peak_resident_bytes()
 
 
 class DiagnosticsScreen(Screen[None]):
@@ -71,7 +71,7 @@ class DiagnosticsScreen(Screen[None]):
         self,
         session: "LiveSession",
         history: SessionHistory,
-        memory: Callable[[], int | None] = resident_bytes,
+        memory: Callable[[], tuple[str, int]] = known_memory,
     ) -> None:
         super().__init__()
         self._session, self._history, self._memory = session, history, memory
@@ -123,9 +123,8 @@ class DiagnosticsScreen(Screen[None]):
             ("gaps", f"{status.n_gaps}, {status.gap_samples / SAMPLE_RATE:.1f} s lost" if status.n_gaps else "none"),
             *session.diagnostics.items(),
         ]
-        memory = self._memory()
-        if memory is not None:
-            facts.append(("memory", size(memory)))
+        name, n_bytes = self._memory()
+        facts.append((name, size(n_bytes) if n_bytes else ""))
         for track in status.tracks:
             label = track.label or "sound"
             arrived = length_of_time(track.arrived_samples / SAMPLE_RATE)

@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.timer import Timer
 
 from livecap.archive.clock import SessionClock
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, for_user
 from livecap.session.status import State
 from livecap.text.safety import printable
 from livecap.transcript import (
@@ -426,8 +426,8 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
                 self.tell(hint)
                 try:
                     await asyncio.to_thread(change, {name: value}, track)
-                except LivecapError as error:
-                    self.tell(str(error), "error")
+                except (LivecapError, OSError) as error:
+                    self.tell(for_user(error), "error")
                     if self._asked.get(key) == asked:
                         del self._asked[key]
                     return
@@ -480,13 +480,13 @@ class LiveScreen(ReadingScreen, inherit_bindings=False):
             self.app.exit("abandoned")
 
     def _ask_to_abandon(self) -> None:
-        from livecap.tui.screens.question_screen import QuestionScreen
+        from livecap.tui.screens.question_screen import LeaveScreen
 
         seconds = self._session.status.lag_seconds
         later = " livecap recover transcribes it later." if self._session.status.live else ""
         waits = f"{seconds:.0f} s of sound is not transcribed yet.{later}"
         question = f"{waits if seconds >= 1 else 'The session is still being finished.'} Leave anyway?"
-        self.app.push_screen(QuestionScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
+        self.app.push_screen(LeaveScreen(question), lambda yes: self.app.exit("abandoned") if yes else None)
 
 
 def _key(update: TranscriptUpdate) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import OptionList, ProgressBar, Static
 
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, for_user
 from livecap.text.safety import printable
 from livecap.text.units import length_of_time, size
 from livecap.tui.choices import Machine, ModelChoice
@@ -78,8 +78,13 @@ class ModelScreen(Screen[str | None]):
         self.run_worker(self._list, thread=True, group="list", exclusive=True)
 
     def _list(self) -> None:
-        models = self._machine.models()
-        self.app.call_from_thread(self.show_models, models)
+        """Runs on a worker thread."""
+        try:
+            models = self._machine.models()
+        except (LivecapError, OSError) as error:
+            self.app.call_from_thread(self._say, for_user(error))
+        else:
+            self.app.call_from_thread(self.show_models, models)
 
     def show_models(self, models: Sequence[ModelChoice]) -> None:
         self._models = models
@@ -136,8 +141,8 @@ class ModelScreen(Screen[str | None]):
             self._machine.download(name, self._progress)
         except Cancelled:
             sentence = "Stopped. Press Enter to continue the download."
-        except LivecapError as error:
-            sentence = str(error)
+        except (LivecapError, OSError) as error:
+            sentence = for_user(error)
         self.app.call_from_thread(self._downloaded, name, sentence)
 
     def _progress(self, done: int, total: int) -> None:

@@ -24,7 +24,7 @@ class QuestionScreen(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", id="yes"),
         Binding("n,escape,q,enter", "answer(False)", "No", id="no"),
-        Binding("ctrl+c,ctrl+q", "answer(True)", "Yes", show=False, priority=True, id="yes-now"),
+        Binding("ctrl+c,ctrl+q", "answer(False)", "No", show=False, id="no-too"),
     ]
 
     def __init__(self, question: str) -> None:
@@ -39,3 +39,11 @@ class QuestionScreen(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
+
+
+class LeaveScreen(QuestionScreen):
+    """Asks whether to leave: the keys that end any program are a yes, too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c,ctrl+q", "answer(True)", "Yes", show=False, priority=True, id="yes-now"),
+    ]

@@ -10,6 +10,7 @@ from textual.widgets import Static
 from livecap.archive.amend import amend
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.search import Hit
+from livecap.archive.search_terms import longest_word
 from livecap.archive.speakers import Speakers
 from livecap.errors import LivecapError
 from livecap.text.safety import printable
@@ -78,8 +79,7 @@ class SessionScreen(ReadingScreen, inherit_bindings=False):
 
     def _begin(self) -> None:
         if self._query:
-            words = self._query.replace('"', " ").split()
-            self.view.find(self._query if len(words) == 1 else max(words, key=len, default=""))
+            self.view.find(longest_word(self._query))
         start = self._hit.start_sample if self._hit else 0
         track = self._hit.track if self._hit else None
         paragraphs = self.view.paragraphs

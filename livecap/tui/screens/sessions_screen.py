@@ -14,7 +14,7 @@ from textual.widgets import OptionList, Static
 from livecap.archive.archive import Archive
 from livecap.archive.index import SessionSummary
 from livecap.archive.search import Hit, Query
-from livecap.errors import LivecapError
+from livecap.errors import LivecapError, for_user
 from livecap.text.safety import printable
 from livecap.text.units import length_of_time, matches, size
 from livecap.tui.choices import Machine
@@ -106,8 +106,8 @@ class SessionsScreen(Screen[Any]):
         def work() -> None:
             try:
                 found = ask()
-            except LivecapError as error:
-                self.app.call_from_thread(self.tell, str(error), "error")
+            except (LivecapError, OSError) as error:
+                self.app.call_from_thread(self.tell, for_user(error), "error")
             else:
                 self.app.call_from_thread(lambda: show(found) if self.is_attached else None)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 
+from livecap.text.folding import folded
 from livecap.text.safety import printable
 from livecap.transcript import TranscriptUpdate
 from livecap.tui.transcript.paragraph import Paragraph
@@ -37,7 +38,7 @@ class Page:
         self._bottoms: list[int] = []
         """For each paragraph, the row after its last row and the air below it."""
         self._folded: list[str] = []
-        """For each paragraph, its case-folded text."""
+        """For each paragraph, its text as searches compare it."""
         self._stale = 0
         """Paragraphs before this index may still be laid out for an older form."""
 
@@ -98,7 +99,7 @@ class Page:
     def insert_at(self, index: int, paragraph: Paragraph) -> None:
         """Add a paragraph before the one at `index`, and lay it out."""
         self.paragraphs.insert(index, paragraph)
-        self._folded.insert(index, paragraph.text.casefold())
+        self._folded.insert(index, folded(paragraph.text))
         self._heights.insert(index, 0)
         self._bottoms.insert(index, self.top(index))
         self._stale += index < self._stale
@@ -111,7 +112,7 @@ class Page:
         """Lay out paragraphs again whose label or text was changed from outside."""
         found = sorted(indices)
         for index in found:
-            self._folded[index] = self.paragraphs[index].text.casefold()
+            self._folded[index] = folded(self.paragraphs[index].text)
         for index in sorted({*found, *(index + 1 for index in found)} - {len(self.paragraphs)}):
             self._find_turn(index)
             self._lay_out(index)
@@ -124,7 +125,7 @@ class Page:
         self.paragraphs += paragraphs
         for index in range(first, len(self.paragraphs)):
             self._find_turn(index)
-            self._folded.append(self.paragraphs[index].text.casefold())
+            self._folded.append(folded(self.paragraphs[index].text))
         self._heights += [1] * (len(self.paragraphs) - first)
         self._bottoms += [0] * (len(self.paragraphs) - first)
         self._stale = len(self.paragraphs)
@@ -152,7 +153,7 @@ class Page:
         paragraph = self.paragraphs[index]
         before = [paragraph.row(row) for row in range(paragraph.height)]
         paragraph.change(update, self.form.width)
-        self._folded[index] = paragraph.text.casefold()
+        self._folded[index] = folded(paragraph.text)
         if paragraph.height != self._heights[index]:
             self._heights[index] = paragraph.height
             self._arrange(index)
@@ -160,13 +161,13 @@ class Page:
         top = self.top(index)
         return [top + row for row, drawn in enumerate(before) if paragraph.row(row) != drawn]
 
-    def find(self, folded: str) -> list[int]:
-        """The indices of the paragraphs that contain `folded`, a case-folded text."""
-        return [index for index, text in enumerate(self._folded) if folded in text]
+    def find(self, wanted: str) -> list[int]:
+        """The indices of the paragraphs that contain `wanted`, a folded text."""
+        return [index for index, text in enumerate(self._folded) if wanted in text]
 
-    def holds(self, index: int, folded: str) -> bool:
-        """True if the paragraph contains `folded`."""
-        return folded in self._folded[index]
+    def holds(self, index: int, wanted: str) -> bool:
+        """True if the paragraph contains `wanted`, a folded text."""
+        return wanted in self._folded[index]
 
     # ---- layout
 

@@ -1,6 +1,5 @@
 """Draws one row of the transcript as styled segments: gutter, text, highlighted matches, selection."""
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 
@@ -8,6 +7,7 @@ from rich.cells import cell_len, set_cell_size, split_graphemes
 from rich.segment import Segment
 from rich.style import Style
 
+from livecap.text.folding import places
 from livecap.text.safety import printable
 from livecap.tui.transcript.paragraph import Paragraph
 
@@ -34,7 +34,7 @@ def draw_row(
     has_gutter: bool = False,
     label_width: int = 0,
     chosen: bool = False,
-    pattern: re.Pattern[str] | None = None,
+    marked: str = "",
     selected: tuple[int, int] | None = None,
 ) -> list[Segment]:
     """One row of a paragraph.
@@ -47,7 +47,7 @@ def draw_row(
         has_gutter: time and label have columns of their own at the left.
         label_width: columns of a label in the gutter; 0 without labels.
         chosen: the paragraph is the current one.
-        pattern: matches what is highlighted.
+        marked: what is highlighted, as a folded text.
         selected: the selected columns of the row; the second is -1 for the end of the row.
     """
     first = inner == 0
@@ -74,7 +74,7 @@ def draw_row(
         elif first and paragraph.prefix:
             segments.append(Segment(paragraph.prefix, label_style))
     found = styles("found" if chosen else "match")
-    return segments + _text(paragraph, inner, row, styles, pattern, found, selected)
+    return segments + _text(paragraph, inner, row, styles, marked, found, selected)
 
 
 def _cut(text: str, width: int) -> str:
@@ -87,7 +87,7 @@ def _text(
     inner: int,
     row: int,
     styles: Styles,
-    pattern: re.Pattern[str] | None,
+    marked: str,
     found: Style,
     selected: tuple[int, int] | None,
 ) -> list[Segment]:
@@ -99,10 +99,9 @@ def _text(
     n_stable = len(paragraph.stable)
     if end > n_stable:
         parts.append((max(start, n_stable) - start, end - start, styles("partial")))
-    if pattern is not None:
-        for match in pattern.finditer(paragraph.text):
-            if match.end() > start and match.start() < end:
-                parts.append((max(match.start(), start) - start, min(match.end(), end) - start, found))
+    for first, last in places(paragraph.text, marked):
+        if last > start and first < end:
+            parts.append((max(first, start) - start, min(last, end) - start, found))
     if selected is not None:
         parts.append((selected[0], len(text) if selected[1] < 0 else selected[1], styles("selection")))
     parts = [(*whole_characters(text, first, last), style) for first, last, style in parts]

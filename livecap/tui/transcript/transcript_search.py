@@ -1,10 +1,10 @@
 """TranscriptSearch: the paragraphs of a page that contain a search text, kept up to date as paragraphs grow."""
 
-import re
 from bisect import bisect_left, insort
 
 from rich.cells import cell_len
 
+from livecap.text.folding import folded
 from livecap.text.safety import printable
 from livecap.tui.transcript.page import Page
 
@@ -18,14 +18,13 @@ class TranscriptSearch:
     def __init__(self, page: Page, text: str = "") -> None:
         """
         Args:
-            text: the text to find, ignoring case; an empty one matches nothing.
+            text: the text to find, ignoring case, accents and strokes; an empty one matches nothing.
         """
         self._page = page
         wanted = printable(text).strip()
-        self._folded = wanted.casefold()
-        shown = cell_len(wanted) >= MIN_MARKED_WIDTH
-        self.pattern = re.compile(re.escape(wanted), re.IGNORECASE) if shown else None
-        """Matches what is highlighted; None if nothing is."""
+        self._folded = folded(wanted)
+        self.marked = self._folded if cell_len(wanted) >= MIN_MARKED_WIDTH else ""
+        """What is highlighted, as a folded text; "" if nothing is."""
         self.matches = page.find(self._folded) if self._folded else []
         """The indices of the matching paragraphs, in order."""
 

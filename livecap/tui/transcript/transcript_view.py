@@ -232,7 +232,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
         return [paragraph.row(index) for paragraph in self.paragraphs for index in range(paragraph.height)]
 
     def find(self, text: str) -> int:
-        """Highlight all matches of `text`, ignoring case; none if it is empty. Returns the number of paragraphs."""
+        """Highlight all matches of `text`; none if it is empty. Returns the number of paragraphs."""
         self.search = TranscriptSearch(self._page, text)
         self.chosen = None
         self.refresh()
@@ -423,7 +423,7 @@ class TranscriptView(ScrollView, can_focus=True, inherit_bindings=False):
                 label_width=self._label_width,
                 has_gutter=self._gutter_width > 0,
                 chosen=index == self.chosen,
-                pattern=self.search.pattern,
+                marked=self.search.marked,
                 selected=selection.get_span(row) if selection is not None else None,
             )
         else:
