@@ -561,10 +561,53 @@ def test_the_event_loop_does_not_wait_for_a_model_whose_loading_was_cancelled() 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:
+NOT_CLOSED = """
+engine = livecap.load("tiny")
+print(repr(engine.transcribe(numpy.zeros(16000)).text))
+"""
+DROPPED = """
+print(repr(livecap.load("tiny").transcribe(numpy.zeros(16000)).text))
+"""
+IN_USE = """
+engine = livecap.load("tiny")
+begun = threading.Event()
+
+def work():
+    results = engine.transcribe_many([demo_recording()] * 50, batch=1, on_progress=lambda progress: begun.set())
+    print(len(list(results)), "are transcribed")
+
+threading.Thread(target=work, daemon=True).start()
+begun.wait()
+print("''")
+"""
+LOAD_CANCELLED = """
+load, begun = livecap.api.LoadedEngine.load, threading.Event()
+
+def watched(*given):
+    begun.set()
+    return load(*given)
+
+async def main():
+    task = asyncio.create_task(livecap.load_async("tiny"))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+
+livecap.api.LoadedEngine.load = watched
+asyncio.run(main())
+print("''")
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [NOT_CLOSED, DROPPED, IN_USE, LOAD_CANCELLED],
+    ids=["not closed", "dropped", "in use", "load cancelled"],
+)
+def test_a_program_that_does_not_close_its_engine_ends_quietly(script: str) -> None:
     """MLX aborts the process when a thread ends that still has streams."""
-    script = "import livecap, numpy; e = livecap.load('tiny'); print(repr(e.transcribe(numpy.zeros(16000)).text))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    imports = "import asyncio, threading, numpy, livecap, livecap.api\nfrom livecap.shipped import demo_recording\n"
+    command = [sys.executable, "-c", imports + script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "''\n", "")
 
 

@@ -278,8 +278,7 @@ class Worker:
         with self._lock:
             was_closing, self._closing = self._closing, True
         if not was_closing:
-            self._thread.submit(self._end_all)
-            self._thread.stop(seconds)
+            self._thread.stop(seconds, last=self._end_all)
 
     # ---- the worker's thread
 
