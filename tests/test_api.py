@@ -217,6 +217,21 @@ def test_language_and_context_of_one_call_do_not_stay(engine: livecap.Engine, sa
     assert forced.language == "French" and engine.transcribe(samples) == usual
 
 
+def test_names_that_the_model_cannot_take_are_told_for_each_call_that_gives_them(samples: NDArray[np.float32]) -> None:
+    notices: list[str] = []
+    names = ", ".join(f"Kowalski{n}" for n in range(80))
+    with livecap.load("tiny", on_notice=notices.append) as engine:
+        assert notices == []
+        engine.transcribe(samples[:8000], context=names)
+        assert len(notices) == 1 and "Names and terms to expect" in notices[0]
+        engine.stream(context=names).close()
+        assert len(notices) == 2
+    with livecap.load("tiny", context=names, on_notice=notices.append) as engine:
+        engine.transcribe(samples[:8000])
+        engine.transcribe(samples[:8000], context="Maria")
+        assert len(notices) == 3, "those of the engine are told when it is loaded"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

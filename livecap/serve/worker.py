@@ -332,7 +332,7 @@ class Worker:
             stream=asked.stream or self.settings.stream,
         )
         if wanted != engine.settings:
-            engine.change(wanted)
+            engine.change(wanted, lambda message: None)
 
     def _end_all(self) -> None:
         self._refuse_all(Stopping())

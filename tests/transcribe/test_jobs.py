@@ -21,6 +21,7 @@ import soundfile
 
 import livecap
 from livecap.cli import transcribe_work
+from livecap.cli.context_file import ContextFile
 from livecap.cli.main import run
 from livecap.errors import LogError
 from livecap.export.formats import FORMATS
@@ -779,3 +780,23 @@ def test_terms_of_a_file_are_expected_and_decide_what_is_finished(transcribe: Tr
     assert "is finished" in transcribe(clip, "-f", "json", "--context-file", "terms.txt").stderr
     Path("terms.txt").write_text("Maria\nPriya\n")
     assert "exists already" in transcribe(clip, "-f", "json", "--context-file", "terms.txt").stderr
+
+
+@pytest.mark.parametrize("grown_at", [1, 2], ids=["before the model is loaded", "after it"])
+def test_terms_that_a_grown_file_has_too_many_of_are_told(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch, grown_at: int
+) -> None:
+    changed, n_looks = ContextFile.changed, 0
+
+    def grown(file: ContextFile) -> str | None:
+        nonlocal n_looks
+        n_looks += 1
+        if n_looks == grown_at:
+            Path("terms.txt").write_text("Kowalski\n" + "".join(f"Kowalski{n}\n" for n in range(80)))
+        return changed(file)
+
+    monkeypatch.setattr(ContextFile, "changed", grown)
+    shutil.copy(clip, "other.wav")
+    Path("terms.txt").write_text("Maria\n")
+    out = transcribe(clip, "other.wav", "--context-file", "terms.txt")
+    assert (out.status, n_looks, out.stderr.count("Names and terms to expect")) == (0, 2, 1)
