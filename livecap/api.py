@@ -512,13 +512,13 @@ class Stream:
 
     @property
     def partial(self) -> str:
-        """Text after `stable` that may still change."""
-        return self._open[1]
+        """Text after `stable` that may still change, with the space before it."""
+        return self.text[len(self.stable) :]
 
     @property
     def text(self) -> str:
-        """Stable and partial text."""
-        return joined((*self._utterances, self._open[0] + self.partial))
+        """`stable` and `partial` together."""
+        return joined((*self._utterances, "".join(self._open)))
 
     def _heard(self, samples: NDArray[np.float32]) -> list[TranscriptUpdate]:
         """Hear samples at 16 kHz. Updates are noted on the model's thread, so that an interrupted caller loses none."""
