@@ -169,6 +169,21 @@ def _unblocked(path: str) -> list[str]:
     return [path]
 
 
+def test_recordings_of_the_same_long_name_are_transcribed_and_then_finished(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = decodes(monkeypatch)
+    recordings = [clip.with_name("n" * 248 + suffix) for suffix in (".wav", ".wave")]
+    for each in recordings:
+        shutil.copy(clip, each)
+    first, second = (transcribe(*recordings, "-f", "txt,json") for _ in range(2))
+    for each in recordings:
+        each.unlink()
+    assert (first.status, second.status, len(seen)) == (0, 0, 2)
+    assert sorted(path.name for path in Path().glob("n*")) == sorted(first.stdout.split())
+    assert len(first.stdout.split()) == 4 and second.stderr.count("is finished") == 2
+
+
 def test_a_second_run_skips_what_is_finished_and_does_the_rest(
     transcribe: Transcribe, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
