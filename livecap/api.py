@@ -88,7 +88,7 @@ def load(
         draft_model: a smaller model that drafts the text of files and arrays, which `model` checks: the same text
             (in half precision except at ties), sooner where that pays. Not used where tokens are drawn.
         dtype: the data type to compute in: `float32`, `float16`, `bfloat16`, or `auto` for the fastest here.
-        on_notice: gets sentences about the model that the user should know.
+        on_notice: gets sentences about the model and the context that the user should know, also while it is used.
 
     Raises:
         ModelError: there is no such model, or it is damaged.
@@ -371,7 +371,7 @@ class Engine:
         try:
             yield
         finally:
-            self._engine.change(before)
+            self._engine.change(before, lambda message: None)
 
     def _jobs(
         self,
@@ -512,13 +512,13 @@ class Stream:
 
     @property
     def partial(self) -> str:
-        """Text after `stable` that may still change."""
-        return self._open[1]
+        """Text after `stable` that may still change, with the space before it."""
+        return self.text[len(self.stable) :]
 
     @property
     def text(self) -> str:
-        """Stable and partial text."""
-        return joined((*self._utterances, self._open[0] + self.partial))
+        """`stable` and `partial` together."""
+        return joined((*self._utterances, "".join(self._open)))
 
     def _heard(self, samples: NDArray[np.float32]) -> list[TranscriptUpdate]:
         """Hear samples at 16 kHz. Updates are noted on the model's thread, so that an interrupted caller loses none."""

@@ -98,7 +98,7 @@ class Recognises(Protocol):
     def tokenizer(self) -> Decodes:
         """See `Engine`."""
 
-    def change(self, settings: EngineSettings, on_notice: OnNotice = lambda message: None) -> None:
+    def change(self, settings: EngineSettings, on_notice: OnNotice | None = None) -> None:
         """See `Engine`."""
 
     @property
@@ -166,12 +166,16 @@ class Engine:
         finally:
             _mlx_thread.end()
 
-    def change(self, settings: EngineSettings, on_notice: OnNotice = lambda message: None) -> None:
+    def change(self, settings: EngineSettings, on_notice: OnNotice | None = None) -> None:
         """Use other settings for what is made from now on. The model is only loaded if it is another one.
+
+        Args:
+            on_notice: as in `load`; None is the one given there.
 
         Raises:
             ModelError: the other model cannot be loaded; the engine stays as it was.
         """
+        on_notice = on_notice or self._on_notice
         loaded, draft, before = self._loaded, self._draft, self._context
         other_type = settings.dtype != self.settings.dtype
         if other_type or settings.model != self.settings.model and resolve(settings.model) != loaded.path:

@@ -105,14 +105,18 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
 
 
 def hidden_beside(path: Path, ending: str) -> Path:
-    """`.NAME` and the ending, in the folder of `path`. A NAME with which that would be too long for a disk is shortened
-    to its beginning and its checksum."""
-    name = os.fsencode(path.name)
-    room = MOST_NAME_BYTES - 1 - len(ending)
-    if len(name) <= room:
-        return path.with_name(f".{path.name}{ending}")
-    beginning = name[: room - 9].decode("utf-8", "ignore")
-    return path.with_name(f".{beginning}-{zlib.crc32(name):08x}{ending}")
+    """`.NAME` and the ending, in the folder of `path`. A NAME with which that would be too long for a disk is
+    shortened."""
+    return path.with_name(f".{shortened_name(path.name, MOST_NAME_BYTES - 1 - len(ending))}{ending}")
+
+
+def shortened_name(name: str, most_bytes: int, ending: str = "") -> str:
+    """A name of a file with at most so many bytes. A longer one becomes its beginning, its checksum and the ending."""
+    whole = os.fsencode(name)
+    if len(whole) <= most_bytes:
+        return name
+    beginning = whole[: most_bytes - 9 - len(ending)].decode("utf-8", "ignore")
+    return f"{beginning}-{zlib.crc32(whole):08x}{ending}"
 
 
 def replace_file(path: Path, pieces: Iterable[str], durable: bool = True, errors: str = "replace") -> None:

@@ -4,18 +4,22 @@ MLX's streams belong to the thread that made them, so a model is loaded, used an
 """
 
 import atexit
+import ctypes
 import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from livecap.errors import ModelError
 
 T = TypeVar("T")
-END_SECONDS = 5.0
-"""How long the end of the program waits for a model that was not closed."""
+END_SECONDS = 10.0
+"""How long the end of the program waits for a call that it has interrupted, such as for one step of a large model."""
+INTERRUPT_SECONDS = 1.0
+"""How long it waits before it interrupts the call again, which may have gone on."""
 FORKED = (
     "This process was forked from one that had loaded a model, and no model works in it. Load models only after the "
     'fork, or use the start method "spawn" of multiprocessing.'
@@ -44,6 +48,12 @@ class ModelThread:
         self._lock = threading.Lock()
         """Held while a call is added, so that none comes after the last one."""
         self._is_stopped = False
+        self._last: Callable[[], object] = lambda: None
+        """Called on the thread before it ends."""
+        self._is_ending = False
+        """The program ends, and calls that wait are left out."""
+        self._is_interruptible = True
+        """False once the last call begins, after which the thread ends by itself."""
         self.at_exit: Callable[[], None] = lambda: None
         """Called on the thread when the program ends and the model was not closed."""
         self._thread = threading.Thread(target=self._work, name="livecap-model", daemon=True)
@@ -83,29 +93,66 @@ class ModelThread:
         """End the thread after the calls before this one, and wait for it.
 
         Args:
-            seconds: wait no longer than this; a call that still runs then does not keep the program from ending.
+            seconds: wait no longer than this. A call that still runs when the program ends is interrupted.
             last: called on the thread before it ends.
         """
-        atexit.unregister(self._end)
         if _is_forked():
+            atexit.unregister(self._end)
             return  # the thread is in the other process
         with self._lock:
             if not self._is_stopped:
-                self._is_stopped = True
-                self._calls.put((last, Future()))
+                self._is_stopped, self._last = True, last
                 self._calls.put(None)
         if not self.is_here():
             self._thread.join(seconds)
 
     def _work(self) -> None:
-        while (item := self._calls.get()) is not None:
-            call, future = item
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except BaseException as error:
-                    future.set_exception(error)
-            del item, call, future  # what they refer to is not needed until the next call
+        while self._is_interruptible:
+            try:
+                self._carry_out_calls()
+                with self._lock:
+                    self._is_interruptible = False
+                _raise_on(self._thread, None)  # an interrupt that has not arrived yet is dropped
+            except BaseException:
+                pass  # an interrupt between two calls: errors of calls are in their futures
+        while not self._calls.empty():
+            if item := self._calls.get():
+                item[1].cancel()
+        last, self._last = self._last, lambda: None  # what it refers to is not needed afterwards
+        _carry_out(last, Future())
+        atexit.unregister(self._end)
+
+    def _carry_out_calls(self) -> None:
+        while not self._is_ending and (item := self._calls.get()) is not None:
+            _carry_out(*item)
+            del item  # what it refers to is not needed until the next call
 
     def _end(self) -> None:
-        self.stop(END_SECONDS, self.at_exit)
+        """End the thread with the program, in which nobody waits for a result any more. A call that runs is
+        interrupted: MLX aborts the process if it ends while this thread has streams.
+        """
+        self._is_ending = True
+        self.stop(0, self.at_exit)
+        with suppress(KeyboardInterrupt):  # the user does not want to wait
+            for _ in range(int(END_SECONDS / INTERRUPT_SECONDS)):
+                if not self._thread.is_alive():
+                    break
+                with self._lock:
+                    if self._is_interruptible:
+                        _raise_on(self._thread, SystemExit)
+                self._thread.join(INTERRUPT_SECONDS)
+
+
+def _carry_out(call: Callable[[], Any], future: "Future[Any]") -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+            del call, future  # the error refers to this frame
+
+
+def _raise_on(thread: threading.Thread, error: type[BaseException] | None) -> None:
+    """Raise an error on another thread, as soon as it runs Python code. None: drop the one that has not arrived."""
+    raised = ctypes.py_object() if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), raised)

@@ -90,7 +90,7 @@ def test_stable_text_only_grows_and_the_end_says_it_all(model: livecap.Model, sa
     for block in np.array_split(samples, 60):
         stream.feed(block)
         assert stream.stable.startswith(before)
-        assert stream.text.startswith(stream.stable) and stream.text.endswith(stream.partial)
+        assert stream.stable + stream.partial == stream.text
         before = stream.stable
     text = stream.finish()
     assert text.startswith(before) and stream.partial == "" and stream.finish() == text
@@ -215,6 +215,21 @@ def test_language_and_context_of_one_call_do_not_stay(engine: livecap.Engine, sa
     usual = engine.transcribe(samples)
     forced = engine.transcribe(samples, language="fr", context="Maria, March, \ud800")
     assert forced.language == "French" and engine.transcribe(samples) == usual
+
+
+def test_names_that_the_model_cannot_take_are_told_for_each_call_that_gives_them(samples: NDArray[np.float32]) -> None:
+    notices: list[str] = []
+    names = ", ".join(f"Kowalski{n}" for n in range(80))
+    with livecap.load("tiny", on_notice=notices.append) as engine:
+        assert notices == []
+        engine.transcribe(samples[:8000], context=names)
+        assert len(notices) == 1 and "Names and terms to expect" in notices[0]
+        engine.stream(context=names).close()
+        assert len(notices) == 2
+    with livecap.load("tiny", context=names, on_notice=notices.append) as engine:
+        engine.transcribe(samples[:8000])
+        engine.transcribe(samples[:8000], context="Maria")
+        assert len(notices) == 3, "those of the engine are told when it is loaded"
 
 
 @pytest.mark.parametrize(
@@ -561,10 +576,53 @@ def test_the_event_loop_does_not_wait_for_a_model_whose_loading_was_cancelled() 
     assert done.returncode == 0, done.stderr
 
 
-def test_a_program_that_does_not_close_its_engine_ends_quietly() -> None:
+NOT_CLOSED = """
+engine = livecap.load("tiny")
+print(repr(engine.transcribe(numpy.zeros(16000)).text))
+"""
+DROPPED = """
+print(repr(livecap.load("tiny").transcribe(numpy.zeros(16000)).text))
+"""
+IN_USE = """
+engine = livecap.load("tiny")
+begun = threading.Event()
+
+def work():
+    results = engine.transcribe_many([demo_recording()] * 50, batch=1, on_progress=lambda progress: begun.set())
+    print(len(list(results)), "are transcribed")
+
+threading.Thread(target=work, daemon=True).start()
+begun.wait()
+print("''")
+"""
+LOAD_CANCELLED = """
+load, begun = livecap.api.LoadedEngine.load, threading.Event()
+
+def watched(*given):
+    begun.set()
+    return load(*given)
+
+async def main():
+    task = asyncio.create_task(livecap.load_async("tiny"))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+
+livecap.api.LoadedEngine.load = watched
+asyncio.run(main())
+print("''")
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [NOT_CLOSED, DROPPED, IN_USE, LOAD_CANCELLED],
+    ids=["not closed", "dropped", "in use", "load cancelled"],
+)
+def test_a_program_that_does_not_close_its_engine_ends_quietly(script: str) -> None:
     """MLX aborts the process when a thread ends that still has streams."""
-    script = "import livecap, numpy; e = livecap.load('tiny'); print(repr(e.transcribe(numpy.zeros(16000)).text))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    imports = "import asyncio, threading, numpy, livecap, livecap.api\nfrom livecap.shipped import demo_recording\n"
+    command = [sys.executable, "-c", imports + script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "''\n", "")
 
 

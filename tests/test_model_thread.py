@@ -65,6 +65,31 @@ atexit.register(last)  # runs after what ends the thread
 thread = ModelThread()
 thread.at_exit = lambda: print("at exit")
 """
+INTERRUPTED = """
+import threading
+from livecap.model_thread import ModelThread
+
+def endless():
+    begun.set()
+    n_interrupts = 0
+    while n_interrupts < 2:
+        try:
+            while True:
+                pass
+        except SystemExit:
+            n_interrupts += 1
+    print("interrupted", flush=True)
+
+begun = threading.Event()
+thread = ModelThread()
+thread.at_exit = lambda: print("at exit")
+thread.submit(endless)
+thread.submit(lambda: print("waits")).add_done_callback(lambda future: print("left out", future.cancelled()))
+begun.wait()
+STOP
+print("leaves", flush=True)
+"""
+ABANDONED = INTERRUPTED.replace("STOP", 'thread.stop(0, last=lambda: print("last"))')
 REFUSED = "This process was forked from one that had loaded a model"
 
 
@@ -73,10 +98,12 @@ REFUSED = "This process was forked from one that had loaded a model"
     [
         (FORKED, ["works", "status 0", REFUSED, REFUSED, "status 0", "goes on"]),
         (AT_THE_END, ["at exit", "This engine is closed. Load the model again."]),
+        (INTERRUPTED.replace("STOP", ""), ["leaves", "interrupted", "left out True", "at exit"]),
+        (ABANDONED, ["leaves", "interrupted", "left out True", "last"]),
     ],
-    ids=["forked", "at the end"],
+    ids=["forked", "at the end", "interrupted", "abandoned"],
 )
-def test_nobody_waits_for_a_thread_that_is_in_another_process_or_has_ended(script: str, lines: list[str]) -> None:
+def test_nobody_waits_for_a_thread_of_another_process_or_one_that_has_to_end(script: str, lines: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script], capture_output=True, text=True, timeout=60
     )

@@ -11,12 +11,13 @@ from livecap.cli.export import FORMATS_ONCE, add_folder
 from livecap.errors import LogError, SettingsError
 from livecap.export.cues import cues
 from livecap.export.formats import FileExists, subrip
-from livecap.files import make_folder, replace_file
+from livecap.files import make_folder, replace_file, shortened_name
 from livecap.settings.fields import DEFAULT_ALIGNER, Settings
 from livecap.settings.values import PATH
 from livecap.text.languages import parse_language
 from livecap.text.printing import say, send
 from livecap.text.safety import json_text, printable
+from livecap.transcribe.found import MOST_STEM_BYTES
 from livecap.transcript import SAMPLE_RATE, UtteranceEnded
 
 FORMATS = ("json", "srt", "tsv")
@@ -53,7 +54,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     printed = str(options.folder) == "-"
     if printed and len(options.format) != 1:
         raise SettingsError("Only one format can be printed. Choose one with -f, or write to a folder with -o.")
-    paths = {} if printed else {name: options.folder / f"{options.file.stem}.{name}" for name in options.format}
+    stem = shortened_name(options.file.stem, MOST_STEM_BYTES)
+    paths = {} if printed else {name: options.folder / f"{stem}.{name}" for name in options.format}
     existing = next((path for path in paths.values() if os.path.lexists(path)), None)
     if existing and not options.overwrite:
         raise FileExists(f"{existing} exists already. Choose another folder with -o, or add --overwrite.")

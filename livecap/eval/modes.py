@@ -45,8 +45,10 @@ def parse_mode(text: str, step_cost: float | None = None) -> Mode:
     """
     config = StreamConfig(ChunkConfig(step_cost_seconds=step_cost))
     name, colon, rest = text.partition(":")
-    if not colon and name not in ("default", "auto"):
-        return Mode(f"{name} s", replace(config, chunk=replace(config.chunk, chunk_seconds=_chunk(name))))
+    name = "default" if name == "auto" else name
+    if not colon and name != "default":
+        seconds = _chunk(name)
+        return Mode(f"{seconds:g} s", replace(config, chunk=replace(config.chunk, chunk_seconds=seconds)))
     for assignment in filter(None, rest.split(";")):
         setting, equals, value = assignment.partition("=")
         if not equals:

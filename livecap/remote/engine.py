@@ -108,7 +108,7 @@ class RemoteEngine:
         """What the ids of its texts mean."""
         return self._words
 
-    def change(self, settings: EngineSettings, on_notice: OnNotice = lambda message: None) -> None:
+    def change(self, settings: EngineSettings, on_notice: OnNotice | None = None) -> None:
         """Use another language or other names to expect from now on."""
         self.settings = settings
 

@@ -278,8 +278,7 @@ class Worker:
         with self._lock:
             was_closing, self._closing = self._closing, True
         if not was_closing:
-            self._thread.submit(self._end_all)
-            self._thread.stop(seconds)
+            self._thread.stop(seconds, last=self._end_all)
 
     # ---- the worker's thread
 
@@ -333,7 +332,7 @@ class Worker:
             stream=asked.stream or self.settings.stream,
         )
         if wanted != engine.settings:
-            engine.change(wanted)
+            engine.change(wanted, lambda message: None)
 
     def _end_all(self) -> None:
         self._refuse_all(Stopping())

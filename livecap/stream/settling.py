@@ -96,6 +96,9 @@ class Settling:
         self._header: tuple[int, ...] = ()
         self._prefix: list[int] | None = None
         """Settled text in the open prompt; None before the first."""
+        self._next_index = 0
+        """The utterance that can follow in the open prompt. With a later one, the prompt would also hear the words of
+        those between, which keep their live text."""
 
     @property
     def n_waiting(self) -> int:
@@ -140,6 +143,7 @@ class Settling:
         if not self._results:
             group = self._groups.popleft()
             heard = self._decode(group, sound, text)
+            self._next_index = group[-1].index + 1
             live = [_live_words(utterance, text) for utterance in group]
             shares, in_other_language = self._shares(live, heard, text)
             for utterance, words in zip(group, shares, strict=True):
@@ -247,6 +251,8 @@ class Settling:
         """True if the group continues the open prompt."""
         config, utterance = self._config.prompt, group[0]
         if self._prefix is None or len(group) > 1 or utterance.header != self._header:
+            return False
+        if utterance.index != self._next_index:
             return False
         silence = utterance.start_sample - self._recogniser.end_sample
         length = utterance.end_sample - self._recogniser.start_sample

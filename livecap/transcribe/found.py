@@ -9,6 +9,7 @@ from pathlib import Path
 
 from livecap.archive.folder import EVENTS, saved_sounds
 from livecap.errors import AudioError, LivecapError
+from livecap.files import MOST_NAME_BYTES, shortened_name
 from livecap.text.scripts import folded_name
 
 SUFFIXES = frozenset(
@@ -16,6 +17,9 @@ SUFFIXES = frozenset(
     ".webm .mkv .mka .wma .amr .3gp .avi .mts .mpg .mpeg .ac3 .wv .ape .tta .qta".split()
 )
 """Suffixes by which recordings are found in a folder. A file that is named itself may have any."""
+
+MOST_STEM_BYTES = MOST_NAME_BYTES - len(".json")
+"""The longest name of outputs, without suffix."""
 
 Looks = tuple[tuple[int, int], ...]
 
@@ -56,7 +60,7 @@ def find(arguments: Iterable[str]) -> tuple[list[Found], list[LivecapError]]:
     """The recordings that were asked for, each once; and what is wrong with the other arguments.
 
     Names of outputs are different: recordings of the same name keep their suffix, then get the name of their folder,
-    and then a number.
+    and then a number. Names that would be too long for a disk are shortened.
     """
     found: dict[str, Found] = {}
     errors: list[LivecapError] = []
@@ -179,5 +183,13 @@ def named_apart(found: list[Found]) -> list[Found]:
     named = []
     for each in found:
         n = used[folded_name(each.name)] = used.get(folded_name(each.name), 0) + 1
-        named.append(each if n == 1 else replace(each, name=f"{each.name}-{n}"))
+        named.append(_fitting(each if n == 1 else replace(each, name=f"{each.name}-{n}")))
     return named
+
+
+def _fitting(found: Found) -> Found:
+    """The recording with a name of outputs that is not too long for a disk."""
+    folder, slash, name = found.name.rpartition("/")
+    suffix = found.path.suffix
+    kept = suffix if suffix.lower() in SUFFIXES and name.endswith(suffix) else ""
+    return replace(found, name=folder + slash + shortened_name(name, MOST_STEM_BYTES, kept))

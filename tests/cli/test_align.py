@@ -68,6 +68,13 @@ def test_the_text_comes_from_a_file_or_a_pipe(here: Path, monkeypatch: pytest.Mo
         assert json.loads(capsys.readouterr().out)["text"] == "one two three"
 
 
+def test_a_name_that_is_too_long_for_the_disk_is_shortened(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "talk.wav").rename(here / f"{'n' * 251}.wav")
+    assert run(["align", f"{'n' * 251}.wav", TEXT, "--language", "en", "--aligner", ALIGNER]) == 0
+    [written] = capsys.readouterr().out.splitlines()
+    assert written.startswith("n" * 240) and (here / written).is_file()
+
+
 def test_a_file_that_exists_is_kept(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "talk.json").write_text("mine")
     assert align(TEXT, "--language", "en") == 1

@@ -11,13 +11,19 @@ from livecap.stream.config import StreamConfig
 from livecap.stream.policy import Rule
 
 
-def test_a_number_is_a_chunk() -> None:
-    mode = parse_mode("0.5")
-    assert (mode.name, mode.config.chunk.chunk_seconds) == ("0.5 s", 0.5)
+@pytest.mark.parametrize(
+    ("text", "seconds", "name"),
+    [("0.5", 0.5, "0.5 s"), (".5", 0.5, "0.5 s"), ("0.50", 0.5, "0.5 s"), ("2.0", 2.0, "2 s"), ("12", 12.0, "12 s")],
+)
+def test_a_number_is_a_chunk_and_has_one_name_however_it_is_written(text: str, seconds: float, name: str) -> None:
+    mode = parse_mode(text)
+    assert (mode.name, mode.config.chunk.chunk_seconds) == (name, seconds)
 
 
-def test_default_is_the_configuration_of_the_stream() -> None:
-    assert parse_mode("default").config == StreamConfig()
+@pytest.mark.parametrize("text", ["default", "auto"])
+def test_default_is_the_configuration_of_the_stream(text: str) -> None:
+    mode = parse_mode(text)
+    assert (mode.name, mode.config) == ("default", StreamConfig())
 
 
 def test_settings_of_parts_can_be_named() -> None:
@@ -109,10 +115,18 @@ def test_the_modes_with_goals_of_their_own_exist() -> None:
     assert {parse_mode(text).name for text in ("default", "0.5", "2")} == set(GOALS_OF_MODES)
 
 
-def test_modes_that_are_compared_have_different_names() -> None:
-    with pytest.raises(SettingsError, match="Two modes are named 'mine'"):
-        parse_modes(["mine:chunk_seconds=1", "mine:chunk_seconds=4"])
-    assert [mode.name for mode in parse_modes(["default", "auto", "0.5"])] == ["default", "auto", "0.5 s"]
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [
+        (["mine:chunk_seconds=1", "mine:chunk_seconds=4"], "mine"),
+        (["default", "auto"], "default"),
+        (["0.5", ".50"], "0.5 s"),
+    ],
+)
+def test_modes_that_are_compared_have_different_names(texts: list[str], name: str) -> None:
+    with pytest.raises(SettingsError, match=f"Two modes are named '{name}'"):
+        parse_modes(texts)
+    assert len(parse_modes(["default", "0.5", "mine:chunk_seconds=1"])) == 3
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])

@@ -103,6 +103,10 @@ def test_whole_characters_only_grow_and_never_show_half_of_one(text: str) -> Non
     assert shown == small().decode(ids)
 
 
+def test_half_of_a_surrogate_pair_is_a_question_mark() -> None:
+    assert small().encode("caf\udce9 \ud83d") == small().encode("caf? ?")
+
+
 def test_an_incomplete_character_waits() -> None:
     euro = small().encode("€")
     assert len(euro) == 3

@@ -104,7 +104,7 @@ class ScriptedEngine:
 
     memory = {}
 
-    def change(self, settings):
+    def change(self, settings, on_notice):
         self.settings = settings
 
     def transcriber(self):

@@ -62,7 +62,7 @@ class SayingEngine:
         self.loaded = SimpleNamespace(path="nowhere", config=SimpleNamespace(audio=audio))
         self.tokenizer = SimpleNamespace(encode=lambda text: list(range(len(text.split()))))
 
-    def change(self, settings):
+    def change(self, settings, on_notice):
         self.settings = settings
 
     def transcriber(self):

@@ -29,7 +29,7 @@ class FakeEngine:
         self.settings = settings
         self.changes = 0
 
-    def change(self, settings):
+    def change(self, settings, on_notice):
         self.settings = settings
         self.changes += 1
 

@@ -15,11 +15,12 @@ from livecap.model.generate import GeneratedToken
 from livecap.stream.config import ChunkConfig, PromptConfig, StreamConfig
 from livecap.stream.recent_sound import RecentSound
 from livecap.stream.recogniser import Decoded, ModelRecogniser
-from livecap.stream.settling import ClosedUtterance, Settling
+from livecap.stream.settling import MOST_WAITING, ClosedUtterance, Settling
 from livecap.stream.token_text import TokenText
 from livecap.stream.transcriber import StreamingTranscriber
 from livecap.transcript import SAMPLE_RATE, Word
 from tests.stream.scripted import HEADER, ScriptedRecogniser, ScriptedTokenizer
+from tests.stream.scripted import Word as ScriptedWord
 
 DICTATION = Path(__file__).parents[2] / "recordings" / "dictation.flac"
 
@@ -176,6 +177,23 @@ def test_a_group_without_end_keeps_its_live_text_and_the_next_one_is_settled() -
     assert settling.n_waiting == 0
     settling.add(closed(31, ["w1"]))
     assert settling.n_waiting == 1
+
+
+@pytest.mark.parametrize("waiting", [range(1, MOST_WAITING + 2), range(2, 4)], ids=["too many wait", "not added"])
+def test_no_words_are_heard_of_an_utterance_that_keeps_its_live_text(waiting: range) -> None:
+    at = [i * SAMPLE_RATE for i in range(MOST_WAITING + 2)]
+    words = [ScriptedWord(100 + i, start + SAMPLE_RATE // 4, start + SAMPLE_RATE // 2) for i, start in enumerate(at)]
+    settling, sound = Settling(ScriptedRecogniser(words), StreamConfig()), RecentSound()
+    sound.append(0, np.zeros(len(words) * SAMPLE_RATE, np.float32))
+    text = TokenText(ScriptedTokenizer())  # type: ignore[arg-type]
+    settling.add(closed(0, ["w0"]))
+    settled = [settling.settle(sound, text)]
+    for i in waiting:
+        settling.add(closed(i, [f"w{i}"]))
+    assert settling.needs_from == 2 * SAMPLE_RATE
+    settled += [settling.settle(sound, text) for _ in range(settling.n_waiting)]
+    assert [each.utterance.index for each in settled] == [0, *range(2, waiting.stop)]
+    assert [each.ids for each in settled] == [each.utterance.ids for each in settled]
 
 
 def test_sound_that_was_no_speech_ends_a_group() -> None:

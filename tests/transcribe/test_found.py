@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from livecap.export.formats import FORMATS
 from livecap.transcribe.found import find
 from livecap.transcribe.weights import weights_digest
 
@@ -17,6 +18,25 @@ def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: py
         "Cannot transcribe '': this is not the name of a file. A dot is the current folder."
     ]
     assert [each.name for each in find(["."])[0]] == ["talk"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "beginning"), [("n" * 251, "n" * 230), ("\u00e9" * 125 + "n", "\u00e9" * 115)], ids=["ASCII", "accents"]
+)
+def test_outputs_of_recordings_with_long_names_fit_on_the_disk(tmp_path: Path, stem: str, beginning: str) -> None:
+    for name in (f"{stem}.wav", f"{stem}.mp3", f"{stem[:-1]}m.wav", f"{stem[1:]}.wav"):
+        (tmp_path / name).touch()
+    names = [each.name for each in find([str(tmp_path)])[0]]
+    assert names == [each.name for each in find([str(tmp_path)])[0]] and len(set(names)) == 4
+    assert stem[1:] in names, "a name that fits stays"
+    shortened = [name for name in names if name != stem[1:]]
+    assert all(name.startswith(beginning) for name in shortened)
+    assert sorted(Path(name).suffix for name in shortened) == ["", ".mp3", ".wav"]
+    for name in names:
+        for suffix in FORMATS:
+            (tmp_path / f"{name}.{suffix}").touch()
+    alone = [find([str(tmp_path / f"{stem}.wav")])[0][0].name for _ in range(2)]
+    assert alone[0] == alone[1] not in names
 
 
 def test_names_that_are_one_on_the_disk_of_a_mac_are_told_apart(tmp_path: Path) -> None:

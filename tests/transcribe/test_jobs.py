@@ -21,6 +21,7 @@ import soundfile
 
 import livecap
 from livecap.cli import transcribe_work
+from livecap.cli.context_file import ContextFile
 from livecap.cli.main import run
 from livecap.errors import LogError
 from livecap.export.formats import FORMATS
@@ -166,6 +167,21 @@ def _unblocked(path: str) -> list[str]:
         assert error.errno == errno.ENXIO
         return []
     return [path]
+
+
+def test_recordings_of_the_same_long_name_are_transcribed_and_then_finished(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = decodes(monkeypatch)
+    recordings = [clip.with_name("n" * 248 + suffix) for suffix in (".wav", ".wave")]
+    for each in recordings:
+        shutil.copy(clip, each)
+    first, second = (transcribe(*recordings, "-f", "txt,json") for _ in range(2))
+    for each in recordings:
+        each.unlink()
+    assert (first.status, second.status, len(seen)) == (0, 0, 2)
+    assert sorted(path.name for path in Path().glob("n*")) == sorted(first.stdout.split())
+    assert len(first.stdout.split()) == 4 and second.stderr.count("is finished") == 2
 
 
 def test_a_second_run_skips_what_is_finished_and_does_the_rest(
@@ -779,3 +795,23 @@ def test_terms_of_a_file_are_expected_and_decide_what_is_finished(transcribe: Tr
     assert "is finished" in transcribe(clip, "-f", "json", "--context-file", "terms.txt").stderr
     Path("terms.txt").write_text("Maria\nPriya\n")
     assert "exists already" in transcribe(clip, "-f", "json", "--context-file", "terms.txt").stderr
+
+
+@pytest.mark.parametrize("grown_at", [1, 2], ids=["before the model is loaded", "after it"])
+def test_terms_that_a_grown_file_has_too_many_of_are_told(
+    transcribe: Transcribe, clip: Path, monkeypatch: pytest.MonkeyPatch, grown_at: int
+) -> None:
+    changed, n_looks = ContextFile.changed, 0
+
+    def grown(file: ContextFile) -> str | None:
+        nonlocal n_looks
+        n_looks += 1
+        if n_looks == grown_at:
+            Path("terms.txt").write_text("Kowalski\n" + "".join(f"Kowalski{n}\n" for n in range(80)))
+        return changed(file)
+
+    monkeypatch.setattr(ContextFile, "changed", grown)
+    shutil.copy(clip, "other.wav")
+    Path("terms.txt").write_text("Maria\n")
+    out = transcribe(clip, "other.wav", "--context-file", "terms.txt")
+    assert (out.status, n_looks, out.stderr.count("Names and terms to expect")) == (0, 2, 1)

@@ -91,8 +91,9 @@ class Tokenizer:
         return token_id
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`. The names of added tokens in it are plain text."""
-        return list(self._bpe.encode(text, add_special_tokens=False).ids)
+        """Token ids of `text`. The names of added tokens in it are plain text, and half of a surrogate pair is a
+        question mark."""
+        return list(self._bpe.encode(encodable(text), add_special_tokens=False).ids)
 
     def beginning(self, text: str, most: int) -> str:
         """The beginning of `text` with at most `most` tokens, up to the end of a name or word; all of it if it fits.
