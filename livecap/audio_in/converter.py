@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,8 @@ def convert(path: Path, known: bool) -> tuple[int, list[str]]:
         need = "this format needs ffmpeg, or afconvert on macOS; neither was found. Install ffmpeg, or convert the file"
         raise AudioError(f"Cannot read {path}: {need} to WAV." if known else not_audio(path))
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
-        return _by_ffmpeg(ffmpeg, path, Path(folder), known) if ffmpeg else _by_afconvert(str(afconvert), path, folder)
+        by = partial(_by_ffmpeg, ffmpeg) if ffmpeg else partial(_by_afconvert, str(afconvert))
+        return by(path, Path(folder), known)
 
 
 def not_audio(path: Path) -> str:
@@ -54,11 +56,13 @@ def not_audio(path: Path) -> str:
     )
 
 
-def _by_afconvert(program: str, path: Path, folder: str) -> tuple[int, list[str]]:
-    wav = Path(folder, "converted.wav")
+def _by_afconvert(program: str, path: Path, folder: Path, known: bool) -> tuple[int, list[str]]:
+    wav = folder / "converted.wav"
     done = _run([program, "-f", "WAVE", "-d", f"LEI16@{SAMPLE_RATE}", str(path.absolute()), str(wav)])
     if done.returncode:
-        *_, reason = ["no reason given", *done.stderr.strip().splitlines()]
+        if not known:
+            raise AudioError(not_audio(path))
+        *_, reason = ["no reason given", *done.stdout.strip().splitlines()]
         raise AudioError(f"Cannot read {path}: afconvert could not read it: {reason}")
     return os.open(wav, os.O_RDONLY | os.O_CLOEXEC), []
 
