@@ -26,6 +26,18 @@ MOST_TRACKS = 32
 SILENT_PEAK = 0.001
 """A track that never gets louder than this (-60 dBFS) is silent."""
 NOT_SOUND = ("matches no streams", "Invalid data found", "Cannot determine format")
+NOT_LISTED = "Format not on whitelist"
+DEMUXERS = (
+    "aa", "aac", "aax", "ac3", "act", "aea", "aiff", "amr", "amrnb", "amrwb", "ape", "aptx", "aptx_hd", "asf",
+    "asf_o", "ast", "au", "avi", "bit", "caf", "codec2", "daud", "dhav", "dsf", "dss", "dts", "dtshd", "dv", "eac3",
+    "epaf", "flac", "flv", "g722", "g723_1", "g726", "g726le", "g729", "gsm", "gxf", "hcom", "iff", "ircam", "ivr",
+    "kux", "loas", "matroska", "mlp", "mmf", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "mtv", "mxf",
+    "nistsphere", "nsv", "nut", "nuv", "ogg", "oma", "paf", "pmp", "pva", "pvf", "qcp", "rm", "rso", "sbc", "shn",
+    "sln", "sox", "spdif", "swf", "tak", "truehd", "tta", "ty", "vivo", "voc", "vqf", "w64", "wav", "wsd", "wtv",
+    "wv", "wve", "xwma",
+)  # fmt: skip
+"""Formats of ffmpeg whose files hold their sound themselves. Others, such as playlists, name further files: whoever
+sends one could make livecap read any file of the user."""
 
 
 def convert(path: Path, known: bool) -> tuple[int, list[str]]:
@@ -68,14 +80,13 @@ def _by_afconvert(program: str, path: Path, folder: Path, known: bool) -> tuple[
 
 
 def _by_ffmpeg(program: str, path: Path, folder: Path, known: bool) -> tuple[int, list[str]]:
-    # Only files: a playlist must not open a connection.
-    read = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-protocol_whitelist", "file"]
-    read += ["-i", str(path.absolute())]
+    read = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "level+info"]
+    read += ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", str(path.absolute())]
     done, tracks = _decode(read, ["a:0"], folder)
     if done.returncode:
         if "matches no streams" in done.stdout and known:
             raise AudioError(f"Cannot read {path}: there is no sound in it, only pictures.")
-        if not known and any(part in done.stdout for part in NOT_SOUND):
+        if NOT_LISTED in done.stdout or (not known and any(part in done.stdout for part in NOT_SOUND)):
             raise AudioError(not_audio(path))
         reason = next(iter(FAULT.findall(done.stdout)), done.stdout.strip().rpartition("\n")[2]) or "no reason given"
         if "moov atom not found" in reason:
