@@ -368,6 +368,39 @@ def test_more_streams_than_there_is_room_for_are_refused():
     assert [record.get("code", "ready") for record in got] == ["ready"] * 64 + ["busy"] * 6
 
 
+CHUNK = {"type": "audio_chunk", "stream_id": "a", "pcm16": base64.b64encode(bytes(3200)).decode()}
+END = {"type": "end_utterance", "stream_id": "a"}
+
+
+def test_a_stream_whose_end_is_refused_goes_on():
+    *_, refused, chunk, queued, final = answers(
+        [{"type": "start_stream", "stream_id": "a"}, CHUNK, {"type": "stop_stream", "stream_id": "a", "drop": "yes"},
+         CHUNK, END, {"type": "flush"}]
+    )  # fmt: skip
+    assert (refused["code"], refused["field"]) == ("invalid_field", "drop")
+    assert chunk["samples_buffered"] == 3200 and queued["samples"] == 3200
+    assert final["items"][0]["text"] == "word word word word"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CHUNK | {"sample_rate": 8000},
+        CHUNK | {"sample_rate": "fast"},
+        CHUNK | {"pcm16": "?"},
+        CHUNK | {"pcm16": "AAAA"},
+        CHUNK | {"language": "klingon"},
+        END,
+        END | {"decoder_mode": "quick"},
+        END | {"pcm16": ""},
+        END | {"audio": "no such file"},
+    ],
+)
+def test_a_refused_request_opens_no_stream(request_):
+    refused, status = answers([request_, {"type": "status"}])
+    assert refused["type"] == "error" and status["streams"] == []
+
+
 @pytest.mark.parametrize("kinds", [["start_stream"], ["stop_stream", "start_stream"]])
 def test_the_place_of_a_stream_that_still_hears_its_sound_can_be_taken(monkeypatch, kinds):
     is_full, start = threading.Event(), Worker.stream

@@ -117,7 +117,7 @@ class BridgeStream:
         self._check()
         self._hear_rest()
         if not self.buffered_samples and self.descriptor is None:
-            raise BridgeError("no_audio", f"No sound came through stream {self.stream_id!r} since the last boundary.")
+            raise no_sound(self.stream_id)
         n_samples, self.buffered_samples = self.buffered_samples, 0
         return n_samples, self.served.end_utterance(self._take_said)
 
@@ -277,6 +277,11 @@ class BridgeStream:
         transcriber = self.served.transcriber
         before, self._spent = self._spent, transcriber.statistics.seconds if transcriber else StageSeconds()
         return stream_profile(self._spent - before, self._worker)
+
+
+def no_sound(stream_id: str) -> BridgeError:
+    """There is nothing that could become final."""
+    return BridgeError("no_audio", f"No sound came through stream {stream_id!r} since the last boundary.")
 
 
 def check_descriptor(descriptor: int, taken: set[int | None]) -> None:
