@@ -65,15 +65,17 @@ class OwnHosts:
 
     A web page of a stranger can make the user's browser send requests here, under the stranger's name if that name
     resolves to this computer (DNS rebinding). So the Host must be an address, `localhost` or this computer's name, and
-    an Origin must be the page itself, or one that the user allows.
+    an Origin must be the page itself, or one that the user allows. Behind a proxy the page has another Origin than the
+    Host that the proxy passes on.
     """
 
-    def __init__(self, app: ASGIApp, origins: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, origins: Collection[str] = (), guarded: Collection[str] = ()) -> None:
         """
         Args:
             origins: whose pages may ask, as browsers write them, such as `https://app.example.com`.
+            guarded: paths that do nothing without a secret, for which any Origin may ask.
         """
-        self._app, self._origins = app, origins
+        self._app, self._origins, self._guarded = app, origins, guarded
         name = socket.gethostname().lower()
         self._names = {"localhost", name, f"{name.removesuffix('.local')}.local"}
 
@@ -83,7 +85,8 @@ class OwnHosts:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._is_ours(host) and origin in (None, f"http://{host}", f"https://{host}", *self._origins):
+        is_ours = origin in (None, f"http://{host}", f"https://{host}", *self._origins)
+        if self._is_ours(host) and (is_ours or scope["path"] in self._guarded):
             await self._app(scope, receive, send)
         else:
             await PlainTextResponse("This address or page may not use livecap.\n", 403)(scope, receive, send)
