@@ -190,7 +190,6 @@ class Worker:
 
         def work(engine: Engine, hooks: Hooks) -> Transcription:
             transcription = transcribe_file(engine, path, Options(batch=1, decoding=asked.decoding), hooks)
-            self.totals.sound_seconds[RECORDING] += transcription.duration_seconds
             if then is None:
                 return transcription
             later = then(transcription, hooks.is_stopped)
@@ -417,7 +416,12 @@ class Worker:
                 self._serve_streams(engine)
                 self._use(engine, job.asked)
 
+            counted: dict[int, float] = {}  # seconds by the number of the recording
+
             def on_progress(progress: Progress) -> None:
+                before = counted.get(progress.number, 0.0)
+                counted[progress.number] = max(before, progress.done_seconds)
+                self.totals.sound_seconds[RECORDING] += counted[progress.number] - before
                 job.on_progress(progress)
                 serve_streams()
 
