@@ -96,7 +96,8 @@ def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvico
         most_message_bytes: of one message of a WebSocket.
         stop_seconds: how long requests may go on once the server stops.
     """
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    for library in ("uvicorn", "python_multipart"):  # they tell about what clients send
+        logging.getLogger(library).addHandler(logging.NullHandler())
     return uvicorn.Config(
         app,
         log_config=None,

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import logging
 from functools import partial
 from types import SimpleNamespace
 
@@ -54,6 +55,12 @@ async def unread(route, request):
         async with asyncio.timeout(20):
             while server.server_state.connections:
                 await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("library", ["uvicorn", "python_multipart"])
+def test_what_libraries_say_about_clients_is_not_printed(library):
+    http.config_of(Starlette(), 1 << 20, 1)
+    assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger(library).handlers)
 
 
 async def test_a_client_that_does_not_read_is_cut_off(monkeypatch):
