@@ -3,10 +3,10 @@
 import errno
 import hmac
 import ipaddress
-import os
 import secrets
 import socket
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -108,13 +108,15 @@ def listening_socket(host: str, port: int) -> socket.socket:
         SettingsError: it is in use, or not one of this computer.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(256)
-    except OSError as error:
-        listener.close()
-        hint = " Choose another port." if error.errno == errno.EADDRINUSE else ""
-        raise SettingsError(f"Cannot serve at {host}:{port}: {os.strerror(error.errno or 0)}.{hint}") from None
+    with ExitStack() as opened:
+        try:
+            listener = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(256)
+        except OSError as error:
+            hint = " Choose another port." if error.errno == errno.EADDRINUSE else ""
+            # For an address that does not exist, the number is none of the system's errors.
+            raise SettingsError(f"Cannot serve at {host}:{port}: {error.strerror or error}.{hint}") from None
+        opened.pop_all()
     return listener
