@@ -396,7 +396,7 @@ class Engine:
         options = Options(decoding=decoding) if batch is None else Options(batch, decoding)
         stopped, results = threading.Event(), queue.SimpleQueue[tuple[int, Transcription | LivecapError] | None]()
         hooks = Hooks(on_progress or (lambda progress: None), is_stopped=stopped.is_set)
-        opened = OpenedSounds(sounds, keeps=speakers is not None)
+        opened = OpenedSounds(sounds, keeps=speakers is not None, meanwhile=hooks.look)
 
         def work() -> None:
             try:

@@ -136,6 +136,8 @@ class RecordedSession:
         self.ended: SessionEnded | None = None
         """The last fact; None if the session is running or was interrupted."""
         self.n_samples = 0
+        self.text_samples = 0
+        """End of the newest text; sound behind it is silent, or waits to be decoded."""
         self.n_utterances = 0
         self.tracks: list[str] = []
         self.languages: list[str] = []
@@ -199,6 +201,7 @@ class RecordedSession:
         )
 
     def _learn(self, event: UtteranceEnded | TextCommitted) -> None:
+        self.text_samples = max(self.text_samples, event.end_sample)
         if event.track not in self.tracks:
             self.tracks.append(event.track)
         for stretch in self._stretches.get(event.track, [])[-1:]:

@@ -5,6 +5,9 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +27,31 @@ SHORT_SECONDS = 0.5
 MOST_TRACKS = 32
 SILENT_PEAK = 0.001
 """A track that never gets louder than this (-60 dBFS) is silent."""
+LOOK_SECONDS = 0.05
+"""How often the caller may do other work while a converter runs."""
 NOT_SOUND = ("matches no streams", "Invalid data found", "Cannot determine format")
+NOT_LISTED = "Format not on whitelist"
+DEMUXERS = (
+    "aa", "aac", "aax", "ac3", "act", "aea", "aiff", "amr", "amrnb", "amrwb", "ape", "aptx", "aptx_hd", "asf",
+    "asf_o", "ast", "au", "avi", "bit", "caf", "codec2", "daud", "dhav", "dsf", "dss", "dts", "dtshd", "dv", "eac3",
+    "epaf", "flac", "flv", "g722", "g723_1", "g726", "g726le", "g729", "gsm", "gxf", "hcom", "iff", "ircam", "ivr",
+    "kux", "loas", "matroska", "mlp", "mmf", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "mtv", "mxf",
+    "nistsphere", "nsv", "nut", "nuv", "ogg", "oma", "paf", "pmp", "pva", "pvf", "qcp", "rm", "rso", "sbc", "shn",
+    "sln", "sox", "spdif", "swf", "tak", "truehd", "tta", "ty", "vivo", "voc", "vqf", "w64", "wav", "wsd", "wtv",
+    "wv", "wve", "xwma",
+)  # fmt: skip
+"""Formats of ffmpeg whose files hold their sound themselves. Others, such as playlists, name further files: whoever
+sends one could make livecap read any file of the user."""
 
 
-def convert(path: Path, known: bool) -> tuple[int, list[str]]:
+def convert(path: Path, known: bool, meanwhile: Callable[[], None]) -> tuple[int, list[str]]:
     """(a descriptor of a WAV or Wave64 with the sound of a file, at 16 kHz, all channels; what the user should know).
 
     That file has no name: closing it frees the disk space. Of several tracks it holds the first one that has sound.
 
     Args:
         known: the file is of a kind that a converter reads; otherwise it is only tried.
+        meanwhile: called often until it is done; what it raises ends the work.
 
     Raises:
         AudioError: there is no converter, or it failed.
@@ -43,7 +61,8 @@ def convert(path: Path, known: bool) -> tuple[int, list[str]]:
         need = "this format needs ffmpeg, or afconvert on macOS; neither was found. Install ffmpeg, or convert the file"
         raise AudioError(f"Cannot read {path}: {need} to WAV." if known else not_audio(path))
     with tempfile.TemporaryDirectory(prefix="livecap.") as folder:
-        return _by_ffmpeg(ffmpeg, path, Path(folder), known) if ffmpeg else _by_afconvert(str(afconvert), path, folder)
+        by = partial(_by_ffmpeg, ffmpeg) if ffmpeg else partial(_by_afconvert, str(afconvert))
+        return by(path, Path(folder), known, meanwhile)
 
 
 def not_audio(path: Path) -> str:
@@ -54,24 +73,29 @@ def not_audio(path: Path) -> str:
     )
 
 
-def _by_afconvert(program: str, path: Path, folder: str) -> tuple[int, list[str]]:
-    wav = Path(folder, "converted.wav")
-    done = _run([program, "-f", "WAVE", "-d", f"LEI16@{SAMPLE_RATE}", str(path.absolute()), str(wav)])
+def _by_afconvert(
+    program: str, path: Path, folder: Path, known: bool, meanwhile: Callable[[], None]
+) -> tuple[int, list[str]]:
+    wav = folder / "converted.wav"
+    done = _run([program, "-f", "WAVE", "-d", f"LEI16@{SAMPLE_RATE}", str(path.absolute()), str(wav)], meanwhile)
     if done.returncode:
-        *_, reason = ["no reason given", *done.stderr.strip().splitlines()]
+        if not known:
+            raise AudioError(not_audio(path))
+        *_, reason = ["no reason given", *done.stdout.strip().splitlines()]
         raise AudioError(f"Cannot read {path}: afconvert could not read it: {reason}")
     return os.open(wav, os.O_RDONLY | os.O_CLOEXEC), []
 
 
-def _by_ffmpeg(program: str, path: Path, folder: Path, known: bool) -> tuple[int, list[str]]:
-    # Only files: a playlist must not open a connection.
-    read = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-protocol_whitelist", "file"]
-    read += ["-i", str(path.absolute())]
-    done, tracks = _decode(read, ["a:0"], folder)
+def _by_ffmpeg(
+    program: str, path: Path, folder: Path, known: bool, meanwhile: Callable[[], None]
+) -> tuple[int, list[str]]:
+    read = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "level+info"]
+    read += ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", str(path.absolute())]
+    done, tracks = _decode(read, ["a:0"], folder, meanwhile)
     if done.returncode:
         if "matches no streams" in done.stdout and known:
             raise AudioError(f"Cannot read {path}: there is no sound in it, only pictures.")
-        if not known and any(part in done.stdout for part in NOT_SOUND):
+        if NOT_LISTED in done.stdout or (not known and any(part in done.stdout for part in NOT_SOUND)):
             raise AudioError(not_audio(path))
         reason = next(iter(FAULT.findall(done.stdout)), done.stdout.strip().rpartition("\n")[2]) or "no reason given"
         if "moov atom not found" in reason:
@@ -80,24 +104,26 @@ def _by_ffmpeg(program: str, path: Path, folder: Path, known: bool) -> tuple[int
     found = TRACK.findall(_of_input(done.stdout))[:MOST_TRACKS]
     chosen, notices = 0, []
     if len(found) > 1:
-        if _is_silent(tracks[0]):
-            others, more = _decode(read, [stream for stream, _ in found[1:]], folder)
+        if _is_silent(tracks[0], meanwhile):
+            others, more = _decode(read, [stream for stream, _ in found[1:]], folder, meanwhile)
             if others.returncode == 0:
                 done, tracks = others, [*tracks, *more]
-                chosen = next((i for i, track in enumerate(tracks) if not _is_silent(track)), 0)
+                chosen = next((i for i, track in enumerate(tracks) if not _is_silent(track, meanwhile)), 0)
         notices.append(_chosen_track(path, found, chosen))
     if trouble := _trouble(path, done.stdout, tracks[chosen]):
         notices.append(trouble)
     return os.open(tracks[chosen], os.O_RDONLY | os.O_CLOEXEC), notices
 
 
-def _decode(read: list[str], streams: list[str], folder: Path) -> "tuple[subprocess.CompletedProcess[str], list[Path]]":
+def _decode(
+    read: list[str], streams: list[str], folder: Path, meanwhile: Callable[[], None]
+) -> "tuple[subprocess.CompletedProcess[str], list[Path]]":
     """Each of these streams of a file to a Wave64 of its own."""
     tracks = [folder / f"{stream.replace(':', '')}.w64" for stream in streams]
     command = list(read)
     for stream, track in zip(streams, tracks, strict=True):
         command += ["-map", f"0:{stream}", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", str(track)]
-    return _run(command), tracks
+    return _run(command, meanwhile), tracks
 
 
 def _of_input(said: str) -> str:
@@ -105,15 +131,28 @@ def _of_input(said: str) -> str:
     return said.partition("Stream mapping:")[0].partition("Output #0")[0]
 
 
-def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-    )
+def _run(command: list[str], meanwhile: Callable[[], None]) -> "subprocess.CompletedProcess[str]":
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        try:
+            while True:
+                with suppress(subprocess.TimeoutExpired):
+                    said, _ = process.communicate(timeout=LOOK_SECONDS)
+                    return subprocess.CompletedProcess(command, process.returncode, said)
+                meanwhile()
+        except BaseException:
+            process.kill()
+            raise
 
 
-def _is_silent(track: Path) -> bool:
+def _is_silent(track: Path, meanwhile: Callable[[], None]) -> bool:
     with soundfile.SoundFile(track) as file:
-        return all(np.abs(block).max(initial=0.0) < SILENT_PEAK for block in file.blocks(SAMPLE_RATE, dtype="float32"))
+        for block in file.blocks(SAMPLE_RATE, dtype="float32"):
+            meanwhile()
+            if np.abs(block).max(initial=0.0) >= SILENT_PEAK:
+                return False
+    return True
 
 
 def _chosen_track(path: Path, found: list[tuple[str, str]], chosen: int) -> str:

@@ -3,7 +3,7 @@
 A file may hold several sounds, one after another; they are heard as one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +22,18 @@ MOST_VALUES = 2**20
 class Recording:
     """One file, used by one thread at a time. What is read stays in memory until it is forgotten."""
 
-    def __init__(self, path: Path, end_sample: int | None = None) -> None:
+    def __init__(self, path: Path, end_sample: int | None = None, meanwhile: Callable[[], None] = lambda: None) -> None:
         """
         Args:
             end_sample: read no further than this.
+            meanwhile: called often while the file is converted, which can take long; what it raises ends that.
 
         Raises:
             AudioError: no such file, a folder, empty, not audio.
         """
         self._path = path
         self._end_sample = end_sample
-        self._sounds, notices = open_sounds(path)
+        self._sounds, notices = open_sounds(path, meanwhile)
         self._index = 0  # of the sound that is read now
         self._file = self._sounds[0].open()
         self._resampler = Resampler(self._sounds[0].rate, self._sounds[0].n_channels)

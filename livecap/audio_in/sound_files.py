@@ -73,8 +73,11 @@ class Sound:
     """As many frames as the file should have; 0 where that is not known."""
 
 
-def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
+def open_sounds(path: Path, meanwhile: Callable[[], None]) -> tuple[list[Sound], list[str]]:
     """(the sounds of a recording in order, at least one; what the user should know about it).
+
+    Args:
+        meanwhile: called often while the recording is converted; what it raises ends that.
 
     Raises:
         AudioError: it cannot be played, for any reason.
@@ -107,7 +110,7 @@ def open_sounds(path: Path) -> tuple[list[Sound], list[str]]:
     kind = format_of(head)
     if kind in ("text", "MIDI", "a compressed archive", "an image or a document"):
         raise AudioError(not_audio(path))
-    converted, notices = convert(path, known=bool(kind) or path.suffix.lower() in CONVERTED)
+    converted, notices = convert(path, known=bool(kind) or path.suffix.lower() in CONVERTED, meanwhile=meanwhile)
     kept = _Kept(converted)
     return [_sound(path, Part(0, os.fstat(converted).st_size), converted, kept)], notices
 

@@ -4,6 +4,7 @@ Needs the package `mcp` (the extra `livecap[mcp]`).
 """
 
 import asyncio
+import math
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -33,8 +34,9 @@ RUNNING = "livecap://running"
 """The resource with the text of the session that runs."""
 LOOK_SECONDS = 1.0
 """Time between two looks whether the running session has new text."""
-AGAIN_SECONDS = 40
-"""The end of a running session that is read again: longer than an utterance and the time by which a track lags."""
+AGAIN_SECONDS = 70
+"""The end of the text of a running session that is read again: longer than an utterance (30 s) and the sound that is
+decoded of one track before the next one has its turn (30 s)."""
 INSTRUCTIONS = """Transcripts of what was said near this computer's microphone or in its calls, made by livecap on this
 computer. list_sessions names the sessions, read_transcript reads one (also while it runs: pass next_since_seconds as
 since_seconds to read on), search finds words in all of them. Nothing can be changed."""
@@ -103,12 +105,13 @@ def make_server(parent: Path) -> "MCPServer[None]":
         recorded = _asked(lambda: RecordedSession(_folder_of(archive, session)))
         since, running = since_seconds * SAMPLE_RATE, recorded.is_running
         entries = [(sample, entry) for sample, entry in _entries(recorded) if sample >= since]
+        # From here on words may still be added, also to what another track said before. Sound that has arrived does not
+        # count: it may wait to be decoded.
+        again = recorded.text_samples - AGAIN_SECONDS * SAMPLE_RATE if running else math.inf
         n = len(entries[:limit])
-        while 0 < n < len(entries) and entries[n][0] == entries[n - 1][0]:
-            n += 1  # `next_since_seconds` would pass over what begins at the same moment
-        next_sample = max((sample + 1 for sample, _ in entries[:n]), default=since)
-        if running:  # words may still be added, also to what another track said before
-            next_sample = max(since, min(next_sample, recorded.n_samples - AGAIN_SECONDS * SAMPLE_RATE))
+        while 0 < n < len(entries) and (entries[n][0] == entries[n - 1][0] or entries[n - 1][0] >= again):
+            n += 1  # `next_since_seconds` would pass over what begins at the same moment, or never reach the end
+        next_sample = max(since, min(max((sample + 1 for sample, _ in entries[:n]), default=since), again))
         return {
             "session": recorded.name,
             "title": printable(recorded.title),

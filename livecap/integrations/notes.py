@@ -129,7 +129,8 @@ def write_note(folder: Path, session: RecordedSession, known: Path | None = None
         OSError: the note cannot be read or written.
         LogError: the session cannot be read.
     """
-    path = _note_of(folder, session.name, known)
+    # The name at the start: the folder may be renamed. Notes of an older livecap have the name of the folder then.
+    path = _note_of(folder, (session.started.session, session.name), known)
     wanted = _name(session)
     if path is None:
         path = _free(folder, wanted)
@@ -157,7 +158,7 @@ def _pieces(session: RecordedSession, old: str) -> Iterator[str]:
     if session.speakers:
         yield f"speakers: {json_text(session.speakers)}\n"
     yield tags or 'tags: ["transcript"]\n'
-    yield f"livecap: {json_text(session.name)}\n"
+    yield f"livecap: {json_text(session.started.session)}\n"
     yield from kept_keys
     yield "---\n\n"
     yield from export_pieces(session, "md")
@@ -202,23 +203,28 @@ def _free(folder: Path, name: str) -> Path:
     return next(path for path in map(folder.joinpath, names) if not os.path.lexists(path))
 
 
-def _note_of(folder: Path, session: str, known: Path | None) -> Path | None:
-    """The note of a session that may be written, also if the user renamed it; None if there is none."""
-    if known is not None and _is_note(known, session):
+def _note_of(folder: Path, names: Sequence[str], known: Path | None) -> Path | None:
+    """The note of a session that may be written, also if the user renamed it; None if there is none.
+
+    Args:
+        names: that the session has or had.
+    """
+    if known is not None and _is_note(known, names):
         return known
     with os.scandir(folder) as entries:
         found = [Path(entry.path) for _, entry in zip(range(MOST_NOTES), entries, strict=False)]
-    return next((path for path in found if path.suffix == ".md" and _is_note(path, session)), None)
+    return next((path for path in found if path.suffix == ".md" and _is_note(path, names)), None)
 
 
-def _is_note(path: Path, session: str) -> bool:
+def _is_note(path: Path, names: Sequence[str]) -> bool:
     """True for a note of this session that still has the line."""
     try:
         if path.is_symlink() or not path.is_file():
             return False
         with open(path, "rb") as file:
             head = file.read(HEAD_BYTES).decode("utf-8", errors="replace")
-        named = {f"livecap: {name}" for name in (json_text(session), session, f"'{session}'")}  # as editors write it
+        written = (each for name in names for each in (json_text(name), name, f"'{name}'"))  # as editors write it
+        named = {f"livecap: {each}" for each in written}
         is_ours = any(line.strip() in named for line in _front_matter(head + "\n---\n"))
         return is_ours and _LINE.search(path.read_text("utf-8", errors="replace")) is not None
     except OSError:

@@ -3,10 +3,10 @@
 import errno
 import hmac
 import ipaddress
-import os
 import secrets
 import socket
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 
 from starlette.datastructures import Headers
@@ -65,15 +65,17 @@ class OwnHosts:
 
     A web page of a stranger can make the user's browser send requests here, under the stranger's name if that name
     resolves to this computer (DNS rebinding). So the Host must be an address, `localhost` or this computer's name, and
-    an Origin must be the page itself, or one that the user allows.
+    an Origin must be the page itself, or one that the user allows. Behind a proxy the page has another Origin than the
+    Host that the proxy passes on.
     """
 
-    def __init__(self, app: ASGIApp, origins: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, origins: Collection[str] = (), guarded: Collection[str] = ()) -> None:
         """
         Args:
             origins: whose pages may ask, as browsers write them, such as `https://app.example.com`.
+            guarded: paths that do nothing without a secret, for which any Origin may ask.
         """
-        self._app, self._origins = app, origins
+        self._app, self._origins, self._guarded = app, origins, guarded
         name = socket.gethostname().lower()
         self._names = {"localhost", name, f"{name.removesuffix('.local')}.local"}
 
@@ -83,7 +85,8 @@ class OwnHosts:
             return
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self._is_ours(host) and origin in (None, f"http://{host}", f"https://{host}", *self._origins):
+        is_ours = origin in (None, f"http://{host}", f"https://{host}", *self._origins)
+        if self._is_ours(host) and (is_ours or scope["path"] in self._guarded):
             await self._app(scope, receive, send)
         else:
             await PlainTextResponse("This address or page may not use livecap.\n", 403)(scope, receive, send)
@@ -105,13 +108,15 @@ def listening_socket(host: str, port: int) -> socket.socket:
         SettingsError: it is in use, or not one of this computer.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(256)
-    except OSError as error:
-        listener.close()
-        hint = " Choose another port." if error.errno == errno.EADDRINUSE else ""
-        raise SettingsError(f"Cannot serve at {host}:{port}: {os.strerror(error.errno or 0)}.{hint}") from None
+    with ExitStack() as opened:
+        try:
+            listener = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(256)
+        except OSError as error:
+            hint = " Choose another port." if error.errno == errno.EADDRINUSE else ""
+            # For an address that does not exist, the number is none of the system's errors.
+            raise SettingsError(f"Cannot serve at {host}:{port}: {error.strerror or error}.{hint}") from None
+        opened.pop_all()
     return listener

@@ -7,6 +7,7 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -93,20 +94,21 @@ class SpeakersOfUploads:
     def _label(
         self, said: Transcription, is_stopped: Callable[[], bool], path: Path, known: Sequence[KnownSpeaker]
     ) -> Transcription:
-        voices = {speaker.name: self._voice(speaker) for speaker in known}
-        recording = Recording(path)
+        look = partial(_look, is_stopped)
+        voices = {speaker.name: self._voice(speaker, look) for speaker in known}
+        recording = Recording(path, meanwhile=look)
         try:
-            with TemporarySound(_until_stopped(recording.blocks(BLOCK_SAMPLES), is_stopped)) as sound:
-                return self._labels.of_sound(said, _WantedSound(sound, is_stopped), known=voices)
+            with TemporarySound(_looking(recording.blocks(BLOCK_SAMPLES), look)) as sound:
+                return self._labels.of_sound(said, _WantedSound(sound, look), known=voices)
         finally:
             recording.close()
 
-    def _voice(self, speaker: KnownSpeaker) -> NDArray[np.float32]:
+    def _voice(self, speaker: KnownSpeaker, look: Callable[[], None]) -> NDArray[np.float32]:
         with NamedTemporaryFile(dir=self._folder) as file:
             file.write(speaker.sample)
             file.flush()
             try:
-                recording = Recording(Path(file.name))
+                recording = Recording(Path(file.name), meanwhile=look)
                 try:
                     sample = _beginning(recording)
                 finally:
@@ -126,27 +128,29 @@ class SpeakersOfUploads:
 
 
 class _WantedSound:
-    """A sound that is read as long as a client waits; then `Stopped` is raised."""
+    """A sound that is read as long as a client waits; then `look` raises `Stopped`."""
 
-    def __init__(self, sound: Sound, is_stopped: Callable[[], bool]) -> None:
-        self._sound, self._is_stopped = sound, is_stopped
+    def __init__(self, sound: Sound, look: Callable[[], None]) -> None:
+        self._sound, self._look = sound, look
 
     def __len__(self) -> int:
         return len(self._sound)
 
     def __getitem__(self, span: slice, /) -> NDArray[np.float32]:
-        if self._is_stopped():
-            raise Stopped("Stopped.")
+        self._look()
         return self._sound[span]
 
 
-def _until_stopped(
-    blocks: Iterable[NDArray[np.float32]], is_stopped: Callable[[], bool]
-) -> Iterator[NDArray[np.float32]]:
-    """The blocks of a sound as long as a client waits; then `Stopped` is raised."""
+def _look(is_stopped: Callable[[], bool]) -> None:
+    """Raise `Stopped` once no client waits."""
+    if is_stopped():
+        raise Stopped("Stopped.")
+
+
+def _looking(blocks: Iterable[NDArray[np.float32]], look: Callable[[], None]) -> Iterator[NDArray[np.float32]]:
+    """The blocks of a sound, each after a look."""
     for block in blocks:
-        if is_stopped():
-            raise Stopped("Stopped.")
+        look()
         yield block
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -11,6 +12,8 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 MOST_CONNECTIONS = 500
 PONG_SECONDS = 300.0
 """A client of a WebSocket that does not answer a ping for this long is gone. It cannot answer while it is not read."""
+MOST_HEAD_SECONDS = 10.0
+"""A client whose request, without its body, has not come for so long is cut off: it takes the place of another."""
 MOST_PAUSE_SECONDS = 25.0
 """A client that has not made room for so long is cut off: longer than sending to a WebSocket waits for it."""
 LEAST_READ_BYTES = 1 << 14
@@ -57,7 +60,33 @@ class WebSockets(CutsOff, WebSocketsSansIOProtocol):
 
 
 class Answers(CutsOff, H11Protocol):
-    """HTTP."""
+    """HTTP. A client that does not send its request, or sends it too slowly, is cut off."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE:
+            self._await_head()
+        else:
+            self._have_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._have_head()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        if self._late is None:
+            self._late = self.loop.call_later(MOST_HEAD_SECONDS, self.transport.abort)
+
+    def _have_head(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
 
 def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvicorn.Config:
@@ -67,7 +96,8 @@ def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvico
         most_message_bytes: of one message of a WebSocket.
         stop_seconds: how long requests may go on once the server stops.
     """
-    logging.getLogger("uvicorn").addHandler(logging.NullHandler())
+    for library in ("uvicorn", "python_multipart"):  # they tell about what clients send
+        logging.getLogger(library).addHandler(logging.NullHandler())
     return uvicorn.Config(
         app,
         log_config=None,

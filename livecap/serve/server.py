@@ -32,6 +32,8 @@ PAGE = {
     ".js": ("captions.js", "text/javascript"),
     ".css": ("captions.css", "text/css"),
 }
+MESSAGES = "/captions/messages"
+"""The first message to it must have the token."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'",
@@ -115,9 +117,13 @@ def make_app(captions: Captions, token: Token) -> Starlette:
             return
 
     pages = [Route(f"/captions{suffix}", page) for suffix in PAGE]
-    routes: list[BaseRoute] = [*pages, Route("/", home), WebSocketRoute("/captions/messages", messages)]
+    routes: list[BaseRoute] = [*pages, Route("/", home), WebSocketRoute(MESSAGES, messages)]
     return Starlette(
-        routes=routes, middleware=[Middleware(OwnHosts), Middleware(Guard, None, MOST_MESSAGE_BYTES, Rate())]
+        routes=routes,
+        middleware=[
+            Middleware(OwnHosts, guarded=[MESSAGES]),
+            Middleware(Guard, None, MOST_MESSAGE_BYTES, Rate()),
+        ],
     )
 
 

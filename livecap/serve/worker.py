@@ -1,7 +1,8 @@
 """Worker: serves all clients on the thread that owns the model: live streams first, then recordings in turn.
 
-Between two batches of a recording the streams are served, so a long file delays live text by one batch. When no stream
-has sound and no recording waits, closed utterances are heard a second time for the streams that ask for it.
+Between two batches of a recording, and while it is converted and read, the streams are served, so a long file delays
+live text by one batch. When no stream has sound and no recording waits, closed utterances are heard a second time for
+the streams that ask for it.
 
 While nobody needs the model it can be unloaded; the next turn loads it again.
 """
@@ -189,15 +190,15 @@ class Worker:
 
         def work(engine: Engine, hooks: Hooks) -> Transcription:
             transcription = transcribe_file(engine, path, Options(batch=1, decoding=asked.decoding), hooks)
-            self.totals.sound_seconds[RECORDING] += transcription.duration_seconds
             if then is None:
                 return transcription
-            later, seconds = then(transcription, hooks.is_stopped), transcription.duration_seconds
-            while not wait([later], LOOK_SECONDS).done:
-                if hooks.is_stopped():
-                    later.cancel()
-                    raise Stopped("Stopped.")
-                hooks.on_progress(Progress(seconds, seconds, ""))
+            later = then(transcription, hooks.is_stopped)
+            try:
+                while not wait([later], LOOK_SECONDS).done:
+                    hooks.look()
+            except Stopped:
+                later.cancel()
+                raise
             return later.result()
 
         return self.submit(work, asked, on_segment, on_progress)
@@ -410,15 +411,24 @@ class Worker:
                 return
             self._use(engine, job.asked)
 
-            def on_progress(progress: Progress) -> None:
-                job.on_progress(progress)
+            def serve_streams() -> None:
                 self._serve_streams(engine)
                 self._use(engine, job.asked)
+
+            counted: dict[int, float] = {}  # seconds by the number of the recording
+
+            def on_progress(progress: Progress) -> None:
+                before = counted.get(progress.number, 0.0)
+                counted[progress.number] = max(before, progress.done_seconds)
+                self.totals.sound_seconds[RECORDING] += counted[progress.number] - before
+                job.on_progress(progress)
+                serve_streams()
 
             hooks = Hooks(
                 on_progress=on_progress,
                 on_piece=lambda piece, segment: job.on_segment(segment) if segment else None,
                 is_stopped=lambda: self._closing or job.is_stopped,
+                meanwhile=serve_streams,
             )
             with self.totals.busy(RECORDING):
                 result = job.work(engine, hooks)

@@ -1,6 +1,6 @@
 """OpenedSounds: files and arrays as blocks of sound for `transcribe_many`, opened one after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,19 @@ from livecap.transcript import SAMPLE_RATE
 class OpenedSounds:
     """The sounds of one job. Close it when the job is over."""
 
-    def __init__(self, sounds: Sequence[tuple[Any, int]], keeps: bool = False) -> None:
+    def __init__(
+        self,
+        sounds: Sequence[tuple[Any, int]],
+        keeps: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Args:
             sounds: a path or an array, and the samples per second of an array, of each sound.
             keeps: keep each sound until `take`.
+            meanwhile: called often while a file is converted; what it raises ends that.
         """
-        self._sounds = sounds
+        self._sounds, self._meanwhile = sounds, meanwhile
         self._kept: dict[int, TemporarySound] | None = {} if keeps else None
         self._notices: dict[int, list[str]] = {}
         self._recording: Recording | None = None
@@ -54,7 +60,7 @@ class OpenedSounds:
     def _blocks_of(self, number: int, sound: Any, rate: int) -> Iterator[NDArray[np.float32]]:
         self.durations.append(None)  # one for each sound, also for one that cannot be read
         if isinstance(sound, str | Path):
-            recording = self._recording = Recording(Path(sound))
+            recording = self._recording = Recording(Path(sound), meanwhile=self._meanwhile)
             self.durations[-1] = recording.duration_seconds
             self._notices[number] = recording.notices
             yield from recording.blocks(BLOCK_SAMPLES)

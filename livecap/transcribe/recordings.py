@@ -20,7 +20,7 @@ from livecap.transcribe.cutter import Cutter, Piece
 from livecap.transcribe.decoding import DecodingOptions
 from livecap.transcribe.drafts import KnownText
 from livecap.transcribe.result import Segment, Timings, Transcription, assembled
-from livecap.transcribe.units import Decodes, Here, Result, Unit
+from livecap.transcribe.units import Decodes, Here, Result, Stopped, Unit
 from livecap.transcript import SAMPLE_RATE
 
 BLOCK_SAMPLES = 4 * SAMPLE_RATE
@@ -67,7 +67,20 @@ class Hooks:
     on_piece: Callable[[Piece, Segment | None], None] = lambda piece, segment: None
     """Called for each newly decoded piece, in the order in which they are ready."""
     is_stopped: Callable[[], bool] = lambda: False
-    """Asked before each batch; True ends the work with `Stopped`."""
+    """Asked before each batch, and where `meanwhile` is called; True ends the work with `Stopped`."""
+    meanwhile: Callable[[], None] = lambda: None
+    """Called after each block of sound that is read, and often while a file is converted, so that the caller can do
+    other work."""
+
+    def look(self) -> None:
+        """Let the caller do other work.
+
+        Raises:
+            Stopped: `is_stopped` returned True.
+        """
+        self.meanwhile()
+        if self.is_stopped():
+            raise Stopped("Stopped.")
 
 
 NO_HOOKS = Hooks()
@@ -94,7 +107,7 @@ def transcribe_file(
         AudioError: the file cannot be read.
         Stopped: `hooks.is_stopped` returned True.
     """
-    recording = Recording(path)
+    recording = Recording(path, meanwhile=hooks.look)
     try:
         seconds = recording.duration_seconds
         transcription = transcribe_blocks(engine, recording.blocks(BLOCK_SAMPLES), options, hooks, seconds, known, said)
@@ -146,7 +159,7 @@ def transcribe_many(
         Stopped: `hooks.is_stopped` returned True.
     """
     decodes = Here(engine) if isinstance(engine, Engine) else engine
-    reader = _Reader(sounds, decodes.settings.stream.detector)
+    reader = _Reader(sounds, decodes.settings.stream.detector, hooks)
     waiting: deque[_Sound] = deque()
     begun: deque[_Begun] = deque()
     newest = ""
@@ -227,8 +240,8 @@ class _Sound:
 class _Reader:
     """Reads sounds one after the other and cuts them into pieces."""
 
-    def __init__(self, sounds: Iterable[Blocks], detector: DetectorConfig) -> None:
-        self._sounds, self._detector = sounds, detector
+    def __init__(self, sounds: Iterable[Blocks], detector: DetectorConfig, hooks: Hooks) -> None:
+        self._sounds, self._detector, self._hooks = sounds, detector, hooks
 
     def pieces(self, waiting: "deque[_Sound]") -> Iterator[tuple[_Sound, Piece]]:
         """All pieces with their sounds, which join `waiting` when they are begun."""
@@ -237,23 +250,27 @@ class _Reader:
             waiting.append(sound)
             cutter = Cutter(SpeechDetector(self._detector))
             try:
-                for piece in _timed(_cut(cutter, blocks), sound):
-                    sound.n_undecoded += 1
-                    yield sound, piece
+                for pieces in _timed(_cut(cutter, blocks), sound):
+                    self._hooks.look()
+                    for piece in pieces:
+                        sound.n_undecoded += 1
+                        yield sound, piece
+            except Stopped:
+                raise
             except LivecapError as error:
                 sound.error = error
             sound.n_samples, sound.is_read = cutter.heard_samples, True
 
 
-def _timed(pieces: Iterator[Piece], sound: _Sound) -> Iterator[Piece]:
+def _timed(cut: Iterator[list[Piece]], sound: _Sound) -> Iterator[list[Piece]]:
     """The pieces; the time that they take to come is counted for the sound."""
     while True:
         began = time.perf_counter()
-        piece = next(pieces, None)
+        pieces = next(cut, None)
         sound.timings += Timings(read_seconds=time.perf_counter() - began)
-        if piece is None:
+        if pieces is None:
             return
-        yield piece
+        yield pieces
 
 
 def _share(spent: Timings, batch: Sequence[tuple[_Sound, Piece]]) -> None:
@@ -286,10 +303,11 @@ def blocks_of_samples(samples: NDArray[np.float32]) -> Iterator[NDArray[np.float
     return (samples[at : at + BLOCK_SAMPLES] for at in range(0, len(samples), BLOCK_SAMPLES))
 
 
-def _cut(cutter: Cutter, blocks: Blocks) -> Iterator[Piece]:
+def _cut(cutter: Cutter, blocks: Blocks) -> Iterator[list[Piece]]:
+    """The pieces that each block completes."""
     for block in blocks:
-        yield from cutter.hear(block)
-    yield from cutter.rest()
+        yield list(cutter.hear(block))
+    yield list(cutter.rest())
 
 
 def _groups(pieces: Iterator[tuple[_Sound, Piece]], n: int) -> Iterator[list[tuple[_Sound, Piece]]]:

@@ -255,6 +255,14 @@ CONTAINERS = {
 }  # fmt: skip
 
 
+MORE_CONTAINERS = {
+    "x.3gp": ["-c:a", "aac"], "x.m4b": ["-f", "mp4"], "x.eac3": [], "x.mpg": ["-vn"], "x.flv": [], "x.rm": [],
+    "x.nut": [], "x.wv": [], "x.tta": [], "x.dts": ["-strict", "-2"], "x.mxf": ["-ar", "48000"],
+    "x.voc": ["-c:a", "pcm_u8"], "x.gxf": [],
+    "x.mp2": [], "x.mlp": ["-strict", "-2"], "x.f4v": [], "x.spdif": ["-c:a", "ac3"], "x.sox": [],
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def contained(tmp_path_factory):
     """The bytes of the sound in a container; each is made once."""
@@ -281,6 +289,13 @@ def test_containers_are_heard_under_any_name(heard, contained, made):
     for name in (made, "a.wav", "noname"):
         samples, notices = heard(data, name)
         assert len(samples) == pytest.approx(len(SOUND), abs=0.3 * SAMPLE_RATE) and notices == [], name
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("made", MORE_CONTAINERS)
+def test_other_containers_are_heard(heard, tmp_path, made):
+    samples, _ = heard(ffmpeg(tmp_path, made, *MORE_CONTAINERS[made]).read_bytes(), "noname")
+    assert len(samples) == pytest.approx(len(SOUND), abs=0.3 * SAMPLE_RATE)
 
 
 @needs_ffmpeg
@@ -313,15 +328,33 @@ def test_of_several_tracks_one_with_sound_is_heard_and_named(heard, tmp_path, na
     assert len(notices) == 1 and f"has 2 audio tracks; {which}, is heard" in notices[0]
 
 
+DASH = """<?xml version="1.0" encoding="ISO-8859-1"?><!-- {byte} -->
+<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-on-demand:2011" type="static"
+ mediaPresentationDuration="PT3S"><Period><AdaptationSet mimeType="audio/mp4" contentType="audio">
+<Representation id="1" bandwidth="64000"><BaseURL>{other}</BaseURL></Representation></AdaptationSet></Period></MPD>"""
+PLAYLISTS = {
+    "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:6,\n{other}\n#EXT-X-ENDLIST\n#{byte}",
+    "dash": DASH,
+    "concat": "ffconcat version 1.0\nfile '{other}'\n#{byte}",
+}
+
+
 @needs_ffmpeg
-def test_a_playlist_is_not_followed_and_pictures_have_no_sound(heard, tmp_path):
-    (tmp_path / "other.wav").write_bytes(wav())
-    for text in (
-        f"ffconcat version 1.0\nfile '{tmp_path}/other.wav'\n",
-        "#EXTM3U\n#EXTINF:3,\nhttp://[::1]/x.mp3\n" * 4,
-    ):
-        with pytest.raises(AudioError, match="not audio"):
-            heard(text.encode(), "list.m4a")
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_file_that_names_other_files_is_not_followed(heard, tmp_path, kind):
+    others = ffmpeg(tmp_path, "other.mp3"), ffmpeg(tmp_path, "other.m4a", "-movflags", "faststart")
+    for other in (*map(str, others), "other.mp3", "http://[::1]/x.mp3"):
+        for byte in ("\xff", ""):
+            data = PLAYLISTS[kind].format(other=other, byte=byte).encode("latin-1")
+            with pytest.raises(AudioError, match="not audio"):
+                heard(data, "noname")
+            for name in ("list.m4a", "list.m3u8", "list.mpd"):
+                with pytest.raises(AudioError):
+                    heard(data, name)
+
+
+@needs_ffmpeg
+def test_pictures_have_no_sound(heard, tmp_path):
     video = ["-f", "lavfi", "-i", "testsrc=d=1:s=64x64", "-map", "1"]
     with pytest.raises(AudioError, match="no sound in it, only pictures"):
         heard(ffmpeg(tmp_path, "v.mp4", *video).read_bytes(), "v.mp4")

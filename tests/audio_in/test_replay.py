@@ -373,6 +373,20 @@ def test_m4a_goes_through_a_found_converter(tmp_path, wav, monkeypatch):
         Replay(path)
 
 
+def test_what_afconvert_cannot_read_is_refused_with_its_reason(tmp_path, monkeypatch):
+    program = tmp_path / "afconvert"
+    program.write_text("#!/bin/sh\necho noise; echo \"Error: ExtAudioFileOpenURL failed ('typ?')\" >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(converter.shutil, "which", lambda name: str(program) if name == "afconvert" else None)
+    recording, unknown = tmp_path / "memo.m4a", tmp_path / "unknown"
+    recording.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    unknown.write_bytes(bytes(200))
+    with pytest.raises(AudioError, match=r"memo\.m4a: afconvert could not read it: Error: ExtAudioFileOpenURL failed"):
+        Replay(recording)
+    with pytest.raises(AudioError, match="not audio, or in a format that livecap does not read"):
+        Replay(unknown)
+
+
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_real_m4a_is_heard(tmp_path, jfk):
     path = tmp_path / "jfk.m4a"

@@ -16,7 +16,15 @@ from livecap.archive.log import SessionLog
 from livecap.cli.main import run as livecap
 from livecap.integrations import mcp_server
 from livecap.integrations.mcp_server import RUNNING, make_server
-from livecap.transcript import Marked, SessionEnded, SpeakerNamed, SpeakersHeard, TextCommitted
+from livecap.transcript import (
+    ClockAnchored,
+    Marked,
+    SessionEnded,
+    SpeakerNamed,
+    SpeakersHeard,
+    TextCommitted,
+    UtteranceEnded,
+)
 from tests.archive import facts
 from tests.archive.test_speakers import TALK
 from tests.archive.when import STARTED
@@ -177,3 +185,67 @@ async def test_what_begins_at_the_same_moment_is_not_passed_over(tmp_path):
     first = await asked(tmp_path, "read_transcript", limit=1)
     rest = await asked(tmp_path, "read_transcript", since_seconds=first["next_since_seconds"])
     assert [entry["text"] for entry in first["entries"] + rest["entries"]] == ["one", "two"]
+
+
+class Reader:
+    """Reads a running session on."""
+
+    def __init__(self, parent, **arguments):
+        self._parent, self._arguments, self._since = parent, arguments, 0.0
+
+    async def __call__(self):
+        found = await asked(
+            self._parent, "read_transcript", session="running", since_seconds=self._since, **self._arguments
+        )
+        assert found["running"] and found["next_since_seconds"] >= self._since
+        self._since, self.has_more = found["next_since_seconds"], found["more"]
+        return [entry["text"] for entry in found["entries"] if "text" in entry]
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Adds facts to a session that runs."""
+    log = recorded(tmp_path)
+
+    def add(*items):
+        for item in items:
+            log.append(item, 0.0)
+        assert log.flush(60)
+
+    yield add
+    log.close()
+
+
+def said(text, second, track=""):
+    return UtteranceEnded(track, second, text, second * SECOND, (second + 3) * SECOND, None)
+
+
+async def test_text_that_was_decoded_long_after_its_sound_came_is_read(running, tmp_path):
+    read, now = Reader(tmp_path), STARTED_EVENT.wall_time
+    running(said("before", 5), ClockAnchored("", 0, now), Marked("", 100 * SECOND, "important", now))
+    running(ClockAnchored("", 160 * SECOND, now))
+    assert await read() == ["before"]
+    running(said("late", 20), said("later", 60), said("now", 165))
+    assert await read() == ["before", "late", "later", "now"]
+    running(said("and", 170), said("on", 240))
+    assert await read() == ["now", "and", "on"]
+    assert await read() == ["on"]
+
+
+async def test_a_track_that_is_silent_lets_the_reader_go_on(running, tmp_path):
+    read = Reader(tmp_path)
+    running(said("hello", 0, "me"), said("good morning", 4, "them"))
+    assert await read() == ["hello", "good morning"]
+    running(*(said(f"{second}", second, "them") for second in range(10, 400, 10)))
+    assert len(await read()) == 41
+    assert await read() == [str(second) for second in range(330, 400, 10)]
+
+
+async def test_a_small_limit_reaches_the_end_of_a_running_session(running, tmp_path):
+    read, heard = Reader(tmp_path, limit=2), []
+    running(*(said(f"{second}", second) for second in range(0, 200, 20)))
+    while True:
+        heard += await read()
+        if not read.has_more:
+            break
+    assert heard == [f"{second}" for second in range(0, 200, 20)]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.integrations.facts import SECOND, STARTED_EVENT, line
 @pytest.fixture
 def log(tmp_path):
     log = SessionLog(tmp_path / "sessions", STARTED)
-    log.append(STARTED_EVENT, 0.0)
+    log.append(replace(STARTED_EVENT, session=log.folder.name), 0.0)
     yield log
     log.close()
 
@@ -142,7 +143,7 @@ def test_the_note_is_written_of_a_session_whose_folder_was_renamed(log, notes):
     places.append(log.folder.rename(log.folder.parent / "weekly meeting"))
     note.close()
     [path] = notes.iterdir()
-    assert "before the new name" in path.read_text() and 'livecap: "weekly meeting"' in path.read_text()
+    assert "before the new name" in path.read_text() and 'livecap: "2026-03-01_10-02-03"' in path.read_text()
 
 
 def test_a_folder_that_was_renamed_a_moment_ago_is_no_trouble_of_the_note(log, notes, monkeypatch):
@@ -198,3 +199,19 @@ def test_a_note_that_the_user_renamed_keeps_its_name_at_every_write(log, notes):
         note.write()
     assert [entry.name for entry in notes.iterdir()] == ["My meeting.md"]
     note.close()
+
+
+def test_a_session_whose_folder_is_renamed_keeps_its_one_note(log, notes):
+    path = written(log, notes)
+    path.write_text(path.read_text() + "my own text\n")
+    renamed = log.folder.rename(log.folder.parent / "weekly meeting")
+    for known in (path, None):
+        assert write_note(notes, RecordedSession(renamed), known) == path
+    assert list(notes.iterdir()) == [path] and path.read_text().endswith("my own text\n")
+
+
+def test_a_note_that_has_the_name_of_a_renamed_folder_is_still_the_sessions(log, notes):
+    path = written(log, notes)
+    path.write_text(path.read_text().replace(f'livecap: "{log.folder.name}"', 'livecap: "weekly meeting"'))
+    renamed = log.folder.rename(log.folder.parent / "weekly meeting")
+    assert write_note(notes, RecordedSession(renamed)) == path and list(notes.iterdir()) == [path]

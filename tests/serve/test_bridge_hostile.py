@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from livecap.engine import EngineSettings
 from livecap.model.config import AudioConfig
 from livecap.serve.bridge import bridge as bridge_module
-from livecap.serve.bridge import recordings
+from livecap.serve.bridge import recordings, streams
 from livecap.serve.bridge.bridge import Bridge
 from livecap.serve.bridge.capabilities import BridgeSettings
 from livecap.serve.bridge.lines import Output, lines_of
+from livecap.serve.bridge.streams import BridgeStream, StreamOptions
+from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Busy, Worker
 from livecap.stream.statistics import StepStatistics
-from livecap.transcript import TranscriptUpdate, Word
+from livecap.transcript import TranscriptUpdate, UtteranceSettled, Word
 from tests.audio_in.waiting import eventually
 from tests.serve.test_bridge import MESSAGE, SCHEMA
 
@@ -366,6 +368,57 @@ def test_what_a_signal_cannot_wait_for_is_cancelled_before_the_end(monkeypatch):
 def test_more_streams_than_there_is_room_for_are_refused():
     got = answers([{"type": "start_stream", "stream_id": n} for n in range(70)])
     assert [record.get("code", "ready") for record in got] == ["ready"] * 64 + ["busy"] * 6
+
+
+@pytest.mark.parametrize(("sends_events", "first"), [(True, 2), (False, 0)])
+def test_a_stream_with_events_keeps_a_bounded_number_of_utterances(monkeypatch, sends_events, first):
+    monkeypatch.setattr(streams, "MOST_KEPT", 3)
+    served = SimpleNamespace(failure=None, transcriber=None, heard_samples=0, asked=Asked())
+    worker = SimpleNamespace(stream=lambda *arguments: served, memory={})
+    stream = BridgeStream("a", StreamOptions(sends_events=sends_events), worker, Asked(), lambda record: None, print)
+    for n in range(5):
+        stream._update(
+            TranscriptUpdate("", n, f"live{n}", "", n, n + 1, None, True, (Word(f"live{n}", n, n + 1, "step"),))
+        )
+        if n >= 3:
+            stream._settled(UtteranceSettled("", n - 3, f"settled{n - 3}", n - 3, n - 2, None))
+            stream._settled(UtteranceSettled("", n, f"settled{n}", n, n + 1, None))
+    texts = ["settled0", "settled1", "live2", "settled3", "settled4"][first:]
+    assert stream._take_said()["text"] == " ".join(texts)
+    assert stream._take_said()["text"] == ""
+
+
+CHUNK = {"type": "audio_chunk", "stream_id": "a", "pcm16": base64.b64encode(bytes(3200)).decode()}
+END = {"type": "end_utterance", "stream_id": "a"}
+
+
+def test_a_stream_whose_end_is_refused_goes_on():
+    *_, refused, chunk, queued, final = answers(
+        [{"type": "start_stream", "stream_id": "a"}, CHUNK, {"type": "stop_stream", "stream_id": "a", "drop": "yes"},
+         CHUNK, END, {"type": "flush"}]
+    )  # fmt: skip
+    assert (refused["code"], refused["field"]) == ("invalid_field", "drop")
+    assert chunk["samples_buffered"] == 3200 and queued["samples"] == 3200
+    assert final["items"][0]["text"] == "word word word word"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CHUNK | {"sample_rate": 8000},
+        CHUNK | {"sample_rate": "fast"},
+        CHUNK | {"pcm16": "?"},
+        CHUNK | {"pcm16": "AAAA"},
+        CHUNK | {"language": "klingon"},
+        END,
+        END | {"decoder_mode": "quick"},
+        END | {"pcm16": ""},
+        END | {"audio": "no such file"},
+    ],
+)
+def test_a_refused_request_opens_no_stream(request_):
+    refused, status = answers([request_, {"type": "status"}])
+    assert refused["type"] == "error" and status["streams"] == []
 
 
 @pytest.mark.parametrize("kinds", [["start_stream"], ["stop_stream", "start_stream"]])

@@ -217,9 +217,24 @@ def test_pages_and_names_of_strangers_get_nothing(page, headers, is_served):
     connection.close()
 
 
-def test_a_page_of_a_stranger_cannot_open_the_messages(page):
-    with pytest.raises(InvalidStatus, match="403"), page.client(origin="http://evil.example"):
-        pass
+def test_a_page_of_a_stranger_gets_no_message_without_the_key(page):
+    for token in ("", "wrong", None, [page.token.value]):
+        with connect(page.address, origin="http://evil.example") as client:
+            client.send(json.dumps({"token": token}))
+            with pytest.raises(ConnectionClosed) as closed:
+                client.recv(20)
+            assert closed.value.rcvd.code == 4401
+
+
+def test_the_page_gets_its_messages_behind_a_proxy_that_changes_the_host(page):
+    with page.client(origin="https://captions.example.com") as client:
+        assert json.loads(client.recv(20))["type"] == "hello"
+
+
+def test_the_name_of_a_stranger_opens_no_messages(page):
+    port = int(page.address.split(":")[2].split("/")[0])
+    with socket.create_connection(("127.0.0.1", port)) as connection, pytest.raises(InvalidStatus, match="403"):
+        connect(page.address.replace("127.0.0.1", "evil.example"), sock=connection)
 
 
 def test_an_address_in_use_is_one_line(page, tmp_path):

@@ -14,6 +14,8 @@ from livecap.serve.app import make_app
 from livecap.serve.metrics import Requests, metrics_text
 from livecap.serve.served_stream import Asked
 from livecap.serve.totals import RECORDING, STREAM, Totals
+from livecap.transcribe.recordings import Progress
+from livecap.transcribe.units import Stopped
 from tests.audio_in.waiting import eventually
 from tests.serve.scripted import loud, pcm
 
@@ -189,6 +191,20 @@ def test_time_of_a_stream_between_two_batches_does_not_count_for_the_recording()
         now[0] = 7.0
     now[0] = 9.0
     assert totals.busy_seconds == {RECORDING: 6.0, STREAM: 1.0}
+
+
+@pytest.mark.parametrize("error", [None, Stopped("Stopped."), ValueError("in a library")])
+def test_sound_of_recordings_counts_once_each_batch_is_decoded_whatever_becomes_of_them(scripted, error):
+    def work(engine, hooks):
+        for number, seconds in ((0, 1.0), (0, 3.0), (0, 3.0), (1, 2.0), (0, 3.5)):
+            hooks.on_progress(Progress(seconds, 9.0, "", number))
+        if error is not None:
+            raise error
+
+    job = scripted.worker.submit(work, Asked())
+    eventually(job.done.done)
+    assert value(scripted, "livecap_sound_seconds_total", kind="recording") == 5.5
+    scripted.said.clear()
 
 
 def test_a_lag_is_counted_at_its_bound_and_above():

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
+from livecap.audio_in import converter
 from livecap.audio_in.recording import Recording
 from livecap.cli.main import run
 from livecap.serve import worker as worker_module
@@ -18,9 +19,11 @@ from livecap.serve.diarized import KnownSpeaker, SpeakersOfUploads
 from livecap.serve.openai_rest import MOST_JSON_BYTES, Transcriptions
 from livecap.serve.requests import Refused
 from livecap.transcribe.result import Transcription
+from livecap.transcribe.units import Stopped
 from tests.audio_in.waiting import eventually
 from tests.serve.scripted import scripted_worker
 
+M4A = b"\0\0\0\x1cftypM4A " + bytes(100)
 PATHS = ["/v1/audio/transcriptions", "/transcribe"]
 
 
@@ -169,6 +172,21 @@ def test_a_long_sample_of_a_speaker_is_refused_before_all_of_it_is_read(place, m
     with pytest.raises(Refused, match="'Ada' is more than 10 s long; 2 to 10 s are needed"):
         labels.result(20)
     assert read[0] < 16_000 * 20
+
+
+@pytest.mark.parametrize("is_sample", [True, False])
+def test_a_client_that_leaves_while_its_speakers_are_converted_is_not_waited_for(
+    place, tmp_path, monkeypatch, is_sample
+):
+    program, running, path = tmp_path / "ffmpeg", tmp_path / "running", tmp_path / "memo.m4a"
+    program.write_text(f'#!/bin/sh\n: > "{running}"\nexec sleep 60\n')
+    program.chmod(0o755)
+    path.write_bytes(M4A)
+    monkeypatch.setattr(converter.shutil, "which", lambda name: str(program) if name == "ffmpeg" else None)
+    known = [KnownSpeaker("Ada", M4A)] if is_sample else []
+    speakers = SpeakersOfUploads(lambda: None, place / "uploads")
+    with pytest.raises(Stopped):
+        speakers.label(Transcription("", 1.0), running.exists, path, known).result(20)
 
 
 def test_a_large_object_is_refused_before_it_is_read(client):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import errno
 import gc
 import io
 import json
@@ -17,6 +18,7 @@ from concurrent.futures import CancelledError, Future
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import httpx
 import openai
@@ -360,6 +362,16 @@ def test_the_key_is_that_of_the_file_else_that_of_the_environment(tmp_path, monk
         monkeypatch.setenv(KEY_VARIABLE, bad)
         with pytest.raises(SettingsError, match="The key in LIVECAP_API_KEY must have at least 16 letters"):
             key_for("127.0.0.1", None)
+
+
+def test_an_address_that_does_not_exist_is_named_with_its_reason(monkeypatch):
+    reason = r"^Cannot serve at fe80::1%nosuch:0: (?!Unknown error)[A-Za-z ,]+\.$"
+    with pytest.raises(SettingsError, match=reason):
+        listening_socket("fe80::1%nosuch", 0)
+    unsupported = OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+    monkeypatch.setattr("livecap.serve.access.socket.socket", Mock(side_effect=unsupported))
+    with pytest.raises(SettingsError, match=r"^Cannot serve at ::1:0: Address family not supported by protocol\.$"):
+        listening_socket("::1", 0)
 
 
 def test_a_port_of_wyoming_that_is_in_use_is_one_line(capsys):

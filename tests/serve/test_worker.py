@@ -1,16 +1,22 @@
 """One thread serves all clients: one that leaves or a fault in its recording takes nothing from the others."""
 
+import os
 import threading
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from livecap.audio_in import converter
 from livecap.engine import EngineSettings
 from livecap.errors import LivecapError
 from livecap.serve import worker as worker_module
+from livecap.serve.bridge.recordings import transcribe_sounds
 from livecap.serve.served_stream import Asked, ServedStream
 from livecap.serve.worker import MOST_WAITING, Busy, Worker
+from livecap.transcribe import opened, recordings
+from livecap.transcribe.recordings import Options, transcribe_file
 from livecap.transcribe.result import Transcription
 from livecap.transcript import UtteranceSettled
 from tests.audio_in.waiting import eventually
@@ -246,3 +252,68 @@ def test_a_model_that_cannot_be_loaded_leaves_no_thread():
     with pytest.raises(LivecapError, match="no such model"):
         Worker(EngineSettings("tiny"), [].append, load).start()
     assert set(threading.enumerate()) <= before
+
+
+class Silence:
+    """A recording of endless silence."""
+
+    duration_seconds, notices, read_samples = None, (), 1
+
+    def __init__(self, path, meanwhile=None):
+        pass
+
+    def blocks(self, n_samples):
+        while True:
+            yield np.zeros(n_samples, np.float32)
+
+    def close(self):
+        pass
+
+
+WAYS = {
+    "file": lambda engine, hooks, path: transcribe_file(engine, path, Options(), hooks),
+    "bridge": lambda engine, hooks, path: transcribe_sounds(engine, hooks, [path], Options()),
+}
+
+
+@pytest.fixture
+def working(hearing, monkeypatch):
+    """Begins work on a recording in one of the ways."""
+    monkeypatch.setattr(FakeEngine, "most_waiting", 0, raising=False)
+    monkeypatch.setattr(FakeEngine, "n_batches", lambda engine, batch: 4, raising=False)
+    worker, _ = hearing
+    return lambda way, path: worker.submit(lambda engine, hooks: WAYS[way](engine, hooks, path), Asked())
+
+
+def check_that_streams_are_served_and_it_stops(worker, job, ends):
+    eventually(job.done.running)
+    worker.stream(Asked(), lambda update: None).feed(np.zeros(16_000, np.float32)).result(20)
+    assert not job.done.done()
+    worker.close() if ends else job.stop()
+    with pytest.raises(CancelledError):
+        job.done.result(20)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_recording_in_which_nobody_speaks_lets_streams_be_served_and_stops(hearing, working, monkeypatch, way, ends):
+    for module in (recordings, opened):
+        monkeypatch.setattr(module, "Recording", Silence)
+    check_that_streams_are_served_and_it_stops(hearing[0], working(way, Path("a")), ends)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_recording_that_is_converted_lets_streams_be_served_and_stops(
+    hearing, working, monkeypatch, tmp_path, way, ends
+):
+    program, path, running = tmp_path / "ffmpeg", tmp_path / "memo.m4a", tmp_path / "running"
+    program.write_text(f'#!/bin/sh\necho $$ > "{running}"\nexec sleep 60\n')
+    program.chmod(0o755)
+    path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(100))
+    monkeypatch.setattr(converter.shutil, "which", lambda name: str(program) if name == "ffmpeg" else None)
+    job = working(way, path)
+    eventually(lambda: running.exists() and running.read_text().endswith("\n"))
+    check_that_streams_are_served_and_it_stops(hearing[0], job, ends)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(running.read_text()), 0)

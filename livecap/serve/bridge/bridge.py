@@ -32,7 +32,7 @@ from livecap.serve.bridge.recordings import (
     transcriptions,
 )
 from livecap.serve.bridge.requests import BridgeError, Record, Request, error_record, parse
-from livecap.serve.bridge.streams import BridgeStream, StreamOptions, check_descriptor
+from livecap.serve.bridge.streams import BridgeStream, StreamOptions, check_descriptor, no_sound
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import MOST_WAITING, Busy, Job, Worker
 from livecap.stream.config import LoopConfig
@@ -302,17 +302,19 @@ class Bridge:
 
     async def _audio_chunk(self, request: Request) -> Answer:
         worker, _ = await self._ready()
-        stream = await self._stream(worker, request)
-        rate = request.rate(stream.options.rate)
-        if rate != stream.options.rate:
+        stream_id, known, options = self._known(request)
+        rate = request.rate(options.rate)
+        if rate != options.rate:
             raise BridgeError(
                 "invalid_rate",
-                f"Stream {stream.stream_id!r} expects {stream.options.rate} Hz PCM, got {rate}.",
+                f"Stream {stream_id!r} expects {options.rate} Hz PCM, got {rate}.",
                 field="sample_rate",
             )
-        if stream.descriptor is not None:
-            raise BridgeError("invalid_field", f"Stream {stream.stream_id!r} reads from a descriptor.", field="pcm16")
-        heard = stream.feed(request.samples(stream.options.n_channels))
+        if known is not None and known.descriptor is not None:
+            raise BridgeError("invalid_field", f"Stream {stream_id!r} reads from a descriptor.", field="pcm16")
+        samples = request.samples(options.n_channels)
+        stream = known or await self._open_stream(worker, stream_id, options, self._asked(request))
+        heard = stream.feed(samples)
 
         async def answer() -> Record:
             try:
@@ -326,20 +328,23 @@ class Bridge:
         worker, _ = await self._ready()
         if len(self._queue) >= MOST_QUEUED:
             raise BridgeError("busy", f"{len(self._queue)} utterances wait for flush.")
-        stream = await self._stream(worker, request)
+        stream_id, known, options = self._known(request)
         utterance_id, mode, asked = request.name("utterance_id", ""), self._mode(request), self._asked(request)
         said, sound, source = None, None, "buffer"
         if request.has("audio") or request.has("pcm16"):
             source = request.path("audio") if request.has("audio") else "pcm16"
-            given = source if request.has("audio") else request.samples(stream.options.n_channels)
-            rate = request.rate(stream.options.rate)
+            given = source if request.has("audio") else request.samples(options.n_channels)
+            rate = request.rate(options.rate)
             sound = await asyncio.to_thread(read_sound, given, rate)
             n_samples = len(sound)
             if not n_samples:
                 raise BridgeError("no_audio", f"There is no sound in {source}.")
+            stream = known or await self._open_stream(worker, stream_id, options, asked)
             stream.forget_buffered()
+        elif known is None:
+            raise no_sound(stream_id)
         else:
-            n_samples, said = stream.end_utterance()
+            stream, (n_samples, said) = known, known.end_utterance()
         usual_id = stream.next_utterance_id()
         self._queue.append(_Queued(stream.stream_id, utterance_id or usual_id, source, n_samples, sound, said))
         if len(self._queue) >= stream.options.batch_size:
@@ -361,10 +366,12 @@ class Bridge:
 
     async def _stop_stream(self, request: Request) -> Answer:
         stream_id = request.name("stream_id", "default")
-        stream = self._streams.pop(stream_id, None)
+        stream = self._streams.get(stream_id)
+        drop = request.flag("drop", stream is not None and not stream.options.sends_events)
         n_dropped = 0
         if stream is not None:
-            n_dropped = stream.stop(request.flag("drop", not stream.options.sends_events))
+            del self._streams[stream_id]
+            n_dropped = stream.stop(drop)
             self._ending.append(stream)
 
         async def answer() -> Record:
@@ -503,11 +510,10 @@ class Bridge:
                 self._streams[stream_id] = stream
                 return stream
 
-    async def _stream(self, worker: Worker, request: Request) -> BridgeStream:
-        """The stream that a request is about; a new one where there is none."""
-        stream_id = request.name("stream_id", "default")
-        known = self._streams.get(stream_id)
-        return known or await self._open_stream(worker, stream_id, StreamOptions(), self._asked(request))
+    def _known(self, request: Request) -> tuple[str, BridgeStream | None, StreamOptions]:
+        """The name of the stream that a request is about, the stream or None, and its options, or the usual ones."""
+        stream = self._streams.get(stream_id := request.name("stream_id", "default"))
+        return stream_id, stream, stream.options if stream is not None else StreamOptions()
 
     def _on_over(self, stream: BridgeStream) -> None:
         """On the worker's thread."""

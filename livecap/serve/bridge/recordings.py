@@ -28,7 +28,7 @@ def transcribe_sounds(
     engine: Engine, hooks: Hooks, sounds: Sequence[str | NDArray[np.float32]], options: Options
 ) -> list[Result]:
     """The text of each file, or array [n] at 16 kHz, or what is wrong with it."""
-    opened = OpenedSounds([(sound, SAMPLE_RATE) for sound in sounds])
+    opened = OpenedSounds([(sound, SAMPLE_RATE) for sound in sounds], meanwhile=hooks.look)
     try:
         results = transcribe_many(engine, opened.blocks(), options, hooks, opened.durations)
         return [opened.with_notices(*result) for result in results]

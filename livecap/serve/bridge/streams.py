@@ -25,6 +25,9 @@ from livecap.stream.statistics import StageSeconds
 from livecap.text.scripts import joined
 from livecap.transcript import TranscriptUpdate, UtteranceEnded, UtteranceSettled, event_record
 
+MOST_KEPT = 1000
+"""Utterances of a stream with events that are kept for `end_utterance`: more than an hour of speech. Its caller has had
+them all, and may never ask for them again."""
 LOOK_SECONDS = 0.25
 """How often a descriptor's thread looks whether its stream was stopped."""
 
@@ -79,8 +82,8 @@ class BridgeStream:
         self.is_replaced = False
         """Another stream has its name, so it says nothing more."""
         # The worker's thread:
-        self._closed: list[UtteranceEnded | UtteranceSettled] = []
-        """Utterances since the last boundary."""
+        self._closed: dict[int, UtteranceEnded | UtteranceSettled] = {}
+        """Utterances since the last boundary, by their numbers, in order."""
         self._open: TranscriptUpdate | None = None
         self._facts = Facts()
         self._boundary = 0
@@ -117,7 +120,7 @@ class BridgeStream:
         self._check()
         self._hear_rest()
         if not self.buffered_samples and self.descriptor is None:
-            raise BridgeError("no_audio", f"No sound came through stream {self.stream_id!r} since the last boundary.")
+            raise no_sound(self.stream_id)
         n_samples, self.buffered_samples = self.buffered_samples, 0
         return n_samples, self.served.end_utterance(self._take_said)
 
@@ -228,11 +231,14 @@ class BridgeStream:
                 self._open = None if fact.final else fact
                 self._event("update", fact)
             elif isinstance(fact, UtteranceEnded):
-                self._closed.append(fact)
+                self._closed[fact.utterance] = fact
+                if self.options.sends_events and len(self._closed) > MOST_KEPT:
+                    del self._closed[next(iter(self._closed))]
                 self._event("utterance", fact)
 
     def _settled(self, settled: UtteranceSettled) -> None:
-        self._closed = [settled if each.utterance == settled.utterance else each for each in self._closed]
+        if settled.utterance in self._closed:
+            self._closed[settled.utterance] = settled
         self._event("settled", settled)
 
     def _event(self, kind: str, event: TranscriptUpdate | UtteranceEnded | UtteranceSettled) -> None:
@@ -243,7 +249,7 @@ class BridgeStream:
         self._tell({"type": kind, "stream_id": self.stream_id, **record})
 
     def _partial_result(self, n_samples: int, n_chunks: int) -> Record:
-        closed = [] if self.options.sends_events else [each.text for each in self._closed]
+        closed = [] if self.options.sends_events else [each.text for each in self._closed.values()]
         stable, partial = (self._open.stable, self._open.partial) if self._open else ("", "")
         text, stable = joined((*closed, stable + partial)), joined((*closed, stable))
         return {
@@ -260,7 +266,7 @@ class BridgeStream:
         }
 
     def _take_said(self) -> Record:
-        said, self._closed = self._closed, []
+        said, self._closed = list(self._closed.values()), {}
         n_samples, self._boundary = self.served.heard_samples - self._boundary, self.served.heard_samples
         profile = self._profile()
         return {
@@ -277,6 +283,11 @@ class BridgeStream:
         transcriber = self.served.transcriber
         before, self._spent = self._spent, transcriber.statistics.seconds if transcriber else StageSeconds()
         return stream_profile(self._spent - before, self._worker)
+
+
+def no_sound(stream_id: str) -> BridgeError:
+    """There is nothing that could become final."""
+    return BridgeError("no_audio", f"No sound came through stream {stream_id!r} since the last boundary.")
 
 
 def check_descriptor(descriptor: int, taken: set[int | None]) -> None:
