@@ -17,7 +17,7 @@ from livecap.model.aligner import aligner_config, segments_of
 from livecap.model.checkpoint.catalogue import ALIGNER
 from livecap.model.checkpoint.load import LoadedModel, load
 from livecap.model.mel import HOP_LENGTH, MIN_SAMPLES
-from livecap.text.scripts import OPENING, is_spaceless
+from livecap.text.scripts import CLOSING, OPENING, is_spaceless
 from livecap.transcript import SAMPLE_RATE, Word
 
 ALIGNED = "aligned"
@@ -66,7 +66,7 @@ class Aligner:
         self.check(language)
         found = units(text, language)
         times = self._times(samples, [unit.text for unit in found])
-        edges = [i for i in range(1, len(found)) if not _belong_together(text, found[i - 1], found[i])]
+        edges = [i for i in range(1, len(found)) if not belong_together(text, found[i - 1], found[i])]
         cuts = [0, *(cut_between(text, found[i - 1], found[i]) for i in edges), len(text)]
         spans = [(times[i][0], times[j - 1][1]) for i, j in pairwise([0, *edges, len(found)]) if i < j]
         return tuple(
@@ -97,10 +97,12 @@ class Aligner:
         return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _belong_together(text: str, unit: Unit, following: Unit) -> bool:
-    """Whether two units are parts of one word: of a script with spaces, but with no space between them."""
-    spaced = any(character.isspace() for character in text[unit.end : following.start])
-    return not (spaced or is_spaceless(unit.text[-1]) or is_spaceless(following.text[0]))
+def belong_together(text: str, unit: Unit, following: Unit) -> bool:
+    """Whether two units without a space between them are one word: in a script with spaces, or because the second one
+    begins with a character that begins no word, like a small kana."""
+    if any(character.isspace() for character in text[unit.end : following.start]):
+        return False
+    return following.text[0] in CLOSING or not (is_spaceless(unit.text[-1]) or is_spaceless(following.text[0]))
 
 
 def cut_between(text: str, unit: Unit, following: Unit) -> int:

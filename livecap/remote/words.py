@@ -7,9 +7,9 @@ it. Ids are given in the order of appearance and are known in this process only.
 import re
 from collections.abc import Sequence
 
-from livecap.text.scripts import SPACELESS, is_spaceless
+from livecap.text.scripts import ATTACHED, SPACELESS, is_spaceless
 
-_PIECES = re.compile(rf"(\s*)([{SPACELESS}]|[^\W{SPACELESS}]+(?:['’.,-][^\W{SPACELESS}]+)*|\S)")
+_PIECES = re.compile(rf"(\s*)([{SPACELESS}][{ATTACHED}]*|[^\W{SPACELESS}]+(?:['’.,-][^\W{SPACELESS}]+)*|\S)")
 
 
 class RemoteWords:

@@ -54,6 +54,12 @@ def test_a_script_without_spaces_has_a_word_for_each_unit(aligner: Aligner, told
     assert [word.text for word in found] == ["我", "用", "iPhone15，", "「打」", "电", "话。"]
 
 
+def test_no_word_begins_at_a_small_kana(aligner: Aligner, told: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecap.align.units.find_spec", lambda name: None)
+    found = aligner.words(SECOND, "ティー、か\u3099っこう", "Japanese")
+    assert [word.text for word in found] == ["ティー、", "か\u3099っ", "こ", "う"]
+
+
 def test_units_of_one_spaced_word_are_one_word(aligner: Aligner, told: list, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livecap.align.units.find_spec", lambda name: object())
     monkeypatch.setitem(CUTTERS, "Korean", lambda text: ["가공품", "을", "만들", "었다."])
