@@ -9,6 +9,7 @@ Decoding joins bytes, because a character may be split between two tokens.
 import codecs
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,9 @@ ASR_TEXT = "<asr_text>"
 """Separates the language from the text."""
 MOST_TOKEN_LENGTH = 16
 """Characters that a token has at most, on average over a text."""
-_LAST_WORD = re.compile(r"[\s,;、，；]+[^\s,;、，；]*$")
-"""The last word of a text, which may be cut off, and the separator before it."""
+_BETWEEN = r"\s,;、，；。．・｜|/"
+_LAST_WORD = re.compile(rf"(?<![{_BETWEEN}])[{_BETWEEN}]+[^{_BETWEEN}]{{0,40}}\Z")
+"""The last word of a text, which may be cut off, and the separator before it. What is longer is no word."""
 MOST_ADDED = 10_000
 """Added tokens; the released tokenizers have 62."""
 MOST_ADDED_LENGTH = 1000
@@ -108,7 +110,12 @@ class Tokenizer:
         if len(head) == len(text) and len(ids) <= most:
             return text
         cut = self.decode_whole_characters(ids[:most])
-        return _LAST_WORD.sub("", cut) or cut
+        if whole_words := _LAST_WORD.sub("", cut, count=1):
+            cut = whole_words
+        following = (self.decode_whole_characters(ids) + text[len(head) : len(head) + 1])[len(cut) :][:1]
+        while cut and unicodedata.category(following or " ")[0] == "M":
+            cut, following = cut[:-1], cut[-1]
+        return cut
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of `ids`. Invalid bytes become U+FFFD."""
