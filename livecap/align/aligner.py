@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from livecap.align.repair import repaired
 from livecap.align.units import Unit, check_language, missing_package, units
-from livecap.errors import AudioError
+from livecap.errors import AudioError, SettingsError
 from livecap.model.aligner import aligner_config, segments_of
 from livecap.model.checkpoint.catalogue import ALIGNER
 from livecap.model.checkpoint.load import LoadedModel, load
-from livecap.model.mel import HOP_LENGTH, MIN_SAMPLES
+from livecap.model.mel import HOP_LENGTH, MIN_SAMPLES, n_mel_frames
 from livecap.text.scripts import CLOSING, OPENING, is_spaceless
 from livecap.transcript import SAMPLE_RATE, Word
 
@@ -24,6 +24,10 @@ ALIGNED = "aligned"
 """The quality of the words' times."""
 MOST_SECONDS = 300
 """The most sound that is aligned at once."""
+MOST_TOKENS = 8192
+"""The positions of the released aligner. A longer prompt is for fast speech in scripts without spaces only."""
+MOST_WORDS_A_SECOND = 10
+"""The fastest speech, in units of the aligner: characters of Chinese or Japanese; words have several of these."""
 
 
 class Aligner:
@@ -61,7 +65,7 @@ class Aligner:
 
         Raises:
             AudioError: the sound is longer.
-            SettingsError: the aligner does not know the language.
+            SettingsError: the aligner does not know the language, or so much cannot be said in that time.
         """
         self.check(language)
         found = units(text, language)
@@ -89,12 +93,25 @@ class Aligner:
         if not words:
             return []
         sound = np.pad(samples, (0, max(0, max(MIN_SAMPLES, HOP_LENGTH) - len(samples))))
-        network = self._loaded.model
-        segments = segments_of(network, self._loaded.tokenizer, sound, words)
+        network, tokenizer = self._loaded.model, self._loaded.tokenizer
+        n_audio = network.config.audio.n_embeddings(n_mel_frames(len(sound)))
+        if n_audio + sum(len(tokenizer.encode(word)) + 2 for word in words) > MOST_TOKENS:
+            check_speed(len(words), len(samples))
+        segments = segments_of(network, tokenizer, sound, words)
         segment_ms = aligner_config(network).timestamp_segment_time
         ms = repaired([float(segment) * segment_ms for segment in segments.reshape(-1)])
         edges = [min(edge * SAMPLE_RATE // 1000, len(samples)) for edge in ms]
         return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def check_speed(n_words: int, n_samples: int) -> None:
+    """Raise SettingsError where nobody can say so many words in that time; they would also need too much memory."""
+    seconds = n_samples / SAMPLE_RATE
+    if n_words > MOST_WORDS_A_SECOND * seconds:
+        raise SettingsError(
+            f"The text has {n_words:,} words for {seconds:.3g} s of sound: more than can be said. "
+            "Give the text of this recording only."
+        )
 
 
 def belong_together(text: str, unit: Unit, following: Unit) -> bool:

@@ -145,6 +145,11 @@ def test_progress_ends_with_the_sound(aligner: TrueTimes) -> None:
     assert told == sorted(told) and told[-1] == (len(samples), len(samples))
 
 
+def test_a_text_that_nobody_can_say_in_that_time_is_refused_before_the_sound_is_heard(aligner: TrueTimes) -> None:
+    with pytest.raises(SettingsError, match="201 words for 20 s of sound: more than can be said"):
+        align(aligner, np.zeros(20 * SAMPLE_RATE, np.float32), "a " * 201, "English", never, 10 * SAMPLE_RATE)  # type: ignore[arg-type]
+
+
 def test_an_unknown_language_is_refused_before_the_sound_is_heard(aligner: TrueTimes) -> None:
     with pytest.raises(SettingsError, match="does not know Thai"):
         align(aligner, np.zeros(100, np.float32), "a", "Thai", never, 10)  # type: ignore[arg-type]
