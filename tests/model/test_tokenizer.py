@@ -157,6 +157,20 @@ def damaged(tmp_path: Path, name: str, content: str | None) -> Path:
         ("tokenizer_config.json", None, "has no tokenizer_config.json"),
         ("tokenizer_config.json", "{}", "has no added_tokens_decoder"),
         ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {}}}', "an added token has no id"),
+        *(
+            (
+                "vocab.json",
+                f'{{"a": 0, "Ġb": {id}}}',
+                f"vocab.json is damaged: 'Ġb' has the id {says}. Download the model",
+            )
+            for id, says in (("-1", "-1"), ("4294967296", "4294967296"), ("16777216", "16777216"), ("true", "True"))
+        ),
+        ("vocab.json", '{"a": null}', "vocab.json is damaged: 'a' has the id None. Download the model"),
+        (
+            "tokenizer.json",
+            '{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}',
+            "tokenizer.json is damaged: 'a' has the id -1. Download the model",
+        ),
         ("tokenizer.json", '{"model": {"type": "Unigram"}}', "does not contain a BPE"),
         ("tokenizer.json", '{"model": {"type": "BPE"}}', "tokenizer.json is damaged"),
     ],

@@ -29,6 +29,8 @@ MOST_TOKEN_LENGTH = 16
 _BETWEEN = r"\s,;、，；。．・｜|/"
 _LAST_WORD = re.compile(rf"(?<![{_BETWEEN}])[{_BETWEEN}]+[^{_BETWEEN}]{{0,40}}\Z")
 """The last word of a text, which may be cut off, and the separator before it. What is longer is no word."""
+MOST_IDS = 1 << 24
+"""Ids of a vocabulary; the released tokenizers have 151,705."""
 MOST_ADDED = 10_000
 """Added tokens; the released tokenizers have 62."""
 MOST_ADDED_LENGTH = 1000
@@ -164,6 +166,8 @@ def _from_tokenizer_json(path: Path) -> tuple[tokenizers.Tokenizer, list[AddedTo
     vocabulary, merges = model.get("vocab"), model.get("merges")
     if isinstance(vocabulary, dict) and isinstance(merges, list) and len(merges) > len(vocabulary):
         raise ModelError(f"{path} is damaged: {_too_many(len(merges), vocabulary)}. {AGAIN}")
+    if isinstance(vocabulary, dict):
+        _checked(path, vocabulary)
     plain = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(plain)), added
@@ -181,7 +185,7 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
         )
     path = folder / "tokenizer_config.json"
     added = _added_tokens(path, list(entries.items()))
-    vocabulary = {token: i for token, i in read_json(folder / "vocab.json").items() if isinstance(i, int)}
+    vocabulary = _checked(folder / "vocab.json", read_json(folder / "vocab.json"))
     merges_path = folder / "merges.txt"
     data = read_bytes(merges_path)
     if (n_lines := data.count(b"\n")) > len(vocabulary) + 2:
@@ -207,6 +211,20 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
     )
     bpe.decoder = decoders.ByteLevel()
     return bpe, added
+
+
+def _checked(path: Path, vocabulary: Mapping[str, object]) -> dict[str, int]:
+    """A vocabulary from a file, whose ids are whole numbers that a tokenizer can have.
+
+    Raises:
+        ModelError: one is not.
+    """
+    found: dict[str, int] = {}
+    for token, token_id in vocabulary.items():
+        if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < MOST_IDS:
+            raise ModelError(f"{path} is damaged: {brief(token)} has the id {brief(token_id)}. {AGAIN}")
+        found[token] = token_id
+    return found
 
 
 def _too_many(n_merges: int, vocabulary: Mapping[str, object]) -> str:
