@@ -20,13 +20,13 @@ from livecap.serve.requests import context_of, json_object
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Worker
 from livecap.text.languages import parse_language
-from livecap.text.scripts import ATTACHED, CLOSING, SPACELESS, begins_word
+from livecap.text.scripts import ATTACHED, CLOSING, LEADING, SPACELESS, begins_word
 from livecap.transcript import TranscriptUpdate, Word
 
 LEAST_SILENCE_MS, MOST_SILENCE_MS = 300, 10_000
 """Silence that may end an utterance. Deepgram allows less, at which sentences would be cut into pieces."""
 
-WORD = re.compile(rf"[{SPACELESS}](?:[{ATTACHED}{CLOSING}]|[^\w\s])*|[^\s{SPACELESS}]+")
+WORD = re.compile(rf"[{LEADING}]?[{SPACELESS}](?:[{ATTACHED}{CLOSING}]|[^\w\s])*|[^\s{SPACELESS}]+")
 """A word of a result; in a script without spaces, a character and what stays with it."""
 
 TimedWord = tuple[str, int, int]

@@ -305,4 +305,4 @@ async def test_where_a_script_has_no_spaces_each_character_has_a_time():
 
 
 def test_a_vowel_sign_and_a_small_kana_are_in_the_word_before() -> None:
-    assert WORD.findall("ที่นี่ パーっ、か\u3099") == ["ที่", "นี่", "パーっ、", "か\u3099"]
+    assert WORD.findall("ที่เรา パーっ、か\u3099") == ["ที่", "เรา", "パーっ、", "か\u3099"]
