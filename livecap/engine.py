@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from livecap.align.aligner import Aligner
 from livecap.align.units import LANGUAGES as ALIGNED_LANGUAGES
 from livecap.audio_in.recording import Recording
-from livecap.errors import LivecapError, ModelError, one_line
+from livecap.errors import LivecapError, ModelError, SettingsError, one_line
 from livecap.model.backend import mx, on_cpu
 from livecap.model.checkpoint.cached import folder_of
 from livecap.model.checkpoint.catalogue import ALIGNER
@@ -247,11 +247,14 @@ class Engine:
         return self._asked_aligner
 
     def align(self, samples: NDArray[np.float32], text: str, language: str | None) -> tuple[Word, ...]:
-        """The words of an utterance, placed by the forced aligner; empty where none is loaded or it does not know the
-        language. See `Aligner.words`."""
+        """The words of an utterance, placed by the forced aligner; empty where none is loaded, it does not know the
+        language, or the text is far too long for the sound. See `Aligner.words`."""
         if self._aligner is None or language not in ALIGNED_LANGUAGES:
             return ()
-        return self._aligner.words(samples, text, language)
+        try:
+            return self._aligner.words(samples, text, language)
+        except SettingsError:
+            return ()
 
     def follower(self) -> Follower | None:
         """The attention head that tells when words were said. The first call finds it, with the shipped recording."""

@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 
 from livecap.align.repair import repaired
 from livecap.align.units import Unit, check_language, missing_package, units
-from livecap.errors import AudioError
+from livecap.errors import AudioError, SettingsError
 from livecap.model.aligner import aligner_config, segments_of
 from livecap.model.checkpoint.catalogue import ALIGNER
 from livecap.model.checkpoint.load import LoadedModel, load
-from livecap.model.mel import HOP_LENGTH, MIN_SAMPLES
-from livecap.text.scripts import OPENING, is_spaceless
+from livecap.model.mel import HOP_LENGTH, MIN_SAMPLES, n_mel_frames
+from livecap.text.scripts import CLOSING, OPENING, is_spaceless
 from livecap.transcript import SAMPLE_RATE, Word
 
 ALIGNED = "aligned"
 """The quality of the words' times."""
 MOST_SECONDS = 300
 """The most sound that is aligned at once."""
+MOST_TOKENS = 8192
+"""The positions of the released aligner. A longer prompt is for fast speech in scripts without spaces only."""
+MOST_WORDS_A_SECOND = 10
+"""The fastest speech, in units of the aligner: characters of Chinese or Japanese; words have several of these."""
 
 
 class Aligner:
@@ -61,12 +65,12 @@ class Aligner:
 
         Raises:
             AudioError: the sound is longer.
-            SettingsError: the aligner does not know the language.
+            SettingsError: the aligner does not know the language, or so much cannot be said in that time.
         """
         self.check(language)
         found = units(text, language)
         times = self._times(samples, [unit.text for unit in found])
-        edges = [i for i in range(1, len(found)) if not _belong_together(text, found[i - 1], found[i])]
+        edges = [i for i in range(1, len(found)) if not belong_together(text, found[i - 1], found[i])]
         cuts = [0, *(cut_between(text, found[i - 1], found[i]) for i in edges), len(text)]
         spans = [(times[i][0], times[j - 1][1]) for i, j in pairwise([0, *edges, len(found)]) if i < j]
         return tuple(
@@ -89,18 +93,33 @@ class Aligner:
         if not words:
             return []
         sound = np.pad(samples, (0, max(0, max(MIN_SAMPLES, HOP_LENGTH) - len(samples))))
-        network = self._loaded.model
-        segments = segments_of(network, self._loaded.tokenizer, sound, words)
+        network, tokenizer = self._loaded.model, self._loaded.tokenizer
+        n_audio = network.config.audio.n_embeddings(n_mel_frames(len(sound)))
+        if n_audio + sum(len(tokenizer.encode(word)) + 2 for word in words) > MOST_TOKENS:
+            check_speed(len(words), len(samples))
+        segments = segments_of(network, tokenizer, sound, words)
         segment_ms = aligner_config(network).timestamp_segment_time
         ms = repaired([float(segment) * segment_ms for segment in segments.reshape(-1)])
         edges = [min(edge * SAMPLE_RATE // 1000, len(samples)) for edge in ms]
         return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _belong_together(text: str, unit: Unit, following: Unit) -> bool:
-    """Whether two units are parts of one word: of a script with spaces, but with no space between them."""
-    spaced = any(character.isspace() for character in text[unit.end : following.start])
-    return not (spaced or is_spaceless(unit.text[-1]) or is_spaceless(following.text[0]))
+def check_speed(n_words: int, n_samples: int) -> None:
+    """Raise SettingsError where nobody can say so many words in that time; they would also need too much memory."""
+    seconds = n_samples / SAMPLE_RATE
+    if n_words > MOST_WORDS_A_SECOND * seconds:
+        raise SettingsError(
+            f"The text has {n_words:,} words for {seconds:.3g} s of sound: more than can be said. "
+            "Give the text of this recording only."
+        )
+
+
+def belong_together(text: str, unit: Unit, following: Unit) -> bool:
+    """Whether two units without a space between them are one word: in a script with spaces, or because the second one
+    begins with a character that begins no word, like a small kana."""
+    if any(character.isspace() for character in text[unit.end : following.start]):
+        return False
+    return following.text[0] in CLOSING or not (is_spaceless(unit.text[-1]) or is_spaceless(following.text[0]))
 
 
 def cut_between(text: str, unit: Unit, following: Unit) -> int:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from livecap.align.aligner import MOST_SECONDS, Aligner, cut_between
+from livecap.align.aligner import MOST_SECONDS, Aligner, belong_together, check_speed, cut_between
 from livecap.align.units import Unit, units
 from livecap.audio_in.source import AudioBlock
 from livecap.audio_in.vad import DetectorConfig, SpeechDetector
@@ -49,7 +49,7 @@ def align(
         most_samples: the longest piece.
 
     Raises:
-        SettingsError: the aligner does not know the language.
+        SettingsError: the aligner does not know the language, or so much cannot be said in that time.
     """
     if len(samples) <= most_samples:
         words = aligner.words(samples, text, language)
@@ -57,6 +57,7 @@ def align(
         return words
     aligner.check(language)
     found = units(text, language)
+    check_speed(len(found), len(samples))
     spans, voiced = cut_at_pauses(samples, most_samples)
     ties = _ties([unit.text for unit in found], hear(samples), language)
     placed: list[Word] = []
@@ -106,6 +107,8 @@ def _parts(
     edges = [0]
     for _, end in spans[:-1]:
         n = _units_before(end, len(found), ties, voiced)
+        while 0 < n < len(found) and belong_together(text, found[n - 1], found[n]):
+            n -= 1
         inside = 0 < n < len(found)
         edges.append(cut_between(text, found[n - 1], found[n]) if inside else 0 if n <= 0 else len(text))
     for start, end in pairwise([*edges, len(text)]):

@@ -1,6 +1,7 @@
 """`livecap align`: when each word of a known text was said in a recording, by the forced aligner."""
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from livecap.cli.export import FORMATS_ONCE, add_folder
 from livecap.errors import LogError, SettingsError
 from livecap.export.cues import cues
 from livecap.export.formats import FileExists, subrip
-from livecap.files import make_folder, replace_file, shortened_name
+from livecap.files import make_folder, read_regular, replace_file, shortened_name
 from livecap.settings.fields import DEFAULT_ALIGNER, Settings
 from livecap.settings.values import PATH
 from livecap.text.languages import parse_language
@@ -21,6 +22,8 @@ from livecap.transcribe.found import MOST_STEM_BYTES
 from livecap.transcript import SAMPLE_RATE, UtteranceEnded
 
 FORMATS = ("json", "srt", "tsv")
+MOST_BYTES = 16 << 20
+"""The longest text; what is said in a day has less than 1 MB."""
 ABOUT = f"""\
 Find when each word of a known text was said in a recording. The text must be what is said; nothing is recognised.
 
@@ -86,8 +89,7 @@ def _text(given: str) -> str:
         text = given
     else:
         try:
-            data = sys.stdin.buffer.read() if given == "@-" else Path(os.path.expanduser(given[1:])).read_bytes()
-            text = data.decode("utf-8-sig")
+            text = _bytes_of(given[1:]).decode("utf-8-sig")
         except OSError as error:
             raise SettingsError(f"Cannot read the text {given[1:]}: {error.strerror}.") from None
         except UnicodeDecodeError:
@@ -95,6 +97,20 @@ def _text(given: str) -> str:
     if not any(character.isalnum() for character in text):
         raise SettingsError("There is no word in the text, so there is nothing to align.")
     return text
+
+
+def _bytes_of(name: str) -> bytes:
+    """What is in a file, or comes through the pipe (`-`).
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or is larger than `MOST_BYTES`.
+    """
+    if name != "-":
+        return read_regular(Path(os.path.expanduser(name)), MOST_BYTES)
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {MOST_BYTES:,} bytes")
+    return data
 
 
 def _pieces(spoken: UtteranceEnded, format_name: str, file_name: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ from livecap.eval.measurement import texts_of
 from livecap.eval.modes import parse_modes
 from livecap.eval.offline import offline_text
 from livecap.eval.processes import results_of
-from livecap.eval.provenance import machine
+from livecap.eval.provenance import is_changed, machine
 from livecap.eval.timeline import play
 from livecap.eval.wer import ErrorCounts, count_errors, normalise
 from livecap.files import make_folder
@@ -67,7 +67,8 @@ def measure_corpus(
     """The error rates of all recordings as plain values.
 
     Args:
-        results: the file of finished recordings; those of an earlier run under the same conditions count.
+        results: the file of finished recordings; those of an earlier run under the same conditions count, unless the
+            package has changes that are in no commit: nothing tells these from others.
         on_done: called with the name of each recording, finished before or now.
 
     Raises:
@@ -75,7 +76,7 @@ def measure_corpus(
     """
     parse_modes(plan.modes, plan.step_cost)
     conditions = machine()
-    done = _read_results(results)
+    done = {} if is_changed(conditions["commit"]) else _read_results(results)
     keys = [_key(plan, item, conditions) for item in items]
     missing = [(key, item) for key, item in zip(keys, items, strict=True) if key not in done]
     for item, key in zip(items, keys, strict=True):
@@ -175,10 +176,12 @@ def samples_of(item: Item) -> NDArray[np.float32]:
 
 
 def _key(plan: CorpusPlan, item: Item, conditions: Mapping[str, Any]) -> str:
-    """What decides the result of a recording: its sound, its text, the model, the settings and the version."""
+    """What decides the result of a recording: its sound, its text, the model, the settings, the version and, since it
+    takes time, the processor."""
     stat = item.path.stat()
     said = [str(item.path.resolve()), stat.st_size, stat.st_mtime_ns, item.start_seconds, item.seconds]
-    said += [item.text, item.language, conditions["livecap"], conditions["commit"], _weights(plan.model)]
+    said += [item.text, item.language, *(conditions[name] for name in ("livecap", "commit", "processor"))]
+    said += [_weights(plan.model)]
     said += [plan.model, plan.modes, plan.step_cost, plan.offline, plan.tell_language, plan.dtype]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 

@@ -13,6 +13,9 @@ from livecap.model.backend import backend_report
 from livecap.this_machine import memory_bytes, processor
 from livecap.version import VERSION
 
+CHANGED = "-dirty"
+"""Follows the name of a commit from which the package differs."""
+
 
 def machine() -> dict[str, Any]:
     """Processor, memory, system, versions and commit, as plain values."""
@@ -38,7 +41,12 @@ def _commit() -> str | None:
         changes = _git("status", "--porcelain", "--", ".", cwd=package)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return commit + ("-dirty" if changes else "")
+    return commit + (CHANGED if changes else "")
+
+
+def is_changed(commit: str | None) -> bool:
+    """True if the package had changes that are not in this commit."""
+    return commit is not None and commit.endswith(CHANGED)
 
 
 def _git(*arguments: str, cwd: Path) -> str:

@@ -18,13 +18,24 @@ def _mark_ranges() -> str:
     return "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
 
 
-_LETTER = rf"(?:[^\W_]|[{_mark_ranges()}])"
-_WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
+_LETTER = r"[^\W_]"
+_MARK = f"[{_mark_ranges()}]"
+_PART = rf"{_LETTER}(?:{_LETTER}|{_MARK})*"
+_WORD = re.compile(f"{_PART}(?:'{_PART})*")
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u0600-\u0605\u061c\u06dd\u070f\u08e2\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u20dd-\u20e4\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""Soft hyphens, joiners, directions, forms of emoji and what is drawn around a character: they separate no words."""
+_APOSTROPHE = re.compile(rf"(?<={_LETTER}|{_MARK})[‘´`ʼ](?={_LETTER})")
+"""What is typed for an apostrophe. NFKC would make a space and an accent of `´`."""
 
 
 def normalise(text: str) -> list[str]:
-    """The words of a text: NFKC, lower case, plain apostrophes, no punctuation, hyphens as spaces."""
-    plain = unicodedata.normalize("NFKC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").casefold()
+    """The words of a text: NFKC, lower case, plain apostrophes, hyphens as spaces, no punctuation and no invisible
+    characters."""
+    typed = _APOSTROPHE.sub("'", _INVISIBLE.sub("", text))
+    plain = unicodedata.normalize("NFKC", typed).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").casefold()
     return _WORD.findall(plain)
 
 

@@ -15,7 +15,17 @@ from itertools import accumulate
 from livecap.archive.recorded import Utterance
 from livecap.archive.speakers import word_places
 from livecap.text.safety import printable
-from livecap.text.scripts import AFTER_SENTENCE, CLOSING, OPENING, SENTENCE_ENDS, SPACELESS, cells
+from livecap.text.scripts import (
+    AFTER_SENTENCE,
+    ATTACHED,
+    CLOSING,
+    LEADING,
+    OPENING,
+    SENTENCE_ENDS,
+    SPACELESS,
+    STACKED,
+    cells,
+)
 from livecap.transcript import SAMPLE_RATE
 
 MAX_CELLS = 42
@@ -39,10 +49,11 @@ APART_SAMPLES = 3 * SAMPLE_RATE // 2
 LABEL_SHARE = 3
 """The longest label of a speaker is a third of a line; longer ones are cut."""
 
-_OPENING = OPENING + "(\u0e40-\u0e44"  # "(" and Thai vowels that are written before their consonant
-_CLOSING = CLOSING + ",.!?;:)\u0e30-\u0e3a\u0e45-\u0e4e"  # and those after, above or below it
+_OPENING = OPENING + LEADING + "("
+_CLOSING = CLOSING + ATTACHED + ",.!?;:)"
 _UNIT = re.compile(
-    rf"\s*(?:[{_OPENING}]*[{SPACELESS}][{_CLOSING}]*|(?:(?![{SPACELESS}{_OPENING}])\S|[{_OPENING}](?![{SPACELESS}]))+|\S)"
+    rf"\s*(?:[{_OPENING}]*[{SPACELESS}](?:{STACKED}|[{_CLOSING}])*"
+    rf"|(?:(?![{SPACELESS}{_OPENING}])\S|[{_OPENING}](?![{SPACELESS}]))+|\S)"
 )
 """A unit that is never cut, with the space before it: a word and its punctuation, or one character of a script without
 spaces."""

@@ -1,15 +1,17 @@
 """RemoteWords: the text of a server as ids, as the stream takes it from a tokenizer. Also, what of a text is new.
 
-A word, a mark of punctuation and a character of a script without spaces are one id each; a word holds the space before
-it. Ids are given in the order of appearance and are known in this process only.
+A word, a mark of punctuation and a character of a script without spaces, with its vowels, are one id each; a word holds
+the space before it. Ids are given in the order of appearance and are known in this process only.
 """
 
 import re
 from collections.abc import Sequence
 
-from livecap.text.scripts import SPACELESS, is_spaceless
+from livecap.text.scripts import ATTACHED, LEADING, SPACELESS, is_spaceless
 
-_PIECES = re.compile(rf"(\s*)([{SPACELESS}]|[^\W{SPACELESS}]+(?:['’.,-][^\W{SPACELESS}]+)*|\S)")
+_PIECES = re.compile(
+    rf"(\s*)([{LEADING}]?[{SPACELESS}][{ATTACHED}]*|[^\W{SPACELESS}]+(?:['’.,-][^\W{SPACELESS}]+)*|\S)"
+)
 
 
 class RemoteWords:

@@ -20,14 +20,14 @@ from livecap.serve.requests import context_of, json_object
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Worker
 from livecap.text.languages import parse_language
-from livecap.text.scripts import SPACELESS, is_spaceless
+from livecap.text.scripts import ATTACHED, CLOSING, LEADING, SPACELESS, begins_word
 from livecap.transcript import TranscriptUpdate, Word
 
 LEAST_SILENCE_MS, MOST_SILENCE_MS = 300, 10_000
 """Silence that may end an utterance. Deepgram allows less, at which sentences would be cut into pieces."""
 
-WORD = re.compile(rf"[{SPACELESS}][^\w\s]*|[^\s{SPACELESS}]+")
-"""A word of a result; in a script without spaces, a character."""
+WORD = re.compile(rf"[{LEADING}]?[{SPACELESS}](?:[{ATTACHED}{CLOSING}]|[^\w\s])*|[^\s{SPACELESS}]+")
+"""A word of a result; in a script without spaces, a character and what stays with it."""
 
 TimedWord = tuple[str, int, int]
 """A word, its start and its end in samples."""
@@ -221,7 +221,7 @@ class _Connection(LiveSocket):
 def _end_of_whole_words(update: TranscriptUpdate) -> int:
     """How much of the stable text no later text can go on: its last word may still get a letter or a full stop."""
     behind = update.partial[:1]
-    if behind.isspace() or behind and is_spaceless(behind):
+    if behind.isspace() or behind and begins_word(behind):
         return len(update.stable)
     return max((word.start() for word in WORD.finditer(update.stable)), default=0)
 

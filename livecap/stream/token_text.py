@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from livecap.text.scripts import is_spaceless
+from livecap.text.scripts import begins_word, is_spaceless
 
 OPENING = " \"'„‚…¿¡#"
 """Characters that may stand before a word, beside brackets, opening quotation marks, dashes and signs of currencies."""
@@ -32,10 +32,10 @@ class TokenText:
         self._starts: dict[int, bool] = {}
 
     def starts_word(self, token: int) -> bool:
-        """True if text may be cut before this token: it begins with a space or a character of a spaceless script."""
+        """True if text may be cut before this token: it begins with a space, or as a word of a script without."""
         if token not in self._starts:
             text = self._tokenizer.decode([token])
-            self._starts[token] = bool(text) and (text[0].isspace() or is_spaceless(text[0]))
+            self._starts[token] = bool(text) and (text[0].isspace() or begins_word(text[0]))
         return self._starts[token]
 
     def words(self, ids: Sequence[int], joints: Sequence[int] = ()) -> list[tuple[str, int]]:

@@ -27,8 +27,23 @@ EAST_ASIAN = (
 
 OPENING = "「『（〔［｛〈《【“‘"
 """Punctuation that stays with the character after it."""
-CLOSING = "、。，．：；？！）〕］｝〉》】」』”’…ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ"
-"""Punctuation and small kana that stay with the character before them."""
+CLOSING = (
+    "、。，．：；？！）〕］｝〉》】」』”’…・ー々ゝゞヽヾ゛゜ぁぃぅぇぉっゃゅょゎゕゖァィゥェォッャュョヮヵヶ"
+    "ㇰㇱㇲㇳㇴㇵㇶㇷㇸㇹㇺㇻㇼㇽㇾㇿｧｨｩｪｫｬｭｮｯｰﾞﾟ"
+)
+"""Punctuation, small kana and marks of repetition that stay with the character before them."""
+LEADING = "\u0e40-\u0e44\u0ec0-\u0ec4"
+"""Vowels of Thai and Lao that are written before their consonant."""
+ATTACHED = (
+    "\u0300-\u036f\u200b-\u200d\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
+    "\u0e2f-\u0e3a\u0e45-\u0e4e\u0eaf-\u0ebc\u0ec6-\u0ece"  # Thai, Lao
+    "\u102b-\u103e\u1056-\u1059\u105e-\u1060\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f"
+    "\u109a-\u109d"  # Burmese
+    "\u17b4-\u17d3\u17d7\u17dd"  # Khmer
+)
+"""Vowels, tones, accents and variants that stay with the character before them."""
+STACKED = rf"[\u1039\u17d2][{BURMESE}{KHMER}]"
+"""A consonant of Burmese or Khmer below another one, after the sign that joins the two. Not a class, but a pattern."""
 
 SENTENCE_ENDS = ".?!…。？！｡।؟۔"
 """Punctuation that ends a sentence, in all scripts."""
@@ -36,12 +51,19 @@ AFTER_SENTENCE = "\"')]}»”’」』）"
 """Quotation marks and brackets that may follow it."""
 
 _TOUCHING = re.compile(f"[{SPACELESS}{EAST_ASIAN}]")
+_JOINED_ON = re.compile(f"[{ATTACHED}{CLOSING}]")
 _RANGES = tuple((SPACELESS[i], SPACELESS[i + 2]) for i in range(0, len(SPACELESS), 3))
 
 
 def is_spaceless(character: str) -> bool:
-    """True for a character of a script without spaces: it may begin a word wherever it stands."""
+    """True for a character of a script without spaces."""
     return any(first <= character <= last for first, last in _RANGES)
+
+
+def begins_word(character: str) -> bool:
+    """True for a character that begins a word wherever it stands: of a script without spaces, and not drawn on, or read
+    with, the character before it."""
+    return is_spaceless(character) and not _JOINED_ON.match(character)
 
 
 def are_apart(before: str, after: str) -> bool:
@@ -65,7 +87,7 @@ def shortened(text: str, width: int) -> str:
     line = " ".join(text.split())
     if len(line) <= width:
         return line
-    edges = (i for i in range(width - 2, 0, -1) if line[i] == " " or is_spaceless(line[i]) and not _is_mark(line[i]))
+    edges = (i for i in range(width - 2, 0, -1) if line[i] == " " or begins_word(line[i]))
     return line[: next(edges, width - 2)].rstrip() + " …"
 
 
@@ -82,11 +104,6 @@ def cells(text: str) -> int:
     if text.isascii():
         return len(text)
     return sum(_cells_of(character) for character in text)
-
-
-def _is_mark(character: str) -> bool:
-    """True for a vowel or an accent that is drawn on the character before it."""
-    return unicodedata.category(character)[0] == "M"
 
 
 def _cells_of(character: str) -> int:

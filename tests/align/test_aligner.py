@@ -54,6 +54,12 @@ def test_a_script_without_spaces_has_a_word_for_each_unit(aligner: Aligner, told
     assert [word.text for word in found] == ["我", "用", "iPhone15，", "「打」", "电", "话。"]
 
 
+def test_no_word_begins_at_a_small_kana(aligner: Aligner, told: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecap.align.units.find_spec", lambda name: None)
+    found = aligner.words(SECOND, "ティー、か\u3099っこう", "Japanese")
+    assert [word.text for word in found] == ["ティー、", "か\u3099っ", "こ", "う"]
+
+
 def test_units_of_one_spaced_word_are_one_word(aligner: Aligner, told: list, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("livecap.align.units.find_spec", lambda name: object())
     monkeypatch.setitem(CUTTERS, "Korean", lambda text: ["가공품", "을", "만들", "었다."])
@@ -90,6 +96,18 @@ def test_sound_above_the_limit_and_an_unknown_language_are_refused(aligner: Alig
         aligner.words(np.zeros(301 * SAMPLE_RATE, np.float32), "one", "English")
     with pytest.raises(SettingsError, match="does not know Thai. It knows Chinese, English"):
         aligner.words(SECOND, "one", "Thai")
+
+
+def test_a_text_that_nobody_can_say_in_that_time_is_refused_before_memory_is_used(aligner: Aligner, told: list) -> None:
+    with pytest.raises(SettingsError) as raised:
+        aligner.words(SECOND[:8000], "word " * 5000, "English")
+    assert str(raised.value) == (
+        "The text has 5,000 words for 0.5 s of sound: more than can be said. Give the text of this recording only."
+    )
+    assert told == []
+    fast = aligner.words(np.zeros(300 * SAMPLE_RATE, np.float32), "会" * 2400, "Chinese")
+    assert len(fast) == 2400, "8 characters a second"
+    assert len(aligner.words(SECOND[:1000], "one two three four", "English")) == 4, "a short text is never too long"
 
 
 def test_a_missing_package_is_said_once(monkeypatch: pytest.MonkeyPatch, told: list) -> None:

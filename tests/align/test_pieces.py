@@ -112,6 +112,17 @@ def test_a_text_of_something_else_is_placed_without_an_error(aligner: TrueTimes)
     assert run(aligner, samples, "", heard, 10) == ()
 
 
+def test_no_piece_of_text_begins_at_a_small_kana(aligner: TrueTimes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("livecap.align.units.find_spec", lambda name: None)
+    monkeypatch.setattr(aligner, "_on_notice", lambda message: None)
+    samples, _, _ = said("continuous")
+    text = "がっこうのパーティー" * 9
+    align(aligner, samples, text, "Japanese", lambda sound: [], 5 * SAMPLE_RATE)  # type: ignore[arg-type]
+    parts = [part for _, part in aligner.pieces]
+    assert "".join(parts) == text and len(parts) > 5
+    assert not any(part[:1] in ("っ", "ー", "ィ") for part in parts)
+
+
 def test_silence_has_no_words_to_run_with(aligner: TrueTimes) -> None:
     words = run(aligner, np.zeros(40 * SAMPLE_RATE, np.float32), "one two three", [], 10)
     assert [word.text for word in words] == ["one", "two", "three"]
@@ -132,6 +143,11 @@ def test_progress_ends_with_the_sound(aligner: TrueTimes) -> None:
     told: list[tuple[int, int]] = []
     align(aligner, samples, text, "English", lambda sound: heard, 10 * SAMPLE_RATE, lambda *now: told.append(now))  # type: ignore[arg-type]
     assert told == sorted(told) and told[-1] == (len(samples), len(samples))
+
+
+def test_a_text_that_nobody_can_say_in_that_time_is_refused_before_the_sound_is_heard(aligner: TrueTimes) -> None:
+    with pytest.raises(SettingsError, match="201 words for 20 s of sound: more than can be said"):
+        align(aligner, np.zeros(20 * SAMPLE_RATE, np.float32), "a " * 201, "English", never, 10 * SAMPLE_RATE)  # type: ignore[arg-type]
 
 
 def test_an_unknown_language_is_refused_before_the_sound_is_heard(aligner: TrueTimes) -> None:

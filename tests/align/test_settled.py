@@ -51,6 +51,11 @@ def test_a_language_that_the_aligner_does_not_know_keeps_the_times_of_attention(
     assert {word.quality for item in settled(engine) for word in item.words} <= {"attention", "settled"}
 
 
+def test_a_text_that_is_too_long_for_its_sound_keeps_the_times_of_attention() -> None:
+    engine = Engine.load(EngineSettings("tiny", aligner=DATA / "aligner"))
+    assert engine.align(np.zeros(SAMPLE_RATE, np.float32), "word " * 5000, "English") == ()
+
+
 def test_an_aligner_that_cannot_be_used_costs_no_session(tmp_path: Path) -> None:
     notices: list[str] = []
     engine = Engine.load(EngineSettings("tiny", aligner=tmp_path), notices.append)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,18 @@ def test_the_text_comes_from_a_file_or_a_pipe(here: Path, monkeypatch: pytest.Mo
         assert json.loads(capsys.readouterr().out)["text"] == "one two three"
 
 
+@pytest.mark.parametrize("source", ["@/dev/zero", "@fifo", "@long.txt", "@-"])
+def test_a_text_without_end_is_refused(here: Path, source: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    os.mkfifo("fifo")
+    monkeypatch.setattr("livecap.cli.align.MOST_BYTES", 1000)
+    (here / "long.txt").write_bytes(b"a " * 501)
+    with open("/dev/zero") as endless:
+        monkeypatch.setattr("sys.stdin", endless)
+        assert align(source, "--language", "en") == 1
+    says = "not a regular file" if source in ("@/dev/zero", "@fifo") else "larger than 1,000 bytes"
+    assert capsys.readouterr().err.splitlines() == [f"livecap: Cannot read the text {source[1:]}: {says}."]
+
+
 def test_a_name_that_is_too_long_for_the_disk_is_shortened(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "talk.wav").rename(here / f"{'n' * 251}.wav")
     assert run(["align", f"{'n' * 251}.wav", TEXT, "--language", "en", "--aligner", ALIGNER]) == 0
@@ -93,7 +106,7 @@ def test_a_file_that_exists_is_kept(here: Path, capsys: pytest.CaptureFixture[st
         (["", "--language", "en"], "no word in the text"),
         (["talk.wav", "--language", "en"], "write @talk.wav"),
         (["@no.txt", "--language", "en"], "Cannot read the text no.txt: No such file"),
-        (["@.", "--language", "en"], "Cannot read the text .: Is a directory"),
+        (["@.", "--language", "en"], "Cannot read the text .: not a regular file"),
         (["@talk.wav", "--language", "en"], "talk.wav is not UTF-8"),
         ([TEXT, "--language", "en", "-o", "-", "-f", "all"], "Only one format can be printed"),
         ([TEXT, "--language", "en", "-o", "talk.wav/x"], "Cannot write"),

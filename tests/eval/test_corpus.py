@@ -11,9 +11,9 @@ import soundfile
 
 from livecap.cli.main import run
 from livecap.errors import AudioError
-from livecap.eval import corpus_run
+from livecap.eval import corpus_run, provenance
 from livecap.eval.corpus import Item, read_corpus, sampled
-from livecap.eval.corpus_run import counted, samples_of
+from livecap.eval.corpus_run import CorpusPlan, counted, measure_corpus, samples_of
 from livecap.eval.wer import normalise
 from livecap.shipped import demo_recording, reference_text
 
@@ -205,6 +205,7 @@ def test_a_data_set_is_measured_offline_and_live_and_goes_on_after_a_stop(
         return measure(plan, item)
 
     monkeypatch.setattr(corpus_run, "_measure", stopping)
+    monkeypatch.setattr(provenance, "_commit", lambda: "abc1234")
     assert run(call) == 130
     with results.open("a") as file:
         file.write('{"key": "cut off')  # by a kill
@@ -233,6 +234,35 @@ def test_a_data_set_is_measured_offline_and_live_and_goes_on_after_a_stop(
     again = json.loads(capsys.readouterr().out)
     assert again["all"] == figures["all"] and again["measured_before"] == 4
     assert run(["eval", str(libri), "--results", str(results), "--step-cost", "0", "--require", "recordings >= 5"]) == 1
+
+
+def test_nothing_is_reused_from_changes_without_a_commit_or_another_processor(
+    libri: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+    counts = {"offline": [1, 0]}
+
+    def measure(plan: CorpusPlan, item: Item) -> dict:
+        measured.append(item.name)
+        said = {"name": item.name, "language": item.language, "speaker": item.speaker, "sound_seconds": 1.0}
+        return said | {"compute_seconds": {}, "reference": item.text, "texts": {}, "counts": counts}
+
+    monkeypatch.setattr(corpus_run, "_measure", measure)
+    plan, items = CorpusPlan("tiny", ("default",)), read_corpus(libri)
+    for commit, processor, n_new in (
+        ("abc1234-dirty", "one", 4),
+        ("abc1234-dirty", "one", 4),
+        ("abc1234", "one", 4),
+        ("abc1234", "one", 0),
+        ("abc1234", "other", 4),
+        (None, "one", 4),
+        (None, "one", 0),
+    ):
+        monkeypatch.setattr(provenance, "_commit", lambda commit=commit: commit)
+        monkeypatch.setattr(provenance, "processor", lambda processor=processor: processor)
+        measured.clear()
+        measure_corpus(plan, items, tmp_path / "results.jsonl")
+        assert len(measured) == n_new, (commit, processor)
 
 
 def test_samples_and_modes_of_a_manifest(tmp_path: Path, capsys) -> None:

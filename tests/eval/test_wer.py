@@ -32,10 +32,26 @@ def test_the_word_error_rate_is_that_of_jiwer(expected: list[str], heard: list[s
         ("'Quoted' words", "quoted words"),
         ("\N{FULLWIDTH LATIN CAPITAL LETTER A}BC  1 000", "abc 1 000"),
         ("... -- !", ""),
+        ("\ufe0f", ""),
+        ("1\ufe0f\u20e3 \U0001f44d\U0001f3fd ❤\ufe0f \U0001f468\u200d\U0001f469", "1"),
+        ("co\u00adop \u200eright\u200f \ufeffbom word\u2060joiner", "coop right bom wordjoiner"),
+        ("don´t don‘t don`t donʼt l‘e\u0301tude e\u0301´t", "don't don't don't don't l'étude é't"),
+        ("‘hello’ ´hello´ `hello`", "hello hello hello"),
+        ("\u0301alone a \u0301b 5´10", "alone a b 5'10"),
+        ("می\u200cخواهم नमस्\u200dते", "میخواهم नमस्ते"),
     ],
 )
 def test_case_and_punctuation_do_not_count(text: str, expected: str) -> None:
     assert normalise(text) == expected.split()
+
+
+def test_the_shipped_texts_have_the_words_that_stored_figures_counted() -> None:
+    """As whitespace and plain punctuation part them, since none of them has a special character."""
+    paths = sorted((Path(__file__).parents[2] / "recordings").glob("*.txt"))
+    assert paths
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        assert normalise(text) == re.findall(r"[a-z0-9]+(?:'[a-z0-9]+)*", text.casefold().replace("’", "'")), path.name
 
 
 def test_inserted_words_are_errors() -> None:

@@ -165,6 +165,21 @@ def test_units_of_an_utterance_are_its_text_in_order_of_time(said: list[Utteranc
         assert all(a.end_sample <= b.start_sample for a, b in pairwise(units))
 
 
+@pytest.mark.parametrize(
+    ("text", "units"),
+    [
+        ("ที่นี่จะเป็น", ["ที่", "นี่", "จะ", "เป็", "น"]),
+        ("ພາສາໄທ", ["ພາ", "ສາ", "ໄທ"]),
+        ("မြန်မာ", ["မြ", "န်", "မာ"]),
+        ("ខ្មែរ", ["ខ្មែ", "រ"]),
+        ("か\u3099っこ ｶﾞｰ", ["か\u3099っ", "こ", " ｶﾞｰ"]),
+        ("葛\U000e0101城", ["葛\U000e0101", "城"]),
+    ],
+)
+def test_no_cue_is_cut_before_a_sign_of_the_character_before(text: str, units: list[str]) -> None:
+    assert [unit.text for unit in units_of(UtteranceEnded("me", 0, text, 0, SECOND, None))] == units
+
+
 def test_the_words_of_a_whole_book_have_their_times() -> None:
     """Text that was aligned is one utterance; looking at all words for each word would take minutes here."""
     words = tuple(

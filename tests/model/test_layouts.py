@@ -155,6 +155,24 @@ def test_a_folder_with_two_models_is_asked_about(tmp_path: Path) -> None:
         resolve(tmp_path / "run")
 
 
+def test_a_model_behind_links_is_one_model(tmp_path: Path) -> None:
+    model = shutil.copytree(layouts.TINY, tmp_path / "run" / "checkpoint-200")
+    (tmp_path / "run" / "best").symlink_to("checkpoint-200")
+    (tmp_path / "run" / "again").symlink_to(tmp_path / "run")
+    assert resolve(tmp_path / "run") == model
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "asr").symlink_to(model)
+    assert resolve(tmp_path / "mine") == tmp_path / "mine" / "asr", "a model on another disk"
+
+
+def test_links_below_the_first_level_are_not_followed(tmp_path: Path) -> None:
+    model = shutil.copytree(layouts.TINY, tmp_path / "mine" / "asr")
+    shutil.copytree(layouts.TINY, tmp_path / "elsewhere" / "other")
+    (tmp_path / "mine" / "notes").mkdir()
+    (tmp_path / "mine" / "notes" / "data").symlink_to(tmp_path / "elsewhere")
+    assert resolve(tmp_path / "mine") == model
+
+
 def test_a_folder_of_other_things_stays_itself(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b" / "c" / "d" / "e" / "f"
     deep.mkdir(parents=True)

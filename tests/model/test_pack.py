@@ -1,8 +1,10 @@
 """A packed copy has the community's layout, reads back bit by bit, and computes in half precision."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -130,6 +132,31 @@ def test_what_is_packed_or_in_the_way_is_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(ModelError, match="current folder cannot be replaced"):
         pack(layouts.TINY, Path("."), Packing(4))
     assert sorted(path.name for path in tmp_path.rglob("*") if path.parent.name != "out") == ["file", "here", "out"]
+
+
+def test_a_disk_that_is_too_small_is_named_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def usage(path: Path) -> SimpleNamespace:
+        asked.append(Path(path))
+        return SimpleNamespace(free=8_000_000)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    with pytest.raises(ModelError) as raised:
+        pack(layouts.TINY, tmp_path / "new" / "out", Packing(8))
+    says = rf"The packed model needs 20 MB in {tmp_path}/new/out, where 8\.0 MB are free\. Free some space, or choose"
+    assert re.match(says, str(raised.value)) and asked == [tmp_path] and not list(tmp_path.iterdir())
+
+
+def test_what_mlx_says_about_a_disk_ends_in_one_full_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: object, **options: object) -> None:
+        raise RuntimeError("[write] Unable to write 100 bytes to file.")
+
+    monkeypatch.setattr(mx, "save_safetensors", fails)
+    with pytest.raises(ModelError, match=r"out cannot be written: \[write\] Unable to write 100 bytes to file\.$"):
+        pack(layouts.TINY, tmp_path / "out", Packing(8))
 
 
 def test_a_folder_that_is_in_the_way_is_found_before_the_model_is_fetched(

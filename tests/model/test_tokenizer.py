@@ -157,6 +157,20 @@ def damaged(tmp_path: Path, name: str, content: str | None) -> Path:
         ("tokenizer_config.json", None, "has no tokenizer_config.json"),
         ("tokenizer_config.json", "{}", "has no added_tokens_decoder"),
         ("tokenizer_config.json", '{"added_tokens_decoder": {"x": {}}}', "an added token has no id"),
+        *(
+            (
+                "vocab.json",
+                f'{{"a": 0, "Ġb": {id}}}',
+                f"vocab.json is damaged: 'Ġb' has the id {says}. Download the model",
+            )
+            for id, says in (("-1", "-1"), ("4294967296", "4294967296"), ("16777216", "16777216"), ("true", "True"))
+        ),
+        ("vocab.json", '{"a": null}', "vocab.json is damaged: 'a' has the id None. Download the model"),
+        (
+            "tokenizer.json",
+            '{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}',
+            "tokenizer.json is damaged: 'a' has the id -1. Download the model",
+        ),
         ("tokenizer.json", '{"model": {"type": "Unigram"}}', "does not contain a BPE"),
         ("tokenizer.json", '{"model": {"type": "BPE"}}', "tokenizer.json is damaged"),
     ],
@@ -181,11 +195,19 @@ def test_a_missing_token_is_named() -> None:
         ("the time, the time, the time", 6, "the time"),
         ("  ,;  ", 2, None),
         ("é" * 100, 10, "é" * 5),
+        ("Names: " + "Kowalski/Priya/" * 9, 40, "Names: Kowalski/Priya/Kowalski/Priya"),
+        ("Names: " + "Kowalski|Priya|" * 9, 40, "Names: Kowalski|Priya|Kowalski|Priya"),
+        ("会 " + "张三。李四。" * 9, 40, "会 张三。李四。张三。李四"),
+        ("会 " + "张・李．" * 9, 30, "会 张・李．张・李"),
+        ("Names: " + "x" * 90, 60, "Names: " + "x" * 53),
+        (" " * 50 + "x" * 60, 100, None),
+        ("x\u0323" * 20, 29, None),
     ],
 )
 def test_the_beginning_of_a_text_ends_with_a_whole_word(text: str, most: int, kept: str | None) -> None:
     beginning = small().beginning(text, most)
     assert text.startswith(beginning) and len(small().encode(beginning)) <= most
+    assert unicodedata.category(text[len(beginning) :][:1] or " ")[0] != "M", "an accent stays with its letter"
     if kept is not None:
         assert beginning == kept
 
@@ -200,5 +222,5 @@ def test_a_beginning_never_has_more_tokens_than_it_may(text: str, most: int) -> 
 
 
 def test_the_beginning_of_an_endless_text_takes_no_time() -> None:
-    for text in ("a " * 5_000_000, "a" * 5_000_000, " " * 5_000_000, "漢" * 5_000_000):
+    for text in ("a " * 5_000_000, "a" * 5_000_000, " " * 5_000_000, "漢" * 5_000_000, " " * 700 + "a" * 5_000_000):
         assert len(small().encode(small().beginning(text, 50))) <= 50

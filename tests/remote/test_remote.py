@@ -381,6 +381,12 @@ def test_text_goes_through_ids_unchanged():
         assert words.decode(words.encode(text)).strip() == text
 
 
+def test_a_vowel_sign_is_in_the_piece_of_its_consonant() -> None:
+    words = RemoteWords()
+    ids = words.encode("ที่เรา か\u3099")
+    assert [words.decode([id]) for id in ids] == ["ที่", "เรา", " か\u3099"]
+
+
 def test_a_language_that_a_server_leaves_in_its_text_is_the_header():
     words = RemoteWords()
     recogniser = RemoteRecogniser(lambda sound: "language English<asr_text>Dear Maria.", words)

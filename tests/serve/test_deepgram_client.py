@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from livecap.engine import EngineSettings
-from livecap.serve.deepgram import _Connection
+from livecap.serve.deepgram import WORD, _Connection
 from livecap.serve.live import Mark
 from livecap.transcript import TranscriptUpdate, Word
 from tests.serve.scripted import loud, pcm
@@ -302,3 +302,7 @@ async def test_where_a_script_has_no_spaces_each_character_has_a_time():
         ("世", ["世"]),
         ("世界。", ["世界。"]),
     ]
+
+
+def test_a_vowel_sign_and_a_small_kana_are_in_the_word_before() -> None:
+    assert WORD.findall("ที่เรา パーっ、か\u3099") == ["ที่", "เรา", "パーっ、", "か\u3099"]

@@ -59,6 +59,24 @@ def test_what_may_stand_before_a_word_does_not_belong_to_the_text_before(text: s
     assert TokenText(Letters()).begins_with_word([ord(c) for c in text])
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("สวัสดี ครับ", ["ส", "วั", "ส", "ดี", "ค", "รั", "บ"]),
+        ("ที่นี่จะมา", ["ที่", "นี่", "จะ", "มา"]),
+        ("ພາສາ", ["ພາ", "ສາ"]),
+        ("မြန်မာ", ["မြ", "န်", "မာ"]),
+        ("ភាសា", ["ភា", "សា"]),
+        ("カレーパーティー、がっこう", ["カ", "レー", "パー", "ティー、", "がっ", "こ", "う"]),
+        ("か\u3099っ ﾊﾞｯ", ["か\u3099っ", "ﾊﾞｯ"]),
+    ],
+)
+def test_no_word_begins_at_a_vowel_sign_or_a_small_kana(text: str, words: list[str]) -> None:
+    letters = TokenText(Letters())
+    ids = [ord(c) for c in text]
+    assert [word for word, _ in letters.words(ids)] == words
+
+
 @pytest.mark.parametrize("text", [". It's", ", and", "! Yes", "?", "", "…"])
 def test_what_closes_a_sentence_belongs_to_the_text_before(text: str) -> None:
     assert not TokenText(Letters()).begins_with_word([ord(c) for c in text])

@@ -1,6 +1,7 @@
 """Scripts without spaces are the same everywhere, and widths are those that a terminal uses."""
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from livecap.archive.search_terms import pairs, searchable
-from livecap.text.scripts import EAST_ASIAN, SPACELESS, cells, is_spaceless, joined, shortened
+from livecap.text.scripts import ATTACHED, EAST_ASIAN, SPACELESS, begins_word, cells, is_spaceless, joined, shortened
 
 SPACELESS_TEXT = {
     "Chinese": "我們今天先討論預算〇々",
@@ -45,6 +46,15 @@ def test_the_pattern_and_the_function_agree_on_every_character() -> None:
     pattern = re.compile(f"[{SPACELESS}]")
     characters = [*map(chr, range(0x34000)), "\U000e0041", "\U0010ffff"]
     assert [bool(pattern.match(character)) for character in characters] == list(map(is_spaceless, characters))
+
+
+def test_no_word_begins_at_a_mark_of_a_script_without_spaces() -> None:
+    marks = [c for c in map(chr, range(0x34000)) if is_spaceless(c) and unicodedata.category(c)[0] == "M"]
+    assert marks and not any(map(begins_word, marks))
+    assert not any(map(begins_word, "ะาำๅๆຳໆៗーっャゕㇷｯｰﾞ々ゝ・"))
+    assert all(map(begins_word, "กเໄກကកカか會〇ｶ"))
+    attached = re.compile(f"[{ATTACHED}]")
+    assert not any(attached.match(c) for c in "".join(SPACED_TEXT["English"]) + "กเໄກကកカか會〇ｶ฿")
 
 
 def test_rows_may_break_in_east_asian_text_but_not_inside_a_thai_word() -> None:

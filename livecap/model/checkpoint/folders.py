@@ -17,10 +17,15 @@ WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".onnx")
 def model_folder(folder: Path) -> Path:
     """The folder of the model in `folder`: itself, or the only one inside; itself where there is none.
 
+    Links in `folder` itself are followed, as to a model on another disk; those further below are not.
+
     Raises:
         ModelError: there are several.
     """
-    found = _found(folder, MOST_DEPTH, [MOST_FOLDERS])
+    paths: dict[str, Path] = {}
+    for path in _found(folder, MOST_DEPTH, [MOST_FOLDERS]):
+        paths.setdefault(os.path.realpath(path), path)
+    found = list(paths.values())
     if len(found) > 1:
         names = ", ".join(str(path.relative_to(folder)) for path in found[:5])
         more = f", and {len(found) - 5} more" if len(found) > 5 else ""
@@ -64,7 +69,7 @@ def _found(folder: Path, depth: int, left: list[int]) -> list[Path]:
     """The folders with a config.json at or below `folder`. `left` counts down the folders that may be looked into."""
     left[0] -= 1
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: (os.path.islink(entry.path), entry.name))
     except OSError:
         return []
     names = {entry.name for entry in entries}
@@ -75,6 +80,7 @@ def _found(folder: Path, depth: int, left: list[int]) -> list[Path]:
         return [] if snapshot is None else [snapshot]
     found: list[Path] = []
     for entry in entries:
-        if depth and left[0] > 0 and os.path.isdir(entry.path) and not entry.name.startswith("."):
+        is_followed = depth == MOST_DEPTH or not os.path.islink(entry.path)
+        if depth and left[0] > 0 and is_followed and os.path.isdir(entry.path) and not entry.name.startswith("."):
             found += _found(Path(entry.path), depth - 1, left)
     return found

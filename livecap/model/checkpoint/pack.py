@@ -23,6 +23,7 @@ from livecap.model.checkpoint.weight_files import INDEX_FILE, SINGLE_FILE
 from livecap.model.checkpoint.weights import is_equal, read_weights, with_known_tie
 from livecap.model.files import read_json
 from livecap.model.qwen3_asr import sanitize
+from livecap.text.units import size
 
 EMBEDDING = "model.embed_tokens"
 FEWEST_EMBEDDING_BITS = 8
@@ -141,15 +142,15 @@ def _write(
 ) -> None:
     """Write the folder under another name, compare what can be read back, and rename it."""
     new = target.with_name(f".{target.name}.{os.urandom(4).hex()}.new")
+    total = sum(array.nbytes for array in arrays.values())
     try:
+        copied = [path for path in sorted(source.iterdir()) if _is_copied(path)]
+        _check_space(target, total + sum(path.stat().st_size for path in copied))
         new.mkdir(parents=True)
-        for path in sorted(source.iterdir()):
-            small = path.suffix in SMALL_FILES and path.is_file() and path.stat().st_size <= MOST_COPIED_BYTES
-            if small and path.name not in ("config.json", INDEX_FILE, "quantization_config.json"):
-                shutil.copyfile(path, new / path.name)
+        for path in copied:
+            shutil.copyfile(path, new / path.name)
         (new / "config.json").write_text(json.dumps(said, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
         mx.save_safetensors(str(new / SINGLE_FILE), dict(arrays), metadata={"format": "mlx"})
-        total = sum(array.nbytes for array in arrays.values())
         index = {
             "metadata": {"total_size": total, "total_parameters": n_parameters},
             "weight_map": dict.fromkeys(sorted(arrays), SINGLE_FILE),
@@ -161,6 +162,23 @@ def _write(
         new.replace(target)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(f"{target} cannot be written: {reason}.") from error
+        raise ModelError(f"{target} cannot be written: {reason.rstrip('.')}.") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)  # nothing is left there after a success
+
+
+def _is_copied(path: Path) -> bool:
+    """Whether a file of the source is taken over as it is."""
+    small = path.suffix in SMALL_FILES and path.is_file() and path.stat().st_size <= MOST_COPIED_BYTES
+    return small and path.name not in ("config.json", INDEX_FILE, "quantization_config.json")
+
+
+def _check_space(target: Path, n_bytes: int) -> None:
+    """Raise ModelError where the disk of a new folder has not so much space; MLX does not say that a disk is full."""
+    disk = next(folder for folder in target.absolute().parents if folder.exists())
+    free = shutil.disk_usage(disk).free
+    if n_bytes > free:
+        raise ModelError(
+            f"The packed model needs {size(n_bytes)} in {target}, where {size(free)} are free. "
+            "Free some space, or choose another folder with -o."
+        )

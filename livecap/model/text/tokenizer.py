@@ -9,6 +9,7 @@ Decoding joins bytes, because a character may be split between two tokens.
 import codecs
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,11 @@ ASR_TEXT = "<asr_text>"
 """Separates the language from the text."""
 MOST_TOKEN_LENGTH = 16
 """Characters that a token has at most, on average over a text."""
-_LAST_WORD = re.compile(r"[\s,;、，；]+[^\s,;、，；]*$")
-"""The last word of a text, which may be cut off, and the separator before it."""
+_BETWEEN = r"\s,;、，；。．・｜|/"
+_LAST_WORD = re.compile(rf"(?<![{_BETWEEN}])[{_BETWEEN}]+[^{_BETWEEN}]{{0,40}}\Z")
+"""The last word of a text, which may be cut off, and the separator before it. What is longer is no word."""
+MOST_IDS = 1 << 24
+"""Ids of a vocabulary; the released tokenizers have 151,705."""
 MOST_ADDED = 10_000
 """Added tokens; the released tokenizers have 62."""
 MOST_ADDED_LENGTH = 1000
@@ -108,7 +112,12 @@ class Tokenizer:
         if len(head) == len(text) and len(ids) <= most:
             return text
         cut = self.decode_whole_characters(ids[:most])
-        return _LAST_WORD.sub("", cut) or cut
+        if whole_words := _LAST_WORD.sub("", cut, count=1):
+            cut = whole_words
+        following = (self.decode_whole_characters(ids) + text[len(head) : len(head) + 1])[len(cut) :][:1]
+        while cut and unicodedata.category(following or " ")[0] == "M":
+            cut, following = cut[:-1], cut[-1]
+        return cut
 
     def decode(self, ids: Iterable[int], skip_special: bool = True) -> str:
         """The text of `ids`. Invalid bytes become U+FFFD."""
@@ -157,6 +166,8 @@ def _from_tokenizer_json(path: Path) -> tuple[tokenizers.Tokenizer, list[AddedTo
     vocabulary, merges = model.get("vocab"), model.get("merges")
     if isinstance(vocabulary, dict) and isinstance(merges, list) and len(merges) > len(vocabulary):
         raise ModelError(f"{path} is damaged: {_too_many(len(merges), vocabulary)}. {AGAIN}")
+    if isinstance(vocabulary, dict):
+        _checked(path, vocabulary)
     plain = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(plain)), added
@@ -174,7 +185,7 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
         )
     path = folder / "tokenizer_config.json"
     added = _added_tokens(path, list(entries.items()))
-    vocabulary = {token: i for token, i in read_json(folder / "vocab.json").items() if isinstance(i, int)}
+    vocabulary = _checked(folder / "vocab.json", read_json(folder / "vocab.json"))
     merges_path = folder / "merges.txt"
     data = read_bytes(merges_path)
     if (n_lines := data.count(b"\n")) > len(vocabulary) + 2:
@@ -200,6 +211,20 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
     )
     bpe.decoder = decoders.ByteLevel()
     return bpe, added
+
+
+def _checked(path: Path, vocabulary: Mapping[str, object]) -> dict[str, int]:
+    """A vocabulary from a file, whose ids are whole numbers that a tokenizer can have.
+
+    Raises:
+        ModelError: one is not.
+    """
+    found: dict[str, int] = {}
+    for token, token_id in vocabulary.items():
+        if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < MOST_IDS:
+            raise ModelError(f"{path} is damaged: {brief(token)} has the id {brief(token_id)}. {AGAIN}")
+        found[token] = token_id
+    return found
 
 
 def _too_many(n_merges: int, vocabulary: Mapping[str, object]) -> str:
