@@ -41,15 +41,15 @@ class _Text(Kind):
         return value
 
 
-class _Name(_Text):
+class _Name(Kind):
     expected = "a name"
 
     def checked(self, value: object) -> str:
-        """A name. An empty one comes from a script's variable that is not set; it must not mean "any"."""
-        text = super().checked(value)
-        if not text.strip():
+        """A name, or a path, which may have any bytes. An empty one comes from a script's variable that is not set; it
+        must not mean "any"."""
+        if not isinstance(value, str) or not value.strip():
             raise ValueError
-        return text
+        return value
 
 
 class _Path(Kind):
