@@ -72,8 +72,8 @@ class Requests:
             if not self.muted:
                 return
             n_samples = max(track.requests.unmute(track.source.arrived_samples) for track in self._tracks)
-        if self._sound_folder is not None:
-            self._sound_folder.mute(False)
+            if self._sound_folder is not None:
+                self._sound_folder.mute(False)
         self._notice(f"Unmuted after {n_samples / SAMPLE_RATE:.0f} s of silence.", "info")
 
     @property
