@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from itertools import islice
 from pathlib import Path
 
 from livecap.errors import LogError
@@ -63,8 +64,9 @@ def all_have_ends(parent: Path, newest: int) -> bool:
     """True if the newest sessions in `parent` all ended properly. Quick, and imports no library. After False ask
     `Archive.cut_off`, which is exact."""
     try:
-        names = sorted(os.listdir(parent), reverse=True)[:newest]
-        return all(has_end(log) for name in names if (log := parent / name / EVENTS).is_file())
+        names = sorted(os.listdir(parent), reverse=True)
+        logs = (log for name in names if (log := parent / name / EVENTS).is_file())
+        return all(map(has_end, islice(logs, newest)))
     except OSError:
         return not parent.exists()
 
