@@ -5,6 +5,7 @@ Damaged lines are reported and skipped. Nothing here writes.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +34,8 @@ MAX_LINE_BYTES = 8 << 20
 """Longer than any line that livecap writes; a longer line is skipped without reading it into memory."""
 TAIL_BYTES = 64 << 10
 """Bytes at the end of a log that `last_events` reads."""
+SPEAKER_LINE = b'{"type": "speaker'
+"""Beginning of a line that says who speaks."""
 LAST_SECOND = 4e9
 """In 2096. Nothing is older than 1970 or younger than this, whatever a folder or a file is called or dated."""
 MARGIN_SECONDS = 120
@@ -85,6 +88,16 @@ class LogReader:
             self.wall_seconds = max(self.wall_seconds, line.wall_seconds)
             if line.event is not None:
                 yield at, line.event
+
+    def about_speakers(self, before: int) -> Iterator[tuple[int, SessionEvent]]:
+        """(byte offset, event) of every undamaged fact about speakers in the lines that begin before this byte. Quick,
+        since other lines are not decoded."""
+        with self._open() as file:
+            while (at := file.tell()) < before and (data := file.readline(MAX_LINE_BYTES)):
+                if data.startswith(SPEAKER_LINE):
+                    with suppress(DamagedLine):
+                        if (event := self._checked(decode_line(data)).event) is not None:
+                            yield at, event
 
     def event_at(self, offset: int) -> SessionEvent:
         """The event of the line that begins at `offset`, which came from `events`.
