@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from livecap.archive.clock import iso_time
+from livecap.archive.folder import SPEAKER_LINE
 from livecap.archive.line import LOG_FORMAT, DamagedLine, LogLine, decode_line
 from livecap.errors import LogError
 from livecap.files import open_regular
@@ -34,8 +35,6 @@ MAX_LINE_BYTES = 8 << 20
 """Longer than any line that livecap writes; a longer line is skipped without reading it into memory."""
 TAIL_BYTES = 64 << 10
 """Bytes at the end of a log that `last_events` reads."""
-SPEAKER_LINE = b'{"type": "speaker'
-"""Beginning of a line that says who speaks."""
 LAST_SECOND = 4e9
 """In 2096. Nothing is older than 1970 or younger than this, whatever a folder or a file is called or dated."""
 MARGIN_SECONDS = 120

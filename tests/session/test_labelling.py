@@ -80,6 +80,20 @@ def test_a_session_whose_labelling_is_interrupted_keeps_its_end(tmp_path: Path) 
     assert session.ended is not None and session.voices.label(0) == "Tom 299" and session.damages == []
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_session_whose_labelling_is_killed_keeps_its_end(tmp_path: Path, ended: bool) -> None:
+    folder = write(tmp_path, said(TEXTS), end=ended)
+    session = RecordedSession(folder)
+    log = SessionLog.reopen(folder, session.n_facts, session.clock)
+    for number in range(300):
+        log.append(SpeakerNamed(0, f"Tom {number}"), 1.0)
+    log.close()
+    with (folder / "session.jsonl").open("ab") as file:
+        file.write(b'{"type": "speaker_na')
+    assert has_end(folder / "session.jsonl") == ended
+    assert Archive(tmp_path).cut_off() == ([] if ended else [folder.name])
+
+
 def test_a_session_of_the_first_version_is_labelled_too(tmp_path: Path) -> None:
     folder = tmp_path / "2026-01-01_10-00-00"
     folder.mkdir()
