@@ -30,10 +30,12 @@ def amend(folder: Path, facts: Callable[[RecordedSession], Iterable[Said]]) -> R
         try:
             before, session = session.n_facts, finished(folder)
             if session.n_facts == before:  # nobody has added facts before the log was locked
-                for fact in facts(session):
-                    log.append(fact, session.wall_seconds)
                 assert session.ended is not None
-                log.append(session.ended, session.wall_seconds)
+                try:
+                    for fact in facts(session):
+                        log.append(fact, session.wall_seconds)
+                finally:  # also after Ctrl-C: far from the end of the log, its end would not be found
+                    log.append(session.ended, session.wall_seconds)
                 break
         finally:
             try:

@@ -3,7 +3,9 @@
 import fcntl
 import os
 import time
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from livecap.errors import LogError
 from livecap.files import make_folder, open_regular, try_lock
@@ -24,8 +26,9 @@ SINGLE = "sound"
 MAX_TITLE = 200
 """Characters of a title; what is longer is cut off."""
 END_BYTES = 16 << 10
-"""Bytes at the end of a log in which `session_ended` is looked for."""
-
+"""Bytes at the end of a log in which `session_ended` is looked for; more where all of them are about speakers."""
+SPEAKER_LINE = b'{"type": "speaker'
+"""Beginning of a line that says who speaks. Such lines may also be added after the end."""
 
 WRITTEN_SECONDS = 150.0
 """A running session that is not paused writes to its log at least once a minute."""
@@ -63,8 +66,9 @@ def all_have_ends(parent: Path, newest: int) -> bool:
     """True if the newest sessions in `parent` all ended properly. Quick, and imports no library. After False ask
     `Archive.cut_off`, which is exact."""
     try:
-        names = sorted(os.listdir(parent), reverse=True)[:newest]
-        return all(has_end(log) for name in names if (log := parent / name / EVENTS).is_file())
+        names = sorted(os.listdir(parent), reverse=True)
+        logs = (log for name in names if (log := parent / name / EVENTS).is_file())
+        return all(map(has_end, islice(logs, newest)))
     except OSError:
         return not parent.exists()
 
@@ -76,11 +80,22 @@ def has_end(log: Path) -> bool:
         OSError: it cannot be read.
     """
     with open_regular(log) as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - END_BYTES))
-        end = file.read(END_BYTES)
+        end = _last_lines(file)
     last = end.rfind(b'{"type": "session_ended"')
     failed = f'"reason": "{FAILED}'.encode() in end[last:]
     return last >= 0 and not (failed and saved_sounds(log.parent))
+
+
+def _last_lines(file: BinaryIO) -> bytes:
+    """The end of a log, with some line that is not about speakers: adding facts about them may have been cut off."""
+    size, n_bytes = os.fstat(file.fileno()).st_size, END_BYTES
+    while True:
+        file.seek(max(0, size - n_bytes))
+        end = file.read(n_bytes)
+        whole = end.split(b"\n")[1:-1]
+        if n_bytes >= size or not whole or not all(line.startswith(SPEAKER_LINE) for line in whole):
+            return end
+        n_bytes *= 2
 
 
 def read_title(folder: Path) -> str:

@@ -5,12 +5,14 @@ Damaged lines are reported and skipped. Nothing here writes.
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from livecap.archive.clock import iso_time
+from livecap.archive.folder import SPEAKER_LINE
 from livecap.archive.line import LOG_FORMAT, DamagedLine, LogLine, decode_line
 from livecap.errors import LogError
 from livecap.files import open_regular
@@ -85,6 +87,16 @@ class LogReader:
             self.wall_seconds = max(self.wall_seconds, line.wall_seconds)
             if line.event is not None:
                 yield at, line.event
+
+    def about_speakers(self, before: int) -> Iterator[tuple[int, SessionEvent]]:
+        """(byte offset, event) of every undamaged fact about speakers in the lines that begin before this byte. Quick,
+        since other lines are not decoded."""
+        with self._open() as file:
+            while (at := file.tell()) < before and (data := file.readline(MAX_LINE_BYTES)):
+                if data.startswith(SPEAKER_LINE):
+                    with suppress(DamagedLine):
+                        if (event := self._checked(decode_line(data)).event) is not None:
+                            yield at, event
 
     def event_at(self, offset: int) -> SessionEvent:
         """The event of the line that begins at `offset`, which came from `events`.

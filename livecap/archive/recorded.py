@@ -112,8 +112,8 @@ class RecordedSession:
         """
         Args:
             folder: the folder of the session.
-            last_seconds: seconds before the end of the sound; earlier facts are left out, also names that were given to
-                speakers. None for all.
+            last_seconds: seconds before the end of the sound; earlier facts are left out, except who spoke and what
+                the speakers are called. None for all.
 
         Raises:
             LogError: the folder has no readable session log of livecap.
@@ -157,6 +157,8 @@ class RecordedSession:
         """The times of this session, corrected by what is known at its end."""
 
     def _survey(self, clock: SessionClock) -> None:
+        for offset, event in self._reader.about_speakers(self._offset):
+            self.voices.note(event, offset)
         for offset, event in self._reader.events(self._offset):
             if self._tail is not None:
                 self._tail.append((offset, event))

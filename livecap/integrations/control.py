@@ -31,6 +31,8 @@ MOST_BYTES = 1 << 16
 """Length of a request."""
 PATIENCE_SECONDS = 2.0
 """How long either side waits for the other."""
+AFTER_THE_BEGINNING = ("pause", "resume", "mark", "rename")
+"""Commands that need a session with facts: the socket is open a moment earlier."""
 
 Request = Mapping[str, Any]
 
@@ -132,6 +134,8 @@ class ControlServer:
             return {"ok": False, "error": f"There is no command {name[:40]!r}; there are {', '.join(self._commands)}."}
         if name not in ("status", "captions") and self._session.is_over:
             return {"ok": False, "error": "The session has ended."}
+        if name in AFTER_THE_BEGINNING and not self._session.has_begun:
+            return {"ok": False, "error": "The session is starting. Try again."}
         try:
             more = self._commands[name](request)
         except LivecapError as error:

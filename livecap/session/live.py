@@ -177,6 +177,11 @@ class LiveSession:
         return not self._thread.is_alive()
 
     @property
+    def has_begun(self) -> bool:
+        """The first fact is written. Before that nothing can be paused or marked."""
+        return self._publisher.has_begun
+
+    @property
     def is_over(self) -> bool:
         """The session has ended or failed. A signal handler may ask."""
         return self._state in (State.ENDED, State.FAILED)
@@ -278,7 +283,7 @@ class LiveSession:
         with self._publisher.lock:
             self._publisher.publish(self._session_started())
             self._publish(filter(None, (track.first_anchor() for track in self._tracks)))
-            self._publisher.running = True
+            self._publisher.running = self._publisher.has_begun = True
             self.notice.deliver_to(self._publish_notice)
         if self._speakers is not None:
             self._speakers.start(self._publisher.publish_while_running, self.notice, self._is_live)

@@ -53,6 +53,8 @@ class Publisher:
         """Held while something is published; hold it to publish several things together."""
         self.running = False
         """True between the first fact and the last; guarded by the lock."""
+        self.has_begun = False
+        """True from the first fact on, also after the last; guarded by the lock."""
         self._facts = Facts()
 
     def add_listeners(self, listeners: Iterable[Listener]) -> None:

@@ -66,7 +66,7 @@ class TrackEnd:
     next_utterance: int = 0
     """Number of the next new utterance."""
     heard_until: int = 0
-    """End of the last closed utterance, in samples."""
+    """End of the last closed utterance, or of its settled text, in samples."""
     open_pieces: list[TextCommitted] = field(default_factory=list)
     """Committed text of the utterance that was not closed."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
@@ -94,6 +94,9 @@ def track_ends(session: RecordedSession) -> dict[str, TrackEnd]:
             end.next_utterance = event.utterance + 1
             end.heard_until = event.end_sample
             end.open_pieces = []
+        elif isinstance(event, UtteranceSettled):  # an earlier recovery heard more than the committed text
+            end = ends.setdefault(event.track, TrackEnd())
+            end.heard_until = max(end.heard_until, event.end_sample)
         elif isinstance(event, AudioGap):
             ends.setdefault(event.track, TrackEnd()).gaps.append((event.start_sample, event.end_sample))
     return ends

@@ -56,9 +56,10 @@ class Requests:
         self._publisher.publish_while_running(SpeakerNamed(speaker, name))
 
     def mute(self) -> None:
-        """Replace sound by silence from now on, also in the kept sound; the clock goes on. Twice is harmless."""
+        """Replace sound by silence from now on, also in the kept sound; the clock goes on. Twice is harmless. Sound may
+        arrive before the session begins, so it can be muted then, too."""
         with self._publisher.lock:
-            if self.muted or not self._publisher.running:
+            if self.muted or (self._publisher.has_begun and not self._publisher.running):
                 return
             if self._sound_folder is not None:  # first: nothing may be kept that is not heard
                 self._sound_folder.mute(True)
@@ -72,8 +73,8 @@ class Requests:
             if not self.muted:
                 return
             n_samples = max(track.requests.unmute(track.source.arrived_samples) for track in self._tracks)
-        if self._sound_folder is not None:
-            self._sound_folder.mute(False)
+            if self._sound_folder is not None:
+                self._sound_folder.mute(False)
         self._notice(f"Unmuted after {n_samples / SAMPLE_RATE:.0f} s of silence.", "info")
 
     @property

@@ -1,5 +1,6 @@
 """LivecapApp: what all screens share: theme, keys, command palette, help, clipboard, and leaving."""
 
+import asyncio
 import gc
 import os
 import signal
@@ -78,6 +79,8 @@ class LivecapApp(App[Any]):
         """The traceback of the exception that ended the app."""
         self._first = first
         self._is_up = False
+        self._is_asked_to_leave = False
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self.set_keymap(checked_keymap(self.settings.keys, "[keys]"))
         self._theme_error = ""
         try:
@@ -98,6 +101,9 @@ class LivecapApp(App[Any]):
 
     def on_mount(self) -> None:
         self._is_up = True
+        self._event_loop = asyncio.get_running_loop()
+        if self._is_asked_to_leave:
+            self.exit("finished")
         if self._theme_error:
             self.notify(self._theme_error, severity="warning", markup=False)
         self.set_interval(TIDY_SECONDS, Tidying())
@@ -105,6 +111,12 @@ class LivecapApp(App[Any]):
             self._terminal_watch = self.set_interval(
                 WATCH_SECONDS, partial(self._notice_closed_terminal, sys.__stdin__.fileno())
             )
+
+    def request_leave(self) -> None:
+        """Leave without asking. For any thread or signal handler, also before the screen is up."""
+        self._is_asked_to_leave = True
+        if self._event_loop is not None:
+            self._event_loop.call_soon_threadsafe(self.exit, "finished")
 
     def _notice_closed_terminal(self, descriptor: int) -> None:
         """Do what SIGHUP does once the terminal is closed. The kernel sends it to the leader of the terminal's session

@@ -1,4 +1,4 @@
-"""Runs a screen in the terminal: native prints go to a file, and signals end the session properly.
+"""Runs a screen in the terminal: native prints go to a file, and signals end the screen and its session properly.
 
 PortAudio and ALSA write to file descriptors 1 and 2 behind Python's back, and Textual draws on the same
 terminal. So the screen gets descriptors of its own, and 1 and 2 are redirected to a file while it is up.
@@ -72,7 +72,7 @@ def run_screen(screen: "Screen[Any]", settings: Settings | None = None, remember
     """Show a screen without a session. Returns the result it leaves with; None if it failed."""
     app = LivecapApp(screen, settings, remember)
     keys_from_terminal()
-    with native_prints_to(Path(os.devnull)):
+    with native_prints_to(Path(os.devnull)), _signals(app.request_leave):
         result = app.run()
     _tell_fault(app, temporary_folders()[0] / f"livecap-screen-fault-{os.getpid()}.txt")
     return result
@@ -89,8 +89,11 @@ def _tell_fault(app: LivecapApp, path: Path) -> None:
 
 @contextmanager
 def _signals(request_quit: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM and a closed window (SIGHUP) end the session as `q` does; one stop may come as several signals."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    """Let SIGTERM, a closed window (SIGHUP) and SIGINT, which another program sends, call `request_quit`; one stop may
+    come as several signals. A SIGINT that is ignored stays ignored."""
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        numbers.append(signal.SIGINT)
     last, is_hung_up = -ONE_STOP_SECONDS, False
 
     def on_signal(number: int, frame: object) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livecap.archive.archive import Archive, file_name
-from livecap.archive.folder import EVENTS, TRANSCRIPT
+from livecap.archive.folder import EVENTS, TRANSCRIPT, all_have_ends
 from livecap.archive.index import INDEX, Index
 from livecap.archive.log import SessionLog
 from livecap.archive.search import Query
@@ -51,6 +51,16 @@ def test_sessions_are_listed_newest_first_with_what_identifies_them(archive: Arc
     assert summaries[chinese].languages == ("Chinese",)
     assert not summaries[cut_off].ended
     assert archive.cut_off() == [cut_off]
+
+
+def test_only_sessions_count_among_the_newest_that_are_asked_for_their_end(archive: Archive) -> None:
+    newest = archive.names()[0]
+    for number in range(3):
+        (archive.parent / f"note {number}.txt").touch()
+        (archive.parent / f"notes {number}").mkdir()
+    assert not all_have_ends(archive.parent, 1) and archive.cut_off(1) == [newest]
+    archive.delete(newest)
+    assert all_have_ends(archive.parent, 1) and archive.cut_off(1) == []
 
 
 def test_all_words_are_found_whatever_their_case_and_accents(archive: Archive) -> None:

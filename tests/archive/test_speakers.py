@@ -207,6 +207,18 @@ def test_a_name_is_found_also_where_transcript_md_cannot_be_written(
     assert len(archive.search(Query("course", speaker="Priya"))) == 1
 
 
+def test_the_last_minutes_have_names_that_were_given_long_before(tmp_path: Path) -> None:
+    facts = list(said([f"This is sentence number {number}." for number in range(2000)]))
+    ends = [index for index, fact in enumerate(facts) if isinstance(fact, UtteranceEnded)]
+    for utterance, index in reversed(list(enumerate(ends))):
+        facts.insert(index + 1, heard(utterance, (5 * utterance, 5 * utterance + 4, min(utterance, 3) % 2)))
+    facts[ends[2] : ends[2]] = [SpeakerNamed(0, "Tom"), SpeakerNamed(1, "Priya")]
+    folder = write(tmp_path, facts)
+    last = labelled(RecordedSession(folder, last_seconds=60))
+    assert last == labelled(RecordedSession(folder))[-len(last) :]
+    assert {who for who, _ in last} == {"Priya"} and 10 < len(last) < 20
+
+
 def test_words_that_two_say_at_once_stay_with_the_speaker_before() -> None:
     voices = [Voice(0, 40, 0), Voice(20, 60, 1)]
     assert speakers_of([(0, 20), (20, 40), (40, 60), (80, 90)], voices) == [0, 0, 1, 1]

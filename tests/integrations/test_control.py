@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import threading
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -124,6 +125,26 @@ def test_the_text_so_far_is_copied(running, server, capsys, monkeypatch):
     with pytest.raises(SystemExit) as left:
         livecap(["ctl", "copy", "--minutes", "0"])
     assert left.value.code == 2
+
+
+def test_before_the_session_begins_it_can_be_muted_and_what_cannot_be_done_is_refused(tmp_path, sockets):
+    running = Running(tmp_path / "sessions")
+    session = running.session
+    with closing(ControlServer(session, folder=sockets)) as server:
+        for name in ("pause", "resume", "mark", "rename"):
+            answer = ask(server.path, {"command": name})
+            assert answer == {"ok": False, "error": "The session is starting. Try again."}
+        assert ask(server.path, {"command": "status"})["ok"]
+        assert ask(server.path, {"command": "mute"})["muted"]
+        session.start()
+        eventually(lambda: running.all(Notice))
+        assert [notice.message for notice in running.all(Notice)] == ["Muted: nothing is transcribed."]
+        assert session.status.muted and ask(server.path, {"command": "mark"})["ok"] and running.all(Marked)
+        session.stop()
+        assert session.wait(20)
+    session.requests.unmute()
+    session.requests.mute()
+    assert not session.status.muted
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Speakers of past sessions: labelled from kept sound, matched with earlier labels, split."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,34 @@ def test_many_facts_after_the_end_do_not_hide_it(tmp_path: Path) -> None:
     folder = with_sound(write(tmp_path, said(["Yes."] * 300)))
     label(folder, ScriptedDiariser([[(5 * n, 5 * n + 4, n % 2) for n in range(300)]]))
     assert (folder / "session.jsonl").stat().st_size > 100_000 and has_end(folder / "session.jsonl")
+
+
+def test_a_session_whose_labelling_is_interrupted_keeps_its_end(tmp_path: Path) -> None:
+    def facts(session: RecordedSession) -> Iterator[SpeakerNamed]:
+        for number in range(300):
+            yield SpeakerNamed(0, f"Tom {number}")
+        raise KeyboardInterrupt
+
+    folder = write(tmp_path, said(TEXTS))
+    with pytest.raises(KeyboardInterrupt):
+        amend(folder, facts)
+    assert has_end(folder / "session.jsonl") and Archive(tmp_path).cut_off() == []
+    session = RecordedSession(folder)
+    assert session.ended is not None and session.voices.label(0) == "Tom 299" and session.damages == []
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_session_whose_labelling_is_killed_keeps_its_end(tmp_path: Path, ended: bool) -> None:
+    folder = write(tmp_path, said(TEXTS), end=ended)
+    session = RecordedSession(folder)
+    log = SessionLog.reopen(folder, session.n_facts, session.clock)
+    for number in range(300):
+        log.append(SpeakerNamed(0, f"Tom {number}"), 1.0)
+    log.close()
+    with (folder / "session.jsonl").open("ab") as file:
+        file.write(b'{"type": "speaker_na')
+    assert has_end(folder / "session.jsonl") == ended
+    assert Archive(tmp_path).cut_off() == ([] if ended else [folder.name])
 
 
 def test_a_session_of_the_first_version_is_labelled_too(tmp_path: Path) -> None:

@@ -165,6 +165,33 @@ def test_a_recovery_that_fails_on_its_way_leaves_the_rest_to_the_next_one(tmp_pa
     assert texts == ([f"w{number}" for number in range(n_heard)] or [LIVE_TEXT])
 
 
+class HearsPairs(ScriptedTranscriber):
+    """Each two blocks of sound are an utterance, until the server is away."""
+
+    def __init__(self, n_heard: int) -> None:
+        super().__init__()
+        self._n_heard = n_heard
+
+    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
+        if self._n > self._n_heard:
+            raise ModelError("The server is away.")
+        if self._n % 2 == 0:
+            start, end = self.decoded_samples - 2 * UNPACED_BLOCK_SAMPLES, self.decoded_samples
+            yield TranscriptUpdate("", self._n // 2 - 1, "w", "", start, end, "English", True)
+
+
+def test_what_a_recovery_that_fails_has_settled_is_not_heard_again(tmp_path: Path) -> None:
+    """The committed text of the open utterance ends at 3 s, and its settled text at 4.2 s."""
+    folder = cut_off(tmp_path, 12)
+    for n_done in (1, 2):
+        with pytest.raises(ModelError, match="away"):
+            recover(folder, SCRIPTED, load_engine=engine_of(lambda track: HearsPairs(3)))
+        session = RecordedSession(folder)
+        ends = [utterance.end_sample / SECOND for utterance in session.utterances()]
+        assert ends == [0.2 + 4 * number for number in range(1, n_done + 1)]
+        assert seconds_to_decode(session) == pytest.approx(12 - ends[-1])
+
+
 def test_running_and_ended_sessions_are_not_recovered(tmp_path: Path) -> None:
     ended = write(tmp_path, said(["Good morning."]))
     log = SessionLog(tmp_path, STARTED)

@@ -184,6 +184,24 @@ def test_muting_is_reported_once_and_shown(running):
     assert messages == ["Muted: nothing is transcribed.", "Unmuted after 1 s of silence."]
 
 
+def test_nobody_can_mute_while_the_kept_sound_is_unmuted(running):
+    """Otherwise the sound is kept of a session that shows that it is muted."""
+    requests, can_mute = running.session.requests, []
+    lock = requests._publisher.lock
+
+    class Folder:
+        def mute(self, muted):
+            other = threading.Thread(target=lambda: can_mute.append(lock.acquire(timeout=0) and not lock.release()))
+            other.start()
+            other.join()
+
+    requests._sound_folder = Folder()
+    running.seconds(1)
+    requests.mute()
+    requests.unmute()
+    assert can_mute == [False, False]
+
+
 def test_only_an_input_device_can_be_switched(running):
     session = running.session
     with pytest.raises(AudioError, match="not an input device"):

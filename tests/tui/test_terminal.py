@@ -3,6 +3,7 @@
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from livecap.audio_in.device.native_prints import native_prints_to
+from livecap.tui import terminal as terminal_module
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 120
@@ -55,6 +57,11 @@ class Terminal:
             return words not in self.text
 
         wait_until(gone, lambda: self.text)
+
+    def send(self, number):
+        """Send a signal to the program that the shell of the window runs."""
+        shell = self._tmux("display-message", "-p", "-t", "s", "#{pane_pid}").strip()
+        os.kill(int(subprocess.check_output(["pgrep", "-P", shell], text=True)), number)
 
     def close_window(self):
         self._tmux("kill-session", "-t", "s")
@@ -201,6 +208,43 @@ def test_closing_the_window_ends_a_session_whose_parent_keeps_the_signal(tmp_pat
     terminal.wait_for("the words of the session")
     terminal.close_window()
     assert ended(tmp_path) == "finished start stop"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_from_another_program_ends_the_session_properly(terminal, tmp_path, number):
+    terminal.wait_for("the words of the session")
+    terminal.send(number)
+    terminal.wait_for("left: finished")
+    assert ended(tmp_path) == "finished start stop"
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_from_another_program_leaves_past_sessions_in_order(tmp_path, number):
+    livecap = f"cd {ROOT} && env -u COLUMNS -u LINES {sys.executable} -m livecap sessions --log-dir {tmp_path}"
+    terminal = Terminal(f"{livecap}; echo status $?; stty -a; sleep {WAIT_SECONDS}")
+    try:
+        terminal.wait_for("No sessions yet")
+        terminal.send(number)
+        shown = terminal.wait_for("status 0")
+        assert " echo " in terminal.wait_for(" icanon ") and "Traceback" not in shown
+    finally:
+        terminal.end()
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    asked = []
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with terminal_module._signals(lambda: asked.append(1)):
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN and not asked
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with terminal_module._signals(lambda: asked.append(1)):
+            signal.raise_signal(signal.SIGINT)
+        assert asked == [1] and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_descriptors_are_redirected_to_a_file_and_back(tmp_path, capfd):
