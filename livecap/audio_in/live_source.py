@@ -46,6 +46,8 @@ class LiveSource(AudioSource, ABC):
         """What ended the thread; raised by `take` once all sound before it was taken."""
         self._pauses: deque[int] = deque()
         """Where listening paused, for pauses that the reader does not know of yet."""
+        self._given_until = 0
+        """End of the sound that the reader has."""
         self._recent = np.zeros(0, np.float32)  # the last 100 ms
         self._arrival = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"capture {name}", daemon=True)
@@ -80,11 +82,13 @@ class LiveSource(AudioSource, ABC):
         paused_at = self._pauses[0] if self._pauses else None
         taken = self._spool.take(paused_at)
         if taken is not None:
-            return AudioBlock(*taken)
+            block = AudioBlock(*taken)
+            self._given_until = block.end_sample
+            return block
         if paused_at is not None:
             self._pauses.popleft()
             # sound that came in the moment of the pause may have been taken already
-            return AudioBlock(max(paused_at, self._spool.taken_sample), np.zeros(0, np.float32))
+            return AudioBlock(max(paused_at, self._given_until), np.zeros(0, np.float32))
         if drained and self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure

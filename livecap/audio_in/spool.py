@@ -73,11 +73,6 @@ class Spool:
         return self._end
 
     @property
-    def taken_sample(self) -> int:
-        """The end of what was taken. Any thread."""
-        return self._taken
-
-    @property
     def waiting_samples(self) -> int:
         """Appended and not taken yet. Any thread."""
         return self._end - self._taken
