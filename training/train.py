@@ -9,7 +9,10 @@ import argparse
 import json
 import math
 import multiprocessing as mp
+import os
 import random
+import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -103,6 +106,15 @@ def feed(
             except Full:
                 if trainer is not None and not trainer.is_alive():
                     return
+
+
+def watch(feeder: mp.Process) -> None:
+    """End this process if the system kills the one that makes examples, as it does without memory. What that had not
+    wholly sent would be waited for. A thread's main function."""
+    feeder.join()
+    if feeder.exitcode == -signal.SIGKILL:
+        print("A process that makes examples was killed. With less memory, lower MOST_HOURS in synth.py.", flush=True)
+        os._exit(1)
 
 
 def next_batch(queue: mp.Queue, feeders: list[mp.Process]) -> list[Example]:
@@ -375,6 +387,7 @@ def train(team: Team, options: argparse.Namespace) -> None:
         shared = (queue, options.work / "shards", seed, length_seed, longest, augment, batch_sound)
         feeders.append(mp.Process(target=feed, args=shared, daemon=True))
         feeders[-1].start()
+        threading.Thread(target=watch, args=[feeders[-1]], daemon=True).start()
     if options.start_from and not checkpoint.exists():
         fit_heads(network, prompts, [next_batch(queue, feeders) for _ in range(HEAD_BATCHES)], filters, window)
         team.average([p.data for p in network.parameters()], [])
