@@ -513,7 +513,8 @@ class Stream:
     @property
     def partial(self) -> str:
         """Text after `stable` that may still change, with the space before it."""
-        return self.text[len(self.stable) :]
+        last = self._utterances[-1:]  # not all of them: it may be read often
+        return joined((*last, "".join(self._open)))[len(joined((*last, self._open[0]))) :]
 
     @property
     def text(self) -> str:
@@ -536,8 +537,7 @@ class Stream:
         noted = []
         for update in updates:
             noted.append(update)
-            if update.final:
-                self._utterances.append(update.stable.strip())
+            self._utterances += [text] if update.final and (text := update.stable.strip()) else []
             self._open = ("", "") if update.final else (update.stable.lstrip(), update.partial)
         return noted
 

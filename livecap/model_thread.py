@@ -131,8 +131,8 @@ class ModelThread:
         """End the thread with the program, in which nobody waits for a result any more. A call that runs is
         interrupted: MLX aborts the process if it ends while this thread has streams.
         """
+        self.stop(0, self.at_exit)  # first: once it is ending, the thread looks for its last call
         self._is_ending = True
-        self.stop(0, self.at_exit)
         with suppress(KeyboardInterrupt):  # the user does not want to wait
             for _ in range(int(END_SECONDS / INTERRUPT_SECONDS)):
                 if not self._thread.is_alive():

@@ -31,11 +31,14 @@ def amend(folder: Path, facts: Callable[[RecordedSession], Iterable[Said]]) -> R
             before, session = session.n_facts, finished(folder)
             if session.n_facts == before:  # nobody has added facts before the log was locked
                 assert session.ended is not None
+                is_changed = False
                 try:
                     for fact in facts(session):
+                        is_changed = True
                         log.append(fact, session.wall_seconds)
                 finally:  # also after Ctrl-C: far from the end of the log, its end would not be found
-                    log.append(session.ended, session.wall_seconds)
+                    if is_changed:
+                        log.append(session.ended, session.wall_seconds)
                 break
         finally:
             try:

@@ -208,6 +208,18 @@ def test_a_session_that_was_cut_off_is_recovered_first(tmp_path: Path) -> None:
         label(folder, ScriptedDiariser([]))
 
 
+def test_a_refused_change_of_the_speakers_leaves_the_log_as_it_was(folder: Path) -> None:
+    label(folder, ScriptedDiariser([TURNS]))
+    before = (folder / "session.jsonl").read_bytes()
+
+    def refuse(session: RecordedSession) -> list[SpeakerNamed]:
+        raise SettingsError("There is no speaker Q.")
+
+    with pytest.raises(SettingsError, match="no speaker Q"):
+        amend(folder, refuse)
+    assert (folder / "session.jsonl").read_bytes() == before
+
+
 def test_a_speaker_is_split_where_two_voices_are_found(folder: Path) -> None:
     label(folder, ScriptedDiariser([TURNS]))
     amend(folder, lambda session: [SpeakerNamed(0, "Tom")])
