@@ -32,13 +32,13 @@ LOOK_SECONDS = 0.05
 NOT_SOUND = ("matches no streams", "Invalid data found", "Cannot determine format")
 NOT_LISTED = "Format not on whitelist"
 DEMUXERS = (
-    "aa", "aac", "aax", "ac3", "act", "aea", "aiff", "amr", "amrnb", "amrwb", "ape", "aptx", "aptx_hd", "asf",
-    "asf_o", "ast", "au", "avi", "bit", "caf", "codec2", "daud", "dhav", "dsf", "dss", "dts", "dtshd", "dv", "eac3",
-    "epaf", "flac", "flv", "g722", "g723_1", "g726", "g726le", "g729", "gsm", "gxf", "hcom", "iff", "ircam", "ivr",
-    "kux", "loas", "matroska", "mlp", "mmf", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts", "mtv", "mxf",
-    "nistsphere", "nsv", "nut", "nuv", "ogg", "oma", "paf", "pmp", "pva", "pvf", "qcp", "rm", "rso", "sbc", "shn",
-    "sln", "sox", "spdif", "swf", "tak", "truehd", "tta", "ty", "vivo", "voc", "vqf", "w64", "wav", "wsd", "wtv",
-    "wv", "wve", "xwma",
+    "aa", "aac", "aax", "ac3", "act", "adx", "aea", "aiff", "amr", "amrnb", "amrwb", "ape", "aptx", "aptx_hd",
+    "asf", "asf_o", "ast", "au", "avi", "bit", "caf", "codec2", "daud", "dhav", "dsf", "dss", "dts", "dtshd", "dv",
+    "eac3", "epaf", "flac", "flv", "g722", "g723_1", "g726", "g726le", "g729", "gsm", "gxf", "hcom", "iff", "ilbc",
+    "ircam", "ivr", "kux", "loas", "lvf", "matroska", "mlp", "mmf", "mov", "mp3", "mpc", "mpc8", "mpeg", "mpegts",
+    "mtv", "mxf", "nistsphere", "nsv", "nut", "nuv", "ogg", "oma", "paf", "pmp", "pva", "pvf", "qcp", "rm", "rso",
+    "sbc", "shn", "sln", "sox", "spdif", "swf", "tak", "truehd", "tta", "ty", "vivo", "voc", "vqf", "w64", "wav",
+    "wsd", "wtv", "wv", "wve", "xwma",
 )  # fmt: skip
 """Formats of ffmpeg whose files hold their sound themselves. Others, such as playlists, name further files: whoever
 sends one could make livecap read any file of the user."""
@@ -69,7 +69,7 @@ def not_audio(path: Path) -> str:
     """What to say about a file in which no sound was found."""
     return (
         f"Cannot read {path}: it is not audio, or in a format that livecap does not read. "
-        "It reads WAV, FLAC, OGG, MP3 and AIFF, and, if ffmpeg is installed, what ffmpeg reads."
+        "It reads WAV, FLAC, OGG, MP3 and AIFF, and, if ffmpeg is installed, most of what that reads, but no playlists."
     )
 
 

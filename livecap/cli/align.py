@@ -3,8 +3,10 @@
 import argparse
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from livecap.cli.arguments import add_setting, value_of
@@ -100,14 +102,16 @@ def _text(given: str) -> str:
 
 
 def _bytes_of(name: str) -> bytes:
-    """What is in a file, or comes through the pipe (`-`).
+    """What is in a file, or comes through a pipe: `-`, or /dev/fd/63 as the shell names that of `<(command)`.
 
     Raises:
         OSError: it cannot be read, is no regular file, or is larger than `MOST_BYTES`.
     """
-    if name != "-":
+    is_pipe = name.startswith(("/dev/fd/", "/dev/stdin")) and stat.S_ISFIFO(os.stat(name).st_mode)
+    if name != "-" and not is_pipe:
         return read_regular(Path(os.path.expanduser(name)), MOST_BYTES)
-    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    with open(name, "rb") if is_pipe else nullcontext(sys.stdin.buffer) as pipe:
+        data = pipe.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise OSError(errno.EFBIG, f"larger than {MOST_BYTES:,} bytes")
     return data

@@ -63,10 +63,14 @@ def test_one_format_is_printed_alone(name: str, here: Path, capsys: pytest.Captu
 
 def test_the_text_comes_from_a_file_or_a_pipe(here: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     (here / "talk.txt").write_text("\ufeffone\n\n two\tthree\n", encoding="utf-8")
-    for source in ("@talk.txt", "@-"):
+    out, into = os.pipe()  # as the shell makes one of <(command)
+    with open(into, "wb") as pipe:
+        pipe.write(b"one two three")
+    for source in ("@talk.txt", "@-", f"@/dev/fd/{out}"):
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"one two three")))
         assert align(source, "--language", "en", "-o", "-") == 0
         assert json.loads(capsys.readouterr().out)["text"] == "one two three"
+    os.close(out)
 
 
 @pytest.mark.parametrize("source", ["@/dev/zero", "@fifo", "@long.txt", "@-"])
