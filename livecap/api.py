@@ -537,7 +537,8 @@ class Stream:
         noted = []
         for update in updates:
             noted.append(update)
-            self._utterances += [text] if update.final and (text := update.stable.strip()) else []
+            if update.final and update.stable.strip():
+                self._utterances.append(update.stable.strip())
             self._open = ("", "") if update.final else (update.stable.lstrip(), update.partial)
         return noted
 
@@ -549,13 +550,12 @@ class Stream:
 
 def _until(stopped: threading.Event, options: dict[str, Any]) -> dict[str, Any]:
     """The options of a call that ends after its batch once `stopped` is set."""
-    given = options.get("on_progress")
+    given = options.get("on_progress") or (lambda progress: None)
 
     def on_progress(progress: Progress) -> None:
         if stopped.is_set():
             raise LivecapError("Cancelled.")
-        if given is not None:
-            given(progress)
+        given(progress)
 
     return {**options, "on_progress": on_progress}
 
