@@ -167,7 +167,7 @@ def _from_tokenizer_json(path: Path) -> tuple[tokenizers.Tokenizer, list[AddedTo
     if isinstance(vocabulary, dict) and isinstance(merges, list) and len(merges) > len(vocabulary):
         raise ModelError(f"{path} is damaged: {_too_many(len(merges), vocabulary)}. {AGAIN}")
     if isinstance(vocabulary, dict):
-        _checked(path, vocabulary)
+        _check_ids(path, vocabulary)
     plain = {**spec, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     try:
         return tokenizers.Tokenizer.from_str(json.dumps(plain)), added
@@ -185,7 +185,8 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
         )
     path = folder / "tokenizer_config.json"
     added = _added_tokens(path, list(entries.items()))
-    vocabulary = _checked(folder / "vocab.json", read_json(folder / "vocab.json"))
+    vocabulary = read_json(folder / "vocab.json")
+    _check_ids(folder / "vocab.json", vocabulary)
     merges_path = folder / "merges.txt"
     data = read_bytes(merges_path)
     if (n_lines := data.count(b"\n")) > len(vocabulary) + 2:
@@ -198,7 +199,7 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
         raise ModelError(f"{merges_path} is damaged: a line is not a pair. {AGAIN}")
     merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
     try:
-        model = models.BPE(vocab=vocabulary, merges=cast(list[tuple[str, str]], merges))
+        model = models.BPE(vocab=cast(dict[str, int], vocabulary), merges=cast(list[tuple[str, str]], merges))
     except Exception as error:  # the tokenizers library raises nothing more specific
         raise ModelError(f"{merges_path} does not fit {folder / 'vocab.json'}: {error}.") from error
     bpe = tokenizers.Tokenizer(model)
@@ -213,18 +214,11 @@ def _from_vocabulary(folder: Path) -> tuple[tokenizers.Tokenizer, list[AddedToke
     return bpe, added
 
 
-def _checked(path: Path, vocabulary: Mapping[str, object]) -> dict[str, int]:
-    """A vocabulary from a file, whose ids are whole numbers that a tokenizer can have.
-
-    Raises:
-        ModelError: one is not.
-    """
-    found: dict[str, int] = {}
+def _check_ids(path: Path, vocabulary: Mapping[str, object]) -> None:
+    """Raise ModelError where an id in a vocabulary is not a whole number that a tokenizer can have."""
     for token, token_id in vocabulary.items():
-        if not isinstance(token_id, int) or isinstance(token_id, bool) or not 0 <= token_id < MOST_IDS:
+        if type(token_id) is not int or not 0 <= token_id < MOST_IDS:
             raise ModelError(f"{path} is damaged: {brief(token)} has the id {brief(token_id)}. {AGAIN}")
-        found[token] = token_id
-    return found
 
 
 def _too_many(n_merges: int, vocabulary: Mapping[str, object]) -> str:
