@@ -138,17 +138,19 @@ def test_a_session_can_be_recovered_later_if_the_model_cannot_be_loaded(tmp_path
 
 
 class HearsBlocks(ScriptedTranscriber):
-    """Each block of sound is an utterance, until the server is away."""
+    """Each `n_together` blocks of sound are an utterance, until the server is away after `n_heard` blocks."""
 
-    def __init__(self, n_heard: int) -> None:
+    def __init__(self, n_heard: int, n_together: int = 1) -> None:
         super().__init__()
-        self._n_heard = n_heard
+        self._n_heard, self._n_together = n_heard, n_together
 
     def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
         if self._n > self._n_heard:
             raise ModelError("The server is away.")
-        start, end = self.decoded_samples - UNPACED_BLOCK_SAMPLES, self.decoded_samples
-        yield TranscriptUpdate("", self._n - 1, f"w{self._n - 1}", "", start, end, "English", True)
+        if self._n % self._n_together == 0:
+            start, end = self.decoded_samples - self._n_together * UNPACED_BLOCK_SAMPLES, self.decoded_samples
+            number = self._n // self._n_together - 1
+            yield TranscriptUpdate("", number, f"w{number}", "", start, end, "English", True)
 
 
 @pytest.mark.parametrize("n_heard", [0, 1, 2])
@@ -165,27 +167,12 @@ def test_a_recovery_that_fails_on_its_way_leaves_the_rest_to_the_next_one(tmp_pa
     assert texts == ([f"w{number}" for number in range(n_heard)] or [LIVE_TEXT])
 
 
-class HearsPairs(ScriptedTranscriber):
-    """Each two blocks of sound are an utterance, until the server is away."""
-
-    def __init__(self, n_heard: int) -> None:
-        super().__init__()
-        self._n_heard = n_heard
-
-    def step(self, chunk_samples: int | None = None) -> Iterator[TranscriptUpdate]:
-        if self._n > self._n_heard:
-            raise ModelError("The server is away.")
-        if self._n % 2 == 0:
-            start, end = self.decoded_samples - 2 * UNPACED_BLOCK_SAMPLES, self.decoded_samples
-            yield TranscriptUpdate("", self._n // 2 - 1, "w", "", start, end, "English", True)
-
-
 def test_what_a_recovery_that_fails_has_settled_is_not_heard_again(tmp_path: Path) -> None:
     """The committed text of the open utterance ends at 3 s, and its settled text at 4.2 s."""
     folder = cut_off(tmp_path, 12)
     for n_done in (1, 2):
         with pytest.raises(ModelError, match="away"):
-            recover(folder, SCRIPTED, load_engine=engine_of(lambda track: HearsPairs(3)))
+            recover(folder, SCRIPTED, load_engine=engine_of(lambda track: HearsBlocks(3, 2)))
         session = RecordedSession(folder)
         ends = [utterance.end_sample / SECOND for utterance in session.utterances()]
         assert ends == [0.2 + 4 * number for number in range(1, n_done + 1)]
