@@ -9,7 +9,7 @@ from livecap.archive.amend import amend
 from livecap.archive.recorded import RecordedSession
 from livecap.archive.speakers import name_of
 from livecap.cli.terminal import warn
-from livecap.session.labelling import kept_sounds, label, split_speaker
+from livecap.session.labelling import label, sounds_to_hear, split_speaker
 from livecap.settings.sources import known_voices_path
 from livecap.speakers.counts import Counts
 from livecap.speakers.diariser import load_diariser
@@ -24,7 +24,7 @@ from livecap.transcript import SAMPLE_RATE, SpeakerNamed, SpeakersMerged, speake
 def work(folder: Path, options: argparse.Namespace, counts: Counts, as_json: bool) -> None:
     """Do what was asked, then list the speakers."""
     session = RecordedSession(folder)
-    sounds, known = kept_sounds(session), session.voices
+    sounds, known = sounds_to_hear(session), session.voices
     spoken = list(session.whole_utterances())
     heard = [utterance for utterance in spoken if utterance.track in sounds]
     is_labelled = all(known.is_settled(utterance.track, utterance.utterance) for utterance in heard)

@@ -233,7 +233,7 @@ def _sounds(session: RecordedSession, track: str | None) -> dict[str, Path]:
         labels = ", ".join(label for label in session.tracks if label) or "only one track without a label"
         raise LogError(f"The session {session.name} has no text on a track {track[:60]!r}. It has {labels}.")
     tracks = session.tracks if track is None else [track]
-    kept = kept_sounds(session)
+    kept = sounds_to_hear(session)
     sounds = {each: kept[each] for each in tracks if each in kept}
     if not sounds:
         raise LogError(f"The voices of the session {session.name} cannot be heard again: {_why_silent(session)}")
@@ -254,7 +254,7 @@ def _why_silent(session: RecordedSession) -> str:
     )
 
 
-def kept_sounds(session: RecordedSession) -> dict[str, Path]:
+def sounds_to_hear(session: RecordedSession) -> dict[str, Path]:
     """Track to the sound of a session: what was kept, or the recording that was replayed."""
     return session.sounds or _replayed(session)
 

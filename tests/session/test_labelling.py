@@ -15,7 +15,7 @@ from livecap.archive.line import encode_line
 from livecap.archive.log import SessionLog
 from livecap.archive.recorded import RecordedSession
 from livecap.errors import LogError, SettingsError
-from livecap.session.labelling import kept_sounds, label, split_speaker, voices_of
+from livecap.session.labelling import label, sounds_to_hear, split_speaker, voices_of
 from livecap.speakers.counts import Counts
 from livecap.speakers.turns import Turn
 from livecap.transcript import (
@@ -184,7 +184,7 @@ def test_a_replayed_session_of_two_tracks_is_heard_again(tmp_path: Path, labels:
     facts = [*said(["Hello.", "Fine."], labels[0]), *said(TEXTS, labels[1])]
     started = header(tracks=labels, live=False, settings={"replay": str(recorded)})
     folder = write(tmp_path / "new", facts, started)
-    assert kept_sounds(RecordedSession(folder)) == {
+    assert sounds_to_hear(RecordedSession(folder)) == {
         labels[0]: recorded / "audio" / "me.wav",
         labels[1]: recorded / "audio" / "them.wav",
     }
