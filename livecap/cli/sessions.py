@@ -23,7 +23,7 @@ def add_arguments(sessions: argparse.ArgumentParser) -> None:
         add_log_dir(parser)
     rename = actions.add_parser("rename", help="give a session a title")
     rename.add_argument("session", metavar="SESSION", help=SESSION)
-    rename.add_argument("title", metavar="TITLE", help='the title; "" removes it')
+    rename.add_argument("title", nargs="+", metavar="TITLE", help='the title; "" removes it')
     add_log_dir(rename)
     delete = actions.add_parser("delete", help="delete sessions and everything livecap keeps of them")
     delete.add_argument("session", nargs="+", metavar="SESSION", help=SESSION)
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run the chosen action; without one, browse on a terminal and list elsewhere. Returns the exit status."""
     archive = Archive(sessions_folder(settings))
     if options.action == "rename":
-        archive.rename(options.session, options.title)
+        archive.rename(options.session, " ".join(options.title))
         return 0
     if options.action == "delete":
         return _delete(archive, options.session, options.yes)

@@ -107,7 +107,7 @@ def test_reindex_rebuilds_the_index(livecap: Livecap, logs: Path) -> None:
 
 
 def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) -> None:
-    assert livecap("sessions", "rename", "last", "Budget talk").returncode == 0
+    assert livecap("sessions", "rename", "last", "Budget", "talk").returncode == 0
     out = livecap("export", "budget talk", "-f", "srt,md", "-o", tmp_path / "out")
     assert out.stdout.split() == [str(tmp_path / "out" / f"Budget-talk.{form}") for form in ("srt", "md")]
     out = livecap("export", "last", "-o", "-")
@@ -116,6 +116,8 @@ def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) 
     assert again.returncode == 1 and "exists already" in again.stderr
     refused = livecap("sessions", "delete", "last")
     assert refused.returncode == 1 and "--yes" in refused.stderr
+    assert livecap("sessions", "rename", "last", "").returncode == 0
+    assert livecap("export", "budget talk").returncode == 1
     assert livecap("sessions", "delete", "last", "--yes").returncode == 0
     assert [path.name for path in logs.iterdir() if path.is_dir()] == ["2026-03-01_10-02-03"]
 
