@@ -71,13 +71,17 @@ def test_an_empty_session_is_deleted_without_a_question(tmp_path: Path, answer: 
     assert not asked and not Archive(tmp_path).names()
 
 
-def test_the_question_names_the_title_and_breaks_no_word(tmp_path: Path, answer: list[str]) -> None:
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_question_names_the_title_and_breaks_no_word(
+    tmp_path: Path, answer: list[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     [folder] = sessions(tmp_path, 1)
     (folder / TITLE).write_text("Harbour")
     assert "“Harbour”" in about(folder) and folder.name in about(folder)
     offer(Settings(log_dir=tmp_path), 100)
     lines = asked[0].splitlines()
-    assert all(len(line) < 80 for line in lines)
+    assert all(len(line) < columns for line in lines)
     assert set(" ".join(lines).split("“")[-1].split("”")[0].split()) <= {*LONG.split(), "…"}
 
 
