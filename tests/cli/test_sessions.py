@@ -244,7 +244,8 @@ def test_the_next_start_on_a_terminal_offers_what_was_cut_off(tmp_path: Path) ->
         f"offer_recovery(Settings(log_dir=Path({str(tmp_path)!r})))\nprint('on we go')\n"
     )
     ours, theirs = pty.openpty()
-    with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=theirs, cwd=ROOT) as process:
+    wide = os.environ | {"COLUMNS": "200"}
+    with subprocess.Popen([sys.executable, "-c", script], stdin=theirs, stdout=theirs, cwd=ROOT, env=wide) as process:
         os.close(theirs)
         seen = read_until(ours, b"> ")
         os.write(ours, b"k\n")
