@@ -117,7 +117,7 @@ def test_rename_export_and_delete(livecap: Livecap, logs: Path, tmp_path: Path) 
     refused = livecap("sessions", "delete", "last")
     assert refused.returncode == 1 and "--yes" in refused.stderr
     assert livecap("sessions", "rename", "last", "").returncode == 0
-    assert "No session 'budget talk'" in livecap("export", "budget talk").stderr
+    assert "No session 'budget talk'" in livecap("export", "budget talk", "-o", "-").stderr
     assert livecap("sessions", "delete", "last", "--yes").returncode == 0
     assert [path.name for path in logs.iterdir() if path.is_dir()] == ["2026-03-01_10-02-03"]
 
