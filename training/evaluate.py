@@ -25,7 +25,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.noises import KINDS, babble, mixed
+from benchmarks.noises import KINDS, babble, mixed, speech_rms
 from livecap.engine import Engine, EngineSettings
 from livecap.eval.alignment import edit_distance
 from livecap.eval.figures import streaming_gap
@@ -53,6 +53,8 @@ STRETCH_SECONDS = 120
 """The human voice is also measured in stretches of this length; the worst one counts."""
 PAUSE_SECONDS = 1.0
 """The silence before and after each utterance of a session. Every utterance of the stream ends in it."""
+SESSION_RMS = 0.07
+"""The level of every utterance of a session, so that each is as far above the noise as the others."""
 STEP_COST = 0.05
 """Seconds that a step of the stream is assumed to cost, so that the same text comes from every machine."""
 FROM_SHARDS, MOST_SHARDS = 240, 8
@@ -78,12 +80,12 @@ class TestSet:
         return [wave_of(spoken) for spoken in self.utterances]
 
     def sessions(self) -> Iterator[tuple[str, Wave]]:
-        """(text, samples) of STRETCH_SECONDS or a little more: utterances with PAUSE_SECONDS around each."""
+        """(text, samples) of STRETCH_SECONDS or a little more: utterances at SESSION_RMS, PAUSE_SECONDS around each."""
         pause = np.zeros(round(PAUSE_SECONDS * RATE), np.float32)
         texts, pieces, n_samples = [], [pause], len(pause)
         for text, wave in zip(self.texts, self.waves, strict=True):
             texts.append(text)
-            pieces += [wave, pause]
+            pieces += [wave * np.float32(SESSION_RMS / speech_rms(wave)), pause]
             n_samples += len(wave) + len(pause)
             if n_samples >= STRETCH_SECONDS * RATE:
                 yield " ".join(texts), np.concatenate(pieces)
@@ -123,10 +125,13 @@ def main() -> None:
             print_of_shards(engine, options.shards)
         return
     if options.live:
-        conditions = {"machine": machine(), "model": options.model, "step_cost_seconds": STEP_COST}
         with Engine.load(EngineSettings(options.model)) as engine:
-            sets = [live_figures(engine, test) for test in test_sets(options.work, options.sets or SETS, options.every)]
-        options.live.write_text(json.dumps(conditions | {"sets": sets}, indent=2) + "\n")
+            chosen = test_sets(options.work, options.sets or SETS, options.every)
+            rows = {test.name: live_figures(engine, test) for test in chosen}
+        if options.sets and options.live.exists():
+            rows = json.loads(options.live.read_text())["sets"] | rows
+        conditions = {"machine": machine(), "model": options.model, "step_cost_seconds": STEP_COST}
+        options.live.write_text(json.dumps(conditions | {"sets": rows}, indent=2) + "\n")
         return
     if options.sets:
         results = json.loads(options.to.read_text())
@@ -170,11 +175,11 @@ def live_figures(engine: Engine, test: TestSet) -> dict[str, object]:
         reference = Reference(test.name, wave, text, ())
         parts.append(measure(engine, reference, mode, offline_text(engine, wave), STEP_COST))
     errors = total(parts).errors
-    row: dict[str, object] = {"set": test.name, "minutes": round(sum(part.sound_seconds for part in parts) / 60, 1)}
-    row["words"] = errors["offline"].n_words
+    minutes = round(sum(part.sound_seconds for part in parts) / 60, 1)
+    row: dict[str, object] = {"minutes": minutes, "words": errors["offline"].n_words}
     row |= {name: round(counts.wer, 4) for name, counts in errors.items()}
     row |= {f"{name}_gap": streaming_gap(parts, name) for name in ("stable", "final")}
-    print(json.dumps(row), flush=True)
+    print(test.name, json.dumps(row), flush=True)
     return row
 
 
