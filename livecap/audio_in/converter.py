@@ -22,6 +22,16 @@ VIDEO = re.compile(r"Stream #0:\d+.*: Video:(?!.*attached pic)")
 DURATION = re.compile(r"^(?:\[info\])?\s*Duration: (\d+):(\d+):([\d.]+)", re.MULTILINE)
 FAULT = re.compile(r"^(?:\[[^\]]* @ [^\]]*\] )?\[(?:error|fatal|panic)\] (.+)$", re.MULTILINE)
 """A line of `ffmpeg -v level+info` about something wrong."""
+LENGTH_IS_GUESSED = "Estimating duration from bitrate"
+LONGEST_GAP_HOURS = 4
+"""A longer gap between two times of a container is taken for an error in them."""
+ON_TIME = (
+    f"asetpts='st(0,if(gt(PTS-ld(1),{LONGEST_GAP_HOURS * 3600}/TB),ld(1),max(PTS,ld(1))));"
+    "st(1,ld(0)+NB_SAMPLES/SR/TB);ld(0)',aresample=async=1:first_pts=0"
+)
+"""Filters of ffmpeg that put the sound where the times of its container say, with silence in each gap: a video may
+begin before its sound, and a recorder may have been paused. `ld(1)` is where the sound ends so far; sound whose time is
+before that comes after it, since ffmpeg would leave it out."""
 SHORT_SECONDS = 0.5
 """Sound may be this much shorter than the header of its container says."""
 MOST_TRACKS = 32
@@ -90,6 +100,7 @@ def _by_ffmpeg(
     program: str, path: Path, folder: Path, known: bool, meanwhile: Callable[[], None]
 ) -> tuple[int, list[str]]:
     read = [program, "-nostdin", "-hide_banner", "-nostats", "-v", "level+info"]
+    read += ["-dts_delta_threshold", str(LONGEST_GAP_HOURS * 3600)]
     read += ["-protocol_whitelist", "file", "-format_whitelist", ",".join(DEMUXERS), "-i", str(path.absolute())]
     done, tracks = _decode(read, ["a:0"], folder, meanwhile)
     if done.returncode:
@@ -122,7 +133,7 @@ def _decode(
     tracks = [folder / f"{stream.replace(':', '')}.w64" for stream in streams]
     command = list(read)
     for stream, track in zip(streams, tracks, strict=True):
-        command += ["-map", f"0:{stream}", "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", str(track)]
+        command += ["-map", f"0:{stream}", "-af", ON_TIME, "-ar", str(SAMPLE_RATE), "-c:a", "pcm_s16le", str(track)]
     return _run(command, meanwhile), tracks
 
 
@@ -178,7 +189,7 @@ def _trouble(path: Path, said: str, track: Path) -> str | None:
         if promised_bytes(file.fileno(), n_bytes := path.stat().st_size) > n_bytes:
             return f"{path.name} is cut short: it ends at {end}."
     duration = DURATION.search(said)
-    if duration is None or VIDEO.search(_of_input(said)):
+    if duration is None or LENGTH_IS_GUESSED in said or VIDEO.search(_of_input(said)):
         return None
     hours, minutes, seconds = duration.groups()
     promised = int(hours) * 3600 + int(minutes) * 60 + float(seconds)

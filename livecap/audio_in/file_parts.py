@@ -27,6 +27,11 @@ MOST_PARTS = 10_000
 SCAN_BYTES = 2**20
 TAIL_BYTES = 2**20
 """How far from the end of a file chunks are looked for where the header does not say where the samples end."""
+LAYER_3, NO_CHECKSUM, BIT_RATE_9, SAMPLE_RATE_BITS = 0x02, 0x01, 0x90, 0x0C
+"""Of the second and the third byte of an MPEG audio frame. With the ninth bit rate a frame has room for a count."""
+XING_HAS_FRAMES, XING_HAS_BYTES = 1, 2
+MOST_FRAME_BYTES = 4096
+"""No frame of MPEG audio is longer, with the four bytes that begin the next one."""
 LEAST_JOINED_BYTES = 2048
 """Fewer bytes behind an MP3 are tags, not another MP3."""
 
@@ -394,7 +399,56 @@ def _mp3_parts(file: _Bytes) -> Iterator[Part]:
             break
         yield Part(start, end)
         start = end
-    yield Part(start, file.n_bytes, is_cut=_ends_in_frame(file, start))
+    count, is_cut = _frame_count(file, start), _ends_in_frame(file, start)
+    yield Part(_after_id3(file, start) if count else start, file.n_bytes, count, is_cut=is_cut)
+
+
+def _frame_count(file: _Bytes, start: int) -> bytes:
+    """A first frame that says how many frames the MP3 at `start` has, where its own does not: programs that write to a
+    pipe leave that out. libsndfile would take the bit rate of the first frame for that of all, and stop too early."""
+    at = _after_id3(file, start)
+    head = file.read(at, 256)
+    frame = mpeg_frame(head)
+    if (
+        frame is None
+        or head[1] & 6 != LAYER_3
+        or head[4 + frame[1] :][:4] in (b"Xing", b"Info")
+        or head[36:40] == b"VBRI"
+    ):
+        return b""
+    n_frames, end = 0, at
+    for begin, n_bytes in _mpeg_frames(file, at):
+        n_frames, end = n_frames + 1, begin + n_bytes
+    first = bytes((0xFF, head[1] | NO_CHECKSUM, BIT_RATE_9 | head[2] & SAMPLE_RATE_BITS, head[3]))
+    n_bytes, side_bytes = mpeg_frame(first) or frame
+    says = struct.pack(">4sIII", b"Xing", XING_HAS_FRAMES | XING_HAS_BYTES, n_frames, end - at + n_bytes)
+    return (first + bytes(side_bytes) + says).ljust(n_bytes, b"\0")
+
+
+def _mpeg_frames(file: _Bytes, start: int) -> Iterator[tuple[int, int]]:
+    """(begin, length) of each frame of the kind that is at `start`. Damage between two frames is passed over."""
+    kind = file.read(start, 4)
+    data, first, at = b"", start, start
+
+    def frame_at(place: int) -> int:
+        """Length of the frame that begins there; 0 where none does."""
+        head = data[place - first : place - first + 4]
+        frame = mpeg_frame(head)
+        return frame[0] if frame and (head[1] ^ kind[1]) & 0xFE == 0 == (head[2] ^ kind[2]) & SAMPLE_RATE_BITS else 0
+
+    in_step = True
+    while at + 4 <= file.n_bytes:
+        if at + MOST_FRAME_BYTES > first + len(data):
+            data, first = file.read(at, SCAN_BYTES), at
+        n_bytes = frame_at(at)
+        if n_bytes and (in_step or frame_at(at + n_bytes)):
+            in_step = True
+            yield at, n_bytes
+            at += n_bytes
+        else:
+            in_step = False
+            found = data.find(b"\xff", at - first + 1)
+            at = first + (found if found >= 0 else max(1, len(data)))
 
 
 def _ends_in_frame(file: _Bytes, start: int) -> bool:

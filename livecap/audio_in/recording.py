@@ -11,12 +11,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from livecap.audio_in.resample import Resampler
-from livecap.audio_in.sound_files import MP3, open_sounds
+from livecap.audio_in.sound_files import MP3, open_converted, open_sounds
 from livecap.errors import AudioError
 from livecap.transcript import SAMPLE_RATE
 
 MOST_VALUES = 2**20
 """How many samples of all channels are read at once."""
+LEAST_REST_SECONDS = 0.1
+"""What a converter reads behind damage is heard if it is longer than this."""
 
 
 class Recording:
@@ -33,12 +35,14 @@ class Recording:
         """
         self._path = path
         self._end_sample = end_sample
+        self._meanwhile = meanwhile
         self._sounds, notices = open_sounds(path, meanwhile)
         self._index = 0  # of the sound that is read now
         self._file = self._sounds[0].open()
         self._resampler = Resampler(self._sounds[0].rate, self._sounds[0].n_channels)
         self._frames_read = 0
         self._broken = False
+        self._damage = ""  # what libsndfile says about this sound where it reads no further
         self._sound = np.zeros(0, np.float32)  # up to read_samples
         self.read_samples = 0
         """Sound before this position was read."""
@@ -125,6 +129,7 @@ class Recording:
             raise AudioError(f"{self._path.name} can only be played from its beginning: {error.error_string}") from None
         self._resampler = self._resampler.renewed()
         self._broken = self.at_end = False
+        self._damage = ""
         self.failure = None
         self.read_samples, self._sound = second * SAMPLE_RATE, np.zeros(0, np.float32)
         self.skip_to(sample)
@@ -141,6 +146,7 @@ class Recording:
             self._resampler = Resampler(sound.rate, sound.n_channels)
         self._frames_read = 0
         self._broken = False
+        self._damage = ""
 
     def _next_second(self) -> NDArray[np.float32]:
         """About 16000 samples: the resampler holds a little back, which comes with the next second, or at the end."""
@@ -148,6 +154,8 @@ class Recording:
         if frames is not None:
             return self._resampler.process(frames)
         rest = self._resampler.flush()
+        if self._damage and self._goes_on_converted():
+            return rest
         if self.failure is None and self._index + 1 < len(self._sounds):
             self._begin(self._index + 1)
         else:
@@ -165,9 +173,7 @@ class Recording:
             filled = np.flatnonzero(~np.isnan(sound).all(axis=1))
             sound = sound[: filled[-1] + 1 if len(filled) else 0]
             if self._sounds[self._index].n_frames is not None:  # otherwise libsndfile reports the normal end like this
-                self.notices.append(
-                    f"{self._path.name} is damaged: it ends at {self._position(len(sound))}. {error.error_string}"
-                )
+                self._damage = error.error_string
         if len(sound) == 0:
             if not self._broken and self._frames_read < self._sounds[self._index].promised_frames:
                 self.notices.append(self._cut_short())
@@ -184,6 +190,30 @@ class Recording:
             self._resampler.learn(sound)
         self._frames_read += len(sound)
         return sound
+
+    def _goes_on_converted(self) -> bool:
+        """Whether a converter reads what libsndfile does not: a FLAC is lost to it from the first damaged frame on. The
+        sound goes on with that. Several sounds in one file are not converted."""
+        said, self._damage = self._damage, ""
+        place, seconds = self._position(), self._frames_read / self._file.samplerate
+        notice = f"{self._path.name} is damaged: it ends at {place}. {said}"
+        if len(self._sounds) == 1:
+            try:
+                converted, _ = open_converted(self._path, True, self._meanwhile)
+            except AudioError:
+                notice = f"{self._path.name} is damaged: without ffmpeg it ends at {place}. {said}"
+            else:
+                frames = converted.n_frames or 0
+                if frames / converted.rate > seconds + LEAST_REST_SECONDS:
+                    self._sounds = [converted]
+                    self._begin(0)
+                    self._frames_read = self._file.seek(round(seconds * converted.rate))
+                    end = self._position(frames - self._frames_read)
+                    notice = (
+                        f"{self._path.name} is damaged at {place}; what can be read after it is heard, up to {end}."
+                    )
+        self.notices.append(notice)
+        return not self._broken
 
     def _cut_short(self) -> str:
         name, place = self._path.name, self._position()

@@ -110,9 +110,14 @@ def open_sounds(path: Path, meanwhile: Callable[[], None]) -> tuple[list[Sound],
     kind = format_of(head)
     if kind in ("text", "MIDI", "a compressed archive", "an image or a document"):
         raise AudioError(not_audio(path))
-    converted, notices = convert(path, known=bool(kind) or path.suffix.lower() in CONVERTED, meanwhile=meanwhile)
-    kept = _Kept(converted)
-    return [_sound(path, Part(0, os.fstat(converted).st_size), converted, kept)], notices
+    sound, notices = open_converted(path, bool(kind) or path.suffix.lower() in CONVERTED, meanwhile)
+    return [sound], notices
+
+
+def open_converted(path: Path, known: bool, meanwhile: Callable[[], None]) -> tuple[Sound, list[str]]:
+    """(all sound of a file, converted to 16 kHz; what the user should know). Arguments and errors as of `convert`."""
+    converted, notices = convert(path, known, meanwhile)
+    return _sound(path, Part(0, os.fstat(converted).st_size), converted, _Kept(converted)), notices
 
 
 def _open(path: Path) -> int:

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from livecap.audio_in.file_parts import find_parts
+from livecap.audio_in.formats import mpeg_frame
 from livecap.audio_in.mpeg_prints import without_mpeg_prints
 from livecap.audio_in.recording import Recording
 from livecap.audio_in.replay import Replay
@@ -22,6 +23,7 @@ from tests.audio_in.waiting import blocks
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 
+ID3 = b"ID3\4\0\0" + bytes([0, 0, 1, 72]) + bytes(200)
 SECONDS = 3
 SOUND = voice(SECONDS, -20)
 PCM = np.rint(SOUND * 32767).astype("<i2").tobytes()
@@ -280,6 +282,95 @@ def test_a_damaged_mp3_is_one_line_and_other_prints_stay(heard, capfd):
     with without_mpeg_prints():
         os.write(2, b"Note: Trying to resync...\nterminate called\n")
     assert capfd.readouterr().err == "terminate called\n"
+
+
+NOISE, QUIET = (level * np.random.default_rng(1).standard_normal(4 * SAMPLE_RATE) for level in (0.2, 1e-4))
+
+
+@pytest.mark.parametrize(
+    "before, after, rate, tag",
+    [(NOISE, QUIET, 44_100, b""), (QUIET, NOISE, SAMPLE_RATE, b""), (NOISE, QUIET, SAMPLE_RATE, ID3)],
+)
+def test_an_mp3_whose_first_frame_says_no_length_is_heard_to_its_end(heard, before, after, rate, tag):
+    """As programs write it to a pipe. The bit rate of the first frame says nothing about the length."""
+    file = io.BytesIO()
+    soundfile.write(file, np.concatenate([before, SOUND, after]), rate, format="MP3", bitrate_mode="VARIABLE")
+    data = file.getvalue()
+    whole, _ = heard(data)
+    first, _ = mpeg_frame(data)
+    assert b"Xing" in data[:first]
+    samples, notices = heard(tag + data[first:])
+    n_padding = 2 * 1152 * SAMPLE_RATE / rate  # the first frame also says how much of the sound is the encoder's
+    assert 0 <= len(samples) - len(whole) <= n_padding and notices == []
+    for a, b in ((0, 0.3), (0.4, 0.5), (0.8, 0.95)):
+        there, here = (np.std(each[int(a * len(each)) : int(b * len(each))]) for each in (whole, samples))
+        assert here == pytest.approx(there, rel=0.1, abs=1e-3)
+
+
+@pytest.mark.parametrize("at", [0.3, 0.8])
+def test_damage_in_an_mp3_without_a_length_costs_no_sound_behind_it(heard, at):
+    data = encoded("MP3", None)
+    data = data[mpeg_frame(data)[0] :]
+    place = int(at * len(data))
+    samples, _ = heard(data[:place] + bytes(range(250)) * 4 + data[place:])
+    assert len(samples) > 0.9 * len(SOUND)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("n_damaged", [1, 300])
+def test_a_flac_is_heard_behind_damage(heard, n_damaged):
+    data = bytearray(encoded("FLAC", None))
+    half = len(data) // 2
+    data[half : half + n_damaged] = bytes(byte ^ 0x5A for byte in data[half : half + n_damaged])
+    samples, [notice] = heard(bytes(data), "damaged.flac")
+    assert len(samples) > 0.85 * len(SOUND)
+    assert np.allclose(samples[: SAMPLE_RATE // 2], SOUND[: SAMPLE_RATE // 2], atol=1e-3)
+    assert np.abs(samples[-SAMPLE_RATE // 2 :]).max() > 0.1
+    assert "damaged.flac is damaged at 0:01." in notice and "what can be read after it is heard, up to 0:0" in notice
+
+
+def loud(samples):
+    """The stretches of sound, in seconds to a tenth; pauses of less than half a second belong to them."""
+    where = np.flatnonzero(np.abs(samples) > 0.02) / SAMPLE_RATE
+    edges = np.flatnonzero(np.diff(where) > 0.5)
+    return [(round(where[a], 1), round(where[b], 1)) for a, b in zip([0, *edges + 1], [*edges, -1], strict=True)]
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["late.mp4", "late.mkv", "late.mov"])
+def test_sound_that_begins_after_the_pictures_keeps_its_time(heard, tmp_path, name):
+    video = ["-f", "lavfi", "-i", "testsrc=d=6:s=64x64:r=5", "-map", "1", "-map", "0", "-c:a", "aac"]
+    on_time, _ = heard(ffmpeg(tmp_path, name, *video).read_bytes(), name)
+    late = ffmpeg(tmp_path, name, *video, "-af", "asetpts=PTS+2/TB")
+    samples, notices = heard(late.read_bytes(), name)
+    [(start, end)], [(first, last)] = loud(on_time), loud(samples)
+    assert first == pytest.approx(start + 2, abs=0.15) and last == pytest.approx(end + 2, abs=0.15) and notices == []
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("gap", [2, 20])
+@pytest.mark.parametrize("name", ["gap.mkv", "gap.m4a", "gap.ts"])
+def test_a_gap_in_the_times_of_a_container_is_silence(heard, tmp_path, name, gap):
+    paused = ["-af", f"asetpts='if(gt(T,1.5),PTS+{gap}/TB,PTS)'", "-c:a", "aac"]
+    samples, notices = heard(ffmpeg(tmp_path, name, *paused).read_bytes(), name)
+    assert len(samples) / SAMPLE_RATE == pytest.approx(SECONDS + gap, abs=0.2) and notices == []
+    assert loud(samples)[-1][1] == pytest.approx(loud(SOUND)[-1][1] + gap, abs=0.2)
+    assert not any(1.8 < start < 1.3 + gap for start, _ in loud(samples))
+
+
+@needs_ffmpeg
+def test_times_that_go_back_cost_no_sound(heard, tmp_path):
+    one = ffmpeg(tmp_path, "x.ts", "-c:a", "aac").read_bytes()
+    samples, _ = heard(one + one, "two.ts")
+    assert len(samples) > 1.9 * len(SOUND) and np.abs(samples[-SAMPLE_RATE:]).max() > 0.1
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("name", ["x.aac", "x.ac3"])
+def test_a_length_that_ffmpeg_guesses_is_not_missed(heard, tmp_path, name):
+    long = ["-af", f"adelay={9000}:all=1,apad=pad_dur=9"]
+    samples, notices = heard(ffmpeg(tmp_path, name, *long).read_bytes(), name)
+    assert len(samples) / SAMPLE_RATE == pytest.approx(SECONDS + 18, abs=0.2) and notices == []
 
 
 @needs_ffmpeg
