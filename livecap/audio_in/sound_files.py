@@ -143,7 +143,7 @@ def _open(path: Path) -> int:
     is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     os.close(descriptor)
     if is_pipe:
-        raise AudioError(f"Cannot read {path}: it is a pipe. For a pipe use --stdin < {path}")
+        raise AudioError(f"Cannot read {path}: it is a pipe. For a pipe use livecap --stdin < {path}")
     raise AudioError(
         f"Cannot read {path}: it is not a regular file. Pipe the sound of another program into livecap --stdin"
     )

@@ -63,11 +63,12 @@ class SoundFolder:
             self._steps.note(track, step)
 
     def close(self, clean: bool) -> None:
-        """End the files. After a clean end, sound that is not to be kept is deleted; other files in the folder stay."""
+        """End the files. They are deleted after a clean end if they are not to be kept, and after another end if
+        nothing was heard; other files in the folder stay."""
         self._steps.close()
         for spool in self._spools:
             spool.close()
-        if clean and not self._save:
+        if not self._save if clean else not any(spool.end_sample for spool in self._spools):
             with suppress(OSError):
                 delete_sound(self.folder.parent)
             delete_unsaved_sound(self._moved())

@@ -8,15 +8,19 @@ from glob import escape, glob, has_magic
 from pathlib import Path
 
 from livecap.archive.folder import EVENTS, saved_sounds
+from livecap.audio_in.formats import LOOK_BYTES, format_of
 from livecap.errors import AudioError, LivecapError
-from livecap.files import MOST_NAME_BYTES, shortened_name
+from livecap.files import MOST_NAME_BYTES, open_regular, shortened_name
 from livecap.text.scripts import folded_name
 
 SUFFIXES = frozenset(
-    ".wav .wave .w64 .rf64 .flac .ogg .oga .opus .mp3 .aif .aiff .aifc .caf .au .snd .m4a .m4b .mp4 .m4v .mov .aac "
-    ".webm .mkv .mka .wma .amr .3gp .avi .mts .mpg .mpeg .ac3 .wv .ape .tta .qta".split()
+    ".wav .wave .w64 .rf64 .flac .ogg .oga .ogv .opus .spx .mp3 .mp2 .mpga .aif .aiff .aifc .caf .au .snd .voc .m4a "
+    ".m4b .m4r .mp4 .m4v .mov .aac .adts .webm .mkv .mka .wma .wmv .asf .amr .gsm .3gp .3g2 .avi .flv .f4v .mts .m2ts "
+    ".vob .mpg .mpeg .ac3 .eac3 .dts .wv .ape .tta .qta".split()
 )
 """Suffixes by which recordings are found in a folder. A file that is named itself may have any."""
+MAYBE_SUFFIXES = {".ts": "MPEG-TS"}
+"""Suffixes that other files have, too: their recordings have this format. TypeScript is also .ts."""
 
 MOST_STEM_BYTES = MOST_NAME_BYTES - len(".json")
 """The longest name of outputs, without suffix."""
@@ -88,7 +92,7 @@ def in_folder(folder: Path, on_error: Callable[[OSError], None] | None = None) -
                 yield Found(here / name, str((here / name).relative_to(folder)), is_session=True)
         for name in sorted(files):
             path = here / name
-            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and os.path.isfile(path):
+            if not name.startswith(".") and _is_recording(path) and os.path.isfile(path):
                 yield Found(path, str(path.relative_to(folder).with_suffix("")))
 
 
@@ -135,6 +139,10 @@ def _of(argument: str) -> Iterator[Found]:
     try:
         path.stat()
     except FileNotFoundError:  # said before a model is downloaded
+        if argument == "-":
+            raise AudioError(
+                "Cannot transcribe -: files are transcribed. For sound on standard input use livecap --stdin --plain."
+            ) from None
         raise AudioError(f"Cannot transcribe {argument}: no such file.") from None
     except OSError:
         pass  # said with the recording, after those before it
@@ -165,8 +173,20 @@ def _matched(path: Path, on_error: Callable[[OSError], None]) -> Iterator[Found]
     """What a pattern means by a path: in a folder, only recordings."""
     if os.path.isdir(path):
         yield from [Found(path, path.name, is_session=True)] if _is_session(path) else in_folder(path, on_error)
-    elif path.suffix.lower() in SUFFIXES or not path.suffix:
+    elif not path.suffix or _is_recording(path):
         yield Found(path, path.stem)
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a file in a folder is taken for a recording."""
+    suffix = path.suffix.lower()
+    if suffix not in MAYBE_SUFFIXES:
+        return suffix in SUFFIXES
+    try:
+        with open_regular(path) as file:
+            return format_of(file.read(LOOK_BYTES)) == MAYBE_SUFFIXES[suffix]
+    except OSError:
+        return False
 
 
 def _is_session(folder: Path) -> bool:
@@ -176,7 +196,7 @@ def _is_session(folder: Path) -> bool:
 def named_apart(found: list[Found]) -> list[Found]:
     """The same recordings with names of outputs that are different, as `find` says, also on a Mac's disk, which knows
     neither case nor the two forms of an accent."""
-    for longer in (lambda each: each.name + each.path.suffix, lambda each: f"{each.path.parent.name}-{each.name}"):
+    for longer in (lambda each: each.name + each.path.suffix, _with_folder):
         n_of = Counter(folded_name(each.name) for each in found)
         found = [replace(each, name=longer(each)) if n_of[folded_name(each.name)] > 1 else each for each in found]
     used: dict[str, int] = {}
@@ -185,6 +205,11 @@ def named_apart(found: list[Found]) -> list[Found]:
         n = used[folded_name(each.name)] = used.get(folded_name(each.name), 0) + 1
         named.append(_fitting(each if n == 1 else replace(each, name=f"{each.name}-{n}")))
     return named
+
+
+def _with_folder(found: Found) -> str:
+    folder = os.path.basename(os.path.dirname(os.path.abspath(found.path)))
+    return f"{folder}-{found.name}" if folder else found.name
 
 
 def _fitting(found: Found) -> Found:

@@ -106,7 +106,7 @@ class Transcriber:
         written = key_with(key, outputs.layout | self._labelling)
         ledger = Ledger(folder)
         states = [ledger.state(written, name) for name in names]
-        if outputs.resume and all(states) and not (outputs.overwrite and "changed" in states):
+        if outputs.resume and all(states):
             return Done(tuple(paths), "changed" if "changed" in states else "finished")
         may_replace = {
             path: outputs.overwrite or state == "finished" or (outputs.renew and ledger.has_written(path.name))

@@ -65,6 +65,17 @@ def test_sound_is_deleted_at_a_clean_end_unless_it_is_to_be_kept(tmp_path: Path)
     assert len(soundfile.read(crashed / "audio" / "me.wav")[0]) == 5 * SECOND
 
 
+@pytest.mark.parametrize("save", [True, False])
+def test_a_session_that_failed_before_its_first_sound_leaves_none_behind(tmp_path: Path, save: bool) -> None:
+    """Otherwise it could be recovered, and `transcribe` would fail on it."""
+    folder = SoundFolder(tmp_path / "session", save)
+    folder.folder.parent.mkdir()
+    folder.add("", Spool())
+    assert (tmp_path / "session" / "audio" / "sound.wav").exists()
+    folder.close(clean=False)
+    assert not (tmp_path / "session" / "audio").exists()
+
+
 def test_a_recorded_session_has_the_same_sound_gaps_and_steps(tmp_path: Path) -> None:
     folder = recorded(tmp_path, save=True)
     assert recorded_steps(folder) == {"me": STEPS}

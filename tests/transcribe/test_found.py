@@ -48,6 +48,32 @@ def test_names_that_are_one_on_the_disk_of_a_mac_are_told_apart(tmp_path: Path) 
     assert [each.name for each in found] == ["one-Caf\u00e9.wav", "two-cafe\u0301.wav"]
 
 
+def test_recordings_of_one_name_in_the_current_folder_get_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("here/talk.wav", "here/a/talk.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert [each.name for each in find(["talk.wav", "a/talk.wav"])[0]] == ["here-talk.wav", "a-talk.wav"]
+
+
+def test_videos_and_sounds_of_every_common_suffix_are_found_in_a_folder(tmp_path: Path) -> None:
+    names = "a.wmv b.FLV c.ogv d.vob e.m2ts f.asf g.mp2 h.spx i.dts j.voc k.3g2 l.m4r m.ts".split()
+    for name in names:
+        (tmp_path / name).write_bytes((b"\x47" + bytes(187)) * 9 if name == "m.ts" else b"")
+    for name in ("types.ts", "empty.ts", "notes.txt", "talk.srt"):
+        (tmp_path / name).write_text("" if name == "empty.ts" else "export const rate: number = 16000;\n" * 20)
+    (tmp_path / "folder.ts").mkdir()
+    assert [each.path.name for each in find([str(tmp_path)])[0]] == names
+    assert [each.path.name for each in find([str(tmp_path / "*.ts")])[0]] == ["m.ts"]
+
+
+def test_standard_input_is_not_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "use livecap --stdin" in str(find(["-"])[1])
+
+
 def test_other_weights_have_another_digest_however_many_arrays_there_are(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     folder.mkdir()

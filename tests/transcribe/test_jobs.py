@@ -236,7 +236,10 @@ def test_an_output_that_a_person_changed_is_left_as_it_is(transcribe: Transcribe
     out = transcribe(clip)
     assert out.status == 0 and "has been changed since" in out.stderr
     assert Path("clip.txt").read_text() == "corrected\n"
-    assert transcribe(clip, "--overwrite", "--resume").status == 0
+    out = transcribe(clip, "--overwrite", "--resume")
+    assert out.status == 0 and "has been changed since" in out.stderr
+    assert Path("clip.txt").read_text() == "corrected\n"
+    assert transcribe(clip, "--overwrite").status == 0
     assert Path("clip.txt").read_text().lower().startswith("dear")
 
 
