@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from livecap.errors import one_line
 from livecap.serve.access import OwnHosts
@@ -27,6 +28,7 @@ from livecap.serve.requests import Guard, Refused
 from livecap.serve.stopping import GracefulStop
 from livecap.serve.worker import Worker
 
+NOTHING_HERE = "There is nothing at this path."
 CORS: dict[str, Any] = {
     "allow_methods": ("GET", "POST", "DELETE"),
     "allow_headers": ("*",),  # clients of OpenAI in a browser send many of their own
@@ -74,8 +76,19 @@ def make_app(
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        sentence = {404: "There is nothing at this path.", 405: "This path does not take that method."}
-        return Refused(error.status_code, sentence.get(error.status_code, "The request cannot be read.")).response
+        sentence = {404: NOTHING_HERE, 405: "This path does not take that method."}
+        unread = f"The request cannot be read: {error.detail}"
+        refused = Refused(error.status_code, sentence.get(error.status_code, unread))
+        refused.headers.update(error.headers or {})
+        return refused.response
+
+    async def live_only(request: Request) -> Response:
+        upgrade = Refused(426, "This path takes WebSockets.")
+        upgrade.headers["Upgrade"] = "websocket"
+        return upgrade.response
+
+    async def nothing_here(client: WebSocket) -> None:
+        await client.send_denial_response(Refused(404, NOTHING_HERE).response)
 
     async def on_left(request: Request, error: Exception) -> Response:
         return Refused(499, "The client left.").response
@@ -98,6 +111,8 @@ def make_app(
             WebSocketRoute("/v1/realtime", endpoint(realtime, worker, report)),
             Route("/health", health),
             Route("/metrics", metrics),
+            *(Route(f"/v1/{name}", live_only, methods=["GET", "POST"]) for name in ("listen", "events", "realtime")),
+            WebSocketRoute("/{path:path}", nothing_here),
         ],
         middleware=[
             Middleware(Counted, requests),

@@ -16,16 +16,19 @@ from typing import Any
 from starlette.websockets import WebSocket
 
 from livecap.serve.live import LiveSocket, Mark, Told, ear_of, ending_after, seconds
-from livecap.serve.requests import context_of, json_object
+from livecap.serve.requests import Refused, context_of, json_object
 from livecap.serve.served_stream import Asked
 from livecap.serve.worker import Worker
 from livecap.text.languages import parse_language
+from livecap.text.safety import json_text
 from livecap.text.scripts import ATTACHED, CLOSING, LEADING, SPACELESS, begins_word
 from livecap.transcript import TranscriptUpdate, Word
 
 LEAST_SILENCE_MS, MOST_SILENCE_MS = 300, 10_000
 """Silence that may end an utterance. Deepgram allows less, at which sentences would be cut into pieces."""
 
+MOST_SHOWN = 1000
+"""Characters of a message that is sent back since it cannot be carried out."""
 WORD = re.compile(rf"[{LEADING}]?[{SPACELESS}](?:[{ATTACHED}{CLOSING}]|[^\w\s])*|[^\s{SPACELESS}]+")
 """A word of a result; in a script without spaces, a character and what stays with it."""
 
@@ -77,8 +80,14 @@ class _Connection(LiveSocket):
             await self.sound.hear(self._ear, message)
             return True
         # An empty message is an old way to say CloseStream.
-        request = json_object(message) if isinstance(message, str) else {"type": "CloseStream"}
+        try:
+            request = json_object(message) if isinstance(message, str) else {"type": "CloseStream"}
+        except Refused as error:
+            await self._tell_unread(str(error), message)
+            return True
         match request.get("type"):
+            case "KeepAlive":
+                pass
             case "Finalize":
                 self.sound.end_utterance(self._ear)
             case "Configure":
@@ -86,13 +95,27 @@ class _Connection(LiveSocket):
             case "CloseStream":
                 self.sound.finish(self._ear)
                 return False
+            case _:
+                await self._tell_unread("The type must be KeepAlive, Finalize, Configure or CloseStream.", message)
         return True
+
+    async def _tell_unread(self, why: str, message: str | bytes) -> None:
+        """Answer a message that cannot be carried out; the connection goes on."""
+        shown = str(message)[:MOST_SHOWN]
+        await self.send({"type": "Error", "variant": "SchemaError", "description": why, "message": shown})
 
     async def _configure(self, request: dict[str, Any]) -> None:
         terms = request.get("keyterms")
+        if not (terms is None or isinstance(terms, list) and all(isinstance(term, str) for term in terms)):
+            await self._tell_unread("keyterms must be a list of texts.", json_text(request))
+            return
+        features = request.get("features") or {}
+        if not isinstance(features, dict) or any(features.values()):
+            failure = {"type": "ConfigureFailure", "request_id": self._request_id, "code": "CONFIGURE_INTERNAL_ERROR"}
+            await self.send(failure | {"description": "Of features none can be switched on here."})
+            return
         answer: dict[str, Any] = {"type": "ConfigureSuccess", "request_id": self._request_id}
-        if isinstance(terms, list):
-            terms = [term for term in terms if isinstance(term, str)]
+        if terms is not None:
             self._asked = replace(self._asked, context=context_of(*terms))
             self.sound.change(self._asked, self._ear)
             answer["keyterms"] = terms

@@ -14,6 +14,11 @@ PONG_SECONDS = 300.0
 """A client of a WebSocket that does not answer a ping for this long is gone. It cannot answer while it is not read."""
 MOST_HEAD_SECONDS = 10.0
 """A client whose request, without its body, has not come for so long is cut off: it takes the place of another."""
+MOST_BODY_PAUSE_SECONDS = 30.0
+"""So is one of whose body nothing has come for so long, though the server reads it. Once the request is answered, the
+rest of its body has so long in all."""
+PROXIES = ("127.0.0.1", "::1", "::ffff:127.0.0.1")
+"""Addresses of this computer: what a proxy there says about its clients is believed."""
 MOST_PAUSE_SECONDS = 25.0
 """A client that has not made room for so long is cut off: longer than sending to a WebSocket waits for it."""
 LEAST_READ_BYTES = 1 << 14
@@ -63,6 +68,7 @@ class Answers(CutsOff, H11Protocol):
     """HTTP. A client that does not send its request, or sends it too slowly, is cut off."""
 
     _late: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -74,9 +80,11 @@ class Answers(CutsOff, H11Protocol):
             self._await_head()
         else:
             self._have_head()
+        self._await_body()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._have_head()
+        self._have_body()
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
@@ -87,6 +95,26 @@ class Answers(CutsOff, H11Protocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+    def _await_body(self) -> None:
+        """Wait for the next piece of a body, if one is on its way."""
+        is_answered = self.conn.our_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
+        if self.conn.their_state is not h11.SEND_BODY or not is_answered:
+            self._have_body()
+        if self.conn.their_state is h11.SEND_BODY and self._stalled is None:
+            self._stalled = self.loop.call_later(MOST_BODY_PAUSE_SECONDS, self._cut_stalled)
+
+    def _have_body(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _cut_stalled(self) -> None:
+        self._stalled = None
+        if self.flow.read_paused:  # the application has not read what came
+            self._await_body()
+        else:
+            self.transport.abort()
 
 
 def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvicorn.Config:
@@ -107,6 +135,7 @@ def config_of(app: ASGIApp, most_message_bytes: int, stop_seconds: int) -> uvico
         ws=WebSockets,
         ws_ping_timeout=PONG_SECONDS,
         ws_max_size=most_message_bytes,
+        forwarded_allow_ips=[*PROXIES],
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=stop_seconds,
         h11_max_incomplete_event_size=1 << 14,

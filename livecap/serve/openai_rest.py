@@ -40,6 +40,13 @@ from livecap.transcribe.result import Segment, Transcription
 from livecap.transcript import SAMPLE_RATE, Word
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
+MOST_FIELDS = 2000
+"""Limit of the fields of a form: each expected word is one."""
+KNOWN_FIELDS = frozenset(
+    "path language languages prompt keywords response_format stream include timestamp_granularities temperature "
+    "known_speaker_names known_speaker_references".split()
+)
+YES, NO = ("true", "1"), ("false", "0")
 MOST_FIELD_BYTES = 8 << 20
 """Limit of one form field: a sample of a speaker takes more than the usual megabyte."""
 MOST_JSON_BYTES = 2 * MOST_FIELD_BYTES
@@ -126,8 +133,10 @@ class Transcriptions:
             if wanted.streams:
                 said = asyncio.Queue[Segment | None]()
                 put = into(said)
-                events = _events(self.begin(recording, wanted, put), said, wanted)
-                return StreamingResponse(events, media_type="text/event-stream")
+                job = self.begin(recording, wanted, put)
+                job.done.add_done_callback(lambda done: put(None))
+                first = await _first(request, job, said)
+                return StreamingResponse(_events(job, first, said, wanted), media_type="text/event-stream")
             transcription = await _finished(request, self.begin(recording, wanted))
         except LivecapError as error:
             return refused(error).response
@@ -139,12 +148,17 @@ class Transcriptions:
 
         Raises:
             Refused: the request cannot be used.
+            Stopping: the server stops before it has come.
         """
+        unless_stopping = request.app.state.stop.unless_stopping
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json":
-            fields = await _json_fields(request)
+            fields = await unless_stopping(partial(_json_fields, request), None)
             return _wanted(fields), Received(await asyncio.to_thread(self._named, fields), is_upload=False)
-        async with request.form(max_files=1, max_fields=200, max_part_size=MOST_FIELD_BYTES) as form:
+        form = await unless_stopping(partial(_form, request), None)
+        try:
             return _wanted(form), Received(await self._saved(form), is_upload=True)
+        finally:
+            await form.close()
 
     def _named(self, fields: FormData) -> Path:
         """The recording of this computer that a client names. Whether a file exists elsewhere is not told."""
@@ -247,17 +261,42 @@ async def _finished(request: Request, job: Job[Transcription]) -> Transcription:
         job.stop()
 
 
-async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]", wanted: Wanted) -> AsyncIterator[str]:
+async def _first(request: Request, job: Job[Transcription], said: "asyncio.Queue[Segment | None]") -> Segment | None:
+    """The first piece of a recording; None if it has none. An error until then is the answer to the request. The work
+    stops when the client leaves."""
+    try:
+        while True:
+            with suppress(TimeoutError):
+                first = await asyncio.wait_for(said.get(), 0.5)
+                if first is None:
+                    job.done.result()
+                return first
+            if await request.is_disconnected():
+                raise Refused(499, "The client left.")
+    except (CancelledError, asyncio.CancelledError):
+        job.stop()
+        raise Stopping from None
+    except LivecapError:
+        job.stop()
+        raise
+
+
+async def _events(
+    job: Job[Transcription], segment: Segment | None, said: "asyncio.Queue[Segment | None]", wanted: Wanted
+) -> AsyncIterator[str]:
     """Server-sent events: a delta for each piece, the segments with their speakers if they are wanted, then the whole
-    text."""
-    put = into(said)
-    job.done.add_done_callback(lambda done: put(None))
+    text.
+
+    Args:
+        segment: the first piece; None if there is none.
+    """
     text = ""
     try:
-        while (segment := await said.get()) is not None:
+        while segment is not None:
             before, text = text, joined([text, segment.text])
             delta = {"type": "transcript.text.delta", "delta": text[len(before) :]}
             yield _event(delta | _logprobs(wanted, [segment]))
+            segment = await said.get()
         transcription = job.done.result()
         for labelled in diarized_segments(transcription) if wanted.known is not None else ():
             yield _event(labelled)
@@ -271,11 +310,15 @@ async def _events(job: Job[Transcription], said: "asyncio.Queue[Segment | None]"
         job.stop()
 
 
+async def _form(request: Request) -> FormData:
+    return await request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=MOST_FIELD_BYTES)
+
+
 async def _json_fields(request: Request) -> FormData:
     """The fields of a JSON object as those of a form: a list is a field that is given several times.
 
     Raises:
-        Refused: it is not an object, or it is too large.
+        Refused: it is not an object, it is too large, or a field that livecap knows is of a type that it has never.
     """
     data = bytearray()
     async for piece in request.stream():
@@ -285,6 +328,8 @@ async def _json_fields(request: Request) -> FormData:
     fields: list[tuple[str, str | UploadFile]] = []
     for name, value in json_object(bytes(data)).items():
         for one in value if isinstance(value, list) else [value]:
+            if name in KNOWN_FIELDS and not isinstance(one, str | float | int | None):
+                raise Refused(400, f"{name} must be text, a number, true or false, or a list of these.", name)
             if isinstance(one, str | float | int):
                 fields.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
     return FormData(fields)
@@ -299,7 +344,10 @@ def _wanted(form: FormData) -> Wanted:
     response_format = _text(form, "response_format", "json")
     if response_format not in FORMATS:
         raise Refused(400, f"response_format must be one of {', '.join(FORMATS)}.", "response_format")
-    logprobs = "logprobs" in _texts(form, "include")
+    included = _texts(form, "include")
+    if not set(included) <= {"logprobs"}:
+        raise Refused(400, "include may only name logprobs.", "include")
+    logprobs = bool(included)
     if logprobs and response_format != "json":
         raise Refused(400, "logprobs need response_format json.", "include")
     granularities = set(_texts(form, "timestamp_granularities")) or {"segment"}
@@ -307,8 +355,8 @@ def _wanted(form: FormData) -> Wanted:
         raise Refused(400, "timestamp_granularities are word and segment.", "timestamp_granularities")
     if "word" in granularities and response_format != "verbose_json":
         raise Refused(400, "Times of words need response_format verbose_json.", "timestamp_granularities")
-    languages = [*_texts(form, "language"), *_texts(form, "languages")]
-    language = parse_language(languages[0]) if len(languages) == 1 else None
+    languages = [parse_language(name) for name in (*_texts(form, "language"), *_texts(form, "languages"))]
+    language = languages[0] if len(languages) == 1 else None
     terms = [_text(form, "prompt", ""), *_texts(form, "keywords")]
     temperature = number("temperature", _text(form, "temperature", "0"), 0, 2)
     decoding = DecodingOptions(
@@ -316,7 +364,10 @@ def _wanted(form: FormData) -> Wanted:
         word_times=response_format not in ("json", "text"),
         logprobs=logprobs,
     )
-    streams = _text(form, "stream", "false").lower() == "true"
+    stream = _text(form, "stream", "false").lower()
+    if stream not in YES + NO:
+        raise Refused(400, "stream must be true or false.", "stream")
+    streams = stream in YES
     if streams and response_format not in ("json", "text", "diarized_json"):
         raise Refused(400, "stream=true needs response_format json, text or diarized_json.", "stream")
     return Wanted(

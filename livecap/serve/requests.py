@@ -80,6 +80,7 @@ class Guard:
             return
         if self._key is not None and not has_key:
             no_key = Refused(401, "A key is needed: Authorization: Bearer KEY.", code="invalid_api_key")
+            no_key.headers["WWW-Authenticate"] = "Bearer"
             await no_key.response(scope, receive, send)
             return
         if scope["type"] == "websocket":

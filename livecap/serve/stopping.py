@@ -37,8 +37,11 @@ class GracefulStop:
         finally:
             self._n_live -= 1
 
-    async def unless_stopping(self, call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    async def unless_stopping(self, call: Callable[[], Awaitable[T]], seconds: float | None) -> T:
         """The result of a call that waits for a client.
+
+        Args:
+            seconds: the longest time; None for any.
 
         Raises:
             Stopping: the server stops before there is one.

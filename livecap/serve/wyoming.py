@@ -29,6 +29,8 @@ MOST_CLIENTS = 100
 MOST_LINE_BYTES = 1 << 16
 MOST_DATA_BYTES = 1 << 20
 MOST_PAYLOAD_BYTES = 16 << 20
+READ_SECONDS = 5.0
+"""How long a client whose event failed may go on sending until it reads that."""
 WIDTHS = {2: "linear16", 4: "linear32"}
 """Bytes of a sample to its encoding."""
 LEAST_RATE = 8000
@@ -69,12 +71,14 @@ class Wyoming:
         self._server = await asyncio.start_server(self._connected, sock=listener, limit=MOST_LINE_BYTES)
 
     async def close(self, seconds: float) -> None:
-        """Finish what is being answered, for at most so long, tell everybody else, and close all connections."""
+        """Take no more sound, transcribe what has come, for at most so long, tell everybody else, and close all
+        connections."""
         if self._server is not None:
             self._server.close()
         for task, connection in self._connections.items():
-            connection.is_last = True
-            if not connection.is_answering:
+            if connection.is_transcribing:
+                connection.stop()
+            else:
                 task.cancel()
         if tasks := [*self._connections]:
             await asyncio.wait(tasks, timeout=seconds)
@@ -98,6 +102,8 @@ class Wyoming:
             outcome = outcome_of(refused(error).status)
             with suppress(OSError, TimeoutError):
                 await connection.send("error", text=str(error), code=refused(error).code)
+                if not isinstance(error, Stopping):
+                    await connection.let_read()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             outcome = LEFT  # the client left in the middle of an event, or neither sends nor reads
         except asyncio.CancelledError:
@@ -123,15 +129,28 @@ class _Connection:
         self._asked = Asked()
         self._ear: Ear | None = None
         self._format: tuple[object, ...] | None = None
-        self.is_answering = False
-        """All sound of a transcription has come, and its text has not been sent."""
-        self.is_last = False
-        """The present transcription is the last one: the server is closing."""
+        self.is_transcribing = False
+        """Its client sends sound, or waits for the text of it."""
+        self._waits: asyncio.Timeout | None = None
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Read no more events; the sound that has come is transcribed."""
+        self._is_stopping = True
+        if self._waits is not None and not self._waits.expired():
+            self._waits.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
-        while not self.is_last and (event := await self._read()) is not None:
+        """Serve the client until it leaves.
+
+        Raises:
+            Stopping: the server stops, and the client may wait for more.
+        """
+        while (event := await self._read()) is not None:
             if event.type in ("audio-start", "audio-chunk", "audio-stop"):
                 await self._transcribe(event)
+                if self._is_stopping:
+                    return
                 self._asked, self._format, self._ear = Asked(), None, None
             else:
                 await self._answer(event)
@@ -147,11 +166,20 @@ class _Connection:
                 self._asked = _asked(event.data)
 
     async def _transcribe(self, first: _Event) -> None:
-        """Transcribe sound up to `audio-stop`."""
+        """Transcribe sound up to `audio-stop`, or as much as has come when the server stops."""
         sound, stable = LiveSound(self._worker), StableText()
-        language = None
+        language, stopping = None, None
+        self.is_transcribing = True
 
         async def listen() -> None:
+            nonlocal stopping
+            try:
+                await take_all()
+            except Stopping as error:
+                stopping = error
+                sound.finish(self._ear)
+
+        async def take_all() -> None:
             event: _Event | None = first
             while event is not None:
                 match event.type:
@@ -162,7 +190,6 @@ class _Connection:
                         sound.begin(self._asked)
                         await sound.hear(ear, event.payload)
                     case "audio-stop":
-                        self.is_answering = True
                         sound.finish(self._ear)
                         return
                     case _:
@@ -181,7 +208,9 @@ class _Connection:
         await converse(sound, listen, tell)
         await self.send("transcript", text=stable.text, language=LANGUAGE_CODES.get(language or ""))
         await self.send("transcript-stop")
-        self.is_answering = False
+        self.is_transcribing = False
+        if stopping is not None:
+            raise stopping
 
     def _tune(self, event: _Event) -> Ear:
         """The ear for the sound of an event; a new one where its format is another."""
@@ -197,8 +226,31 @@ class _Connection:
         return self._ear
 
     async def _read(self) -> _Event | None:
-        """The next event; None when the client has left."""
-        return await asyncio.wait_for(self._read_event(), SILENT_SECONDS)
+        """The next event; None when the client has left.
+
+        Raises:
+            Stopping: the server stops.
+            TimeoutError: none came.
+        """
+        if self._is_stopping:
+            raise Stopping
+        try:
+            async with asyncio.timeout(SILENT_SECONDS) as self._waits:
+                return await self._read_event()
+        except TimeoutError:
+            if self._is_stopping:
+                raise Stopping from None
+            raise
+        finally:
+            self._waits = None
+
+    async def let_read(self) -> None:
+        """Wait until the client has read why an event failed: to close while it sends would take that from it."""
+        self._writer.write_eof()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                while await self._reader.read(MOST_LINE_BYTES):
+                    pass
 
     async def _read_event(self) -> _Event | None:
         try:

@@ -128,8 +128,6 @@ def test_any_rate_and_number_of_channels_is_heard(server, sound, rate):
         ("encoding=linear16&channels=900", b"", 1008),
         ("encoding=linear16&language=klingon", b"", 1008),
         ("encoding=linear16&language=" + "語" * 100, b"", 1008),
-        ("encoding=linear16", "not json", 1008),
-        ("encoding=linear16", "[1]", 1008),
     ],
 )
 def test_a_bad_request_closes_with_its_reason(server, query, message, code):
@@ -192,6 +190,35 @@ def test_other_terms_may_be_expected_while_a_stream_runs(scripted):
     [configured] = [answer for answer in said if answer["type"] == "ConfigureSuccess"]
     assert configured["keyterms"] == ["Ravi", "Lagos"]
     assert [settings.context for settings in scripted.engine.asked] == ["Priya", "Ravi, Lagos"]
+
+
+@pytest.mark.parametrize(
+    "message", ["oops", "[1]", '{"type": "Confgure"}', '{"type": "Configure", "keyterms": ["a", 5]}']
+)
+def test_a_message_that_cannot_be_read_is_told_and_costs_no_sound(scripted, message):
+    said = answers(scripted, "keyterm=Priya", pcm(loud(2)), message, pcm(loud(1)))
+    [error] = [answer for answer in said if answer["type"] == "Error"]
+    assert error["variant"] == "SchemaError" and error["description"]
+    assert message == error["message"] or json.loads(message) == json.loads(error["message"])
+    assert "w3" in json.dumps(said) and {settings.context for settings in scripted.engine.asked} == {"Priya"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind"),
+    [
+        ({"features": {"numerals": True}}, "ConfigureFailure"),
+        ({"features": {"numerals": True}, "keyterms": ["Lagos"]}, "ConfigureFailure"),
+        ({"features": {"numerals": False}}, "ConfigureSuccess"),
+        ({"keyterms": None}, "ConfigureSuccess"),
+        ({}, "ConfigureSuccess"),
+    ],
+)
+def test_what_configure_cannot_do_is_no_success(scripted, asked, kind):
+    said = answers(scripted, "keyterm=Priya", pcm(loud(1)), json.dumps({"type": "Configure"} | asked), pcm(loud(1)))
+    [answer] = [answer for answer in said if answer["type"].startswith("Configure")]
+    assert answer["type"] == kind and answer["request_id"]
+    assert (kind == "ConfigureSuccess") == ("code" not in answer and "description" not in answer)
+    assert {settings.context for settings in scripted.engine.asked} == {"Priya"}
 
 
 def test_sound_before_other_terms_is_heard_with_the_terms_of_before(scripted):

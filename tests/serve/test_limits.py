@@ -9,6 +9,10 @@ from types import SimpleNamespace
 import httpx
 import openai
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -20,11 +24,12 @@ from wyoming.ping import Ping
 from livecap.cli import serve_work
 from livecap.cli.main import run
 from livecap.engine import EngineSettings
-from livecap.errors import SettingsError
+from livecap.errors import LivecapError, SettingsError
 from livecap.serve import rate as rate_module
 from livecap.serve import run as run_module
 from livecap.serve.access import listening_socket
 from livecap.serve.app import make_app
+from livecap.serve.http import config_of
 from livecap.serve.rate import MOST_A_MINUTE, Rate
 from livecap.serve.wyoming import Wyoming
 from livecap.settings.values import ORIGIN
@@ -129,6 +134,39 @@ def test_a_live_client_without_the_key_gets_the_status_that_says_so(make):
         with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(WS + path):
             pass
         assert refused.value.status_code == 401 and refused.value.json()["error"]["code"] == "invalid_api_key"
+        assert refused.value.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_live_client_at_no_path_of_ours_gets_the_status_that_says_so(make):
+    client = make(key=KEY).at("10.0.0.1")
+    with (
+        pytest.raises(WebSocketDenialResponse) as refused,
+        client.websocket_connect(f"{WS}/v2/listen", headers=HAS_KEY),
+    ):
+        pass
+    assert refused.value.status_code == 404 and "nothing at this path" in refused.value.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::", "0.0.0.0"])
+async def test_a_proxy_on_this_computer_is_believed_whatever_the_server_listens_to(host):
+    app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(request.client.host))])
+    try:
+        listener = listening_socket(host, 0)
+    except LivecapError:
+        pytest.skip("no IPv6 here")
+    with contextlib.closing(listener):
+        server = uvicorn.Server(config_of(app, 1 << 20, 1))
+        serving = asyncio.create_task(server.serve([listener]))
+        async with httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            try:
+                answer = await client.get(url, headers={"X-Forwarded-For": "10.0.0.9"})
+            except httpx.ConnectError:
+                assert host == "::"  # IPv6 alone
+            else:
+                assert answer.text == "10.0.0.9"
+        server.should_exit = True
+        await serving
 
 
 async def test_connections_of_wyoming_count_too():

@@ -236,12 +236,31 @@ def test_a_deleted_model_is_loaded_again_for_the_next_client(client, text):
         ({"timestamp_granularities": ["word"]}, "verbose_json"),
         ({"temperature": 9.0}, "temperature must be"),
         ({"response_format": "docx"}, "response_format must be"),
+        ({"extra_body": {"stream": "yes"}}, "stream must be true or false"),
+        ({"extra_body": {"include": ["foo"]}}, "include may only name logprobs"),
+        ({"extra_body": {"languages": ["en", "xx"]}}, "No language named"),
+        ({"keywords": [f"word{i}" for i in range(3000)]}, "Too many fields"),
     ],
 )
 def test_what_cannot_be_done_is_a_clear_400(client, options, sentence):
     with pytest.raises(openai.BadRequestError, match=sentence) as refused:
         create(client, **options)
     assert refused.value.body["type"] == "invalid_request_error"
+
+
+def test_many_expected_words_are_taken(client, text):
+    assert create(client, keywords=[f"word{i}" for i in range(400)])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_file_without_sound_is_refused_with_its_status_also_where_text_is_streamed(client, stream):
+    with pytest.raises(openai.BadRequestError, match="no sound"):
+        client.audio.transcriptions.create(model="tiny", file=("a.wav", b"junk" * 1000), stream=stream)
+
+
+def test_one_may_be_said_for_true(server):
+    answer = httpx.post(f"{server.url}/audio/transcriptions", data={"stream": "1"}, files={"file": clip()}, timeout=60)
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 def test_translations_are_refused(client):
@@ -262,6 +281,8 @@ def test_what_is_no_sound_is_refused_without_a_path(server, client, data):
     [
         ("GET", "/nothing", {}, 404),
         ("GET", "/audio/transcriptions", {}, 405),
+        ("GET", "/listen", {}, 426),
+        ("POST", "/realtime", {"content": b"x"}, 426),
         ("POST", "/audio/transcriptions", {"content": b"x"}, 400),
         ("POST", "/audio/transcriptions", {"data": {"model": "tiny"}}, 400),
         ("POST", "/audio/transcriptions", {"files": {"file": b"x"}, "headers": {"Host": "evil.example"}}, 403),
@@ -271,6 +292,8 @@ def test_what_is_no_sound_is_refused_without_a_path(server, client, data):
 def test_a_bad_request_is_answered_in_the_clients_shape(server, method, path, options, status):
     answer = httpx.request(method, server.url + path, timeout=60, **options)
     assert answer.status_code == status
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
+    assert answer.headers.get("upgrade") == ("websocket" if status == 426 else None)
     if status != 403:
         assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
 

@@ -157,9 +157,22 @@ async def test_what_takes_longer_than_the_bound_is_ended_and_told(serving, monke
         await server.until(lambda: server.worker.n_waiting == 1)
         server.stop()
         answer = await running
-        error = answer.json() if stream == "false" else json.loads(answer.text.removeprefix("data: "))
-        assert answer.status_code == (503 if stream == "false" else 200)
+        error = answer.json()
+        assert answer.status_code == 503
         assert (error["error"]["message"], error["error"]["code"]) == (STOPPING, "stopping")
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/json"])
+async def test_a_request_whose_body_does_not_come_is_told_that_the_server_stops(serving, kind):
+    async with serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", httpx.URL(server.url).port)
+        head = f"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n"
+        writer.write(f"{head}Content-Length: 100000\r\n\r\n--x\r\nContent-".encode())
+        await server.until(lambda: server.server.server_state.tasks)
+        server.stop()
+        answer = await asyncio.wait_for(reader.read(), 60)
+        assert answer.startswith(b"HTTP/1.1 503") and STOPPING.encode() in answer
+        writer.close()
 
 
 @pytest.mark.parametrize("path", ["/v1/listen?encoding=linear16", "/v1/events?settle=false"])

@@ -140,6 +140,66 @@ async def test_a_second_request_that_does_not_come_to_its_end_is_cut_off(monkeyp
         assert await ended(reader) == b""
 
 
+POST = HELLO.replace(b"GET", b"POST") + b"Content-Length: 1000\r\n\r\nbegin"
+
+
+async def test_a_client_whose_body_does_not_come_is_cut_off_and_one_that_is_slow_is_not(monkeypatch):
+    monkeypatch.setattr(http, "MOST_BODY_PAUSE_SECONDS", 0.5)
+
+    async def answer(request):
+        return PlainTextResponse(f"{len(await request.body())} bytes")
+
+    async with served(Route("/", answer, methods=["POST"])) as (server, connect):
+        (stalled, writer), (reader, slow) = await connect(), await connect()
+        writer.write(POST)
+        slow.write(POST)
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            slow.write(b"x" * 99)
+        assert await ended(stalled) == b""
+        slow.write(b"x" * 5)
+        assert b"1000 bytes" in await asyncio.wait_for(reader.readuntil(b"bytes"), 20)
+
+
+async def test_after_its_answer_a_client_cannot_keep_its_place_with_a_body_that_never_ends(monkeypatch):
+    monkeypatch.setattr(http, "MOST_BODY_PAUSE_SECONDS", 0.5)
+    async with served(Route("/", lambda request: PlainTextResponse("no"), methods=["POST"])) as (server, connect):
+        reader, writer = await connect()
+        writer.write(POST)
+
+        async def trickle():
+            with contextlib.suppress(ConnectionError):
+                for _ in range(1000):
+                    writer.write(b"x")
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+
+        trickling = asyncio.create_task(trickle())
+        assert (await reader.readuntil(b"no")).startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(20):
+            while server.server_state.connections:
+                await asyncio.sleep(0.01)
+        assert not trickling.done()
+        trickling.cancel()
+
+
+async def test_a_client_whose_body_is_not_read_yet_is_not_cut_off(monkeypatch):
+    monkeypatch.setattr(http, "MOST_BODY_PAUSE_SECONDS", 0.1)
+    release = asyncio.Event()
+
+    async def answer(request):
+        await release.wait()
+        return PlainTextResponse(f"{len(await request.body())} bytes")
+
+    async with served(Route("/", answer, methods=["POST"])) as (server, connect):
+        reader, writer = await connect()
+        writer.write(HELLO.replace(b"GET", b"POST") + b"Content-Length: 1000000\r\n\r\n" + b"x" * 500_000)
+        await asyncio.sleep(0.5)
+        release.set()
+        writer.write(b"x" * 500_000)
+        assert b"1000000 bytes" in await asyncio.wait_for(reader.readuntil(b"bytes"), 20)
+
+
 async def test_a_client_whose_request_has_come_waits_for_its_answer_and_talks(monkeypatch):
     monkeypatch.setattr(http, "MOST_HEAD_SECONDS", 0.2)
     release = asyncio.Event()

@@ -161,7 +161,7 @@ async def test_at_the_end_a_text_that_is_awaited_is_sent_and_others_are_cut_off(
             for event in (chunk(loud(2)), STOP):
                 await client.write_event(event.event())
             assert (await client.read_event()).type == "transcript-start"
-            while not any(connection.is_answering for connection in server._connections.values()):
+            while server.worker.n_streams == 0:
                 await asyncio.sleep(0.01)
             closing = asyncio.create_task(server.close(20))
             assert Error.from_event(await idle.read_event()).text == "The server is stopping."
@@ -170,6 +170,32 @@ async def test_at_the_end_a_text_that_is_awaited_is_sent_and_others_are_cut_off(
             assert Transcript.from_event((await answers(client))[-2]).text == "w1 w2"
             await closing
             assert counted == ["stopped", "ok"]
+
+
+async def test_sound_that_has_come_when_the_server_stops_is_transcribed_and_its_client_told():
+    async with served() as server, AsyncTcpClient("127.0.0.1", server.port) as client:
+        counted = []
+        server._count = counted.append
+        await client.write_event(chunk(loud(2)).event())
+        while server.worker.n_streams == 0:
+            await asyncio.sleep(0.01)
+        closing = asyncio.create_task(server.close(20))
+        assert Transcript.from_event((await answers(client))[-2]).text == "w1 w2"
+        assert Error.from_event(await client.read_event()).code == "stopping"
+        assert await client.read_event() is None
+        await closing
+        assert counted == ["stopped"]
+
+
+async def test_a_client_that_writes_on_after_a_fault_can_read_what_it_was():
+    async with served() as server, AsyncTcpClient("127.0.0.1", server.port) as client:
+        await client.write_event(chunk(b"\0" * 3000, width=3).event())
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+            await client.write_event(chunk(loud(1)).event())
+        said = [await client.read_event() for _ in range(2)]
+        assert [event.type for event in said] == ["transcript-start", "error"]
+        assert await client.read_event() is None
 
 
 async def test_a_client_that_does_not_read_does_not_hold_up_the_end(monkeypatch):
