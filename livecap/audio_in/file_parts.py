@@ -28,7 +28,7 @@ SCAN_BYTES = 2**20
 TAIL_BYTES = 2**20
 """How far from the end of a file chunks are looked for where the header does not say where the samples end."""
 LAYER_3, NO_CHECKSUM, BIT_RATE_9, SAMPLE_RATE_BITS = 0x02, 0x01, 0x90, 0x0C
-"""Of the second and the third byte of an MPEG audio frame. With the ninth bit rate a frame has room for a count."""
+"""Bits in the second and third byte of an MPEG audio frame. At the ninth bit rate a frame has room for a count."""
 XING_HAS_FRAMES, XING_HAS_BYTES = 1, 2
 MOST_FRAME_BYTES = 4096
 """No frame of MPEG audio is longer, with the four bytes that begin the next one."""
