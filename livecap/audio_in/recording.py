@@ -200,7 +200,7 @@ class Recording:
         if len(self._sounds) == 1:
             try:
                 converted, _ = open_converted(self._path, True, self._meanwhile)
-            except AudioError:
+            except (AudioError, OSError):
                 notice = f"{self._path.name} is damaged: without ffmpeg it ends at {place}. {said}"
             else:
                 frames = converted.n_frames or 0

@@ -89,20 +89,21 @@ class Wyoming:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        outcome = FAILED
+        outcome, is_admitted = FAILED, False
         connection = self._connections[task] = _Connection(reader, writer, self._worker)
         try:
             if wait := self._rate.wait((writer.get_extra_info("peername") or [""])[0]):
                 raise TooMany(wait)
             if len(self._connections) > MOST_CLIENTS:
                 raise Refused(429, f"{MOST_CLIENTS} clients are connected. Try again later.", code="busy")
+            is_admitted = True
             await connection.run()
             outcome = OK
         except LivecapError as error:
             outcome = outcome_of(refused(error).status)
             with suppress(OSError, TimeoutError):
                 await connection.send("error", text=str(error), code=refused(error).code)
-                if not isinstance(error, Stopping):
+                if is_admitted and not isinstance(error, Stopping):
                     await connection.let_read()
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
             outcome = LEFT  # the client left in the middle of an event, or neither sends nor reads
